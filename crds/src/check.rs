@@ -1,0 +1,503 @@
+//! The checks: their names, and what a run may ask of each.
+
+use crate::Severity;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The class of a check: what it needs and whom it may disturb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Reads state; always allowed.
+    Passive,
+    /// Short, uses little; allowed beside work.
+    Light,
+    /// Needs the GPUs for itself; the node is reserved first.
+    Exclusive,
+    /// Several nodes at once.
+    Group,
+    /// As the custom program says.
+    Declared,
+}
+
+macro_rules! checks {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $class:ident $built:literal;)+) => {
+        /// Every check that the API knows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Check { $($(#[$doc])* $variant,)+ }
+
+        impl Check {
+            /// Every check, in the order of the documentation.
+            pub const ALL: &'static [Check] = &[$(Check::$variant),+];
+
+            /// The name in the API, in metrics and in the documentation.
+            pub const fn name(self) -> &'static str {
+                match self { $(Check::$variant => $name,)+ }
+            }
+
+            /// The class.
+            pub const fn class(self) -> Class {
+                match self { $(Check::$variant => Class::$class,)+ }
+            }
+
+            /// Whether this version can run it; the others end as `Inconclusive/NotImplemented`.
+            pub const fn is_built(self) -> bool {
+                match self { $(Check::$variant => $built,)+ }
+            }
+        }
+    };
+}
+
+checks! {
+    /// Accelerators on PCI, in the driver, expected and allocatable.
+    Inventory "inventory" Passive true;
+    /// The driver answers, and library and module match.
+    Driver "driver" Passive false;
+    /// Kernel log records and NVML events: Xid, SXid, fallen off the bus.
+    Xid "xid" Passive true;
+    /// What the driver itself asks for (NVML field 230).
+    RecoveryAction "recoveryAction" Passive false;
+    /// ECC counters.
+    Ecc "ecc" Passive false;
+    /// Row remapping and retired pages.
+    RowRemap "rowRemap" Passive false;
+    /// Clock event reasons.
+    Clocks "clocks" Passive false;
+    /// Temperatures.
+    Thermal "thermal" Passive false;
+    /// Power draw and limits.
+    Power "power" Passive false;
+    /// PCIe generation, width and errors.
+    PcieLink "pcieLink" Passive false;
+    /// NVLink states and errors.
+    Nvlink "nvlink" Passive false;
+    /// NVSwitch fabric.
+    Fabric "fabric" Passive false;
+    /// AMD RAS counters.
+    AmdRas "amdRas" Passive false;
+    /// AMD bad pages.
+    AmdBadPages "amdBadPages" Passive false;
+    /// AMD PCIe and XGMI links.
+    AmdLinks "amdLinks" Passive false;
+    /// RDMA port states and counters.
+    RdmaLink "rdmaLink" Passive false;
+    /// EFA devices.
+    Efa "efa" Passive false;
+    /// GPU and NIC topology.
+    Topology "topology" Passive false;
+    /// Versions against the majority of the fleet.
+    Drift "drift" Passive false;
+    /// Host-to-device copies.
+    PcieBandwidth "pcieBandwidth" Light false;
+    /// Memory patterns.
+    GpuMemory "gpuMemory" Exclusive false;
+    /// Bit-exact arithmetic.
+    GpuCompute "gpuCompute" Exclusive false;
+    /// GPU-to-GPU copies.
+    GpuPeer "gpuPeer" Exclusive false;
+    /// dcgmi diag.
+    DcgmDiag "dcgmDiag" Exclusive false;
+    /// Compute and memory together for minutes.
+    Stress "stress" Exclusive false;
+    /// Reachability and round trip between nodes.
+    Ping "ping" Group false;
+    /// iperf3 in rounds of disjoint pairs.
+    NetworkBandwidth "networkBandwidth" Group true;
+    /// perftest, loopback and pairs.
+    RdmaBandwidth "rdmaBandwidth" Exclusive false;
+    /// fi_pingpong per EFA domain.
+    EfaLoopback "efaLoopback" Exclusive false;
+    /// NCCL all-reduce.
+    Nccl "nccl" Exclusive false;
+    /// A claim is bound, written, read and deleted.
+    Pvc "pvc" Light false;
+    /// A program of the user's.
+    Custom "custom" Declared true;
+    /// A synthetic finding.
+    Drill "drill" Declared false;
+}
+
+impl Check {
+    /// The check of this name; `custom/<program>` is [`Check::Custom`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        let kind = name.split('/').next().unwrap_or(name);
+        Self::ALL.iter().copied().find(|c| c.name() == kind)
+    }
+
+    /// Whether the agent runs this check without being asked, as a monitor.
+    pub const fn is_monitor(self) -> bool {
+        matches!(self.class(), Class::Passive)
+    }
+}
+
+/// Parameters of a check that has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoParameters {}
+
+/// Copies between host and device, pinned, per GPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PcieBandwidth {
+    /// The lowest rate that passes, in megabytes (1e6 bytes) per second; default: the floor of the HardwareProfile for the live link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub min_megabytes_per_second: Option<i64>,
+}
+
+/// Patterns over at least 90 % of the memory of each GPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuMemory {
+    /// How many passes over the memory; one pass writes and verifies each cell with both values; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub passes: Option<i64>,
+}
+
+/// A run of NVIDIA's own diagnostics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DcgmDiag {
+    /// The level of `dcgmi diag -r` as a number from 1 (seconds) to 4 (hours); default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4))]
+    pub level: Option<i64>,
+}
+
+/// Compute and memory together at full power.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stress {
+    /// How long, in minutes; default 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1440))]
+    pub minutes: Option<i64>,
+    /// Power caps to test one after the other, in percent of the default limit; the limit is restored afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(range(min = 10, max = 100)))]
+    pub power_caps_percent: Vec<i64>,
+}
+
+/// How the members of a group are paired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Pattern {
+    /// Each node with the next one, in rounds of disjoint pairs.
+    #[default]
+    Ring,
+    /// Every pair; at most 64 nodes.
+    AllPairs,
+    /// A regular random graph.
+    Sample,
+}
+
+/// Reachability and round trip between the nodes of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ping {
+    /// How the members are paired; default Ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+    /// The highest loss that passes, in percent of the packets; default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_loss_percent: Option<i64>,
+}
+
+/// A range of TCP ports, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.first <= self.last",
+    "message": "the port range is empty: ports.first must not be above ports.last, for example {first: 5201, last: 5264}"
+}]))]
+#[serde(rename_all = "camelCase")]
+pub struct PortRange {
+    /// The lowest port number.
+    #[schemars(range(min = 1024, max = 65535))]
+    pub first: i64,
+    /// The highest port number.
+    #[schemars(range(min = 1024, max = 65535))]
+    pub last: i64,
+}
+
+impl Default for PortRange {
+    fn default() -> Self {
+        Self {
+            first: 5201,
+            last: 5264,
+        }
+    }
+}
+
+/// iperf3 between the nodes of a run, in rounds of disjoint pairs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkBandwidth {
+    /// How the members are paired; default Ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+    /// How many parallel streams a test uses, as a number; default 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 128))]
+    pub streams: Option<i64>,
+    /// How long each test sends, in seconds; default 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 300))]
+    pub duration_seconds: Option<i64>,
+    /// The ports that servers may listen on; default 5201 to 5264.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<PortRange>,
+    /// The lowest rate that passes, in megabits per second; default: the floor of the HardwareProfile, else nothing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub min_megabits_per_second: Option<i64>,
+}
+
+/// Bandwidth by perftest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RdmaBandwidth {
+    /// The lowest rate that passes, in megabits per second per port; default: the floor of the HardwareProfile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub min_megabits_per_second: Option<i64>,
+}
+
+/// An all-reduce over the GPUs of one or several nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Nccl {
+    /// The size of the reduced buffer, in MiB; default 1024.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "sizeMiB")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub size_mib: Option<i64>,
+}
+
+/// A claim is created, bound, written, read and deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pvc {
+    /// The storage class; default: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class: Option<String>,
+    /// The size of the claim, in MiB; default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "sizeMiB")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub size_mib: Option<i64>,
+}
+
+/// A program of the user's, by name, from the one directory that the agent's chart mounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.program.matches('^[a-z0-9][a-z0-9-]{0,62}$')",
+        "messageExpression": "'custom.program ' + self.program + ' must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line'",
+        "message": "custom.program must be the name of a program in the mounted directory, never a path or a command line"
+    },
+    {
+        "rule": "!has(self.env) || self.env.all(key, key.startsWith('CHECK_'))",
+        "message": "the keys of custom.env must begin with CHECK_"
+    }
+]))]
+#[serde(rename_all = "camelCase")]
+pub struct Custom {
+    /// The name of the program: lower-case letters, digits and hyphens; never a path.
+    #[schemars(length(min = 1, max = 63))]
+    pub program: String,
+    /// Its arguments, passed as they are; no shell reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 256)))]
+    pub args: Vec<String>,
+    /// Variables of its environment; keys begin with `CHECK_`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16), with = "BTreeMap<String, EnvValue>")]
+    pub env: BTreeMap<String, String>,
+    /// The longest time that it may take, in seconds; default 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub timeout_seconds: Option<i64>,
+}
+
+/// The value of an environment variable.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+struct EnvValue(#[schemars(length(max = 256))] String);
+
+/// A synthetic finding, plainly marked as one, to rehearse an incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drill {
+    /// What the synthetic finding says.
+    pub finding: DrillFinding,
+    /// How long it stands, in seconds.
+    #[schemars(range(min = 1, max = 86400))]
+    pub seconds: i64,
+    /// Whether marks are set on the Node as a real fault would.
+    #[serde(default)]
+    pub marks: bool,
+}
+
+/// What a drill reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrillFinding {
+    /// The severity of the synthetic finding.
+    pub severity: Severity,
+    /// The reason of the synthetic finding, one word in PascalCase.
+    #[schemars(length(min = 1, max = 63))]
+    pub reason: String,
+    /// The target of the synthetic finding: a PCI address or `node`; default `node`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub target: Option<String>,
+}
+
+macro_rules! check_spec {
+    ($($(#[$doc:meta])* $field:ident $wire:literal $variant:ident $params:ty;)+) => {
+        /// One check of a run: a name, and exactly one member that says the kind.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[schemars(extend("x-kubernetes-validations" = [{
+            "rule": concat!("[", $("has(self.", $wire, "),",)+ "false].filter(given, given).size() == 1"),
+            "messageExpression": "'check ' + self.name + ': exactly one kind is needed, for example networkBandwidth: {}'",
+            "message": "exactly one kind is needed in each check, for example networkBandwidth: {}"
+        }]))]
+        #[serde(rename_all = "camelCase")]
+        pub struct CheckSpec {
+            /// The name of this check within the run: lower-case letters, digits and hyphens.
+            #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+            pub name: String,
+            $(
+                $(#[$doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none", rename = $wire)]
+                pub $field: Option<$params>,
+            )+
+        }
+
+        impl CheckSpec {
+            /// The kinds that are given. The API server refuses anything but one; an object that came around it may
+            /// have none or several.
+            pub fn kinds(&self) -> Vec<Check> {
+                let mut kinds = Vec::new();
+                $(if self.$field.is_some() { kinds.push(Check::$variant); })+
+                kinds
+            }
+
+            /// A check of this kind with default parameters, named as the kind in lower case.
+            pub fn with_defaults(check: Check) -> Self {
+                let mut spec = Self { name: check.name().to_lowercase(), ..Self::default() };
+                match check {
+                    $(Check::$variant => spec.$field = Some(<$params>::default()),)+
+                    other => spec.name = other.name().to_lowercase(),
+                }
+                spec
+            }
+        }
+    };
+}
+
+check_spec! {
+    /// Counts accelerators on PCI, in the driver, expected and allocatable.
+    inventory "inventory" Inventory NoParameters;
+    /// Asks the driver whether it is well.
+    driver "driver" Driver NoParameters;
+    /// Reads the ECC counters.
+    ecc "ecc" Ecc NoParameters;
+    /// Reads the row remapper.
+    row_remap "rowRemap" RowRemap NoParameters;
+    /// Reads the clock event reasons.
+    clocks "clocks" Clocks NoParameters;
+    /// Reads PCIe generation, width and error counters.
+    pcie_link "pcieLink" PcieLink NoParameters;
+    /// Reads NVLink states and error counters.
+    nvlink "nvlink" Nvlink NoParameters;
+    /// Reads the state of the NVSwitch fabric.
+    fabric "fabric" Fabric NoParameters;
+    /// Reads the topology of GPUs and NICs.
+    topology "topology" Topology NoParameters;
+    /// Reads the states of RDMA ports.
+    rdma_link "rdmaLink" RdmaLink NoParameters;
+    /// Counts EFA devices.
+    efa "efa" Efa NoParameters;
+    /// Measures copies between host and device.
+    pcie_bandwidth "pcieBandwidth" PcieBandwidth PcieBandwidth;
+    /// Fills and verifies the memory of each GPU.
+    gpu_memory "gpuMemory" GpuMemory GpuMemory;
+    /// Computes exact results and compares them bit by bit.
+    gpu_compute "gpuCompute" GpuCompute NoParameters;
+    /// Measures copies between GPUs.
+    gpu_peer "gpuPeer" GpuPeer NoParameters;
+    /// Runs NVIDIA's own diagnostics.
+    dcgm_diag "dcgmDiag" DcgmDiag DcgmDiag;
+    /// Runs compute and memory together at full power.
+    stress "stress" Stress Stress;
+    /// Measures reachability and round trip between nodes.
+    ping "ping" Ping Ping;
+    /// Measures the bandwidth between nodes by iperf3.
+    network_bandwidth "networkBandwidth" NetworkBandwidth NetworkBandwidth;
+    /// Measures the RDMA bandwidth.
+    rdma_bandwidth "rdmaBandwidth" RdmaBandwidth RdmaBandwidth;
+    /// Tests each EFA domain against itself.
+    efa_loopback "efaLoopback" EfaLoopback NoParameters;
+    /// Runs an all-reduce.
+    nccl "nccl" Nccl Nccl;
+    /// Tests a storage class.
+    pvc "pvc" Pvc Pvc;
+    /// Runs a program of the user's.
+    custom "custom" Custom Custom;
+    /// Reports a synthetic finding.
+    drill "drill" Drill Drill;
+}
+
+impl CheckSpec {
+    /// The one kind, or `None` where the spec names none or several.
+    pub fn kind(&self) -> Option<Check> {
+        match self.kinds().as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// The name under which findings and results appear: the kind, or `custom/<program>`.
+    pub fn reported_as(&self) -> String {
+        match (&self.custom, self.kind()) {
+            (Some(custom), _) => format!("custom/{}", custom.program),
+            (None, Some(kind)) => kind.name().to_owned(),
+            (None, None) => "unknown".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_without_a_kind_or_with_two_has_no_kind() {
+        assert_eq!(
+            CheckSpec {
+                name: "a".into(),
+                ..CheckSpec::default()
+            }
+            .kind(),
+            None
+        );
+        let two = CheckSpec {
+            name: "a".into(),
+            inventory: Some(NoParameters {}),
+            gpu_memory: Some(GpuMemory::default()),
+            ..CheckSpec::default()
+        };
+        assert_eq!(two.kind(), None);
+        assert_eq!(two.kinds(), [Check::Inventory, Check::GpuMemory]);
+    }
+
+    #[test]
+    fn every_kind_is_read_back_by_its_name() {
+        for check in Check::ALL {
+            assert_eq!(Check::from_name(check.name()), Some(*check));
+        }
+        assert_eq!(Check::from_name("custom/disk-latency"), Some(Check::Custom));
+        assert_eq!(Check::from_name("astrology"), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Conditions: one vocabulary for every kind, `lastTransitionTime` kept while the status stays.
+
+use crate::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One observation about an object, in the form that `kubectl wait` and kstatus read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Name of the condition in PascalCase, for example `Complete`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 63))]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    #[schemars(regex(pattern = r"^(True|False|Unknown)$"), length(max = 7))]
+    pub status: String,
+    /// Why, as one word in PascalCase.
+    #[schemars(length(min = 1, max = 63))]
+    pub reason: String,
+    /// Why, as a sentence for people.
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// When the status last changed.
+    pub last_transition_time: Time,
+    /// The generation of the object that this observation is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub observed_generation: Option<i64>,
+}
+
+/// The three values of a condition's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is so.
+    True,
+    /// It is not so.
+    False,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Status {
+    /// The string on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for Status {
+    fn from(yes: bool) -> Self {
+        if yes { Self::True } else { Self::False }
+    }
+}
+
+/// What a condition shall say from now on; [`merge`] turns it into a [`Condition`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name of the condition.
+    pub type_: &'static str,
+    /// Its status.
+    pub status: Status,
+    /// Why, as one word.
+    pub reason: String,
+    /// Why, as a sentence; cut at 512 bytes.
+    pub message: String,
+}
+
+impl Wanted {
+    /// A wanted condition.
+    pub fn new(
+        type_: &'static str,
+        status: impl Into<Status>,
+        reason: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            type_,
+            status: status.into(),
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The conditions that `wanted` asks for. `lastTransitionTime` is taken from `before` where the status is the same.
+pub fn merge(
+    before: &[Condition],
+    wanted: Vec<Wanted>,
+    generation: Option<i64>,
+    now: Time,
+) -> Vec<Condition> {
+    wanted
+        .into_iter()
+        .map(|w| {
+            let status = w.status.as_str();
+            let since = before
+                .iter()
+                .find(|c| c.type_ == w.type_ && c.status == status)
+                .map(|c| c.last_transition_time);
+            Condition {
+                type_: w.type_.to_owned(),
+                status: status.to_owned(),
+                reason: w.reason,
+                message: truncate(&w.message, 512),
+                last_transition_time: since.unwrap_or(now),
+                observed_generation: generation,
+            }
+        })
+        .collect()
+}
+
+/// The longest prefix of `text` of at most `bytes` bytes that ends at a character; a cut is marked by `…`.
+pub fn truncate(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let mut end = bytes.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transition_time_stays_while_the_status_stays() {
+        let first = merge(
+            &[],
+            vec![Wanted::new("Healthy", true, "A", "a")],
+            Some(1),
+            Time::from_unix(10),
+        );
+        let second = merge(
+            &first,
+            vec![Wanted::new("Healthy", true, "B", "b")],
+            Some(2),
+            Time::from_unix(20),
+        );
+        assert_eq!(second[0].last_transition_time, Time::from_unix(10));
+        assert_eq!(second[0].reason, "B");
+        let third = merge(
+            &second,
+            vec![Wanted::new("Healthy", false, "C", "c")],
+            Some(2),
+            Time::from_unix(30),
+        );
+        assert_eq!(third[0].last_transition_time, Time::from_unix(30));
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(truncate("äöü", 6), "äöü");
+        assert_eq!(truncate("äöüäöü", 6), "ä…");
+        assert_eq!(truncate("short", 512), "short");
+    }
+}

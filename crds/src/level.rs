@@ -1,0 +1,43 @@
+//! Levels: named lists of checks, from seconds to hours.
+
+use crate::{Check, CheckSpec};
+
+/// A named list of checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// The name that `spec.level` gives.
+    pub name: &'static str,
+    /// Its checks, in the order in which they run.
+    pub checks: &'static [Check],
+}
+
+/// Every level. Levels hold only checks that this version can run; they grow with it.
+pub const LEVELS: &[Level] = &[Level {
+    name: "basic",
+    checks: &[Check::Inventory],
+}];
+
+/// The checks of the level of this name, with default parameters; `None` if there is no such level.
+pub fn checks_of(name: &str) -> Option<Vec<CheckSpec>> {
+    let level = LEVELS.iter().find(|l| l.name == name)?;
+    Some(
+        level
+            .checks
+            .iter()
+            .map(|c| CheckSpec::with_defaults(*c))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_holds_checks_that_this_version_can_run() {
+        for level in LEVELS {
+            assert!(!level.checks.is_empty());
+            assert!(level.checks.iter().all(|c| c.is_built()), "{}", level.name);
+        }
+    }
+}

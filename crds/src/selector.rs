@@ -1,0 +1,109 @@
+//! Our own bounded label selector: Kubernetes' has no bounds, which the CEL cost estimate needs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Selects nodes by their labels; every requirement must hold. An empty selector selects every node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Labels that must be there with exactly these values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16), with = "BTreeMap<String, LabelValue>")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Requirements on label keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub match_expressions: Vec<Requirement>,
+}
+
+/// The value of a label.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+struct LabelValue(#[schemars(length(max = 63))] String);
+
+/// One requirement on a label key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.operator in ['In', 'NotIn'] ? size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
+    "message": "values must be given for the operators In and NotIn, and left out for Exists and DoesNotExist"
+}]))]
+#[serde(rename_all = "camelCase")]
+pub struct Requirement {
+    /// The label key.
+    #[schemars(length(min = 1, max = 316))]
+    pub key: String,
+    /// In, NotIn, Exists or DoesNotExist.
+    pub operator: Operator,
+    /// The values that the operators In and NotIn compare with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    pub values: Vec<String>,
+}
+
+/// How a requirement compares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Operator {
+    /// The label is there and its value is in the list.
+    In,
+    /// The label is not there, or its value is not in the list.
+    NotIn,
+    /// The label is there.
+    #[default]
+    Exists,
+    /// The label is not there.
+    DoesNotExist,
+}
+
+impl Selector {
+    /// Whether `labels` meet every requirement (semantics of Kubernetes' label selectors).
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+            && self.match_expressions.iter().all(|r| {
+                let value = labels.get(&r.key);
+                let listed = value.is_some_and(|v| r.values.contains(v));
+                match r.operator {
+                    Operator::In => listed,
+                    Operator::NotIn => !listed,
+                    Operator::Exists => value.is_some(),
+                    Operator::DoesNotExist => value.is_none(),
+                }
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn an_empty_selector_selects_every_node() {
+        assert!(Selector::default().matches(&labels(&[])));
+    }
+
+    #[test]
+    fn not_in_also_selects_nodes_without_the_label() {
+        let selector = Selector {
+            match_expressions: vec![Requirement {
+                key: "zone".into(),
+                operator: Operator::NotIn,
+                values: vec!["a".into()],
+            }],
+            ..Selector::default()
+        };
+        assert!(selector.matches(&labels(&[])));
+        assert!(selector.matches(&labels(&[("zone", "b")])));
+        assert!(!selector.matches(&labels(&[("zone", "a")])));
+    }
+}
