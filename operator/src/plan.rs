@@ -1,0 +1,206 @@
+//! What the operator wants to write, as values.
+
+use crate::world::Taint;
+use crds::{
+    Condition, Time,
+    health_check_policy::HealthCheckPolicyStatus,
+    health_check_run::HealthCheckRunStatus,
+    node_health::{Certification, Decision, GpuVerdict, NodeHealthSpec, NodeSummary},
+};
+use std::collections::BTreeMap;
+
+/// Everything to write now, and when to be woken next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The writes. A step runs when every step that it names in `after` has succeeded, and is dropped when one of them
+    /// failed: the object has changed, so the brain decides again.
+    pub steps: Vec<Step>,
+    /// Things to tell people, as Events.
+    pub events: Vec<EventNote>,
+    /// When to decide again even if nothing changes; `None` if time alone changes nothing.
+    pub wake_at: Option<Time>,
+}
+
+/// One write and what must have succeeded before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What to write.
+    pub write: Write,
+    /// Indices into [`Plan::steps`], each smaller than this step's own.
+    pub after: Vec<usize>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Apply metadata and spec of a NodeHealth (create it where `uid` is `None`).
+    NodeHealthSpec(NodeHealthSpecWrite),
+    /// Delete a NodeHealth whose Node was replaced, so that it is made again for the new one. Precondition: `uid`.
+    DeleteNodeHealth {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
+    /// Apply the operator's members of a NodeHealth's status.
+    NodeHealthStatus(Box<NodeHealthStatusWrite>),
+    /// Replace the list of taints of a Node; carries uid and resourceVersion.
+    NodeTaints {
+        /// The name of the Node.
+        node: String,
+        /// Its uid.
+        uid: String,
+        /// The version that the list was computed from.
+        resource_version: String,
+        /// The complete new list, foreign taints included and in their order.
+        taints: Vec<Taint>,
+    },
+    /// Apply our labels and annotation on a Node, all together; carries uid.
+    NodeMarks {
+        /// The name of the Node.
+        node: String,
+        /// Its uid.
+        uid: String,
+        /// Every label of ours that shall be there.
+        labels: BTreeMap<String, String>,
+        /// Our annotation; `None` removes it.
+        summary: Option<String>,
+        /// Labels of ours that are on the Node and shall not be.
+        drop_labels: Vec<String>,
+    },
+    /// Apply our condition on a Node's status; carries uid. `None` removes it.
+    NodeCondition {
+        /// The name of the Node.
+        node: String,
+        /// Its uid.
+        uid: String,
+        /// The condition.
+        condition: Option<Condition>,
+    },
+    /// Apply the status of a HealthCheckRun; carries resourceVersion.
+    RunStatus {
+        /// The name of the run.
+        run: String,
+        /// Its uid.
+        uid: String,
+        /// The version that the status was computed from.
+        resource_version: String,
+        /// The complete new status.
+        status: Box<HealthCheckRunStatus>,
+    },
+    /// Delete a HealthCheckRun whose time to live is over. Precondition: `uid`.
+    DeleteRun {
+        /// The name of the run.
+        run: String,
+        /// Its uid.
+        uid: String,
+    },
+    /// Apply the status of a HealthCheckPolicy, claims included; carries resourceVersion: a 409 means decide again.
+    PolicyStatus {
+        /// The name of the policy.
+        policy: String,
+        /// Its uid.
+        uid: String,
+        /// The version that the status was computed from; `None` where an earlier step of this plan writes the same
+        /// policy: apply then takes the version that step got back.
+        resource_version: Option<String>,
+        /// The complete new status.
+        status: Box<HealthCheckPolicyStatus>,
+    },
+}
+
+/// Metadata and spec of a NodeHealth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeHealthSpecWrite {
+    /// Its name, which is the Node's.
+    pub name: String,
+    /// Its uid; `None` if it does not exist yet.
+    pub uid: Option<String>,
+    /// The uid of the owning Node.
+    pub node_uid: String,
+    /// The complete spec.
+    pub spec: NodeHealthSpec,
+}
+
+/// The operator's members of a NodeHealth's status, complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeHealthStatusWrite {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// The version that the decision was computed from.
+    pub resource_version: String,
+    /// The decision.
+    pub decision: Decision,
+    /// The verdict on each GPU.
+    pub gpus: Vec<GpuVerdict>,
+    /// The fresh certifications.
+    pub certifications: Vec<Certification>,
+    /// The texts of the columns.
+    pub summary: NodeSummary,
+    /// Healthy, AgentReporting, ProfileResolved.
+    pub conditions: Vec<Condition>,
+}
+
+/// What an Event is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Regarding {
+    /// A Node, by name and uid.
+    Node(String, String),
+    /// A NodeHealth, by name and uid.
+    NodeHealth(String, String),
+    /// A HealthCheckRun, by name and uid.
+    Run(String, String),
+    /// A HealthCheckPolicy, by name and uid.
+    Policy(String, String),
+}
+
+/// Something to tell people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventNote {
+    /// What it is about.
+    pub regarding: Regarding,
+    /// Whether it is bad news (type Warning) or not (Normal).
+    pub warning: bool,
+    /// One word in PascalCase.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// The step that must have succeeded before it is told.
+    pub after: Option<usize>,
+}
+
+impl Plan {
+    /// Adds a step and returns its index.
+    pub fn push(&mut self, write: Write, after: Vec<usize>) -> usize {
+        self.steps.push(Step { write, after });
+        self.steps.len() - 1
+    }
+
+    /// Asks to be woken at `at` or earlier.
+    pub fn wake(&mut self, at: Time) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl Write {
+    /// The object that is written, as kind and name: steps on the same object are never under way at once.
+    pub fn object(&self) -> (&'static str, &str) {
+        match self {
+            Self::NodeHealthSpec(write) => ("NodeHealth", &write.name),
+            Self::DeleteNodeHealth { name, .. } => ("NodeHealth", name),
+            Self::NodeHealthStatus(write) => ("NodeHealth", &write.name),
+            Self::NodeTaints { node, .. }
+            | Self::NodeMarks { node, .. }
+            | Self::NodeCondition { node, .. } => ("Node", node),
+            Self::RunStatus { run, .. } | Self::DeleteRun { run, .. } => ("HealthCheckRun", run),
+            Self::PolicyStatus { policy, .. } => ("HealthCheckPolicy", policy),
+        }
+    }
+}
