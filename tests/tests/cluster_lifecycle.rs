@@ -304,6 +304,12 @@ spec:
     let node = until("the pod running", SOON, running).await.unwrap();
     assert_eq!(node.as_deref(), Some("gpu-b"));
 
+    // What only talks to the API server outlives its absence, and goes on.
+    cluster.restart_api_server_and_etcd().unwrap();
+    cluster
+        .kubectl_ok(&["delete", "pod", "job", "--timeout=30s"])
+        .unwrap();
+
     let pids: Vec<Identity> = cluster
         .pids()
         .iter()
