@@ -1,5 +1,7 @@
 //! The control plane itself: it starts, knows tokens that name nodes, survives kill -9, and leaves nothing behind.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, too")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -310,16 +312,38 @@ spec:
         .kubectl_ok(&["delete", "pod", "job", "--timeout=30s"])
         .unwrap();
 
-    let pids: Vec<Identity> = cluster
+    let processes: Vec<Identity> = cluster
         .pids()
         .iter()
         .map(|(_, pid)| Identity::of(*pid).unwrap())
         .collect();
-    assert_eq!(pids.len(), 5);
+    assert_eq!(processes.len(), 5);
     let state = cluster.state_path().to_owned();
     cluster.stop().unwrap();
-    assert!(pids.iter().all(|process| !process.is_alive()));
+    assert!(processes.iter().all(|process| !process.is_alive()));
     assert!(!state.exists(), "{}", state.display());
+}
+
+#[test]
+fn a_panic_keeps_the_logs_and_nothing_else() {
+    let (told, state) = std::sync::mpsc::channel();
+    let panicked = std::thread::spawn(move || {
+        let cluster = ControlPlane::start(Options::default()).unwrap();
+        let pids: Vec<Identity> = cluster
+            .pids()
+            .iter()
+            .filter_map(|(_, pid)| Identity::of(*pid))
+            .collect();
+        told.send((cluster.state_path().to_owned(), pids)).unwrap();
+        panic!("as a failing test does");
+    });
+    assert!(panicked.join().is_err());
+    let (state, processes) = state.recv().unwrap();
+    assert_eq!(processes.len(), 2);
+    assert!(processes.iter().all(|process| !process.is_alive()));
+    assert!(state.join("logs/kube-apiserver.log").exists());
+    assert!(!state.join("etcd").exists());
+    std::fs::remove_dir_all(state).unwrap();
 }
 
 /// In the copy of this binary that the next test starts: has a control plane and waits to be killed. Else nothing to do.

@@ -101,10 +101,10 @@ impl Wanted {
             (audit, "--audit"),
             (bare, "--bare"),
         ];
-        let set = flags
-            .into_iter()
-            .filter_map(|(set, flag)| set.then(|| flag.to_owned()));
-        set.chain([format!("--nodes={nodes}")]).collect()
+        let set = flags.into_iter().filter(|(set, _)| *set);
+        set.map(|(_, flag)| flag.to_owned())
+            .chain([format!("--nodes={nodes}")])
+            .collect()
     }
 }
 

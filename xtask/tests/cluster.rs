@@ -1,5 +1,7 @@
 //! `cargo xtask cluster`, as a person uses it. A cache folder of its own keeps it apart from a cluster that is up already.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -47,7 +47,7 @@ pub(super) fn write_secret(path: &Path, content: &str) -> Result<(), Error> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+        .unwrap_or_else(|| Path::new("."));
     let write = || {
         // tempfile makes its files with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -13,6 +13,8 @@ use crate::process::spawn_bound;
 
 /// Between two lines of progress in a log; a terminal's one line is rewritten each second.
 const PROGRESS_EVERY: Duration = Duration::from_secs(15);
+/// Prefix of the folders that programs are built into before they are moved to their place.
+const BUILDING: &str = ".building-";
 /// Lines of go's output that an error quotes.
 const QUOTED_LINES: usize = 20;
 
@@ -25,6 +27,7 @@ pub(super) fn build(tools: &[&Tool], cache: &Path) -> Result<(), Error> {
     }
     std::fs::create_dir_all(cache).map_err(Error::file("make", cache))?;
     let _lock = lock(&cache.join(".lock"))?;
+    remove_halves(cache);
     // Whoever held the lock before may have built some of them.
     let missing: Vec<&Tool> = tools
         .iter()
@@ -70,6 +73,14 @@ fn lock(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+/// What builds that were killed have left. Nobody else builds: the lock is ours.
+fn remove_halves(cache: &Path) {
+    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    for half in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(BUILDING)) {
+        let _ = std::fs::remove_dir_all(half.path());
+    }
+}
+
 fn announce(tools: &[&Tool], cache: &Path) {
     let (megabytes, seconds) = tools.iter().fold((0, 0), |(size, time), tool| {
         (size + tool.megabytes, time + tool.seconds)
@@ -87,9 +98,7 @@ fn announce(tools: &[&Tool], cache: &Path) {
 
 fn build_group(module: &Path, stamped: bool, tools: &[&Tool], cache: &Path) -> Result<(), Error> {
     // On the same file system as the cache, so that the last step is a rename.
-    let folder = tempfile::Builder::new()
-        .prefix(".building-")
-        .tempdir_in(cache);
+    let folder = tempfile::Builder::new().prefix(BUILDING).tempdir_in(cache);
     let folder = folder.map_err(Error::file("make a folder in", cache))?;
     let output = match tools {
         // The name of a package's folder need not be the program's (etcd's is `v3`).
@@ -126,7 +135,7 @@ fn arguments(
             ("k8s.io/component-base/version.gitMinor", minor),
             ("k8s.io/client-go/pkg/version.gitVersion", version.as_str()),
         ] {
-            linking += &format!(" -X {variable}={value}");
+            linking.extend([" -X ", variable, "=", value]);
         }
     }
     // Readonly: go.sum is what the cache is keyed by, and it is not the build's to change. -v names each package as it is compiled.
@@ -245,7 +254,7 @@ fn is_package(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{arguments, is_package, kubernetes_version};
+    use super::{arguments, is_package, kubernetes_version, remove_halves};
     use crate::cluster::binaries::{TOOLS_WANTED, modules_folder};
 
     #[test]
@@ -273,6 +282,15 @@ mod tests {
                 tool.package
             );
         }
+    }
+
+    #[test]
+    fn what_a_killed_build_left_is_removed_and_finished_programs_stay() {
+        let cache = tempfile::tempdir().unwrap();
+        std::fs::create_dir(cache.path().join(".building-x1")).unwrap();
+        std::fs::write(cache.path().join("etcd"), []).unwrap();
+        remove_halves(cache.path());
+        assert!(!cache.path().join(".building-x1").exists() && cache.path().join("etcd").exists());
     }
 
     #[test]

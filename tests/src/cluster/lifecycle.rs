@@ -75,10 +75,10 @@ impl ControlPlane {
         let write =
             |name: &str, content: &str| access::write_secret(&state.path().join(name), content);
         write("audit-policy.yaml", components::AUDIT_POLICY)?;
-        let (mut users, mut admin_token) = (String::new(), String::new());
+        let (mut users, mut admin_token) = (Vec::new(), String::new());
         for (file, user, group) in components::USERS {
             let token = keys::random_token()?;
-            users += &format!("{token},{user},{user},{group}\n");
+            users.push(format!("{token},{user},{user},{group}"));
             write(
                 &format!("{file}.kubeconfig"),
                 &access::kubeconfig(&endpoint, Proof::Token(&token), "default"),
@@ -87,7 +87,7 @@ impl ControlPlane {
                 admin_token = token;
             }
         }
-        write("tokens.csv", &users)?;
+        write("tokens.csv", &users.join("\n"))?;
         Ok(Self {
             children: Mutex::default(),
             options,
@@ -211,8 +211,9 @@ impl ControlPlane {
         let mut outcome = Ok(());
         // They were started in the order of their needs. Each is gone before what it depends on is asked to end.
         for child in std::mem::take(&mut *self.children()).into_iter().rev() {
-            let ended = child.terminate(STOP_GRACE).map(drop);
-            outcome = outcome.and(ended.map_err(Error::from));
+            if let Err(error) = child.terminate(STOP_GRACE) {
+                outcome = outcome.and(Err(error.into()));
+            }
         }
         outcome
     }

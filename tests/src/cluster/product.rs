@@ -97,11 +97,10 @@ impl ControlPlane {
         let deleted = Api::<Node>::all(person)
             .delete(&node, &DeleteParams::default())
             .await;
-        outcome.and(
-            deleted
-                .map(drop)
-                .map_err(Error::api(format!("delete Node {node}"))),
-        )
+        outcome?;
+        deleted
+            .map(drop)
+            .map_err(Error::api(format!("delete Node {node}")))
     }
 }
 
