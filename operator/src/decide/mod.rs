@@ -7,6 +7,8 @@
 //! nodes::decide  ─▶ NodeHealth specs, judgements, claims, taints, marks, statuses of policies
 //! ```
 
+#[cfg(test)]
+pub(crate) mod model;
 pub mod nodes;
 pub mod runs;
 

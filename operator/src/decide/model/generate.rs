@@ -1,0 +1,327 @@
+//! Random worlds, made from bytes: proptest makes and shrinks the bytes, zero is the plainest choice.
+
+use super::fixtures;
+use crate::world::{Node, World};
+use crds::{
+    CheckSpec, HealthCheckRun, Outcome, Selector, Severity, Time,
+    check::{Check, Custom, NetworkBandwidth},
+    health_check_policy::{Budget, Effect, HealthCheckPolicySpec, Mode, Rule, TaintEffect},
+    health_check_run::{HealthCheckRunSpec, Targets, WhenBusy},
+    names,
+    node_health::{CheckRow, Finding, Report},
+};
+use std::sync::Arc;
+
+/// The names that nodes can have.
+pub(crate) const NODES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// The names that policies can have.
+pub(crate) const POLICIES: [&str; 2] = ["base", "extra"];
+/// The names that runs can have.
+pub(crate) const RUNS: [&str; 2] = ["burn-in", "ring"];
+
+/// Bytes that are used up by choices.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice<'a> {
+    bytes: std::slice::Iter<'a, u8>,
+}
+
+impl<'a> Dice<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes: bytes.iter(),
+        }
+    }
+
+    /// Whether bytes are left.
+    pub(crate) fn is_left(&self) -> bool {
+        self.bytes.len() > 0
+    }
+
+    /// A number below `n`; 0 when the bytes are used up.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        usize::from(self.bytes.next().copied().unwrap_or(0)) % n
+    }
+
+    /// True in `percent` of the cases; false when the bytes are used up.
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+        // 250 of 256 values are used evenly, the rest read as false.
+        self.below(256) % 250 >= 250 - percent * 250 / 100
+    }
+
+    /// One of the choices.
+    pub(crate) fn of<'b, T>(&mut self, choices: &'b [T]) -> &'b T {
+        &choices[self.below(choices.len())]
+    }
+}
+
+/// A small world: 0 to 6 nodes, 0 to 2 policies, 0 to 1 profile.
+pub(crate) fn world(dice: &mut Dice<'_>) -> World {
+    let mut world = World {
+        started_at: fixtures::START,
+        ..World::default()
+    };
+    for name in NODES.iter().take(dice.below(NODES.len() + 1)) {
+        let node = node(dice, name);
+        if dice.chance(80) {
+            let mut health = fixtures::health(&node);
+            if dice.chance(90) {
+                health = fixtures::with_report(health, report(dice));
+            }
+            fixtures::add_health(&mut world, health);
+        }
+        if dice.chance(90) {
+            world
+                .lease_changes
+                .insert((*name).to_owned(), fixtures::START);
+        }
+        world.nodes.insert((*name).to_owned(), Arc::new(node));
+    }
+    for name in POLICIES.iter().take(dice.below(POLICIES.len() + 1)) {
+        let mut policy = fixtures::policy(name, Mode::Observe);
+        policy.spec = policy_spec(dice);
+        fixtures::add_policy(&mut world, policy);
+    }
+    if dice.chance(50) {
+        let profile = fixtures::profile("p5", 8);
+        world.profiles.insert("p5".into(), Arc::new(profile));
+    }
+    world
+}
+
+/// A Node: often plain, sometimes cordoned, not ready, tainted by others or by a former life of ours.
+pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
+    let mut node = fixtures::node(name);
+    node.unschedulable = dice.chance(8);
+    node.ready = !dice.chance(8);
+    if dice.chance(20) {
+        node.accelerators.clear();
+    }
+    if dice.chance(30) {
+        let foreign = ["dedicated", "nvidia.com/gpu", names::TAINT_UNCERTIFIED];
+        node.taints.push(fixtures::taint(
+            dice.of::<&str>(&foreign),
+            "x",
+            "NoSchedule",
+        ));
+    }
+    if dice.chance(8) {
+        let effect = *dice.of(&["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+        node.taints
+            .push(fixtures::taint(names::TAINT_UNHEALTHY, "reset", effect));
+    }
+    if dice.chance(20) {
+        node.labels
+            .insert("rack".into(), format!("r{}", dice.below(2)));
+    }
+    if dice.chance(5) {
+        node.labels
+            .insert(names::LABEL_HEALTH.into(), "quarantined".into());
+    }
+    node
+}
+
+/// Orders of a policy: mostly Enforce, with all kinds of budgets.
+pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
+    let mode = *dice.of(&[
+        Mode::Enforce,
+        Mode::Enforce,
+        Mode::Enforce,
+        Mode::Observe,
+        Mode::Hold,
+    ]);
+    let node_selector = if dice.chance(20) {
+        Selector {
+            match_labels: [("rack".to_owned(), "r0".to_owned())].into(),
+            ..Selector::default()
+        }
+    } else {
+        Selector::default()
+    };
+    let budget = dice.chance(70).then(|| Budget {
+        max_unavailable: dice
+            .chance(60)
+            .then(|| i64::try_from(dice.below(4)).unwrap_or(0)),
+        max_unavailable_percent: dice
+            .chance(40)
+            .then(|| i64::try_from(dice.below(5) * 25).unwrap_or(0)),
+        minimum: dice
+            .chance(50)
+            .then(|| i64::try_from(dice.below(2)).unwrap_or(0)),
+        topology_key: dice.chance(20).then(|| "rack".to_owned()),
+    });
+    let rules = if dice.chance(20) {
+        let taint = *dice.of(&[
+            TaintEffect::NoExecute,
+            TaintEffect::PreferNoSchedule,
+            TaintEffect::None,
+        ]);
+        vec![Rule {
+            name: "xid".into(),
+            match_: crds::health_check_policy::RuleMatch {
+                checks: vec!["xid".into()],
+                ..Default::default()
+            },
+            effect: Some(Effect {
+                taint: Some(taint),
+                ..Effect::default()
+            }),
+            ..Rule::default()
+        }]
+    } else {
+        Vec::new()
+    };
+    HealthCheckPolicySpec {
+        node_selector,
+        priority: i64::try_from(dice.below(3)).unwrap_or(0),
+        mode,
+        budget,
+        rules,
+        release_all: dice.chance(5).then(|| "spare parts came".to_owned()),
+        ..HealthCheckPolicySpec::default()
+    }
+}
+
+/// A report: two rows over a few GPUs, findings of all kinds.
+pub(crate) fn report(dice: &mut Dice<'_>) -> Report {
+    let mut report = fixtures::passing_report();
+    report.inventory.gpus.truncate(3);
+    for row in &mut report.checks {
+        row.covered
+            .retain(|t| t == "node" || t.as_str() < "0000:13");
+    }
+    if dice.chance(30) {
+        report.checks.remove(dice.below(report.checks.len()));
+    }
+    if dice.chance(5) {
+        report.checks.clear();
+    }
+    for row in &mut report.checks {
+        if dice.chance(20) {
+            unjudged(dice, row);
+        }
+    }
+    for _ in 0..*dice.of(&[0, 0, 1, 1, 2]) {
+        let found = finding(dice);
+        let known = report
+            .findings
+            .iter()
+            .any(|f| f.check == found.check && f.target == found.target);
+        if known {
+            continue;
+        }
+        for row in &mut report.checks {
+            if row.check == found.check {
+                row.outcome = row.outcome.clone().worse(found.outcome.clone());
+            }
+        }
+        report.findings.push(found);
+    }
+    report.truncated = dice.chance(5).then_some(3);
+    report
+}
+
+fn unjudged(dice: &mut Dice<'_>, row: &mut CheckRow) {
+    let (outcome, reason) = dice
+        .of(&[
+            (Outcome::Inconclusive, "KernelLogUnreadable"),
+            (Outcome::Skipped, "Maintenance"),
+            (Outcome::Skipped, "NoAccelerator"),
+        ])
+        .clone();
+    row.outcome = outcome;
+    row.reason = Some(reason.into());
+    if dice.chance(50) {
+        row.covered.clear();
+    }
+}
+
+fn finding(dice: &mut Dice<'_>) -> Finding {
+    let check = *dice.of(&["xid", "inventory", "custom/burn"]);
+    let target = if dice.chance(70) {
+        fixtures::address(dice.below(4))
+    } else {
+        "node".to_owned()
+    };
+    let (outcome, severity) = dice
+        .of(&[
+            (Outcome::Fail, Severity::Reboot),
+            (Outcome::Fail, Severity::Isolate),
+            (Outcome::Fail, Severity::Reset),
+            (Outcome::Fail, Severity::Monitor),
+            (Outcome::Warn, Severity::Isolate),
+            (Outcome::Inconclusive, Severity::Isolate),
+        ])
+        .clone();
+    let reason = *dice.of(&["FallenOffTheBus", "GpuMissing", "Xid79"]);
+    fixtures::finding(check, &target, outcome, severity, reason)
+}
+
+/// A run over some nodes.
+pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun {
+    let check = match dice.below(3) {
+        0 => CheckSpec::with_defaults(Check::Inventory),
+        1 => CheckSpec {
+            name: "burn".into(),
+            custom: Some(Custom {
+                program: "burn".into(),
+                ..Custom::default()
+            }),
+            ..CheckSpec::default()
+        },
+        _ => CheckSpec {
+            name: "net".into(),
+            network_bandwidth: Some(NetworkBandwidth::default()),
+            ..CheckSpec::default()
+        },
+    };
+    let targets = if dice.chance(50) {
+        Targets {
+            node_names: Some(
+                NODES
+                    .iter()
+                    .take(1 + dice.below(3))
+                    .map(|n| (*n).to_owned())
+                    .collect(),
+            ),
+            node_selector: None,
+        }
+    } else {
+        Targets {
+            node_selector: Some(Selector::default()),
+            node_names: None,
+        }
+    };
+    let mut run = fixtures::run(
+        name,
+        HealthCheckRunSpec {
+            targets,
+            checks: Some(vec![check]),
+            level: None,
+            max_concurrent: dice
+                .chance(30)
+                .then(|| crds::Scale::Nodes(1 + i64::try_from(dice.below(2)).unwrap_or(0))),
+            when_busy: if dice.chance(30) {
+                WhenBusy::Skip
+            } else {
+                WhenBusy::Wait
+            },
+            deadline_seconds: *dice.of(&[3600, 60, 10]),
+            ttl_seconds_after_finished: dice.chance(20).then_some(100),
+            cancel: false,
+        },
+    );
+    run.metadata.creation_timestamp = fixtures::timestamp(now);
+    run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_bytes_make_the_same_world_and_no_bytes_make_an_empty_one() {
+        let bytes: Vec<u8> = (0..200).map(|i| (i * 37 % 251) as u8).collect();
+        assert_eq!(world(&mut Dice::new(&bytes)), world(&mut Dice::new(&bytes)));
+        assert_eq!(world(&mut Dice::new(&[])).nodes.len(), 0);
+    }
+}
