@@ -1,1 +1,5 @@
 //! Being written.
+
+pub mod kernel_log;
+pub mod pci;
+pub mod xid;

@@ -1,0 +1,171 @@
+//! Facts that take more than one line.
+//!
+//! A printk of several lines may arrive as one record with line feeds, or as several with others between them. What is
+//! begun and never ended is forgotten after some lines, so that the memory is bounded and nothing is joined across hours.
+
+use super::observation::XidObservation;
+use super::parse::{address, claims_a_fault, kept, lost, observe_line};
+use crate::pci::PciAddress;
+use std::collections::VecDeque;
+
+/// GPUs whose three-line farewell may be under way at once; a node has at most 16.
+const UNDER_WAY: usize = 16;
+/// After so many further lines the rest of a farewell, or a serial number, is no longer expected.
+const PATIENCE: u32 = 64;
+
+/// Which board sits at an address, as the driver tells before a GPU's first Xid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardIdentity {
+    /// The GPU.
+    pub pci: PciAddress,
+    /// `GPU-…`, at most 64 bytes.
+    pub uuid: Option<String>,
+    /// The board's serial number, at most 64 bytes.
+    pub serial: Option<String>,
+}
+
+/// What a line, or the last of several, tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogFact {
+    /// A fault.
+    Fault(XidObservation),
+    /// An identity.
+    Board(BoardIdentity),
+}
+
+/// Reads the messages of kernel records one after the other.
+#[derive(Debug, Default)]
+pub struct LineAssembler {
+    /// GPUs of which `The NVIDIA GPU …` was said; the first is the next to be continued.
+    leaving: VecDeque<Leaving>,
+    /// The GPU whose UUID was told last, and the lines since.
+    board: Option<(PciAddress, u32)>,
+    not_understood: u64,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    pci: PciAddress,
+    /// `(PCI ID: …) installed in this system has` followed.
+    installed: bool,
+    lines: u32,
+}
+
+impl LineAssembler {
+    /// Takes the message of the next kernel record and gives what it completes.
+    pub fn push(&mut self, message: &str) -> Vec<LogFact> {
+        message
+            .lines()
+            .filter_map(|line| self.push_line(line))
+            .collect()
+    }
+
+    /// Lines that claim an Xid or SXid and could not be read, companions aside: more than none means that a driver writes
+    /// a form that we do not know.
+    pub const fn not_understood(&self) -> u64 {
+        self.not_understood
+    }
+
+    fn push_line(&mut self, line: &str) -> Option<LogFact> {
+        self.age();
+        if let Some(fault) = observe_line(line) {
+            return Some(LogFact::Fault(fault));
+        }
+        if claims_a_fault(line) {
+            let companion = line.contains("): ")
+                && [", Severity ", ", Data "]
+                    .iter()
+                    .any(|word| line.contains(word));
+            self.not_understood += u64::from(!companion);
+            return None;
+        }
+        let text = line.strip_prefix("NVRM: ")?;
+        self.identity(text)
+            .map(LogFact::Board)
+            .or_else(|| self.farewell(text).map(LogFact::Fault))
+    }
+
+    fn age(&mut self) {
+        for leaving in &mut self.leaving {
+            leaving.lines += 1;
+        }
+        self.leaving.retain(|leaving| leaving.lines <= PATIENCE);
+        self.board = self
+            .board
+            .map(|(pci, lines)| (pci, lines + 1))
+            .filter(|(_, lines)| *lines <= PATIENCE);
+    }
+
+    /// `GPU at PCI:0000:02:00: GPU-<uuid>`, `GPU Board Serial Number: …`, `GPU 0000:29:00.0: GPU serial number is …`.
+    fn identity(&mut self, text: &str) -> Option<BoardIdentity> {
+        if let Some(rest) = text.strip_prefix("GPU at ") {
+            let (place, uuid) = rest.split_once(": ")?;
+            let pci = address(place)?;
+            let uuid = word(uuid).filter(|uuid| uuid.starts_with("GPU-"))?;
+            self.board = Some((pci, 0));
+            return Some(BoardIdentity {
+                pci,
+                uuid: Some(uuid),
+                serial: None,
+            });
+        }
+        if let Some(serial) = text.strip_prefix("GPU Board Serial Number: ") {
+            let (pci, _) = self.board.take()?;
+            return Some(BoardIdentity {
+                pci,
+                uuid: None,
+                serial: Some(word(serial)?),
+            });
+        }
+        let (place, serial) = text
+            .strip_prefix("GPU ")?
+            .split_once(": GPU serial number is ")?;
+        Some(BoardIdentity {
+            pci: address(place)?,
+            uuid: None,
+            serial: Some(word(serial)?),
+        })
+    }
+
+    /// `The NVIDIA GPU 0000:b3:00.0`, `(PCI ID: 10de:26b5) installed in this system has`,
+    /// `fallen off the bus and is not responding to commands.`
+    fn farewell(&mut self, text: &str) -> Option<XidObservation> {
+        if let Some(rest) = text.strip_prefix("The NVIDIA GPU ") {
+            let pci = address(rest.split_ascii_whitespace().next()?)?;
+            if self.leaving.len() == UNDER_WAY {
+                self.leaving.pop_front();
+            }
+            self.leaving.push_back(Leaving {
+                pci,
+                installed: false,
+                lines: 0,
+            });
+        } else if text.starts_with("(PCI ID: ") {
+            let waiting = self.leaving.iter().position(|leaving| !leaving.installed)?;
+            if text.ends_with("installed in this system has") {
+                self.leaving.get_mut(waiting)?.installed = true;
+            } else {
+                // `… is not supported` and the like: another story with the same beginning.
+                self.leaving.remove(waiting);
+            }
+        } else if text.starts_with("fallen off the bus") {
+            let said = self.leaving.iter().position(|leaving| leaving.installed)?;
+            return self
+                .leaving
+                .remove(said)
+                .map(|leaving| lost(leaving.pci, text));
+        }
+        None
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.leaving.len()
+    }
+}
+
+/// A uuid's or serial's single word; a trailing full stop belongs to the sentence.
+fn word(text: &str) -> Option<String> {
+    let word = text.split_ascii_whitespace().next()?.trim_end_matches('.');
+    (!word.is_empty()).then(|| kept(word, 64))
+}

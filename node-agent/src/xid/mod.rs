@@ -1,0 +1,33 @@
+//! NVIDIA's words in the kernel's log, read and judged by tables.
+//!
+//! ```text
+//!  message ─▶ assemble (lines, three-record forms) ─▶ parse ─▶ XidObservation ─▶ judge ─▶ XidVerdict
+//!                                                                              │
+//!                        catalogue, nvlink5, nvlink_registers, recovery, sxid ─┘   (tables, each row with its source)
+//! ```
+//!
+//! What must stay true:
+//! - Only messages of kernel records ([`crate::kernel_log::KernelRecord::is_kernel`]) may be given to [`LineAssembler`].
+//! - No text makes a parser panic, and what is held between lines is bounded.
+//! - A severity comes from a row of a table. An unknown code is `Monitor`: reported, never condemned.
+
+mod assemble;
+pub mod catalogue;
+mod judge;
+pub mod nvlink5;
+pub mod nvlink_registers;
+mod observation;
+mod parse;
+pub mod recovery;
+pub mod sxid;
+#[cfg(test)]
+mod tests;
+
+pub use assemble::{BoardIdentity, LineAssembler, LogFact};
+pub use catalogue::Severity;
+pub use judge::{XidVerdict, judge};
+pub use observation::{
+    Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent,
+    XidObservation,
+};
+pub use parse::observe;

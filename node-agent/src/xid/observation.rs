@@ -1,0 +1,162 @@
+//! What one line said, before anything is made of it.
+
+use crate::pci::PciAddress;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum XidEvent {
+    /// A GPU's Xid.
+    Xid(u32),
+    /// An NVSwitch's SXid.
+    SXid(u32),
+    /// A GPU left the bus, told without an Xid.
+    FallenOffTheBus,
+}
+
+/// The MIG instance in which it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MigInstance {
+    /// The GPU instance.
+    pub gpu: u32,
+    /// The compute instance in it, where the line names one.
+    pub compute: Option<u32>,
+}
+
+/// The fields of Xid 144 to 150.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NvLink5 {
+    /// The unit as the driver names it, such as `RLW_RXPIPE`.
+    pub unit: String,
+    /// `Fatal` or `Nonfatal`.
+    pub fatal: bool,
+    /// `XC1`: other GPUs are affected.
+    pub cross_contained: bool,
+    /// `i1`: a test injected it.
+    pub injected: bool,
+    /// The link; None for `-1`.
+    pub link: Option<u32>,
+    /// The first word in the parentheses.
+    pub intr_info: u32,
+    /// The second word.
+    pub error_status: Option<u32>,
+}
+
+/// The fields of Xid 74.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NvLinkFault {
+    /// The link.
+    pub link: u32,
+    /// The seven registers.
+    pub registers: [u32; 7],
+}
+
+/// What Xid 94 and 95 say is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Containment {
+    /// `RST: Yes`: a reset.
+    pub reset: bool,
+    /// `D-RST: Yes`: drain, then reset.
+    pub drain_and_reset: bool,
+}
+
+/// The fields of an SXid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwitchFault {
+    /// The N of `nvidia-nvswitchN`.
+    pub switch: u32,
+    /// `Fatal` or `Non-fatal`; None where the line says neither.
+    pub fatal: Option<bool>,
+    /// The link (port of the switch), where the line names one.
+    pub link: Option<u32>,
+}
+
+/// The fields that only some codes have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum XidDetail {
+    /// None.
+    Plain,
+    /// Xid 74 with its registers.
+    NvLink(NvLinkFault),
+    /// Xid 94 and 95 with RST and D-RST.
+    Containment(Containment),
+    /// Xid 144 to 150.
+    NvLink5(NvLink5),
+    /// Xid 154: the recovery action before and after.
+    Recovery {
+        /// The value before.
+        from: u32,
+        /// The value now.
+        to: u32,
+    },
+    /// An SXid.
+    Switch(SwitchFault),
+}
+
+/// One fault as one line of the log told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XidObservation {
+    /// The GPU, or the NVSwitch of an SXid; always function 0.
+    pub pci: PciAddress,
+    /// What happened.
+    pub event: XidEvent,
+    /// The MIG instance, if the GPU is partitioned.
+    pub mig: Option<MigInstance>,
+    /// The process, where the driver knew one.
+    pub pid: Option<u32>,
+    /// The process's name, at most 64 bytes; a program chooses it freely.
+    pub process: Option<String>,
+    /// The Xid that this one (45) is the consequence of.
+    pub caused_by: Option<u32>,
+    /// Further fields.
+    pub detail: XidDetail,
+    /// The text after code and process, printable, at most 256 bytes.
+    pub message: String,
+}
+
+/// What makes two lines tell the same fault: within a short window they are to be counted once. Two values of a recovery
+/// action, two links, two decodes of one code are different faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DedupeKey {
+    pci: PciAddress,
+    event: XidEvent,
+    detail: [u32; 3],
+}
+
+impl XidObservation {
+    /// The key of this fault. A GPU that left the bus has one key, whether an Xid 79 told it or not. An Xid 154 is a
+    /// state: apply each in order, and leave out only the repetition of the latest.
+    pub fn dedupe_key(&self) -> DedupeKey {
+        let event = match self.event {
+            XidEvent::FallenOffTheBus => XidEvent::Xid(79),
+            XidEvent::Xid(_) | XidEvent::SXid(_) => self.event,
+        };
+        let detail = match &self.detail {
+            XidDetail::Plain => [0; 3],
+            XidDetail::NvLink(fault) => [
+                fault.link,
+                super::nvlink_registers::read(&fault.registers)
+                    .map_or(u32::MAX, |sign| sign as u32),
+                0,
+            ],
+            XidDetail::Containment(needed) => {
+                [needed.reset.into(), needed.drain_and_reset.into(), 0]
+            }
+            XidDetail::NvLink5(fault) => [
+                fault.link.unwrap_or(u32::MAX),
+                fault.intr_info,
+                fault.error_status.unwrap_or(0),
+            ],
+            XidDetail::Recovery { from: _, to } => [*to, 0, 0],
+            XidDetail::Switch(fault) => [
+                fault.link.unwrap_or(u32::MAX),
+                fault.fatal.map_or(2, u32::from),
+                0,
+            ],
+        };
+        DedupeKey {
+            pci: self.pci,
+            event,
+            detail,
+        }
+    }
+}

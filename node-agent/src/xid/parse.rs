@@ -1,0 +1,275 @@
+//! One line of NVIDIA's driver, read into its fields.
+//!
+//! Forms: open-gpu-kernel-modules 595.45.04 (`osapi.c`, `kernel_rc.c`, `osinit.c`) and the published logs that the tests
+//! name. Every form begins the message: a text that merely holds `Xid` is none.
+
+use super::observation::{
+    Containment, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent,
+    XidObservation,
+};
+use crate::pci::PciAddress;
+
+/// What is kept of a message, in bytes; a finding's evidence holds no more.
+const MESSAGE_KEPT: usize = 256;
+/// What is kept of a process's name; the kernel has 15, drivers print a little more.
+const PROCESS_KEPT: usize = 64;
+
+/// Reads a message that tells a fault in one line: Xid, SXid, or a GPU that left the bus. Companion lines of an SXid
+/// (`Severity …`, `Data …`) repeat it and are none. Only give it messages of kernel records.
+pub fn observe(message: &str) -> Option<XidObservation> {
+    message.lines().find_map(observe_line)
+}
+
+/// Whether a line is of a form that [`observe`] should understand: such a line that is not understood is a new form.
+pub(super) fn claims_a_fault(line: &str) -> bool {
+    line.starts_with("NVRM: Xid ")
+        || (line.starts_with("nvidia-nvswitch") && line.contains(": SXid "))
+}
+
+pub(super) fn observe_line(line: &str) -> Option<XidObservation> {
+    if let Some(rest) = line.strip_prefix("NVRM: Xid (") {
+        xid(rest)
+    } else if let Some(rest) = line.strip_prefix("nvidia-nvswitch") {
+        sxid(rest)
+    } else {
+        fallen_off(line.strip_prefix("NVRM: GPU ")?)
+    }
+}
+
+/// After `NVRM: Xid (`.
+fn xid(rest: &str) -> Option<XidObservation> {
+    let (place, rest) = rest.split_once("): ")?;
+    let (pci, mig) = location(place)?;
+    let (code, rest) = number(rest)?;
+    let rest = rest.strip_prefix(',').map_or_else(
+        || rest.trim().is_empty().then_some(""),
+        |rest| Some(rest.trim_start()),
+    )?;
+    let (pid, process, text) = without_process(rest);
+    let detail = match code {
+        74 => nvlink_fault(text).map(XidDetail::NvLink),
+        94 | 95 => containment(text).map(XidDetail::Containment),
+        144..=150 => nvlink5(text).map(XidDetail::NvLink5),
+        154 => recovery(text),
+        _ => None,
+    };
+    Some(XidObservation {
+        pci,
+        event: XidEvent::Xid(code),
+        mig,
+        pid,
+        process,
+        caused_by: text
+            .rsplit_once("caused by previous Xid ")
+            .and_then(|(_, code)| code.trim().parse().ok()),
+        detail: detail.unwrap_or(XidDetail::Plain),
+        message: kept(text, MESSAGE_KEPT),
+    })
+}
+
+/// `PCI:0000:01:00`, `0000:01:00`, with ` GPU-I:05` and ` GPU-CI:00` in a MIG instance.
+fn location(place: &str) -> Option<(PciAddress, Option<MigInstance>)> {
+    let mut words = place.split_ascii_whitespace();
+    let pci = address(words.next()?)?;
+    let mut mig = None;
+    for word in words {
+        if let Some(id) = word.strip_prefix("GPU-I:") {
+            mig = Some(MigInstance {
+                gpu: id.parse().ok()?,
+                compute: None,
+            });
+        } else if let (Some(id), Some(mig)) = (word.strip_prefix("GPU-CI:"), mig.as_mut()) {
+            mig.compute = Some(id.parse().ok()?);
+        }
+    }
+    Some((pci, mig))
+}
+
+/// An address of the driver, with or without `PCI:`, as function 0.
+pub(super) fn address(text: &str) -> Option<PciAddress> {
+    let text = text.strip_prefix("PCI:").unwrap_or(text);
+    text.parse::<PciAddress>()
+        .ok()
+        .map(PciAddress::device_address)
+}
+
+/// Takes `pid=…, name=…, ` off the front. Either may be missing, both may be unknown; a name has everything but a comma.
+fn without_process(text: &str) -> (Option<u32>, Option<String>, &str) {
+    let Some((pid, rest)) = text.strip_prefix("pid=").map(next_field) else {
+        return (None, None, text);
+    };
+    let (name, rest) = match rest.strip_prefix("name=").map(next_field) {
+        Some((name, rest)) => (Some(name), rest),
+        None => (None, rest),
+    };
+    let name = name
+        .filter(|name| !name.is_empty() && *name != "<unknown>")
+        .map(|name| kept(name, PROCESS_KEPT));
+    (pid.parse().ok(), name, rest)
+}
+
+fn next_field(text: &str) -> (&str, &str) {
+    text.split_once(',')
+        .map_or((text, ""), |(field, rest)| (field, rest.trim_start()))
+}
+
+/// `NVLink: fatal error detected on link 14(0x0, 0x0, 0x10000, 0x0, 0x0, 0x0, 0x0)`.
+fn nvlink_fault(text: &str) -> Option<NvLinkFault> {
+    let (_, rest) = text.split_once(" on link ")?;
+    let (link, rest) = number(rest)?;
+    let (fields, _) = rest.trim_start().strip_prefix('(')?.split_once(')')?;
+    let registers: Vec<u32> = fields
+        .split(',')
+        .map(|field| hex(field.trim()))
+        .collect::<Option<_>>()?;
+    Some(NvLinkFault {
+        link,
+        registers: registers.try_into().ok()?,
+    })
+}
+
+/// `Contained: CE User Channel (0x9). RST: No, D-RST: No`.
+fn containment(text: &str) -> Option<Containment> {
+    let (before, drain) = text.split_once(", D-RST: ")?;
+    let (_, reset) = before.rsplit_once("RST: ")?;
+    Some(Containment {
+        reset: reset.starts_with("Yes"),
+        drain_and_reset: drain.starts_with("Yes"),
+    })
+}
+
+/// `RLW_RXPIPE Nonfatal XC0 i0 Link 13 (0x0409a0c2 0x00000008 …)`, with any blanks between.
+fn nvlink5(text: &str) -> Option<NvLink5> {
+    let (head, words) = text.split_once('(')?;
+    let mut fields = head.split_ascii_whitespace();
+    let unit = fields.next()?;
+    let fatal = match fields.next()? {
+        "Fatal" => true,
+        "Nonfatal" | "Non-fatal" => false,
+        _ => return None,
+    };
+    let cross_contained = fields.next()?.strip_prefix("XC")? != "0";
+    let injected = fields.next()?.strip_prefix('i')? != "0";
+    let link = match (fields.next()?, fields.next()?) {
+        ("Link", "-1") => None,
+        ("Link", link) => Some(link.parse().ok()?),
+        _ => return None,
+    };
+    let mut words = words
+        .split(|c: char| c == ')' || c.is_ascii_whitespace())
+        .map(hex);
+    let intr_info = words.next()??;
+    let error_status = words.next().flatten();
+    Some(NvLink5 {
+        unit: kept(unit, PROCESS_KEPT),
+        fatal,
+        cross_contained,
+        injected,
+        link,
+        intr_info,
+        error_status,
+    })
+}
+
+/// `GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)`.
+fn recovery(text: &str) -> Option<XidDetail> {
+    let (from, to) = text
+        .strip_prefix("GPU recovery action changed from ")?
+        .split_once(" to ")?;
+    let first = |text: &str| hex(text.split_ascii_whitespace().next()?);
+    Some(XidDetail::Recovery {
+        from: first(from)?,
+        to: first(to)?,
+    })
+}
+
+/// After `nvidia-nvswitch`: `2: SXid (PCI:0000:85:00.0): 12028, Non-fatal, Link 61 egress …`.
+fn sxid(rest: &str) -> Option<XidObservation> {
+    let (switch, rest) = number(rest)?;
+    let (place, rest) = rest.strip_prefix(": SXid (")?.split_once("): ")?;
+    let pci = address(place)?;
+    let (code, rest) = number(rest)?;
+    let text = rest.strip_prefix(',')?.trim_start();
+    if text.starts_with("Severity ") || text.starts_with("Data ") {
+        return None;
+    }
+    let (fatal, told) = match text.split_once(',') {
+        Some(("Fatal", told)) => (Some(true), told.trim_start()),
+        Some(("Non-fatal", told)) => (Some(false), told.trim_start()),
+        _ => (None, text),
+    };
+    let link = told
+        .strip_prefix("Link ")
+        .and_then(number)
+        .map(|(link, _)| link);
+    Some(XidObservation {
+        pci,
+        event: XidEvent::SXid(code),
+        mig: None,
+        pid: None,
+        process: None,
+        caused_by: None,
+        detail: XidDetail::Switch(SwitchFault {
+            switch,
+            fatal,
+            link,
+        }),
+        message: kept(text, MESSAGE_KEPT),
+    })
+}
+
+/// After `NVRM: GPU `: `0000:29:00.0: GPU has fallen off the bus.`
+fn fallen_off(rest: &str) -> Option<XidObservation> {
+    let (place, text) = rest.split_once(": ")?;
+    let pci = address(place)?;
+    text.starts_with("GPU has fallen off the bus")
+        .then(|| lost(pci, text))
+}
+
+/// A GPU that left the bus without an Xid.
+pub(super) fn lost(pci: PciAddress, text: &str) -> XidObservation {
+    XidObservation {
+        pci,
+        event: XidEvent::FallenOffTheBus,
+        mig: None,
+        pid: None,
+        process: None,
+        caused_by: None,
+        detail: XidDetail::Plain,
+        message: kept(text, MESSAGE_KEPT),
+    }
+}
+
+/// The digits at the front and what follows them.
+fn number(text: &str) -> Option<(u32, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    Some((digits.parse().ok()?, rest))
+}
+
+fn hex(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0x")?;
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        u32::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
+}
+
+/// Printable, without blanks at the ends, cut to a number of bytes.
+pub(super) fn kept(text: &str, most: usize) -> String {
+    let mut kept = String::new();
+    for c in text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+    {
+        if kept.len() + c.len_utf8() > most {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
+}
