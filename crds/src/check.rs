@@ -235,7 +235,7 @@ pub struct NetworkBandwidth {
     /// How the members are paired; default Ring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
-    /// How many parallel streams a test uses, as a number; default 8.
+    /// How many parallel streams a test uses, as a number of streams; default 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 128))]
     pub streams: Option<i64>,
@@ -278,7 +278,7 @@ pub struct Nccl {
 pub struct Pvc {
     /// The storage class; default: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 128))]
     pub storage_class: Option<String>,
     /// The size of the claim, in MiB; default 100.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "sizeMiB")]
@@ -295,8 +295,8 @@ pub struct Pvc {
         "message": "custom.program must be the name of a program in the mounted directory, never a path or a command line"
     },
     {
-        "rule": "!has(self.env) || self.env.all(key, key.startsWith('CHECK_'))",
-        "message": "the keys of custom.env must begin with CHECK_"
+        "rule": "!has(self.env) || self.env.all(key, key.startsWith('CHECK_') && size(key) <= 63)",
+        "message": "the keys of custom.env must begin with CHECK_ and have at most 63 characters"
     }
 ]))]
 #[serde(rename_all = "camelCase")]
@@ -316,6 +316,19 @@ pub struct Custom {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub timeout_seconds: Option<i64>,
+}
+
+/// The longest that all arguments and variables of the custom checks of one run may be together, in characters.
+pub const MAX_CUSTOM_TEXT: usize = 2_048;
+
+/// What must hold for all checks of a run together. Work orders are copied into a NodeHealth, which must stay small.
+pub(crate) fn total_rules() -> serde_json::Value {
+    serde_json::json!([{
+        "rule": "self.map(c, !has(c.custom) ? 0 : \
+                 (has(c.custom.args) ? c.custom.args.map(arg, size(arg)).sum() : 0) + \
+                 (has(c.custom.env) ? c.custom.env.map(key, size(key) + size(c.custom.env[key])).sum() : 0)).sum() <= 2048",
+        "message": "custom.args and custom.env of all checks together may hold 2048 characters: put what is longer into a file that the program reads",
+    }])
 }
 
 /// The value of an environment variable.

@@ -89,7 +89,7 @@ pub struct ExpectedGpus {
     pub count: Option<i64>,
     /// Models that are allowed; a name that the driver reports must contain one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 96)))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     pub models: Vec<String>,
     /// The memory of each, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
@@ -139,7 +139,7 @@ pub struct ExpectedNetwork {
     pub efa_devices: Option<i64>,
     /// The names of the ports that must be up, for example `mlx5_0/1`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 64)))]
+    #[schemars(length(max = 32), inner(length(max = 32)))]
     pub ports: Vec<String>,
     /// The rate of each port, in gigabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,7 +167,7 @@ pub struct Floors {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub gpu_compute_gigaflops: Option<i64>,
-    /// iperf3 between two nodes, in megabits per second.
+    /// Rate of iperf3 between two nodes, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub network_bandwidth_megabits_per_second: Option<i64>,

@@ -192,7 +192,7 @@ pub struct Schedule {
     pub time_zone: Option<String>,
     /// The checks of its runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Option<Vec<CheckSpec>>,
     /// The level of its runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,7 +260,7 @@ pub struct RuleMatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct After {
-    /// How many occurrences, as a number.
+    /// How many occurrences, as a number of occurrences.
     #[schemars(range(min = 1, max = 16))]
     pub occurrences: i64,
     /// Within how many seconds.

@@ -114,7 +114,7 @@ pub struct HealthCheckRunSpec {
     pub targets: Targets,
     /// The checks to run on each node, in this order; exactly one of `checks` and `level` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Option<Vec<CheckSpec>>,
     /// A named list of checks: `basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

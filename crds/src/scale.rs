@@ -65,7 +65,7 @@ impl JsonSchema for Scale {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "x-kubernetes-int-or-string": true,
-            "maxLength": 4,
+            "maxLength": 16,
             "x-kubernetes-validations": [{
                 "rule": "type(self) == int ? (self >= 1 && self <= 1000) : self.matches('^([1-9][0-9]?|100)%$')",
                 "message": "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%"

@@ -72,7 +72,7 @@ macro_rules! string_enum {
                 schemars::json_schema!({
                     "type": "string",
                     "pattern": "^[A-Z][A-Za-z0-9]*$",
-                    "maxLength": 63,
+                    "maxLength": 24,
                 })
             }
         }

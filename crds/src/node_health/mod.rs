@@ -1,10 +1,12 @@
 //! `NodeHealth`: one per accelerator node, named as the node and owned by it.
 
 mod decision;
+mod fit;
 mod report;
 mod work;
 
 pub use decision::*;
+pub use fit::*;
 pub use report::*;
 pub use work::*;
 
@@ -140,7 +142,7 @@ pub struct NodeHealthSpec {
     pub maintenance: Option<Maintenance>,
     /// The work orders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 2))]
+    #[schemars(length(max = 2), extend("x-kubernetes-validations" = assignments_rules()))]
     pub assignments: Vec<Assignment>,
 }
 
@@ -173,6 +175,6 @@ pub struct NodeHealthStatus {
     pub summary: Option<NodeSummary>,
     /// Healthy, AgentReporting, ProfileResolved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

@@ -126,17 +126,17 @@ pub struct Gpu {
     /// The PCI address, for example `0000:83:00.0`; the key.
     #[schemars(length(min = 1, max = 32))]
     pub pci_address: String,
-    /// The number that the driver gives it.
+    /// The index number that the driver gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 4096))]
     pub index: Option<i64>,
     /// The UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 96))]
+    #[schemars(length(max = 64))]
     pub uuid: Option<String>,
     /// The serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 32))]
     pub serial: Option<String>,
     /// The model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -353,7 +353,7 @@ pub struct Edge {
     #[schemars(range(min = 0, max = 4095))]
     pub slot: i64,
     /// The name of the other node.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 63))]
     pub peer: String,
     /// The rate at which the peer received, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]

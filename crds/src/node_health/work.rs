@@ -7,8 +7,20 @@ use std::collections::BTreeMap;
 
 /// The longest list of assignments of one node.
 pub const MAX_ASSIGNMENTS: usize = 2;
+/// The highest number of checks in all assignments of one node together.
+pub const MAX_ASSIGNED_CHECKS: usize = 16;
 /// The highest number of slots of one member of a group.
 pub const MAX_SLOTS: usize = 64;
+
+/// What must hold for all assignments of a node together, so that orders stay small: they cannot be cut as reports can.
+pub(super) fn assignments_rules() -> serde_json::Value {
+    serde_json::json!([
+        {"rule": "self.map(a, size(a.checks)).sum() <= 16",
+         "message": "the assignments of a node may hold 16 checks together"},
+        {"rule": "self.filter(a, has(a.group)).size() <= 1",
+         "message": "at most one assignment of a node may have a group"},
+    ])
+}
 
 /// What the operator copies from the Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -99,7 +111,7 @@ pub struct Assignment {
     #[schemars(length(min = 1, max = 253))]
     pub run: String,
     /// The checks to run, in this order.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Vec<CheckSpec>,
     /// When to give up; what is left then is Inconclusive.
     pub deadline: Time,
@@ -134,11 +146,11 @@ pub struct Slot {
     pub slot: i64,
     /// Server or Client.
     pub role: Role,
-    /// The name of the other node.
-    #[schemars(length(min = 1, max = 253))]
+    /// The name of the other node; 63 characters, because a kubelet registers no node whose hostname label is longer.
+    #[schemars(length(min = 1, max = 63))]
     pub peer: String,
     /// The address on which the server listens: an address of this node for a server, of the peer for a client.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 45))]
     pub address: String,
     /// The TCP port number on which the server listens.
     #[schemars(range(min = 1, max = 65535))]

@@ -1,0 +1,68 @@
+//! The three ValidatingAdmissionPolicies: templates beside this file, filled with the names of `crds::names`.
+//!
+//! They are templates and not tables, because their comments and the layout of their expressions are what a reviewer of
+//! the deployed file needs to see.
+
+use super::Error;
+use crds::names;
+
+/// File name and text of each template. Placeholders are `@NAME@`.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("agent.yaml", include_str!("admission/agent.yaml")),
+    ("operator.yaml", include_str!("admission/operator.yaml")),
+    ("nodehealth-writers.yaml", include_str!("admission/nodehealth-writers.yaml")),
+];
+
+/// Every file below `deploy/admission`: its name and its content.
+pub(super) fn files() -> Result<Vec<(&'static str, String)>, Error> {
+    let user = |account: &str| format!("system:serviceaccount:{}:{account}", names::NAMESPACE);
+    let values = [
+        ("@OPERATOR@", user(names::OPERATOR_SERVICE_ACCOUNT)),
+        ("@AGENT@", user(names::AGENT_SERVICE_ACCOUNT)),
+        ("@PROBE@", user(names::PROBE_SERVICE_ACCOUNT)),
+        ("@GROUP@", names::GROUP.to_owned()),
+        ("@PREFIX@", names::PREFIX.to_owned()),
+        ("@LEASE_NAMESPACE@", names::LEASE_NAMESPACE.to_owned()),
+        ("@NODE_CONDITION@", names::NODE_CONDITION.to_owned()),
+    ];
+    TEMPLATES.iter().map(|(name, template)| fill(name, template, &values).map(|content| (*name, content))).collect()
+}
+
+fn fill(template: &'static str, text: &str, values: &[(&str, String)]) -> Result<String, Error> {
+    let filled = values.iter().fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value));
+    match filled.split_once('@') {
+        None => Ok(filled),
+        Some((_, rest)) => {
+            let placeholder = format!("@{}@", rest.split('@').next().unwrap_or_default());
+            Err(Error::Placeholder { template, placeholder })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_without_a_value_is_an_error_that_names_it() {
+        let error = fill("agent.yaml", "user: @SOMEBODY@\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("agent.yaml: @SOMEBODY@ has no value"), "{error}");
+    }
+
+    #[test]
+    fn every_policy_fails_closed_and_has_a_username_as_its_only_match_condition() {
+        use serde::Deserialize;
+        for (name, content) in files().unwrap() {
+            for document in serde_yaml::Deserializer::from_str(&content) {
+                let object = serde_json::Value::deserialize(document).unwrap();
+                if object["kind"] == "ValidatingAdmissionPolicy" {
+                    assert_eq!(object["spec"]["failurePolicy"], "Fail", "{name}");
+                    let conditions = object["spec"]["matchConditions"].as_array().unwrap();
+                    assert_eq!(conditions.len(), 1, "{name}");
+                    assert!(conditions[0]["expression"].as_str().unwrap().contains("request.userInfo.username"), "{name}");
+                    assert!(object["spec"].get("paramKind").is_none(), "{name}: without its parameters a policy refuses everybody");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Who may do what: namespaces, ServiceAccounts and roles, as a table.
+//!
+//! The rows are as small as `crds::names` and the writers of each field allow. Two rules of Kubernetes shape them:
+//! an apply that creates an object needs `create` besides `patch`, and `create` cannot be narrowed to a name.
+
+use crds::names::{AGENT_SERVICE_ACCOUNT, GROUP, LEASE_NAMESPACE, NAMESPACE, OPERATOR_SERVICE_ACCOUNT, PROBE_SERVICE_ACCOUNT};
+use serde_json::{Value, json};
+
+/// API group, resources, verbs, and the one name that they are narrowed to.
+struct Rule(&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
+
+const READ: &[&str] = &["get", "list", "watch"];
+
+/// The operator, in the whole cluster.
+const OPERATOR: &[Rule] = &[
+    // Marks. Neither create nor delete: no fault of ours makes or removes a Node.
+    Rule("", &["nodes"], &["get", "list", "watch", "patch"], None),
+    Rule("", &["nodes/status"], &["patch"], None),
+    // Who works on a node, before and after it is fenced; events on pods of a node that went bad.
+    Rule("", &["pods"], &["get", "list"], None),
+    Rule("", &["events"], &["create", "patch"], None),
+    Rule("events.k8s.io", &["events"], &["create", "patch"], None),
+    // Delete, because a Node that is replaced under its name gets a new object.
+    Rule(GROUP, &["nodehealths"], &["get", "list", "watch", "create", "patch", "delete"], None),
+    // Delete, for ttlSecondsAfterFinished.
+    Rule(GROUP, &["healthcheckruns"], &["get", "list", "watch", "delete"], None),
+    Rule(GROUP, &["healthcheckpolicies", "hardwareprofiles", "nodehealthoverrides"], READ, None),
+    Rule(GROUP, &["hardwarerecords"], &["get", "list", "watch", "create", "patch", "delete"], None),
+    Rule(
+        GROUP,
+        &["healthcheckpolicies/status", "healthcheckruns/status", "hardwarerecords/status", "nodehealthoverrides/status", "nodehealths/status"],
+        &["patch"],
+        None,
+    ),
+];
+
+/// The operator, in the namespace of the agents' Leases.
+const OPERATOR_AGENT_LEASES: &[Rule] = &[Rule("coordination.k8s.io", &["leases"], READ, None)];
+
+/// The operator, in its own namespace: the Lease that says which replica leads.
+const OPERATOR_LEADER_LEASE: &[Rule] = &[
+    Rule("coordination.k8s.io", &["leases"], &["create"], None),
+    Rule("coordination.k8s.io", &["leases"], &["get", "update", "patch"], Some(OPERATOR_SERVICE_ACCOUNT)),
+];
+
+/// An agent, in the whole cluster. RBAC cannot say "its own"; deploy/admission/agent.yaml does.
+const AGENT: &[Rule] = &[
+    Rule(GROUP, &["nodehealths"], READ, None), // a watcher lists first
+    Rule(GROUP, &["nodehealths/status"], &["patch"], None),
+];
+
+/// An agent, in the namespace of the agents' Leases.
+const AGENT_LEASES: &[Rule] = &[Rule("coordination.k8s.io", &["leases"], &["get", "create", "update", "patch"], None)];
+
+/// A reservation pod.
+const PROBE: &[Rule] = &[Rule(GROUP, &["nodehealths"], &["get"], None), Rule(GROUP, &["nodehealths/status"], &["patch"], None)];
+
+/// Every file below `deploy/rbac`: its name without `.yaml`, and its objects. `kubectl apply -f deploy/rbac` goes by the
+/// order of names, and what is in a namespace comes after it.
+pub(super) fn files() -> Vec<(&'static str, Vec<Value>)> {
+    let (operator, agent, probe) = (OPERATOR_SERVICE_ACCOUNT, AGENT_SERVICE_ACCOUNT, PROBE_SERVICE_ACCOUNT);
+    vec![
+        ("00-namespaces", vec![namespace(NAMESPACE), namespace(LEASE_NAMESPACE)]),
+        ("operator", [
+            vec![service_account(operator)],
+            bound_role(operator, None, OPERATOR),
+            bound_role(operator, Some(LEASE_NAMESPACE), OPERATOR_AGENT_LEASES),
+            bound_role(operator, Some(NAMESPACE), OPERATOR_LEADER_LEASE),
+        ].concat()),
+        ("agent", [vec![service_account(agent)], bound_role(agent, None, AGENT), bound_role(agent, Some(LEASE_NAMESPACE), AGENT_LEASES)].concat()),
+        ("probe", [vec![service_account(probe)], bound_role(probe, None, PROBE)].concat()),
+    ]
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
+/// Tokens are mounted by the pods that need one, and by no container beside it.
+fn service_account(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE},
+        "automountServiceAccountToken": false,
+    })
+}
+
+/// A role, named as the ServiceAccount, and its binding; for the whole cluster without a namespace.
+fn bound_role(account: &str, namespace: Option<&str>, rules: &[Rule]) -> Vec<Value> {
+    let (role, binding) = if namespace.is_some() { ("Role", "RoleBinding") } else { ("ClusterRole", "ClusterRoleBinding") };
+    let rules: Vec<Value> = rules.iter().map(rule).collect();
+    let metadata = match namespace {
+        Some(namespace) => json!({"name": account, "namespace": namespace}),
+        None => json!({"name": account}),
+    };
+    let api_version = "rbac.authorization.k8s.io/v1";
+    vec![
+        json!({"apiVersion": api_version, "kind": role, "metadata": metadata, "rules": rules}),
+        json!({
+            "apiVersion": api_version, "kind": binding, "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": account},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
+        }),
+    ]
+}
+
+fn rule(Rule(group, resources, verbs, name): &Rule) -> Value {
+    let mut rule = json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+    if let Some(name) = name {
+        rule["resourceNames"] = json!([name]);
+    }
+    rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every verb that any rule of these tables gives on a resource.
+    fn verbs(tables: &[&[Rule]], resource: &str) -> Vec<&'static str> {
+        let rules = tables.iter().copied().flatten().filter(|rule| rule.1.contains(&resource));
+        rules.flat_map(|rule| rule.2.iter().copied()).collect()
+    }
+
+    #[test]
+    fn agents_and_probes_have_no_verb_on_nodes_and_write_only_a_status() {
+        for tables in [&[AGENT, AGENT_LEASES][..], &[PROBE][..]] {
+            assert_eq!(verbs(tables, "nodes"), Vec::<&str>::new());
+            assert_eq!(verbs(tables, "nodes/status"), Vec::<&str>::new());
+            assert_eq!(verbs(tables, "nodehealths/status"), ["patch"]);
+            assert!(verbs(tables, "nodehealths").iter().all(|verb| READ.contains(verb)));
+        }
+    }
+
+    #[test]
+    fn the_operator_can_neither_create_nor_delete_a_node() {
+        assert_eq!(verbs(&[OPERATOR], "nodes"), ["get", "list", "watch", "patch"]);
+    }
+
+    #[test]
+    fn no_rule_has_a_wildcard() {
+        for table in [OPERATOR, OPERATOR_AGENT_LEASES, OPERATOR_LEADER_LEASE, AGENT, AGENT_LEASES, PROBE] {
+            for Rule(group, resources, verbs, _) in table {
+                assert!(!group.contains('*') && !resources.contains(&"*") && !verbs.contains(&"*"));
+            }
+        }
+    }
+}
