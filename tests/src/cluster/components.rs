@@ -168,6 +168,8 @@ pub(super) fn kwok(state: &Path, stages: &Path) -> Vec<String> {
             super::KWOK_ANNOTATION.1
         ),
         "--node-lease-duration-seconds=40".to_owned(),
+        // It tells of each renewal of each lease otherwise.
+        "--v=WARN".to_owned(),
     ]
 }
 
