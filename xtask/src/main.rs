@@ -1,2 +1,48 @@
-//! Being written.
-fn main() {}
+//! Development commands. One file per command; `cargo xtask help` lists them.
+
+mod cluster;
+mod codegen;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ends: an exit status, or an error that `main` prints.
+pub(crate) type Outcome = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    about = "Development commands"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A real control plane for working by hand
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Writes CRDs, RBAC, admission policies and docs/fields.md
+    Codegen {
+        /// Only compare, and exit with 1 where a committed file differs
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Cluster(command) => cluster::run(command),
+        Command::Codegen { check } => codegen::run(check)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
