@@ -23,3 +23,4 @@ compile_error!(
 
 pub mod cluster;
 pub mod process;
+pub mod product;

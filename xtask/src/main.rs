@@ -1,7 +1,11 @@
 //! Development commands. One file per command; `cargo xtask help` lists them.
 
+mod bench;
 mod cluster;
 mod codegen;
+mod coverage;
+mod demo;
+mod test;
 
 use std::process::ExitCode;
 
@@ -26,6 +30,19 @@ enum Command {
     /// A real control plane for working by hand
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// The whole way from kubectl apply to a marked node and back, on a real control plane
+    Demo(demo::Wanted),
+    /// Figures; each bench ends with one JSON line
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Line coverage per crate, by cargo-tarpaulin
+    Coverage,
+    /// Everything that must hold
+    Test {
+        /// Leave the system alone: what is not installed is listed, and the exit status is 3
+        #[arg(long)]
+        no_install: bool,
+    },
     /// Writes CRDs, RBAC, admission policies and docs/fields.md
     Codegen {
         /// Only compare, and exit with 1 where a committed file differs
@@ -37,9 +54,11 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Cluster(command) => cluster::run(command),
-        Command::Codegen { check } => codegen::run(check)
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
+        Command::Bench(bench) => bench::run(&bench),
+        Command::Coverage => coverage::run(),
+        Command::Demo(wanted) => demo::run(&wanted),
+        Command::Test { no_install } => Ok(test::run(no_install)),
+        Command::Codegen { check } => codegen::run(check).map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

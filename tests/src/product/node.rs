@@ -1,0 +1,184 @@
+//! The hardware under one agent: a kernel log, a proc tree, a PCI tree and the state of the simulated driver library.
+
+use super::{Error, write};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// The files that stand for the hardware of one node. Plainly simulated: the serial numbers say so.
+#[derive(Debug)]
+pub struct SimulatedNode {
+    name: String,
+    folder: PathBuf,
+    gpus: Vec<String>,
+    next_record: AtomicU64,
+    boots: AtomicU64,
+}
+
+impl SimulatedNode {
+    /// Makes the files of a freshly booted node with `gpus` H100 boards below `folder`.
+    pub fn boot(name: &str, folder: &Path, gpus: usize) -> Result<Self, Error> {
+        let gpus = (0..gpus)
+            .map(|index| format!("0000:{:02x}:00.0", 0x18 + index * 0x11))
+            .collect();
+        let node = Self {
+            name: name.to_owned(),
+            folder: folder.join(name),
+            gpus,
+            next_record: AtomicU64::new(0),
+            boots: AtomicU64::new(0),
+        };
+        node.write_pci_tree()?;
+        node.write_driver_state(&node.gpus)?;
+        node.reboot()?;
+        Ok(node)
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// PCI addresses of its GPUs, by index.
+    pub fn gpus(&self) -> &[String] {
+        &self.gpus
+    }
+
+    /// The folder of all its files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The kernel log, in the record format of /dev/kmsg.
+    pub fn kernel_log(&self) -> PathBuf {
+        self.folder.join("kmsg")
+    }
+
+    /// The root of its proc tree.
+    pub fn proc_root(&self) -> PathBuf {
+        self.folder.join("proc")
+    }
+
+    /// The root of its sysfs tree.
+    pub fn sysfs_root(&self) -> PathBuf {
+        self.folder.join("sys")
+    }
+
+    /// The state file of the simulated driver library.
+    pub fn driver_state(&self) -> PathBuf {
+        self.folder.join("simulated-nvml.json")
+    }
+
+    /// The boot id of its kernel.
+    pub fn boot_id(&self) -> String {
+        let boots = self.boots.load(Ordering::SeqCst);
+        let name: u64 = self
+            .name
+            .bytes()
+            .fold(0, |sum, b| sum * 31 % 0xffff_ffff + u64::from(b));
+        format!("{name:08x}-0000-4000-8000-{boots:012x}")
+    }
+
+    /// Boots the node anew: another boot id, an empty kernel log.
+    pub fn reboot(&self) -> Result<(), Error> {
+        self.boots.fetch_add(1, Ordering::SeqCst);
+        self.next_record.store(0, Ordering::SeqCst);
+        write(
+            &self.proc_root().join("sys/kernel/random/boot_id"),
+            format!("{}\n", self.boot_id()),
+        )?;
+        write(
+            &self.proc_root().join("stat"),
+            format!(
+                "cpu 0 0 0 0\nbtime {}\n",
+                jiff::Timestamp::now().as_second()
+            ),
+        )?;
+        // A new file under the old name: whoever holds the old one sees it replaced.
+        let fresh = self.folder.join("kmsg.new");
+        write(&fresh, "")?;
+        std::fs::rename(&fresh, self.kernel_log()).map_err(|source| Error::Write {
+            path: self.kernel_log(),
+            source,
+        })?;
+        self.kernel_says("simulated kernel: booted")
+    }
+
+    /// Appends a record of the kernel (facility 0, level 3) to the kernel log.
+    pub fn kernel_says(&self, message: &str) -> Result<(), Error> {
+        self.record(3, message)
+    }
+
+    /// Appends a record that a program wrote (facility 1): never evidence.
+    pub fn program_says(&self, message: &str) -> Result<(), Error> {
+        self.record(12, message)
+    }
+
+    fn record(&self, priority: u32, message: &str) -> Result<(), Error> {
+        let sequence = self.next_record.fetch_add(1, Ordering::SeqCst);
+        let microseconds = 1_000_000 + sequence * 1_000;
+        self.append(format!("{priority},{sequence},{microseconds},-;{message}\n").as_bytes())
+    }
+
+    /// Appends bytes to the kernel log as they are.
+    pub fn append(&self, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.kernel_log();
+        let failed = |source| Error::Write {
+            path: path.clone(),
+            source,
+        };
+        let mut log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(failed)?;
+        log.write_all(bytes).map_err(failed)
+    }
+
+    /// The kernel reports an Xid of the GPU with this index, in the driver's form (kernel-open `osapi.c`).
+    pub fn xid(&self, gpu: usize, code: u32, text: &str) -> Result<(), Error> {
+        let address = self.gpus[gpu].trim_end_matches(".0");
+        self.kernel_says(&format!("NVRM: Xid (PCI:{address}): {code}, {text}"))
+    }
+
+    fn write_pci_tree(&self) -> Result<(), Error> {
+        let devices = self.sysfs_root().join("bus/pci/devices");
+        std::fs::create_dir_all(&devices).map_err(|source| Error::Write {
+            path: devices.clone(),
+            source,
+        })?;
+        for address in &self.gpus {
+            let device = devices.join(address);
+            // 10de:2330 is the H100 SXM; class 0302 a 3D controller (pci.ids).
+            for (file, content) in [
+                ("vendor", "0x10de\n"),
+                ("device", "0x2330\n"),
+                ("class", "0x030200\n"),
+                ("numa_node", "0\n"),
+            ] {
+                write(&device.join(file), content)?;
+            }
+            write(&device.join("config"), [0xde, 0x10, 0x30, 0x23])?;
+        }
+        Ok(())
+    }
+
+    /// The driver shows these GPUs from now on.
+    pub fn write_driver_state(&self, addresses: &[String]) -> Result<(), Error> {
+        let gpus: Vec<_> = addresses
+            .iter()
+            .map(|pci| serde_json::json!({"name": "NVIDIA H100 80GB HBM3", "pci": pci, "memory_mib": 81_559}))
+            .collect();
+        let state =
+            serde_json::json!({"driver": "570.86.15", "nvml": "12.570.86.15", "gpus": gpus});
+        let fresh = self.folder.join("simulated-nvml.new");
+        write(&fresh, state.to_string())?;
+        std::fs::rename(&fresh, self.driver_state()).map_err(|source| Error::Write {
+            path: self.driver_state(),
+            source,
+        })
+    }
+}

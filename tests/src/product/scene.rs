@@ -1,0 +1,149 @@
+//! A small cluster with the whole product on it: what most scenario tests start from.
+
+use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder};
+use crate::cluster::{ControlPlane, NodeSpec, Options, until};
+use crds::{HealthCheckRun, NodeHealth, State, names};
+use k8s_openapi::api::core::v1::{Node, Taint};
+use kube::Api;
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
+
+/// What a test waits for at most; a test that fails waits this long once.
+pub const WITHIN: Duration = Duration::from_secs(60);
+/// GPUs of each simulated node.
+pub const GPUS: u32 = 8;
+
+/// A control plane of its own, the operator, and simulated nodes with their agents. Dropping it ends everything.
+#[derive(Debug)]
+pub struct Scene {
+    /// The running agents, by node.
+    pub agents: BTreeMap<String, Agent>,
+    /// The running operator, unless a test has taken it away.
+    pub operator: Option<Operator>,
+    /// The hardware of each node.
+    pub nodes: BTreeMap<String, SimulatedNode>,
+    /// Arguments that every agent gets.
+    pub agent_args: Vec<OsString>,
+    /// The folder of the product's binaries.
+    pub binaries: PathBuf,
+    /// The control plane.
+    pub cluster: ControlPlane,
+}
+
+impl Scene {
+    /// Starts a control plane, makes the Nodes and starts the operator; agents are started by [`Scene::start_agent`].
+    pub async fn set(options: Options, names: &[&str]) -> Result<Self, Error> {
+        let cluster = ControlPlane::start(options)?;
+        cluster.install_product().await?;
+        let folder = cluster.state_path().join("simulated");
+        let (mut nodes, mut specs) = (BTreeMap::new(), Vec::new());
+        for name in names {
+            let node = SimulatedNode::boot(name, &folder, GPUS as usize)?;
+            let mut spec = NodeSpec::new(*name).gpus(GPUS);
+            spec.boot_id = node.boot_id();
+            specs.push(spec);
+            nodes.insert((*name).to_owned(), node);
+        }
+        cluster.create_nodes(&specs).await?;
+        let binaries = binary_folder();
+        let operator = Some(Operator::start(&cluster, &binaries).await?);
+        Ok(Self { agents: BTreeMap::new(), operator, nodes, agent_args: Vec::new(), binaries, cluster })
+    }
+
+    /// Starts the agents of all nodes.
+    pub async fn start_agents(&mut self) -> Result<(), Error> {
+        let names: Vec<_> = self.nodes.keys().cloned().collect();
+        for name in names {
+            self.start_agent(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the agent of one node.
+    pub async fn start_agent(&mut self, node: &str) -> Result<(), Error> {
+        let mut options = AgentOptions::of_simulated(&self.nodes[node], &self.binaries);
+        options.args.extend(self.agent_args.iter().cloned());
+        let agent = Agent::start(&self.cluster, &self.binaries, node, options).await?;
+        self.agents.insert(node.to_owned(), agent);
+        Ok(())
+    }
+
+    /// Starts the operator (again).
+    pub async fn start_operator(&mut self) -> Result<(), Error> {
+        self.operator = Some(Operator::start(&self.cluster, &self.binaries).await?);
+        Ok(())
+    }
+
+    /// The NodeHealth of a node, if there is one.
+    pub async fn health(&self, node: &str) -> Result<Option<NodeHealth>, String> {
+        let api: Api<NodeHealth> = Api::all(self.cluster.admin().map_err(|e| e.to_string())?);
+        api.get_opt(node).await.map_err(|e| e.to_string())
+    }
+
+    /// A run.
+    pub async fn run(&self, name: &str) -> Result<HealthCheckRun, String> {
+        let api: Api<HealthCheckRun> = Api::all(self.cluster.admin().map_err(|e| e.to_string())?);
+        api.get(name).await.map_err(|e| e.to_string())
+    }
+
+    /// Waits until the NodeHealth of `node` is as `wanted` says.
+    pub async fn until_health(
+        &self,
+        node: &str,
+        what: &str,
+        wanted: impl Fn(&NodeHealth) -> bool,
+    ) -> Result<NodeHealth, Error> {
+        let what = format!("NodeHealth {node} to be {what}");
+        let wanted = &wanted;
+        let found = until(&what, WITHIN, || async move {
+            match self.health(node).await? {
+                Some(health) if wanted(&health) => Ok(health),
+                other => Err(format!("{:?}", other.and_then(|h| h.status).map(|s| (s.decision, s.report.map(|r| r.findings))))),
+            }
+        });
+        Ok(found.await?)
+    }
+
+    /// Waits until the decision about `node` has this state.
+    pub async fn until_state(&self, node: &str, state: State) -> Result<NodeHealth, Error> {
+        self.until_health(node, state.as_str(), |health| decided(health) == Some(&state)).await
+    }
+
+    /// Waits until the Node is as `wanted` says.
+    pub async fn until_node(&self, node: &str, what: &str, wanted: impl Fn(&Node) -> bool) -> Result<Node, Error> {
+        let what = format!("Node {node} to have {what}");
+        let wanted = &wanted;
+        let found = until(&what, WITHIN, || async move {
+            let api: Api<Node> = Api::all(self.cluster.admin().map_err(|e| e.to_string())?);
+            let seen = api.get(node).await.map_err(|e| e.to_string())?;
+            if wanted(&seen) { Ok(seen) } else { Err(format!("{:?}", (seen.spec, seen.metadata.labels))) }
+        });
+        Ok(found.await?)
+    }
+
+    /// Waits until a run is as `wanted` says.
+    pub async fn until_run(
+        &self,
+        run: &str,
+        what: &str,
+        wanted: impl Fn(&HealthCheckRun) -> bool,
+    ) -> Result<HealthCheckRun, Error> {
+        let what = format!("HealthCheckRun {run} to be {what}");
+        let wanted = &wanted;
+        let found = until(&what, WITHIN, || async move {
+            let seen = self.run(run).await?;
+            if wanted(&seen) { Ok(seen) } else { Err(format!("{:?}", seen.status)) }
+        });
+        Ok(found.await?)
+    }
+}
+
+/// The state that was decided, if any.
+pub fn decided(health: &NodeHealth) -> Option<&State> {
+    health.status.as_ref()?.decision.as_ref().map(|d| &d.state)
+}
+
+/// Our taints of the key `gpuhealth.dev/unhealthy` on a Node.
+pub fn unhealthy_taints(node: &Node) -> Vec<Taint> {
+    let taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
+    taints.into_iter().filter(|t| t.key == names::TAINT_UNHEALTHY).collect()
+}

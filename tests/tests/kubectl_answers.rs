@@ -1,0 +1,95 @@
+//! What people see: the columns of `kubectl get`, and `kubectl wait` that ends in every phase.
+
+use crds::{HealthCheckRun, State};
+use gpu_health_tests::{cluster::Options, product::Scene};
+use std::{fs, os::unix::fs::PermissionsExt};
+
+const POLICY: &str = "
+apiVersion: gpuhealth.dev/v1alpha1
+kind: HealthCheckPolicy
+metadata: {name: all}
+spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 1}}
+";
+
+fn run(name: &str, spec: &str) -> String {
+    format!("apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckRun\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+}
+
+/// Ages and times differ from run to run; words and columns must not.
+fn without_ages(table: &str) -> String {
+    let is_age = |word: &str| word.ends_with(['s', 'm']) && word.trim_end_matches(['s', 'm']).chars().all(|c| c.is_ascii_digit() || c == 'm');
+    let rows = table.lines().map(|line| {
+        let words = line.split_whitespace().map(|w| if is_age(w) { "<age>" } else { w });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    rows.filter(|row| !row.is_empty()).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+async fn scene() -> Scene {
+    let mut scene = Scene::set(Options::default(), &["k1", "k2"]).await.unwrap();
+    let folder = scene.cluster.state_path().join("custom");
+    fs::create_dir_all(&folder).unwrap();
+    for (name, word) in [("fails", "Failed:reboot:disk is slow"), ("passes", "Passed:none:fine")] {
+        let program = folder.join(name);
+        fs::write(&program, format!("#!/bin/sh\necho 'HEALTH_CHECK_RESULT:host:{word}'\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let hangs = folder.join("hangs");
+    fs::write(&hangs, "#!/bin/sh\nsleep 600\n").unwrap();
+    fs::set_permissions(&hangs, fs::Permissions::from_mode(0o755)).unwrap();
+    scene.agent_args = vec!["--custom-directory".into(), folder.into(), "--custom-same-user".into()];
+    scene.start_agents().await.unwrap();
+    scene.cluster.apply_yaml(POLICY).await.unwrap();
+    for name in ["k1", "k2"] {
+        scene.until_state(name, State::Healthy).await.unwrap();
+    }
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_questions() {
+    let scene = scene().await;
+    let on = "targets: {nodeNames: [k1]}";
+    let runs = [
+        ("r-passed", format!("{{{on}, level: basic}}"), "Passed"),
+        ("r-failed", format!("{{{on}, checks: [{{name: c, custom: {{program: fails}}}}]}}"), "Failed"),
+        ("r-inconclusive", format!("{{{on}, checks: [{{name: c, custom: {{program: absent}}}}]}}"), "Inconclusive"),
+        ("r-rejected", "{targets: {nodeNames: [nowhere]}, level: basic}".to_owned(), "Rejected"),
+        ("r-cancelled", format!("{{{on}, checks: [{{name: c, custom: {{program: hangs}}}}]}}"), "Cancelled"),
+    ];
+    for (name, spec, phase) in &runs {
+        scene.cluster.apply_yaml(&run(name, spec)).await.unwrap();
+        if *phase == "Cancelled" {
+            let running = |r: &HealthCheckRun| r.status.as_ref().is_some_and(|s| s.counts.running == 1);
+            scene.until_run(name, "running", running).await.unwrap();
+            scene.cluster.kubectl_ok(&["patch", "hcr", name, "--type=merge", "-p", r#"{"spec":{"cancel":true}}"#]).unwrap();
+        }
+        let object = format!("hcr/{name}");
+        scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", &object, "--timeout=60s"]).unwrap();
+        let ended = scene.run(name).await.unwrap().status.unwrap();
+        assert_eq!(ended.phase.as_str(), *phase, "{name}: {ended:?}");
+    }
+    // The failing program has quarantined k1; a fatal Xid on k2 meets the budget.
+    scene.until_state("k1", State::Quarantined).await.unwrap();
+    scene.nodes["k2"].xid(3, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
+    scene.until_state("k2", State::Quarantined).await.unwrap();
+    // A pass of the same program heals k1, and the slot goes to k2.
+    scene.cluster.apply_yaml(&run("r-healed", &format!("{{{on}, checks: [{{name: c, custom: {{program: passes}}}}]}}"))).await.unwrap();
+    scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=60s"]).unwrap();
+
+    let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr"]).unwrap();
+    let wide = scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap();
+    let seen = without_ages(&format!("{table}\n{wide}"));
+    compare_with_golden("tests/golden/kubectl-get.txt", &seen);
+}
+
+/// Compares with a committed file; `UPDATE_GOLDEN=1` writes it instead.
+fn compare_with_golden(file: &str, seen: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, seen).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(seen, golden, "what kubectl prints differs from {file}; if it is meant, run the test with UPDATE_GOLDEN=1");
+}

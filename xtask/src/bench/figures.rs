@@ -1,0 +1,30 @@
+//! Order statistics of measured durations.
+
+use std::time::Duration;
+
+/// The value below which `percent` of the sorted values lie (nearest rank), in milliseconds with one decimal.
+pub(crate) fn percentile_ms(values: &[Duration], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * percent).div_ceil(100).clamp(1, sorted.len().max(1));
+    sorted.get(rank - 1).map_or(0.0, |value| milliseconds(*value))
+}
+
+/// Milliseconds with one decimal.
+pub(crate) fn milliseconds(value: Duration) -> f64 {
+    (value.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percentile_ms;
+    use std::time::Duration;
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let values: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        assert!((percentile_ms(&values, 50) - 100.0).abs() < f64::EPSILON);
+        assert!((percentile_ms(&values, 99) - 198.0).abs() < f64::EPSILON);
+        assert!((percentile_ms(&values[..1], 99) - 1.0).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,86 @@
+//! What benches measure on: a control plane, many nodes, the release binaries.
+
+use gpu_health_tests::{
+    cluster::{ControlPlane, NodeSpec, Options, until},
+    product::{Agent, AgentOptions, SimulatedNode, binary_folder},
+};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+pub(crate) type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// A policy that marks whatever it finds: benches must not wait for budget.
+const POLICY: &str = r"
+apiVersion: gpuhealth.dev/v1alpha1
+kind: HealthCheckPolicy
+metadata: {name: bench}
+spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}}
+";
+
+/// NodeHealths of a thousand nodes are there in some 20 s on 2 cores.
+const STAGE_WITHIN: Duration = Duration::from_secs(300);
+
+/// Builds operator and agent for release, and the simulated driver library; gives the folder of the first two.
+pub(crate) fn build_release() -> Result<PathBuf, Problem> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    eprintln!("building release binaries (about 3 min the first time)");
+    let packages = ["--package", "operator", "--package", "node-agent", "--package", "fake-nvml"];
+    let status = Command::new(cargo).args(["build", "--release", "--quiet"]).args(packages).status()?;
+    if !status.success() {
+        return Err("cargo build --release failed; its output is above".into());
+    }
+    let own = binary_folder();
+    Ok(own.parent().unwrap_or(&own).join("release"))
+}
+
+/// Starts a control plane with `nodes` Ready accelerator nodes and the policy of the benches.
+pub(crate) async fn cluster_with(nodes: &[NodeSpec], options: Options) -> Result<ControlPlane, Problem> {
+    let cluster = tokio::task::spawn_blocking(move || ControlPlane::start(options)).await??;
+    cluster.install_product().await?;
+    cluster.create_nodes(nodes).await?;
+    cluster.apply_yaml(POLICY).await?;
+    Ok(cluster)
+}
+
+/// Starts a simulated node and its agent.
+pub(crate) async fn agent_on(
+    cluster: &ControlPlane,
+    binaries: &Path,
+    name: &str,
+) -> Result<(SimulatedNode, Agent), Problem> {
+    let node = SimulatedNode::boot(name, &cluster.state_path().join("simulated"), 8)?;
+    let agent = Agent::start(cluster, binaries, name, AgentOptions::of_simulated(&node, binaries)).await?;
+    Ok((node, agent))
+}
+
+/// Waits until this many NodeHealths are there, and those of `judged` have a decision Healthy.
+pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &[String]) -> Result<(), Problem> {
+    let api: kube::Api<crds::NodeHealth> = kube::Api::all(cluster.admin()?);
+    let api = &api;
+    until("all NodeHealths", STAGE_WITHIN, || async move {
+        let seen = api.list_metadata(&kube::api::ListParams::default()).await.map_err(|e| e.to_string())?.items.len();
+        if seen >= count { Ok(()) } else { Err(format!("{seen} of {count}")) }
+    })
+    .await?;
+    for name in judged {
+        until(&format!("{name} to be Healthy"), STAGE_WITHIN, || async move {
+            let health = api.get(name).await.map_err(|e| e.to_string())?;
+            let decision = health.status.and_then(|s| s.decision);
+            match decision {
+                Some(d) if d.state == crds::State::Healthy => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Names `prefix-0001` and so on.
+pub(crate) fn names(prefix: &str, count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("{prefix}-{n:04}")).collect()
+}
+

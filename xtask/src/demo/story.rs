@@ -1,0 +1,297 @@
+//! The steps of the story. Each waits, at the API server, for what it tells; what does not come is a failure.
+
+use super::{
+    Break, Failure,
+    stage::{SIMULATED, Stage},
+    told::Teller,
+};
+use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, State, names};
+use futures::TryStreamExt as _;
+use gpu_health_tests::cluster::until;
+use k8s_openapi::api::core::v1::{Node, Taint};
+use kube::{
+    Api,
+    runtime::watcher::{self, Event},
+};
+use std::{path::Path, pin::pin, time::Duration, time::Instant};
+
+/// What a step may take before it has failed; the slowest (a network ring) takes about 20 s.
+const STEP_WITHIN: Duration = Duration::from_secs(90);
+/// How long a mark may take from the line in the kernel log; some tens of milliseconds are expected.
+const MARK_WITHIN: Duration = Duration::from_secs(20);
+
+type Step = (&'static str, Failure);
+
+/// Tells every step; gives the title of the one that failed.
+pub(crate) async fn tell(teller: &Teller, stage: &mut Stage, broken: Option<Break>) -> Result<(), Step> {
+    let mut number = 0;
+    macro_rules! step {
+        ($title:literal, $act:expr) => {
+            number += 1;
+            teller.step(number, $title);
+            $act.await.map_err(|failure| ($title, failure))?;
+        };
+    }
+    step!("A policy and a profile are applied; every node is judged", judged(teller, stage));
+    step!("A run passes on the healthy nodes", run_passes(teller, stage));
+    step!("iperf3 between the nodes, in a ring", ring(teller, stage));
+    if broken == Some(Break::Agent) {
+        teller.note("--break agent: the agents are stopped now");
+        stage.agents.clear();
+    }
+    step!("A fatal Xid appears in the kernel log of sim-2", fatal_xid(teller, stage));
+    step!("A second node fails, but the budget is spent", second_fault(teller, stage));
+    step!("The agent of sim-1 tries to touch sim-2", trespass(teller, stage));
+    step!("sim-2 is repaired and comes back by itself; sim-3 takes its place", repair(teller, stage, "sim-2"));
+    step!("sim-3 is repaired too", repair_last(teller, stage));
+    Ok(())
+}
+
+fn example(name: &str) -> String {
+    format!("examples/{name}")
+}
+
+fn apply(teller: &Teller, stage: &Stage, name: &str) -> Result<(), Failure> {
+    let file = example(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let output = stage.cluster.kubectl_ok(&["apply", "-f", &root.join(&file).to_string_lossy()])?;
+    teller.shell(&format!("kubectl apply -f {file}"), &output);
+    Ok(())
+}
+
+/// Waits until the NodeHealth of `node` is as `wanted` says; the error tells how it was instead.
+async fn until_health(
+    stage: &Stage,
+    node: &str,
+    what: &str,
+    wanted: impl Fn(&NodeHealth) -> bool,
+) -> Result<NodeHealth, Failure> {
+    let api: Api<NodeHealth> = Api::all(stage.cluster.admin()?);
+    let (api, wanted) = (&api, &wanted);
+    let what = format!("{node} to be {what}");
+    let found = until(&what, STEP_WITHIN, || async move {
+        match api.get_opt(node).await {
+            Ok(Some(health)) if wanted(&health) => Ok(health),
+            Ok(Some(health)) => Err(format!("its decision is {}", decision(&health))),
+            Ok(None) => Err("it has no NodeHealth".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    Ok(found.await?)
+}
+
+fn decision(health: &NodeHealth) -> String {
+    let decision = health.status.as_ref().and_then(|s| s.decision.as_ref());
+    decision.map_or_else(|| "none".to_owned(), |d| format!("{} ({}): {}", d.state, d.reason, d.message))
+}
+
+fn state(health: &NodeHealth) -> Option<&State> {
+    health.status.as_ref()?.decision.as_ref().map(|d| &d.state)
+}
+
+fn our_taint(node: &Node) -> Option<&Taint> {
+    let taints = node.spec.as_ref()?.taints.as_ref()?;
+    taints.iter().find(|t| t.key == names::TAINT_UNHEALTHY)
+}
+
+async fn until_node(stage: &Stage, node: &str, what: &str, wanted: impl Fn(&Node) -> bool) -> Result<Node, Failure> {
+    let api: Api<Node> = Api::all(stage.cluster.admin()?);
+    let (api, wanted) = (&api, &wanted);
+    let what = format!("node {node} to bear {what}");
+    let found = until(&what, STEP_WITHIN, || async move {
+        match api.get(node).await {
+            Ok(found) if wanted(&found) => Ok(found),
+            Ok(found) => Err(format!("its taints are {:?}", found.spec.and_then(|s| s.taints).unwrap_or_default())),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    Ok(found.await?)
+}
+
+async fn judged(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    apply(teller, stage, "profile-h100.yaml")?;
+    apply(teller, stage, "policy-enforce.yaml")?;
+    for node in SIMULATED {
+        until_health(stage, node, "Healthy", |h| state(h) == Some(&State::Healthy)).await?;
+        until_node(stage, node, "the label of a healthy node", |n| {
+            n.metadata.labels.as_ref().and_then(|l| l.get(names::LABEL_HEALTH)).is_some_and(|v| v == "healthy")
+        })
+        .await?;
+    }
+    let this = stage.this_machine.clone();
+    let judged = until_health(stage, &this, "judged", |h| state(h).is_some_and(|s| *s != State::Unknown)).await?;
+    stage.show(teller, &["get", "nodehealth"])?;
+    let report = judged.status.and_then(|s| s.report).unwrap_or_default();
+    let log = report.agent.kernel_log.unwrap_or_else(|| "none".to_owned());
+    teller.note(&format!("{this} is this machine: kernel log {log}, {} accelerators on PCI", report.inventory.gpus.len()));
+    Ok(())
+}
+
+async fn until_complete(teller: &Teller, stage: &Stage, run: &str, passed: &str) -> Result<(), Failure> {
+    let name = format!("hcr/{run}");
+    let waiting = ["wait", "--for=condition=Complete", &name, "--timeout=90s"];
+    let output = stage.cluster.kubectl_ok(&waiting)?;
+    teller.shell(&format!("kubectl {}", waiting.join(" ")), &output);
+    stage.show(teller, &["get", "hcr", run])?;
+    let api: Api<HealthCheckRun> = Api::all(stage.cluster.admin()?);
+    let status = api.get(run).await?.status.unwrap_or_default();
+    if status.phase.as_str() == passed {
+        return Ok(());
+    }
+    let summary = status.summary;
+    Err(Failure::new(format!("{run} ended as {} ({:?}: {:?})", status.phase, summary.reason, summary.message)))
+}
+
+async fn run_passes(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    apply(teller, stage, "run-basic.yaml")?;
+    until_complete(teller, stage, "basic", "Passed").await
+}
+
+async fn ring(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|folder| folder.join("iperf3").is_file()) {
+        teller.note("left out: iperf3 is not installed on this machine (apt-get install iperf3)");
+        return Ok(());
+    }
+    apply(teller, stage, "run-network-ring.yaml")?;
+    until_complete(teller, stage, "network-ring", "Passed").await?;
+    let columns = "jsonpath={range .status.network.edges[*]}{.from}{\" -> \"}{.to}{\"  \"}{.mbps}{\" Mbit/s  \"}{.outcome}{\"\\n\"}{end}";
+    let edges = stage.cluster.kubectl_ok(&["get", "hcr", "network-ring", "-o", columns])?;
+    teller.shell("kubectl get hcr network-ring -o jsonpath='{range .status.network.edges[*]}…'", &edges);
+    Ok(())
+}
+
+/// Milliseconds from writing the line until a watcher sees the taint, and until it sees the condition.
+async fn fault(stage: &Stage, node: &str) -> Result<(Duration, Duration), Failure> {
+    let api: Api<Node> = Api::all(stage.cluster.admin()?);
+    let config = watcher::Config::default().fields(&format!("metadata.name={node}"));
+    let mut events = pin!(watcher::watcher(api, config));
+    let simulated = stage.simulated.get(node).ok_or_else(|| Failure::new(format!("{node} is not simulated")))?;
+    let (mut began, mut tainted) = (None, None);
+    let watching = async {
+        while let Some(event) = events.try_next().await.map_err(|error| Failure::new(error.to_string()))? {
+            match event {
+                Event::InitDone => {
+                    began = Some(Instant::now());
+                    simulated.xid(3, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.")?;
+                }
+                Event::Apply(seen) => {
+                    let Some(began) = began else { continue };
+                    if our_taint(&seen).is_some() {
+                        tainted.get_or_insert_with(|| began.elapsed());
+                    }
+                    let conditions = seen.status.and_then(|s| s.conditions).unwrap_or_default();
+                    let bad = conditions.iter().any(|c| c.type_ == names::NODE_CONDITION && c.status == "False");
+                    if let (Some(tainted), true) = (tainted, bad) {
+                        return Ok((tainted, began.elapsed()));
+                    }
+                }
+                Event::Init | Event::InitApply(_) | Event::Delete(_) => {}
+            }
+        }
+        Err(Failure::new("the watch of the Node ended"))
+    };
+    tokio::time::timeout(MARK_WITHIN, watching).await.unwrap_or_else(|_| {
+        Err(Failure::new(format!("no taint and condition on {node} within {} s of the kernel's line", MARK_WITHIN.as_secs())))
+    })
+}
+
+async fn fatal_xid(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    let (tainted, told) = fault(stage, "sim-2").await?;
+    teller.note(&format!(
+        "from the line in the kernel log: taint on the Node after {} ms, condition GPUHealthy=False after {} ms",
+        tainted.as_millis(),
+        told.as_millis()
+    ));
+    until_health(stage, "sim-2", "Quarantined", |h| state(h) == Some(&State::Quarantined)).await?;
+    stage.show(teller, &["get", "nodehealth"])?;
+    show_marks(teller, stage, "sim-2")
+}
+
+fn show_marks(teller: &Teller, stage: &Stage, node: &str) -> Result<(), Failure> {
+    let marks = "jsonpath={.spec.taints}{\"\\n\"}{.status.conditions[?(@.type==\"GPUHealthy\")]}{\"\\n\"}";
+    let output = stage.cluster.kubectl_ok(&["get", "node", node, "-o", marks])?;
+    teller.shell(&format!("kubectl get node {node} -o jsonpath='{{.spec.taints}} {{.status.conditions[GPUHealthy]}}'"), &output);
+    Ok(())
+}
+
+async fn second_fault(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    fault(stage, "sim-3").await?;
+    let node = until_node(stage, "sim-3", "our taint", |n| our_taint(n).is_some()).await?;
+    let effect = our_taint(&node).map(|t| t.effect.clone()).unwrap_or_default();
+    if effect != "PreferNoSchedule" {
+        return Err(Failure::new(format!("sim-3 bears {effect}, although the budget of one node is spent")));
+    }
+    let waits = |h: &NodeHealth| {
+        let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
+        decision.is_some_and(|d| d.state == State::Quarantined && !d.enforced)
+    };
+    until_health(stage, "sim-3", "held back", waits).await?;
+    let policies: Api<HealthCheckPolicy> = Api::all(stage.cluster.admin()?);
+    let policies = &policies;
+    until("the policy to say that its budget is exhausted", STEP_WITHIN, || async move {
+        let list = policies.list(&kube::api::ListParams::default()).await.map_err(|e| e.to_string())?;
+        let said = list.items.iter().flat_map(|p| p.status.iter()).flat_map(|s| &s.conditions);
+        let mut said = said.filter(|c| c.type_ == "BudgetExhausted" && c.status == "True");
+        said.next().map(|_| ()).ok_or_else(|| "it does not".to_owned())
+    })
+    .await?;
+    teller.note("PreferNoSchedule only: the last choice of the scheduler, but no capacity is taken away");
+    stage.show(teller, &["get", "nodehealth"])?;
+    stage.show(teller, &["get", "hcp"])?;
+    let condition = "jsonpath={.items[0].status.conditions[?(@.type==\"BudgetExhausted\")].message}{\"\\n\"}";
+    let message = stage.cluster.kubectl_ok(&["get", "hcp", "-o", condition])?;
+    teller.shell("kubectl get hcp -o jsonpath='{…BudgetExhausted.message}'", &message);
+    Ok(())
+}
+
+async fn trespass(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    let agent = stage.agents.get("sim-1").ok_or_else(|| Failure::new("the agent of sim-1 does not run"))?;
+    let kubeconfig = agent.kubeconfig().to_string_lossy().into_owned();
+    let patch = r#"{"status":{"report":{"findings":[]}}}"#;
+    let tries: [&[&str]; 2] = [
+        &["patch", "nodehealth", "sim-2", "--subresource=status", "--type=merge", "-p", patch],
+        &["taint", "node", "sim-2", "gpuhealth.dev/unhealthy-"],
+    ];
+    for tried in tries {
+        let mut args = vec!["--kubeconfig", &kubeconfig];
+        args.extend(tried);
+        let output = stage.cluster.kubectl(&args)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        teller.shell(&format!("kubectl --kubeconfig agent-sim-1.kubeconfig {}", tried.join(" ")), &said);
+        if output.status.success() || !said.contains("orbidden") {
+            return Err(Failure::new("the API server did not refuse it"));
+        }
+    }
+    Ok(())
+}
+
+/// Repairs a node: its agent stops, it boots anew, its agent starts, and everything else happens by itself.
+async fn reboot(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Failure> {
+    let agent = stage.agents.remove(node).ok_or_else(|| Failure::new(format!("the agent of {node} does not run")))?;
+    tokio::task::spawn_blocking(move || drop(agent)).await.map_err(|error| Failure::new(error.to_string()))?;
+    let simulated = stage.simulated.get(node).ok_or_else(|| Failure::new(format!("{node} is not simulated")))?;
+    simulated.reboot()?;
+    let boot_id = simulated.boot_id();
+    stage.cluster.set_boot_id(node, &boot_id).await?;
+    let began = Instant::now();
+    stage.start_agent(node).await?;
+    until_node(stage, node, "no taint of ours", |n| our_taint(n).is_none()).await?;
+    until_health(stage, node, "Healthy", |h| state(h) == Some(&State::Healthy)).await?;
+    teller.note(&format!("{node} booted anew ({boot_id}); healthy {:.1} s after its agent started", began.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+async fn repair(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Failure> {
+    reboot(teller, stage, node).await?;
+    let enforced = |n: &Node| our_taint(n).is_some_and(|t| t.effect == "NoSchedule");
+    until_node(stage, "sim-3", "NoSchedule, now that there is room", enforced).await?;
+    stage.show(teller, &["get", "nodehealth"])?;
+    Ok(())
+}
+
+async fn repair_last(teller: &Teller, stage: &mut Stage) -> Result<(), Failure> {
+    reboot(teller, stage, "sim-3").await?;
+    stage.show(teller, &["get", "nodehealth,hcr,hcp"])?;
+    Ok(())
+}
