@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Up(Wanted),
     /// End it
     Down,
+    /// Build the programs that are missing, and start nothing
+    Build,
     /// Print `export KUBECONFIG=…` for eval "$(cargo xtask cluster env)"
     Env,
     /// Own the control plane until SIGTERM (started by `up`)
@@ -121,9 +123,19 @@ pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::Up(wanted) => up(&wanted),
         Command::Down => down(),
+        Command::Build => build(),
         Command::Env => env(),
         Command::Serve(wanted) => serve(&wanted),
     }
+}
+
+fn build() -> Outcome {
+    let names: Vec<_> = binaries::TOOLS_WANTED.iter().map(|tool| tool.name).collect();
+    let programs = binaries::locate(&names)?;
+    for name in names {
+        println!("{}", programs.path(name)?.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn up(wanted: &Wanted) -> Outcome {
