@@ -1,0 +1,197 @@
+//! The reporter's side: one handle that runs probes, whatever becomes of the runner.
+//!
+//! An actor owns the connection. When the connection ends, every probe that was under way is answered with
+//! [`ProbeOutcome::RunnerGone`], and the runner is started again (child) or connected to again (socket), with back-off.
+
+mod connection;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use super::protocol::{Finished, MAX_OUTPUT_CAP_BYTES, ProbeSpec};
+use connection::{Way, keep_connected};
+
+/// How long a probe waits for a runner that is not there yet.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What to run, and its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// The probe.
+    pub probe: ProbeSpec,
+    /// After this the probe and all its children are killed. Whole milliseconds, at least one.
+    pub deadline: Duration,
+    /// Bytes of output, at most [`MAX_OUTPUT_CAP_BYTES`].
+    pub output_cap_bytes: u32,
+}
+
+impl ProbeRequest {
+    /// A probe with the largest output that is allowed.
+    pub fn new(probe: ProbeSpec, deadline: Duration) -> Self {
+        Self {
+            probe,
+            deadline,
+            output_cap_bytes: MAX_OUTPUT_CAP_BYTES,
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// It ran, or could not be started; how, says [`Finished::end`].
+    Finished(Finished),
+    /// The runner would not start it: a sentence.
+    Refused(String),
+    /// There is no runner, or it died or hung up meanwhile: a sentence.
+    RunnerGone(String),
+}
+
+/// Whether there is a runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunnerState {
+    /// The first attempt has not come to an end.
+    Starting,
+    /// Connected.
+    Ready {
+        /// The runner's process, if it is our child.
+        pid: Option<u32>,
+    },
+    /// Not connected; the next attempt follows by itself.
+    Down {
+        /// A sentence.
+        reason: String,
+    },
+}
+
+/// How to start a runner as a child.
+#[derive(Debug, Clone)]
+pub struct RunnerCommand {
+    /// `gpu-health-agent`.
+    pub binary: PathBuf,
+    /// What follows `runner` on the command line.
+    pub arguments: Vec<OsString>,
+    /// Added to our own environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// The handle. Clones share one runner; when the last one is dropped, all probes are killed and a child runner exits.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    commands: mpsc::UnboundedSender<Command>,
+    state: watch::Receiver<RunnerState>,
+    last_id: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Start {
+        id: u64,
+        request: ProbeRequest,
+        outcome: oneshot::Sender<ProbeOutcome>,
+    },
+    Stop {
+        id: u64,
+    },
+}
+
+impl Runner {
+    /// Starts `binary runner` as a child of this process, again whenever it dies. Must be called within a tokio runtime.
+    pub fn spawn_child(binary: PathBuf, environment: Vec<(OsString, OsString)>) -> Self {
+        Self::spawn_child_with(RunnerCommand {
+            binary,
+            arguments: Vec::new(),
+            environment,
+        })
+    }
+
+    /// As [`Runner::spawn_child`], with arguments.
+    pub fn spawn_child_with(command: RunnerCommand) -> Self {
+        Self::with(Way::Child(command))
+    }
+
+    /// Connects to the runner that listens at `socket`, again whenever the connection ends. Must be called within a
+    /// tokio runtime.
+    pub fn connect(socket: PathBuf) -> Self {
+        Self::with(Way::Socket(socket))
+    }
+
+    fn with(way: Way) -> Self {
+        let (commands, to_do) = mpsc::unbounded_channel();
+        let (tell, state) = watch::channel(RunnerState::Starting);
+        tokio::spawn(keep_connected(way, to_do, tell));
+        Self {
+            commands,
+            state,
+            last_id: Arc::default(),
+        }
+    }
+
+    /// Whether there is a runner; changes are seen by `changed()`.
+    pub fn state(&self) -> watch::Receiver<RunnerState> {
+        self.state.clone()
+    }
+
+    /// Runs a probe to its end. Dropping the future stops the probe. A runner that is not there is waited for, for 5 s.
+    pub async fn run(&self, request: ProbeRequest) -> ProbeOutcome {
+        self.start(request).await.outcome().await
+    }
+
+    /// Starts a probe that can be stopped. Dropping what is returned stops it, too.
+    pub async fn start(&self, request: ProbeRequest) -> RunningProbe {
+        let mut state = self.state.clone();
+        // When it is not there in time, or never again, the actor's answer says why.
+        let _ = timeout(
+            PATIENCE,
+            state.wait_for(|state| matches!(state, RunnerState::Ready { .. })),
+        )
+        .await;
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let (outcome_to, outcome) = oneshot::channel();
+        // A closed channel drops the sender of the outcome, which is an answer.
+        let _ = self.commands.send(Command::Start {
+            id,
+            request,
+            outcome: outcome_to,
+        });
+        RunningProbe {
+            id,
+            outcome,
+            commands: self.commands.clone(),
+        }
+    }
+}
+
+/// A probe under way.
+#[derive(Debug)]
+pub struct RunningProbe {
+    id: u64,
+    outcome: oneshot::Receiver<ProbeOutcome>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl RunningProbe {
+    /// Asks the runner to kill it; its outcome, `Stopped` with what it printed so far, still comes.
+    pub fn stop(&self) {
+        // No actor, no probe.
+        let _ = self.commands.send(Command::Stop { id: self.id });
+    }
+
+    /// What became of it.
+    pub async fn outcome(mut self) -> ProbeOutcome {
+        let outcome = (&mut self.outcome).await;
+        outcome.unwrap_or_else(|_| ProbeOutcome::RunnerGone("the runner went away".to_owned()))
+    }
+}
+
+/// A `Stop` for a probe that has ended is dropped by the actor.
+impl Drop for RunningProbe {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

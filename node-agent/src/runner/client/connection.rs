@@ -1,0 +1,284 @@
+//! The actor that owns the connection to the runner.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Child;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::super::frames::{Line, Lines};
+use super::super::protocol::{
+    FrameError, MAX_REPLY_BYTES, Reply, Request, Start, decode_reply, encode_request,
+};
+use super::{Command, ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
+
+/// First and longest pause before the runner is started or connected to again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A runner that stood this long is trusted again: the next pause is the first one.
+const STOOD: Duration = Duration::from_secs(60);
+/// A runner kills its probes when we hang up, which takes it up to grace plus 5 s per probe, all at once.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How to get a runner.
+pub(super) enum Way {
+    Child(RunnerCommand),
+    Socket(PathBuf),
+}
+
+struct Connection {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    write: OwnedWriteHalf,
+    child: Option<Child>,
+}
+
+impl Way {
+    async fn open(&self) -> Result<Connection, String> {
+        let (stream, child) = match self {
+            Self::Socket(path) => {
+                let connected = UnixStream::connect(path).await;
+                (
+                    connected.map_err(|error| {
+                        format!(
+                            "cannot connect to the runner at {}: {error}",
+                            path.display()
+                        )
+                    })?,
+                    None,
+                )
+            }
+            Self::Child(command) => {
+                let (stream, child) = spawn(command).map_err(|error| {
+                    format!(
+                        "cannot start the runner {}: {error}",
+                        command.binary.display()
+                    )
+                })?;
+                (stream, Some(child))
+            }
+        };
+        let (read, write) = stream.into_split();
+        Ok(Connection {
+            lines: Lines::new(BufReader::new(read), MAX_REPLY_BYTES),
+            write,
+            child,
+        })
+    }
+}
+
+/// The runner's stdin is one end of a socket; the kernel closes ours when we die, and the runner takes that as its cue.
+fn spawn(command: &RunnerCommand) -> std::io::Result<(UnixStream, Child)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let child = tokio::process::Command::new(&command.binary)
+        .arg("runner")
+        .args(&command.arguments)
+        .envs(command.environment.iter().cloned())
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        // Ctrl-C in a terminal is for the reporter, which then hangs up.
+        .process_group(0)
+        .spawn()?;
+    Ok((UnixStream::from_std(ours)?, child))
+}
+
+/// Keeps a runner until nobody holds a handle any more.
+pub(super) async fn keep_connected(
+    way: Way,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    tell: watch::Sender<RunnerState>,
+) {
+    let mut pause = BACK_OFF.0;
+    loop {
+        let since = Instant::now();
+        let reason = match way.open().await {
+            Ok(mut connection) => {
+                let pid = connection.child.as_ref().and_then(Child::id);
+                tell.send_replace(RunnerState::Ready { pid });
+                let end = converse(&mut connection, &mut commands, &tell).await;
+                let exit = farewell(connection).await;
+                match end {
+                    Over::NobodyAsks => return,
+                    Over::Gone(reason) => format!("{reason}{exit}"),
+                }
+            }
+            Err(reason) => reason,
+        };
+        tracing::warn!(%reason, "no runner");
+        tell.send_replace(RunnerState::Down {
+            reason: reason.clone(),
+        });
+        if since.elapsed() >= STOOD {
+            pause = BACK_OFF.0;
+        }
+        if decline_for(pause, &mut commands, &reason).await == Asked::Never {
+            return;
+        }
+        pause = (pause * 2).min(BACK_OFF.1);
+    }
+}
+
+enum Over {
+    /// All handles were dropped.
+    NobodyAsks,
+    /// The runner went away.
+    Gone(String),
+}
+
+/// Passes requests and replies on until either side is gone. Every probe under way is answered.
+async fn converse(
+    connection: &mut Connection,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+    tell: &watch::Sender<RunnerState>,
+) -> Over {
+    let mut waiting: HashMap<u64, oneshot::Sender<ProbeOutcome>> = HashMap::new();
+    let reason = loop {
+        tokio::select! {
+            line = connection.lines.next() => match line {
+                Ok(Some(line)) => hear(line, &mut waiting),
+                Ok(None) => break "the runner hung up".to_owned(),
+                Err(error) => break format!("cannot read from the runner: {error}"),
+            },
+            command = commands.recv() => {
+                let Some(command) = command else { return Over::NobodyAsks };
+                if let Err(error) = pass_on(command, connection, &mut waiting).await {
+                    break format!("cannot write to the runner: {error}");
+                }
+            }
+        }
+    };
+    // Told before the probes are answered, so that nobody who was answered still sees `Ready`.
+    tell.send_replace(RunnerState::Down {
+        reason: reason.clone(),
+    });
+    for (_, outcome) in waiting {
+        let _ = outcome.send(ProbeOutcome::RunnerGone(reason.clone()));
+    }
+    Over::Gone(reason)
+}
+
+async fn pass_on(
+    command: Command,
+    connection: &mut Connection,
+    waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>,
+) -> std::io::Result<()> {
+    let request = match command {
+        Command::Stop { id } if !waiting.contains_key(&id) => return Ok(()),
+        Command::Stop { id } => Request::Stop { id },
+        Command::Start {
+            id,
+            request,
+            outcome,
+        } => {
+            waiting.insert(id, outcome);
+            let ProbeRequest {
+                probe,
+                deadline,
+                output_cap_bytes,
+            } = request;
+            let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+            Request::Start(Start {
+                id,
+                probe,
+                deadline_ms,
+                output_cap_bytes,
+            })
+        }
+    };
+    match (encode_request(&request), &request) {
+        (Ok(line), _) => connection.write.write_all(&line).await,
+        (Err(error), Request::Start(Start { id, .. })) => {
+            answer(waiting, *id, ProbeOutcome::Refused(error.to_string()));
+            Ok(())
+        }
+        (Err(error), Request::Stop { .. }) => Err(std::io::Error::other(error)),
+    }
+}
+
+fn hear(line: Line, waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>) {
+    let reply = match line {
+        Line::TooLong => Err(FrameError::TooLong {
+            limit: MAX_REPLY_BYTES,
+        }),
+        Line::Whole(line) => decode_reply(&line),
+    };
+    match reply {
+        Ok(Reply::Started { id, pid }) => tracing::debug!(id, pid, "probe started"),
+        Ok(Reply::Finished(finished)) => {
+            answer(waiting, finished.id, ProbeOutcome::Finished(finished));
+        }
+        Ok(Reply::Refused { id, reason }) => answer(waiting, id, ProbeOutcome::Refused(reason)),
+        // Both sides are one binary: `encode_request` refuses what the runner would.
+        Ok(Reply::BadFrame { reason }) => {
+            tracing::error!(reason, "the runner did not understand a request");
+        }
+        Err(error) => tracing::error!(%error, "the runner sent a line that is no reply"),
+    }
+}
+
+fn answer(
+    waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>,
+    id: u64,
+    outcome: ProbeOutcome,
+) {
+    if let Some(to) = waiting.remove(&id) {
+        // Whoever asked may have lost interest.
+        let _ = to.send(outcome);
+    }
+}
+
+/// Waits for a child runner to end, and kills it if it does not. How it ended, to be appended to a sentence.
+async fn farewell(connection: Connection) -> String {
+    let Connection {
+        lines,
+        write,
+        child,
+    } = connection;
+    drop((lines, write));
+    let Some(mut child) = child else {
+        return String::new();
+    };
+    match timeout(FAREWELL, child.wait()).await {
+        Ok(Ok(status)) => format!(" ({status})"),
+        Ok(Err(error)) => format!(" ({error})"),
+        Err(_) => {
+            // Its probes get the parent-death signal.
+            let _ = child.kill().await;
+            " (it had to be killed)".to_owned()
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Never,
+    Later,
+}
+
+/// Answers what comes during a pause.
+async fn decline_for(
+    pause: Duration,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+    reason: &str,
+) -> Asked {
+    let end = tokio::time::sleep(pause);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => return Asked::Later,
+            command = commands.recv() => match command {
+                None => return Asked::Never,
+                Some(Command::Start { outcome, .. }) => {
+                    let _ = outcome.send(ProbeOutcome::RunnerGone(reason.to_owned()));
+                }
+                Some(Command::Stop { .. }) => {}
+            },
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! One probe as a child process: started in a group of its own, watched, and never left behind.
+//!
+//! Whatever ends the leader, the rest of its group is killed too. What survives `kill -9` is handed back as a
+//! [`Leftover`], which the caller keeps until it is gone.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid,
+};
+use tokio::process::Child;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::capture::Streams;
+use super::protocol::End;
+use super::sys;
+
+/// How long the pipes may stay open after everything in the group is dead: a process that left the group can hold them.
+const DRAIN: Duration = Duration::from_millis(500);
+/// Grandchildren have no event that tells of their end, so they are looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The bounds of one child.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From its start.
+    pub(crate) deadline: Duration,
+    /// Bytes of stdout.
+    pub(crate) output_cap: usize,
+    /// Between SIGTERM and SIGKILL.
+    pub(crate) grace: Duration,
+    /// Between SIGKILL and giving up.
+    pub(crate) unkillable_after: Duration,
+}
+
+/// How one child ended.
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    pub(crate) stdout: String,
+    pub(crate) stderr_tail: String,
+    pub(crate) duration: Duration,
+    /// Present if and only if `end` is [`End::Unkillable`].
+    pub(crate) leftover: Option<Leftover>,
+}
+
+/// A process group that `kill -9` did not end.
+pub(crate) struct Leftover {
+    leader: Child,
+    group: Pid,
+}
+
+impl Leftover {
+    /// Comes back when the last process of the group is gone, which may be never.
+    pub(crate) async fn gone(mut self) {
+        // An error means that there is nothing to wait for any more.
+        let _ = self.leader.wait().await;
+        while !is_empty(self.group) {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+enum Cause {
+    Ended(ExitStatus),
+    Deadline,
+    Stopped,
+    TooLong,
+}
+
+/// Runs `command` to its end. `stop` ends it early, also when its sender is dropped. `started` gets the process id.
+pub(crate) async fn execute(
+    mut command: std::process::Command,
+    limits: Limits,
+    stop: oneshot::Receiver<()>,
+    started: impl AsyncFnOnce(u32),
+) -> Ended {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    sys::die_with_parent(&mut command, sys::RUNNER_DIED);
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = match tokio::process::Command::from(command).spawn() {
+        Ok(child) => child,
+        Err(error) => return not_started(format!("cannot start {program}: {error}")),
+    };
+    let Some((id, group)) = child.id().and_then(|id| Some((id, sys::pid_of(id)?))) else {
+        return not_started(format!("{program} has no process id"));
+    };
+    // A reporter that is slow to take the news must not keep the deadline from being watched.
+    let ((), ended) = tokio::join!(started(id), see_to_its_end(child, group, limits, stop));
+    ended
+}
+
+async fn see_to_its_end(
+    mut child: Child,
+    group: Pid,
+    limits: Limits,
+    stop: oneshot::Receiver<()>,
+) -> Ended {
+    let begin = Instant::now();
+    let mut streams = Streams::of(&mut child, limits.output_cap);
+    let cause = watch(&mut child, &mut streams, begin + limits.deadline, stop).await;
+    let leader = match &cause {
+        Cause::Ended(status) => Some(*status),
+        Cause::Deadline | Cause::Stopped | Cause::TooLong => {
+            end_group(&mut child, &mut streams, group, limits).await
+        }
+    };
+    let empty = leader.is_some() && clear(group, limits.unkillable_after).await;
+    // Too little is read when someone outside the group holds the pipe; what was read until then stands.
+    let _ = timeout(DRAIN, streams.until_closed()).await;
+    let (end, leftover) = match (empty, &cause) {
+        (false, _) => {
+            let pid = group.as_raw_nonzero().get().unsigned_abs();
+            let leader = child;
+            (End::Unkillable { pid }, Some(Leftover { leader, group }))
+        }
+        (true, Cause::Ended(_)) if streams.overflowed() => (End::OutputTooLong, None),
+        (true, cause) => (end_of(cause), None),
+    };
+    let (stdout, stderr_tail) = streams.into_text();
+    Ended {
+        end,
+        stdout,
+        stderr_tail,
+        duration: begin.elapsed(),
+        leftover,
+    }
+}
+
+fn not_started(reason: String) -> Ended {
+    Ended {
+        end: End::CouldNotStart { reason },
+        stdout: String::new(),
+        stderr_tail: String::new(),
+        duration: Duration::ZERO,
+        leftover: None,
+    }
+}
+
+fn end_of(cause: &Cause) -> End {
+    match cause {
+        Cause::Ended(status) => match std::os::unix::process::ExitStatusExt::signal(status) {
+            Some(signal) => End::Signaled { signal },
+            None => End::Exited {
+                code: status.code().unwrap_or(-1),
+            },
+        },
+        Cause::Deadline => End::DeadlineExceeded,
+        Cause::Stopped => End::Stopped,
+        Cause::TooLong => End::OutputTooLong,
+    }
+}
+
+async fn watch(
+    child: &mut Child,
+    streams: &mut Streams,
+    deadline: Instant,
+    stop: oneshot::Receiver<()>,
+) -> Cause {
+    tokio::select! {
+        biased;
+        () = streams.until_too_long() => Cause::TooLong,
+        status = child.wait() => match status {
+            Ok(status) => Cause::Ended(status),
+            Err(_) => Cause::Stopped,
+        },
+        _ = stop => Cause::Stopped,
+        () = tokio::time::sleep_until(deadline) => Cause::Deadline,
+    }
+}
+
+/// SIGTERM, some grace, SIGKILL. The leader's status, or `None` when it outlived that.
+async fn end_group(
+    child: &mut Child,
+    streams: &mut Streams,
+    group: Pid,
+    limits: Limits,
+) -> Option<ExitStatus> {
+    signal(group, Signal::TERM);
+    if let Some(status) = exit_within(child, streams, limits.grace).await {
+        return Some(status);
+    }
+    signal(group, Signal::KILL);
+    exit_within(child, streams, limits.unkillable_after).await
+}
+
+/// Reads on meanwhile, so that a child that writes its last words to a full pipe can end.
+async fn exit_within(
+    child: &mut Child,
+    streams: &mut Streams,
+    time: Duration,
+) -> Option<ExitStatus> {
+    let read_on = async {
+        streams.until_too_long().await;
+        streams.until_too_long().await;
+    };
+    tokio::select! {
+        status = child.wait() => status.ok(),
+        () = sleep(time) => None,
+        () = read_on => None,
+    }
+}
+
+/// Kills what is left of a group whose leader is gone. False if something is still there after `time`.
+async fn clear(group: Pid, time: Duration) -> bool {
+    let end = Instant::now() + time;
+    while !is_empty(group) {
+        if Instant::now() >= end {
+            return false;
+        }
+        signal(group, Signal::KILL);
+        sleep(LOOK_AGAIN).await;
+    }
+    true
+}
+
+/// Also reaps: the runner is the reaper of all that its probes leave behind (`PR_SET_CHILD_SUBREAPER`).
+fn is_empty(group: Pid) -> bool {
+    while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+    test_kill_process_group(group) == Err(Errno::SRCH)
+}
+
+/// An error says that the group is gone or not ours to kill; either shows when we look whether it is empty.
+fn signal(group: Pid, signal: Signal) {
+    let _ = kill_process_group(group, signal);
+}

@@ -1,0 +1,194 @@
+//! The runner: the process that starts probes as children, so that nothing that hangs or crashes in them can take the
+//! reporter down.
+//!
+//! ```text
+//!  reporter ── client::Runner ──[ unix socket, protocol ]── serve ── execute ── gpu-health-agent probe <check>
+//! ```
+//!
+//! Two ways to stand, one protocol. As a child (plain processes, demo, tests) the reporter starts the runner with a
+//! socket as its stdin. In a pod the runner is a container of its own and listens at `--socket`.
+//!
+//! What must stay true:
+//! - every probe has a deadline, a process group and a bound on its output;
+//! - every `Start` gets exactly one `Finished` or `Refused` while the connection stands;
+//! - no probe outlives its connection, nor the runner, however either ends; what `kill -9` cannot end is reported, kept
+//!   and never piled upon;
+//! - all probes are started on the thread that lives as long as the runner, because the kernel ties the parent-death
+//!   signal to a thread.
+
+mod capture;
+pub mod client;
+mod execute;
+mod frames;
+pub mod protocol;
+mod serve;
+pub(crate) mod strays;
+pub(crate) mod sys;
+
+pub(crate) use capture::Streams;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use serve::{Runner, Settings};
+
+/// `gpu-health-agent runner`: runs probes for the reporter.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunnerArgs {
+    /// Listen at this unix socket. Without it, stdin must be a connected unix socket.
+    #[arg(long)]
+    socket: Option<PathBuf>,
+    /// The program that is started as `PROGRAM probe …`; this program itself if not given.
+    #[arg(long)]
+    agent_binary: Option<PathBuf>,
+    /// Milliseconds between SIGTERM and SIGKILL for a probe that is stopped or late.
+    #[arg(long, default_value_t = 2_000)]
+    kill_grace_ms: u64,
+    /// Milliseconds after SIGKILL after which a probe counts as unkillable.
+    #[arg(long, default_value_t = 5_000)]
+    unkillable_after_ms: u64,
+}
+
+/// Why a runner cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The asynchronous runtime, signals, or the place as reaper of orphans.
+    #[error("cannot set up the runner process")]
+    SetUp(#[source] std::io::Error),
+    /// The own binary cannot be found.
+    #[error("cannot find the program that runs the probes; name it with --agent-binary")]
+    AgentBinary(#[source] std::io::Error),
+    /// Stdin is something else.
+    #[error("stdin is no connected unix socket; use --socket PATH to listen at one")]
+    Stdin(#[source] std::io::Error),
+    /// The path is taken by something that is no socket, or the folder cannot be written.
+    #[error("cannot listen at {path}; name a path in a writable folder with --socket")]
+    Listen {
+        /// What `--socket` said.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl RunnerArgs {
+    /// Runs until the reporter hangs up (stdin) or until SIGTERM or SIGINT (socket). All probes are dead afterwards.
+    pub fn run(self) -> ExitCode {
+        match self.serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                crate::probe::complain(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn serve(self) -> Result<(), RunnerError> {
+        let agent_binary = match self.agent_binary {
+            Some(binary) => binary,
+            None => std::env::current_exe().map_err(RunnerError::AgentBinary)?,
+        };
+        let runner = Runner::new(Settings {
+            agent_binary,
+            grace: Duration::from_millis(self.kill_grace_ms),
+            unkillable_after: Duration::from_millis(self.unkillable_after_ms),
+        });
+        strays::adopt_orphans().map_err(RunnerError::SetUp)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(RunnerError::SetUp)?;
+        runtime.block_on(async {
+            let quit = quit_on_signal().map_err(RunnerError::SetUp)?;
+            if let Some(path) = self.socket {
+                return listen(&runner, &path, quit).await;
+            }
+            let stream = stdin_socket().map_err(RunnerError::Stdin)?;
+            runner.serve(stream, asked_to(quit)).await;
+            Ok(())
+        })
+    }
+}
+
+/// Accepts reporters until asked to quit. A reporter that restarts connects anew.
+async fn listen(
+    runner: &Runner,
+    path: &Path,
+    quit: watch::Receiver<bool>,
+) -> Result<(), RunnerError> {
+    let listener = bind(path).map_err(|source| RunnerError::Listen {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let (runner, quit) = (runner.clone(), quit.clone());
+                    connections.spawn(async move { runner.serve(stream, asked_to(quit)).await });
+                }
+                // The kernel is short of something (descriptors, memory): the next reporter waits in the backlog.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a reporter");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = asked_to(quit.clone()) => break,
+        }
+    }
+    while connections.join_next().await.is_some() {}
+    // Left behind, it is replaced by the next runner.
+    let _ = std::fs::remove_file(path);
+    Ok(())
+}
+
+fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    // A socket that a killed runner left behind; nothing else is ever removed.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+fn stdin_socket() -> std::io::Result<UnixStream> {
+    let stdin: OwnedFd = std::io::stdin().as_fd().try_clone_to_owned()?;
+    let stream = std::os::unix::net::UnixStream::from(stdin);
+    // Fails on anything that is no connected socket.
+    stream.peer_addr()?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+fn quit_on_signal() -> std::io::Result<watch::Receiver<bool>> {
+    let (ask, asked) = watch::channel(false);
+    let mut terminate: Signal = signal(SignalKind::terminate())?;
+    let mut interrupt: Signal = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        ask.send_replace(true);
+        // Kept alive, so that a receiver can tell "not asked" from "never will be".
+        ask.closed().await;
+    });
+    Ok(asked)
+}
+
+async fn asked_to(mut quit: watch::Receiver<bool>) {
+    if quit.wait_for(|asked| *asked).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,252 @@
+//! The runner's side of the protocol: reads requests, starts probes, writes replies.
+//!
+//! A connection owns its probes: when it ends, they are killed. Children that cannot be killed belong to the runner, so
+//! that a reporter that comes back does not pile another one upon them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::execute::{Leftover, Limits, execute};
+use super::frames::{Line, Lines};
+use super::protocol::{
+    Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply,
+};
+use super::strays::end_strays;
+
+/// The most probes that run at once. A node has far fewer checks.
+const MAX_RUNNING: usize = 32;
+
+/// A stray may leave children of its own, which become visible when it is dead: one second in all.
+const LOOKS_FOR_STRAYS: u32 = 100;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What a runner is told when it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The program that is started as `PROGRAM probe …`.
+    pub(crate) agent_binary: PathBuf,
+    /// Between SIGTERM and SIGKILL.
+    pub(crate) grace: Duration,
+    /// Between SIGKILL and the report that a child cannot be killed.
+    pub(crate) unkillable_after: Duration,
+}
+
+/// All connections of one runner share it.
+#[derive(Clone)]
+pub(crate) struct Runner {
+    settings: Arc<Settings>,
+    children: Arc<Mutex<Children>>,
+}
+
+#[derive(Default)]
+struct Children {
+    running: usize,
+    /// Kind of probe, and the process that cannot be killed.
+    unkillable: HashMap<String, u32>,
+}
+
+/// What one connection remembers of each probe: dropping it stops the probe.
+type Stops = HashMap<u64, oneshot::Sender<()>>;
+
+impl Runner {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            children: Arc::default(),
+        }
+    }
+
+    /// Serves one reporter until it hangs up, or until `quit` resolves. All its probes are dead, or known to be
+    /// unkillable, when this returns.
+    pub(crate) async fn serve(&self, stream: UnixStream, quit: impl Future<Output = ()>) {
+        let (read, write) = stream.into_split();
+        let (replies, to_write) = mpsc::channel(64);
+        let writer = tokio::spawn(write_replies(write, to_write));
+        let mut lines = Lines::new(BufReader::new(read), MAX_REQUEST_BYTES);
+        let mut stops = Stops::new();
+        let mut probes: JoinSet<u64> = JoinSet::new();
+        tokio::pin!(quit);
+        loop {
+            tokio::select! {
+                line = lines.next() => match line {
+                    Ok(Some(line)) => self.obey(line, &mut stops, &mut probes, &replies).await,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot read from the reporter");
+                        break;
+                    }
+                },
+                Some(ended) = probes.join_next() => if let Ok(id) = ended {
+                    stops.remove(&id);
+                },
+                () = &mut quit => break,
+            }
+        }
+        drop(stops);
+        // The reporter reads no more, so that nobody may wait for it to take a reply.
+        writer.abort();
+        while probes.join_next().await.is_some() {}
+    }
+
+    async fn obey(
+        &self,
+        line: Line,
+        stops: &mut Stops,
+        probes: &mut JoinSet<u64>,
+        replies: &mpsc::Sender<Reply>,
+    ) {
+        let request = match line {
+            Line::TooLong => Err(FrameError::TooLong {
+                limit: MAX_REQUEST_BYTES,
+            }),
+            Line::Whole(line) => decode_request(&line),
+        };
+        let no = match request {
+            Ok(Request::Stop { id }) => return drop(stops.remove(&id)),
+            Ok(Request::Start(start)) => match self.admit(&start, stops) {
+                Ok(()) => {
+                    let (stop, stopped) = oneshot::channel();
+                    stops.insert(start.id, stop);
+                    probes.spawn(self.clone().run(start, stopped, replies.clone()));
+                    return;
+                }
+                Err(reason) => Reply::Refused {
+                    id: start.id,
+                    reason,
+                },
+            },
+            Err(error) => Reply::BadFrame {
+                reason: error.to_string(),
+            },
+        };
+        say(replies, no).await;
+    }
+
+    fn admit(&self, start: &Start, stops: &Stops) -> Result<(), String> {
+        let mut children = self.children();
+        let kind = start.probe.kind();
+        if let Some(pid) = children.unkillable.get(&kind) {
+            return Err(format!(
+                "an earlier {kind} probe, process {pid}, cannot be killed; it is not piled upon"
+            ));
+        }
+        if stops.contains_key(&start.id) {
+            return Err(format!("a probe with the id {} is still running", start.id));
+        }
+        if children.running >= MAX_RUNNING {
+            return Err(format!("{MAX_RUNNING} probes are running already"));
+        }
+        children.running += 1;
+        Ok(())
+    }
+
+    async fn run(
+        self,
+        start: Start,
+        stop: oneshot::Receiver<()>,
+        replies: mpsc::Sender<Reply>,
+    ) -> u64 {
+        let Start {
+            id,
+            probe,
+            deadline_ms,
+            output_cap_bytes,
+        } = start;
+        let mut command = Command::new(&self.settings.agent_binary);
+        command.args(probe.arguments());
+        let limits = Limits {
+            deadline: Duration::from_millis(deadline_ms),
+            output_cap: usize::try_from(output_cap_bytes).unwrap_or(usize::MAX),
+            grace: self.settings.grace,
+            unkillable_after: self.settings.unkillable_after,
+        };
+        let ended = execute(command, limits, stop, async |pid| {
+            say(&replies, Reply::Started { id, pid }).await;
+        })
+        .await;
+        if let (super::protocol::End::Unkillable { pid }, Some(leftover)) =
+            (&ended.end, ended.leftover)
+        {
+            self.keep(probe.kind(), *pid, leftover);
+        }
+        self.one_less_running();
+        self.sweep().await;
+        let finished = Finished {
+            id,
+            end: ended.end,
+            stdout: ended.stdout,
+            stderr_tail: ended.stderr_tail,
+            duration_ms: u64::try_from(ended.duration.as_millis()).unwrap_or(u64::MAX),
+        };
+        say(&replies, Reply::Finished(finished)).await;
+        id
+    }
+
+    fn keep(&self, kind: String, pid: u32, leftover: Leftover) {
+        tracing::error!(pid, kind, "a probe cannot be killed");
+        self.children().unkillable.insert(kind.clone(), pid);
+        let children = Arc::clone(&self.children);
+        tokio::spawn(async move {
+            leftover.gone().await;
+            tracing::info!(pid, kind, "the probe that could not be killed is gone");
+            lock(&children).unkillable.remove(&kind);
+        });
+    }
+
+    fn one_less_running(&self) {
+        let mut children = self.children();
+        children.running = children.running.saturating_sub(1);
+    }
+
+    /// Ends what left its probe's group, as soon as nothing of a running probe can be meant.
+    async fn sweep(&self) {
+        for _ in 0..LOOKS_FOR_STRAYS {
+            // All probes are started on this thread, and nothing awaits within this block.
+            let found = {
+                let children = self.children();
+                let spared: Vec<u32> = children.unkillable.values().copied().collect();
+                children.running == 0 && end_strays(&spared)
+            };
+            if !found {
+                return;
+            }
+            tracing::warn!("killed a process that had left its probe's group");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn children(&self) -> MutexGuard<'_, Children> {
+        lock(&self.children)
+    }
+}
+
+fn lock(children: &Mutex<Children>) -> MutexGuard<'_, Children> {
+    children.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A reporter that is gone needs no reply.
+async fn say(replies: &mpsc::Sender<Reply>, reply: Reply) {
+    let _ = replies.send(reply).await;
+}
+
+async fn write_replies(mut write: OwnedWriteHalf, mut replies: mpsc::Receiver<Reply>) {
+    while let Some(reply) = replies.recv().await {
+        let written = match encode_reply(&reply) {
+            Ok(line) => write.write_all(&line).await,
+            Err(error) => Err(std::io::Error::other(error)),
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "cannot write to the reporter");
+            return;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Real programs, files and processes for the tests of runner and probes.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub(crate) mod runners;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use node_agent::probe::ProbeReport;
+use serde::de::DeserializeOwned;
+
+/// The agent's binary.
+pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_gpu-health-agent");
+
+/// Runs a probe as the runner would, and reads its report.
+pub(crate) fn probe<T: DeserializeOwned>(arguments: &[&str], environment: &[(&str, &str)]) -> T {
+    let output = Command::new(AGENT)
+        .arg("probe")
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .expect("the agent's binary runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}: {stderr}",
+        output.status
+    );
+    ProbeReport::parse(arguments[0], &String::from_utf8_lossy(&output.stdout)).expect("a report")
+}
+
+/// A folder of programs that every uid may run.
+pub(crate) struct Programs(tempfile::TempDir);
+
+impl Programs {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a shell script.
+    pub(crate) fn script(&self, name: &str, body: &str) -> PathBuf {
+        let path = self.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("write a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+        path
+    }
+}
+
+/// Looks every few milliseconds whether something has become true, for at most 20 s.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited 20 s for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The number that a script has written to a file, as soon as its line is complete.
+pub(crate) fn pid_in(path: &Path) -> i32 {
+    wait_for(&format!("a pid in {}", path.display()), || {
+        fs::read_to_string(path)
+            .ok()?
+            .strip_suffix('\n')?
+            .trim()
+            .parse()
+            .ok()
+    })
+}
+
+/// Whether a process is there and no zombie.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+pub(crate) fn wait_until_dead(pid: i32) {
+    wait_for(&format!("the end of process {pid}"), || {
+        (!is_alive(pid)).then_some(())
+    });
+}
+
+/// The simulated driver library, built if it is not there.
+pub(crate) fn simulated_nvml() -> PathBuf {
+    let folder = Path::new(AGENT)
+        .parent()
+        .expect("the binary lies in a folder");
+    let library = folder.join("libsimulated_nvml.so");
+    if !library.exists() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let target = folder.parent().expect("target/PROFILE");
+        let built = Command::new(cargo)
+            .args(["build", "-p", "fake-nvml", "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(
+            built.is_ok_and(|status| status.success()) && library.exists(),
+            "{} is missing and could not be built: run `cargo build -p fake-nvml`",
+            library.display()
+        );
+    }
+    library
+}
+
+/// A state file of the simulated library.
+pub(crate) struct Simulated {
+    folder: tempfile::TempDir,
+}
+
+impl Simulated {
+    pub(crate) fn new(state: &serde_json::Value) -> Self {
+        let simulated = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        simulated.becomes(state);
+        simulated
+    }
+
+    /// Changes the hardware, at once as seen from the library.
+    pub(crate) fn becomes(&self, state: &serde_json::Value) {
+        let next = self.folder.path().join("next.json");
+        fs::write(&next, state.to_string()).expect("write the state");
+        fs::rename(next, self.path()).expect("rename the state");
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("state.json")
+    }
+}

@@ -1,0 +1,113 @@
+//! Requests for a runner, and a runner at a socket.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use node_agent::runner::protocol::{
+    End, ProbeSpec, Reply, Request, Start, decode_reply, encode_request,
+};
+
+use super::{AGENT, Programs, wait_for};
+
+pub(crate) fn custom(programs: &Programs, program: &str, args: &[&Path]) -> ProbeSpec {
+    ProbeSpec::Custom {
+        directory: programs.path().to_owned(),
+        program: program.to_owned(),
+        args: args.iter().map(|path| path.display().to_string()).collect(),
+        env: BTreeMap::new(),
+        same_user: true,
+        deadline_ms: 600_000,
+    }
+}
+
+pub(crate) fn inventory(root: &Path, library: &Path) -> ProbeSpec {
+    ProbeSpec::Inventory {
+        sysfs_root: root.to_owned(),
+        nvml_library: library.to_owned(),
+    }
+}
+
+/// A runner at a socket, and the protocol spoken by hand.
+pub(crate) struct Listening {
+    pub(crate) process: Child,
+    pub(crate) socket: PathBuf,
+}
+
+impl Listening {
+    pub(crate) fn new(folder: &Path, environment: &[(&str, &Path)]) -> Self {
+        let socket = folder.join("runner.sock");
+        let process = Command::new(AGENT)
+            .args(["runner", "--kill-grace-ms=200", "--unkillable-after-ms=400"])
+            .arg(format!("--socket={}", socket.display()))
+            .envs(environment.iter().copied())
+            .spawn()
+            .unwrap();
+        Self { process, socket }
+    }
+
+    pub(crate) fn connect(&self) -> Spoken {
+        let stream = wait_for("the runner's socket", || {
+            UnixStream::connect(&self.socket).ok()
+        });
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Spoken(BufReader::new(stream))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) struct Spoken(pub(crate) BufReader<UnixStream>);
+
+impl Spoken {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn start(&mut self, id: u64, probe: ProbeSpec) {
+        let start = Start {
+            id,
+            probe,
+            deadline_ms: 300_000,
+            output_cap_bytes: 10_000,
+        };
+        self.say(&encode_request(&Request::Start(start)).unwrap());
+    }
+
+    pub(crate) fn stop(&mut self, id: u64) {
+        self.say(&encode_request(&Request::Stop { id }).unwrap());
+    }
+
+    pub(crate) fn hear(&mut self) -> Reply {
+        let mut line = Vec::new();
+        self.0.read_until(b'\n', &mut line).unwrap();
+        decode_reply(&line).unwrap()
+    }
+
+    pub(crate) fn started(&mut self) -> i32 {
+        let Reply::Started { pid, .. } = self.hear() else {
+            panic!("not started")
+        };
+        i32::try_from(pid).unwrap()
+    }
+
+    pub(crate) fn end(&mut self) -> End {
+        let reply = self.hear();
+        let Reply::Finished(finished) = reply else {
+            panic!("{reply:?}")
+        };
+        finished.end
+    }
+}

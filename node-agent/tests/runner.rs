@@ -1,0 +1,410 @@
+//! The runner and its client, with real processes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
+
+mod probe_support;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
+use node_agent::runner::protocol::{
+    End, Finished, MAX_OUTPUT_CAP_BYTES, Request, Start, encode_request,
+};
+use probe_support::runners::{Listening, custom, inventory};
+use probe_support::{
+    AGENT, Programs, Simulated, is_alive, pid_in, simulated_nvml, wait_until_dead,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+const LONG: Duration = Duration::from_secs(300);
+
+fn runner(arguments: &[&str]) -> Runner {
+    runner_with(arguments, Vec::new())
+}
+
+fn runner_with(
+    arguments: &[&str],
+    environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+) -> Runner {
+    Runner::spawn_child_with(RunnerCommand {
+        binary: AGENT.into(),
+        arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=400"]
+            .iter()
+            .chain(arguments)
+            .map(Into::into)
+            .collect(),
+        environment,
+    })
+}
+
+/// A program with a child of its own; the pids of both are in the two files that are named to it.
+fn family(programs: &Programs) -> (PathBuf, PathBuf) {
+    programs.script("family", "sleep 300 & echo $! > $1; echo $$ > $2; wait");
+    (
+        programs.path().join("grandchild.pid"),
+        programs.path().join("program.pid"),
+    )
+}
+
+fn kill_dash_nine(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+async fn ready(runner: &Runner) -> i32 {
+    let mut state = runner.state();
+    let state = state
+        .wait_for(|state| matches!(state, RunnerState::Ready { .. }))
+        .await
+        .unwrap();
+    let RunnerState::Ready { pid: Some(pid) } = *state else {
+        panic!("{state:?}")
+    };
+    i32::try_from(pid).unwrap()
+}
+
+/// What only blocks, off the thread that the client lives on.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+fn finished(outcome: ProbeOutcome) -> Finished {
+    let ProbeOutcome::Finished(finished) = outcome else {
+        panic!("{outcome:?}")
+    };
+    finished
+}
+
+#[tokio::test]
+async fn a_probe_that_ends_by_itself_hands_over_its_report() {
+    let root = tempfile::tempdir().unwrap();
+    let request = ProbeRequest::new(inventory(root.path(), Path::new("/nonexistent.so")), LONG);
+    let end = finished(runner(&[]).run(request).await);
+    assert_eq!(
+        (end.end, end.stderr_tail.as_str()),
+        (End::Exited { code: 0 }, "")
+    );
+    assert!(
+        end.stdout
+            .starts_with(r#"{"probe":"inventory","version":1,"report":{"pci":[]"#),
+        "{}",
+        end.stdout
+    );
+}
+
+#[tokio::test]
+async fn the_deadline_kills_the_whole_process_group() {
+    let programs = Programs::new();
+    let (grandchild, program) = family(&programs);
+    let probe = custom(&programs, "family", &[&grandchild, &program]);
+    let outcome = runner(&[])
+        .run(ProbeRequest::new(probe, Duration::from_secs(3)))
+        .await;
+    let end = finished(outcome);
+    assert_eq!(end.end, End::DeadlineExceeded);
+    assert!(
+        (3_000..15_000).contains(&end.duration_ms),
+        "{}",
+        end.duration_ms
+    );
+    for pid in [pid_in(&program), pid_in(&grandchild)] {
+        assert!(!is_alive(pid));
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_behind_dies_with_its_probe() {
+    let programs = Programs::new();
+    // One stays in the group, the other makes itself a daemon.
+    programs.script(
+        "leaves",
+        "sleep 300 & echo $! > $1\nsetsid sh -c 'echo $$ > \"$0\"; exec sleep 300' $2 >/dev/null 2>&1 &\n\
+         while [ ! -s $2 ]; do sleep 0.01; done; echo HEALTH_CHECK_RESULT:h:Passed:none:x",
+    );
+    let (inside, daemon) = (
+        programs.path().join("inside"),
+        programs.path().join("daemon"),
+    );
+    let runner = runner(&[]);
+    let end = finished(
+        runner
+            .run(ProbeRequest::new(
+                custom(&programs, "leaves", &[&inside, &daemon]),
+                LONG,
+            ))
+            .await,
+    );
+    assert_eq!(end.end, End::Exited { code: 0 });
+    assert!(end.stdout.contains(r#""outcome":"Pass""#), "{}", end.stdout);
+    assert!(!is_alive(pid_in(&inside)));
+    assert!(!is_alive(pid_in(&daemon)));
+}
+
+#[tokio::test]
+async fn endless_output_is_cut_and_its_writer_killed() {
+    let programs = Programs::new();
+    let chatty = programs.script("chatty", "echo $$ > ${0%chatty}pid; exec yes 0123456789");
+    let binary = format!("--agent-binary={}", chatty.display());
+    let request = ProbeRequest {
+        output_cap_bytes: 1000,
+        ..ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG)
+    };
+    let end = finished(runner(&[&binary]).run(request).await);
+    assert_eq!((end.end, end.stdout.len()), (End::OutputTooLong, 1000));
+    assert!(!is_alive(pid_in(&programs.path().join("pid"))));
+}
+
+#[tokio::test]
+async fn short_output_beyond_its_bound_counts_as_too_long_too() {
+    let root = tempfile::tempdir().unwrap();
+    let probe = inventory(root.path(), Path::new("/nonexistent.so"));
+    let request = ProbeRequest {
+        output_cap_bytes: 10,
+        ..ProbeRequest::new(probe, LONG)
+    };
+    let end = finished(runner(&[]).run(request).await);
+    assert_eq!(
+        (end.end, end.stdout.as_str()),
+        (End::OutputTooLong, r#"{"probe":""#)
+    );
+}
+
+#[tokio::test]
+async fn only_the_tail_of_stderr_is_handed_on() {
+    let programs = Programs::new();
+    let binary = programs.script("moans", "seq 1 100000 >&2; echo last words >&2; exit 4");
+    let binary = format!("--agent-binary={}", binary.display());
+    let request = ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG);
+    let end = finished(runner(&[&binary]).run(request).await);
+    assert_eq!(
+        (end.end, end.stderr_tail.len()),
+        (End::Exited { code: 4 }, 4096)
+    );
+    assert!(
+        end.stderr_tail.ends_with("100000\nlast words\n"),
+        "{}",
+        end.stderr_tail
+    );
+}
+
+#[tokio::test]
+async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
+    let programs = Programs::new();
+    let (grandchild, program) = family(&programs);
+    let runner = runner(&[]);
+    let running = runner
+        .start(ProbeRequest::new(
+            custom(&programs, "family", &[&grandchild, &program]),
+            LONG,
+        ))
+        .await;
+    let watched = program.clone();
+    let pid = blocking(move || pid_in(&watched)).await;
+    running.stop();
+    assert_eq!(finished(running.outcome().await).end, End::Stopped);
+    assert!(!is_alive(pid));
+
+    std::fs::remove_file(&program).unwrap();
+    let request = ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG);
+    let watched = program.clone();
+    let pid = tokio::select! {
+        outcome = runner.run(request) => panic!("{outcome:?}"),
+        pid = blocking(move || pid_in(&watched)) => pid,
+    };
+    blocking(move || wait_until_dead(pid)).await;
+}
+
+#[tokio::test]
+async fn a_crash_in_the_driver_library_kills_the_probe_and_nothing_else() {
+    let library = simulated_nvml();
+    let simulated =
+        Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "segfault"}]}));
+    let root = tempfile::tempdir().unwrap();
+    let environment = vec![(
+        "SIMULATED_NVML_STATE".into(),
+        simulated.path().into_os_string(),
+    )];
+    let runner = runner_with(&[], environment);
+    let request = ProbeRequest::new(inventory(root.path(), &library), LONG);
+    assert_eq!(
+        finished(runner.run(request.clone()).await).end,
+        End::Signaled { signal: 11 }
+    );
+    simulated.becomes(&json!({"calls": {"nvmlInit_v2": "abort"}}));
+    assert_eq!(
+        finished(runner.run(request.clone()).await).end,
+        End::Signaled { signal: 6 }
+    );
+    simulated.becomes(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "hang"}]}));
+    let hanging = ProbeRequest {
+        deadline: Duration::from_millis(500),
+        ..request.clone()
+    };
+    assert_eq!(
+        finished(runner.run(hanging).await).end,
+        End::DeadlineExceeded
+    );
+    simulated.becomes(&json!({"gpus": [{"pci": "0000:18:00.0"}]}));
+    let end = finished(runner.run(request).await);
+    assert_eq!(end.end, End::Exited { code: 0 });
+    assert!(end.stdout.contains("GPU-simulated-0000"), "{}", end.stdout);
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_said_in_a_sentence() {
+    let request = ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG);
+    let end = finished(
+        runner(&["--agent-binary=/nonexistent/agent"])
+            .run(request.clone())
+            .await,
+    );
+    let End::CouldNotStart { reason } = end.end else {
+        panic!("{end:?}")
+    };
+    assert!(
+        reason.starts_with("cannot start /nonexistent/agent: No such file"),
+        "{reason}"
+    );
+
+    let outcome = Runner::spawn_child("/nonexistent/runner".into(), Vec::new())
+        .run(request.clone())
+        .await;
+    let ProbeOutcome::RunnerGone(reason) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(
+        reason.starts_with("cannot start the runner /nonexistent/runner: No such file"),
+        "{reason}"
+    );
+
+    let outcome = runner(&[])
+        .run(ProbeRequest {
+            output_cap_bytes: MAX_OUTPUT_CAP_BYTES + 1,
+            ..request
+        })
+        .await;
+    let ProbeOutcome::Refused(reason) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(reason, "outputCapBytes is 131073; it must be 1 to 131072");
+}
+
+#[tokio::test]
+async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
+    let programs = Programs::new();
+    let (grandchild, program) = family(&programs);
+    let runner = runner(&[]);
+    let first = ready(&runner).await;
+    let running = runner
+        .start(ProbeRequest::new(
+            custom(&programs, "family", &[&grandchild, &program]),
+            LONG,
+        ))
+        .await;
+    let pids = blocking(move || {
+        let pids = [pid_in(&program), pid_in(&grandchild)];
+        kill_dash_nine(first);
+        pids
+    })
+    .await;
+    let outcome = running.outcome().await;
+    let ProbeOutcome::RunnerGone(reason) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(reason.contains("runner"), "{reason}");
+    blocking(move || pids.map(wait_until_dead)).await;
+
+    assert_ne!(ready(&runner).await, first);
+    let root = tempfile::tempdir().unwrap();
+    let request = ProbeRequest::new(inventory(root.path(), Path::new("/nonexistent.so")), LONG);
+    assert_eq!(
+        finished(runner.run(request).await).end,
+        End::Exited { code: 0 }
+    );
+}
+
+#[tokio::test]
+async fn letting_go_of_the_client_ends_the_runner_and_its_probes() {
+    let programs = Programs::new();
+    let (grandchild, program) = family(&programs);
+    let runner = runner(&[]);
+    let runner_pid = ready(&runner).await;
+    let running = runner
+        .start(ProbeRequest::new(
+            custom(&programs, "family", &[&grandchild, &program]),
+            LONG,
+        ))
+        .await;
+    let pid = blocking(move || pid_in(&program)).await;
+    drop((running, runner));
+    blocking(move || [pid, runner_pid].map(wait_until_dead)).await;
+}
+
+#[test]
+fn kill_dash_nine_of_the_reporter_ends_the_runner_and_its_probes() {
+    let programs = Programs::new();
+    let (grandchild, program) = family(&programs);
+    let start = Start {
+        id: 1,
+        probe: custom(&programs, "family", &[&grandchild, &program]),
+        deadline_ms: 300_000,
+        output_cap_bytes: 1000,
+    };
+    let frame = String::from_utf8(encode_request(&Request::Start(start)).unwrap()).unwrap();
+    // A reporter made of a shell: it holds one end of the socket as stdin, its runner gets the other one.
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut reporter = Command::new("sh")
+        .args([
+            "-c",
+            r#""$0" runner <&1 & echo $! > "$2"; printf %s "$1" >&0; wait"#,
+            AGENT,
+            &frame,
+        ])
+        .arg(programs.path().join("runner.pid"))
+        .stdin(Stdio::from(OwnedFd::from(ours)))
+        .stdout(Stdio::from(OwnedFd::from(theirs)))
+        .spawn()
+        .unwrap();
+    let pids = [
+        pid_in(&programs.path().join("runner.pid")),
+        pid_in(&program),
+        pid_in(&grandchild),
+    ];
+    assert!(pids.into_iter().all(is_alive));
+    reporter.kill().unwrap();
+    reporter.wait().unwrap();
+    pids.into_iter().for_each(wait_until_dead);
+}
+
+#[tokio::test]
+async fn a_client_connects_again_when_the_runner_at_the_socket_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = ProbeRequest::new(inventory(folder.path(), Path::new("/nonexistent.so")), LONG);
+    let listening = Listening::new(folder.path(), &[]);
+    let runner = Runner::connect(listening.socket.clone());
+    assert_eq!(
+        finished(runner.run(request.clone()).await).end,
+        End::Exited { code: 0 }
+    );
+    let mut state = runner.state();
+    // Killed, it leaves its socket behind.
+    drop(listening);
+    state
+        .wait_for(|state| matches!(state, RunnerState::Down { .. }))
+        .await
+        .unwrap();
+    let _listening = Listening::new(folder.path(), &[]);
+    assert_eq!(
+        finished(runner.run(request).await).end,
+        End::Exited { code: 0 }
+    );
+}

@@ -1,0 +1,214 @@
+//! A runner at a socket, with the protocol spoken by hand, and a child that cannot be killed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
+
+mod probe_support;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use node_agent::runner::protocol::{End, Reply};
+use probe_support::runners::{Listening, custom, inventory};
+use probe_support::{
+    AGENT, Programs, Simulated, is_alive, simulated_nvml, wait_for, wait_until_dead,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+#[test]
+fn bad_frames_are_answered_and_the_connection_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let listening = Listening::new(folder.path(), &[]);
+    let mut reporter = listening.connect();
+    let mut refused = |bytes: &[u8], words: &str| {
+        reporter.say(bytes);
+        let reply = reporter.hear();
+        assert!(
+            matches!(&reply, Reply::BadFrame { reason } if reason.contains(words)),
+            "{reply:?}"
+        );
+    };
+    refused(b"hello\n", "no frame of the runner's protocol");
+    refused(b"\xff\xfe\0\n", "no frame");
+    refused(b"{\"start\":{\"id\":1}}\n", "missing field");
+    refused(
+        b"{\"start\":{\"id\":1,\"probe\":{\"shell\":{}},\"deadlineMs\":1,\"outputCapBytes\":1}}\n",
+        "unknown variant `shell`",
+    );
+    refused(
+        &[vec![b'x'; 70_000], vec![b'\n']].concat(),
+        "longer than 65536 bytes",
+    );
+    reporter.stop(99);
+    reporter.start(1, inventory(folder.path(), Path::new("/nonexistent.so")));
+    reporter.started();
+    assert_eq!(reporter.end(), End::Exited { code: 0 });
+}
+
+#[test]
+fn an_id_in_use_is_refused_and_the_first_probe_goes_on() {
+    let (folder, programs) = (tempfile::tempdir().unwrap(), Programs::new());
+    programs.script("waits", "exec sleep 300");
+    let listening = Listening::new(folder.path(), &[]);
+    let mut reporter = listening.connect();
+    reporter.start(5, custom(&programs, "waits", &[]));
+    let pid = reporter.started();
+    reporter.start(5, custom(&programs, "waits", &[]));
+    let reply = reporter.hear();
+    assert!(
+        matches!(&reply, Reply::Refused { id: 5, reason } if reason.contains("id 5 is still running")),
+        "{reply:?}"
+    );
+    assert!(is_alive(pid));
+    reporter.stop(5);
+    assert_eq!(reporter.end(), End::Stopped);
+}
+
+#[test]
+fn a_reporter_that_hangs_up_takes_its_own_probes_along_and_no_others() {
+    let (folder, programs) = (tempfile::tempdir().unwrap(), Programs::new());
+    programs.script("waits", "exec sleep 300");
+    let listening = Listening::new(folder.path(), &[]);
+    let (mut first, mut second) = (listening.connect(), listening.connect());
+    first.start(1, custom(&programs, "waits", &[]));
+    second.start(1, custom(&programs, "waits", &[]));
+    let (of_first, of_second) = (first.started(), second.started());
+    drop(first);
+    wait_until_dead(of_first);
+    assert!(is_alive(of_second));
+    // SIGTERM to the runner ends the rest, and the runner.
+    let mut listening = listening;
+    kill_process(
+        Pid::from_raw(i32::try_from(listening.process.id()).unwrap()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    assert!(listening.process.wait().unwrap().success());
+    assert!(!is_alive(of_second) && !listening.socket.exists());
+    let mut rest = Vec::new();
+    second.0.read_to_end(&mut rest).unwrap();
+}
+
+#[test]
+fn a_runner_without_a_socket_says_how_to_start_it() {
+    let output = Command::new(AGENT)
+        .arg("runner")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("stdin is no connected unix socket; use --socket PATH"),
+        "{stderr}"
+    );
+}
+
+/// A group of the version 1 freezer: what is in it and frozen cannot be killed, as in a hung driver.
+struct Freezer(PathBuf);
+
+impl Freezer {
+    fn new() -> Result<Self, String> {
+        let group = PathBuf::from(format!(
+            "/sys/fs/cgroup/freezer/gpu-health-test-{}",
+            std::process::id()
+        ));
+        std::fs::create_dir(&group).map_err(|error| format!("{}: {error}", group.display()))?;
+        Ok(Self(group))
+    }
+
+    fn freeze(&self, pid: i32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
+        std::fs::write(self.0.join("freezer.state"), "FROZEN").unwrap();
+        wait_for("the freezer", || {
+            self.state().starts_with("FROZEN").then_some(())
+        });
+    }
+
+    fn thaw(&self) {
+        std::fs::write(self.0.join("freezer.state"), "THAWED").unwrap();
+    }
+
+    fn state(&self) -> String {
+        std::fs::read_to_string(self.0.join("freezer.state")).unwrap_or_default()
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
+        let end = Instant::now() + Duration::from_secs(5);
+        while std::fs::remove_dir(&self.0).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
+    let freezer = match Freezer::new() {
+        Ok(freezer) => freezer,
+        Err(why) => {
+            println!("NOT RUN: no freezer cgroup to make an unkillable process with: {why}");
+            return;
+        }
+    };
+    let (folder, library) = (tempfile::tempdir().unwrap(), simulated_nvml());
+    let simulated = Simulated::new(&json!({"calls": {"nvmlInit_v2": "hang"}}));
+    let state = simulated.path();
+    let listening = Listening::new(folder.path(), &[("SIMULATED_NVML_STATE", &state)]);
+    let mut reporter = listening.connect();
+    reporter.start(1, inventory(folder.path(), &library));
+    let pid = reporter.started();
+    freezer.freeze(pid);
+    reporter.stop(1);
+    assert_eq!(
+        reporter.end(),
+        End::Unkillable {
+            pid: u32::try_from(pid).unwrap()
+        }
+    );
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("D (disk sleep)"), "{status}");
+
+    // Also for a reporter that comes anew. Other probes still run.
+    let mut reporter = listening.connect();
+    reporter.start(2, inventory(folder.path(), &library));
+    let reply = reporter.hear();
+    let Reply::Refused { id: 2, reason } = &reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(
+        *reason,
+        format!(
+            "an earlier inventory probe, process {pid}, cannot be killed; it is not piled upon"
+        )
+    );
+    let programs = Programs::new();
+    programs.script("fine", "echo HEALTH_CHECK_RESULT:h:Passed:none:x");
+    reporter.start(3, custom(&programs, "fine", &[]));
+    reporter.started();
+    assert_eq!(reporter.end(), End::Exited { code: 0 });
+
+    freezer.thaw();
+    wait_until_dead(pid);
+    simulated.becomes(&json!({"gpus": []}));
+    let mut id = 3;
+    let end = wait_for("the runner to forget what is gone", || {
+        id += 1;
+        reporter.start(id, inventory(folder.path(), &library));
+        match reporter.hear() {
+            Reply::Refused { .. } => None,
+            Reply::Started { .. } => Some(reporter.end()),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(end, End::Exited { code: 0 });
+}
