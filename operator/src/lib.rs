@@ -21,6 +21,17 @@
 //!   taint and never lift.
 //! - No write reaches a Node with another uid than the one decided on.
 
+pub mod apply;
+pub mod args;
+pub mod brain;
 pub mod decide;
+pub mod error;
+pub mod events;
+pub mod http;
+pub mod metrics;
+pub mod overlay;
 pub mod plan;
+pub mod run;
+pub mod stores;
+pub mod telemetry;
 pub mod world;

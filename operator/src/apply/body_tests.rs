@@ -1,0 +1,158 @@
+use super::body::*;
+use crate::{
+    plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
+    world::Taint,
+};
+use crds::{
+    Condition, Time, names,
+    node_health::{Decision, NodeHealthSpec, NodeSummary},
+};
+use serde_json::json;
+
+fn body_of(write: &Write, version: Option<&str>) -> serde_json::Value {
+    match request(write, version).unwrap() {
+        Request::Apply { body, .. }
+        | Request::ApplyStatus { body, .. }
+        | Request::Merge { body, .. } => body,
+        Request::Delete { uid } => json!({ "uid": uid }),
+    }
+}
+
+#[test]
+fn foreign_taints_are_sent_as_they_were_read() {
+    let foreign = Taint {
+        key: "node.kubernetes.io/unreachable".into(),
+        effect: "NoExecute".into(),
+        time_added: Some("2026-11-21T09:30:00Z".into()),
+        ..Taint::default()
+    };
+    let ours = Taint {
+        key: names::TAINT_UNHEALTHY.into(),
+        value: "reboot".into(),
+        effect: "NoSchedule".into(),
+        time_added: None,
+    };
+    let write = Write::NodeTaints {
+        node: "n1".into(),
+        uid: "u1".into(),
+        resource_version: "7".into(),
+        taints: vec![foreign, ours],
+    };
+    // A version from another step would hide a change that the list was not computed from.
+    let body = body_of(&write, Some("9"));
+    let expected = json!({
+        "metadata": {"uid": "u1", "resourceVersion": "7"},
+        "spec": {"taints": [
+            {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "timeAdded": "2026-11-21T09:30:00Z"},
+            {"key": "gpuhealth.dev/unhealthy", "value": "reboot", "effect": "NoSchedule"},
+        ]},
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn marks_and_condition_touch_nothing_but_themselves() {
+    let marks = Write::NodeMarks {
+        node: "n1".into(),
+        uid: "u1".into(),
+        labels: [("gpuhealth.dev/health".to_owned(), "healthy".to_owned())].into(),
+        summary: Some("{}".into()),
+        drop_labels: Vec::new(),
+    };
+    let expected = json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": "n1", "uid": "u1", "labels": {"gpuhealth.dev/health": "healthy"},
+            "annotations": {"gpuhealth.dev/summary": "{}"}},
+    });
+    assert_eq!(body_of(&marks, None), expected);
+    let condition = Write::NodeCondition {
+        node: "n1".into(),
+        uid: "u1".into(),
+        condition: Some(Condition {
+            type_: names::NODE_CONDITION.into(),
+            status: "False".into(),
+            reason: "R".into(),
+            message: "m".into(),
+            last_transition_time: Time::from_unix(0),
+            observed_generation: Some(3),
+        }),
+    };
+    let expected = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u1"},
+        "status": {"conditions": [{"type": "GPUHealthy", "status": "False", "reason": "R", "message": "m",
+            "lastHeartbeatTime": "1970-01-01T00:00:00Z", "lastTransitionTime": "1970-01-01T00:00:00Z"}]},
+    });
+    assert_eq!(body_of(&condition, None), expected);
+}
+
+#[test]
+fn a_node_health_is_owned_by_its_node_and_made_by_the_same_apply_that_changes_it() {
+    let mut write = NodeHealthSpecWrite {
+        name: "n1".into(),
+        uid: None,
+        node_uid: "u1".into(),
+        spec: NodeHealthSpec::default(),
+    };
+    let made = body_of(&Write::NodeHealthSpec(write.clone()), None);
+    let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1"}]);
+    assert_eq!(
+        made["metadata"],
+        json!({"name": "n1", "ownerReferences": owner})
+    );
+    write.uid = Some("h1".into());
+    let changed = body_of(&Write::NodeHealthSpec(write), None);
+    assert_eq!(changed["metadata"]["uid"], "h1");
+}
+
+#[test]
+fn a_status_never_carries_a_member_of_another_writer_and_takes_the_version_of_an_earlier_step() {
+    let write = Write::NodeHealthStatus(Box::new(NodeHealthStatusWrite {
+        name: "n1".into(),
+        uid: "h1".into(),
+        resource_version: "7".into(),
+        decision: Decision::default(),
+        gpus: Vec::new(),
+        certifications: Vec::new(),
+        summary: NodeSummary::default(),
+        conditions: Vec::new(),
+    }));
+    let body = body_of(&write, None);
+    assert_eq!(body["metadata"]["resourceVersion"], "7");
+    let members: Vec<&String> = body["status"].as_object().unwrap().keys().collect();
+    let ours = [
+        "certifications",
+        "conditions",
+        "decision",
+        "gpus",
+        "summary",
+    ];
+    assert_eq!(members, ours);
+    assert_eq!(
+        body_of(&write, Some("9"))["metadata"]["resourceVersion"],
+        "9"
+    );
+}
+
+#[test]
+fn what_an_apply_could_not_take_away_is_taken_away_by_name() {
+    let labels = [("gpuhealth.dev/health".to_owned(), "x".to_owned())].into();
+    let drop = [
+        "gpuhealth.dev/health".to_owned(),
+        "gpuhealth.dev/severity".to_owned(),
+    ];
+    let body = leftovers("u1", &drop, &labels, true).unwrap();
+    let expected = json!({"metadata": {"uid": "u1", "labels": {"gpuhealth.dev/health": null},
+        "annotations": {"gpuhealth.dev/summary": null}}});
+    assert_eq!(body, expected);
+    assert_eq!(leftovers("u1", &drop[1..], &labels, false), None);
+}
+
+#[test]
+fn a_deletion_names_the_uid() {
+    let write = Write::DeleteRun {
+        run: "r".into(),
+        uid: "u1".into(),
+    };
+    let uid = "u1".to_owned();
+    assert_eq!(request(&write, None).unwrap(), Request::Delete { uid });
+}

@@ -1,0 +1,244 @@
+//! The one place that holds a client: carries out writes and looks.
+//!
+//! ```text
+//! Plan ─▶ schedule (which step may run now) ─▶ body (what goes over the wire) ─▶ Writer ─▶ Answer | Error
+//!                                                     holds (what is left alone after an error) ◀─┘
+//! ```
+
+pub mod body;
+#[cfg(test)]
+mod body_tests;
+pub mod holds;
+pub mod refusal;
+pub mod schedule;
+#[cfg(test)]
+mod schedule_tests;
+
+use crate::{
+    plan::Write,
+    stores::{
+        Object,
+        kind::{Key, Kind},
+        projection::Projection,
+    },
+    world,
+};
+use body::Request;
+use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, names};
+use k8s_openapi::api::core::v1::Node;
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+};
+use refusal::Error;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::{fmt::Debug, time::Duration};
+
+/// How long a request may take, retries of the client included. The API server's own limit is 60 s; a write that hangs
+/// for 10 s keeps one object busy, no other.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A write or a look that was answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// With the object.
+    Object(Object),
+    /// The object of this uid is deleted.
+    Deleted(String),
+}
+
+/// What is done to an object: a bounded label.
+pub fn act(write: &Write) -> &'static str {
+    match write {
+        Write::NodeHealthSpec(_) => "apply spec",
+        Write::DeleteNodeHealth { .. } => "delete NodeHealth",
+        Write::NodeHealthStatus(_) => "apply decision",
+        Write::NodeTaints { .. } => "patch taints",
+        Write::NodeMarks { .. } => "apply marks",
+        Write::NodeCondition { .. } => "apply condition",
+        Write::RunStatus { .. } => "apply run status",
+        Write::DeleteRun { .. } => "delete run",
+        Write::PolicyStatus { .. } => "apply policy status",
+    }
+}
+
+/// Carries out requests.
+#[derive(Clone)]
+pub struct Writer {
+    nodes: Api<Node>,
+    node_healths: Api<NodeHealth>,
+    runs: Api<HealthCheckRun>,
+    policies: Api<HealthCheckPolicy>,
+}
+
+impl Writer {
+    /// A writer that uses this client.
+    pub fn new(client: &Client) -> Self {
+        Self {
+            nodes: Api::all(client.clone()),
+            node_healths: Api::all(client.clone()),
+            runs: Api::all(client.clone()),
+            policies: Api::all(client.clone()),
+        }
+    }
+
+    /// Writes. `version` is the one that an earlier step of the same plan got back for the same object.
+    pub async fn write(&self, write: &Write, version: Option<&str>) -> Result<Answer, Error> {
+        let (key, act) = (Key::of(write), act(write));
+        let encoding = |source| Error::Encoding {
+            act,
+            key: key.clone(),
+            source,
+        };
+        let request = body::request(write, version).map_err(encoding)?;
+        let sent = async {
+            match write {
+                Write::NodeHealthSpec(_)
+                | Write::NodeHealthStatus(_)
+                | Write::DeleteNodeHealth { .. } => {
+                    send(&self.node_healths, &key.name, &request, |o| {
+                        Object::NodeHealth(Box::new(NodeHealth::project(o)))
+                    })
+                    .await
+                }
+                Write::NodeTaints { .. } | Write::NodeCondition { .. } => {
+                    send(&self.nodes, &key.name, &request, node).await
+                }
+                Write::NodeMarks {
+                    node: name,
+                    uid,
+                    labels: _,
+                    summary,
+                    drop_labels,
+                } => {
+                    let answer = send(&self.nodes, name, &request, node).await?;
+                    self.drop_leftovers(answer, name, uid, summary.is_none(), drop_labels)
+                        .await
+                }
+                Write::RunStatus { .. } | Write::DeleteRun { .. } => {
+                    send(&self.runs, &key.name, &request, run).await
+                }
+                Write::PolicyStatus { .. } => {
+                    send(&self.policies, &key.name, &request, policy).await
+                }
+            }
+        };
+        within(act, &key, sent).await
+    }
+
+    /// Reads an object live. `None`: there is none.
+    pub async fn look(&self, key: &Key) -> Result<Option<Object>, Error> {
+        let name = key.name.as_str();
+        let looked = async {
+            Ok(match key.kind {
+                Kind::Node => self.nodes.get_opt(name).await?.map(node),
+                Kind::NodeHealth => self
+                    .node_healths
+                    .get_opt(name)
+                    .await?
+                    .map(|o| Object::NodeHealth(Box::new(NodeHealth::project(o)))),
+                Kind::Run => self.runs.get_opt(name).await?.map(run),
+                Kind::Policy => self.policies.get_opt(name).await?.map(policy),
+                // Nothing is written to these.
+                Kind::Profile | Kind::Lease => None,
+            })
+        };
+        within("get", key, looked).await
+    }
+
+    async fn drop_leftovers(
+        &self,
+        answer: Answer,
+        name: &str,
+        uid: &str,
+        drop_summary: bool,
+        drop_labels: &[String],
+    ) -> kube::Result<Answer> {
+        let Answer::Object(Object::Node(now)) = &answer else {
+            return Ok(answer);
+        };
+        let drop_summary = drop_summary && now.summary.is_some();
+        let Some(body) = body::leftovers(uid, drop_labels, &now.labels, drop_summary) else {
+            return Ok(answer);
+        };
+        let request = Request::Merge {
+            manager: names::MANAGER_NODE_MARKS,
+            body,
+        };
+        send(&self.nodes, name, &request, node).await
+    }
+}
+
+fn node(wire: Node) -> Object {
+    Object::Node(world::Node::project(wire))
+}
+
+fn run(wire: HealthCheckRun) -> Object {
+    Object::Run(Box::new(HealthCheckRun::project(wire)))
+}
+
+fn policy(wire: HealthCheckPolicy) -> Object {
+    Object::Policy(Box::new(HealthCheckPolicy::project(wire)))
+}
+
+async fn within<T>(
+    act: &'static str,
+    key: &Key,
+    sent: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(ANSWER_WITHIN, sent).await {
+        Ok(answer) => answer.map_err(|error| Error::Api {
+            act,
+            key: key.clone(),
+            source: Box::new(error),
+        }),
+        Err(_) => Err(Error::NoAnswer {
+            act,
+            key: key.clone(),
+            seconds: ANSWER_WITHIN.as_secs(),
+        }),
+    }
+}
+
+async fn send<W>(
+    api: &Api<W>,
+    name: &str,
+    request: &Request,
+    project: impl FnOnce(W) -> Object,
+) -> kube::Result<Answer>
+where
+    W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let apply = |manager| PatchParams::apply(manager).force();
+    let object = match request {
+        Request::Apply { manager, body } => {
+            api.patch(name, &apply(manager), &Patch::Apply(body))
+                .await?
+        }
+        Request::ApplyStatus { manager, body } => {
+            api.patch_status(name, &apply(manager), &Patch::Apply(body))
+                .await?
+        }
+        Request::Merge { manager, body } => {
+            let params = PatchParams {
+                field_manager: Some((*manager).to_owned()),
+                ..PatchParams::default()
+            };
+            api.patch(name, &params, &Patch::<&Value>::Merge(body))
+                .await?
+        }
+        Request::Delete { uid } => {
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid.clone()),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            api.delete(name, &params).await?;
+            return Ok(Answer::Deleted(uid.clone()));
+        }
+    };
+    Ok(Answer::Object(project(object)))
+}

@@ -1,0 +1,166 @@
+//! The command line, and what it says about the way to the API server.
+
+use crate::error::Error;
+use clap::Parser;
+use kube::{
+    Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+use tracing::level_filters::LevelFilter;
+
+/// Decides which accelerator nodes can be trusted, and marks those that cannot.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gpu-health-operator", version, about)]
+pub struct Args {
+    /// A kubeconfig. Without it, and without --server: $KUBECONFIG, ~/.kube/config, then the ServiceAccount of the pod.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "token_file", "certificate_authority"])]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The URL of the API server, for example https://127.0.0.1:6443. Needs --token-file.
+    #[arg(long, value_name = "URL", requires = "token_file")]
+    pub server: Option<String>,
+
+    /// A file that holds a bearer token; it is read again as it rotates.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+
+    /// A file with the certificates that the API server's certificate must be signed by (PEM).
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub certificate_authority: Option<PathBuf>,
+
+    /// Where /metrics, /healthz and /readyz are served. Port 0 picks a free one; the address is printed.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
+    pub http: SocketAddr,
+
+    /// Hold everything: no new mark, none lifted, no run admitted. Agents go on reporting.
+    #[arg(long)]
+    pub hold_everything: bool,
+
+    /// The namespace that holds the agents' Leases.
+    #[arg(long, value_name = "NAMESPACE", default_value = crds::names::LEASE_NAMESPACE)]
+    pub lease_namespace: String,
+
+    /// How much to log: off, error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: LevelFilter,
+}
+
+impl Args {
+    /// How to reach the API server. Files are read here once, so that a wrong flag is told at the start.
+    pub async fn client_config(&self) -> Result<Config, Error> {
+        if let Some(path) = &self.kubeconfig {
+            return from_kubeconfig(path).await;
+        }
+        if let (Some(server), Some(token_file)) = (&self.server, &self.token_file) {
+            return from_flags(server, token_file, self.certificate_authority.as_deref());
+        }
+        Config::infer()
+            .await
+            .map_err(|error| Error::NoServer(Box::new(error)))
+    }
+}
+
+async fn from_kubeconfig(path: &Path) -> Result<Config, Error> {
+    let unusable = |error: kube::config::KubeconfigError| Error::File {
+        flag: "--kubeconfig",
+        path: path.to_owned(),
+        problem: error.to_string(),
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(unusable)
+}
+
+fn from_flags(server: &str, token_file: &Path, authority: Option<&Path>) -> Result<Config, Error> {
+    let refused = |problem: String| Error::Value {
+        flag: "--server",
+        value: server.to_owned(),
+        problem,
+        remedy: "give a URL such as https://127.0.0.1:6443",
+    };
+    let url: axum::http::Uri = server.parse().map_err(|e| refused(format!("{e}")))?;
+    if !matches!(url.scheme_str(), Some("https" | "http")) || url.authority().is_none() {
+        return Err(refused("it is not a URL with https".to_owned()));
+    }
+    let token = readable("--token-file", token_file)?;
+    let mut config = Config::new(url);
+    config.auth_info.token_file = Some(token);
+    if let Some(authority) = authority {
+        readable("--certificate-authority", authority)?;
+        config.root_cert_file = Some(authority.to_owned());
+    }
+    Ok(config)
+}
+
+/// The path as text, where the file can be read and holds something.
+fn readable(flag: &'static str, path: &Path) -> Result<String, Error> {
+    let unusable = |problem: String| Error::File {
+        flag,
+        path: path.to_owned(),
+        problem,
+    };
+    let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(unusable("it is empty".to_owned()));
+    }
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| unusable("its path is not UTF-8".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Args, String> {
+        Args::try_parse_from([&["gpu-health-operator"], args].concat()).map_err(|e| e.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_named_with_its_flag_and_a_remedy() {
+        let args = parse(&["--server", "https://127.0.0.1:1", "--token-file", "no/such"]).unwrap();
+        let error = args.client_config().await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("--token-file no/such: No such file"),
+            "{error}"
+        );
+        assert!(error.ends_with("give a file that exists and that this process may read"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_no_url_is_refused_with_an_example() {
+        let args = parse(&["--server", "127.0.0.1", "--token-file", "no/such"]).unwrap();
+        let error = args.client_config().await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "--server \"127.0.0.1\": it is not a URL with https; give a URL such as https://127.0.0.1:6443"
+        );
+    }
+
+    #[test]
+    fn a_server_without_a_token_is_refused_with_the_missing_flag() {
+        let error = parse(&["--server", "https://127.0.0.1:1"]).unwrap_err();
+        assert!(error.contains("--token-file <FILE>"), "{error}");
+    }
+
+    #[test]
+    fn a_level_that_does_not_exist_is_refused_with_the_levels() {
+        let error = parse(&["--log-level", "loud"]).unwrap_err();
+        assert!(
+            error.contains("--log-level") && error.contains("\"info\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn without_flags_everything_is_served_on_loopback() {
+        let args = parse(&[]).unwrap();
+        assert!(args.http.ip().is_loopback());
+        assert_eq!(args.lease_namespace, crds::names::LEASE_NAMESPACE);
+        assert!(!args.hold_everything);
+    }
+}

@@ -1,0 +1,142 @@
+//! When to decide next. Plain state: the monotonic clock is an argument.
+
+use crds::Time;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What is not urgent waits this long, so that a burst becomes one decision.
+const DEBOUNCE: Duration = Duration::from_millis(30);
+/// Decisions that are not urgent may take a quarter of a core: after one that took a millisecond, three of rest.
+const REST: u32 = 3;
+/// A decision that asks to be woken at a time that has passed is not asked again before this.
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+
+/// The operator's clock.
+pub(super) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |s| i64::try_from(s.as_secs()).unwrap_or(i64::MAX));
+    Time::from_unix(seconds)
+}
+
+/// How long it is until the clock, which shows `wall`, shows `time`.
+fn until(time: Time, wall: SystemTime) -> Duration {
+    let seconds = u64::try_from(time.unix()).unwrap_or_default();
+    let target = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let wait = target.unwrap_or(wall).duration_since(wall);
+    wait.unwrap_or_default()
+}
+
+/// When to decide, and why.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    due: Option<(Instant, &'static str)>,
+    /// What the last decision asked for, by the operator's clock, and from when on that is listened to.
+    asked: Option<(Time, Instant)>,
+    rest_until: Option<Instant>,
+}
+
+impl Alarm {
+    /// Decide now.
+    pub(super) fn at_once(&mut self, at: Instant, cause: &'static str) {
+        self.set(at, cause);
+    }
+
+    /// Decide as soon as the last decision's rest is over: after an answer.
+    pub(super) fn soon(&mut self, at: Instant, cause: &'static str) {
+        self.set(self.rested(at), cause);
+    }
+
+    /// Decide when nothing more may come for a moment.
+    pub(super) fn debounced(&mut self, at: Instant, cause: &'static str) {
+        self.set(self.rested(at + DEBOUNCE), cause);
+    }
+
+    /// The cause, if a decision is due, where the operator's clock shows `wall`.
+    pub(super) fn take(&mut self, at: Instant, wall: SystemTime) -> Option<&'static str> {
+        let due = self.due.filter(|(due, _)| *due <= at);
+        let asked = self.asked_for(at, wall).filter(|due| *due <= at);
+        let cause = due.map(|(_, cause)| cause).or(asked.map(|_| "time"))?;
+        self.due = None;
+        Some(cause)
+    }
+
+    /// A decision ended that took so long and asks to be woken.
+    pub(super) fn decided(&mut self, at: Instant, took: Duration, wake_at: Option<Time>) {
+        self.rest_until = Some(at + took * REST);
+        self.asked = wake_at.map(|time| (time, at + SHORTEST_WAIT));
+    }
+
+    /// When a decision is due next.
+    pub(super) fn next(&self, at: Instant, wall: SystemTime) -> Option<Instant> {
+        let due = self.due.map(|(due, _)| due);
+        due.into_iter().chain(self.asked_for(at, wall)).min()
+    }
+
+    /// Computed anew each time: the operator's clock may be set.
+    fn asked_for(&self, at: Instant, wall: SystemTime) -> Option<Instant> {
+        let (time, not_before) = self.asked?;
+        let due = at.checked_add(until(time, wall))?;
+        Some(due.max(not_before))
+    }
+
+    fn set(&mut self, at: Instant, cause: &'static str) {
+        if self.due.is_none_or(|(due, _)| at < due) {
+            self.due = Some((at, cause));
+        }
+    }
+
+    fn rested(&self, at: Instant) -> Instant {
+        self.rest_until.map_or(at, |rest| rest.max(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALL: SystemTime = UNIX_EPOCH;
+
+    #[test]
+    fn a_burst_is_one_decision_and_something_urgent_does_not_wait_for_it() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        alarm.debounced(start, "change");
+        alarm.debounced(start + DEBOUNCE / 2, "change");
+        assert_eq!(alarm.take(start + DEBOUNCE / 2, WALL), None);
+        alarm.at_once(start + DEBOUNCE / 2, "urgent");
+        assert_eq!(alarm.take(start + DEBOUNCE / 2, WALL), Some("urgent"));
+        assert_eq!(alarm.take(start + DEBOUNCE * 2, WALL), None);
+    }
+
+    #[test]
+    fn after_a_long_decision_answers_wait_and_urgent_reports_do_not() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        alarm.decided(start, Duration::from_millis(20), None);
+        alarm.soon(start, "written");
+        let rested = start + Duration::from_millis(60);
+        assert_eq!(alarm.next(start, WALL), Some(rested));
+        alarm.at_once(start, "urgent");
+        assert_eq!(alarm.next(start, WALL), Some(start));
+    }
+
+    #[test]
+    fn a_wish_for_a_time_that_has_passed_is_no_hot_loop() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        alarm.decided(start, Duration::ZERO, Some(Time::from_unix(0)));
+        assert_eq!(alarm.take(start, WALL), None);
+        assert_eq!(alarm.next(start, WALL), Some(start + SHORTEST_WAIT));
+        assert_eq!(alarm.take(start + SHORTEST_WAIT, WALL), Some("time"));
+    }
+
+    #[test]
+    fn a_wish_is_measured_by_the_clock_also_after_that_was_set() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        alarm.decided(start, Duration::ZERO, Some(Time::from_unix(60)));
+        assert_eq!(
+            alarm.next(start, WALL),
+            Some(start + Duration::from_secs(60))
+        );
+        let later = start + Duration::from_secs(1);
+        assert_eq!(alarm.take(later, WALL), None);
+        let set = WALL + Duration::from_secs(90);
+        assert_eq!(alarm.take(later, set), Some("time"));
+    }
+}

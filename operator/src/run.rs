@@ -1,0 +1,56 @@
+//! The composition: from arguments to a running operator, and to its end.
+
+use crate::{
+    apply::Writer,
+    args::Args,
+    brain::Brain,
+    error::Error,
+    events::Teller,
+    http::{self, Pulse},
+    metrics::Metrics,
+    stores::watch::watch_everything,
+};
+use kube::Client;
+use std::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: Args) -> Result<(), Error> {
+    let config = args.client_config().await?;
+    let server = config.cluster_url.to_string();
+    let client = Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))?;
+    let metrics = Metrics::register()?;
+    let pulse = Pulse::start(Instant::now());
+    let terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+
+    let listener = http::listen(args.http).await?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server,
+        hold = args.hold_everything,
+        "starting"
+    );
+    let served = tokio::spawn(http::serve(listener, metrics.clone(), pulse.clone()));
+    let observations = watch_everything(&client, &args.lease_namespace);
+    let brain = Brain::new(
+        Writer::new(&client),
+        Teller::start(client, metrics.clone()),
+        metrics,
+        pulse,
+        args.hold_everything,
+    );
+    let thinking = brain.run(observations, stopped(terminate, interrupt));
+    tokio::select! {
+        () = thinking => Ok(()),
+        _ = served => Err(Error::Ended("the server of /metrics")),
+    }
+}
+
+async fn stopped(mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

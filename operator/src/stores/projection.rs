@@ -1,0 +1,256 @@
+//! From the wire to what the operator keeps: [`Projection`].
+
+use super::kind::Kind;
+use crate::world::{Node, Taint};
+use crds::{
+    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Time,
+    names,
+    node_health::{Finding, NodeHealthStatus},
+};
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1 as core},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use std::collections::BTreeMap;
+
+/// What is kept of an object.
+pub trait Projection: Clone + Send + Sync + 'static {
+    /// The object as the API server sends it.
+    type Wire;
+    /// Its kind.
+    const KIND: Kind;
+    /// Keeps what a decision needs.
+    fn project(wire: Self::Wire) -> Self;
+    /// Its name.
+    fn name(&self) -> &str;
+    /// Its uid.
+    fn uid(&self) -> &str;
+    /// Its version.
+    fn resource_version(&self) -> &str;
+    /// Whether a decision could not tell the two apart: everything but the version is equal.
+    fn says_the_same(&self, other: &Self) -> bool;
+    /// Whether the step from `before` to this one must be acted on at once.
+    fn is_urgent_after(&self, _before: Option<&Self>) -> bool {
+        false
+    }
+}
+
+/// Whether version `a` is `b` or later. Versions of one kind are numbers that grow (Kubernetes 1.35 says so officially);
+/// any that are not are compared for equality only.
+pub fn at_least(a: &str, b: &str) -> bool {
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a >= b,
+        _ => a == b,
+    }
+}
+
+fn prune(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    // kubectl's copy of the whole object: nothing is decided by it.
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+fn unversioned(metadata: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        resource_version: None,
+        ..metadata.clone()
+    }
+}
+
+macro_rules! custom_resource {
+    ($type:ident, $kind:ident, [$($member:ident),+] $(, $urgent:item)?) => {
+        impl Projection for $type {
+            type Wire = Self;
+            const KIND: Kind = Kind::$kind;
+            fn project(mut wire: Self) -> Self {
+                prune(&mut wire.metadata);
+                wire
+            }
+            fn name(&self) -> &str {
+                self.metadata.name.as_deref().unwrap_or_default()
+            }
+            fn uid(&self) -> &str {
+                self.metadata.uid.as_deref().unwrap_or_default()
+            }
+            fn resource_version(&self) -> &str {
+                self.metadata.resource_version.as_deref().unwrap_or_default()
+            }
+            fn says_the_same(&self, other: &Self) -> bool {
+                $(self.$member == other.$member &&)+
+                    unversioned(&self.metadata) == unversioned(&other.metadata)
+            }
+            $($urgent)?
+        }
+    };
+}
+
+custom_resource!(HealthCheckRun, Run, [spec, status]);
+custom_resource!(HealthCheckPolicy, Policy, [spec, status]);
+custom_resource!(HardwareProfile, Profile, [spec]);
+custom_resource!(
+    NodeHealth,
+    NodeHealth,
+    [spec, status],
+    fn is_urgent_after(&self, before: Option<&Self>) -> bool {
+        let known = before.and_then(|b| b.status.as_ref());
+        self.status
+            .as_ref()
+            .is_some_and(|status| has_new_failure(status, known))
+    }
+);
+
+fn findings(status: &NodeHealthStatus) -> impl Iterator<Item = &Finding> {
+    let report = status.report.iter().flat_map(|r| &r.findings);
+    report.chain(status.exclusive.iter().flat_map(|e| &e.findings))
+}
+
+/// Whether a target fails a check that it did not fail before, or fails it worse.
+fn has_new_failure(status: &NodeHealthStatus, before: Option<&NodeHealthStatus>) -> bool {
+    let failed = |f: &&Finding| f.outcome == Outcome::Fail;
+    let known: BTreeMap<(&str, &str), u8> = before
+        .into_iter()
+        .flat_map(findings)
+        .filter(failed)
+        .map(|f| ((f.check.as_str(), f.target.as_str()), f.severity.rank()))
+        .collect();
+    findings(status).filter(failed).any(|f| {
+        known
+            .get(&(f.check.as_str(), f.target.as_str()))
+            .is_none_or(|severity| f.severity.rank() > *severity)
+    })
+}
+
+impl Projection for Node {
+    type Wire = core::Node;
+    const KIND: Kind = Kind::Node;
+
+    fn project(wire: core::Node) -> Self {
+        let (metadata, spec) = (wire.metadata, wire.spec.unwrap_or_default());
+        let status = wire.status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        let address = |a: core::NodeAddress| {
+            matches!(a.type_.as_str(), "InternalIP" | "ExternalIP").then_some(a.address)
+        };
+        Self {
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            labels: metadata.labels.unwrap_or_default(),
+            summary: metadata
+                .annotations
+                .and_then(|mut a| a.remove(names::ANNOTATION_SUMMARY)),
+            taints: spec
+                .taints
+                .unwrap_or_default()
+                .into_iter()
+                .map(taint)
+                .collect(),
+            unschedulable: spec.unschedulable.unwrap_or(false),
+            ready: conditions
+                .iter()
+                .any(|c| c.type_ == "Ready" && c.status == "True"),
+            condition: conditions
+                .into_iter()
+                .find(|c| c.type_ == names::NODE_CONDITION)
+                .map(condition),
+            accelerators: status
+                .allocatable
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|(name, _)| names::ACCELERATOR_RESOURCES.contains(&name.as_str()))
+                .filter_map(|(name, quantity)| Some((name, quantity.0.parse().ok()?)))
+                .collect(),
+            addresses: status
+                .addresses
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(address)
+                .collect(),
+            boot_id: status.node_info.map(|i| i.boot_id).unwrap_or_default(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            uid,
+            resource_version: _,
+            labels,
+            summary,
+            taints,
+            unschedulable,
+            ready,
+            condition,
+            accelerators,
+            addresses,
+            boot_id,
+        } = self;
+        *name == other.name
+            && *uid == other.uid
+            && *labels == other.labels
+            && *summary == other.summary
+            && *taints == other.taints
+            && *unschedulable == other.unschedulable
+            && *ready == other.ready
+            && *condition == other.condition
+            && *accelerators == other.accelerators
+            && *addresses == other.addresses
+            && *boot_id == other.boot_id
+    }
+}
+
+fn taint(taint: core::Taint) -> Taint {
+    Taint {
+        key: taint.key,
+        value: taint.value.unwrap_or_default(),
+        effect: taint.effect,
+        time_added: taint.time_added.map(|t| t.0.to_string()),
+    }
+}
+
+fn condition(condition: core::NodeCondition) -> Condition {
+    let since = condition.last_transition_time;
+    Condition {
+        type_: condition.type_,
+        status: condition.status,
+        reason: condition.reason.unwrap_or_default(),
+        message: condition.message.unwrap_or_default(),
+        last_transition_time: since
+            .map(|t| Time::from_unix(t.0.as_second()))
+            .unwrap_or_default(),
+        observed_generation: None,
+    }
+}
+
+/// What is kept of a Lease for a moment: whose, and which renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The name of the Lease, which is the node's.
+    pub node: String,
+    /// The time that the agent wrote, by its own clock: only whether it changes matters.
+    pub stamp: String,
+}
+
+impl From<Lease> for Renewal {
+    fn from(lease: Lease) -> Self {
+        let stamp = lease.spec.and_then(|s| s.renew_time);
+        Self {
+            node: lease.metadata.name.unwrap_or_default(),
+            stamp: stamp.map(|t| t.0.to_string()).unwrap_or_default(),
+        }
+    }
+}

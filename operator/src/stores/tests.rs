@@ -1,0 +1,212 @@
+use super::*;
+use crate::world::Node;
+use crds::{
+    Outcome, Severity,
+    node_health::{Finding, NodeHealthStatus, Report},
+};
+use serde_json::json;
+
+fn at(seconds: i64) -> Time {
+    Time::from_unix(seconds)
+}
+
+fn stores() -> Stores {
+    Stores::new(false, at(0))
+}
+
+fn node(version: u32) -> Node {
+    Node {
+        name: "n1".into(),
+        uid: "u1".into(),
+        resource_version: version.to_string(),
+        ..Node::default()
+    }
+}
+
+fn node_health(version: u32, failures: &[(&str, Severity)]) -> NodeHealth {
+    let findings = failures.iter().map(|(check, severity)| Finding {
+        check: (*check).to_owned(),
+        target: "0000:83:00.0".into(),
+        outcome: Outcome::Fail,
+        severity: severity.clone(),
+        ..Finding::default()
+    });
+    let report = Report {
+        findings: findings.collect(),
+        ..Report::default()
+    };
+    let mut object = NodeHealth::new("n1", crds::node_health::NodeHealthSpec::default());
+    object.metadata.resource_version = Some(version.to_string());
+    object.status = Some(NodeHealthStatus {
+        report: Some(report),
+        ..NodeHealthStatus::default()
+    });
+    object
+}
+
+#[test]
+fn a_node_is_projected_to_what_a_decision_needs() {
+    let wire = json!({
+        "metadata": {"name": "n1", "uid": "u1", "resourceVersion": "7", "labels": {"a": "b"},
+            "annotations": {"gpuhealth.dev/summary": "{}", "foreign": "x"}, "managedFields": [{"manager": "kubelet"}]},
+        "spec": {"unschedulable": true, "taints": [
+            {"key": "k", "effect": "NoExecute", "timeAdded": "2026-11-21T09:30:00Z"}]},
+        "status": {
+            "allocatable": {"nvidia.com/gpu": "8", "cpu": "4", "memory": "1Gi"},
+            "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "Hostname", "address": "n1"}],
+            "nodeInfo": {"architecture": "", "bootID": "b1", "containerRuntimeVersion": "", "kernelVersion": "",
+                "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "", "osImage": "",
+                "systemUUID": ""},
+            "conditions": [
+                {"type": "Ready", "status": "True"},
+                {"type": "GPUHealthy", "status": "False", "reason": "R", "message": "m",
+                    "lastTransitionTime": "2026-11-21T09:30:00Z"}]}
+    });
+    let node = Node::project(serde_json::from_value(wire).unwrap());
+    assert_eq!(node.accelerators, [("nvidia.com/gpu".to_owned(), 8)].into());
+    assert_eq!(node.addresses, ["10.0.0.1"]);
+    assert_eq!(node.summary.as_deref(), Some("{}"));
+    assert!(node.ready && node.unschedulable);
+    assert_eq!(node.boot_id, "b1");
+    assert_eq!(
+        node.taints[0].time_added.as_deref(),
+        Some("2026-11-21T09:30:00Z")
+    );
+    let condition = node.condition.unwrap();
+    assert_eq!(
+        (condition.status.as_str(), condition.last_transition_time),
+        ("False", at(1_795_253_400))
+    );
+}
+
+#[test]
+fn a_new_version_that_says_the_same_is_kept_and_wakes_nobody() {
+    let mut stores = stores();
+    let applied = |version| Observation::Node(Seen::Applied(node(version)));
+    assert_eq!(stores.observe(applied(1), at(1)), Change::Changed);
+    assert_eq!(stores.observe(applied(2), at(2)), Change::None);
+    assert_eq!(stores.world().nodes["n1"].resource_version, "2");
+}
+
+#[test]
+fn what_vanished_during_a_disconnect_is_noticed_at_the_end_of_the_list() {
+    let mut stores = stores();
+    let mut see = |seen| stores.observe(Observation::Node(seen), at(1));
+    assert_eq!(see(Seen::Applied(node(1))), Change::Changed);
+    assert_eq!(see(Seen::ListBegan), Change::None);
+    assert_eq!(see(Seen::ListEnded), Change::Changed);
+    assert!(stores.world().nodes.is_empty());
+}
+
+#[test]
+fn stores_are_complete_when_every_first_list_has_ended() {
+    let mut stores = stores();
+    let _ = stores.observe(Observation::Node(Seen::ListEnded), at(1));
+    let _ = stores.observe(Observation::NodeHealth(Seen::ListEnded), at(1));
+    let _ = stores.observe(Observation::Run(Seen::ListEnded), at(1));
+    let _ = stores.observe(Observation::Policy(Seen::ListEnded), at(1));
+    let _ = stores.observe(Observation::Profile(Seen::ListEnded), at(1));
+    assert_eq!(stores.incomplete(), [Kind::Lease]);
+    assert!(!stores.are_complete());
+    let last = stores.observe(Observation::Lease(Seen::ListEnded), at(1));
+    assert_eq!(last, Change::Changed);
+    assert!(stores.are_complete());
+}
+
+#[test]
+fn only_a_new_or_worse_failure_is_urgent() {
+    let mut stores = stores();
+    let mut report = |version, failures: &[(&str, Severity)]| {
+        let seen = Seen::Applied(node_health(version, failures));
+        stores.observe(Observation::NodeHealth(seen), at(1))
+    };
+    assert_eq!(report(1, &[]), Change::Changed);
+    assert_eq!(report(2, &[("xid", Severity::Monitor)]), Change::Urgent);
+    assert_eq!(report(3, &[("xid", Severity::Monitor)]), Change::None);
+    assert_eq!(report(4, &[("xid", Severity::Reboot)]), Change::Urgent);
+    assert_eq!(report(5, &[]), Change::Changed);
+}
+
+#[test]
+fn a_renewal_moves_a_time_and_wakes_nobody_unless_it_ends_a_silence() {
+    let mut stores = stores();
+    let mut renew = |stamp: &str, now: i64, listed: bool| {
+        let renewal = Renewal {
+            node: "n1".into(),
+            stamp: stamp.into(),
+        };
+        let seen = if listed {
+            Seen::Listed(renewal)
+        } else {
+            Seen::Applied(renewal)
+        };
+        let change = stores.observe(Observation::Lease(seen), at(now));
+        (change, stores.world().lease_changes.get("n1").copied())
+    };
+    assert_eq!(renew("a", 10, false), (Change::None, Some(at(10))));
+    assert_eq!(renew("a", 20, false), (Change::None, Some(at(10))));
+    assert_eq!(renew("b", 70, false), (Change::None, Some(at(70))));
+    assert_eq!(renew("c", 400, false), (Change::Changed, Some(at(400))));
+}
+
+#[test]
+fn a_lease_found_at_the_start_tells_nothing_until_it_changes() {
+    let mut stores = stores();
+    let renewal = |stamp: &str| Renewal {
+        node: "n1".into(),
+        stamp: stamp.into(),
+    };
+    let _ = stores.observe(Observation::Lease(Seen::ListBegan), at(1));
+    let _ = stores.observe(Observation::Lease(Seen::Listed(renewal("a"))), at(1));
+    let _ = stores.observe(Observation::Lease(Seen::ListEnded), at(1));
+    assert!(stores.world().lease_changes.is_empty());
+    let _ = stores.observe(Observation::Lease(Seen::Applied(renewal("b"))), at(9));
+    assert_eq!(stores.world().lease_changes["n1"], at(9));
+}
+
+#[test]
+fn silence_is_counted_anew_after_the_watch_of_leases_broke() {
+    let mut stores = stores();
+    let error = "connection refused".to_owned();
+    let _ = stores.observe(Observation::Lease(Seen::Broken { error }), at(500));
+    assert!(!stores.world().agent_is_silent("n1", at(600)));
+    assert!(stores.world().agent_is_silent("n1", at(700)));
+}
+
+#[test]
+fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
+    let mut stores = stores();
+    let key = Key::new(Kind::Node, "n1");
+    let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
+    let malformed = Seen::Malformed {
+        name: "n1".into(),
+        error: "missing field".into(),
+        listed: false,
+    };
+    assert_eq!(
+        stores.observe(Observation::Node(malformed), at(2)),
+        Change::None
+    );
+    assert!(stores.is_malformed(&key) && stores.world().nodes.contains_key("n1"));
+    let mended = stores.observe(Observation::Node(Seen::Applied(node(3))), at(3));
+    assert_eq!(mended, Change::Changed);
+    assert!(!stores.is_malformed(&key));
+}
+
+#[test]
+fn the_answer_to_a_write_is_in_the_world_at_once_and_its_echo_wakes_nobody() {
+    let mut stores = stores();
+    let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
+    let mut tainted = node(2);
+    tainted.taints.push(world::Taint {
+        key: "gpuhealth.dev/unhealthy".into(),
+        ..world::Taint::default()
+    });
+    stores.begin(&Key::new(Kind::Node, "n1"));
+    let (change, settled) = stores.answered(Object::Node(tainted.clone()));
+    assert_eq!((change, settled), (Change::Changed, Settled::Clear));
+    assert_eq!(stores.world().nodes["n1"].taints.len(), 1);
+    assert_eq!(stores.unseen(), 1);
+    let echo = stores.observe(Observation::Node(Seen::Applied(tainted)), at(2));
+    assert_eq!((echo, stores.unseen()), (Change::None, 0));
+}

@@ -1,0 +1,114 @@
+//! The watches: one task per kind, each feeds [`Observation`]s to the brain. The only part of the stores that does IO.
+
+use super::{
+    Observation,
+    kind::Kind,
+    projection::{Projection, Renewal},
+    store::Seen,
+};
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// How long one watch request lasts, in seconds. A connection that died silently is noticed 5 s later (kube's
+/// `watcher`); that must be well under the 150 s after which an agent counts as silent.
+const WATCH_SECONDS: u32 = 60;
+
+/// Objects per page of a list: 100 Nodes with their lists of images are about 2 MB while they are read.
+const PAGE: u32 = 100;
+
+/// How many observations may wait for the brain. A full channel makes the watches wait, so that a list of thousands of
+/// objects is never in memory twice.
+const QUEUE: usize = 256;
+
+/// Starts a watch of every kind and returns what they show. They end when the receiver is dropped.
+pub fn watch_everything(client: &Client, lease_namespace: &str) -> mpsc::Receiver<Observation> {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    watch::<crate::world::Node>(client, &sender, Observation::Node);
+    watch(client, &sender, Observation::NodeHealth);
+    watch(client, &sender, Observation::Run);
+    watch(client, &sender, Observation::Policy);
+    watch(client, &sender, Observation::Profile);
+    let leases: Api<DeserializeGuard<Lease>> = Api::namespaced(client.clone(), lease_namespace);
+    let renewals = seen(Kind::Lease, leases).map(|s| Observation::Lease(s.map(Renewal::from)));
+    tokio::spawn(forward(renewals, sender));
+    receiver
+}
+
+fn watch<T>(client: &Client, to: &mpsc::Sender<Observation>, wrap: fn(Seen<T>) -> Observation)
+where
+    T: Projection,
+    T::Wire: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let objects: Api<DeserializeGuard<T::Wire>> = Api::all(client.clone());
+    let projected = seen(T::KIND, objects).map(move |s| wrap(s.map(T::project)));
+    tokio::spawn(forward(projected, to.clone()));
+}
+
+async fn forward(observations: impl Stream<Item = Observation>, to: mpsc::Sender<Observation>) {
+    let mut observations = std::pin::pin!(observations);
+    while let Some(observation) = observations.next().await {
+        if to.send(observation).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What a watch of one kind shows. It never ends: a watch that breaks is made again, with growing pauses.
+fn seen<W>(kind: Kind, objects: Api<DeserializeGuard<W>>) -> impl Stream<Item = Seen<W>>
+where
+    W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = watcher::Config::default()
+        .timeout(WATCH_SECONDS)
+        .page_size(PAGE);
+    watcher(objects, config)
+        .default_backoff()
+        .map(move |event| match event {
+            Ok(Event::Init) => Seen::ListBegan,
+            Ok(Event::InitApply(object)) => guarded(kind, object, true, Seen::Listed),
+            Ok(Event::InitDone) => Seen::ListEnded,
+            Ok(Event::Apply(object)) => guarded(kind, object, false, Seen::Applied),
+            Ok(Event::Delete(DeserializeGuard(Ok(object)))) => Seen::Deleted(object),
+            Ok(Event::Delete(DeserializeGuard(Err(invalid)))) => Seen::MalformedDeleted {
+                name: invalid.metadata.name.unwrap_or_default(),
+            },
+            Err(error) => {
+                let error = error.to_string();
+                warn!(%kind, %error, "the watch broke and is made again");
+                Seen::Broken { error }
+            }
+        })
+}
+
+fn guarded<W: Resource>(
+    kind: Kind,
+    object: DeserializeGuard<W>,
+    listed: bool,
+    wrap: fn(W) -> Seen<W>,
+) -> Seen<W> {
+    match object.0 {
+        Ok(object) => wrap(object),
+        Err(invalid) => {
+            let name = invalid.metadata.name.unwrap_or_default();
+            let error = invalid.error;
+            warn!(%kind, name, error, "this object does not parse; it is left alone until it does");
+            Seen::Malformed {
+                name,
+                error,
+                listed,
+            }
+        }
+    }
+}
