@@ -14,6 +14,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures this node and reports, until SIGTERM.
+    Run(node_agent::args::RunArgs),
     /// Runs one probe, prints its report as JSON, and ends.
     #[command(subcommand)]
     Probe(node_agent::probe::ProbeArgs),
@@ -23,6 +25,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Run(run) => node_agent::run(run),
         Command::Probe(probe) => probe.run(),
         Command::Runner(runner) => runner.run(),
     }

@@ -182,6 +182,12 @@ impl RunningProbe {
         let _ = self.commands.send(Command::Stop { id: self.id });
     }
 
+    /// What became of it, once. Safe to cancel and to ask for again, so that a probe can be stopped while it is awaited.
+    pub async fn ended(&mut self) -> ProbeOutcome {
+        let outcome = (&mut self.outcome).await;
+        outcome.unwrap_or_else(|_| ProbeOutcome::RunnerGone("the runner went away".to_owned()))
+    }
+
     /// What became of it.
     pub async fn outcome(mut self) -> ProbeOutcome {
         let outcome = (&mut self.outcome).await;

@@ -1,0 +1,151 @@
+//! What an agent takes over from the report that it wrote before its start.
+
+use super::event::{LogEntry, Order};
+use super::{State, work::Work};
+use crate::judge::{same_verdict, xid};
+use crate::kernel_log::Cursor;
+use crate::time::Now;
+use crds::Time;
+use crds::check::Check;
+use crds::node_health::{Baseline, Report};
+
+/// Target of the baseline that holds the place in the kernel log.
+const KERNEL_LOG: &str = "kernelLog";
+/// Target of the baseline that holds the switches of which the log has spoken.
+const SWITCHES: &str = "nvswitch";
+/// The bound of a baseline's values, in bytes.
+const VALUES_MAX: usize = 256;
+
+/// Takes over the report of the first sight of the object: findings, rows, runs, the place in the log.
+pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
+    let report = order.report.as_deref().cloned().unwrap_or_default();
+    let same_boot = report.agent.boot_id == state.facts.boot_id || report.agent.boot_id.is_empty();
+    for finding in &report.findings {
+        let live = state.standing.findings.get(&finding.check, &finding.target);
+        if live.is_none_or(|live| same_verdict(live, finding)) {
+            state.standing.findings.put(finding.clone());
+        }
+    }
+    state.log.switches = switches(&report);
+    if same_boot {
+        state.log.known_gpus = report
+            .inventory
+            .gpus
+            .iter()
+            .map(|gpu| gpu.pci_address.clone())
+            .collect();
+        state.inventory = report.inventory.clone();
+    } else {
+        xid::end_with_boot(&mut state.standing.findings);
+    }
+    state.standing.rows.clone_from(&report.checks);
+    for assignment in &order.spec.assignments {
+        if let Some(run) = report.runs.iter().find(|run| run.id == assignment.id) {
+            state
+                .works
+                .push(Work::taken_over(assignment, run.clone(), now.wall()));
+        }
+    }
+    let told = cursor(&report).filter(|cursor| cursor.boot_id == state.facts.boot_id);
+    let waiting = std::mem::take(&mut state.waiting);
+    if state.cursor.is_none() {
+        state.cursor.clone_from(&told);
+    }
+    state.told = told;
+    for entry in waiting {
+        state.fold(&entry, now);
+    }
+    if order.report.is_some() {
+        state.writer.begin_with(report);
+    }
+}
+
+/// Whether the entry comes from a record that the report already tells of.
+pub(super) fn was_told(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
+    match (entry, cursor) {
+        (LogEntry::Fault { seq, usec, .. }, Some(cursor)) => match (seq, cursor.seq) {
+            (Some(seq), Some(last)) => *seq <= last,
+            _ => *usec != 0 && *usec <= cursor.usec,
+        },
+        _ => false,
+    }
+}
+
+/// The place in the kernel log, as the report carries it.
+pub(super) fn cursor_baseline(cursor: &Cursor, at: Time) -> Baseline {
+    let seq = cursor
+        .seq
+        .map(|seq| format!("seq={seq};"))
+        .unwrap_or_default();
+    Baseline {
+        target: KERNEL_LOG.to_owned(),
+        boot_id: cursor.boot_id.clone(),
+        at,
+        values: format!("{seq}usec={}", cursor.usec),
+    }
+}
+
+/// The place in the kernel log that a report carries; `None` where there is none or it cannot be read.
+pub fn cursor(report: &Report) -> Option<Cursor> {
+    let baseline = report
+        .baselines
+        .iter()
+        .find(|baseline| baseline.target == KERNEL_LOG)?;
+    let value = |name: &str| {
+        baseline
+            .values
+            .split(';')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?
+            .parse::<u64>()
+            .ok()
+    };
+    Some(Cursor {
+        boot_id: baseline.boot_id.clone(),
+        seq: value("seq"),
+        usec: value("usec")?,
+    })
+}
+
+/// The switches of which the log has spoken; a later boot's pass must cover them, and no inventory lists them.
+pub(super) fn switches_baseline(switches: &[String], boot_id: &str, at: Time) -> Option<Baseline> {
+    let mut values = String::new();
+    for switch in switches {
+        if values.len() + switch.len() < VALUES_MAX {
+            if !values.is_empty() {
+                values.push(' ');
+            }
+            values.push_str(switch);
+        }
+    }
+    (!values.is_empty()).then(|| Baseline {
+        target: SWITCHES.to_owned(),
+        boot_id: boot_id.to_owned(),
+        at,
+        values,
+    })
+}
+
+fn switches(report: &Report) -> Vec<String> {
+    let kept = report
+        .baselines
+        .iter()
+        .filter(|baseline| baseline.target == SWITCHES);
+    let mut switches: Vec<String> = kept
+        .flat_map(|baseline| baseline.values.split(' '))
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let told = report.findings.iter().filter(|finding| {
+        finding.check == Check::Xid.name()
+            && finding
+                .evidence
+                .as_deref()
+                .is_some_and(|text| text.starts_with("SXid"))
+    });
+    for finding in told {
+        if !switches.contains(&finding.target) {
+            switches.push(finding.target.clone());
+        }
+    }
+    switches
+}

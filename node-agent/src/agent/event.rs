@@ -1,0 +1,176 @@
+//! What reaches the core, and what it wants done.
+
+use crate::kernel_log::Cursor;
+use crate::probe::custom::CustomReport;
+use crate::probe::inventory::InventoryReport;
+use crate::probe::iperf::IperfReport;
+use crate::xid::XidObservation;
+use crds::Time;
+use crds::check::Custom;
+use crds::node_health::{NodeHealthSpec, Report};
+use std::net::IpAddr;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The NodeHealth of this node was seen, or seen anew.
+    SpecChanged(Box<Order>),
+    /// There is no NodeHealth of this node.
+    SpecGone,
+    /// Records of the kernel log were read.
+    KernelLog {
+        /// What they say; records that say nothing are left out.
+        entries: Vec<LogEntry>,
+        /// The place after them.
+        cursor: Option<Cursor>,
+    },
+    /// A kernel log is being read.
+    KernelLogOpened {
+        /// The source, for example `kmsg:/dev/kmsg`.
+        source: String,
+    },
+    /// No kernel log can be read.
+    KernelLogUnreadable {
+        /// Why, and what to do about it.
+        message: String,
+    },
+    /// A probe has ended. Each [`Effect::StartProbe`] is answered by one of these.
+    ProbeFinished {
+        /// The id of the start.
+        id: u64,
+        /// What it measured.
+        measured: Measured,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+    },
+    /// The last [`Effect::Report`] was written, or was not.
+    ReportApplied(Result<(), Refusal>),
+    /// The moment that [`Effect::Wake`] named has come.
+    Tick,
+}
+
+/// The NodeHealth of this node as it was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// The uid of the object.
+    pub uid: String,
+    /// The generation of the spec.
+    pub generation: i64,
+    /// The spec.
+    pub spec: NodeHealthSpec,
+    /// The report that the object holds. Only that of the first sight is read: what this agent wrote before its start.
+    pub report: Option<Box<Report>>,
+}
+
+/// One thing that the kernel log said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEntry {
+    /// A fault.
+    Fault {
+        /// What the line said.
+        observed: Box<XidObservation>,
+        /// When the kernel wrote it, where its stamp is worth something; else it counts as now.
+        at: Option<Time>,
+        /// The record's sequence number, where the source has such.
+        seq: Option<u64>,
+        /// The record's time, in microseconds since boot; 0 where unknown.
+        usec: u64,
+    },
+    /// Records were overwritten before they could be read.
+    Overrun,
+    /// The file was replaced; its numbers begin anew.
+    Rotated,
+}
+
+/// What a probe brought home.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Measured {
+    /// The accelerators.
+    Inventory(Box<InventoryReport>),
+    /// The word of a user's program.
+    Custom(Box<CustomReport>),
+    /// One half of a bandwidth test.
+    Iperf(Box<IperfReport>),
+    /// Nothing: it could not be measured.
+    Unknown {
+        /// Why, as one word.
+        reason: String,
+        /// Why, as a sentence.
+        message: String,
+    },
+}
+
+/// Why a report was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 404: the object is gone; the watch will tell.
+    NotFound,
+    /// 401 or 403: this agent may not.
+    Forbidden,
+    /// 422, or 500 `field not declared in schema`: the API server does not know what we write. Permanent.
+    Schema,
+    /// 409, overload, no connection, no answer: worth another attempt.
+    Transient,
+}
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Accelerators on PCI and in the driver.
+    Inventory,
+    /// A user's program.
+    Custom(Custom),
+    /// The listening half of a bandwidth test.
+    Serve {
+        /// Where to listen.
+        address: IpAddr,
+        /// The TCP port.
+        port: u16,
+        /// The end of the slot, in milliseconds since 1970.
+        until_unix_ms: u64,
+    },
+    /// The sending half of a bandwidth test.
+    Send {
+        /// Where the peer listens.
+        address: IpAddr,
+        /// The peer's TCP port.
+        port: u16,
+        /// How many parallel streams.
+        streams: u16,
+        /// The length of the measurement, in seconds.
+        seconds: u32,
+        /// When the measurement must have ended, in milliseconds since 1970.
+        until_unix_ms: u64,
+    },
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Start a probe.
+    StartProbe {
+        /// The id that its end will carry.
+        id: u64,
+        /// What to measure.
+        probe: Probe,
+        /// After so many milliseconds it is killed.
+        deadline_ms: u64,
+    },
+    /// End a probe before its time; its end is still told.
+    StopProbe {
+        /// The id of the start.
+        id: u64,
+    },
+    /// Write the report. At most one is under way: the next follows after [`Event::ReportApplied`].
+    Report {
+        /// The report, whole.
+        report: Box<Report>,
+        /// When the first fault that it tells for the first time was read from the log, by the monotonic clock in ms.
+        fault_read_at: Option<u64>,
+    },
+    /// Call again at this moment of the monotonic clock (ms); replaces the moment named before.
+    Wake {
+        /// The moment.
+        at: u64,
+    },
+}

@@ -1,0 +1,200 @@
+//! From what a probe brought home to the result of one check of a run.
+
+use crate::judge::inventory::{self, Hardware};
+use crate::judge::{Expectation, Findings, Found, worst_first};
+use crate::probe::custom::{self, CustomReport};
+use crate::probe::inventory::InventoryReport;
+use crate::time::Now;
+use crds::names::TARGET_NODE;
+use crds::node_health::{Aggregate, Finding};
+use crds::{CheckSpec, Outcome, Severity, Time, reason};
+
+/// What a check of a run says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) severity: Severity,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) tested: Vec<String>,
+    pub(super) aggregates: Vec<Aggregate>,
+}
+
+impl Verdict {
+    pub(super) fn unknown(reason: &str, message: String) -> Self {
+        Self {
+            outcome: Outcome::Inconclusive,
+            reason: Some(reason.to_owned()),
+            message: Some(message),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn skipped(reason: &str) -> Self {
+        Self {
+            outcome: Outcome::Skipped,
+            reason: Some(reason.to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+/// A check that names no kind or several.
+pub(super) fn invalid(spec: &CheckSpec) -> Verdict {
+    let kinds: Vec<&str> = spec.kinds().into_iter().map(crds::Check::name).collect();
+    let given = if kinds.is_empty() {
+        "none".to_owned()
+    } else {
+        kinds.join(", ")
+    };
+    Verdict::unknown(
+        reason::INVALID_SPEC,
+        format!(
+            "check {}: exactly one kind is needed, for example networkBandwidth: {{}}; given: {given}",
+            spec.name
+        ),
+    )
+}
+
+/// The inventory as it is at this moment.
+pub(super) fn of_inventory(
+    expected: &Expectation<'_>,
+    report: &InventoryReport,
+    now: Now,
+) -> Verdict {
+    let judged = inventory::judge(expected, &Hardware::Seen(Box::new(report.clone())), now);
+    let mut findings = Findings::default();
+    for found in &judged.found {
+        findings.add_state("inventory", found, now.wall());
+    }
+    let tested = judged.covered;
+    match worst_first(findings.iter()).first() {
+        Some(worst) => Verdict {
+            outcome: worst.outcome.clone(),
+            severity: worst.severity.clone(),
+            reason: Some(worst.reason.clone()),
+            message: Some(worst.message.clone()),
+            tested,
+            aggregates: Vec::new(),
+        },
+        None => Verdict {
+            outcome: judged.outcome,
+            reason: judged.reason,
+            message: judged.message,
+            tested,
+            ..Verdict::default()
+        },
+    }
+}
+
+/// The word of a user's program. A failure stays as a finding until a pass of the same program covers its target; a
+/// pass for the node as a whole covers every target.
+pub(super) fn of_custom(
+    spec: &CheckSpec,
+    report: &CustomReport,
+    findings: &mut Findings,
+    now: Time,
+) -> Verdict {
+    let check = spec.reported_as();
+    let said = &report.verdict;
+    let outcome = outcome_of(said.outcome);
+    let severity = severity_of(said.severity);
+    let target = address_or_text(&said.target);
+    let mut tested = vec![target.clone()];
+    match outcome {
+        Outcome::Fail | Outcome::Warn => {
+            let found = Found {
+                target: target.clone(),
+                outcome: outcome.clone(),
+                severity: severity.clone(),
+                reason: said.reason.clone(),
+                message: said.message.clone(),
+                evidence: Some(report.evidence.clone()),
+            };
+            findings.put(seen_again(
+                findings.get(&check, &target),
+                found.as_finding(&check, now),
+            ));
+        }
+        Outcome::Pass => {
+            let healed = |finding: &Finding| {
+                finding.check == check && (target == TARGET_NODE || finding.target == target)
+            };
+            tested.extend(
+                findings
+                    .iter()
+                    .filter(|f| healed(f) && f.target != target)
+                    .map(|f| f.target.clone()),
+            );
+            findings.retain(|finding| !healed(finding));
+        }
+        _ => tested.clear(),
+    }
+    let words = if outcome == Outcome::Inconclusive {
+        format!("{} ({})", said.message, report.evidence)
+    } else {
+        said.message.clone()
+    };
+    Verdict {
+        outcome,
+        severity,
+        reason: Some(stable_reason(&said.reason).to_owned()),
+        message: (!words.is_empty()).then_some(words),
+        tested,
+        aggregates: Vec::new(),
+    }
+}
+
+/// A failure that is found again by another run is another sighting.
+fn seen_again(known: Option<&Finding>, fresh: Finding) -> Finding {
+    match known {
+        Some(known) if crate::judge::same_verdict(known, &fresh) => Finding {
+            since: known.since,
+            count: known.count.saturating_add(1).min(1_000_000_000),
+            ..fresh
+        },
+        _ => fresh,
+    }
+}
+
+/// The probe's reasons that have a name of longer standing in the API.
+const REASONS: &[(&str, &str)] = &[
+    ("NotExecutable", reason::PROGRAM_NOT_EXECUTABLE),
+    ("KilledBySignal", reason::PROGRAM_KILLED),
+    ("ProgramSilent", reason::PROBE_DEADLINE_EXCEEDED),
+    ("EmptyOutput", reason::NO_OUTPUT),
+];
+
+fn stable_reason(reason: &str) -> &str {
+    REASONS
+        .iter()
+        .find(|(probe, _)| *probe == reason)
+        .map_or(reason, |(_, api)| api)
+}
+
+/// A PCI address in the one spelling of the report; any other text as it is.
+fn address_or_text(target: &str) -> String {
+    target
+        .parse::<crate::pci::PciAddress>()
+        .map_or_else(|_| target.to_owned(), |address| address.to_string())
+}
+
+fn outcome_of(outcome: custom::Outcome) -> Outcome {
+    match outcome {
+        custom::Outcome::Pass => Outcome::Pass,
+        custom::Outcome::Warn => Outcome::Warn,
+        custom::Outcome::Fail => Outcome::Fail,
+        custom::Outcome::Inconclusive => Outcome::Inconclusive,
+        custom::Outcome::Skipped => Outcome::Skipped,
+    }
+}
+
+fn severity_of(severity: custom::Severity) -> Severity {
+    match severity {
+        custom::Severity::None => Severity::None,
+        custom::Severity::Monitor => Severity::Monitor,
+        custom::Severity::Reset => Severity::Reset,
+        custom::Severity::Reboot => Severity::Reboot,
+        custom::Severity::Isolate => Severity::Isolate,
+    }
+}

@@ -1,0 +1,516 @@
+//! One assignment, from the order to its results.
+//!
+//! ```text
+//!  Accepted ──(written)──▶ Checks ──▶ [Ready ──(startAt)──▶ Slots] ──▶ Done
+//! ```
+//!
+//! At most once: no probe starts before the report that says `Accepted` is written, and an assignment that the report of
+//! a former process names is never started again. Nothing is `Done` while a probe of it runs.
+
+use super::event::{Effect, Measured, Probe};
+use super::group::Slots;
+use super::results::{self, Verdict};
+use crate::judge::{Expectation, Findings, bounded};
+use crate::time::Now;
+use crds::check::Check;
+use crds::node_health::{Assignment, CheckResult, RunReport, RunState};
+use crds::{CheckSpec, Outcome, Severity, Time, reason};
+
+/// The bound of `report.runs[].results`.
+const MAX_RESULTS: usize = 16;
+/// How long a user's program may take where the check does not say, in seconds.
+const CUSTOM_SECONDS: i64 = 300;
+/// What the probe gets beyond the program's own time, in milliseconds: it reports the program's silence by itself.
+const CUSTOM_MARGIN_MS: u64 = 2_000;
+
+/// What an assignment needs to go on.
+pub(super) struct Ground<'a> {
+    pub(super) expected: Expectation<'a>,
+    pub(super) findings: &'a mut Findings,
+    pub(super) probes: &'a mut super::Probes,
+    pub(super) has_address: bool,
+    pub(super) now: Now,
+    pub(super) effects: &'a mut Vec<Effect>,
+    /// The next moment of interest, by the monotonic clock in milliseconds.
+    pub(super) wake: &'a mut u64,
+}
+
+impl Ground<'_> {
+    pub(super) fn wake_at(&mut self, mono_ms: u64) {
+        *self.wake = (*self.wake).min(mono_ms);
+    }
+
+    pub(super) fn start(&mut self, probe: Probe, deadline_ms: u64) -> u64 {
+        self.probes.start(probe, deadline_ms.max(1), self.effects)
+    }
+
+    pub(super) fn stop(&mut self, id: u64) {
+        self.probes.stop(id, self.effects);
+    }
+}
+
+/// One assignment under way.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    assignment: Assignment,
+    report: RunReport,
+    phase: Phase,
+    /// The id left the spec: stop, then drop it.
+    cancelled: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Accepted {
+        written: bool,
+    },
+    Checks {
+        next: usize,
+        probe: Option<Running>,
+    },
+    Ready {
+        check: usize,
+    },
+    Slots {
+        check: usize,
+        slots: Slots,
+        since: u64,
+    },
+    Done,
+}
+
+/// A check whose probe runs.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    probe: u64,
+    check: usize,
+}
+
+impl Work {
+    /// An order that was never seen before.
+    pub(super) fn new(assignment: &Assignment) -> Self {
+        let report = RunReport {
+            id: assignment.id.clone(),
+            state: RunState::Accepted,
+            ..RunReport::default()
+        };
+        Self {
+            assignment: assignment.clone(),
+            report,
+            phase: Phase::Accepted { written: false },
+            cancelled: false,
+        }
+    }
+
+    /// An order that a former process of this agent took on: done is done, and everything else was interrupted.
+    pub(super) fn taken_over(assignment: &Assignment, report: RunReport, now: Time) -> Self {
+        let mut work = Self {
+            assignment: assignment.clone(),
+            report,
+            phase: Phase::Done,
+            cancelled: false,
+        };
+        if work.report.state != RunState::Done {
+            let why = "the agent or the node restarted in the middle of this work order; it is not started again";
+            work.end_rest(reason::INTERRUPTED, why, now);
+        }
+        work
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.assignment.id
+    }
+
+    pub(super) const fn report(&self) -> &RunReport {
+        &self.report
+    }
+
+    pub(super) const fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// The same order as it reads now: a group gets its start, a deadline may move.
+    pub(super) fn update(&mut self, assignment: &Assignment) {
+        self.assignment = assignment.clone();
+    }
+
+    /// The order was taken back.
+    pub(super) const fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+
+    /// The order was taken back and given again under the same id: it was begun once, and is not begun again.
+    pub(super) fn end_as_interrupted(&mut self, now: Time) {
+        self.cancelled = false;
+        self.end_rest(
+            reason::INTERRUPTED,
+            "the work order was taken back and given again",
+            now,
+        );
+    }
+
+    /// The report that names this assignment is on the server.
+    pub(super) const fn written(&mut self) {
+        if let Phase::Accepted { written } = &mut self.phase {
+            *written = true;
+        }
+    }
+
+    /// Whether nothing is left to do for an order that was taken back.
+    pub(super) fn is_over(&self, probes: &super::Probes) -> bool {
+        self.cancelled && self.probe_ids().iter().all(|id| !probes.is_running(*id))
+    }
+
+    fn probe_ids(&self) -> Vec<u64> {
+        match &self.phase {
+            Phase::Checks {
+                probe: Some(running),
+                ..
+            } => vec![running.probe],
+            Phase::Slots { slots, .. } => slots.probe_ids(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes what a probe of this assignment brought home; gives it back if it is none of ours.
+    pub(super) fn probe_finished(
+        &mut self,
+        id: u64,
+        measured: Measured,
+        duration_ms: u64,
+        ground: &mut Ground<'_>,
+    ) -> Option<Measured> {
+        match &mut self.phase {
+            Phase::Checks { next, probe } if probe.is_some_and(|running| running.probe == id) => {
+                let Some(running) = probe.take() else {
+                    return Some(measured);
+                };
+                *next += 1;
+                self.conclude(running, &measured, duration_ms, ground);
+                None
+            }
+            Phase::Slots { slots, .. } => {
+                slots.probe_finished(id, measured, &mut self.report.edges)
+            }
+            _ => Some(measured),
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        running: Running,
+        measured: &Measured,
+        duration_ms: u64,
+        ground: &mut Ground<'_>,
+    ) {
+        let Some(spec) = self.assignment.checks.get(running.check).cloned() else {
+            return;
+        };
+        let late = self.is_late(ground.now);
+        let mut verdict = match measured {
+            Measured::Inventory(report) => {
+                results::of_inventory(&ground.expected, report, ground.now)
+            }
+            Measured::Custom(report) => {
+                results::of_custom(&spec, report, ground.findings, ground.now.wall())
+            }
+            Measured::Iperf(_) => Verdict::unknown(
+                reason::UNKNOWN_OUTPUT,
+                "the probe answered with another report".to_owned(),
+            ),
+            Measured::Unknown { reason, message } => Verdict::unknown(reason, message.clone()),
+        };
+        if late && verdict.outcome == Outcome::Inconclusive {
+            verdict = Verdict::unknown(
+                reason::DEADLINE_EXCEEDED,
+                "the deadline of the work order passed before the check ended".to_owned(),
+            );
+        }
+        self.push(&spec, verdict, duration_ms);
+    }
+
+    fn push(&mut self, spec: &CheckSpec, verdict: Verdict, duration_ms: u64) {
+        if self.report.results.len() < MAX_RESULTS {
+            self.report
+                .results
+                .push(verdict.into_result(spec, duration_ms));
+        }
+    }
+
+    fn is_late(&self, now: Now) -> bool {
+        now.wall() >= self.assignment.deadline
+    }
+
+    /// Goes on as far as it can without waiting.
+    pub(super) fn advance(&mut self, ground: &mut Ground<'_>) {
+        if self.cancelled {
+            for id in self.probe_ids() {
+                ground.stop(id);
+            }
+            return;
+        }
+        while self.advance_once(ground) {}
+        if !matches!(self.phase, Phase::Done) {
+            ground.wake_at(ground.now.mono_of_time(self.assignment.deadline));
+        }
+    }
+
+    /// One move; whether another may follow at once.
+    fn advance_once(&mut self, ground: &mut Ground<'_>) -> bool {
+        let late = self.is_late(ground.now);
+        match &mut self.phase {
+            Phase::Accepted { written: false } if !late => false,
+            Phase::Accepted { .. } => {
+                self.report.state = RunState::Running;
+                self.report.started_at = Some(ground.now.wall());
+                self.phase = Phase::Checks {
+                    next: 0,
+                    probe: None,
+                };
+                true
+            }
+            Phase::Checks {
+                probe: Some(running),
+                ..
+            } => {
+                if late {
+                    ground.stop(running.probe);
+                }
+                false
+            }
+            Phase::Checks { .. } | Phase::Ready { .. } if late => {
+                self.end_rest(
+                    reason::DEADLINE_EXCEEDED,
+                    "the deadline of the work order passed first",
+                    ground.now.wall(),
+                );
+                true
+            }
+            Phase::Checks { next, probe: None } => {
+                let next = *next;
+                self.begin_next(next, ground);
+                !matches!(self.phase, Phase::Checks { probe: Some(_), .. })
+            }
+            Phase::Ready { check } => {
+                let check = *check;
+                self.begin_slots(check, ground)
+            }
+            Phase::Slots { slots, .. } => {
+                if late {
+                    slots.give_up(ground);
+                }
+                if slots.advance(&mut self.report.edges, ground) {
+                    self.end_slots(ground);
+                    return true;
+                }
+                false
+            }
+            Phase::Done => false,
+        }
+    }
+
+    /// Checks of one node first, in the order of the spec; then the one between nodes.
+    fn plan(&self) -> Vec<usize> {
+        let is_group = |index: &usize| {
+            self.assignment.checks.get(*index).and_then(CheckSpec::kind)
+                == Some(Check::NetworkBandwidth)
+        };
+        let (group, alone): (Vec<usize>, Vec<usize>) =
+            (0..self.assignment.checks.len().min(MAX_RESULTS)).partition(is_group);
+        alone.into_iter().chain(group).collect()
+    }
+
+    fn begin_next(&mut self, next: usize, ground: &mut Ground<'_>) {
+        let Some((check, spec)) = self
+            .plan()
+            .get(next)
+            .and_then(|check| Some((*check, self.assignment.checks.get(*check)?.clone())))
+        else {
+            self.end(ground.now.wall());
+            return;
+        };
+        let verdict = match self.begin(&spec, ground) {
+            Begun::Probe(probe) => {
+                let running = Running { probe, check };
+                self.phase = Phase::Checks {
+                    next,
+                    probe: Some(running),
+                };
+                return;
+            }
+            Begun::Group => {
+                self.phase = Phase::Ready { check };
+                self.report.state = RunState::Ready;
+                return;
+            }
+            Begun::Judged(verdict) => verdict,
+        };
+        self.push(&spec, verdict, 0);
+        self.phase = Phase::Checks {
+            next: next + 1,
+            probe: None,
+        };
+    }
+
+    fn begin(&self, spec: &CheckSpec, ground: &mut Ground<'_>) -> Begun {
+        let left_ms = ground
+            .now
+            .mono_of_time(self.assignment.deadline)
+            .saturating_sub(ground.now.mono_ms);
+        match spec.kind() {
+            None => Begun::Judged(results::invalid(spec)),
+            Some(Check::Inventory) => match ground.expected.pause(ground.now) {
+                Some(pause) => Begun::Judged(Verdict::skipped(pause)),
+                None => Begun::Probe(
+                    ground.start(Probe::Inventory, left_ms.min(super::INVENTORY_DEADLINE_MS)),
+                ),
+            },
+            Some(Check::Custom) => {
+                let custom = spec.custom.clone().unwrap_or_default();
+                let seconds = custom
+                    .timeout_seconds
+                    .unwrap_or(CUSTOM_SECONDS)
+                    .clamp(1, 86_400);
+                let own_ms =
+                    u64::try_from(seconds).unwrap_or(0).saturating_mul(1000) + CUSTOM_MARGIN_MS;
+                Begun::Probe(ground.start(Probe::Custom(custom), left_ms.min(own_ms)))
+            }
+            Some(Check::NetworkBandwidth) => self.begin_group(spec, ground),
+            Some(other) => Begun::Judged(Verdict::unknown(
+                reason::NOT_IMPLEMENTED,
+                format!(
+                    "this version of the agent ({}) cannot run {}",
+                    env!("CARGO_PKG_VERSION"),
+                    other.name()
+                ),
+            )),
+        }
+    }
+
+    fn begin_group(&self, spec: &CheckSpec, ground: &Ground<'_>) -> Begun {
+        let is_first = self
+            .assignment
+            .checks
+            .iter()
+            .find(|check| check.kind() == Some(Check::NetworkBandwidth))
+            .is_some_and(|first| first.name == spec.name);
+        if self.assignment.group.is_none() {
+            let why = "the work order has no group, although the check is between nodes";
+            Begun::Judged(Verdict::unknown(reason::INVALID_SPEC, why.to_owned()))
+        } else if !is_first {
+            let why = "a work order has slots for one check between nodes; put the second into a run of its own";
+            Begun::Judged(Verdict::unknown(reason::INVALID_SPEC, why.to_owned()))
+        } else if !ground.has_address {
+            let why = "the node has no address that peers could reach; name one with --address";
+            Begun::Judged(Verdict::unknown(reason::NO_ADDRESS, why.to_owned()))
+        } else {
+            Begun::Group
+        }
+    }
+
+    fn begin_slots(&mut self, check: usize, ground: &Ground<'_>) -> bool {
+        let parameters = self
+            .assignment
+            .checks
+            .get(check)
+            .and_then(|spec| spec.network_bandwidth.clone());
+        let floor = ground.expected.spec.and_then(|spec| {
+            spec.expected
+                .as_ref()?
+                .floors
+                .as_ref()?
+                .network_bandwidth_megabits_per_second
+        });
+        let slots = self
+            .assignment
+            .group
+            .as_ref()
+            .and_then(|group| Slots::new(group, &parameters.unwrap_or_default(), floor));
+        let Some(slots) = slots else { return false };
+        self.report.state = RunState::Running;
+        self.phase = Phase::Slots {
+            check,
+            slots,
+            since: ground.now.mono_ms,
+        };
+        true
+    }
+
+    /// The group check is over; a second one, if there is one, is refused by `begin`.
+    fn end_slots(&mut self, ground: &Ground<'_>) {
+        let Phase::Slots {
+            check,
+            slots,
+            since,
+        } = &self.phase
+        else {
+            return;
+        };
+        let (check, since, verdict) = (*check, *since, slots.verdict(&self.report.edges));
+        let next = self
+            .plan()
+            .iter()
+            .position(|index| *index == check)
+            .map_or(MAX_RESULTS, |at| at + 1);
+        if let Some(spec) = self.assignment.checks.get(check).cloned() {
+            self.push(&spec, verdict, ground.now.mono_ms.saturating_sub(since));
+        }
+        self.phase = Phase::Checks { next, probe: None };
+    }
+
+    /// Every check without a result gets this one.
+    fn end_rest(&mut self, reason: &str, message: &str, now: Time) {
+        for spec in self.assignment.checks.clone() {
+            if self
+                .report
+                .results
+                .iter()
+                .all(|result| result.name != spec.name)
+            {
+                self.push(&spec, Verdict::unknown(reason, message.to_owned()), 0);
+            }
+        }
+        self.end(now);
+    }
+
+    fn end(&mut self, now: Time) {
+        self.report.state = RunState::Done;
+        self.report.finished_at = Some(now);
+        self.phase = Phase::Done;
+    }
+}
+
+/// How a check begins.
+enum Begun {
+    Probe(u64),
+    Group,
+    Judged(Verdict),
+}
+
+impl Verdict {
+    /// The result of a check, within the bounds of the API.
+    fn into_result(self, spec: &CheckSpec, duration_ms: u64) -> CheckResult {
+        let severity = match self.outcome {
+            Outcome::Fail | Outcome::Warn => self.severity,
+            _ => Severity::None,
+        };
+        CheckResult {
+            name: bounded(&spec.name, 63),
+            check: bounded(&spec.reported_as(), 80),
+            outcome: self.outcome,
+            severity,
+            reason: self.reason.map(|text| bounded(&text, 63)),
+            message: self.message.map(|text| bounded(&text, 256)),
+            duration_ms: i64::try_from(duration_ms)
+                .unwrap_or(i64::MAX)
+                .min(604_800_000),
+            tested: self
+                .tested
+                .into_iter()
+                .take(16)
+                .map(|text| bounded(&text, 64))
+                .collect(),
+            aggregates: self.aggregates.into_iter().take(4).collect(),
+        }
+    }
+}

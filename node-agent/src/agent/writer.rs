@@ -1,0 +1,221 @@
+//! When the report is written: only when something changed, and not too often.
+//!
+//! At most one write per second; a new or worse Fail goes at once, up to [`BURST`] writes in any second. Count and time of
+//! a known finding move once a minute. Baselines are never a reason to write.
+
+use super::event::Refusal;
+use crate::judge::Key;
+use crds::Outcome;
+use crds::node_health::{Finding, Report};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The pause between two ordinary writes, in milliseconds.
+pub const PAUSE_MS: u64 = 1_000;
+/// The most writes within any second.
+pub const BURST: usize = 5;
+/// The pause between two moves of count and lastSeen of one finding, in milliseconds.
+pub const COUNT_PAUSE_MS: u64 = 60_000;
+
+/// First and longest pause after a refusal, in milliseconds. A refusal that nobody but a person can end is tried seldom.
+const fn back_off(refusal: Refusal) -> (u64, u64) {
+    match refusal {
+        Refusal::Transient => (500, 15_000),
+        Refusal::NotFound => (5_000, 60_000),
+        Refusal::Forbidden => (5_000, 60_000),
+        Refusal::Schema => (60_000, 600_000),
+    }
+}
+
+/// What was written, and when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Writer {
+    /// What the object holds, as far as we know.
+    published: Option<Report>,
+    /// A write failed: what the object holds is not known.
+    uncertain: bool,
+    under_way: Option<Report>,
+    recent: VecDeque<u64>,
+    not_before: u64,
+    refusals: u32,
+    /// When count and lastSeen of a finding last moved.
+    moved: BTreeMap<Key, u64>,
+}
+
+/// What to do about a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writing {
+    /// It says nothing new, or a write is under way.
+    Nothing,
+    /// Not before this moment.
+    Later(u64),
+    /// Write it.
+    Now,
+}
+
+impl Writer {
+    /// The object is another one, or gone: whatever was written went with it.
+    pub(super) fn forget(&mut self) {
+        self.published = None;
+        self.uncertain = false;
+    }
+
+    /// What the object holds according to its first sight.
+    pub(super) fn begin_with(&mut self, report: Report) {
+        self.published = Some(report);
+    }
+
+    /// The object was seen: what was refused for its absence may be tried again.
+    pub(super) fn try_again(&mut self) {
+        self.not_before = 0;
+        self.refusals = 0;
+    }
+
+    /// Keeps count and time of known findings still for a minute. Gives the moment at which the first may move.
+    pub(super) fn damp(&self, findings: &mut [Finding], mono_ms: u64) -> Option<u64> {
+        let published = self.published.as_ref()?;
+        let mut next = None;
+        for finding in findings {
+            let known = published.findings.iter().find(|known| {
+                known.check == finding.check
+                    && known.target == finding.target
+                    && crate::judge::same_verdict(known, finding)
+            });
+            let Some(known) = known else { continue };
+            if known.count == finding.count && known.last_seen == finding.last_seen {
+                continue;
+            }
+            let free = self
+                .moved
+                .get(&key(finding))
+                .map_or(0, |moved| moved + COUNT_PAUSE_MS);
+            if mono_ms < free {
+                (finding.count, finding.last_seen) = (known.count, known.last_seen);
+                next = Some(next.map_or(free, |next: u64| next.min(free)));
+            }
+        }
+        next
+    }
+
+    /// Whether, and when, the candidate is to be written.
+    pub(super) fn consider(&self, candidate: &Report, mono_ms: u64) -> Writing {
+        if self.under_way.is_some() || (!self.uncertain && !self.is_news(candidate)) {
+            return Writing::Nothing;
+        }
+        let spaced = if self.is_urgent(candidate) {
+            match self.recent.len().checked_sub(BURST) {
+                Some(oldest) => self.recent.get(oldest).map_or(0, |at| at + PAUSE_MS),
+                None => 0,
+            }
+        } else {
+            self.recent.back().map_or(0, |at| at + PAUSE_MS)
+        };
+        let at = spaced.max(self.not_before);
+        if mono_ms < at {
+            Writing::Later(at)
+        } else {
+            Writing::Now
+        }
+    }
+
+    fn is_news(&self, candidate: &Report) -> bool {
+        self.published
+            .as_ref()
+            .is_none_or(|published| !same_but_for_baselines(published, candidate))
+    }
+
+    /// Whether a Fail is new or worse than what is published.
+    pub(super) fn is_urgent(&self, candidate: &Report) -> bool {
+        let known = |finding: &Finding| {
+            self.published
+                .iter()
+                .flat_map(|report| &report.findings)
+                .any(|known| {
+                    known.check == finding.check
+                        && known.target == finding.target
+                        && known.outcome == Outcome::Fail
+                        && known.severity.rank() >= finding.severity.rank()
+                })
+        };
+        candidate
+            .findings
+            .iter()
+            .any(|finding| finding.outcome == Outcome::Fail && !known(finding))
+    }
+
+    /// The candidate is being written.
+    pub(super) fn sent(&mut self, report: Report, mono_ms: u64) {
+        for finding in &report.findings {
+            let still = self
+                .published
+                .iter()
+                .flat_map(|published| &published.findings)
+                .any(|known| {
+                    key(known) == key(finding)
+                        && known.count == finding.count
+                        && known.last_seen == finding.last_seen
+                });
+            if !still {
+                self.moved.insert(key(finding), mono_ms);
+            }
+        }
+        self.moved
+            .retain(|key_, _| report.findings.iter().any(|finding| key(finding) == *key_));
+        self.under_way = Some(report);
+        self.recent.push_back(mono_ms);
+        while self.recent.len() > BURST {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The write ended. Gives the report if it is on the server now.
+    pub(super) fn applied(
+        &mut self,
+        outcome: Result<(), Refusal>,
+        mono_ms: u64,
+    ) -> Option<&Report> {
+        let report = self.under_way.take()?;
+        match outcome {
+            Ok(()) => {
+                self.uncertain = false;
+                self.refusals = 0;
+                self.not_before = 0;
+                self.published = Some(report);
+                self.published.as_ref()
+            }
+            Err(refusal) => {
+                let (first, longest) = back_off(refusal);
+                let pause = first
+                    .saturating_mul(1 << self.refusals.min(10))
+                    .min(longest);
+                self.refusals = self.refusals.saturating_add(1);
+                self.not_before = mono_ms.saturating_add(pause);
+                self.uncertain = true;
+                None
+            }
+        }
+    }
+}
+
+fn key(finding: &Finding) -> Key {
+    (finding.check.clone(), finding.target.clone())
+}
+
+fn same_but_for_baselines(one: &Report, other: &Report) -> bool {
+    let Report {
+        observed_generation,
+        agent,
+        inventory,
+        checks,
+        findings,
+        truncated,
+        baselines: _,
+        runs,
+    } = one;
+    *observed_generation == other.observed_generation
+        && *agent == other.agent
+        && *inventory == other.inventory
+        && *checks == other.checks
+        && *findings == other.findings
+        && *truncated == other.truncated
+        && *runs == other.runs
+}

@@ -1,0 +1,186 @@
+//! `xid`: what the kernel log says, folded into latched findings.
+//!
+//! A finding at Reset or above stays until the agent sees a new boot id, or until the driver says by Xid 154 that no
+//! recovery is needed any more. That word ends what a reset or a reboot cures; a board to be replaced it does not mend.
+//! A finding at Monitor stays for [`MONITOR_SECONDS`] after the last sighting.
+
+use super::{Findings, Found, Judged, Measurements, bounded, inventory::Hardware};
+use crate::time::Now;
+use crate::xid::{self, XidEvent, XidObservation, XidVerdict};
+use crds::check::Check;
+use crds::names::TARGET_NODE;
+use crds::node_health::Finding;
+use crds::{Outcome, Severity, Time, reason};
+
+/// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
+pub const MONITOR_SECONDS: i64 = 3_600;
+
+/// How the kernel log is being read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelLog {
+    /// The source, once one is open.
+    pub source: Option<String>,
+    /// Why none can be read at the moment.
+    pub unreadable: Option<String>,
+    /// When records were last lost, by the monotonic clock in milliseconds.
+    pub overrun_at: Option<u64>,
+    /// Targets beside the GPUs of which the log has spoken (NVSwitches).
+    pub switches: Vec<String>,
+    /// The GPUs that were known before the first inventory of this start.
+    pub known_gpus: Vec<String>,
+}
+
+/// The verdict of our catalogue in the words of the API. Monitor is a warning: most of these are faults of programs.
+fn rating(severity: xid::Severity) -> (Outcome, Severity) {
+    match severity {
+        xid::Severity::Monitor => (Outcome::Warn, Severity::Monitor),
+        xid::Severity::Reset => (Outcome::Fail, Severity::Reset),
+        xid::Severity::Reboot => (Outcome::Fail, Severity::Reboot),
+        xid::Severity::Isolate => (Outcome::Fail, Severity::Isolate),
+    }
+}
+
+/// Folds one observation into the findings. `at` is when the kernel wrote it, as far as that is known.
+pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &XidVerdict, at: Time) {
+    let check = Check::Xid.name();
+    let target = observed.pci.to_string();
+    if verdict.clears {
+        findings.retain(|finding| !is_cured(finding, &target));
+        return;
+    }
+    let (outcome, severity) = rating(verdict.severity);
+    let fresh = Found {
+        target,
+        outcome,
+        severity,
+        reason: verdict.reason.to_owned(),
+        message: verdict.message.clone(),
+        evidence: Some(evidence(observed)),
+    }
+    .as_finding(check, at);
+    let rank = |finding: &Finding| finding.severity.rank();
+    let folded = match findings.get(check, &fresh.target) {
+        // The first of a burst names the cause; the others are counted.
+        Some(known) if rank(known) == rank(&fresh) => Finding {
+            count: known.count.saturating_add(1).min(1_000_000_000),
+            last_seen: known.last_seen.max(at),
+            ..known.clone()
+        },
+        Some(known) if rank(known) > rank(&fresh) => return,
+        _ => fresh,
+    };
+    findings.put(folded);
+}
+
+/// Whether the driver's word that nothing needs to be done for this GPU ends the finding.
+fn is_cured(finding: &Finding, target: &str) -> bool {
+    finding.check == Check::Xid.name()
+        && finding.target == target
+        && matches!(finding.severity, Severity::Reset | Severity::Reboot)
+}
+
+fn evidence(observed: &XidObservation) -> String {
+    let what = match observed.event {
+        XidEvent::Xid(code) => format!("Xid {code}"),
+        XidEvent::SXid(code) => format!("SXid {code}"),
+        XidEvent::FallenOffTheBus => "no Xid".to_owned(),
+    };
+    let process = observed
+        .process
+        .as_deref()
+        .map(|name| format!(", process {name}"))
+        .unwrap_or_default();
+    bounded(
+        &format!("{what} at {}{process}: {}", observed.pci, observed.message),
+        256,
+    )
+}
+
+/// Whether the observation is about a switch, which no inventory lists.
+pub fn is_switch(observed: &XidObservation) -> bool {
+    matches!(observed.event, XidEvent::SXid(_))
+}
+
+/// Drops Monitor findings that are old enough.
+pub fn expire(findings: &mut Findings, now: Now) {
+    findings.retain(|finding| {
+        !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS)
+    });
+}
+
+/// When the next Monitor finding goes, by the node's clock.
+pub fn next_expiry(findings: &Findings) -> Option<Time> {
+    findings
+        .iter()
+        .filter(|f| expires(f))
+        .map(|f| f.last_seen.plus(MONITOR_SECONDS))
+        .min()
+}
+
+fn expires(finding: &Finding) -> bool {
+    finding.check == Check::Xid.name() && !finding.severity.condemns()
+}
+
+/// Drops what a boot has ended: the latched findings.
+pub fn end_with_boot(findings: &mut Findings) {
+    findings.retain(|finding| finding.check != Check::Xid.name() || expires(finding));
+}
+
+/// The row: whether the log was read without a gap. Findings are there already.
+///
+/// Lost records may have hidden a fault, so that for one interval after an overrun nothing is claimed; afterwards the
+/// log is as good as ever, and whatever was lost has shown itself to other checks or will again.
+pub fn judge(measured: &Measurements<'_>, _: &Findings, interval_seconds: i64, now: Now) -> Judged {
+    let log = measured.kernel_log;
+    if let Some(why) = &log.unreadable {
+        return Judged::unknown(reason::KERNEL_LOG_UNREADABLE, why.clone());
+    }
+    if log.source.is_none() {
+        return Judged::unknown(
+            reason::NEVER_JUDGED,
+            "the kernel log has not been opened yet".to_owned(),
+        );
+    }
+    if log
+        .overrun_at
+        .is_some_and(|at| now.mono_ms < overrun_ends(at, interval_seconds))
+    {
+        return Judged::unknown(
+            reason::KERNEL_LOG_OVERRUN,
+            "records of the kernel log were overwritten before they could be read".to_owned(),
+        );
+    }
+    Judged {
+        outcome: Outcome::Pass,
+        reason: None,
+        message: None,
+        covered: covered(measured),
+        found: Vec::new(),
+        complete: false,
+    }
+}
+
+/// When an overrun is over, by the monotonic clock in milliseconds.
+pub fn overrun_ends(at: u64, interval_seconds: i64) -> u64 {
+    at.saturating_add(
+        u64::try_from(interval_seconds)
+            .unwrap_or(0)
+            .saturating_mul(1000),
+    )
+}
+
+/// Every GPU that is known to be there, the switches that were heard of, and the node.
+fn covered(measured: &Measurements<'_>) -> Vec<String> {
+    let mut covered = match measured.hardware {
+        Hardware::Seen(report) => super::inventory::addresses(report),
+        Hardware::NotYet | Hardware::Unknown { .. } => measured.kernel_log.known_gpus.clone(),
+    };
+    covered.truncate(super::MAX_COVERED - 1);
+    covered.push(TARGET_NODE.to_owned());
+    for switch in &measured.kernel_log.switches {
+        if covered.len() < super::MAX_COVERED && !covered.contains(switch) {
+            covered.push(switch.clone());
+        }
+    }
+    covered
+}

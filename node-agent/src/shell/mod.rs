@@ -1,0 +1,295 @@
+//! The one place where the agent touches the world: it turns the world into events, and effects into acts.
+//!
+//! One thread. Each source of events is a task of its own that never ends by itself; the Lease is one more, independent of
+//! all others. What must stay true:
+//! - an error of the API server is logged, counted and tried again with back-off; it never ends the agent;
+//! - nothing here decides: what to do, and when, comes from [`crate::agent::step`].
+
+mod addresses;
+mod api;
+mod clock;
+mod kernel_log;
+mod lease;
+mod probes;
+mod reporter;
+mod watch;
+
+use crate::agent::{Effect, Event, Facts, Order, State, step};
+use crate::args::Settings;
+use crate::error::AgentError;
+use crate::http::{self, Told};
+use crate::kernel_log::{boot_id, booted_at};
+use crate::metrics::Metrics;
+use clock::Clock;
+use crds::Time;
+use crds::node_health::{CheckRow, Finding, Monitor};
+use probes::Probes;
+use reporter::Reporter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch as channel};
+
+/// Events that may wait for the core; the sources are slowed down beyond it.
+const INBOX: usize = 256;
+
+/// Runs the agent until SIGTERM or SIGINT; all its probes are dead then.
+pub async fn run(settings: Settings) -> Result<(), AgentError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::SetUp)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::SetUp)?;
+    let mut agent = Agent::start(settings).await?;
+    tokio::select! {
+        () = agent.turn() => {}
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    agent.stop().await;
+    Ok(())
+}
+
+struct Agent {
+    state: State,
+    clock: Clock,
+    inbox: mpsc::Receiver<Event>,
+    probes: Probes,
+    reporter: Reporter,
+    metrics: Metrics,
+    ready: Arc<AtomicBool>,
+    monitors: Vec<Monitor>,
+    shown: Option<(Vec<Finding>, Vec<CheckRow>)>,
+    wake_at: u64,
+}
+
+impl Agent {
+    async fn start(settings: Settings) -> Result<Self, AgentError> {
+        let clock = Clock::start();
+        let facts = facts(&settings, &clock)?;
+        tracing::info!(node = settings.node_name, boot = facts.boot_id, version = facts.version, addresses = ?facts.addresses, "starting");
+        let client = api::client(&settings.access).await?;
+        let metrics =
+            Metrics::new().map_err(|error| AgentError::SetUp(std::io::Error::other(error)))?;
+        let ready = Arc::new(AtomicBool::new(false));
+        if let Some(address) = settings.http {
+            http::serve(
+                address,
+                Told {
+                    metrics: metrics.clone(),
+                    ready: ready.clone(),
+                },
+            )
+            .await?;
+        }
+        let (events, inbox) = mpsc::channel(INBOX);
+        let (tell_uid, uid) = channel::channel(None);
+        let node = settings.node_name.clone();
+        tokio::spawn(lease::keep(
+            client.clone(),
+            node.clone(),
+            settings.lease_period,
+            uid,
+            metrics.clone(),
+        ));
+        tokio::spawn(watch::follow(
+            client.clone(),
+            node.clone(),
+            events.clone(),
+            tell_uid,
+            metrics.clone(),
+        ));
+        let log = kernel_log::Place {
+            choice: settings.kernel_log.clone(),
+            boot_id: facts.boot_id.clone(),
+            booted_at: facts.booted_at,
+        };
+        tokio::spawn(kernel_log::follow(log, events.clone(), metrics.clone()));
+        let probes = Probes::start(
+            settings.runner_socket.clone(),
+            settings.places,
+            events.clone(),
+            metrics.clone(),
+        )?;
+        let reporter = Reporter::new(client, node, events, metrics.clone());
+        let state = State::new(facts, clock.now());
+        let wake_at = clock.now().mono_ms;
+        Ok(Self {
+            state,
+            clock,
+            inbox,
+            probes,
+            reporter,
+            metrics,
+            ready,
+            monitors: Vec::new(),
+            shown: None,
+            wake_at,
+        })
+    }
+
+    /// Takes events in, one after the other, for ever.
+    async fn turn(&mut self) {
+        loop {
+            let event = tokio::select! {
+                event = self.inbox.recv() => event.unwrap_or(Event::Tick),
+                () = tokio::time::sleep(self.clock.until(self.wake_at)) => Event::Tick,
+            };
+            self.note(&event);
+            let effects = step(&mut self.state, event, self.clock.now());
+            for effect in effects {
+                self.act(effect);
+            }
+            self.show();
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::SpecChanged(order) => {
+                let Order {
+                    generation, spec, ..
+                } = order.as_ref();
+                tracing::info!(
+                    generation,
+                    assignments = spec.assignments.len(),
+                    "the NodeHealth says what to do"
+                );
+                self.monitors.clone_from(&spec.monitors);
+                self.shown = None;
+                self.ready.store(true, Ordering::Relaxed);
+            }
+            Event::SpecGone => {
+                tracing::info!("there is no NodeHealth of this node; waiting for one");
+                self.ready.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, effect: Effect) {
+        match effect {
+            Effect::StartProbe {
+                id,
+                probe,
+                deadline_ms,
+            } => self.probes.begin(id, probe, deadline_ms),
+            Effect::StopProbe { id } => self.probes.stop(id),
+            Effect::Report {
+                report,
+                fault_read_at,
+            } => {
+                let now = self.clock.now().mono_ms;
+                if let Some(read_at) = fault_read_at {
+                    let waited = Duration::from_millis(now.saturating_sub(read_at));
+                    self.metrics
+                        .kmsg_to_report_seconds
+                        .observe(waited.as_secs_f64());
+                    tracing::debug!(
+                        milliseconds = now.saturating_sub(read_at),
+                        "a fault goes from the kernel log to the API server"
+                    );
+                }
+                self.reporter.apply(*report);
+            }
+            Effect::Wake { at } => self.wake_at = at,
+        }
+    }
+
+    /// Brings the metrics up to date where something changed.
+    fn show(&mut self) {
+        let unchanged = self.shown.as_ref().is_some_and(|(findings, rows)| {
+            self.state.rows() == rows.as_slice() && self.state.findings().eq(findings.iter())
+        });
+        if unchanged {
+            return;
+        }
+        self.metrics.show(
+            self.state.findings(),
+            self.state.rows(),
+            &self.monitors,
+            self.state.inventory(),
+        );
+        let before = self.shown.take();
+        let findings: Vec<Finding> = self.state.findings().cloned().collect();
+        log_changes(
+            before.as_ref().map_or(&[], |(findings, _)| findings),
+            &findings,
+        );
+        self.shown = Some((findings, self.state.rows().to_vec()));
+    }
+
+    async fn stop(self) {
+        self.probes.stop_all().await;
+    }
+}
+
+fn log_changes(before: &[Finding], after: &[Finding]) {
+    let same = |one: &Finding, other: &Finding| {
+        one.check == other.check
+            && one.target == other.target
+            && one.reason == other.reason
+            && one.severity == other.severity
+    };
+    for new in after
+        .iter()
+        .filter(|new| !before.iter().any(|old| same(old, new)))
+    {
+        tracing::warn!(check = new.check, target = new.target, outcome = %new.outcome, severity = %new.severity, reason = new.reason, message = new.message, "found");
+    }
+    for gone in before
+        .iter()
+        .filter(|old| !after.iter().any(|new| same(old, new)))
+    {
+        tracing::info!(
+            check = gone.check,
+            target = gone.target,
+            reason = gone.reason,
+            "no longer found"
+        );
+    }
+}
+
+fn facts(settings: &Settings, clock: &Clock) -> Result<Facts, AgentError> {
+    let addresses = if settings.addresses.is_empty() {
+        addresses::of_interfaces().map_err(AgentError::Addresses)?
+    } else {
+        settings.addresses.clone()
+    };
+    Ok(Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: boot_id(&settings.proc_root)?,
+        // Without it there is no boot grace, and that is all.
+        booted_at: booted_at(&settings.proc_root)
+            .ok()
+            .map(|time| Time::from_unix(time.as_second())),
+        started_at: clock.now().wall(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// A pause that doubles: `first`, up to `longest`, and `first` again after [`BackOff::succeeded`].
+#[derive(Clone, Debug)]
+struct BackOff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl BackOff {
+    const fn new(first: Duration, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            next: first,
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (self.next * 2).min(self.longest);
+        pause
+    }
+
+    const fn succeeded(&mut self) {
+        self.next = self.first;
+    }
+}

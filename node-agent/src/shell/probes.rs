@@ -1,0 +1,137 @@
+//! Probes, run by the runner; one task waits for each.
+
+use crate::agent::{Event, Measured, Probe};
+use crate::error::AgentError;
+use crate::metrics::Metrics;
+use crate::runner::client::{Runner, RunnerState};
+use crate::sense::{self, Places};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// The longest that the runner may take to end its probes and itself, when the agent stops.
+const FAREWELL: Duration = Duration::from_secs(12);
+
+/// What is being measured.
+pub(super) struct Probes {
+    runner: Runner,
+    places: Arc<Places>,
+    events: mpsc::Sender<Event>,
+    metrics: Metrics,
+    tasks: JoinSet<u64>,
+    stops: HashMap<u64, Arc<Notify>>,
+}
+
+impl Probes {
+    /// Starts a runner as a child, or connects to one.
+    pub(super) fn start(
+        socket: Option<PathBuf>,
+        places: Places,
+        events: mpsc::Sender<Event>,
+        metrics: Metrics,
+    ) -> Result<Self, AgentError> {
+        let runner = match socket {
+            Some(socket) => Runner::connect(socket),
+            None => Runner::spawn_child(
+                std::env::current_exe().map_err(AgentError::OwnBinary)?,
+                Vec::new(),
+            ),
+        };
+        tokio::spawn(count_losses(runner.state(), metrics.clone()));
+        Ok(Self {
+            runner,
+            places: Arc::new(places),
+            events,
+            metrics,
+            tasks: JoinSet::new(),
+            stops: HashMap::new(),
+        })
+    }
+
+    /// Starts a probe; its end is told to the core, whatever happens.
+    pub(super) fn begin(&mut self, id: u64, probe: Probe, deadline_ms: u64) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Ok(ended) = ended {
+                self.stops.remove(&ended);
+            }
+        }
+        let stop = Arc::new(Notify::new());
+        self.stops.insert(id, stop.clone());
+        let (runner, places, events, metrics) = (
+            self.runner.clone(),
+            self.places.clone(),
+            self.events.clone(),
+            self.metrics.clone(),
+        );
+        self.tasks.spawn(async move {
+            let name = sense::name(&probe);
+            let (measured, duration_ms) = match sense::request(&probe, deadline_ms, &places) {
+                Ok(request) => {
+                    let mut running = runner.start(request).await;
+                    let outcome = tokio::select! {
+                        outcome = running.ended() => outcome,
+                        // Whoever asked before this point has left a permit.
+                        () = stop.notified() => {
+                            running.stop();
+                            running.ended().await
+                        }
+                    };
+                    sense::read(&probe, outcome)
+                }
+                Err(measured) => (measured, 0),
+            };
+            metrics
+                .probe_seconds
+                .with_label_values(&[name])
+                .observe(Duration::from_millis(duration_ms).as_secs_f64());
+            if let Measured::Unknown { reason, message } = &measured {
+                metrics
+                    .probe_inconclusive
+                    .with_label_values(&[name, reason])
+                    .inc();
+                tracing::warn!(probe = name, reason, message, "nothing was measured");
+            }
+            let _ = events
+                .send(Event::ProbeFinished {
+                    id,
+                    measured,
+                    duration_ms,
+                })
+                .await;
+            id
+        });
+    }
+
+    /// Asks a probe to end; its end is still told.
+    pub(super) fn stop(&self, id: u64) {
+        if let Some(stop) = self.stops.get(&id) {
+            stop.notify_one();
+        }
+    }
+
+    /// Ends every probe and the runner that we started.
+    pub(super) async fn stop_all(mut self) {
+        self.tasks.shutdown().await;
+        let mut state = self.runner.state();
+        drop(self.runner);
+        let gone = async { while state.changed().await.is_ok() {} };
+        if timeout(FAREWELL, gone).await.is_err() {
+            tracing::warn!("the runner did not end in time");
+        }
+    }
+}
+
+async fn count_losses(mut state: watch::Receiver<RunnerState>, metrics: Metrics) {
+    let mut was_ready = false;
+    while state.changed().await.is_ok() {
+        let is_ready = matches!(*state.borrow_and_update(), RunnerState::Ready { .. });
+        if was_ready && !is_ready {
+            metrics.runner_lost.inc();
+        }
+        was_ready = is_ready;
+    }
+}
