@@ -1,0 +1,214 @@
+//! Who may begin: older runs first, one test between nodes (or exclusive test) per node, groups whole or not at all.
+
+use super::{
+    Course,
+    view::{end, enter, is_at_work, is_unadmitted, node_of, report_of},
+};
+use crate::world::World;
+use crds::{
+    Outcome, Time,
+    health_check_run::{Target, TargetState, WhenBusy},
+    names,
+    node_health::MAX_ASSIGNMENTS,
+    reason,
+};
+use std::collections::HashMap;
+
+/// What the runs hold of each node.
+#[derive(Default)]
+pub(super) struct Load<'w> {
+    by_node: HashMap<&'w str, Seat>,
+}
+
+/// What is held of one node.
+#[derive(Clone, Copy, Default)]
+struct Seat {
+    assignments: usize,
+    /// Whether one of them is a test between nodes or an exclusive one.
+    heavy: bool,
+}
+
+impl<'w> Load<'w> {
+    /// What the runs hold now.
+    pub(super) fn of(world: &'w World, courses: &[Course<'w>]) -> Self {
+        let mut load = Self::default();
+        for course in courses {
+            for target in course.status.targets.iter().filter(|t| is_at_work(t)) {
+                load.take(world, target, course.heavy);
+            }
+        }
+        load
+    }
+
+    fn take(&mut self, world: &'w World, target: &Target, heavy: bool) {
+        if let Some(node) = node_of(world, target) {
+            let seat = self.by_node.entry(&node.name).or_default();
+            seat.assignments += 1;
+            seat.heavy |= heavy;
+        }
+    }
+
+    /// Keeps a seat for a group that waits: the one that another test between nodes will leave, else one more.
+    fn keep(&mut self, world: &'w World, target: &Target) {
+        if let Some(node) = node_of(world, target) {
+            let seat = self.by_node.entry(&node.name).or_default();
+            seat.assignments += usize::from(!seat.heavy);
+            seat.heavy = true;
+        }
+    }
+
+    fn is_busy(&self, target: &Target, heavy: bool) -> bool {
+        let seat = self.by_node.get(target.node.as_str());
+        let seat = seat.copied().unwrap_or_default();
+        seat.assignments >= MAX_ASSIGNMENTS || (heavy && seat.heavy)
+    }
+}
+
+/// Why a node cannot work at all at the moment, whoever asks.
+fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
+    let labels = node_of(world, target).map(|n| &n.labels);
+    let health = super::view::health_of(world, target);
+    if health.is_some_and(|h| h.spec.maintenance.is_some())
+        || labels.is_some_and(|l| l.contains_key(names::LABEL_MAINTENANCE))
+    {
+        Some(reason::MAINTENANCE)
+    } else if report_of(world, target).is_none() {
+        Some(reason::NEVER_REPORTED)
+    } else if world.agent_is_silent(&target.node, now) {
+        Some(reason::AGENT_SILENT)
+    } else {
+        None
+    }
+}
+
+/// Admits as many targets as may begin.
+pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
+    if world.hold_everything {
+        return;
+    }
+    if course.group.is_some() {
+        admit_group(world, course, load, now);
+    } else {
+        admit_each(world, course, load, now);
+    }
+}
+
+fn assign(target: &mut Target, now: Time) {
+    enter(target, TargetState::Assigned, None, now);
+    target.attempt = Some(1);
+}
+
+fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
+    let total = course.status.targets.len();
+    let limit = course
+        .run
+        .spec
+        .max_concurrent
+        .map_or(total, |scale| scale.of(total, 1));
+    let heavy = course.heavy;
+    let skips = course.run.spec.when_busy == WhenBusy::Skip;
+    let mut at_work = course
+        .status
+        .targets
+        .iter()
+        .filter(|t| is_at_work(t))
+        .count();
+    for target in &mut course.status.targets {
+        let is_its_turn = at_work < limit;
+        // One that was told to wait shows why it still does; the others are not looked at before their turn.
+        if !is_unadmitted(target) || (!is_its_turn && target.state != TargetState::Waiting) {
+            continue;
+        }
+        let obstacle = absence(world, target, now)
+            .or_else(|| load.is_busy(target, heavy).then_some(reason::NODE_BUSY));
+        match obstacle {
+            Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE)) if skips && is_its_turn => {
+                end(target, Outcome::Skipped, Some(why), now);
+            }
+            Some(why) => enter(target, TargetState::Waiting, Some(why), now),
+            None if is_its_turn => {
+                assign(target, now);
+                load.take(world, target, heavy);
+                at_work += 1;
+            }
+            None => enter(target, TargetState::Pending, None, now),
+        }
+    }
+}
+
+/// A group begins when every member is free, whatever `maxConcurrent` says: part of a group cannot be tested. While it
+/// waits for busy nodes alone (which become free by themselves, at their deadlines at the latest), younger runs may not
+/// take its members, or it might wait for ever. While it waits for a node that may never come, it keeps nobody.
+fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
+    let skips = course.run.spec.when_busy == WhenBusy::Skip;
+    let heavy = course.heavy;
+    let mut absences: HashMap<usize, &'static str> = HashMap::new();
+    for (index, target) in course.status.targets.iter_mut().enumerate() {
+        if !is_unadmitted(target) {
+            continue;
+        }
+        match absence(world, target, now) {
+            Some(why @ reason::MAINTENANCE) if skips => {
+                end(target, Outcome::Skipped, Some(why), now);
+            }
+            Some(why) => {
+                absences.insert(index, why);
+            }
+            None => {}
+        }
+    }
+    let obstacles = if absences.is_empty() {
+        busy_members(course, load, skips, now)
+    } else {
+        absences
+    };
+    let mut members: Vec<(usize, &mut Target)> = course
+        .status
+        .targets
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, t)| is_unadmitted(t))
+        .collect();
+    if let [(_, alone)] = members.as_mut_slice() {
+        let why = Some(reason::GROUP_TOO_SMALL);
+        end(alone, Outcome::Inconclusive, why, now);
+        return;
+    }
+    let keeps_its_members = obstacles.values().all(|why| *why == reason::NODE_BUSY);
+    for (index, target) in members {
+        if obstacles.is_empty() {
+            assign(target, now);
+            load.take(world, target, heavy);
+            continue;
+        }
+        match obstacles.get(&index) {
+            Some(why) => enter(target, TargetState::Waiting, Some(why), now),
+            None => enter(target, TargetState::Pending, None, now),
+        }
+        if keeps_its_members {
+            load.keep(world, target);
+        }
+    }
+}
+
+/// The members that other runs hold; with `whenBusy: Skip` they end, and the group goes on without them.
+fn busy_members(
+    course: &mut Course<'_>,
+    load: &Load<'_>,
+    skips: bool,
+    now: Time,
+) -> HashMap<usize, &'static str> {
+    let heavy = course.heavy;
+    let mut busy = HashMap::new();
+    let targets = course.status.targets.iter_mut().enumerate();
+    for (index, target) in targets.filter(|(_, t)| is_unadmitted(t)) {
+        if load.is_busy(target, heavy) {
+            if skips {
+                end(target, Outcome::Skipped, Some(reason::NODE_BUSY), now);
+            } else {
+                busy.insert(index, reason::NODE_BUSY);
+            }
+        }
+    }
+    busy
+}

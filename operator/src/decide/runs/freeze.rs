@@ -1,0 +1,131 @@
+//! The start of a run: its targets are resolved once and never change afterwards.
+
+use super::{group::GroupCheck, validate};
+use crate::world::World;
+use crds::{
+    CheckSpec, HealthCheckRun, Outcome, Time,
+    check::Pattern,
+    health_check_run::{MAX_TARGETS, Target, TargetState, Targets},
+    node_health::MAX_SLOTS,
+    reason,
+};
+use std::collections::BTreeSet;
+
+/// Why a run is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    /// One word.
+    pub(super) reason: &'static str,
+    /// The field and the remedy.
+    pub(super) message: String,
+}
+
+impl Rejection {
+    fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// The targets of a run, sorted by name, or why it is refused. A named node that does not exist is a target without uid
+/// that has ended already.
+pub(super) fn freeze(
+    world: &World,
+    run: &HealthCheckRun,
+    now: Time,
+) -> Result<Vec<Target>, Rejection> {
+    let checks = validate::validate(&run.spec)?;
+    let names = resolve(world, &run.spec.targets);
+    if names.len() > MAX_TARGETS {
+        return Err(Rejection::new(
+            reason::TOO_MANY,
+            format!(
+                "spec.targets match {} nodes, and a run takes at most {MAX_TARGETS}; split it into several runs, for example one per topology.kubernetes.io/zone or rack",
+                names.len()
+            ),
+        ));
+    }
+    let targets: Vec<Target> = names
+        .into_iter()
+        .map(|node| target(world, node, now))
+        .collect();
+    let known = targets.iter().filter(|t| !t.uid.is_empty()).count();
+    if known == 0 {
+        return Err(no_match(&run.spec.targets));
+    }
+    group_fits(&checks, known)?;
+    Ok(targets)
+}
+
+fn resolve<'a>(world: &'a World, targets: &'a Targets) -> BTreeSet<&'a str> {
+    if let Some(names) = &targets.node_names {
+        return names.iter().map(String::as_str).collect();
+    }
+    let Some(selector) = &targets.node_selector else {
+        return BTreeSet::new();
+    };
+    world
+        .nodes
+        .iter()
+        .filter(|(name, node)| {
+            (node.shows_accelerator() || world.node_healths.contains_key(*name))
+                && selector.matches(&node.labels)
+        })
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+fn target(world: &World, node: &str, now: Time) -> Target {
+    let mut target = Target {
+        node: node.to_owned(),
+        since: Some(now),
+        ..Target::default()
+    };
+    if let Some(found) = world.nodes.get(node) {
+        target.uid.clone_from(&found.uid);
+    } else {
+        target.state = TargetState::Done;
+        target.outcome = Some(Outcome::Inconclusive);
+        target.reason = Some(reason::UNKNOWN_NODE.to_owned());
+    }
+    target
+}
+
+fn no_match(targets: &Targets) -> Rejection {
+    let message = match &targets.node_names {
+        Some(names) => format!(
+            "spec.targets.nodeNames: none of the {} named nodes exists; compare with kubectl get nodes",
+            names.len()
+        ),
+        None => "spec.targets.nodeSelector matches no accelerator node; compare with kubectl get nodes --show-labels and kubectl get nodehealth".to_owned(),
+    };
+    Rejection::new(reason::NO_MATCH, message)
+}
+
+fn group_fits(checks: &[CheckSpec], known: usize) -> Result<(), Rejection> {
+    let Some(group) = GroupCheck::of(checks) else {
+        return Ok(());
+    };
+    if known < 2 {
+        return Err(Rejection::new(
+            reason::GROUP_TOO_SMALL,
+            format!(
+                "spec.checks[{}] tests between nodes and needs at least two, but spec.targets give one",
+                group.name
+            ),
+        ));
+    }
+    // A node of n has n - 1 partners, and a work order has room for MAX_SLOTS.
+    if group.pattern != Pattern::Ring && known > MAX_SLOTS {
+        return Err(Rejection::new(
+            reason::USE_SAMPLE,
+            format!(
+                "spec.checks[{}]: AllPairs is limited to {MAX_SLOTS} nodes and spec.targets give {known}; test a sample of the pairs instead, for example pattern: Ring",
+                group.name
+            ),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,367 @@
+//! Checks between nodes: all members get ready, all get the same start, and each its slots.
+//!
+//! The memory of a group is the spec of its members' NodeHealths: a start that was written once stands for that attempt.
+//! Where a crash let the start reach only some members, the others get the same start and slots while there is time;
+//! afterwards the group tries again under new ids.
+
+use super::{
+    Course, ring,
+    view::{end, enter, health_of, is_at_work, node_of, report_of, run_report_of},
+};
+use crate::{
+    plan::Plan,
+    world::{Node, World},
+};
+use crds::{
+    CheckSpec, Outcome, Time,
+    check::{Class, Pattern, PortRange},
+    health_check_run::{HealthCheckRunStatus, TargetState},
+    node_health::{Group, Role, RunReport, RunState, Slot},
+    reason,
+};
+use std::{collections::BTreeMap, collections::BTreeSet, net::IpAddr};
+
+/// How long the members may take to get ready, in seconds after they were assigned.
+pub(super) const READY_WITHIN_SECONDS: i64 = 30;
+/// How many attempts a group has where its start did not reach every member.
+pub(super) const MAX_ATTEMPTS: i64 = 3;
+/// How many attempts a group has where a port was taken.
+const MAX_PORT_ATTEMPTS: i64 = 2;
+/// The start lies at least 2 s ahead; one more, since `now` has lost its fraction of a second.
+const LEAD_SECONDS: i64 = 3;
+/// So many members more give one second more of lead: the specs have to be written before the start, and the
+/// operator's client sends some hundred writes per second.
+const MEMBERS_PER_LEAD_SECOND: usize = 100;
+/// What a slot lasts beyond the test itself, in seconds: to start the server, to connect, to report.
+const SLOT_SLACK_SECONDS: i64 = 5;
+/// How long after its last slot a member may take to report before it is no longer waited for, in seconds.
+const REPORT_SLACK_SECONDS: i64 = 5;
+
+/// What the one check between nodes of a run asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GroupCheck {
+    /// Its name within the run.
+    pub(super) name: String,
+    /// Who tests with whom.
+    pub(super) pattern: Pattern,
+    duration_seconds: i64,
+    ports: PortRange,
+    /// Whether the run has other checks too, which another attempt would run again.
+    has_company: bool,
+}
+
+impl GroupCheck {
+    /// The check between nodes among these, if there is one.
+    pub(super) fn of(checks: &[CheckSpec]) -> Option<Self> {
+        let check = checks
+            .iter()
+            .find(|c| c.kind().is_some_and(|k| k.class() == Class::Group))?;
+        let network = check.network_bandwidth.clone().unwrap_or_default();
+        let ping = check.ping.as_ref().and_then(|p| p.pattern);
+        Some(Self {
+            name: check.name.clone(),
+            pattern: ping.or(network.pattern).unwrap_or_default(),
+            duration_seconds: network.duration_seconds.unwrap_or(5),
+            ports: network.ports.unwrap_or_default(),
+            has_company: checks.len() > 1,
+        })
+    }
+}
+
+/// A target that is at work, as the world shows it.
+struct Member<'w> {
+    index: usize,
+    name: &'w str,
+    since: Time,
+    address: Option<&'w str>,
+    /// Its part, as ordered, once the start was written.
+    ordered: Option<&'w Group>,
+    report: Option<&'w RunReport>,
+}
+
+impl Member<'_> {
+    fn has(&self, state: &RunState) -> bool {
+        self.report.is_some_and(|r| r.state == *state)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has(&RunState::Running) || self.has(&RunState::Done)
+    }
+
+    fn lacks_the_start(&self) -> bool {
+        self.ordered.is_none() && !self.has_begun()
+    }
+
+    fn met_a_taken_port(&self) -> bool {
+        self.report.is_some_and(|r| {
+            let results = r.results.iter().map(|x| x.reason.as_deref());
+            let edges = r.edges.iter().map(|x| x.reason.as_deref());
+            results.chain(edges).any(|x| x == Some(reason::PORT_TAKEN))
+        })
+    }
+}
+
+fn attempts(status: &HealthCheckRunStatus) -> BTreeSet<i64> {
+    let at_work = status.targets.iter().filter(|t| is_at_work(t));
+    at_work.filter_map(|t| t.attempt).collect()
+}
+
+fn members<'w>(world: &'w World, course: &Course<'_>, attempt: i64) -> Vec<Member<'w>> {
+    let id = course.id(attempt);
+    let targets = course.status.targets.iter().enumerate();
+    targets
+        .filter(|(_, t)| is_at_work(t) && t.attempt == Some(attempt))
+        .filter_map(|(index, target)| {
+            let node = node_of(world, target)?;
+            let spec = health_of(world, target).map(|h| &h.spec);
+            let ordered = spec
+                .and_then(|s| s.assignments.iter().find(|a| a.id == id))
+                .and_then(|a| a.group.as_ref())
+                .filter(|g| g.start_at.is_some());
+            let reported =
+                report_of(world, target).map_or(&[][..], |r| r.agent.addresses.as_slice());
+            Some(Member {
+                index,
+                name: &node.name,
+                since: target.since.unwrap_or_default(),
+                address: address(node, reported),
+                ordered,
+                report: run_report_of(world, target, &id),
+            })
+        })
+        .collect()
+}
+
+/// The first reported address that the Node lists. Only where the Node lists none at all is an agent taken at its word:
+/// otherwise one that lies could direct traffic anywhere.
+fn address<'w>(node: &Node, reported: &'w [String]) -> Option<&'w str> {
+    reported.iter().map(String::as_str).find(|address| {
+        if node.addresses.is_empty() {
+            let ip = address.parse::<IpAddr>();
+            ip.is_ok_and(|ip| !ip.is_unspecified() && !ip.is_multicast())
+        } else {
+            node.addresses.iter().any(|listed| listed == address)
+        }
+    })
+}
+
+fn start_of(members: &[Member<'_>]) -> Option<Time> {
+    let starts = members.iter().filter_map(|m| m.ordered?.start_at);
+    starts.min()
+}
+
+/// Ends members that cannot take part, starts another attempt where the last one cannot succeed, and names the members
+/// whose results have to wait for those of the others (a port that was taken concerns them all).
+pub(super) fn advance(world: &World, course: &mut Course<'_>, now: Time) -> BTreeSet<usize> {
+    let mut held = BTreeSet::new();
+    for attempt in attempts(&course.status) {
+        let members = members(world, course, attempt);
+        match start_of(&members) {
+            None => muster(course, &members, now),
+            Some(start) if members.iter().any(Member::lacks_the_start) => {
+                if now > start {
+                    start_again(course, &members, attempt, now);
+                }
+            }
+            Some(_) => held.extend(hold(course, &members, attempt, now)),
+        }
+    }
+    held
+}
+
+/// Before the start: those who are not ready in time, or cannot be reached, end; the group goes on without them.
+fn muster(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
+    let mut left = Vec::new();
+    for member in members {
+        let target = &mut course.status.targets[member.index];
+        let is_ready = member.has(&RunState::Ready);
+        if is_ready && member.address.is_none() {
+            end(target, Outcome::Inconclusive, Some(reason::NO_ADDRESS), now);
+        } else if !is_ready
+            && !member.has_begun()
+            && now.since(member.since) >= READY_WITHIN_SECONDS
+        {
+            end(target, Outcome::Inconclusive, Some(reason::NOT_READY), now);
+        } else {
+            left.push(member);
+        }
+    }
+    if let [one] = left.as_slice()
+        && one.has(&RunState::Ready)
+    {
+        let target = &mut course.status.targets[one.index];
+        let alone = Some(reason::GROUP_TOO_SMALL);
+        end(target, Outcome::Inconclusive, alone, now);
+    }
+}
+
+/// The start did not reach everybody before it passed.
+fn start_again(course: &mut Course<'_>, members: &[Member<'_>], attempt: i64, now: Time) {
+    if attempt < MAX_ATTEMPTS && members.len() >= 2 {
+        for member in members {
+            retry(course, member.index, attempt, now);
+        }
+        return;
+    }
+    for member in members.iter().filter(|m| m.lacks_the_start()) {
+        let target = &mut course.status.targets[member.index];
+        end(target, Outcome::Inconclusive, Some(reason::NOT_READY), now);
+    }
+}
+
+fn retry(course: &mut Course<'_>, index: usize, attempt: i64, now: Time) {
+    let target = &mut course.status.targets[index];
+    enter(target, TargetState::Assigned, None, now);
+    target.since = Some(now);
+    target.attempt = Some(attempt + 1);
+}
+
+/// Results wait until all members have theirs, at most until the last slot is over: a taken port costs all of them
+/// another attempt, and what was collected could not be taken back.
+fn hold(
+    course: &mut Course<'_>,
+    members: &[Member<'_>],
+    attempt: i64,
+    now: Time,
+) -> BTreeSet<usize> {
+    let done = || members.iter().filter(|m| m.has(&RunState::Done));
+    let repeats =
+        attempt < MAX_PORT_ATTEMPTS && course.group.as_ref().is_some_and(|g| !g.has_company);
+    if !repeats || done().next().is_none() {
+        return BTreeSet::new();
+    }
+    if done().count() < members.len() && now < over(members) {
+        return done().map(|m| m.index).collect();
+    }
+    if done().count() >= 2 && done().any(Member::met_a_taken_port) {
+        for member in done() {
+            retry(course, member.index, attempt, now);
+        }
+    }
+    BTreeSet::new()
+}
+
+/// When every member must have reported.
+fn over(members: &[Member<'_>]) -> Time {
+    let orders = members.iter().filter_map(|m| m.ordered);
+    let ends = orders.filter_map(|group| {
+        let last = group.slots.iter().map(|s| s.slot).max()?;
+        let seconds = (last + 1) * group.slot_seconds.unwrap_or_default();
+        Some(group.start_at?.plus(seconds + REPORT_SLACK_SECONDS))
+    });
+    ends.max().unwrap_or_default()
+}
+
+/// The part of each target that is at work, by its index, and when to look again.
+pub(super) fn orders(
+    world: &World,
+    course: &Course<'_>,
+    now: Time,
+    plan: &mut Plan,
+) -> BTreeMap<usize, Group> {
+    let Some(check) = &course.group else {
+        return BTreeMap::new();
+    };
+    let mut orders = BTreeMap::new();
+    for attempt in attempts(&course.status) {
+        let members = members(world, course, attempt);
+        let parts = match start_of(&members) {
+            Some(start) => {
+                super::wake_after(plan, now, start.plus(1));
+                super::wake_after(plan, now, over(&members));
+                complete(check, &members, attempt, start, now)
+            }
+            None => begin(check, &members, attempt, now, plan),
+        };
+        orders.extend(members.iter().map(|m| m.index).zip(parts));
+    }
+    orders
+}
+
+/// The start is written as soon as everybody is ready.
+fn begin(
+    check: &GroupCheck,
+    members: &[Member<'_>],
+    attempt: i64,
+    now: Time,
+    plan: &mut Plan,
+) -> Vec<Group> {
+    let is_ready = |m: &Member<'_>| m.has(&RunState::Ready) && m.address.is_some();
+    if members.len() >= 2 && members.iter().all(is_ready) {
+        let lead = i64::try_from(members.len() / MEMBERS_PER_LEAD_SECOND).unwrap_or_default();
+        return parts(check, members, attempt, now.plus(LEAD_SECONDS + lead));
+    }
+    for member in members {
+        super::wake_after(plan, now, member.since.plus(READY_WITHIN_SECONDS));
+    }
+    vec![Group::default(); members.len()]
+}
+
+/// What was written stands; who lacks it gets the same while there is time and the members are still the same.
+fn complete(
+    check: &GroupCheck,
+    members: &[Member<'_>],
+    attempt: i64,
+    start: Time,
+    now: Time,
+) -> Vec<Group> {
+    let planned = parts(check, members, attempt, start);
+    let is_same = members
+        .iter()
+        .zip(&planned)
+        .all(|(member, part)| member.ordered.is_none_or(|ordered| ordered == part));
+    let in_time = start > now.plus(1);
+    members
+        .iter()
+        .zip(planned)
+        .map(|(member, part)| match member.ordered {
+            Some(ordered) => ordered.clone(),
+            None if is_same && in_time => part,
+            None => Group::default(),
+        })
+        .collect()
+}
+
+/// The complete plan of an attempt. A member without address has no slots, and neither have its partners with it.
+fn parts(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time) -> Vec<Group> {
+    let slot_seconds = check.duration_seconds + SLOT_SLACK_SECONDS;
+    let mut groups = vec![
+        Group {
+            start_at: Some(start),
+            slot_seconds: Some(slot_seconds),
+            slots: Vec::new(),
+        };
+        members.len()
+    ];
+    for pair in ring::pairs(check.pattern, members.len()) {
+        let Some(address) = members[pair.server].address else {
+            continue;
+        };
+        let slot = |role, peer: usize| Slot {
+            slot: i64::try_from(pair.round).unwrap_or_default(),
+            role,
+            peer: members[peer].name.to_owned(),
+            address: address.to_owned(),
+            port: port(&check.ports, pair.server, attempt),
+        };
+        groups[pair.client]
+            .slots
+            .push(slot(Role::Client, pair.server));
+        groups[pair.server]
+            .slots
+            .push(slot(Role::Server, pair.client));
+    }
+    for group in &mut groups {
+        group.slots.sort_by_key(|s| s.slot);
+    }
+    groups
+}
+
+/// Each server has a port of its own while the range lasts, so that nodes may share an address; another attempt takes
+/// others, half the range away.
+fn port(range: &PortRange, server: usize, attempt: i64) -> i64 {
+    let ports = (range.last - range.first + 1).max(1);
+    let shift = (attempt - 1) * (ports / 2).max(1);
+    let server = i64::try_from(server).unwrap_or_default();
+    range.first + (server + shift) % ports
+}
