@@ -58,7 +58,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let failed = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    println!("serving http://{bound}");
+    println!("listening on {bound}");
     Ok(listener)
 }
 
