@@ -278,7 +278,7 @@ pub struct Nccl {
 pub struct Pvc {
     /// The storage class; default: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 63))]
     pub storage_class: Option<String>,
     /// The size of the claim, in MiB; default 100.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "sizeMiB")]
@@ -319,15 +319,15 @@ pub struct Custom {
 }
 
 /// The longest that all arguments and variables of the custom checks of one run may be together, in characters.
-pub const MAX_CUSTOM_TEXT: usize = 2_048;
+pub const MAX_CUSTOM_TEXT: usize = 1_024;
 
 /// What must hold for all checks of a run together. Work orders are copied into a NodeHealth, which must stay small.
 pub(crate) fn total_rules() -> serde_json::Value {
     serde_json::json!([{
         "rule": "self.map(c, !has(c.custom) ? 0 : \
                  (has(c.custom.args) ? c.custom.args.map(arg, size(arg)).sum() : 0) + \
-                 (has(c.custom.env) ? c.custom.env.map(key, size(key) + size(c.custom.env[key])).sum() : 0)).sum() <= 2048",
-        "message": "custom.args and custom.env of all checks together may hold 2048 characters: put what is longer into a file that the program reads",
+                 (has(c.custom.env) ? c.custom.env.map(key, size(key) + size(c.custom.env[key])).sum() : 0)).sum() <= 1024",
+        "message": "custom.args and custom.env of all checks together may hold 1024 characters: put what is longer into a file that the program reads",
     }])
 }
 

@@ -89,7 +89,7 @@ pub struct ExpectedGpus {
     pub count: Option<i64>,
     /// Models that are allowed; a name that the driver reports must contain one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
     pub models: Vec<String>,
     /// The memory of each, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]

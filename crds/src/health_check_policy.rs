@@ -92,7 +92,7 @@ pub struct HealthCheckPolicySpec {
     pub mode: Mode,
     /// Which monitors run; one that is not listed runs with its defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(max = 24), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub monitors: Vec<PolicyMonitor>,
     /// Tests that are made again and again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -113,7 +113,7 @@ pub struct HealthCheckPolicySpec {
     pub storm: Option<StormRule>,
     /// Levels that certify a node, and for how long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["level"]))]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["level"]))]
     pub certify: Vec<Certify>,
     /// Whether drills are allowed on these nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,7 +148,7 @@ pub enum Mode {
 #[serde(rename_all = "camelCase")]
 pub struct PolicyMonitor {
     /// The name of the check.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 32))]
     pub name: String,
     /// Whether it runs; default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]

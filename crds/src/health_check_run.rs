@@ -182,9 +182,9 @@ pub struct Targets {
     /// Selects nodes by their labels; an empty selector selects every accelerator node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<Selector>,
-    /// The names of the nodes.
+    /// The names of the nodes; 63 characters each, because a kubelet registers no node whose hostname label is longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 1000), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub node_names: Option<Vec<String>>,
 }
 

@@ -198,11 +198,11 @@ pub struct GpuVerdict {
     pub pci_address: String,
     /// The UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 96))]
     pub uuid: Option<String>,
     /// The serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 64))]
     pub serial: Option<String>,
     /// The judgement.
     pub state: State,

@@ -4,23 +4,28 @@
 //! What is cut first is what is missed least: the ends of texts, then figures, then rows of which worse ones stay. An
 //! entry that is left out never heals anything ("absence never heals"), and what is within its budget is not touched.
 
-use super::{CheckResult, Decision, Exclusive, Finding, Report};
+use super::{CheckResult, Decision, Exclusive, Finding, Gpu, Report};
 use crate::condition::truncate;
 use serde::Serialize;
 
 /// A NodeHealth with every member at its bound and managedFields stays below this, in bytes of JSON.
 pub const MAX_NODE_HEALTH_BYTES: usize = 64 * 1024;
 /// The largest `status.report`, in bytes of JSON.
-pub const MAX_REPORT_BYTES: usize = 18 * 1024;
+pub const MAX_REPORT_BYTES: usize = 20 * 1024;
 /// The largest `status.exclusive`, in bytes of JSON.
-pub const MAX_EXCLUSIVE_BYTES: usize = 4 * 1024;
+pub const MAX_EXCLUSIVE_BYTES: usize = 3 * 1024;
 /// The largest `status.decision`, in bytes of JSON.
-pub const MAX_DECISION_BYTES: usize = 8 * 1024;
+pub const MAX_DECISION_BYTES: usize = 6 * 1024;
 
+/// The largest `truncated` that the schema allows.
+const MAX_TRUNCATED: i64 = 1_000_000;
+/// So many findings are worth more than the descriptions of the GPUs.
+const KEPT_FINDINGS: usize = 8;
 /// Lengths to which texts are cut, one after the other, in bytes.
 const TEXT_BYTES: &[usize] = &[160, 96, 48, 0];
 
-/// Cuts a report to [`MAX_REPORT_BYTES`]. Findings go last, the mildest first, and are counted in `truncated`.
+/// Cuts a report to [`MAX_REPORT_BYTES`]. Findings go last, the mildest first, and are counted in
+/// `truncated`. Results stay: their number is bounded by [`super::MAX_ASSIGNED_CHECKS`], and each answers for a target.
 pub fn fit_report(report: &mut Report) {
     let max = MAX_REPORT_BYTES;
     for bytes in TEXT_BYTES {
@@ -39,11 +44,24 @@ pub fn fit_report(report: &mut Report) {
     while_over(report, max, |report| report.runs.iter_mut().rev().find_map(|run| cut_figures(&mut run.results)));
     while_over(report, max, |report| report.checks.iter_mut().rev().find_map(|row| pop(&mut row.covered)));
     while_over(report, max, |report| pop(&mut report.baselines));
-    while_over(report, max, |report| {
-        let dropped = drop_mildest(&mut report.findings)?;
-        report.truncated = Some(report.truncated.unwrap_or(0) + 1);
-        Some(dropped)
-    });
+    while_over(report, max, |report| pop(&mut report.inventory.nics));
+    while_over(report, max, |report| drop_mildest_finding(report, KEPT_FINDINGS));
+    while_over(report, max, |report| report.inventory.gpus.iter_mut().rev().find_map(strip));
+    while_over(report, max, |report| drop_mildest_finding(report, 0));
+}
+
+/// The mildest finding, unless only `keep` are left.
+fn drop_mildest_finding(report: &mut Report, keep: usize) -> Option<usize> {
+    let bytes = (report.findings.len() > keep).then(|| drop_mildest(&mut report.findings)).flatten()?;
+    report.truncated = Some(report.truncated.map_or(1, |count| (count + 1).min(MAX_TRUNCATED)));
+    Some(bytes)
+}
+
+/// Takes off a GPU what nobody judges by; its address, number and UUID stay.
+fn strip(gpu: &mut Gpu) -> Option<usize> {
+    let texts = [gpu.vbios.take(), gpu.serial.take(), gpu.model.take()];
+    let bytes = texts.iter().flatten().map(String::len).sum::<usize>();
+    (bytes > 0).then_some(bytes)
 }
 
 /// Cuts what a reservation pod reports to [`MAX_EXCLUSIVE_BYTES`].

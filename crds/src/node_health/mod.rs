@@ -128,7 +128,7 @@ pub struct NodeHealthSpec {
     pub expected: Option<Expected>,
     /// The complete list of monitors to run; one that is not listed is off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 24))]
     pub monitors: Vec<Monitor>,
     /// The policy that wins on this node, whose monitors these are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,13 +168,13 @@ pub struct NodeHealthStatus {
     pub gpus: Vec<GpuVerdict>,
     /// The levels that the node has passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 4))]
     pub certifications: Vec<Certification>,
     /// Texts for the columns of kubectl.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<NodeSummary>,
     /// Healthy, AgentReporting, ProfileResolved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

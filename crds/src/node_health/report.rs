@@ -36,7 +36,7 @@ pub struct Report {
     pub inventory: Inventory,
     /// One row per enabled monitor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 24))]
     pub checks: Vec<CheckRow>,
     /// What is wrong; check and target together are unique.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,11 +132,11 @@ pub struct Gpu {
     pub index: Option<i64>,
     /// The UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 96))]
     pub uuid: Option<String>,
     /// The serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 64))]
     pub serial: Option<String>,
     /// The model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,7 +174,7 @@ pub struct Nic {
 #[serde(rename_all = "camelCase")]
 pub struct CheckRow {
     /// The name of the check.
-    #[schemars(length(min = 1, max = 80))]
+    #[schemars(length(min = 1, max = 32))]
     pub check: String,
     /// The worst outcome of its targets.
     pub outcome: Outcome,

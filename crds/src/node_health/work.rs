@@ -66,7 +66,7 @@ pub struct Expected {
 #[serde(rename_all = "camelCase")]
 pub struct Monitor {
     /// The name of the check.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 32))]
     pub name: String,
     /// How often it looks, in seconds; default 60. Event sources report at once in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,114 @@
+//! Who may write a NodeHealth: the operator, agents, probes, and Kubernetes' own garbage collector. A person may delete it.
+
+mod admission_support;
+
+use std::time::Duration;
+
+use admission_support::{apply, apply_status, assert_denied, assert_forbidden, health, node_health, nodes, nodes_with_health, operator, report};
+use crds::names;
+use gpu_health_tests::cluster::{ControlPlane, Options, shared, until};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
+use serde_json::json;
+
+const REMEDY: &str = "is written by the operator and the agent of its node alone: to overrule its judgement create a NodeHealthOverride, to test the node a HealthCheckRun";
+
+#[tokio::test]
+async fn a_person_is_refused_with_the_way_out_even_as_cluster_admin() {
+    let cluster = shared().unwrap();
+    nodes_with_health(cluster, &["person-a"]).await;
+    let person = cluster.admin().unwrap();
+    let words = format!("NodeHealth person-a {REMEDY}");
+    let healthy = json!({"decision": {"state": "Healthy", "since": "2026-11-21T09:30:00Z", "reason": "ISaySo"}});
+    assert_denied(apply_status(&person, "person-a", "kubectl", &healthy).await, &words);
+    let patch = Patch::Merge(json!({"spec": {"monitors": []}}));
+    assert_denied(health(&person).patch("person-a", &PatchParams::default(), &patch).await, &words);
+    let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+    assert_denied(health(&person).patch("person-a", &PatchParams::default(), &label).await, &words);
+    let another: crds::NodeHealth = serde_json::from_value(node_health("person-b", &json!({"spec": {}}))).unwrap();
+    assert_denied(health(&person).create(&PostParams::default(), &another).await, &format!("NodeHealth person-b {REMEDY}"));
+
+    let said = cluster.kubectl(&["label", "nodehealth", "person-a", "a=b"]).unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains(&words), "{said}");
+}
+
+#[tokio::test]
+async fn a_person_may_delete_one_and_the_operator_makes_it_again() {
+    let cluster = shared().unwrap();
+    nodes_with_health(cluster, &["person-c"]).await;
+    health(&cluster.admin().unwrap()).delete("person-c", &DeleteParams::default()).await.unwrap();
+    let again = node_health("person-c", &json!({"spec": {}}));
+    health(&operator(cluster)).patch("person-c", &apply(names::MANAGER_SPEC), &Patch::Apply(again)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_may_only_write_overrides_can_write_neither_runs_nor_node_healths() {
+    let cluster = shared().unwrap();
+    nodes_with_health(cluster, &["person-d"]).await;
+    let role = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: overrides-only}
+rules: [{apiGroups: [gpuhealth.dev], resources: [nodehealthoverrides], verbs: [create, patch]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: overrides-only}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: overrides-only}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
+"#;
+    cluster.apply_yaml(role).await.unwrap();
+    let jane = cluster.client_as("jane", &[]).unwrap();
+    let word: crds::NodeHealthOverride = serde_json::from_value(json!({
+        "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealthOverride", "metadata": {"name": "person-d"},
+        "spec": {"nodeName": "person-d", "action": "ForceHealthy", "until": "2027-01-01T00:00:00Z", "reason": "seen by eye"},
+    }))
+    .unwrap();
+    let overrides: kube::Api<crds::NodeHealthOverride> = kube::Api::all(jane.clone());
+    until_allowed(|| async { overrides.create(&PostParams::default(), &word).await.map(drop) }).await;
+    let refused = apply_status(&jane, "person-d", "kubectl", &report("1")).await;
+    assert_forbidden(refused, r#"cannot patch resource "nodehealths/status""#);
+}
+
+/// RBAC takes a moment to see a new role.
+async fn until_allowed<F: Future<Output = kube::Result<()>>>(mut attempt: impl FnMut() -> F) {
+    until("the role is in force", Duration::from_secs(10), || {
+        let attempt = attempt();
+        async move { attempt.await.map_err(|error| error.to_string()) }
+    })
+    .await
+    .unwrap();
+}
+
+/// With kube-controller-manager: its garbage collector takes owners and finalizers off a NodeHealth, and deletes it.
+#[tokio::test]
+async fn the_garbage_collector_still_does_its_work_on_node_healths() {
+    let cluster = ControlPlane::start(Options { kcm: true, ..Options::default() }).unwrap();
+    cluster.install_product().await.unwrap();
+    nodes_with_health(&cluster, &["gone", "waited-for", "orphaned"]).await;
+    let admin = cluster.admin().unwrap();
+    for name in ["gone", "waited-for", "orphaned"] {
+        let uid = nodes(&admin).get(name).await.unwrap().uid().unwrap();
+        let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}]);
+        let owned = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name, "ownerReferences": owner}, "spec": {"node": {"uid": uid}}});
+        health(&operator(&cluster)).patch(name, &apply(names::MANAGER_SPEC), &Patch::Apply(owned)).await.unwrap();
+    }
+    // The Node goes: its NodeHealth is deleted.
+    nodes(&admin).delete("gone", &DeleteParams::default()).await.unwrap();
+    // Foreground deletion of the NodeHealth itself: the collector takes the finalizer off, which is an update.
+    let foreground = DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
+    health(&admin).delete("waited-for", &foreground).await.unwrap();
+    // The Node goes and orphans: the collector takes the owner off, which is an update, too.
+    let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+    nodes(&admin).delete("orphaned", &orphan).await.unwrap();
+
+    let api = health(&admin);
+    until("the garbage collector has done its work", Duration::from_secs(60), || async {
+        let list = api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
+        let left: Vec<(String, usize)> = list.items.iter().map(|item| (item.name_any(), item.owner_references().len())).collect();
+        if left == [("orphaned".to_owned(), 0)] { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await
+    .unwrap();
+}
