@@ -220,6 +220,7 @@ mod tests {
     use super::*;
     use crate::stores::{Observation, store::Seen};
     use crds::{HealthCheckPolicy, Time, health_check_policy::HealthCheckPolicyStatus};
+    use std::sync::Arc;
 
     #[test]
     fn a_policy_that_is_gone_keeps_no_figures() {
@@ -229,6 +230,7 @@ mod tests {
         let mut status = HealthCheckPolicyStatus::default();
         status.budget.limit = 3;
         policy.status = Some(status);
+        let policy = Arc::new(policy);
         let now = Time::from_unix(1);
         let _ = stores.observe(Observation::Policy(Seen::Applied(policy.clone())), now);
         metrics.observe(&stores);

@@ -32,7 +32,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         hold = args.hold_everything,
         "starting"
     );
-    let served = tokio::spawn(http::serve(listener, metrics.clone(), pulse.clone()));
+    let endpoints = tokio::spawn(http::serve(listener, metrics.clone(), pulse.clone()));
     let observations = watch_everything(&client, &args.lease_namespace);
     let brain = Brain::new(
         Writer::new(&client),
@@ -44,7 +44,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let thinking = brain.run(observations, stopped(terminate, interrupt));
     tokio::select! {
         () = thinking => Ok(()),
-        _ = served => Err(Error::Ended("the server of /metrics")),
+        _ = endpoints => Err(Error::Ended("the server of /metrics")),
     }
 }
 

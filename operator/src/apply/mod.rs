@@ -33,7 +33,7 @@ use kube::{
 use refusal::Error;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{fmt::Debug, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 /// How long a request may take, retries of the client included. The API server's own limit is 60 s; a write that hangs
 /// for 10 s keeps one object busy, no other.
@@ -97,10 +97,7 @@ impl Writer {
                 Write::NodeHealthSpec(_)
                 | Write::NodeHealthStatus(_)
                 | Write::DeleteNodeHealth { .. } => {
-                    send(&self.node_healths, &key.name, &request, |o| {
-                        Object::NodeHealth(Box::new(NodeHealth::project(o)))
-                    })
-                    .await
+                    send(&self.node_healths, &key.name, &request, node_health).await
                 }
                 Write::NodeTaints { .. } | Write::NodeCondition { .. } => {
                     send(&self.nodes, &key.name, &request, node).await
@@ -133,11 +130,7 @@ impl Writer {
         let looked = async {
             Ok(match key.kind {
                 Kind::Node => self.nodes.get_opt(name).await?.map(node),
-                Kind::NodeHealth => self
-                    .node_healths
-                    .get_opt(name)
-                    .await?
-                    .map(|o| Object::NodeHealth(Box::new(NodeHealth::project(o)))),
+                Kind::NodeHealth => self.node_healths.get_opt(name).await?.map(node_health),
                 Kind::Run => self.runs.get_opt(name).await?.map(run),
                 Kind::Policy => self.policies.get_opt(name).await?.map(policy),
                 // Nothing is written to these.
@@ -171,15 +164,19 @@ impl Writer {
 }
 
 fn node(wire: Node) -> Object {
-    Object::Node(world::Node::project(wire))
+    Object::Node(Arc::new(world::Node::project(wire)))
+}
+
+fn node_health(wire: NodeHealth) -> Object {
+    Object::NodeHealth(Arc::new(NodeHealth::project(wire)))
 }
 
 fn run(wire: HealthCheckRun) -> Object {
-    Object::Run(Box::new(HealthCheckRun::project(wire)))
+    Object::Run(Arc::new(HealthCheckRun::project(wire)))
 }
 
 fn policy(wire: HealthCheckPolicy) -> Object {
-    Object::Policy(Box::new(HealthCheckPolicy::project(wire)))
+    Object::Policy(Arc::new(HealthCheckPolicy::project(wire)))
 }
 
 async fn within<T>(

@@ -276,12 +276,11 @@ impl Schedule {
         if step.running {
             self.running.remove(&step.key);
         }
-        if step.running || was_ready || step.key.kind != Kind::Policy {
-            if let Some(count) = self.held.get_mut(&step.key) {
-                *count -= 1;
-                if *count == 0 {
-                    self.held.remove(&step.key);
-                }
+        let held = step.running || was_ready || step.key.kind != Kind::Policy;
+        if held && let Some(count) = self.held.get_mut(&step.key) {
+            *count -= 1;
+            if *count == 0 {
+                self.held.remove(&step.key);
             }
         }
         Some(step)

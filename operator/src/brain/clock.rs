@@ -54,7 +54,11 @@ impl Alarm {
     pub(super) fn take(&mut self, at: Instant, wall: SystemTime) -> Option<&'static str> {
         let due = self.due.filter(|(due, _)| *due <= at);
         let asked = self.asked_for(at, wall).filter(|due| *due <= at);
-        let cause = due.map(|(_, cause)| cause).or(asked.map(|_| "time"))?;
+        let cause = match (due, asked) {
+            (Some((_, cause)), _) => cause,
+            (None, Some(_)) => "time",
+            (None, None) => return None,
+        };
         self.due = None;
         Some(cause)
     }

@@ -34,7 +34,10 @@ use crate::{
 };
 use clock::{Alarm, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -455,7 +458,7 @@ fn is_broken(observation: &Observation) -> bool {
 
 /// Which object an observation is about, if about one.
 fn subject(observation: &Observation) -> (Kind, Option<String>) {
-    fn of<T: Projection>(seen: &Seen<T>) -> (Kind, Option<String>) {
+    fn of<T: Projection>(seen: &Seen<Arc<T>>) -> (Kind, Option<String>) {
         let name = match seen {
             Seen::Listed(o) | Seen::Applied(o) | Seen::Deleted(o) => Some(o.name().to_owned()),
             Seen::Malformed { name, .. } | Seen::MalformedDeleted { name } => Some(name.clone()),

@@ -60,7 +60,7 @@ enum Event {
 
 #[derive(Clone, Debug)]
 enum Reply {
-    Object(Node),
+    Object(Arc<Node>),
     Deleted(String),
     NotFound,
 }
@@ -77,7 +77,7 @@ struct Model {
     reply: Option<Reply>,
     doubt: bool,
     listing: bool,
-    list: Option<Option<Node>>,
+    list: Option<Vec<Node>>,
     last_delete: u64,
 }
 
@@ -133,12 +133,12 @@ impl Model {
         };
         let now = self.server.as_ref().map(|n| n.uid.clone());
         self.reply = Some(match ours {
-            Ours::Write if uid.is_none() || uid == now => Reply::Object(self.write()),
+            Ours::Write if uid.is_none() || uid == now => Reply::Object(Arc::new(self.write())),
             Ours::Delete if now.is_some() && uid == now => {
                 self.delete();
                 Reply::Deleted(uid.unwrap())
             }
-            Ours::Get if now.is_some() => Reply::Object(self.server.clone().unwrap()),
+            Ours::Get if now.is_some() => Reply::Object(Arc::new(self.server.clone().unwrap())),
             Ours::Write | Ours::Delete | Ours::Get => Reply::NotFound,
         });
     }
@@ -156,7 +156,7 @@ impl Model {
         let settled = match reply {
             Reply::Object(node) => {
                 let version: u64 = node.resource_version.parse().unwrap();
-                let settled = self.overlay.answered(self.stored.as_ref(), Arc::new(node));
+                let settled = self.overlay.answered(self.stored.as_ref(), node);
                 if settled == Settled::Clear && self.last_delete < version {
                     let seen = self.effective().expect("our own write is in the world");
                     assert!(at_least(&seen.resource_version, &version.to_string()));
@@ -204,7 +204,7 @@ impl Model {
 
     fn list_read(&mut self) {
         if self.listing && self.list.is_none() {
-            self.list = Some(self.server.clone());
+            self.list = Some(self.server.clone().into_iter().collect());
             self.events.clear();
         }
     }
@@ -213,10 +213,10 @@ impl Model {
         let Some(list) = self.list.take() else { return };
         self.listing = false;
         let present = list.iter().map(|n| n.name.clone()).collect();
-        if let Some(node) = &list {
+        if let Some(node) = list.first() {
             self.overlay.store_applied(node);
         }
-        self.stored = list.map(Arc::new);
+        self.stored = list.into_iter().next().map(Arc::new);
         self.doubt |= !self.overlay.list_ended(&present).is_empty();
     }
 

@@ -69,21 +69,19 @@ impl Leases {
         }
     }
 
-    /// Forgets nodes that are gone for long.
-    pub(super) fn forget_old(&self, world: &mut World, now: Time) {
-        let (nodes, changes) = (&world.nodes, &mut world.lease_changes);
-        if changes.len() > nodes.len() {
-            changes.retain(|node, at| {
-                nodes.contains_key(node) || now.since(*at) <= REMEMBERED_SECONDS
-            });
-        }
-    }
-
     pub(super) fn is_complete(&self) -> bool {
         self.complete
     }
 
     pub(super) fn malformed(&self) -> usize {
         self.malformed.len()
+    }
+}
+
+/// Forgets nodes that are gone for long.
+pub(super) fn forget_old(world: &mut World, now: Time) {
+    let (nodes, changes) = (&world.nodes, &mut world.lease_changes);
+    if changes.len() > nodes.len() {
+        changes.retain(|node, at| nodes.contains_key(node) || now.since(*at) <= REMEMBERED_SECONDS);
     }
 }

@@ -27,15 +27,15 @@ use world::World;
 #[derive(Clone, Debug)]
 pub enum Observation {
     /// Of Nodes.
-    Node(Seen<world::Node>),
+    Node(Seen<Arc<world::Node>>),
     /// Of NodeHealths.
-    NodeHealth(Seen<NodeHealth>),
+    NodeHealth(Seen<Arc<NodeHealth>>),
     /// Of HealthCheckRuns.
-    Run(Seen<HealthCheckRun>),
+    Run(Seen<Arc<HealthCheckRun>>),
     /// Of HealthCheckPolicies.
-    Policy(Seen<HealthCheckPolicy>),
+    Policy(Seen<Arc<HealthCheckPolicy>>),
     /// Of HardwareProfiles.
-    Profile(Seen<HardwareProfile>),
+    Profile(Seen<Arc<HardwareProfile>>),
     /// Of the agents' Leases.
     Lease(Seen<Renewal>),
 }
@@ -44,13 +44,13 @@ pub enum Observation {
 #[derive(Clone, Debug)]
 pub enum Object {
     /// A Node.
-    Node(world::Node),
+    Node(Arc<world::Node>),
     /// A NodeHealth.
-    NodeHealth(Box<NodeHealth>),
+    NodeHealth(Arc<NodeHealth>),
     /// A HealthCheckRun.
-    Run(Box<HealthCheckRun>),
+    Run(Arc<HealthCheckRun>),
     /// A HealthCheckPolicy.
-    Policy(Box<HealthCheckPolicy>),
+    Policy(Arc<HealthCheckPolicy>),
 }
 
 impl Object {
@@ -128,7 +128,7 @@ impl Stores {
             Observation::Node(seen) => {
                 let change = self.nodes.observe(seen, &mut world.nodes);
                 if change != Change::None {
-                    self.leases.forget_old(world, now);
+                    leases::forget_old(world, now);
                 }
                 change
             }
@@ -184,12 +184,10 @@ impl Stores {
     pub fn answered(&mut self, object: Object) -> (Change, Settled) {
         let world = &mut self.world;
         match object {
-            Object::Node(o) => self.nodes.answered(Arc::new(o), &mut world.nodes),
-            Object::NodeHealth(o) => self
-                .node_healths
-                .answered(Arc::new(*o), &mut world.node_healths),
-            Object::Run(o) => self.runs.answered(Arc::new(*o), &mut world.runs),
-            Object::Policy(o) => self.policies.answered(Arc::new(*o), &mut world.policies),
+            Object::Node(o) => self.nodes.answered(o, &mut world.nodes),
+            Object::NodeHealth(o) => self.node_healths.answered(o, &mut world.node_healths),
+            Object::Run(o) => self.runs.answered(o, &mut world.runs),
+            Object::Policy(o) => self.policies.answered(o, &mut world.policies),
         }
     }
 

@@ -107,7 +107,7 @@ impl<T> Default for Store<T> {
 
 impl<T: Projection> Store<T> {
     /// Takes in what the watch shows and brings `view` up to date.
-    pub fn observe(&mut self, seen: Seen<T>, view: &mut View<T>) -> Change {
+    pub fn observe(&mut self, seen: Seen<Arc<T>>, view: &mut View<T>) -> Change {
         match seen {
             Seen::ListBegan => {
                 self.overlay.list_began();
@@ -199,11 +199,11 @@ impl<T: Projection> Store<T> {
         }
     }
 
-    fn apply(&mut self, object: T, view: &mut View<T>) -> Change {
+    fn apply(&mut self, object: Arc<T>, view: &mut View<T>) -> Change {
         let name = object.name().to_owned();
         let was_malformed = self.malformed.remove(&name);
         self.overlay.store_applied(&object);
-        self.stored.insert(name.clone(), Arc::new(object));
+        self.stored.insert(name.clone(), object);
         let change = self.refresh(&name, view);
         if was_malformed {
             change.max(Change::Changed)

@@ -14,16 +14,16 @@ fn stores() -> Stores {
     Stores::new(false, at(0))
 }
 
-fn node(version: u32) -> Node {
-    Node {
+fn node(version: u32) -> Arc<Node> {
+    Arc::new(Node {
         name: "n1".into(),
         uid: "u1".into(),
         resource_version: version.to_string(),
         ..Node::default()
-    }
+    })
 }
 
-fn node_health(version: u32, failures: &[(&str, Severity)]) -> NodeHealth {
+fn node_health(version: u32, failures: &[(&str, Severity)]) -> Arc<NodeHealth> {
     let findings = failures.iter().map(|(check, severity)| Finding {
         check: (*check).to_owned(),
         target: "0000:83:00.0".into(),
@@ -41,7 +41,7 @@ fn node_health(version: u32, failures: &[(&str, Severity)]) -> NodeHealth {
         report: Some(report),
         ..NodeHealthStatus::default()
     });
-    object
+    Arc::new(object)
 }
 
 #[test]
@@ -197,11 +197,12 @@ fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
 fn the_answer_to_a_write_is_in_the_world_at_once_and_its_echo_wakes_nobody() {
     let mut stores = stores();
     let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
-    let mut tainted = node(2);
+    let mut tainted = (*node(2)).clone();
     tainted.taints.push(world::Taint {
         key: "gpuhealth.dev/unhealthy".into(),
         ..world::Taint::default()
     });
+    let tainted = Arc::new(tainted);
     stores.begin(&Key::new(Kind::Node, "n1"));
     let (change, settled) = stores.answered(Object::Node(tainted.clone()));
     assert_eq!((change, settled), (Change::Changed, Settled::Clear));

@@ -17,7 +17,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -46,13 +46,13 @@ pub fn watch_everything(client: &Client, lease_namespace: &str) -> mpsc::Receive
     receiver
 }
 
-fn watch<T>(client: &Client, to: &mpsc::Sender<Observation>, wrap: fn(Seen<T>) -> Observation)
+fn watch<T>(client: &Client, to: &mpsc::Sender<Observation>, wrap: fn(Seen<Arc<T>>) -> Observation)
 where
     T: Projection,
     T::Wire: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let objects: Api<DeserializeGuard<T::Wire>> = Api::all(client.clone());
-    let projected = seen(T::KIND, objects).map(move |s| wrap(s.map(T::project)));
+    let projected = seen(T::KIND, objects).map(move |s| wrap(s.map(|w| Arc::new(T::project(w)))));
     tokio::spawn(forward(projected, to.clone()));
 }
 
