@@ -10,6 +10,8 @@
 #[cfg(test)]
 pub(crate) mod model;
 pub mod nodes;
+#[cfg(test)]
+mod proptests;
 pub mod runs;
 
 use crate::{plan::Plan, world::World};

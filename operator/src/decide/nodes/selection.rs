@@ -1,0 +1,175 @@
+//! Which nodes have a NodeHealth, which policy governs each, and what each must be.
+
+use crate::world::{Node, World};
+use crds::{HardwareProfile, HealthCheckPolicy, NodeHealth, Selector, names};
+use kube::ResourceExt;
+
+/// A node that has a NodeHealth, or shall have one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'w> {
+    /// The Node.
+    pub(super) node: &'w Node,
+    /// Where its NodeHealth stands.
+    pub(super) health: Standing<'w>,
+    /// The policy that governs it.
+    pub(super) policy: Option<&'w HealthCheckPolicy>,
+    /// The profile that says what it must be.
+    pub(super) profile: Option<&'w HardwareProfile>,
+}
+
+/// Where the NodeHealth of a node stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing<'w> {
+    /// It has to be made.
+    Missing,
+    /// It is about this Node.
+    Current(&'w NodeHealth),
+    /// It is about a Node that had the same name.
+    OfFormerNode(&'w NodeHealth),
+    /// It is being deleted; nothing is written to it.
+    Terminating,
+}
+
+impl<'w> Standing<'w> {
+    /// The NodeHealth, if it is about this Node.
+    pub(super) fn current(self) -> Option<&'w NodeHealth> {
+        match self {
+            Self::Current(health) => Some(health),
+            Self::Missing | Self::OfFormerNode(_) | Self::Terminating => None,
+        }
+    }
+}
+
+/// A policy, and whether it selects any node at all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ranked<'w> {
+    /// The policy.
+    pub(super) policy: &'w HealthCheckPolicy,
+    /// Whether it selects a node, won or not.
+    pub(super) selects_some: bool,
+}
+
+/// Every subject in order of its name, and every policy from the highest rank down. `is_claimed`: whether a claim stands
+/// for the node of this name, which is then ours to look after whatever it shows.
+pub(super) fn select<'w>(
+    world: &'w World,
+    is_claimed: impl Fn(&str) -> bool,
+) -> (Vec<Subject<'w>>, Vec<Ranked<'w>>) {
+    let mut policies: Vec<Ranked<'_>> = world
+        .policies
+        .values()
+        .map(|policy| Ranked {
+            policy,
+            selects_some: false,
+        })
+        .collect();
+    policies.sort_by_cached_key(|r| {
+        let meta = &r.policy.metadata;
+        (
+            std::cmp::Reverse(r.policy.spec.priority),
+            meta.creation_timestamp.as_ref().map(|t| t.0),
+            meta.name.clone(),
+        )
+    });
+    let mut profiles: Vec<&HardwareProfile> = world.profiles.values().map(|p| &**p).collect();
+    profiles.sort_by_cached_key(|p| {
+        (
+            std::cmp::Reverse(p.spec.priority),
+            p.metadata.creation_timestamp.as_ref().map(|t| t.0),
+            p.metadata.name.clone(),
+        )
+    });
+    let subjects = world
+        .nodes
+        .values()
+        .filter_map(|node| {
+            let is_ours = is_claimed(&node.name);
+            subject(world, node, is_ours, &mut policies, &profiles)
+        })
+        .collect();
+    (subjects, policies)
+}
+
+fn subject<'w>(
+    world: &'w World,
+    node: &'w Node,
+    is_claimed: bool,
+    policies: &mut [Ranked<'w>],
+    profiles: &[&'w HardwareProfile],
+) -> Option<Subject<'w>> {
+    let health = standing(
+        node,
+        world.node_healths.get(&node.name).map(|health| &**health),
+    );
+    let is_accelerator_node = is_claimed
+        || !matches!(health, Standing::Missing)
+        || node.shows_accelerator()
+        || node.labels.get(names::LABEL_AGENT).map(String::as_str) == Some("true")
+        || node.taint(names::TAINT_UNHEALTHY).is_some();
+    let selected = |selector: &Selector| selects(selector, node, is_accelerator_node);
+    let mut policy = None;
+    for ranked in policies {
+        if selected(&ranked.policy.spec.node_selector) {
+            ranked.selects_some = true;
+            policy = policy.or(Some(ranked.policy));
+        }
+    }
+    let profile = profiles
+        .iter()
+        .copied()
+        .find(|profile| matches_profile(profile, node, is_accelerator_node));
+    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject {
+        node,
+        health,
+        policy,
+        profile,
+    })
+}
+
+/// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
+fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
+    if *selector == Selector::default() {
+        is_accelerator_node
+    } else {
+        selector.matches(&node.labels)
+    }
+}
+
+/// Whether both members of a profile's `match` hold; a profile without any matches nothing.
+fn matches_profile(profile: &HardwareProfile, node: &Node, is_accelerator_node: bool) -> bool {
+    let wanted = &profile.spec.match_;
+    let instance_type = node.instance_type();
+    let type_matches = wanted.instance_types.as_ref().map(|types| {
+        !instance_type.is_empty()
+            && types
+                .iter()
+                .any(|t| crds::hardware_profile::instance_type(t) == instance_type)
+    });
+    let selector_matches = wanted
+        .node_selector
+        .as_ref()
+        .map(|selector| selects(selector, node, is_accelerator_node));
+    match (type_matches, selector_matches) {
+        (None, None) => false,
+        (by_type, by_selector) => by_type.unwrap_or(true) && by_selector.unwrap_or(true),
+    }
+}
+
+fn standing<'w>(node: &Node, health: Option<&'w NodeHealth>) -> Standing<'w> {
+    let Some(health) = health else {
+        return Standing::Missing;
+    };
+    if health.metadata.deletion_timestamp.is_some() {
+        return Standing::Terminating;
+    }
+    let spec_uid = health.spec.node.uid.as_str();
+    let owner_differs = health
+        .owner_references()
+        .iter()
+        .any(|owner| owner.kind == "Node" && owner.uid != node.uid);
+    if owner_differs || (!spec_uid.is_empty() && spec_uid != node.uid) {
+        Standing::OfFormerNode(health)
+    } else {
+        Standing::Current(health)
+    }
+}

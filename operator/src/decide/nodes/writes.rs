@@ -1,0 +1,190 @@
+//! The writes about one node, in their order: taint, then words, then orders.
+
+use super::{
+    Case, events,
+    judge::Judgement,
+    marks::{self, Authority, TaintToBe, Told},
+    spec,
+    words::{self, Marking},
+};
+use crate::{
+    decide::runs::Orders,
+    plan::{NodeHealthStatusWrite, Plan, Write},
+};
+use crds::{NodeHealth, State, Time, node_health::Certification};
+
+/// Plans every write about one node. `steps` gets those that a claim of the node must outlive.
+pub(super) fn plan_node(
+    case: &Case<'_>,
+    has_slot: bool,
+    claim_step: Option<usize>,
+    orders: &Orders,
+    now: Time,
+    plan: &mut Plan,
+    steps: &mut Vec<usize>,
+) {
+    let standing = case.subject.health.current();
+    if let (Some(health), Some(judgement)) = (standing, &case.judgement) {
+        let to_be = case.taint_to_be(has_slot);
+        let taint_step = plan_taints(case, judgement, to_be, claim_step, plan);
+        let after: Vec<usize> = taint_step.or(claim_step).into_iter().collect();
+        steps.extend(taint_step);
+        let marking = Marking {
+            authority: case.authority,
+            taint: to_be,
+            removes_capacity: case.removes_capacity(to_be),
+            waits: waits(case, judgement, has_slot),
+        };
+        let told = status(case, health, judgement, marking, orders, now);
+        plan_words(
+            case, health, judgement, told, marking, &after, now, plan, steps,
+        );
+    } else {
+        plan_marks(case, None, &[], plan, steps);
+    }
+    spec::plan_spec(&case.subject, orders, now, plan);
+}
+
+/// Whether the node waits for budget: a mark that removes capacity is due, and neither paid for nor there.
+fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
+    let enforces = match case.authority {
+        Authority::Enforce(_) => true,
+        Authority::Frozen | Authority::Observe { .. } => false,
+    };
+    enforces
+        && judgement.state == State::Quarantined
+        && case.needs_claim()
+        && !case.is_leftover
+        && !has_slot
+        && !case.is_marked
+}
+
+fn plan_taints(
+    case: &Case<'_>,
+    judgement: &Judgement,
+    to_be: TaintToBe,
+    claim_step: Option<usize>,
+    plan: &mut Plan,
+) -> Option<usize> {
+    let node = case.node();
+    let taints = marks::taints(node, to_be, judgement)?;
+    Some(plan.push(
+        Write::NodeTaints {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            resource_version: node.resource_version.clone(),
+            taints,
+        },
+        claim_step.into_iter().collect(),
+    ))
+}
+
+/// The operator's members of the status as they shall stand.
+fn status(
+    case: &Case<'_>,
+    health: &NodeHealth,
+    judgement: &Judgement,
+    marking: Marking<'_>,
+    orders: &Orders,
+    now: Time,
+) -> NodeHealthStatusWrite {
+    let subject = &case.subject;
+    let activity = words::activity(
+        spec::maintenance_reason(subject.node).is_some(),
+        !spec::assignments(orders, &subject.node.name).is_empty(),
+    );
+    let certifications = fresh(health, now);
+    let gpus = words::gpus(health, judgement);
+    let decision = words::decision(subject, health, judgement, marking, activity);
+    NodeHealthStatusWrite {
+        name: subject.node.name.clone(),
+        uid: health.metadata.uid.clone().unwrap_or_default(),
+        resource_version: health.metadata.resource_version.clone().unwrap_or_default(),
+        summary: words::summary(subject, health, judgement, &gpus, &certifications),
+        conditions: words::conditions(subject, health, judgement, &decision.message, now),
+        decision,
+        gpus,
+        certifications,
+    }
+}
+
+/// The certifications that have not expired.
+fn fresh(health: &NodeHealth, now: Time) -> Vec<Certification> {
+    health
+        .status
+        .iter()
+        .flat_map(|s| &s.certifications)
+        .filter(|c| c.expires_at > now)
+        .cloned()
+        .collect()
+}
+
+/// Whether the status says already what it shall say.
+fn stands(health: &NodeHealth, write: &NodeHealthStatusWrite) -> bool {
+    health.status.as_ref().is_some_and(|status| {
+        status.decision.as_ref() == Some(&write.decision)
+            && status.gpus == write.gpus
+            && status.certifications == write.certifications
+            && status.summary.as_ref() == Some(&write.summary)
+            && status.conditions == write.conditions
+    })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn plan_words(
+    case: &Case<'_>,
+    health: &NodeHealth,
+    judgement: &Judgement,
+    write: NodeHealthStatusWrite,
+    marking: Marking<'_>,
+    after: &[usize],
+    now: Time,
+    plan: &mut Plan,
+    steps: &mut Vec<usize>,
+) {
+    let node = case.node();
+    let told = Told {
+        judgement,
+        message: &write.decision.message,
+        certifications: &write.certifications,
+    };
+    if let Some(condition) = marks::node_condition(node, case.authority, told, now) {
+        steps.push(plan.push(
+            Write::NodeCondition {
+                node: node.name.clone(),
+                uid: node.uid.clone(),
+                condition,
+            },
+            after.to_vec(),
+        ));
+    }
+    plan_marks(case, Some(told), after, plan, steps);
+    if !stands(health, &write) {
+        let decision = write.decision.clone();
+        let step = plan.push(Write::NodeHealthStatus(Box::new(write)), after.to_vec());
+        steps.push(step);
+        events::tell(&case.subject, health, &decision, marking.waits, step, plan);
+    }
+}
+
+fn plan_marks(
+    case: &Case<'_>,
+    told: Option<Told<'_>>,
+    after: &[usize],
+    plan: &mut Plan,
+    steps: &mut Vec<usize>,
+) {
+    let node = case.node();
+    if let Some(marks) = marks::marks(node, case.authority, told) {
+        steps.push(plan.push(
+            Write::NodeMarks {
+                node: node.name.clone(),
+                uid: node.uid.clone(),
+                labels: marks.labels,
+                summary: marks.summary,
+                drop_labels: marks.drop_labels,
+            },
+            after.to_vec(),
+        ));
+    }
+}

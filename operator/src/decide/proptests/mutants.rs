@@ -1,0 +1,234 @@
+//! Plans spoilt on purpose: each invariant must notice its mutants.
+
+use super::{
+    checks::{self, Checker, Seen},
+    live,
+};
+use crate::{
+    decide::model::Model,
+    plan::{Plan, Write},
+    world::Taint,
+};
+use crds::{
+    health_check_policy::{Claim, Mode},
+    names,
+    node_health::Occurrence,
+};
+
+/// What is done to a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mutant {
+    /// Writes a message that the next decision writes otherwise.
+    NonIdempotentMessage,
+    /// Marks without the claims.
+    ForgetClaims,
+    /// Claims more than there is room for.
+    ClaimEverything,
+    /// Drops claims before the marks are gone.
+    DropClaimsEarly,
+    /// Drops a foreign taint.
+    DropForeignTaint,
+    /// Drops a foreign label.
+    DropForeignLabel,
+    /// Marks a node where nothing may be marked.
+    MarkUnderObserveOrHold,
+    /// Forgets the causes of a node.
+    ForgetCauses,
+    /// Remembers without bound.
+    GrowHistory,
+    /// Changes the targets of a run.
+    ChangeTargets,
+    /// Dates conditions anew.
+    TouchTransitionTimes,
+    /// Writes whatever Node bears the name.
+    IgnoreUid,
+}
+
+impl Mutant {
+    /// Spoils the plan; `false` where there was nothing to spoil.
+    fn spoil(self, model: &Model, plan: &mut Plan) -> bool {
+        let before = plan.clone();
+        match self {
+            Self::DropClaimsEarly => drop_claims_early(model, plan),
+            Self::MarkUnderObserveOrHold => mark_under_observe_or_hold(model, plan),
+            Self::NonIdempotentMessage
+            | Self::ForgetClaims
+            | Self::ClaimEverything
+            | Self::DropForeignTaint
+            | Self::DropForeignLabel
+            | Self::ForgetCauses
+            | Self::GrowHistory
+            | Self::ChangeTargets
+            | Self::TouchTransitionTimes
+            | Self::IgnoreUid => {
+                for step in &mut plan.steps {
+                    self.spoil_write(model, &mut step.write);
+                }
+            }
+        }
+        *plan != before
+    }
+
+    fn spoil_write(self, model: &Model, write: &mut Write) {
+        match (self, write) {
+            (Self::NonIdempotentMessage, Write::NodeHealthStatus(w)) => {
+                w.decision.message.push('!');
+            }
+            (Self::ForgetCauses, Write::NodeHealthStatus(w)) => w.decision.causes.clear(),
+            (Self::GrowHistory, Write::NodeHealthStatus(w)) => {
+                w.decision.history = vec![Occurrence::default(); 17];
+            }
+            (Self::TouchTransitionTimes, Write::NodeHealthStatus(w)) => {
+                for condition in &mut w.conditions {
+                    condition.last_transition_time = model.now.plus(1);
+                }
+            }
+            (Self::ForgetClaims, Write::PolicyStatus { status, .. }) => {
+                status.budget.claims.clear();
+            }
+            (Self::ClaimEverything, Write::PolicyStatus { status, .. }) => {
+                let claim = |node: &std::sync::Arc<crate::world::Node>| Claim {
+                    node: node.name.clone(),
+                    uid: node.uid.clone(),
+                    ..Claim::default()
+                };
+                status.budget.claims = model.world.nodes.values().map(claim).collect();
+            }
+            (Self::DropForeignTaint, Write::NodeTaints { taints, .. }) => {
+                taints.retain(|t| t.key == names::TAINT_UNHEALTHY);
+            }
+            (
+                Self::DropForeignLabel,
+                Write::NodeMarks {
+                    node, drop_labels, ..
+                },
+            ) => {
+                if model.world.nodes.contains_key(node) {
+                    drop_labels.push("kubernetes.io/hostname".into());
+                }
+            }
+            (Self::ChangeTargets, Write::RunStatus { status, .. }) => {
+                for target in &mut status.targets {
+                    target.uid.push('x');
+                }
+            }
+            (Self::IgnoreUid, Write::NodeMarks { uid, .. } | Write::NodeTaints { uid, .. }) => {
+                // The model hands out this uid to the first Node that the checker replaces.
+                *uid = model.clone().next_uid("node");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn drop_claims_early(model: &Model, plan: &mut Plan) {
+    for (name, policy) in &model.world.policies {
+        let Some(mut status) = policy.status.clone() else {
+            continue;
+        };
+        if !status.budget.claims.is_empty() {
+            status.budget.claims.clear();
+            plan.steps.insert(
+                0,
+                crate::plan::Step {
+                    write: Write::PolicyStatus {
+                        policy: name.clone(),
+                        uid: policy.metadata.uid.clone().unwrap_or_default(),
+                        resource_version: policy.metadata.resource_version.clone(),
+                        status: Box::new(status),
+                    },
+                    after: Vec::new(),
+                },
+            );
+        }
+    }
+}
+
+fn mark_under_observe_or_hold(model: &Model, plan: &mut Plan) {
+    for node in model.world.nodes.values() {
+        let mode = checks::winner(model, node)
+            .and_then(|p| model.world.policies.get(&p))
+            .map(|p| p.spec.mode);
+        if mode == Some(Mode::Enforce) && !model.world.hold_everything {
+            continue;
+        }
+        let mut taints = node.taints.clone();
+        taints.push(Taint {
+            key: names::TAINT_UNHEALTHY.into(),
+            value: "monitor".into(),
+            effect: "PreferNoSchedule".into(),
+            time_added: None,
+        });
+        plan.push(
+            Write::NodeTaints {
+                node: node.name.clone(),
+                uid: node.uid.clone(),
+                resource_version: node.resource_version.clone(),
+                taints,
+            },
+            Vec::new(),
+        );
+    }
+}
+
+/// How many worlds a mutant may take until it is caught.
+const WORLDS: u32 = 3_000;
+
+/// Whether some world shows that `check` holds for the plan and not for the spoilt one.
+fn is_caught(mutant: Mutant, check: Checker) -> bool {
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    (0..WORLDS).any(|_| {
+        let bytes: Vec<u8> = (0..300)
+            .map(|_| {
+                // Knuth's MMIX generator; its high bits are good.
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                state.to_be_bytes()[0]
+            })
+            .collect();
+        let mut caught = false;
+        let lived = live(&bytes, &mut |seen| {
+            let mut spoilt = seen.plan.clone();
+            if !caught && mutant.spoil(seen.before, &mut spoilt) && check(seen).is_ok() {
+                let mut after = seen.before.clone();
+                after.apply(&spoilt);
+                let spoilt = Seen {
+                    before: seen.before,
+                    plan: &spoilt,
+                    after: &after,
+                };
+                caught = check(&spoilt).is_err();
+            }
+            Ok(())
+        });
+        lived.is_ok() && caught
+    })
+}
+
+#[test]
+fn every_invariant_notices_its_mutants() {
+    let table: [(Mutant, Checker); 12] = [
+        (Mutant::NonIdempotentMessage, checks::nothing_is_left_to_do),
+        (Mutant::ForgetClaims, checks::claims_come_first),
+        (Mutant::ClaimEverything, checks::claims_come_first),
+        (Mutant::DropClaimsEarly, checks::claims_come_first),
+        (Mutant::DropForeignTaint, checks::foreign_marks_survive),
+        (Mutant::DropForeignLabel, checks::foreign_marks_survive),
+        (Mutant::MarkUnderObserveOrHold, checks::modes_are_kept),
+        (Mutant::ForgetCauses, checks::modes_are_kept),
+        (Mutant::GrowHistory, checks::bounds_are_kept),
+        (Mutant::ChangeTargets, checks::bounds_are_kept),
+        (
+            Mutant::TouchTransitionTimes,
+            checks::transition_times_are_kept,
+        ),
+        (Mutant::IgnoreUid, checks::uids_are_kept),
+    ];
+    let missed: Vec<Mutant> = table
+        .into_iter()
+        .filter(|(mutant, check)| !is_caught(*mutant, *check))
+        .map(|(mutant, _)| mutant)
+        .collect();
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+}
