@@ -81,15 +81,26 @@ fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
     }
 }
 
-/// Admits as many targets as may begin.
+/// Admits as many targets as may begin. A run whose turn to write has not come admits nobody, but a group that waits
+/// keeps its members all the same.
 pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     if world.hold_everything {
         return;
     }
-    if course.group.is_some() {
-        admit_group(world, course, load, now);
-    } else {
-        admit_each(world, course, load, now);
+    match (course.group.is_some(), course.may_write) {
+        (true, true) => admit_group(world, course, load, now),
+        (true, false) => keep_group(world, course, load, now),
+        (false, true) => admit_each(world, course, load, now),
+        (false, false) => {}
+    }
+}
+
+fn keep_group<'w>(world: &'w World, course: &Course<'w>, load: &mut Load<'w>, now: Time) {
+    let waiting = || course.status.targets.iter().filter(|t| is_unadmitted(t));
+    if waiting().all(|t| absence(world, t, now).is_none()) {
+        for target in waiting() {
+            load.keep(world, target);
+        }
     }
 }
 

@@ -182,7 +182,7 @@ fn muster(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
             && now.since(member.since) >= READY_WITHIN_SECONDS
         {
             end(target, Outcome::Inconclusive, Some(reason::NOT_READY), now);
-        } else {
+        } else if !member.has(&RunState::Done) {
             left.push(member);
         }
     }

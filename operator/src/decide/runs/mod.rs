@@ -96,9 +96,11 @@ pub fn decide(world: &World, now: Time, plan: &mut Plan) -> Orders {
         .filter_map(|run| set_out(world, run, now, plan))
         .collect();
     let mut load = Load::of(world, &courses);
-    for course in courses.iter_mut().filter(|c| c.may_write) {
+    for course in &mut courses {
         admit::admit(world, course, &mut load, now);
-        status::derive(&mut course.status, course.run, world.hold_everything, now);
+        if course.may_write {
+            status::derive(&mut course.status, course.run, world.hold_everything, now);
+        }
     }
     let mut orders = Orders::default();
     let mut heavy = BTreeSet::new();

@@ -44,8 +44,10 @@ fn a_percentage_admits_at_least_one_node() {
     assert_eq!(stage.status("r").counts.running, 1);
 }
 
-/// What the obstacle is, and the reason that a waiting target shows.
-fn obstacles() -> Vec<(&'static str, fn(&mut Stage))> {
+/// The reason that a waiting target shows, and what makes it wait.
+type Obstacle = (&'static str, fn(&mut Stage));
+
+fn obstacles() -> Vec<Obstacle> {
     vec![
         ("NeverReported", |s| {
             s.edit_health("n0", |h| h.status = None);

@@ -1,11 +1,14 @@
 //! A stage for the tests of runs: a small world, agents that answer, and the writes of a plan applied to it.
 
 mod admission;
+mod agents;
 mod ends;
+mod group_results;
 mod groups;
 mod properties;
 mod results;
 mod start;
+mod validation;
 
 use super::{Orders, decide};
 use crate::{
