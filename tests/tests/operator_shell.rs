@@ -1,13 +1,18 @@
 //! The operator as a process, with its own token, under its own roles and admission policies: what it does around its
-//! decisions. One test, one control plane, because it is killed on the way.
+//! decisions. Each test has a control plane of its own: one is killed, and both count what the operator writes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crds::NodeHealth;
+use crds::node_health::{Finding, Report};
+use crds::{NodeHealth, Outcome, Severity, Time, names};
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, until};
 use gpu_health_tests::product::{Operator, binary_folder};
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -143,4 +148,106 @@ async fn nothing_is_left_open(operator: &Operator) {
     })
     .await
     .unwrap();
+}
+
+const ENFORCE: &str = "
+apiVersion: gpuhealth.dev/v1alpha1
+kind: HealthCheckPolicy
+metadata: {name: enforce}
+spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 2, maxUnavailablePercent: 100}}
+";
+
+/// What an agent reports of a node whose fourth GPU fell off the bus.
+fn fallen_off_the_bus() -> serde_json::Value {
+    let finding = Finding {
+        check: "xid".to_owned(),
+        target: "0000:83:00.0".to_owned(),
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        reason: "FallenOffTheBus".to_owned(),
+        since: Time::from_unix(1_795_253_400),
+        last_seen: Time::from_unix(1_795_253_400),
+        count: 1,
+        ..Finding::default()
+    };
+    let report = Report {
+        findings: vec![finding],
+        ..Report::default()
+    };
+    json!({
+        "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth",
+        "metadata": {"name": "gpu-1"}, "status": {"report": report},
+    })
+}
+
+fn has_our_taint(node: &Node) -> bool {
+    let taints = node.spec.iter().flat_map(|s| s.taints.iter().flatten());
+    taints.into_iter().any(|t| t.key == names::TAINT_UNHEALTHY)
+}
+
+/// The moment at which a watcher sees the taint.
+async fn tainted(nodes: Api<Node>) -> Instant {
+    let is_tainted = |node: Option<&Node>| node.is_some_and(has_our_taint);
+    let seen = await_condition(nodes, "gpu-1", is_tainted);
+    tokio::time::timeout(SOON, seen).await.unwrap().unwrap();
+    Instant::now()
+}
+
+#[tokio::test]
+async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_event_and_nothing_foreign_moves() {
+    let cluster = ControlPlane::start(Options::default()).unwrap();
+    cluster.install_product().await.unwrap();
+    let specs = ["gpu-1", "gpu-2", "gpu-3"].map(|name| NodeSpec::new(name).gpus(8).label("example.com/rack", "r7"));
+    cluster.create_nodes(&specs).await.unwrap();
+    let nodes: Api<Node> = Api::all(cluster.admin().unwrap());
+    let foreign = json!({"spec": {"taints": [{"key": "example.com/owned", "value": "team-a", "effect": "PreferNoSchedule"}]}});
+    nodes.patch("gpu-1", &PatchParams::default(), &Patch::Merge(foreign)).await.unwrap();
+    cluster.apply_yaml(ENFORCE).await.unwrap();
+    let operator = Operator::start(&cluster, &binary_folder()).await.unwrap();
+    node_health(&cluster, "gpu-1").await;
+    ready(&operator).await;
+    nothing_is_left_open(&operator).await;
+
+    let token = cluster.token_for_node(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE, "gpu-1").await.unwrap();
+    let agent: Api<NodeHealth> = Api::all(cluster.client_with_token(&token).unwrap());
+    let seen = tokio::spawn(tainted(nodes.clone()));
+    let apply = PatchParams::apply(names::MANAGER_REPORT).force();
+    let sent = Instant::now();
+    agent.patch_status("gpu-1", &apply, &Patch::Apply(fallen_off_the_bus())).await.unwrap();
+    let reported = Instant::now();
+    let seen = seen.await.unwrap();
+    println!("report sent to taint seen: {:?}, of it after the report's answer: {:?}", seen - sent, seen.saturating_duration_since(reported));
+    nothing_is_left_open(&operator).await;
+
+    let node = nodes.get("gpu-1").await.unwrap();
+    let taints = node.spec.as_ref().unwrap().taints.clone().unwrap();
+    let kept = taints.iter().find(|t| t.key == "example.com/owned").unwrap();
+    assert_eq!((kept.value.as_deref(), kept.effect.as_str()), (Some("team-a"), "PreferNoSchedule"));
+    assert_eq!(node.labels()["example.com/rack"], "r7");
+    assert_eq!(node.labels()[names::LABEL_HEALTH], "quarantined");
+    let conditions = node.status.as_ref().unwrap().conditions.clone().unwrap();
+    let ours = conditions.iter().find(|c| c.type_ == names::NODE_CONDITION).unwrap();
+    assert_eq!(ours.status, "False");
+    assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+    an_event_tells_of_it(&cluster).await;
+    let memory = resident_kib(operator.child.pid());
+    println!("resident: {memory} KiB");
+    assert!(memory <= 32 * 1024, "the promise is 32 MiB");
+}
+
+async fn an_event_tells_of_it(cluster: &ControlPlane) {
+    let events: Api<Event> = Api::namespaced(cluster.admin().unwrap(), "default");
+    until("an Event about Node gpu-1", SOON, || async {
+        let all = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let about = |e: &Event| e.regarding.as_ref().is_some_and(|r| r.kind.as_deref() == Some("Node") && r.name.as_deref() == Some("gpu-1"));
+        all.items.iter().any(about).then_some(()).ok_or_else(|| format!("{} events", all.items.len()))
+    })
+    .await
+    .unwrap();
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }

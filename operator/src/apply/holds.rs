@@ -1,6 +1,6 @@
 //! Objects that are left alone for a while after a write went wrong. Plain state: the clock is an argument.
 
-use crate::stores::kind::Key;
+use crate::stores::kind::{Key, Kind};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -18,6 +18,14 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(5);
 const REFUSED: Duration = Duration::from_secs(1);
 /// The longest pause after refusals: somebody has to mend something.
 const LONGEST_REFUSED: Duration = Duration::from_secs(60);
+
+/// Over how long writes of one kind to one object are counted.
+const WINDOW: Duration = Duration::from_secs(10);
+/// More than this within a window is no work, but a decision that its own write does not satisfy. Agents report at most 5
+/// times a second.
+const MOST_IN_WINDOW: u32 = 60;
+/// A policy is written for every claim: a rack that fails at once is hundreds.
+const MOST_IN_WINDOW_OF_POLICY: u32 = 600;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
@@ -41,6 +49,8 @@ pub struct Holds {
     refused: BTreeMap<(Key, &'static str), Instant>,
     /// How often in a row: conflicts and doubts by object (second member empty), refusals by kind of write.
     failures: BTreeMap<(Key, &'static str), u32>,
+    /// Since when, and how often, each kind of write was done to each object.
+    written: BTreeMap<(Key, &'static str), (Instant, u32)>,
 }
 
 /// What is due.
@@ -109,8 +119,32 @@ impl Holds {
         self.failures.remove(&(key.clone(), ""));
     }
 
-    /// This kind of write succeeded.
-    pub fn succeeded(&mut self, key: &Key, write: &'static str) {
+    /// This kind of write succeeded, and changed the object or did not. Returns whether it is held now: a decision that
+    /// wants what is there already, or wants something else every time, must not hammer the API server.
+    pub fn succeeded(
+        &mut self,
+        key: &Key,
+        write: &'static str,
+        changed: bool,
+        now: Instant,
+    ) -> bool {
+        let entry = (key.clone(), write);
+        let most = if key.kind == Kind::Policy {
+            MOST_IN_WINDOW_OF_POLICY
+        } else {
+            MOST_IN_WINDOW
+        };
+        let (_, count) = self.written.entry(entry).or_insert((now, 0));
+        *count += 1;
+        if !changed || *count > most {
+            self.refused(key.clone(), write, now);
+            return true;
+        }
+        self.forget_failures(key, write);
+        false
+    }
+
+    fn forget_failures(&mut self, key: &Key, write: &'static str) {
         if !self.failures.is_empty() {
             self.failures.remove(&(key.clone(), ""));
             self.failures.remove(&(key.clone(), write));
@@ -120,6 +154,7 @@ impl Holds {
     /// What is due at `now`.
     pub fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
+        self.written.retain(|_, (since, _)| *since + WINDOW > now);
         let before = self.refused.len();
         self.refused.retain(|_, until| *until > now);
         due.freed = self.refused.len() < before;
@@ -163,7 +198,6 @@ impl Holds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::kind::Kind;
 
     fn key() -> Key {
         Key::new(Kind::Node, "n1")
@@ -221,8 +255,26 @@ mod tests {
             pauses.push(holds.next().unwrap().duration_since(now).as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        holds.succeeded(&key(), "marks");
+        assert!(!holds.succeeded(&key(), "marks", true, now));
         holds.refused(key(), "marks", now);
         assert_eq!(holds.next(), Some(now + REFUSED));
+    }
+
+    #[test]
+    fn a_write_that_changes_nothing_is_not_repeated_at_once() {
+        let (mut holds, now) = (Holds::default(), Instant::now());
+        assert!(holds.succeeded(&key(), "marks", false, now));
+        assert!(holds.hold(&key(), "marks"));
+        assert!(holds.due(now + REFUSED).freed);
+    }
+
+    #[test]
+    fn an_object_that_is_written_again_and_again_is_left_alone_for_a_while() {
+        let (mut holds, now) = (Holds::default(), Instant::now());
+        let held = (0..100).position(|_| holds.succeeded(&key(), "marks", true, now));
+        assert_eq!(held, Some(60));
+        let later = now + WINDOW;
+        holds.due(later);
+        assert!(!holds.succeeded(&key(), "marks", true, later));
     }
 }

@@ -58,6 +58,8 @@ enum Back {
         id: StepId,
         key: Key,
         act: &'static str,
+        /// The version that the world showed when the request left. The watch may show our write before the answer comes.
+        before: Option<String>,
         took: Duration,
         answer: Result<Answer, Error>,
     },
@@ -205,6 +207,7 @@ impl Brain {
     fn start(&mut self) {
         for start in self.schedule.start() {
             self.stores.begin(&start.key);
+            let before = self.stores.resource_version(&start.key);
             let writer = self.writer.clone();
             self.under_way.push(Box::pin(async move {
                 let began = Instant::now();
@@ -213,6 +216,7 @@ impl Brain {
                     id: start.id,
                     key: start.key,
                     act: act(&start.write),
+                    before,
                     took: began.elapsed(),
                     answer,
                 }
@@ -268,6 +272,7 @@ impl Brain {
                 id,
                 key,
                 act,
+                before,
                 took,
                 answer,
             } => {
@@ -276,7 +281,7 @@ impl Brain {
                 let writes = &self.metrics.writes;
                 writes.with_label_values(&[act, result]).inc();
                 let ended = match answer {
-                    Ok(answer) => self.written(&key, act, answer, at),
+                    Ok(answer) => self.written(&key, act, before.as_deref(), answer, at),
                     Err(error) => self.failed(&key, act, &error, at),
                 };
                 for event in self.schedule.finished(id, &ended) {
@@ -291,8 +296,14 @@ impl Brain {
         }
     }
 
-    fn written(&mut self, key: &Key, act: &'static str, answer: Answer, at: Instant) -> Ended {
-        self.holds.succeeded(key, act);
+    fn written(
+        &mut self,
+        key: &Key,
+        act: &'static str,
+        before: Option<&str>,
+        answer: Answer,
+        at: Instant,
+    ) -> Ended {
         let (version, (change, settled)) = match answer {
             Answer::Object(object) => {
                 let version = object.resource_version().to_owned();
@@ -300,6 +311,11 @@ impl Brain {
             }
             Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
         };
+        // An apply of what is there already leaves the version as it is.
+        let changed = version.is_none() || version.as_deref() != before;
+        if self.holds.succeeded(key, act, changed, at) {
+            warn!(%key, act, changed, "this write does not satisfy the decision that asked for it");
+        }
         if change == Change::Urgent {
             self.alarm.at_once(at, "urgent");
         }

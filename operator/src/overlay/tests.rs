@@ -1,6 +1,9 @@
 use super::*;
 use crate::world::Node;
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
 use std::collections::VecDeque;
 
 const NAME: &str = "n1";
@@ -79,9 +82,23 @@ struct Model {
     listing: bool,
     list: Option<Vec<Node>>,
     last_delete: u64,
+    mutant: Option<Mutant>,
+}
+
+/// A defect that the property must find: what the store saw while a request was under way is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mutant {
+    ForgetsLists,
+    ForgetsDeletions,
 }
 
 impl Model {
+    fn forget(&mut self, mutant: Mutant) {
+        if self.mutant == Some(mutant) && self.sent.is_some() {
+            self.overlay.begin(NAME);
+        }
+    }
+
     fn write(&mut self) -> Node {
         self.version += 1;
         let uid = self.server.as_ref().map(|n| n.uid.clone());
@@ -190,6 +207,7 @@ impl Model {
             Some(Event::Delete(node)) => {
                 self.overlay.store_deleted(&node);
                 self.stored = None;
+                self.forget(Mutant::ForgetsDeletions);
             }
             None => {}
         }
@@ -218,6 +236,7 @@ impl Model {
         }
         self.stored = list.into_iter().next().map(Arc::new);
         self.doubt |= !self.overlay.list_ended(&present).is_empty();
+        self.forget(Mutant::ForgetsLists);
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -251,22 +270,57 @@ impl Model {
     }
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 5_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    proptest::collection::vec(happening(), 0..40)
+}
+
+fn comes_to_rest_with_the_last_state(
+    happenings: Vec<Happening>,
+    mutant: Option<Mutant>,
+) -> Result<(), TestCaseError> {
+    let mut model = Model {
+        mutant,
+        ..Model::default()
+    };
+    for happening in happenings {
+        model.happen(happening);
+    }
+    model.come_to_rest();
+    prop_assert!(model.overlay.is_empty(), "{:?}", model.overlay);
+    prop_assert!(model.overlay.under_way.is_empty());
+    let effective = model.effective();
+    prop_assert_eq!(effective.as_deref(), model.server.as_ref());
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_interleaving_of_answers_and_events_ends_with_nothing_unseen_and_the_last_state(
-        happenings in proptest::collection::vec(happening(), 0..40)
+        happenings in happenings()
     ) {
-        let mut model = Model::default();
-        for happening in happenings {
-            model.happen(happening);
-        }
-        model.come_to_rest();
-        prop_assert!(model.overlay.is_empty(), "{:?}", model.overlay);
-        prop_assert!(model.overlay.under_way.is_empty());
-        let effective = model.effective();
-        prop_assert_eq!(effective.as_deref(), model.server.as_ref());
+        comes_to_rest_with_the_last_state(happenings, None)?;
+    }
+}
+
+#[test]
+fn the_property_finds_an_overlay_that_forgets_what_the_store_saw_meanwhile() {
+    for mutant in [Mutant::ForgetsLists, Mutant::ForgetsDeletions] {
+        let mut runner =
+            TestRunner::new_with_rng(config(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let outcome = runner.run(&happenings(), |h| {
+            comes_to_rest_with_the_last_state(h, Some(mutant))
+        });
+        assert!(outcome.is_err(), "{mutant:?} was not found");
     }
 }
 

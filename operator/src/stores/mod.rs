@@ -170,6 +170,21 @@ impl Stores {
         self.world.started_at = now;
     }
 
+    /// The version that the world shows of an object that the operator writes.
+    pub fn resource_version(&self, key: &Key) -> Option<String> {
+        fn of<T: Projection>(view: &store::View<T>, name: &str) -> Option<String> {
+            view.get(name).map(|o| o.resource_version().to_owned())
+        }
+        let world = &self.world;
+        match key.kind {
+            Kind::Node => of(&world.nodes, &key.name),
+            Kind::NodeHealth => of(&world.node_healths, &key.name),
+            Kind::Run => of(&world.runs, &key.name),
+            Kind::Policy => of(&world.policies, &key.name),
+            Kind::Profile | Kind::Lease => None,
+        }
+    }
+
     /// A request for this object leaves.
     pub fn begin(&mut self, key: &Key) {
         with_store!(self, key.kind, (), |store, _view| store.begin(&key.name));
