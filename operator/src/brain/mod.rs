@@ -10,21 +10,21 @@
 //!
 //! Everything here runs in one task: no lock, and a decision sees either all of an answer or nothing of it.
 
+mod answers;
 mod clock;
 
 use crate::{
     apply::{
         Answer, Writer, act,
         holds::Holds,
-        refusal::{Class, Error},
-        schedule::{Ended, Schedule, StepId},
+        refusal::Error,
+        schedule::{Schedule, StepId},
     },
     decide::decide,
     events::Teller,
     http::Pulse,
     metrics::Metrics,
-    overlay::Settled,
-    plan::{EventNote, Plan, Regarding},
+    plan::Plan,
     stores::{
         Object, Observation, Stores,
         kind::{Key, Kind},
@@ -39,7 +39,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 /// The brain beats at least this often, and looks at the clock, which may have been set.
 const BEAT: Duration = Duration::from_secs(5);
@@ -265,161 +265,6 @@ impl Brain {
         }
     }
 
-    fn returned(&mut self, back: Back) {
-        let at = Instant::now();
-        match back {
-            Back::Wrote {
-                id,
-                key,
-                act,
-                before,
-                took,
-                answer,
-            } => {
-                self.metrics.write_seconds.observe(took.as_secs_f64());
-                let result = answer.as_ref().map_or_else(Error::category, |_| "ok");
-                let writes = &self.metrics.writes;
-                writes.with_label_values(&[act, result]).inc();
-                let ended = match answer {
-                    Ok(answer) => self.written(&key, act, before.as_deref(), answer, at),
-                    Err(error) => self.failed(&key, act, &error, at),
-                };
-                for event in self.schedule.finished(id, &ended) {
-                    self.teller.tell(event);
-                }
-                self.alarm.soon(at, "written");
-            }
-            Back::Looked { key, answer } => {
-                self.looking -= 1;
-                self.looked(key, answer, at);
-            }
-        }
-    }
-
-    fn written(
-        &mut self,
-        key: &Key,
-        act: &'static str,
-        before: Option<&str>,
-        answer: Answer,
-        at: Instant,
-    ) -> Ended {
-        let (version, (change, settled)) = match answer {
-            Answer::Object(object) => {
-                let version = object.resource_version().to_owned();
-                (Some(version), self.stores.answered(object))
-            }
-            Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
-        };
-        // An apply of what is there already leaves the version as it is.
-        let changed = version.is_none() || version.as_deref() != before;
-        if self.holds.succeeded(key, act, changed, at) {
-            warn!(%key, act, changed, "this write does not satisfy the decision that asked for it");
-        }
-        if change == Change::Urgent {
-            self.alarm.at_once(at, "urgent");
-        }
-        match settled {
-            Settled::Clear => Ended::Written(version),
-            Settled::Doubt => {
-                self.holds.doubt(key.clone(), at);
-                Ended::Stale
-            }
-        }
-    }
-
-    fn failed(&mut self, key: &Key, act: &'static str, error: &Error, at: Instant) -> Ended {
-        let class = error.class();
-        if class == Class::Gone {
-            let change = self.stores.gone(key);
-            self.wake_for(change, at);
-        } else {
-            self.stores.ended(key);
-        }
-        match class {
-            Class::Conflict | Class::Gone => {
-                debug!(%key, %error, "the object changed under us");
-                self.metrics.conflicts.inc();
-                self.holds.conflict(key.clone(), at);
-                Ended::Stale
-            }
-            Class::Unknown => {
-                warn!(%error, "it is not known whether this was written; looking");
-                self.holds.doubt(key.clone(), at);
-                Ended::Stale
-            }
-            Class::Forbidden | Class::OldSchema | Class::Invalid => {
-                error!(%error, remedy = remedy(class), "a write was refused");
-                self.holds.refused(key.clone(), act, at);
-                self.tell_refusal(key, error, class);
-                Ended::Refused
-            }
-        }
-    }
-
-    fn tell_refusal(&mut self, key: &Key, error: &Error, class: Class) {
-        let Some(regarding) = self.regarding(key) else {
-            return;
-        };
-        self.teller.tell(EventNote {
-            regarding,
-            warning: true,
-            reason: "WriteRefused".to_owned(),
-            message: format!("{error}. {}", remedy(class)),
-            after: None,
-        });
-    }
-
-    fn regarding(&self, key: &Key) -> Option<Regarding> {
-        let (world, name) = (self.stores.world(), key.name.clone());
-        match key.kind {
-            Kind::Node => {
-                let node = world.nodes.get(&name)?;
-                Some(Regarding::Node(name, node.uid.clone()))
-            }
-            Kind::NodeHealth => {
-                let uid = world.node_healths.get(&name)?.uid().to_owned();
-                Some(Regarding::NodeHealth(name, uid))
-            }
-            Kind::Run => {
-                let uid = world.runs.get(&name)?.uid().to_owned();
-                Some(Regarding::Run(name, uid))
-            }
-            Kind::Policy => {
-                let uid = world.policies.get(&name)?.uid().to_owned();
-                Some(Regarding::Policy(name, uid))
-            }
-            Kind::Profile | Kind::Lease => None,
-        }
-    }
-
-    fn looked(&mut self, key: Key, answer: Result<Option<Object>, Error>, at: Instant) {
-        let settled = match answer {
-            Ok(Some(object)) => {
-                let (change, settled) = self.stores.answered(object);
-                self.wake_for(change, at);
-                settled
-            }
-            Ok(None) => {
-                let change = self.stores.gone(&key);
-                self.wake_for(change, at);
-                Settled::Clear
-            }
-            Err(error) => {
-                debug!(%error, "still not known");
-                self.stores.ended(&key);
-                Settled::Doubt
-            }
-        };
-        match settled {
-            Settled::Clear => {
-                self.holds.settled(&key);
-                self.alarm.soon(at, "free");
-            }
-            Settled::Doubt => self.holds.doubt(key, at),
-        }
-    }
-
     fn set_gauges(&mut self, at: Instant) {
         let open = i64::try_from(self.schedule.len()).unwrap_or(i64::MAX);
         self.metrics.steps_open.set(open);
@@ -442,20 +287,6 @@ impl Brain {
         };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
             warn!("writes under way did not end within 5 s; the next start looks at what they did");
-        }
-    }
-}
-
-const fn remedy(class: Class) -> &'static str {
-    match class {
-        Class::Forbidden => {
-            "Compare the operator's ClusterRole, admission policy and token with those of this version"
-        }
-        Class::OldSchema => {
-            "The CustomResourceDefinitions on the cluster are older than this operator: apply those of this version"
-        }
-        Class::Conflict | Class::Gone | Class::Invalid | Class::Unknown => {
-            "This is a defect of the operator: please report it with this message"
         }
     }
 }
