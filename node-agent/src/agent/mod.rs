@@ -417,11 +417,18 @@ fn look(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) 
         let pause = u64::try_from(interval).unwrap_or(1).saturating_mul(1000);
         state.inventory_due = now.mono_ms.saturating_add(pause);
     }
-    *wake = (*wake).min(state.inventory_due);
+    // One that runs is waited for by itself.
+    if state.inventory_probe.is_none() {
+        *wake = (*wake).min(state.inventory_due);
+    }
 }
 
 fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
-    let before = std::mem::take(&mut state.standing);
+    let mut before = std::mem::take(&mut state.standing);
+    // Since when a row says what it says is told by what was published: what came and went unpublished was not.
+    if let Some(published) = state.writer.published_rows() {
+        before.rows = published.to_vec();
+    }
     let measured = Measurements {
         hardware: &state.hardware,
         kernel_log: &state.log,
@@ -509,10 +516,15 @@ fn write(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64)
         return;
     }
     let (report, moves_at) = compose::compose(state, now);
-    if !state.is_ready() && now.mono_ms < state.first_report_by && !state.writer.is_urgent(&report)
-    {
+    let is_urgent = state.writer.is_urgent(&report);
+    let waits = !state.is_ready() && now.mono_ms < state.first_report_by;
+    if waits && !is_urgent {
         *wake = (*wake).min(state.first_report_by);
         return;
+    }
+    if !is_urgent {
+        // What was read last is told already, or only counts.
+        state.fault_read_at = None;
     }
     if let Some(at) = moves_at {
         *wake = (*wake).min(at);

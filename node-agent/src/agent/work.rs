@@ -250,7 +250,8 @@ impl Work {
             return;
         }
         while self.advance_once(ground) {}
-        if !matches!(self.phase, Phase::Done) {
+        // What a passed deadline has stopped is waited for by itself.
+        if !matches!(self.phase, Phase::Done) && !self.is_late(ground.now) {
             ground.wake_at(ground.now.mono_of_time(self.assignment.deadline));
         }
     }

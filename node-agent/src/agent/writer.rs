@@ -6,7 +6,7 @@
 use super::event::Refusal;
 use crate::judge::Key;
 use crds::Outcome;
-use crds::node_health::{Finding, Report};
+use crds::node_health::{CheckRow, Finding, Report};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The pause between two ordinary writes, in milliseconds.
@@ -62,6 +62,13 @@ impl Writer {
     /// What the object holds according to its first sight.
     pub(super) fn begin_with(&mut self, report: Report) {
         self.published = Some(report);
+    }
+
+    /// The rows that the object holds.
+    pub(super) fn published_rows(&self) -> Option<&[CheckRow]> {
+        self.published
+            .as_ref()
+            .map(|report| report.checks.as_slice())
     }
 
     /// The object was seen: what was refused for its absence may be tried again.

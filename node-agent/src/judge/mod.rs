@@ -16,9 +16,6 @@ mod found;
 pub mod inventory;
 pub mod xid;
 
-#[cfg(test)]
-mod tests;
-
 pub use found::{Findings, Found, Judged, Key, bounded, same_verdict, worst_first};
 
 use crate::time::Now;
