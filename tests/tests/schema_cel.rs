@@ -25,15 +25,39 @@ struct Row {
 /// The lists of checks, and how a spec looks that holds one.
 type Host = (&'static str, &'static str, fn(Value) -> Value);
 const CHECK_LISTS: &[Host] = &[
-    ("HealthCheckRun", "spec.checks", |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks})),
-    ("HealthCheckPolicy", "spec.schedules[].checks", |checks| json!({"schedules": [{"name": "nightly", "cron": "0 3 * * *", "checks": checks}]})),
-    ("NodeHealth", "spec.assignments[].checks", |checks| json!({"assignments": [assignment("a", checks)]})),
+    (
+        "HealthCheckRun",
+        "spec.checks",
+        |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks}),
+    ),
+    (
+        "HealthCheckPolicy",
+        "spec.schedules[].checks",
+        |checks| json!({"schedules": [{"name": "nightly", "cron": "0 3 * * *", "checks": checks}]}),
+    ),
+    (
+        "NodeHealth",
+        "spec.assignments[].checks",
+        |checks| json!({"assignments": [assignment("a", checks)]}),
+    ),
 ];
 /// The selectors of nodes, and how a spec looks that holds one.
 const SELECTORS: &[Host] = &[
-    ("HealthCheckRun", "spec.targets.nodeSelector", |selector| json!({"targets": {"nodeSelector": selector}, "level": "basic"})),
-    ("HealthCheckPolicy", "spec.nodeSelector", |selector| json!({"nodeSelector": selector})),
-    ("HardwareProfile", "spec.match.nodeSelector", |selector| json!({"match": {"nodeSelector": selector}})),
+    (
+        "HealthCheckRun",
+        "spec.targets.nodeSelector",
+        |selector| json!({"targets": {"nodeSelector": selector}, "level": "basic"}),
+    ),
+    (
+        "HealthCheckPolicy",
+        "spec.nodeSelector",
+        |selector| json!({"nodeSelector": selector}),
+    ),
+    (
+        "HardwareProfile",
+        "spec.match.nodeSelector",
+        |selector| json!({"match": {"nodeSelector": selector}}),
+    ),
 ];
 
 fn assignment(id: &str, checks: Value) -> Value {
@@ -41,7 +65,9 @@ fn assignment(id: &str, checks: Value) -> Value {
 }
 
 fn inventories(count: usize) -> Value {
-    (0..count).map(|n| json!({"name": format!("c{n}"), "inventory": {}})).collect()
+    (0..count)
+        .map(|n| json!({"name": format!("c{n}"), "inventory": {}}))
+        .collect()
 }
 
 fn custom(custom: Value) -> Value {
@@ -49,10 +75,18 @@ fn custom(custom: Value) -> Value {
 }
 
 /// The rules of a check, of which every list of checks has a copy.
-fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value, Value)> {
+fn check_rules() -> Vec<(
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+    Value,
+    Value,
+)> {
     vec![
         (
-            "", "custom.args and custom.env of all checks together may hold 1024 characters: put what is longer into a file that the program reads", None,
+            "",
+            "custom.args and custom.env of all checks together may hold 1024 characters: put what is longer into a file that the program reads",
+            None,
             json!([
                 {"name": "a", "custom": {"program": "p", "args": vec!["x".repeat(256); 2]}},
                 {"name": "b", "custom": {"program": "p", "args": vec!["x".repeat(256); 1], "env": {"CHECK_A": "x".repeat(249)}}},
@@ -63,24 +97,32 @@ fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value
             ]),
         ),
         (
-            "[]", "exactly one kind is needed in each check, for example networkBandwidth: {}",
+            "[]",
+            "exactly one kind is needed in each check, for example networkBandwidth: {}",
             Some("check both: exactly one kind is needed, for example networkBandwidth: {}"),
             json!([{"name": "one", "inventory": {}}]),
             json!([{"name": "both", "inventory": {}, "ecc": {}}]),
         ),
         (
-            "[].custom", "custom.program must be the name of a program in the mounted directory, never a path or a command line",
-            Some("custom.program ../sh must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line"),
+            "[].custom",
+            "custom.program must be the name of a program in the mounted directory, never a path or a command line",
+            Some(
+                "custom.program ../sh must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line",
+            ),
             custom(json!({"program": "disk-latency"})),
             custom(json!({"program": "../sh"})),
         ),
         (
-            "[].custom", "the keys of custom.env must begin with CHECK_ and have at most 63 characters", None,
+            "[].custom",
+            "the keys of custom.env must begin with CHECK_ and have at most 63 characters",
+            None,
             custom(json!({"program": "p", "env": {"CHECK_DISK": "sda"}})),
             custom(json!({"program": "p", "env": {"PATH": "/tmp"}})),
         ),
         (
-            "[].networkBandwidth.ports", "the port range is empty: ports.first must not be above ports.last, for example {first: 5201, last: 5264}", None,
+            "[].networkBandwidth.ports",
+            "the port range is empty: ports.first must not be above ports.last, for example {first: 5201, last: 5264}",
+            None,
             json!([{"name": "n", "networkBandwidth": {"ports": {"first": 5201, "last": 5201}}}]),
             json!([{"name": "n", "networkBandwidth": {"ports": {"first": 5202, "last": 5201}}}]),
         ),
@@ -90,9 +132,19 @@ fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value
 fn rows() -> Vec<Row> {
     let mut rows = own_rows();
     for (kind, path, spec) in CHECK_LISTS {
-        rows.extend(check_rules().into_iter().map(|(below, message, says, accepted, refused)| Row {
-            kind, path: format!("{path}{below}"), message, says, before: None, accepted: spec(accepted), refused: spec(refused),
-        }));
+        rows.extend(
+            check_rules()
+                .into_iter()
+                .map(|(below, message, says, accepted, refused)| Row {
+                    kind,
+                    path: format!("{path}{below}"),
+                    message,
+                    says,
+                    before: None,
+                    accepted: spec(accepted),
+                    refused: spec(refused),
+                }),
+        );
     }
     for (kind, path, spec) in SELECTORS {
         rows.push(Row {
@@ -110,25 +162,66 @@ fn rows() -> Vec<Row> {
 
 /// The rules that stand in one place only.
 fn own_rows() -> Vec<Row> {
-    let row = |kind, path: &str, message, accepted, refused| Row { kind, path: path.to_owned(), message, says: None, before: None, accepted, refused };
+    let row = |kind, path: &str, message, accepted, refused| Row {
+        kind,
+        path: path.to_owned(),
+        message,
+        says: None,
+        before: None,
+        accepted,
+        refused,
+    };
     let run = |more: Value| merged(json!({"targets": {"nodeSelector": {}}}), &more);
     let mut rows = vec![
-        row("HealthCheckRun", "spec", "exactly one of checks and level is needed, for example level: basic", run(json!({"level": "basic"})), run(json!({}))),
-        row("HealthCheckRun", "spec.targets", "exactly one of targets.nodeSelector and targets.nodeNames is needed; nodeSelector: {} selects every accelerator node",
-            json!({"targets": {"nodeNames": ["a"]}, "level": "basic"}), json!({"targets": {"nodeNames": ["a"], "nodeSelector": {}}, "level": "basic"})),
-        row("HealthCheckRun", "spec.maxConcurrent", "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%",
-            run(json!({"level": "basic", "maxConcurrent": "100%"})), run(json!({"level": "basic", "maxConcurrent": "101%"}))),
-        row("HealthCheckPolicy", "spec.schedules[]", "exactly one of checks and level is needed in each schedule, for example level: basic",
+        row(
+            "HealthCheckRun",
+            "spec",
+            "exactly one of checks and level is needed, for example level: basic",
+            run(json!({"level": "basic"})),
+            run(json!({})),
+        ),
+        row(
+            "HealthCheckRun",
+            "spec.targets",
+            "exactly one of targets.nodeSelector and targets.nodeNames is needed; nodeSelector: {} selects every accelerator node",
+            json!({"targets": {"nodeNames": ["a"]}, "level": "basic"}),
+            json!({"targets": {"nodeNames": ["a"], "nodeSelector": {}}, "level": "basic"}),
+        ),
+        row(
+            "HealthCheckRun",
+            "spec.maxConcurrent",
+            "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%",
+            run(json!({"level": "basic", "maxConcurrent": "100%"})),
+            run(json!({"level": "basic", "maxConcurrent": "101%"})),
+        ),
+        row(
+            "HealthCheckPolicy",
+            "spec.schedules[]",
+            "exactly one of checks and level is needed in each schedule, for example level: basic",
             json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic"}]}),
-            json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic", "checks": inventories(1)}]})),
-        row("HardwareProfile", "spec.match", "match needs instanceTypes, nodeSelector, or both; nodeSelector: {} matches every accelerator node",
-            json!({"match": {"instanceTypes": ["p5.48xlarge"]}}), json!({"match": {}})),
-        row("NodeHealth", "spec.assignments", "the assignments of a node may hold 16 checks together",
+            json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic", "checks": inventories(1)}]}),
+        ),
+        row(
+            "HardwareProfile",
+            "spec.match",
+            "match needs instanceTypes, nodeSelector, or both; nodeSelector: {} matches every accelerator node",
+            json!({"match": {"instanceTypes": ["p5.48xlarge"]}}),
+            json!({"match": {}}),
+        ),
+        row(
+            "NodeHealth",
+            "spec.assignments",
+            "the assignments of a node may hold 16 checks together",
             json!({"assignments": [assignment("a", inventories(8)), assignment("b", inventories(8))]}),
-            json!({"assignments": [assignment("a", inventories(8)), assignment("b", inventories(9))]})),
-        row("NodeHealth", "spec.assignments", "at most one assignment of a node may have a group",
+            json!({"assignments": [assignment("a", inventories(8)), assignment("b", inventories(9))]}),
+        ),
+        row(
+            "NodeHealth",
+            "spec.assignments",
+            "at most one assignment of a node may have a group",
             json!({"assignments": [merged(assignment("a", inventories(1)), &json!({"group": {}})), assignment("b", inventories(1))]}),
-            json!({"assignments": [merged(assignment("a", inventories(1)), &json!({"group": {}})), merged(assignment("b", inventories(1)), &json!({"group": {}}))]})),
+            json!({"assignments": [merged(assignment("a", inventories(1)), &json!({"group": {}})), merged(assignment("b", inventories(1)), &json!({"group": {}}))]}),
+        ),
     ];
     rows.extend(immutable_rows());
     rows
@@ -137,19 +230,56 @@ fn own_rows() -> Vec<Row> {
 /// A run cannot be changed but for `cancel`, which cannot be taken back.
 fn immutable_rows() -> Vec<Row> {
     let changes = [
-        ("targets cannot be changed: create another HealthCheckRun", json!({"targets": {"nodeNames": ["a"]}}), json!({"targets": {"nodeNames": ["b"]}})),
-        ("checks cannot be changed: create another HealthCheckRun", json!({"checks": inventories(1), "level": null}), json!({"checks": inventories(2)})),
-        ("level cannot be changed: create another HealthCheckRun", json!({"level": "basic"}), json!({"level": "other"})),
-        ("maxConcurrent cannot be changed: create another HealthCheckRun", json!({"maxConcurrent": 1}), json!({"maxConcurrent": null})),
-        ("whenBusy cannot be changed: create another HealthCheckRun", json!({"whenBusy": "Wait"}), json!({"whenBusy": "Skip"})),
-        ("deadlineSeconds cannot be changed: create another HealthCheckRun", json!({"deadlineSeconds": 60}), json!({"deadlineSeconds": 61})),
-        ("ttlSecondsAfterFinished cannot be changed: create another HealthCheckRun", json!({}), json!({"ttlSecondsAfterFinished": 60})),
-        ("cancel cannot be taken back: create another HealthCheckRun", json!({"cancel": true}), json!({"cancel": false})),
+        (
+            "targets cannot be changed: create another HealthCheckRun",
+            json!({"targets": {"nodeNames": ["a"]}}),
+            json!({"targets": {"nodeNames": ["b"]}}),
+        ),
+        (
+            "checks cannot be changed: create another HealthCheckRun",
+            json!({"checks": inventories(1), "level": null}),
+            json!({"checks": inventories(2)}),
+        ),
+        (
+            "level cannot be changed: create another HealthCheckRun",
+            json!({"level": "basic"}),
+            json!({"level": "other"}),
+        ),
+        (
+            "maxConcurrent cannot be changed: create another HealthCheckRun",
+            json!({"maxConcurrent": 1}),
+            json!({"maxConcurrent": null}),
+        ),
+        (
+            "whenBusy cannot be changed: create another HealthCheckRun",
+            json!({"whenBusy": "Wait"}),
+            json!({"whenBusy": "Skip"}),
+        ),
+        (
+            "deadlineSeconds cannot be changed: create another HealthCheckRun",
+            json!({"deadlineSeconds": 60}),
+            json!({"deadlineSeconds": 61}),
+        ),
+        (
+            "ttlSecondsAfterFinished cannot be changed: create another HealthCheckRun",
+            json!({}),
+            json!({"ttlSecondsAfterFinished": 60}),
+        ),
+        (
+            "cancel cannot be taken back: create another HealthCheckRun",
+            json!({"cancel": true}),
+            json!({"cancel": false}),
+        ),
     ];
     let whole = json!({"targets": {"nodeNames": ["a"]}, "level": "basic"});
     let row = |(message, before, refused)| Row {
-        kind: "HealthCheckRun", path: "spec".to_owned(), message, says: None,
-        before: Some(merged(whole.clone(), &before)), accepted: json!({"cancel": true}), refused,
+        kind: "HealthCheckRun",
+        path: "spec".to_owned(),
+        message,
+        says: None,
+        before: Some(merged(whole.clone(), &before)),
+        accepted: json!({"cancel": true}),
+        refused,
     };
     changes.into_iter().map(row).collect()
 }
@@ -167,17 +297,31 @@ fn merged(mut object: Value, more: &Value) -> Value {
 }
 
 fn collect_rules(path: &str, schema: &Value, rules: &mut Vec<(String, String)>) {
-    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
-        rules.push((path.to_owned(), rule["message"].as_str().unwrap_or_default().to_owned()));
+    for rule in schema["x-kubernetes-validations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        rules.push((
+            path.to_owned(),
+            rule["message"].as_str().unwrap_or_default().to_owned(),
+        ));
     }
     if let Some(items) = schema.get("items") {
         collect_rules(&format!("{path}[]"), items, rules);
     }
-    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
+    if let Some(values) = schema
+        .get("additionalProperties")
+        .filter(|values| values.is_object())
+    {
         collect_rules(&format!("{path}{{}}"), values, rules);
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
         collect_rules(&path, property, rules);
     }
 }
@@ -189,40 +333,85 @@ fn every_rule_of_every_schema_has_a_row() {
         let schema = serde_json::to_value(&definition.spec.versions[0].schema).unwrap();
         let mut rules = Vec::new();
         collect_rules("", &schema["openAPIV3Schema"], &mut rules);
-        in_schemas.extend(rules.into_iter().map(|(path, message)| format!("{} {path}: {message}", definition.spec.names.kind)));
+        in_schemas.extend(
+            rules
+                .into_iter()
+                .map(|(path, message)| format!("{} {path}: {message}", definition.spec.names.kind)),
+        );
     }
-    let in_rows: BTreeSet<String> = rows().iter().map(|row| format!("{} {}: {}", row.kind, row.path, row.message)).collect();
+    let in_rows: BTreeSet<String> = rows()
+        .iter()
+        .map(|row| format!("{} {}: {}", row.kind, row.path, row.message))
+        .collect();
     assert!(in_schemas.len() > 30, "{in_schemas:#?}");
-    assert_eq!(in_schemas.difference(&in_rows).collect::<Vec<_>>(), Vec::<&String>::new(), "rules without a row");
-    assert_eq!(in_rows.difference(&in_schemas).collect::<Vec<_>>(), Vec::<&String>::new(), "rows without a rule");
+    assert_eq!(
+        in_schemas.difference(&in_rows).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "rules without a row"
+    );
+    assert_eq!(
+        in_rows.difference(&in_schemas).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "rows without a rule"
+    );
 }
 
 /// The operator, with every permission: admission lets nobody else write a NodeHealth.
 fn operator(cluster: &ControlPlane) -> Client {
-    let user = format!("system:serviceaccount:{}:{}", crds::names::NAMESPACE, crds::names::OPERATOR_SERVICE_ACCOUNT);
+    let user = format!(
+        "system:serviceaccount:{}:{}",
+        crds::names::NAMESPACE,
+        crds::names::OPERATOR_SERVICE_ACCOUNT
+    );
     cluster.client_as(&user, &["system:masters"]).unwrap()
 }
 
 fn api(client: &Client, kind: &str) -> Api<DynamicObject> {
     let definitions = crds::custom_resource_definitions();
-    let names = definitions.into_iter().map(|definition| definition.spec.names).find(|names| names.kind == kind).unwrap();
+    let names = definitions
+        .into_iter()
+        .map(|definition| definition.spec.names)
+        .find(|names| names.kind == kind)
+        .unwrap();
     let gvk = GroupVersionKind::gvk(crds::names::GROUP, crds::names::VERSION, kind);
-    Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&gvk, &names.plural))
+    Api::all_with(
+        client.clone(),
+        &ApiResource::from_gvk_with_plural(&gvk, &names.plural),
+    )
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> DynamicObject {
     let api_version = format!("{}/{}", crds::names::GROUP, crds::names::VERSION);
-    serde_json::from_value(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec})).unwrap()
+    serde_json::from_value(
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}),
+    )
+    .unwrap()
 }
 
 /// Tries a spec, as a new object or as a patch of `name`; nothing is stored.
-async fn attempt(api: &Api<DynamicObject>, row: &Row, name: &str, spec: &Value) -> kube::Result<()> {
+async fn attempt(
+    api: &Api<DynamicObject>,
+    row: &Row,
+    name: &str,
+    spec: &Value,
+) -> kube::Result<()> {
     if row.before.is_some() {
-        let params = PatchParams { dry_run: true, ..PatchParams::default() };
-        return api.patch(name, &params, &Patch::Merge(json!({"spec": spec}))).await.map(drop);
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        return api
+            .patch(name, &params, &Patch::Merge(json!({"spec": spec})))
+            .await
+            .map(drop);
     }
-    let params = PostParams { dry_run: true, ..PostParams::default() };
-    api.create(&params, &object(row.kind, name, spec)).await.map(drop)
+    let params = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    api.create(&params, &object(row.kind, name, spec))
+        .await
+        .map(drop)
 }
 
 #[tokio::test]
@@ -232,15 +421,23 @@ async fn every_rule_accepts_what_is_right_and_refuses_what_is_wrong_in_its_own_w
         let name = format!("cel-{number}");
         let api = api(&client, row.kind);
         if let Some(before) = &row.before {
-            api.create(&PostParams::default(), &object(row.kind, &name, before)).await.unwrap();
+            api.create(&PostParams::default(), &object(row.kind, &name, before))
+                .await
+                .unwrap();
         }
         let rule = format!("{} {}: {}", row.kind, row.path, row.message);
-        attempt(&api, row, &name, &row.accepted).await.unwrap_or_else(|error| panic!("{rule}\nrefused what is right: {error}"));
+        attempt(&api, row, &name, &row.accepted)
+            .await
+            .unwrap_or_else(|error| panic!("{rule}\nrefused what is right: {error}"));
         match attempt(&api, row, &name, &row.refused).await {
             Err(kube::Error::Api(status)) => {
                 assert_eq!(status.code, 422, "{rule}\n{}", status.message);
                 let says = row.says.unwrap_or(row.message);
-                assert!(status.message.contains(says), "{rule}\nsaid: {}", status.message);
+                assert!(
+                    status.message.contains(says),
+                    "{rule}\nsaid: {}",
+                    status.message
+                );
             }
             other => panic!("{rule}\naccepted what is wrong: {other:?}"),
         }
