@@ -105,9 +105,19 @@ impl<'w> Ledger<'w> {
         (standing || self.granted.get(node) == Some(&name)).then_some(name)
     }
 
-    /// Whether a claim that may be dropped stands for a node, by its name.
+    /// Whether a claim stands for the node of this name.
     pub(super) fn holds_one_for(&self, node: &str) -> bool {
         self.by_node.contains_key(node)
+    }
+
+    /// Whether a claim that may be dropped stands for the node of this name.
+    pub(super) fn may_drop_one_for(&self, world: &World, node: &str) -> bool {
+        self.by_node.get(node).is_some_and(|claims| {
+            claims
+                .iter()
+                .filter_map(|(policy, _)| world.policies.get(*policy))
+                .any(|policy| !is_frozen(world, policy))
+        })
     }
 
     /// Finds what the budget of one policy allows, and grants it where the policy enforces.
@@ -118,7 +128,7 @@ impl<'w> Ledger<'w> {
         cases: &[Case<'w>],
     ) -> Account<'w> {
         let policy = ranked.policy;
-        let is_frozen = world.hold_everything || policy.spec.mode == Mode::Hold;
+        let is_frozen = is_frozen(world, policy);
         let governed: Vec<usize> = (0..cases.len())
             .filter(|&i| {
                 cases[i]
@@ -139,7 +149,7 @@ impl<'w> Ledger<'w> {
                 case.judgement.as_ref().map(|judgement| Wish {
                     node: case.subject.node,
                     judgement,
-                    marked: case.is_marked,
+                    marked: case.stays_marked(),
                 })
             })
             .collect();
@@ -204,6 +214,11 @@ impl<'w> Ledger<'w> {
 /// The claims of a policy as they stand.
 fn claims_of(policy: &HealthCheckPolicy) -> impl Iterator<Item = &Claim> {
     policy.status.iter().flat_map(|s| &s.budget.claims)
+}
+
+/// Whether the claims of a policy stay as they are.
+fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
+    world.hold_everything || policy.spec.mode == Mode::Hold
 }
 
 fn is_for_present_node(world: &World, claim: &Claim) -> bool {

@@ -81,6 +81,11 @@ impl Case<'_> {
         marks::taint_to_be(authority, judgement, effect, has_slot, self.is_marked)
     }
 
+    /// Whether our taint keeps pods away afterwards, even if no claim pays for it.
+    fn stays_marked(&self) -> bool {
+        self.removes_capacity(self.taint_to_be(false))
+    }
+
     /// Whether our taint keeps pods away afterwards.
     fn removes_capacity(&self, to_be: TaintToBe) -> bool {
         match to_be {
@@ -151,7 +156,9 @@ fn case<'w>(
     });
     Case {
         authority: marks::authority(world, &subject),
-        is_leftover: judgement.is_some() && !is_marked && ledger.holds_one_for(&node.name),
+        is_leftover: judgement.is_some()
+            && !is_marked
+            && ledger.may_drop_one_for(world, &node.name),
         is_marked,
         effect,
         judgement,

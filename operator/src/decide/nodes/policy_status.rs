@@ -133,7 +133,7 @@ fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
     let marked: BTreeSet<&str> = account
         .governed
         .iter()
-        .filter(|&&i| cases[i].is_marked)
+        .filter(|&&i| cases[i].stays_marked())
         .map(|&i| cases[i].subject.node.name.as_str())
         .collect();
     account

@@ -27,7 +27,7 @@ use std::cell::RefCell;
 /// How many worlds each invariant sees.
 const CASES: u32 = 20_000;
 /// How many decisions are made in one world.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 5;
 
 /// What was met in the worlds of a test.
 #[derive(Clone, Copy, Debug, Default)]

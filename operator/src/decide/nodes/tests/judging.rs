@@ -1,0 +1,442 @@
+//! From a report to a judgement.
+
+use super::*;
+use crate::decide::{decide, model::fixtures::*};
+use crds::{
+    Action, Outcome, Severity, State, Time,
+    node_health::{Assignment, CheckResult, Occurrence, RunReport, RunState},
+    reason,
+};
+
+const SILENT: i64 = crate::world::SILENT_AFTER_SECONDS + 1;
+
+fn inconclusive(mut report: Report) -> Report {
+    for row in &mut report.checks {
+        row.outcome = Outcome::Inconclusive;
+        row.reason = Some(reason::KERNEL_LOG_UNREADABLE.into());
+    }
+    report
+}
+
+#[test]
+fn a_first_report_is_judged_by_what_it_holds() {
+    let none = Report::default();
+    let mut no_gpu = passing_report();
+    no_gpu.checks[0].outcome = Outcome::Skipped;
+    no_gpu.checks[0].reason = Some(reason::NO_ACCELERATOR.into());
+    let found =
+        |outcome, severity| report_with(finding("xid", &address(3), outcome, severity, "Xid79"));
+    let one_inconclusive = {
+        let mut report = passing_report();
+        report.checks[1].outcome = Outcome::Inconclusive;
+        report
+    };
+    use State::{Healthy, Quarantined, Suspect, Unknown};
+    let table: [(&str, Report, State, &str); 9] = [
+        (
+            "all pass",
+            passing_report(),
+            Healthy,
+            reason::ALL_CHECKS_PASSED,
+        ),
+        (
+            "one is inconclusive",
+            one_inconclusive,
+            Healthy,
+            reason::INCONCLUSIVE,
+        ),
+        (
+            "all are inconclusive",
+            inconclusive(passing_report()),
+            Unknown,
+            reason::NEVER_JUDGED,
+        ),
+        ("no row", none, Unknown, reason::NEVER_JUDGED),
+        (
+            "a warning of any severity",
+            found(Outcome::Warn, Severity::Isolate),
+            Suspect,
+            "Xid79",
+        ),
+        (
+            "a failure to watch",
+            found(Outcome::Fail, Severity::Monitor),
+            Suspect,
+            "Xid79",
+        ),
+        (
+            "a failure that a reset cures",
+            found(Outcome::Fail, Severity::Reset),
+            Quarantined,
+            "Xid79",
+        ),
+        (
+            "a failure for the workshop",
+            found(Outcome::Fail, Severity::Isolate),
+            Quarantined,
+            "Xid79",
+        ),
+        (
+            "no accelerator, but eight are offered",
+            no_gpu,
+            Healthy,
+            reason::ALL_CHECKS_PASSED,
+        ),
+    ];
+    for (what, report, state, why) in table {
+        let mut model = under(Mode::Observe, &["a"]);
+        reports(&mut model, "a", report);
+        let model = settled(model);
+        let decided = decision(&model, "a");
+        assert_eq!(
+            (&decided.state, decided.reason.as_str()),
+            (&state, why),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_lost_gpu_quarantines_the_node_and_says_which_and_what_to_do() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    reports(&mut model, "a", lost_gpu_report(3));
+    let model = settled(model);
+    let decided = decision(&model, "a");
+    assert_eq!(decided.state, State::Quarantined);
+    assert_eq!(decided.severity, Severity::Reboot);
+    assert_eq!(decided.action, Action::Reboot);
+    assert!(decided.enforced);
+    assert_eq!(decided.held, ["taint", "label"]);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
+    let status = health_of(&model, "a").status.as_ref().unwrap();
+    let summary = status.summary.as_ref().unwrap();
+    assert_eq!(summary.gpus.as_deref(), Some("7/8"));
+    assert_eq!(summary.target.as_deref(), Some("GPU3"));
+    assert_eq!(
+        decided.message,
+        "GPU3 (0000:13:00.0): FallenOffTheBus was seen [xid FallenOffTheBus]. Drain and reboot the node."
+    );
+    assert_eq!(condition(&status.conditions, "Healthy").status, "False");
+    let bad: Vec<&str> = status
+        .gpus
+        .iter()
+        .filter(|g| g.state == State::Quarantined)
+        .map(|g| g.pci_address.as_str())
+        .collect();
+    assert_eq!(bad, [address(3)]);
+}
+
+/// What a later report does to a quarantine because of xid on GPU 3.
+#[test]
+fn only_a_pass_that_covered_the_same_target_lifts() {
+    let without = |edit: &dyn Fn(&mut Report)| {
+        let mut report = passing_report();
+        edit(&mut report);
+        report
+    };
+    let table: [(&str, Report, bool); 8] = [
+        ("a pass", passing_report(), true),
+        ("a row that fails for another GPU", lost_gpu_report(5), true),
+        ("an inconclusive row", inconclusive(passing_report()), false),
+        (
+            "a skipped row",
+            without(&|r| r.checks[1].outcome = Outcome::Skipped),
+            false,
+        ),
+        (
+            "a row of an unknown outcome",
+            without(&|r| r.checks[1].outcome = "Marginal".into()),
+            false,
+        ),
+        (
+            "a row that does not cover it",
+            without(&|r| r.checks[1].covered.retain(|t| *t != address(3))),
+            false,
+        ),
+        (
+            "no row of that check",
+            without(&|r| {
+                r.checks.remove(1);
+            }),
+            false,
+        ),
+        (
+            "a pass with findings left out",
+            without(&|r| r.truncated = Some(1)),
+            false,
+        ),
+    ];
+    for (what, report, lifts) in table {
+        let mut model = under(Mode::Observe, &["a"]);
+        reports(&mut model, "a", lost_gpu_report(3));
+        let mut model = settled(model);
+        reports(&mut model, "a", report);
+        let model = settled(model);
+        let stays = decision(&model, "a")
+            .causes
+            .iter()
+            .any(|c| c.target == address(3));
+        assert_eq!(stays, !lifts, "{what}");
+    }
+}
+
+#[test]
+fn a_pass_of_a_silent_agent_lifts_nothing() {
+    let mut model = under(Mode::Observe, &["a"]);
+    reports(&mut model, "a", lost_gpu_report(3));
+    let mut model = settled(model);
+    reports(&mut model, "a", passing_report());
+    model.now = model.now.plus(SILENT);
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Quarantined);
+}
+
+#[test]
+fn a_silent_agent_makes_a_healthy_node_unknown_and_the_plan_asks_to_be_woken_for_it() {
+    let mut model = settled(under(Mode::Enforce, &["a"]));
+    let wake = decide(&model.world, model.now).wake_at.unwrap();
+    assert_eq!(wake, START.plus(SILENT));
+    model.now = wake;
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").reason, reason::AGENT_SILENT);
+    assert_eq!(decision(&model, "a").state, State::Unknown);
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unknown");
+    assert_eq!(our_taint(&model, "a"), "");
+    assert_eq!(
+        node_of(&model, "a").condition.as_ref().unwrap().status,
+        "Unknown"
+    );
+}
+
+#[test]
+fn a_node_that_was_judged_stays_healthy_when_its_checks_can_no_longer_judge() {
+    let mut model = settled(under(Mode::Enforce, &["a"]));
+    reports(&mut model, "a", inconclusive(passing_report()));
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Healthy);
+    assert_eq!(decision(&model, "a").reason, reason::INCONCLUSIVE);
+}
+
+#[test]
+fn a_node_without_accelerators_is_not_applicable() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    model.edit_node("a", |n| n.accelerators.clear());
+    let mut report = passing_report();
+    report.inventory.gpus.clear();
+    report.checks[0].outcome = Outcome::Skipped;
+    report.checks[0].reason = Some(reason::NO_ACCELERATOR.into());
+    reports(&mut model, "a", report);
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::NotApplicable);
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "");
+}
+
+#[test]
+fn the_severity_of_a_cause_rises_and_does_not_fall_before_it_lifts() {
+    let with = |severity| {
+        report_with(finding(
+            "xid",
+            &address(3),
+            Outcome::Fail,
+            severity,
+            "Xid79",
+        ))
+    };
+    let mut model = under(Mode::Enforce, &["a"]);
+    for (severity, stands) in [
+        (Severity::Reset, "reset:NoSchedule"),
+        (Severity::Isolate, "isolate:NoSchedule"),
+        (Severity::Monitor, "isolate:NoSchedule"),
+    ] {
+        reports(&mut model, "a", with(severity));
+        model = settled(model);
+        assert_eq!(our_taint(&model, "a"), stands);
+    }
+    assert_eq!(decision(&model, "a").history.len(), 1);
+}
+
+#[test]
+fn the_time_of_a_decision_moves_with_state_severity_and_reason_only() {
+    let mut model = under(Mode::Observe, &["a"]);
+    reports(&mut model, "a", lost_gpu_report(3));
+    let mut model = settled(model);
+    let first = decision(&model, "a").since;
+    model.now = model.now.plus(30);
+    let mut worded_anew = lost_gpu_report(3);
+    worded_anew.findings[0].message = "seen again".into();
+    reports(&mut model, "a", worded_anew);
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").since, first);
+    assert!(decision(&model, "a").message.contains("seen again"));
+    reports(&mut model, "a", passing_report());
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").since, first.plus(30));
+}
+
+fn result(outcome: Outcome, finished_at: Time) -> RunReport {
+    RunReport {
+        id: format!("run-uid/{}", finished_at.unix()),
+        state: RunState::Done,
+        finished_at: Some(finished_at),
+        results: vec![CheckResult {
+            name: "burn".into(),
+            check: "custom/burn".into(),
+            outcome,
+            severity: Severity::Isolate,
+            reason: Some("WrongBit".into()),
+            tested: vec![address(2)],
+            ..CheckResult::default()
+        }],
+        ..RunReport::default()
+    }
+}
+
+#[test]
+fn a_failed_result_of_a_run_condemns_until_a_later_run_passes() {
+    let mut model = under(Mode::Observe, &["a"]);
+    let with = |runs: Vec<RunReport>| Report {
+        runs,
+        ..passing_report()
+    };
+    let failed = result(Outcome::Fail, START);
+    model.edit_health("a", |h| {
+        h.spec.assignments.push(Assignment {
+            id: failed.id.clone(),
+            run: "burn-in".into(),
+            ..Assignment::default()
+        });
+    });
+    reports(&mut model, "a", with(vec![failed.clone()]));
+    let plan = decide(&model.world, model.now);
+    model.apply(&plan);
+    let cause = &decision(&model, "a").causes[0];
+    assert_eq!(
+        (cause.check.as_str(), cause.target.as_str()),
+        ("custom/burn", address(2).as_str())
+    );
+    assert_eq!(cause.run.as_deref(), Some("burn-in"));
+    reports(&mut model, "a", with(Vec::new()));
+    let mut model = settled(model);
+    assert_eq!(
+        decision(&model, "a").state,
+        State::Quarantined,
+        "absence lifts nothing"
+    );
+    reports(
+        &mut model,
+        "a",
+        with(vec![failed, result(Outcome::Pass, START.plus(60))]),
+    );
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Healthy);
+}
+
+#[test]
+fn a_node_that_bears_our_taint_without_a_cause_is_adopted_until_the_cause_of_its_claim_passes() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    reports(&mut model, "a", lost_gpu_report(3));
+    let mut model = settled(model);
+    // Somebody deletes the NodeHealth, and the agent has not reported again yet.
+    model.world.node_healths.remove("a");
+    let mut model = settled(model);
+    let adopted = decision(&model, "a");
+    assert_eq!(
+        (&adopted.state, adopted.reason.as_str()),
+        (&State::Quarantined, reason::ADOPTED)
+    );
+    assert_eq!(adopted.causes[0].check, "xid");
+    assert_eq!(adopted.causes[0].target, address(3));
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    reports(&mut model, "a", inconclusive(passing_report()));
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").reason, reason::ADOPTED);
+    reports(&mut model, "a", passing_report());
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Healthy);
+    assert_eq!(our_taint(&model, "a"), "");
+}
+
+#[test]
+fn an_adopted_node_without_claim_and_annotation_waits_for_a_pass_of_every_enabled_check() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    model.edit_node("a", |n| {
+        n.taints.push(super::fixtures::taint(
+            names::TAINT_UNHEALTHY,
+            "isolate",
+            "NoExecute",
+        ));
+        n.summary = Some("no JSON".into());
+    });
+    let mut one_missing = passing_report();
+    one_missing.checks.remove(1);
+    reports(&mut model, "a", one_missing);
+    let mut model = settled(model);
+    let adopted = decision(&model, "a");
+    assert_eq!(adopted.causes[0].check, "adopted");
+    assert_eq!(adopted.severity, Severity::Isolate);
+    reports(&mut model, "a", passing_report());
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "");
+}
+
+#[test]
+fn a_preference_of_ours_without_a_cause_is_simply_removed() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    model.edit_node("a", |n| {
+        n.taints.push(super::fixtures::taint(
+            names::TAINT_UNHEALTHY,
+            "reset",
+            "PreferNoSchedule",
+        ));
+    });
+    let model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Healthy);
+    assert_eq!(our_taint(&model, "a"), "");
+}
+
+#[test]
+fn history_and_causes_keep_their_bounds_and_a_full_node_health_stays_under_64_kib() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    model.edit_health("a", |h| {
+        let decision = h
+            .status
+            .get_or_insert_default()
+            .decision
+            .get_or_insert_default();
+        decision.reason = "Old".into();
+        decision.history = vec![Occurrence::default(); 16];
+    });
+    let mut report = passing_report();
+    for index in 0..24 {
+        let mut found = finding(
+            "xid",
+            &address(index),
+            Outcome::Fail,
+            Severity::Reset,
+            "Xid79",
+        );
+        found.message = "m".repeat(256);
+        found.evidence = Some("e".repeat(256));
+        report.findings.push(found);
+        let mut other = finding(
+            "inventory",
+            &address(index),
+            Outcome::Warn,
+            Severity::Reset,
+            "Odd",
+        );
+        other.message = "m".repeat(256);
+        report.findings.push(other);
+    }
+    reports(&mut model, "a", report);
+    let model = settled(model);
+    let decided = decision(&model, "a");
+    assert_eq!((decided.causes.len(), decided.history.len()), (24, 16));
+    assert!(
+        decided.causes.iter().all(|c| c.check == "xid"),
+        "the worst are kept"
+    );
+    let size = serde_json::to_string(health_of(&model, "a")).unwrap().len();
+    assert!(size < 64 * 1024, "{size} bytes");
+}
