@@ -6,7 +6,7 @@ use crate::cluster::ControlPlane;
 use crate::process::{Child, Spec};
 use crds::names::{AGENT_SERVICE_ACCOUNT, NAMESPACE};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What an agent looks at, and what it may use.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,8 @@ pub struct Agent {
     pub child: Child,
     /// `127.0.0.1:<port>` of its metrics and health endpoints.
     pub http: String,
-    kubeconfig: PathBuf,
+    /// Its own token, to try what it may do.
+    pub token: String,
 }
 
 impl Agent {
@@ -82,7 +83,7 @@ impl Agent {
                 "--address",
                 "127.0.0.1",
             ])
-            .args(["--kubeconfig".into(), kubeconfig.clone().into_os_string()])
+            .args(["--kubeconfig".into(), kubeconfig.into_os_string()])
             .args(options.args);
         for (key, value) in options.env {
             spec = spec.env(key, value);
@@ -92,12 +93,7 @@ impl Agent {
         Ok(Self {
             child,
             http,
-            kubeconfig,
+            token,
         })
-    }
-
-    /// The kubeconfig that this agent uses: its own token, to try what it may do.
-    pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
     }
 }

@@ -11,6 +11,7 @@ use gpu_health_tests::cluster::until;
 use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::{
     Api,
+    api::{Patch, PatchParams},
     runtime::watcher::{self, Event},
 };
 use std::{path::Path, pin::pin, time::Duration, time::Instant};
@@ -112,7 +113,8 @@ async fn judged(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     apply(teller, stage, "profile-h100.yaml")?;
     apply(teller, stage, "policy-enforce.yaml")?;
     for node in SIMULATED {
-        until_health(stage, node, "Healthy", |h| state(h) == Some(&State::Healthy)).await?;
+        let all_seen = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
+        until_health(stage, node, "Healthy with 8 GPUs", |h| state(h) == Some(&State::Healthy) && all_seen(h)).await?;
         until_node(stage, node, "the label of a healthy node", |n| {
             n.metadata.labels.as_ref().and_then(|l| l.get(names::LABEL_HEALTH)).is_some_and(|v| v == "healthy")
         })
@@ -247,23 +249,31 @@ async fn second_fault(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
 
 async fn trespass(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     let agent = stage.agents.get("sim-1").ok_or_else(|| Failure::new("the agent of sim-1 does not run"))?;
-    let kubeconfig = agent.kubeconfig().to_string_lossy().into_owned();
-    let patch = r#"{"status":{"report":{"findings":[]}}}"#;
-    let tries: [&[&str]; 2] = [
-        &["patch", "nodehealth", "sim-2", "--subresource=status", "--type=merge", "-p", patch],
-        &["taint", "node", "sim-2", "gpuhealth.dev/unhealthy-"],
-    ];
-    for tried in tries {
-        let mut args = vec!["--kubeconfig", &kubeconfig];
-        args.extend(tried);
-        let output = stage.cluster.kubectl(&args)?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        teller.shell(&format!("kubectl --kubeconfig agent-sim-1.kubeconfig {}", tried.join(" ")), &said);
-        if output.status.success() || !said.contains("orbidden") {
-            return Err(Failure::new("the API server did not refuse it"));
+    let client = stage.cluster.client_with_token(&agent.token)?;
+    let pretend = serde_json::json!({
+        "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth",
+        "status": {"report": {"agent": {"bootId": "forged"}, "findings": []}},
+    });
+    let params = PatchParams::apply(names::MANAGER_REPORT).force();
+    let healths: Api<NodeHealth> = Api::all(client.clone());
+    let report = healths.patch_status("sim-2", &params, &Patch::Apply(&pretend)).await;
+    refused(teller, "apply status.report of NodeHealth sim-2", report.err())?;
+    let nodes: Api<Node> = Api::all(client);
+    let untaint = serde_json::json!({"spec": {"taints": []}});
+    let taints = nodes.patch("sim-2", &PatchParams::default(), &Patch::Merge(&untaint)).await;
+    refused(teller, "patch spec.taints of Node sim-2", taints.err())
+}
+
+/// Shows the API server's own words; anything but a refusal is a failure.
+fn refused(teller: &Teller, what: &str, answer: Option<kube::Error>) -> Result<(), Failure> {
+    match answer {
+        Some(kube::Error::Api(status)) if status.code == 403 => {
+            teller.shell(&format!("{what}, with the token of sim-1's agent"), &format!("403 {}", status.message));
+            Ok(())
         }
+        Some(other) => Err(Failure::new(format!("{what}: refused, but not as forbidden: {other}"))),
+        None => Err(Failure::new(format!("{what}: the API server let it pass"))),
     }
-    Ok(())
 }
 
 /// Repairs a node: its agent stops, it boots anew, its agent starts, and everything else happens by itself.

@@ -1,0 +1,74 @@
+//! `networkBandwidth` in a ring: real iperf3 between agents, ordered through the API server alone.
+
+use crds::{HealthCheckRun, Outcome, health_check_run::HealthCheckRunStatus};
+use gpu_health_tests::{cluster::Options, product::Scene};
+use std::collections::BTreeSet;
+
+const POLICY: &str = "
+apiVersion: gpuhealth.dev/v1alpha1
+kind: HealthCheckPolicy
+metadata: {name: all}
+spec: {mode: Observe, nodeSelector: {}, bootGraceSeconds: 0}
+";
+
+fn ring(name: &str, ports: (u16, u16), more: &str) -> String {
+    format!(
+        "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckRun\nmetadata: {{name: {name}}}\nspec:\n  targets: {{nodeSelector: {{}}}}\n  deadlineSeconds: 120\n  checks: [{{name: ring, networkBandwidth: {{pattern: Ring, streams: 2, durationSeconds: 1, ports: {{first: {}, last: {}}}{more}}}}}]\n",
+        ports.0, ports.1
+    )
+}
+
+async fn ended(scene: &Scene, name: &str) -> HealthCheckRunStatus {
+    let complete = |r: &HealthCheckRun| r.status.as_ref().is_some_and(|s| s.phase.is_final());
+    scene.until_run(name, "complete", complete).await.unwrap().status.unwrap()
+}
+
+fn iperf3_is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join("iperf3").is_file())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_judged() {
+    if !iperf3_is_installed() {
+        println!("not run here: iperf3 is not installed");
+        return;
+    }
+    let mut scene = Scene::set(Options::default(), &["w1", "w2", "w3"]).await.unwrap();
+    scene.start_agents().await.unwrap();
+    scene.cluster.apply_yaml(POLICY).await.unwrap();
+    for name in ["w1", "w2", "w3"] {
+        scene.until_state(name, crds::State::Healthy).await.unwrap();
+    }
+
+    scene.cluster.apply_yaml(&ring("measured", (22_001, 22_016), "")).await.unwrap();
+    let status = ended(&scene, "measured").await;
+    assert_eq!(status.phase.as_str(), "Passed", "{status:?}");
+    let network = status.network.unwrap();
+    let edges: BTreeSet<_> = network.edges.iter().map(|e| (e.from.as_str(), e.to.as_str())).collect();
+    assert_eq!(edges, BTreeSet::from([("w1", "w2"), ("w2", "w3"), ("w3", "w1")]));
+    assert_eq!((network.edges.len(), network.measured), (3, 3));
+    let rates: Vec<_> = network.edges.iter().filter_map(|e| e.mbps).collect();
+    assert_eq!(rates.iter().min(), network.min_mbps.as_ref());
+    assert_eq!(rates.iter().max(), network.max_mbps.as_ref());
+    assert_eq!(Some(rates.iter().sum::<i64>()), network.aggregate_mbps);
+    assert!(network.min_mbps.unwrap() > 0);
+
+    // A floor that nothing on this machine reaches: the edges fail.
+    scene.cluster.apply_yaml(&ring("slow", (22_017, 22_032), ", minMegabitsPerSecond: 10000000")).await.unwrap();
+    let status = ended(&scene, "slow").await;
+    assert_eq!(status.phase.as_str(), "Failed", "{status:?}");
+    let network = status.network.unwrap();
+    assert!(network.edges.iter().all(|e| e.outcome == Outcome::Fail && e.reason.as_deref() == Some("BelowFloor")));
+
+    // One node without iperf3: what could not be measured is no verdict about anybody.
+    scene.agents.remove("w2");
+    scene.agent_args = vec!["--iperf3".into(), "/nonexistent/iperf3".into()];
+    scene.start_agent("w2").await.unwrap();
+    scene.cluster.apply_yaml(&ring("missing", (22_033, 22_048), "")).await.unwrap();
+    let status = ended(&scene, "missing").await;
+    assert_eq!(status.phase.as_str(), "Inconclusive", "{status:?}");
+    assert_eq!(status.counts.failed, 0);
+    let without = status.targets.iter().find(|t| t.node == "w2").unwrap();
+    assert_eq!((without.outcome.clone(), without.reason.as_deref()), (Some(Outcome::Inconclusive), Some("ToolMissing")));
+}
