@@ -24,6 +24,9 @@
 //!   a newer agent.
 //! - What one writer replaces whole (`report`, `exclusive`, `decision`, `expected`) is an atomic map.
 
+// Printer columns of the same type look like repetitions to it.
+#![allow(clippy::duplicated_attributes)]
+
 pub mod check;
 pub mod condition;
 pub mod hardware_profile;

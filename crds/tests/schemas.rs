@@ -1,5 +1,15 @@
 //! Walks the generated schemas: what `kubectl explain` shows must be a manual, and nothing may be without a bound.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 use serde_json::Value;
 
 /// Words that tell the unit of a number; each integer's sentence has one.

@@ -1,6 +1,16 @@
 //! What the token of an agent, and of a reservation pod, can do: with the roles that they have, and with every permission
 //! that RBAC can give (bound by mistake), when only the admission policy is left to refuse.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 mod admission_support;
 
 use admission_support::{

@@ -1,5 +1,15 @@
 //! Who may write a NodeHealth: the operator, agents, probes, and Kubernetes' own garbage collector. A person may delete it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 mod admission_support;
 
 use std::time::Duration;

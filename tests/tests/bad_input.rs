@@ -1,5 +1,15 @@
 //! Bad input at the door: what the real `kubectl apply` says to it. Each answer names the field and the remedy.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 use gpu_health_tests::cluster::shared;
 use serde_json::{Value, json};
 

@@ -1,6 +1,16 @@
 //! How large objects get: every bound of a NodeHealth and of a HealthCheckRun filled, written by their real writers through
 //! the real admission policies, and measured as stored, managedFields included.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 mod schema_fill;
 
 use crds::names;

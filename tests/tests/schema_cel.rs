@@ -1,5 +1,15 @@
 //! Every rule (CEL) of every kind on the real API server: one object that it accepts, one that it refuses, and what it says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 use std::collections::BTreeSet;
 
 use gpu_health_tests::cluster::{ControlPlane, shared};

@@ -1,5 +1,15 @@
 //! Every example is taken by the real `kubectl apply`, strictly validated and without a warning.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "test code: its helpers fail the test that calls them"
+)]
+
 use std::path::PathBuf;
 
 use gpu_health_tests::cluster::shared;
