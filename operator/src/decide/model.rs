@@ -39,11 +39,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(plan: Plan) -> Self {
-        Self {
-            plan,
-            done: Vec::new(),
-            policy_versions: BTreeMap::new(),
-        }
+        Self { plan, done: Vec::new(), policy_versions: BTreeMap::new() }
     }
 
     /// The index of the next step, if one is left.
@@ -80,12 +76,7 @@ impl Writer {
 
 impl Model {
     pub(crate) fn new(world: World, now: Time) -> Self {
-        Self {
-            world,
-            now,
-            versions: 1_000_000,
-            uids: 0,
-        }
+        Self { world, now, versions: 1_000_000, uids: 0 }
     }
 
     /// Applies every step of a plan.
@@ -181,15 +172,12 @@ impl Model {
     /// The claims of every policy.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (&str, &Claim)> {
         self.world.policies.iter().flat_map(|(name, policy)| {
-            policy
-                .status
-                .iter()
-                .flat_map(|s| &s.budget.claims)
-                .map(move |claim| (name.as_str(), claim))
+            policy.status.iter().flat_map(|s| &s.budget.claims).map(move |claim| (name.as_str(), claim))
         })
     }
 
     /// Writes one thing as the API server would; `false` if it refuses.
+    #[allow(clippy::too_many_lines)] // A table: one arm per write.
     fn write(&mut self, write: &Write, own: &mut BTreeMap<String, String>) -> bool {
         match write {
             Write::NodeHealthSpec(write) => self.write_spec(write),
@@ -201,12 +189,7 @@ impl Model {
                 same
             }
             Write::NodeHealthStatus(write) => self.write_health_status(write),
-            Write::NodeTaints {
-                node,
-                uid,
-                resource_version,
-                taints,
-            } => {
+            Write::NodeTaints { node, uid, resource_version, taints } => {
                 let same = self
                     .world
                     .nodes
@@ -217,18 +200,11 @@ impl Model {
                 }
                 same
             }
-            Write::NodeMarks {
-                node,
-                uid,
-                labels,
-                summary,
-                drop_labels,
-            } => {
+            Write::NodeMarks { node, uid, labels, summary, drop_labels } => {
                 let same = self.node_uid(node) == Some(uid.as_str());
                 if same {
                     self.edit_node(node, |n| {
-                        n.labels
-                            .extend(labels.iter().map(|(k, v)| (k.clone(), v.clone())));
+                        n.labels.extend(labels.iter().map(|(k, v)| (k.clone(), v.clone())));
                         for label in drop_labels {
                             n.labels.remove(label);
                         }
@@ -237,23 +213,14 @@ impl Model {
                 }
                 same
             }
-            Write::NodeCondition {
-                node,
-                uid,
-                condition,
-            } => {
+            Write::NodeCondition { node, uid, condition } => {
                 let same = self.node_uid(node) == Some(uid.as_str());
                 if same {
                     self.edit_node(node, |n| n.condition.clone_from(condition));
                 }
                 same
             }
-            Write::RunStatus {
-                run,
-                uid,
-                resource_version,
-                status,
-            } => {
+            Write::RunStatus { run, uid, resource_version, status } => {
                 let same = self.world.runs.get(run).is_some_and(|r| {
                     r.metadata.uid.as_ref() == Some(uid)
                         && r.metadata.resource_version.as_ref() == Some(resource_version)
@@ -264,22 +231,13 @@ impl Model {
                 same
             }
             Write::DeleteRun { run, uid } => {
-                let same = self
-                    .world
-                    .runs
-                    .get(run)
-                    .is_some_and(|r| r.metadata.uid.as_ref() == Some(uid));
+                let same = self.world.runs.get(run).is_some_and(|r| r.metadata.uid.as_ref() == Some(uid));
                 if same {
                     self.world.runs.remove(run);
                 }
                 same
             }
-            Write::PolicyStatus {
-                policy,
-                uid,
-                resource_version,
-                status,
-            } => {
+            Write::PolicyStatus { policy, uid, resource_version, status } => {
                 let version = resource_version.as_ref().or_else(|| own.get(policy));
                 let same = self.world.policies.get(policy).is_some_and(|p| {
                     p.metadata.uid.as_ref() == Some(uid)
@@ -288,11 +246,8 @@ impl Model {
                 });
                 if same {
                     self.edit_policy(policy, |p| p.status = Some((**status).clone()));
-                    if let Some(version) = self
-                        .world
-                        .policies
-                        .get(policy)
-                        .and_then(|p| p.metadata.resource_version.clone())
+                    if let Some(version) =
+                        self.world.policies.get(policy).and_then(|p| p.metadata.resource_version.clone())
                     {
                         own.insert(policy.clone(), version);
                     }
@@ -307,10 +262,7 @@ impl Model {
     }
 
     fn health_uid(&self, name: &str) -> Option<&str> {
-        self.world
-            .node_healths
-            .get(name)
-            .and_then(|h| h.metadata.uid.as_deref())
+        self.world.node_healths.get(name).and_then(|h| h.metadata.uid.as_deref())
     }
 
     fn write_spec(&mut self, write: &NodeHealthSpecWrite) -> bool {
@@ -333,9 +285,7 @@ impl Model {
                     uid: write.node_uid.clone(),
                     ..OwnerReference::default()
                 }]);
-                self.world
-                    .node_healths
-                    .insert(write.name.clone(), Arc::new(health));
+                self.world.node_healths.insert(write.name.clone(), Arc::new(health));
                 true
             }
         }

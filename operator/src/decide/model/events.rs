@@ -13,6 +13,7 @@ use crds::{
 use std::sync::Arc;
 
 /// Something that happens to the world and is not our doing. Returns what it was, for messages.
+#[allow(clippy::too_many_lines)] // A table: one arm per event.
 pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
     let name = NODES[dice.below(NODES.len())];
     let policy = POLICIES[dice.below(POLICIES.len())];
@@ -58,8 +59,7 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
                 if let Some(at) = n.taints.iter().position(|t| t.key == taint.key) {
                     n.taints.remove(at);
                 } else {
-                    n.taints
-                        .insert(if front { 0 } else { n.taints.len() }, taint);
+                    n.taints.insert(if front { 0 } else { n.taints.len() }, taint);
                 }
                 n.labels.insert("team".into(), "vision".into());
             });
@@ -67,7 +67,7 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
         }
         10 => {
             model.edit_node(name, |n| {
-                n.taints.retain(|t| t.key != names::TAINT_UNHEALTHY)
+                n.taints.retain(|t| t.key != names::TAINT_UNHEALTHY);
             });
             "somebody removes our taint"
         }
@@ -117,12 +117,8 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
         }
         20 => {
             model.edit_node(name, |n| {
-                n.labels
-                    .insert(names::LABEL_MAINTENANCE.into(), "firmware".into());
-                n.condition = n.condition.take().map(|c| Condition {
-                    reason: "Tampered".into(),
-                    ..c
-                });
+                n.labels.insert(names::LABEL_MAINTENANCE.into(), "firmware".into());
+                n.condition = n.condition.take().map(|c| Condition { reason: "Tampered".into(), ..c });
             });
             "a maintenance begins"
         }
@@ -140,11 +136,7 @@ pub(crate) fn agent_reports(model: &mut Model, node: &str, report: Report) {
         let generation = health.metadata.generation;
         let status = health.status.get_or_insert_default();
         let runs = status.report.take().map(|r| r.runs).unwrap_or_default();
-        status.report = Some(Report {
-            observed_generation: generation,
-            runs,
-            ..report
-        });
+        status.report = Some(Report { observed_generation: generation, runs, ..report });
     });
     if model.world.node_healths.contains_key(node) {
         model.world.lease_changes.insert(node.to_owned(), now);
@@ -154,29 +146,16 @@ pub(crate) fn agent_reports(model: &mut Model, node: &str, report: Report) {
 /// The agent of this node takes up new orders, moves old ones on, and forgets those that are gone.
 pub(crate) fn agent_works(dice: &mut Dice<'_>, model: &mut Model, node: &str) {
     let (now, step) = (model.now, dice.below(4));
-    let outcome = dice
-        .of(&[
-            Outcome::Pass,
-            Outcome::Pass,
-            Outcome::Fail,
-            Outcome::Warn,
-            Outcome::Inconclusive,
-        ])
-        .clone();
+    let outcome = dice.of(&[Outcome::Pass, Outcome::Pass, Outcome::Fail, Outcome::Warn, Outcome::Inconclusive]).clone();
     let severity = dice.of(&[Severity::Monitor, Severity::Isolate]).clone();
     model.edit_health(node, |health: &mut NodeHealth| {
         let assignments = health.spec.assignments.clone();
         let status = health.status.get_or_insert_default();
         let report = status.report.get_or_insert_default();
-        report
-            .runs
-            .retain(|r| assignments.iter().any(|a| a.id == r.id));
+        report.runs.retain(|r| assignments.iter().any(|a| a.id == r.id));
         for order in &assignments {
             if !report.runs.iter().any(|r| r.id == order.id) {
-                report.runs.push(RunReport {
-                    id: order.id.clone(),
-                    ..RunReport::default()
-                });
+                report.runs.push(RunReport { id: order.id.clone(), ..RunReport::default() });
             }
         }
         for run in &mut report.runs {
@@ -192,11 +171,7 @@ pub(crate) fn agent_works(dice: &mut Dice<'_>, model: &mut Model, node: &str) {
             run.started_at = Some(now);
             if run.state == RunState::Done {
                 run.finished_at = Some(now);
-                run.results = order
-                    .checks
-                    .iter()
-                    .map(|spec| result(spec, &outcome, &severity))
-                    .collect();
+                run.results = order.checks.iter().map(|spec| result(spec, &outcome, &severity)).collect();
             }
         }
     });
@@ -212,11 +187,7 @@ fn result(spec: &CheckSpec, outcome: &Outcome, severity: &Severity) -> CheckResu
         name: spec.name.clone(),
         check,
         outcome: outcome.clone(),
-        severity: if outcome.rank() > Outcome::Inconclusive.rank() {
-            severity.clone()
-        } else {
-            Severity::None
-        },
+        severity: if outcome.rank() > Outcome::Inconclusive.rank() { severity.clone() } else { Severity::None },
         reason: Some("Measured".into()),
         tested: vec!["node".into(), fixtures::address(0)],
         ..CheckResult::default()
@@ -236,8 +207,5 @@ fn add_policy(model: &mut Model, name: &str, spec: HealthCheckPolicySpec) {
     policy.metadata.uid = Some(model.next_uid("policy"));
     policy.metadata.resource_version = Some(model.next_version());
     policy.metadata.creation_timestamp = fixtures::timestamp(model.now);
-    model
-        .world
-        .policies
-        .insert(name.to_owned(), Arc::new(policy));
+    model.world.policies.insert(name.to_owned(), Arc::new(policy));
 }

@@ -2,14 +2,11 @@
 
 use crate::world::{Node, Taint, World};
 use crds::{
-    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Severity,
-    Time,
+    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
     hardware_profile::{ExpectedGpus, HardwareProfileSpec, Match},
     health_check_policy::{HealthCheckPolicySpec, Mode},
     health_check_run::HealthCheckRunSpec,
-    node_health::{
-        AgentFacts, CheckRow, Finding, Gpu, Inventory, NodeHealthSpec, NodeHealthStatus, Report,
-    },
+    node_health::{AgentFacts, CheckRow, Finding, Gpu, Inventory, NodeHealthSpec, NodeHealthStatus, Report},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time as Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
@@ -24,9 +21,7 @@ pub(crate) fn address(index: usize) -> String {
 
 /// A time as object metadata holds it.
 pub(crate) fn timestamp(time: Time) -> Option<Timestamp> {
-    k8s_openapi::jiff::Timestamp::from_second(time.unix())
-        .ok()
-        .map(Timestamp)
+    k8s_openapi::jiff::Timestamp::from_second(time.unix()).ok().map(Timestamp)
 }
 
 /// A ready Node that offers eight GPUs.
@@ -36,10 +31,7 @@ pub(crate) fn node(name: &str) -> Node {
         uid: format!("{name}-uid"),
         resource_version: "10".into(),
         labels: BTreeMap::from([
-            (
-                crds::names::LABEL_INSTANCE_TYPE.to_owned(),
-                "ml.p5.48xlarge".to_owned(),
-            ),
+            (crds::names::LABEL_INSTANCE_TYPE.to_owned(), "ml.p5.48xlarge".to_owned()),
             ("kubernetes.io/hostname".to_owned(), name.to_owned()),
         ]),
         ready: true,
@@ -52,23 +44,12 @@ pub(crate) fn node(name: &str) -> Node {
 
 /// A taint without a time.
 pub(crate) fn taint(key: &str, value: &str, effect: &str) -> Taint {
-    Taint {
-        key: key.into(),
-        value: value.into(),
-        effect: effect.into(),
-        time_added: None,
-    }
+    Taint { key: key.into(), value: value.into(), effect: effect.into(), time_added: None }
 }
 
 /// A policy that selects every accelerator node, created at [`START`].
 pub(crate) fn policy(name: &str, mode: Mode) -> HealthCheckPolicy {
-    let mut policy = HealthCheckPolicy::new(
-        name,
-        HealthCheckPolicySpec {
-            mode,
-            ..HealthCheckPolicySpec::default()
-        },
-    );
+    let mut policy = HealthCheckPolicy::new(name, HealthCheckPolicySpec { mode, ..HealthCheckPolicySpec::default() });
     policy.metadata.uid = Some(format!("{name}-uid"));
     policy.metadata.resource_version = Some("20".into());
     policy.metadata.generation = Some(1);
@@ -81,14 +62,8 @@ pub(crate) fn profile(name: &str, gpus: i64) -> HardwareProfile {
     let mut profile = HardwareProfile::new(
         name,
         HardwareProfileSpec {
-            match_: Match {
-                instance_types: Some(vec!["p5.48xlarge".into()]),
-                node_selector: None,
-            },
-            gpus: Some(ExpectedGpus {
-                count: Some(gpus),
-                ..ExpectedGpus::default()
-            }),
+            match_: Match { instance_types: Some(vec!["p5.48xlarge".into()]), node_selector: None },
+            gpus: Some(ExpectedGpus { count: Some(gpus), ..ExpectedGpus::default() }),
             ..HardwareProfileSpec::default()
         },
     );
@@ -128,10 +103,7 @@ pub(crate) fn health(node: &Node) -> NodeHealth {
 
 /// A report of eight GPUs on which `inventory` and `xid` pass.
 pub(crate) fn passing_report() -> Report {
-    let covered: Vec<String> = (0..8)
-        .map(address)
-        .chain([crds::names::TARGET_NODE.to_owned()])
-        .collect();
+    let covered: Vec<String> = (0..8).map(address).chain([crds::names::TARGET_NODE.to_owned()]).collect();
     let row = |check: &str| CheckRow {
         check: check.into(),
         outcome: Outcome::Pass,
@@ -139,11 +111,7 @@ pub(crate) fn passing_report() -> Report {
         ..CheckRow::default()
     };
     Report {
-        agent: AgentFacts {
-            version: "0.1.0".into(),
-            boot_id: "boot-1".into(),
-            ..AgentFacts::default()
-        },
+        agent: AgentFacts { version: "0.1.0".into(), boot_id: "boot-1".into(), ..AgentFacts::default() },
         inventory: Inventory {
             vendor: Some("nvidia".into()),
             driver: Some("570.86.15".into()),
@@ -163,13 +131,7 @@ pub(crate) fn passing_report() -> Report {
 }
 
 /// A finding.
-pub(crate) fn finding(
-    check: &str,
-    target: &str,
-    outcome: Outcome,
-    severity: Severity,
-    reason: &str,
-) -> Finding {
+pub(crate) fn finding(check: &str, target: &str, outcome: Outcome, severity: Severity, reason: &str) -> Finding {
     Finding {
         check: check.into(),
         target: target.into(),
@@ -198,13 +160,7 @@ pub(crate) fn report_with(found: Finding) -> Report {
 
 /// The passing report with a GPU that fell off the bus.
 pub(crate) fn lost_gpu_report(index: usize) -> Report {
-    report_with(finding(
-        "xid",
-        &address(index),
-        Outcome::Fail,
-        Severity::Reboot,
-        "FallenOffTheBus",
-    ))
+    report_with(finding("xid", &address(index), Outcome::Fail, Severity::Reboot, "FallenOffTheBus"))
 }
 
 /// Puts a report into a NodeHealth.
@@ -216,10 +172,7 @@ pub(crate) fn with_report(mut health: NodeHealth, report: Report) -> NodeHealth 
 
 /// A world of these Nodes, each with a NodeHealth and the passing report, all agents heard at [`START`].
 pub(crate) fn world(nodes: &[&str]) -> World {
-    let mut world = World {
-        started_at: START,
-        ..World::default()
-    };
+    let mut world = World { started_at: START, ..World::default() };
     for name in nodes {
         let node = node(name);
         add_health(&mut world, with_report(health(&node), passing_report()));
@@ -243,8 +196,5 @@ pub(crate) fn add_policy(world: &mut World, policy: HealthCheckPolicy) {
 
 /// The condition of this type.
 pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> &'a Condition {
-    conditions
-        .iter()
-        .find(|c| c.type_ == type_)
-        .expect("the condition is there")
+    conditions.iter().find(|c| c.type_ == type_).expect("the condition is there")
 }

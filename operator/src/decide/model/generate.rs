@@ -27,9 +27,7 @@ pub(crate) struct Dice<'a> {
 
 impl<'a> Dice<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes: bytes.iter(),
-        }
+        Self { bytes: bytes.iter() }
     }
 
     /// Whether bytes are left.
@@ -56,10 +54,7 @@ impl<'a> Dice<'a> {
 
 /// A small world: 0 to 6 nodes, 0 to 2 policies, 0 to 1 profile.
 pub(crate) fn world(dice: &mut Dice<'_>) -> World {
-    let mut world = World {
-        started_at: fixtures::START,
-        ..World::default()
-    };
+    let mut world = World { started_at: fixtures::START, ..World::default() };
     for name in NODES.iter().take(dice.below(NODES.len() + 1)) {
         let node = node(dice, name);
         if dice.chance(80) {
@@ -70,9 +65,7 @@ pub(crate) fn world(dice: &mut Dice<'_>) -> World {
             fixtures::add_health(&mut world, health);
         }
         if dice.chance(90) {
-            world
-                .lease_changes
-                .insert((*name).to_owned(), fixtures::START);
+            world.lease_changes.insert((*name).to_owned(), fixtures::START);
         }
         world.nodes.insert((*name).to_owned(), Arc::new(node));
     }
@@ -98,73 +91,41 @@ pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
     }
     if dice.chance(30) {
         let foreign = ["dedicated", "nvidia.com/gpu", names::TAINT_UNCERTIFIED];
-        node.taints.push(fixtures::taint(
-            dice.of::<&str>(&foreign),
-            "x",
-            "NoSchedule",
-        ));
+        node.taints.push(fixtures::taint(dice.of::<&str>(&foreign), "x", "NoSchedule"));
     }
     if dice.chance(8) {
         let effect = *dice.of(&["NoSchedule", "PreferNoSchedule", "NoExecute"]);
-        node.taints
-            .push(fixtures::taint(names::TAINT_UNHEALTHY, "reset", effect));
+        node.taints.push(fixtures::taint(names::TAINT_UNHEALTHY, "reset", effect));
     }
     if dice.chance(20) {
-        node.labels
-            .insert("rack".into(), format!("r{}", dice.below(2)));
+        node.labels.insert("rack".into(), format!("r{}", dice.below(2)));
     }
     if dice.chance(5) {
-        node.labels
-            .insert(names::LABEL_HEALTH.into(), "quarantined".into());
+        node.labels.insert(names::LABEL_HEALTH.into(), "quarantined".into());
     }
     node
 }
 
 /// Orders of a policy: mostly Enforce, with all kinds of budgets.
 pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
-    let mode = *dice.of(&[
-        Mode::Enforce,
-        Mode::Enforce,
-        Mode::Enforce,
-        Mode::Observe,
-        Mode::Hold,
-    ]);
+    let mode = *dice.of(&[Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Hold]);
     let node_selector = if dice.chance(20) {
-        Selector {
-            match_labels: [("rack".to_owned(), "r0".to_owned())].into(),
-            ..Selector::default()
-        }
+        Selector { match_labels: [("rack".to_owned(), "r0".to_owned())].into(), ..Selector::default() }
     } else {
         Selector::default()
     };
     let budget = dice.chance(70).then(|| Budget {
-        max_unavailable: dice
-            .chance(60)
-            .then(|| i64::try_from(dice.below(4)).unwrap_or(0)),
-        max_unavailable_percent: dice
-            .chance(40)
-            .then(|| i64::try_from(dice.below(5) * 25).unwrap_or(0)),
-        minimum: dice
-            .chance(50)
-            .then(|| i64::try_from(dice.below(2)).unwrap_or(0)),
+        max_unavailable: dice.chance(60).then(|| i64::try_from(dice.below(4)).unwrap_or(0)),
+        max_unavailable_percent: dice.chance(40).then(|| i64::try_from(dice.below(5) * 25).unwrap_or(0)),
+        minimum: dice.chance(50).then(|| i64::try_from(dice.below(2)).unwrap_or(0)),
         topology_key: dice.chance(20).then(|| "rack".to_owned()),
     });
     let rules = if dice.chance(20) {
-        let taint = *dice.of(&[
-            TaintEffect::NoExecute,
-            TaintEffect::PreferNoSchedule,
-            TaintEffect::None,
-        ]);
+        let taint = *dice.of(&[TaintEffect::NoExecute, TaintEffect::PreferNoSchedule, TaintEffect::None]);
         vec![Rule {
             name: "xid".into(),
-            match_: crds::health_check_policy::RuleMatch {
-                checks: vec!["xid".into()],
-                ..Default::default()
-            },
-            effect: Some(Effect {
-                taint: Some(taint),
-                ..Effect::default()
-            }),
+            match_: crds::health_check_policy::RuleMatch { checks: vec!["xid".into()], ..Default::default() },
+            effect: Some(Effect { taint: Some(taint), ..Effect::default() }),
             ..Rule::default()
         }]
     } else {
@@ -186,8 +147,7 @@ pub(crate) fn report(dice: &mut Dice<'_>) -> Report {
     let mut report = fixtures::passing_report();
     report.inventory.gpus.truncate(3);
     for row in &mut report.checks {
-        row.covered
-            .retain(|t| t == "node" || t.as_str() < "0000:13");
+        row.covered.retain(|t| t == "node" || t.as_str() < "0000:13");
     }
     if dice.chance(30) {
         report.checks.remove(dice.below(report.checks.len()));
@@ -202,10 +162,7 @@ pub(crate) fn report(dice: &mut Dice<'_>) -> Report {
     }
     for _ in 0..*dice.of(&[0, 0, 1, 1, 2]) {
         let found = finding(dice);
-        let known = report
-            .findings
-            .iter()
-            .any(|f| f.check == found.check && f.target == found.target);
+        let known = report.findings.iter().any(|f| f.check == found.check && f.target == found.target);
         if known {
             continue;
         }
@@ -237,11 +194,7 @@ fn unjudged(dice: &mut Dice<'_>, row: &mut CheckRow) {
 
 fn finding(dice: &mut Dice<'_>) -> Finding {
     let check = *dice.of(&["xid", "inventory", "custom/burn"]);
-    let target = if dice.chance(70) {
-        fixtures::address(dice.below(4))
-    } else {
-        "node".to_owned()
-    };
+    let target = if dice.chance(70) { fixtures::address(dice.below(4)) } else { "node".to_owned() };
     let (outcome, severity) = dice
         .of(&[
             (Outcome::Fail, Severity::Reboot),
@@ -262,10 +215,7 @@ pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun 
         0 => CheckSpec::with_defaults(Check::Inventory),
         1 => CheckSpec {
             name: "burn".into(),
-            custom: Some(Custom {
-                program: "burn".into(),
-                ..Custom::default()
-            }),
+            custom: Some(Custom { program: "burn".into(), ..Custom::default() }),
             ..CheckSpec::default()
         },
         _ => CheckSpec {
@@ -276,20 +226,11 @@ pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun 
     };
     let targets = if dice.chance(50) {
         Targets {
-            node_names: Some(
-                NODES
-                    .iter()
-                    .take(1 + dice.below(3))
-                    .map(|n| (*n).to_owned())
-                    .collect(),
-            ),
+            node_names: Some(NODES.iter().take(1 + dice.below(3)).map(|n| (*n).to_owned()).collect()),
             node_selector: None,
         }
     } else {
-        Targets {
-            node_selector: Some(Selector::default()),
-            node_names: None,
-        }
+        Targets { node_selector: Some(Selector::default()), node_names: None }
     };
     let mut run = fixtures::run(
         name,
@@ -297,14 +238,8 @@ pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun 
             targets,
             checks: Some(vec![check]),
             level: None,
-            max_concurrent: dice
-                .chance(30)
-                .then(|| crds::Scale::Nodes(1 + i64::try_from(dice.below(2)).unwrap_or(0))),
-            when_busy: if dice.chance(30) {
-                WhenBusy::Skip
-            } else {
-                WhenBusy::Wait
-            },
+            max_concurrent: dice.chance(30).then(|| crds::Scale::Nodes(1 + i64::try_from(dice.below(2)).unwrap_or(0))),
+            when_busy: if dice.chance(30) { WhenBusy::Skip } else { WhenBusy::Wait },
             deadline_seconds: *dice.of(&[3600, 60, 10]),
             ttl_seconds_after_finished: dice.chance(20).then_some(100),
             cancel: false,
@@ -320,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_same_bytes_make_the_same_world_and_no_bytes_make_an_empty_one() {
-        let bytes: Vec<u8> = (0..200).map(|i| (i * 37 % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..200_u8).map(|i| i.wrapping_mul(37)).collect();
         assert_eq!(world(&mut Dice::new(&bytes)), world(&mut Dice::new(&bytes)));
         assert_eq!(world(&mut Dice::new(&[])).nodes.len(), 0);
     }

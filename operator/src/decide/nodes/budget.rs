@@ -9,8 +9,7 @@ use crate::world::Node;
 use crds::{
     HealthCheckPolicy,
     health_check_policy::{
-        Budget, Claim, ClaimFor, DEFAULT_BUDGET_MINIMUM, DEFAULT_MAX_UNAVAILABLE_PERCENT,
-        MAX_CLAIMS,
+        Budget, Claim, ClaimFor, DEFAULT_BUDGET_MINIMUM, DEFAULT_MAX_UNAVAILABLE_PERCENT, MAX_CLAIMS,
     },
 };
 use std::{
@@ -43,18 +42,15 @@ pub(super) struct Wish<'w, 'j> {
 /// How many of `nodes` may be out of use: the lower of number and percentage, rounded down, but at least the minimum.
 pub(super) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {
     let number = |n: i64| usize::try_from(n).unwrap_or(0);
-    let (max, percent, minimum) = budget.map_or((None, None, None), |b| {
-        (b.max_unavailable, b.max_unavailable_percent, b.minimum)
-    });
+    let (max, percent, minimum) =
+        budget.map_or((None, None, None), |b| (b.max_unavailable, b.max_unavailable_percent, b.minimum));
     let percent = match (max, percent) {
         (None, None) => Some(DEFAULT_MAX_UNAVAILABLE_PERCENT),
         (_, given) => given,
     };
     let by_percent = percent.map(|p| nodes.saturating_mul(number(p)) / 100);
     let lower = [max.map(number), by_percent].into_iter().flatten().min();
-    lower
-        .unwrap_or(0)
-        .max(number(minimum.unwrap_or(DEFAULT_BUDGET_MINIMUM)))
+    lower.unwrap_or(0).max(number(minimum.unwrap_or(DEFAULT_BUDGET_MINIMUM)))
 }
 
 /// Whether others, or its kubelet, hold the node out of use.
@@ -67,12 +63,7 @@ pub(super) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTree
     claims
         .iter()
         .map(|claim| claim.node.as_str())
-        .chain(
-            governed
-                .iter()
-                .filter(|s| is_held_by_others(s.node))
-                .map(|s| s.node.name.as_str()),
-        )
+        .chain(governed.iter().filter(|s| is_held_by_others(s.node)).map(|s| s.node.name.as_str()))
         .collect()
 }
 
@@ -87,21 +78,12 @@ pub(super) fn allocate<'w>(
     let budget = policy.spec.budget.as_ref();
     let total = limit(budget, governed.len());
     let mut used = used(claims, governed);
-    let mut domains = budget
-        .and_then(|b| b.topology_key.as_deref())
-        .map(|key| Domains::new(key, budget, governed, &used));
+    let mut domains =
+        budget.and_then(|b| b.topology_key.as_deref()).map(|key| Domains::new(key, budget, governed, &used));
     wishes.sort_by_key(|wish| {
-        (
-            Reverse(wish.marked),
-            Reverse(wish.judgement.severity.rank()),
-            wish.judgement.since,
-            wish.node.name.as_str(),
-        )
+        (Reverse(wish.marked), Reverse(wish.judgement.severity.rank()), wish.judgement.since, wish.node.name.as_str())
     });
-    let mut allocation = Allocation {
-        limit: total,
-        ..Allocation::default()
-    };
+    let mut allocation = Allocation { limit: total, ..Allocation::default() };
     for wish in wishes {
         let name = wish.node.name.as_str();
         let room = used.len() < total
@@ -128,12 +110,7 @@ struct Domains<'w> {
 }
 
 impl<'w> Domains<'w> {
-    fn new(
-        key: &str,
-        budget: Option<&Budget>,
-        governed: &[&Subject<'w>],
-        used: &BTreeSet<&str>,
-    ) -> Self {
+    fn new(key: &str, budget: Option<&Budget>, governed: &[&Subject<'w>], used: &BTreeSet<&str>) -> Self {
         let mut counts: BTreeMap<&'w str, (usize, usize)> = BTreeMap::new();
         for subject in governed {
             let (used_here, nodes) = counts.entry(domain(subject.node, key)).or_default();
@@ -143,16 +120,11 @@ impl<'w> Domains<'w> {
         for (_, nodes_then_limit) in counts.values_mut() {
             *nodes_then_limit = limit(budget, *nodes_then_limit);
         }
-        Self {
-            key: key.to_owned(),
-            used_and_limit: counts,
-        }
+        Self { key: key.to_owned(), used_and_limit: counts }
     }
 
     fn has_room(&self, node: &Node) -> bool {
-        self.used_and_limit
-            .get(domain(node, &self.key))
-            .is_none_or(|(used, limit)| used < limit)
+        self.used_and_limit.get(domain(node, &self.key)).is_none_or(|(used, limit)| used < limit)
     }
 
     fn take(&mut self, node: &Node) {

@@ -52,10 +52,7 @@ pub(super) fn fold(
     }
     for (id, result) in report.into_iter().flat_map(failed_results) {
         let order = health.spec.assignments.iter().find(|a| a.id == id);
-        fold_in(
-            &mut causes,
-            from_result(result, order.map(|a| a.run.as_str()), now),
-        );
+        fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
     }
     let found = causes.iter().any(condemns);
     if !found && node.taints.iter().any(removes_capacity) {
@@ -67,27 +64,14 @@ pub(super) fn fold(
         causes.retain(|cause| !is_lifted(cause, subject.policy, report));
     }
     causes.sort_by_cached_key(|c| {
-        (
-            Reverse(condemns(c)),
-            Reverse(c.severity.rank()),
-            c.since,
-            c.check.clone(),
-            c.target.clone(),
-        )
+        (Reverse(condemns(c)), Reverse(c.severity.rank()), c.since, c.check.clone(), c.target.clone())
     });
     causes.truncate(MAX_CAUSES);
     let explained = |cause: &Cause| report.is_some_and(|r| is_reported(cause, r));
     let was_adopted = !found || before.is_some_and(|d| d.reason == reason::ADOPTED);
     Folded {
-        history: history(
-            before.map_or(&[], |d| d.history.as_slice()),
-            remembered,
-            &causes,
-            now,
-        ),
-        adopted: was_adopted
-            && causes.iter().any(condemns)
-            && !causes.iter().any(|c| condemns(c) && explained(c)),
+        history: history(before.map_or(&[], |d| d.history.as_slice()), remembered, &causes, now),
+        adopted: was_adopted && causes.iter().any(condemns) && !causes.iter().any(|c| condemns(c) && explained(c)),
         causes,
     }
 }
@@ -104,9 +88,7 @@ pub(super) fn removes_capacity(taint: &Taint) -> bool {
 
 /// Opens a cause, or refreshes it: its severity may rise and never falls while it stands.
 fn fold_in(causes: &mut Vec<Cause>, new: Cause) {
-    let known = causes
-        .iter_mut()
-        .find(|c| c.check == new.check && c.target == new.target);
+    let known = causes.iter_mut().find(|c| c.check == new.check && c.target == new.target);
     match known {
         None => causes.push(new),
         Some(known) => {
@@ -116,7 +98,7 @@ fn fold_in(causes: &mut Vec<Cause>, new: Cause) {
                     since: known.since,
                     lift: known.lift.clone(),
                     rule: known.rule.clone(),
-                    run: new.run.or(known.run.take()),
+                    run: new.run.or_else(|| known.run.take()),
                     ..new
                 };
             }
@@ -163,11 +145,7 @@ fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
 
 /// One later pass lifts; rules of policies will ask for more.
 fn one_pass(check: &str, target: &str) -> Lift {
-    Lift {
-        text: truncate(&format!("1 pass of {check} on {target}"), 128),
-        required_passes: 1,
-        ..Lift::default()
-    }
+    Lift { text: truncate(&format!("1 pass of {check} on {target}"), 128), required_passes: 1, ..Lift::default() }
 }
 
 const fn is_bad(outcome: &Outcome) -> bool {
@@ -187,11 +165,7 @@ fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
     report
         .runs
         .iter()
-        .flat_map(|run| {
-            run.results
-                .iter()
-                .map(move |result| (run.finished_at, result))
-        })
+        .flat_map(|run| run.results.iter().map(move |result| (run.finished_at, result)))
         .filter(|(_, result)| result.check == check && is_verdict(&result.outcome))
         .max_by_key(|(finished, result)| (*finished, result.outcome.rank()))
         .map(|(_, result)| result)
@@ -200,25 +174,19 @@ fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
 /// Results of runs that say that this node is bad, with the ids of their work orders, where no finding of the agent says
 /// so already. A failed check between nodes is left to the run, which sees both ends of each pair.
 fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)> {
-    report
-        .runs
-        .iter()
-        .flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result)))
-        .filter(|(_, result)| {
+    report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
+        |(_, result)| {
             is_bad(&result.outcome)
                 && Check::from_name(&result.check).is_none_or(|c| c.class() != Class::Group)
-                && last_result(report, &result.check)
-                    .is_some_and(|last| std::ptr::eq(last, *result))
+                && last_result(report, &result.check).is_some_and(|last| std::ptr::eq(last, *result))
                 && !report.findings.iter().any(|f| f.check == result.check)
-        })
+        },
+    )
 }
 
 /// Whether the present report still holds the evidence of a cause.
 fn is_reported(cause: &Cause, report: &Report) -> bool {
-    report
-        .findings
-        .iter()
-        .any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
+    report.findings.iter().any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
         || last_result(report, &cause.check).is_some_and(|r| is_bad(&r.outcome))
 }
 
@@ -230,21 +198,18 @@ fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report)
     if cause.check == ADOPTED_CHECK {
         return every_check_passes(policy, report);
     }
-    let has_finding = report
-        .findings
-        .iter()
-        .any(|f| f.check == cause.check && f.target == cause.target);
+    let has_finding = report.findings.iter().any(|f| f.check == cause.check && f.target == cause.target);
     if has_finding {
         return false;
     }
     let last = last_result(report, &cause.check);
     let by_run = last.is_some_and(|r| {
-        r.outcome == Outcome::Pass
-            && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
+        r.outcome == Outcome::Pass && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
     });
-    let by_monitor = report.checks.iter().any(|row| {
-        row.check == cause.check && is_verdict(&row.outcome) && row.covered.contains(&cause.target)
-    });
+    let by_monitor = report
+        .checks
+        .iter()
+        .any(|row| row.check == cause.check && is_verdict(&row.outcome) && row.covered.contains(&cause.target));
     by_run || by_monitor
 }
 
@@ -253,26 +218,13 @@ fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bo
     let mut monitors = wanted_monitors(policy).peekable();
     monitors.peek().is_some()
         && report.findings.is_empty()
-        && monitors.all(|(name, _)| {
-            report
-                .checks
-                .iter()
-                .any(|row| row.check == name && row.outcome == Outcome::Pass)
-        })
+        && monitors.all(|(name, _)| report.checks.iter().any(|row| row.check == name && row.outcome == Outcome::Pass))
 }
 
 /// The remembered occurrences and one for each cause that opens now.
-fn history(
-    before: &[Occurrence],
-    remembered: &[Cause],
-    causes: &[Cause],
-    now: Time,
-) -> Vec<Occurrence> {
-    let opened = causes.iter().filter(|cause| {
-        !remembered
-            .iter()
-            .any(|r| r.check == cause.check && r.target == cause.target)
-    });
+fn history(before: &[Occurrence], remembered: &[Cause], causes: &[Cause], now: Time) -> Vec<Occurrence> {
+    let opened =
+        causes.iter().filter(|cause| !remembered.iter().any(|r| r.check == cause.check && r.target == cause.target));
     let mut history = before.to_vec();
     history.extend(opened.map(|cause| Occurrence {
         check: cause.check.clone(),
@@ -312,21 +264,12 @@ fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause
         .as_ref()
         .and_then(|t| t.severity.clone())
         .into_iter()
-        .chain(
-            node.taints
-                .iter()
-                .filter(|t| removes_capacity(t))
-                .filter_map(severity_of),
-        )
+        .chain(node.taints.iter().filter(|t| removes_capacity(t)).filter_map(severity_of))
         .find(Severity::condemns)
         .unwrap_or(Severity::Reset);
     let cause = |check: &str, target: &str, why: &str| {
         let lift = if check == ADOPTED_CHECK {
-            Lift {
-                text: "1 pass of every enabled check".into(),
-                required_passes: 1,
-                ..Lift::default()
-            }
+            Lift { text: "1 pass of every enabled check".into(), required_passes: 1, ..Lift::default() }
         } else {
             one_pass(check, target)
         };
@@ -336,23 +279,15 @@ fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause
             outcome: Outcome::Fail,
             severity: severity.clone(),
             reason: truncate(why, 63),
-            message: "The Node bears our taint from before, and nothing lifted this cause since."
-                .into(),
+            message: "The Node bears our taint from before, and nothing lifted this cause since.".into(),
             since: now,
             lift,
             ..Cause::default()
         }
     };
-    if let Some(check) = claim
-        .and_then(|c| c.check.as_deref())
-        .filter(|c| !c.is_empty())
-    {
-        let target = claim
-            .and_then(|c| c.target.as_deref())
-            .unwrap_or(names::TARGET_NODE);
-        let why = claim
-            .and_then(|c| c.reason.as_deref())
-            .unwrap_or(reason::ADOPTED);
+    if let Some(check) = claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty()) {
+        let target = claim.and_then(|c| c.target.as_deref()).unwrap_or(names::TARGET_NODE);
+        let why = claim.and_then(|c| c.reason.as_deref()).unwrap_or(reason::ADOPTED);
         return vec![cause(check, target, why)];
     }
     let from_annotation: Vec<Cause> = told
@@ -371,8 +306,5 @@ fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause
 
 /// The severity that the value of our taint tells.
 fn severity_of(taint: &Taint) -> Option<Severity> {
-    Severity::ALL
-        .iter()
-        .find(|s| s.label() == taint.value)
-        .cloned()
+    Severity::ALL.iter().find(|s| s.label() == taint.value).cloned()
 }

@@ -50,12 +50,7 @@ impl<'w> Account<'w> {
 
     /// The name of the policy.
     pub(super) fn name(&self) -> &'w str {
-        self.ranked
-            .policy
-            .metadata
-            .name
-            .as_deref()
-            .unwrap_or_default()
+        self.ranked.policy.metadata.name.as_deref().unwrap_or_default()
     }
 
     /// Whether this plan adds a claim for the node.
@@ -70,26 +65,16 @@ impl<'w> Ledger<'w> {
         let mut by_node: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (name, policy) in &world.policies {
             for claim in claims_of(policy).filter(|claim| is_for_present_node(world, claim)) {
-                by_node
-                    .entry(claim.node.as_str())
-                    .or_default()
-                    .push((name.as_str(), claim));
+                by_node.entry(claim.node.as_str()).or_default().push((name.as_str(), claim));
             }
         }
-        Self {
-            by_node,
-            granted: BTreeMap::new(),
-        }
+        Self { by_node, granted: BTreeMap::new() }
     }
 
     /// What the claim of this node was spent for: that of its policy, else any.
     pub(super) fn claim_for(&self, node: &str, policy: Option<&str>) -> Option<&'w ClaimFor> {
         let claims = self.by_node.get(node)?;
-        claims
-            .iter()
-            .find(|(name, _)| Some(*name) == policy)
-            .or(claims.first())
-            .map(|(_, claim)| &claim.for_)
+        claims.iter().find(|(name, _)| Some(*name) == policy).or_else(|| claims.first()).map(|(_, claim)| &claim.for_)
     }
 
     /// The policy whose claim pays for the mark of this node, if its governing policy holds one or gets one now. A claim
@@ -98,10 +83,7 @@ impl<'w> Ledger<'w> {
         let name = case.subject.policy?.metadata.name.as_deref()?;
         let node = case.subject.node.name.as_str();
         let standing = case.is_marked
-            && self
-                .by_node
-                .get(node)
-                .is_some_and(|claims| claims.iter().any(|(policy, _)| *policy == name));
+            && self.by_node.get(node).is_some_and(|claims| claims.iter().any(|(policy, _)| *policy == name));
         (standing || self.granted.get(node) == Some(&name)).then_some(name)
     }
 
@@ -113,34 +95,19 @@ impl<'w> Ledger<'w> {
     /// Whether a claim that may be dropped stands for the node of this name.
     pub(super) fn may_drop_one_for(&self, world: &World, node: &str) -> bool {
         self.by_node.get(node).is_some_and(|claims| {
-            claims
-                .iter()
-                .filter_map(|(policy, _)| world.policies.get(*policy))
-                .any(|policy| !is_frozen(world, policy))
+            claims.iter().filter_map(|(policy, _)| world.policies.get(*policy)).any(|policy| !is_frozen(world, policy))
         })
     }
 
     /// Finds what the budget of one policy allows, and grants it where the policy enforces.
-    pub(super) fn allocate(
-        &mut self,
-        world: &'w World,
-        ranked: Ranked<'w>,
-        cases: &[Case<'w>],
-    ) -> Account<'w> {
+    pub(super) fn allocate(&mut self, world: &'w World, ranked: Ranked<'w>, cases: &[Case<'w>]) -> Account<'w> {
         let policy = ranked.policy;
         let is_frozen = is_frozen(world, policy);
-        let governed: Vec<usize> = (0..cases.len())
-            .filter(|&i| {
-                cases[i]
-                    .subject
-                    .policy
-                    .is_some_and(|p| std::ptr::eq(p, policy))
-            })
-            .collect();
+        let governed: Vec<usize> =
+            (0..cases.len()).filter(|&i| cases[i].subject.policy.is_some_and(|p| std::ptr::eq(p, policy))).collect();
         let subjects: Vec<&Subject<'w>> = governed.iter().map(|&i| &cases[i].subject).collect();
-        let standing: Vec<&Claim> = claims_of(policy)
-            .filter(|claim| is_frozen || is_for_present_node(world, claim))
-            .collect();
+        let standing: Vec<&Claim> =
+            claims_of(policy).filter(|claim| is_frozen || is_for_present_node(world, claim)).collect();
         let wishes: Vec<Wish<'w, '_>> = governed
             .iter()
             .map(|&i| &cases[i])
@@ -169,38 +136,20 @@ impl<'w> Ledger<'w> {
                 }
             }
         }
-        Account {
-            ranked,
-            is_frozen,
-            governed,
-            allocation,
-            standing,
-            added,
-            served: Vec::new(),
-            claim_step: None,
-        }
+        Account { ranked, is_frozen, governed, allocation, standing, added, served: Vec::new(), claim_step: None }
     }
 
     /// Finds the claims of a policy that have served: those whose mark goes in this plan, and leftovers.
     ///
     /// Every claim is dropped after a write to its Node that carries the resourceVersion, so that a late mark of another
     /// leader is refused, or found under a claim that still stands.
-    pub(super) fn settle(
-        &self,
-        account: &mut Account<'w>,
-        cases: &[Case<'w>],
-        by_name: &BTreeMap<&str, usize>,
-    ) {
+    pub(super) fn settle(&self, account: &mut Account<'w>, cases: &[Case<'w>], by_name: &BTreeMap<&str, usize>) {
         if account.is_frozen {
             return;
         }
         let has_served = |case: &Case<'w>| {
             let to_be = case.taint_to_be(self.slot(case).is_some());
-            if case.is_marked {
-                !case.removes_capacity(to_be)
-            } else {
-                case.is_leftover && to_be != TaintToBe::Keep
-            }
+            if case.is_marked { !case.removes_capacity(to_be) } else { case.is_leftover && to_be != TaintToBe::Keep }
         };
         account.served = account
             .standing
@@ -222,8 +171,5 @@ fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
 }
 
 fn is_for_present_node(world: &World, claim: &Claim) -> bool {
-    world
-        .nodes
-        .get(&claim.node)
-        .is_some_and(|node| node.uid == claim.uid)
+    world.nodes.get(&claim.node).is_some_and(|node| node.uid == claim.uid)
 }

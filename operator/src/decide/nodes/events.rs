@@ -13,39 +13,18 @@ pub(super) fn tell(
     step: usize,
     plan: &mut Plan,
 ) {
-    let before = health
-        .status
-        .as_ref()
-        .and_then(|s| s.decision.as_ref())
-        .map_or(&State::Unknown, |d| &d.state);
+    let before = health.status.as_ref().and_then(|s| s.decision.as_ref()).map_or(&State::Unknown, |d| &d.state);
     if is_news(before, &decision.state) {
         let warning = match decision.state {
             State::Quarantined | State::Suspect | State::Unknown | State::Unrecognized(_) => true,
             State::Healthy | State::NotApplicable => false,
         };
         let message = format!("{before} -> {}: {}", decision.state, decision.message);
-        note(
-            subject,
-            health,
-            warning,
-            decision.state.as_str(),
-            &message,
-            step,
-            plan,
-        );
+        note(subject, health, warning, decision.state.as_str(), &message, step, plan);
     }
-    let waited =
-        *before == State::Quarantined && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
+    let waited = *before == State::Quarantined && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
     if waits && !waited {
-        note(
-            subject,
-            health,
-            true,
-            reason::BUDGET_EXHAUSTED,
-            &decision.message,
-            step,
-            plan,
-        );
+        note(subject, health, true, reason::BUDGET_EXHAUSTED, &decision.message, step, plan);
     }
 }
 
@@ -72,10 +51,8 @@ fn note(
 ) {
     let name = &subject.node.name;
     let uid = health.metadata.uid.clone().unwrap_or_default();
-    for regarding in [
-        Regarding::Node(name.clone(), subject.node.uid.clone()),
-        Regarding::NodeHealth(name.clone(), uid),
-    ] {
+    for regarding in [Regarding::Node(name.clone(), subject.node.uid.clone()), Regarding::NodeHealth(name.clone(), uid)]
+    {
         plan.events.push(EventNote {
             regarding,
             warning,

@@ -57,22 +57,10 @@ pub(super) fn judge(
     let report = status.and_then(|s| s.report.as_ref());
     let folded = causes::fold(subject, health, claim, silent, now);
     let (state, why) = verdict(subject, &folded, report, before, silent);
-    let severity = folded
-        .causes
-        .first()
-        .map_or(Severity::None, |worst| worst.severity.clone());
-    let since = before
-        .filter(|b| b.state == state && b.severity == severity && b.reason == why)
-        .map_or(now, |b| b.since);
-    Judgement {
-        severity,
-        reason: why.to_owned(),
-        since,
-        state,
-        causes: folded.causes,
-        history: folded.history,
-        silent,
-    }
+    let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
+    let since =
+        before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map_or(now, |b| b.since);
+    Judgement { severity, reason: why.to_owned(), since, state, causes: folded.causes, history: folded.history, silent }
 }
 
 fn verdict<'a>(
@@ -84,11 +72,7 @@ fn verdict<'a>(
 ) -> (State, &'a str) {
     let worst = folded.causes.first();
     if let Some(worst) = worst.filter(|cause| condemns(cause)) {
-        let why = if folded.adopted {
-            reason::ADOPTED
-        } else {
-            worst.reason.as_str()
-        };
+        let why = if folded.adopted { reason::ADOPTED } else { worst.reason.as_str() };
         return (State::Quarantined, why);
     }
     let Some(report) = report else {
@@ -127,11 +111,7 @@ pub(super) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
 
 /// Whether there is no accelerator, none is offered and none is expected.
 fn has_no_accelerator(subject: &Subject<'_>, report: &Report) -> bool {
-    let expected = subject
-        .profile
-        .and_then(|p| p.spec.gpus.as_ref())
-        .and_then(|gpus| gpus.count)
-        .unwrap_or(0);
+    let expected = subject.profile.and_then(|p| p.spec.gpus.as_ref()).and_then(|gpus| gpus.count).unwrap_or(0);
     expected == 0
         && subject.node.accelerators.values().all(|count| *count == 0)
         && report.checks.iter().any(|row| {

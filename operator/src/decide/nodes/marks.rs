@@ -37,9 +37,7 @@ pub(super) fn authority<'w>(world: &World, subject: &Subject<'w>) -> Authority<'
         Some(policy) => match policy.spec.mode {
             Mode::Hold => Authority::Frozen,
             Mode::Enforce => Authority::Enforce(policy),
-            Mode::Observe => Authority::Observe {
-                release: policy.spec.release_all.is_some(),
-            },
+            Mode::Observe => Authority::Observe { release: policy.spec.release_all.is_some() },
         },
     }
 }
@@ -59,10 +57,7 @@ pub(super) enum TaintToBe {
 /// the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the policy writes no taints.
 pub(super) fn effect_of(policy: Option<&HealthCheckPolicy>, judgement: &Judgement) -> TaintEffect {
     let spec = policy.map(|p| &p.spec);
-    let taints_are_on = spec
-        .and_then(|s| s.outputs.as_ref())
-        .and_then(|o| o.taints)
-        .unwrap_or(true);
+    let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
     if judgement.state != State::Quarantined || !taints_are_on {
         return TaintEffect::None;
     }
@@ -130,9 +125,7 @@ pub(super) fn taint_to_be(
             TaintEffect::NoSchedule | TaintEffect::NoExecute if has_slot => TaintToBe::Set(effect),
             // A mark of a former policy, for which this one has no slot yet: it is never lifted without evidence.
             TaintEffect::NoSchedule | TaintEffect::NoExecute if is_marked => TaintToBe::Keep,
-            TaintEffect::NoSchedule | TaintEffect::NoExecute => {
-                TaintToBe::Set(TaintEffect::PreferNoSchedule)
-            }
+            TaintEffect::NoSchedule | TaintEffect::NoExecute => TaintToBe::Set(TaintEffect::PreferNoSchedule),
         },
     }
 }
@@ -141,11 +134,10 @@ pub(super) fn taint_to_be(
 /// PreferNoSchedule comes or goes; it costs no capacity, and the next decision sets it right.
 pub(super) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
     match authority {
-        Authority::Frozen => TaintToBe::Keep,
         Authority::Enforce(_) | Authority::Observe { .. } if bears_taint => TaintToBe::Remove,
         Authority::Enforce(_) => TaintToBe::Set(TaintEffect::PreferNoSchedule),
         // Observe adds nothing: the claim stays until the policy enforces again or the Node goes.
-        Authority::Observe { .. } => TaintToBe::Keep,
+        Authority::Observe { .. } | Authority::Frozen => TaintToBe::Keep,
     }
 }
 
@@ -214,30 +206,17 @@ pub(super) struct Marks {
 /// Whether a label is one that the operator writes (people write the label of maintenance).
 pub(super) fn is_ours(label: &str) -> bool {
     label.starts_with(names::PREFIX)
-        && (matches!(
-            label,
-            names::LABEL_HEALTH | names::LABEL_SEVERITY | names::LABEL_AGENT
-        ) || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
+        && (matches!(label, names::LABEL_HEALTH | names::LABEL_SEVERITY | names::LABEL_AGENT)
+            || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
 }
 
 /// The labels and the annotation that shall be on the Node, or `None` where they are. `told` is `None` for a node that
 /// is not judged yet: only the agent's label is set then, and everything else stays.
-pub(super) fn marks(
-    node: &Node,
-    authority: Authority<'_>,
-    told: Option<Told<'_>>,
-) -> Option<Marks> {
+pub(super) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
     let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
-    let standing = || {
-        node.labels
-            .iter()
-            .filter(|(label, _)| is_ours(label))
-            .map(|(k, v)| (k.clone(), v.clone()))
-    };
+    let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
     let (labels, summary): (BTreeMap<_, _>, _) = match (told, authority) {
-        (None, _) | (Some(_), Authority::Frozen) => {
-            (standing().chain([agent]).collect(), node.summary.clone())
-        }
+        (None, _) | (Some(_), Authority::Frozen) => (standing().chain([agent]).collect(), node.summary.clone()),
         (Some(told), Authority::Observe { release }) => {
             if told.judgement.state == State::Quarantined && !release {
                 (standing().chain([agent]).collect(), node.summary.clone())
@@ -255,20 +234,11 @@ pub(super) fn marks(
             (labels, summary)
         }
     };
-    let drop_labels: Vec<String> = node
-        .labels
-        .keys()
-        .filter(|label| is_ours(label) && !labels.contains_key(*label))
-        .cloned()
-        .collect();
-    let stand = drop_labels.is_empty()
-        && summary == node.summary
-        && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
-    (!stand).then_some(Marks {
-        labels,
-        summary,
-        drop_labels,
-    })
+    let drop_labels: Vec<String> =
+        node.labels.keys().filter(|label| is_ours(label) && !labels.contains_key(*label)).cloned().collect();
+    let stand =
+        drop_labels.is_empty() && summary == node.summary && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
+    (!stand).then_some(Marks { labels, summary, drop_labels })
 }
 
 fn is_on(outputs: Option<&Outputs>, which: impl Fn(&Outputs) -> Option<bool>) -> bool {
@@ -319,11 +289,7 @@ fn summary(judgement: &Judgement) -> String {
         causes: judgement
             .causes
             .iter()
-            .map(|cause| SummaryCause {
-                check: &cause.check,
-                target: &cause.target,
-                reason: &cause.reason,
-            })
+            .map(|cause| SummaryCause { check: &cause.check, target: &cause.target, reason: &cause.reason })
             .collect(),
     };
     serde_json::to_string(&summary).unwrap_or_default()
@@ -354,20 +320,10 @@ pub(super) fn node_condition(
             }
             None
         }
-        Authority::Enforce(policy) => is_on(policy.spec.outputs.as_ref(), |o| o.node_condition)
-            .then(|| {
-                Wanted::new(
-                    names::NODE_CONDITION,
-                    status_of(&told.judgement.state),
-                    &told.judgement.reason,
-                    told.message,
-                )
-            }),
+        Authority::Enforce(policy) => is_on(policy.spec.outputs.as_ref(), |o| o.node_condition).then(|| {
+            Wanted::new(names::NODE_CONDITION, status_of(&told.judgement.state), &told.judgement.reason, told.message)
+        }),
     };
-    let wanted = wanted.and_then(|wanted| {
-        merge(node.condition.as_slice(), vec![wanted], None, now)
-            .into_iter()
-            .next()
-    });
+    let wanted = wanted.and_then(|wanted| merge(node.condition.as_slice(), vec![wanted], None, now).into_iter().next());
     (wanted != node.condition).then_some(wanted)
 }

@@ -58,11 +58,6 @@ impl Case<'_> {
         self.subject.node
     }
 
-    /// The name of the policy that governs it.
-    fn policy(&self) -> Option<&str> {
-        self.subject.policy.and_then(|p| p.metadata.name.as_deref())
-    }
-
     /// Whether the judgement asks for a mark that needs a claim, whatever the mode.
     fn needs_claim(&self) -> bool {
         marks::needs_claim(self.effect)
@@ -100,15 +95,9 @@ impl Case<'_> {
 pub fn decide(world: &World, orders: &Orders, now: Time, plan: &mut Plan) {
     let mut ledger = Ledger::read(world);
     let (subjects, policies) = selection::select(world, |node| ledger.holds_one_for(node));
-    let cases: Vec<Case<'_>> = subjects
-        .into_iter()
-        .map(|subject| case(world, subject, &ledger, now, plan))
-        .collect();
-    let by_name: BTreeMap<&str, usize> = cases
-        .iter()
-        .enumerate()
-        .map(|(index, case)| (case.subject.node.name.as_str(), index))
-        .collect();
+    let cases: Vec<Case<'_>> = subjects.into_iter().map(|subject| case(world, subject, &ledger, now, plan)).collect();
+    let by_name: BTreeMap<&str, usize> =
+        cases.iter().enumerate().map(|(index, case)| (case.subject.node.name.as_str(), index)).collect();
     let mut accounts = Vec::with_capacity(policies.len());
     for ranked in policies {
         let account = ledger.allocate(world, ranked, &cases);
@@ -122,10 +111,7 @@ pub fn decide(world: &World, orders: &Orders, now: Time, plan: &mut Plan) {
     for (case, steps) in cases.iter().zip(&mut steps_of) {
         let slot = ledger.slot(case);
         let waits_for = slot.and_then(|policy| {
-            accounts
-                .iter()
-                .find(|a| a.name() == policy && a.grants(case.node()))
-                .and_then(|a| a.claim_step)
+            accounts.iter().find(|a| a.name() == policy && a.grants(case.node())).and_then(|a| a.claim_step)
         });
         writes::plan_node(case, slot.is_some(), waits_for, orders, now, plan, steps);
     }
@@ -135,13 +121,7 @@ pub fn decide(world: &World, orders: &Orders, now: Time, plan: &mut Plan) {
 }
 
 /// Judges one node and finds out what may be done to it.
-fn case<'w>(
-    world: &World,
-    subject: Subject<'w>,
-    ledger: &Ledger<'w>,
-    now: Time,
-    plan: &mut Plan,
-) -> Case<'w> {
+fn case<'w>(world: &World, subject: Subject<'w>, ledger: &Ledger<'w>, now: Time, plan: &mut Plan) -> Case<'w> {
     let node = subject.node;
     let judgement = subject.health.current().map(|health| {
         let silent = world.agent_is_silent(&node.name, now);
@@ -151,14 +131,10 @@ fn case<'w>(
         judge::judge(&subject, health, claim, silent, now)
     });
     let is_marked = marks::is_marked(node);
-    let effect = judgement.as_ref().map_or(TaintEffect::None, |judgement| {
-        marks::effect_of(subject.policy, judgement)
-    });
+    let effect = judgement.as_ref().map_or(TaintEffect::None, |judgement| marks::effect_of(subject.policy, judgement));
     Case {
         authority: marks::authority(world, &subject),
-        is_leftover: judgement.is_some()
-            && !is_marked
-            && ledger.may_drop_one_for(world, &node.name),
+        is_leftover: judgement.is_some() && !is_marked && ledger.may_drop_one_for(world, &node.name),
         is_marked,
         effect,
         judgement,
@@ -167,14 +143,7 @@ fn case<'w>(
 }
 
 /// Time alone changes two things: an agent falls silent, and a certification expires.
-fn wake(
-    world: &World,
-    node: &str,
-    status: Option<&NodeHealthStatus>,
-    silent: bool,
-    now: Time,
-    plan: &mut Plan,
-) {
+fn wake(world: &World, node: &str, status: Option<&NodeHealthStatus>, silent: bool, now: Time, plan: &mut Plan) {
     let Some(status) = status else { return };
     if status.report.is_some() && !silent {
         plan.wake(world.agent_last_heard(node).plus(SILENT_AFTER_SECONDS + 1));

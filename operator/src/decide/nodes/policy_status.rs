@@ -14,12 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 8;
 
 /// Plans the write that adds claims; every mark that it pays for comes after it.
-pub(super) fn plan_claims(
-    account: &mut Account<'_>,
-    cases: &[Case<'_>],
-    now: Time,
-    plan: &mut Plan,
-) {
+pub(super) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
     if !account.added.is_empty() {
         let status = status(account, cases, &BTreeSet::new(), now);
         account.claim_step = Some(push(account, status, true, Vec::new(), plan));
@@ -73,12 +68,7 @@ fn push(
 }
 
 /// The complete status, without the claims of the nodes in `dropped`.
-fn status(
-    account: &Account<'_>,
-    cases: &[Case<'_>],
-    dropped: &BTreeSet<&str>,
-    now: Time,
-) -> HealthCheckPolicyStatus {
+fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, now: Time) -> HealthCheckPolicyStatus {
     let policy = account.policy();
     let before = policy.status.as_ref();
     let claims: Vec<Claim> = account
@@ -89,19 +79,11 @@ fn status(
         .filter(|claim| account.is_frozen || !dropped.contains(claim.node.as_str()))
         .cloned()
         .collect();
-    let subjects: Vec<_> = account
-        .governed
-        .iter()
-        .map(|&i| &cases[i].subject)
-        .collect();
+    let subjects: Vec<_> = account.governed.iter().map(|&i| &cases[i].subject).collect();
     let used = budget::used(&claims.iter().collect::<Vec<_>>(), &subjects).len();
     let count = |state: &State| {
-        let of_state = account.governed.iter().filter(|&&i| {
-            cases[i]
-                .judgement
-                .as_ref()
-                .is_some_and(|j| j.state == *state)
-        });
+        let of_state =
+            account.governed.iter().filter(|&&i| cases[i].judgement.as_ref().is_some_and(|j| j.state == *state));
         number(of_state.count())
     };
     let waiting = waiting(account, cases);
@@ -112,11 +94,7 @@ fn status(
         suspect: count(&State::Suspect),
         quarantined: count(&State::Quarantined),
         waiting: number(waiting.len()),
-        budget: BudgetStatus {
-            limit: number(account.allocation.limit),
-            used: number(used),
-            claims,
-        },
+        budget: BudgetStatus { limit: number(account.allocation.limit), used: number(used), claims },
         storm: before.and_then(|b| b.storm.clone()),
         schedules: before.map(|b| b.schedules.clone()).unwrap_or_default(),
         conditions: merge(
@@ -136,13 +114,7 @@ fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
         .filter(|&&i| cases[i].stays_marked())
         .map(|&i| cases[i].subject.node.name.as_str())
         .collect();
-    account
-        .allocation
-        .waiting
-        .iter()
-        .copied()
-        .filter(|node| !marked.contains(node))
-        .collect()
+    account.allocation.waiting.iter().copied().filter(|node| !marked.contains(node)).collect()
 }
 
 fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
@@ -153,19 +125,11 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
             "On every node that it selects another policy wins: one of higher priority, or of the same priority and older.".to_owned(),
         )
     } else {
-        (
-            reason::POLICY_ACCEPTED,
-            format!("The policy governs {} nodes.", account.governed.len()),
-        )
+        (reason::POLICY_ACCEPTED, format!("The policy governs {} nodes.", account.governed.len()))
     };
     let limit = account.allocation.limit;
     let exhausted = if waiting.is_empty() {
-        Wanted::new(
-            "BudgetExhausted",
-            false,
-            reason::WITHIN_BUDGET,
-            "No node waits for budget.",
-        )
+        Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node waits for budget.")
     } else {
         let named = waiting[..waiting.len().min(NAMED)].join(", ");
         let more = match waiting.len().saturating_sub(NAMED) {
@@ -181,11 +145,7 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
             ),
         )
     };
-    vec![
-        Wanted::new("Accepted", !overruled, why, text.clone()),
-        exhausted,
-        Wanted::new("Ready", !overruled, why, text),
-    ]
+    vec![Wanted::new("Accepted", !overruled, why, text.clone()), exhausted, Wanted::new("Ready", !overruled, why, text)]
 }
 
 fn number(n: usize) -> i64 {

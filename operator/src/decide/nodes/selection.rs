@@ -51,25 +51,12 @@ pub(super) struct Ranked<'w> {
 
 /// Every subject in order of its name, and every policy from the highest rank down. `is_claimed`: whether a claim stands
 /// for the node of this name, which is then ours to look after whatever it shows.
-pub(super) fn select<'w>(
-    world: &'w World,
-    is_claimed: impl Fn(&str) -> bool,
-) -> (Vec<Subject<'w>>, Vec<Ranked<'w>>) {
-    let mut policies: Vec<Ranked<'_>> = world
-        .policies
-        .values()
-        .map(|policy| Ranked {
-            policy,
-            selects_some: false,
-        })
-        .collect();
+pub(super) fn select(world: &World, is_claimed: impl Fn(&str) -> bool) -> (Vec<Subject<'_>>, Vec<Ranked<'_>>) {
+    let mut policies: Vec<Ranked<'_>> =
+        world.policies.values().map(|policy| Ranked { policy, selects_some: false }).collect();
     policies.sort_by_cached_key(|r| {
         let meta = &r.policy.metadata;
-        (
-            std::cmp::Reverse(r.policy.spec.priority),
-            meta.creation_timestamp.as_ref().map(|t| t.0),
-            meta.name.clone(),
-        )
+        (std::cmp::Reverse(r.policy.spec.priority), meta.creation_timestamp.as_ref().map(|t| t.0), meta.name.clone())
     });
     let mut profiles: Vec<&HardwareProfile> = world.profiles.values().map(|p| &**p).collect();
     profiles.sort_by_cached_key(|p| {
@@ -97,10 +84,7 @@ fn subject<'w>(
     policies: &mut [Ranked<'w>],
     profiles: &[&'w HardwareProfile],
 ) -> Option<Subject<'w>> {
-    let health = standing(
-        node,
-        world.node_healths.get(&node.name).map(|health| &**health),
-    );
+    let health = standing(node, world.node_healths.get(&node.name).map(|health| &**health));
     let is_accelerator_node = is_claimed
         || !matches!(health, Standing::Missing)
         || node.shows_accelerator()
@@ -114,25 +98,13 @@ fn subject<'w>(
             policy = policy.or(Some(ranked.policy));
         }
     }
-    let profile = profiles
-        .iter()
-        .copied()
-        .find(|profile| matches_profile(profile, node, is_accelerator_node));
-    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject {
-        node,
-        health,
-        policy,
-        profile,
-    })
+    let profile = profiles.iter().copied().find(|profile| matches_profile(profile, node, is_accelerator_node));
+    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject { node, health, policy, profile })
 }
 
 /// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
 fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
-    if *selector == Selector::default() {
-        is_accelerator_node
-    } else {
-        selector.matches(&node.labels)
-    }
+    if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
 }
 
 /// Whether both members of a profile's `match` hold; a profile without any matches nothing.
@@ -140,15 +112,9 @@ fn matches_profile(profile: &HardwareProfile, node: &Node, is_accelerator_node: 
     let wanted = &profile.spec.match_;
     let instance_type = node.instance_type();
     let type_matches = wanted.instance_types.as_ref().map(|types| {
-        !instance_type.is_empty()
-            && types
-                .iter()
-                .any(|t| crds::hardware_profile::instance_type(t) == instance_type)
+        !instance_type.is_empty() && types.iter().any(|t| crds::hardware_profile::instance_type(t) == instance_type)
     });
-    let selector_matches = wanted
-        .node_selector
-        .as_ref()
-        .map(|selector| selects(selector, node, is_accelerator_node));
+    let selector_matches = wanted.node_selector.as_ref().map(|selector| selects(selector, node, is_accelerator_node));
     match (type_matches, selector_matches) {
         (None, None) => false,
         (by_type, by_selector) => by_type.unwrap_or(true) && by_selector.unwrap_or(true),
@@ -163,10 +129,7 @@ fn standing<'w>(node: &Node, health: Option<&'w NodeHealth>) -> Standing<'w> {
         return Standing::Terminating;
     }
     let spec_uid = health.spec.node.uid.as_str();
-    let owner_differs = health
-        .owner_references()
-        .iter()
-        .any(|owner| owner.kind == "Node" && owner.uid != node.uid);
+    let owner_differs = health.owner_references().iter().any(|owner| owner.kind == "Node" && owner.uid != node.uid);
     if owner_differs || (!spec_uid.is_empty() && spec_uid != node.uid) {
         Standing::OfFormerNode(health)
     } else {

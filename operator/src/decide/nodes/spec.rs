@@ -8,9 +8,7 @@ use crate::{
 };
 use crds::{
     Check, HardwareProfile, HealthCheckPolicy, Time, names,
-    node_health::{
-        Assignment, Expected, Maintenance, Monitor, NodeFacts, NodeHealthSpec, PolicyRef,
-    },
+    node_health::{Assignment, Expected, Maintenance, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
 };
 
 /// Plans the spec of one subject's NodeHealth, and deletes one that is about a former Node of the same name.
@@ -40,10 +38,7 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     let before = standing.map(|health| &health.spec);
     let spec = NodeHealthSpec {
         profile: subject.profile.and_then(|p| p.metadata.name.clone()),
-        node: NodeFacts {
-            uid: node.uid.clone(),
-            allocatable: node.accelerators.clone(),
-        },
+        node: NodeFacts { uid: node.uid.clone(), allocatable: node.accelerators.clone() },
         expected: subject.profile.map(expected),
         monitors: monitors(subject.policy),
         policy: subject.policy.map(policy_ref),
@@ -52,11 +47,7 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
         assignments: assignments.to_vec(),
     };
     let orders_stand = before.is_some_and(|b| b.assignments == spec.assignments);
-    let after = if orders_stand {
-        Vec::new()
-    } else {
-        waits_for(orders, &node.name)
-    };
+    let after = if orders_stand { Vec::new() } else { waits_for(orders, &node.name) };
     plan.push(
         Write::NodeHealthSpec(NodeHealthSpecWrite {
             name: node.name.clone(),
@@ -70,32 +61,18 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
 
 /// The work orders that the node shall have.
 pub(super) fn assignments<'o>(orders: &'o Orders, node: &str) -> &'o [Assignment] {
-    orders
-        .by_node
-        .get(node)
-        .map_or(&[], |orders| orders.assignments.as_slice())
+    orders.by_node.get(node).map_or(&[], |orders| orders.assignments.as_slice())
 }
 
 /// Whether the node is under maintenance: our own label says so.
 pub(super) fn maintenance_reason(node: &Node) -> Option<&str> {
-    node.labels.get(names::LABEL_MAINTENANCE).map(|value| {
-        if value.is_empty() {
-            "maintenance"
-        } else {
-            value
-        }
-    })
+    node.labels.get(names::LABEL_MAINTENANCE).map(|value| if value.is_empty() { "maintenance" } else { value })
 }
 
 /// The steps that must succeed before the orders of this node change.
 fn waits_for(orders: &Orders, node: &str) -> Vec<usize> {
     let given = orders.by_node.get(node).map(|o| &o.after);
-    let mut after: Vec<usize> = given
-        .into_iter()
-        .chain(orders.released_after.get(node))
-        .flatten()
-        .copied()
-        .collect();
+    let mut after: Vec<usize> = given.into_iter().chain(orders.released_after.get(node)).flatten().copied().collect();
     after.sort_unstable();
     after.dedup();
     after
@@ -119,12 +96,9 @@ fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignmen
         && expected_stands(expected.as_ref(), subject.profile)
         && monitors_stand(standing_monitors, subject.policy)
         && policy.as_ref().map(|p| (p.name.as_str(), p.generation))
-            == subject.policy.map(|p| {
-                (
-                    p.metadata.name.as_deref().unwrap_or_default(),
-                    p.metadata.generation.unwrap_or(0),
-                )
-            })
+            == subject
+                .policy
+                .map(|p| (p.metadata.name.as_deref().unwrap_or_default(), p.metadata.generation.unwrap_or(0)))
         && *boot_grace_seconds == subject.policy.and_then(|p| p.spec.boot_grace_seconds)
         && maintenance.as_ref().map(|m| m.reason.as_str()) == maintenance_reason(subject.node)
         && standing_assignments.as_slice() == assignments
@@ -132,10 +106,7 @@ fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignmen
 
 fn monitors_stand(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
     let mut wanted = wanted_monitors(policy);
-    standing
-        .iter()
-        .all(|m| wanted.next() == Some((m.name.as_str(), m.interval_seconds)))
-        && wanted.next().is_none()
+    standing.iter().all(|m| wanted.next() == Some((m.name.as_str(), m.interval_seconds))) && wanted.next().is_none()
 }
 
 fn expected_stands(standing: Option<&Expected>, profile: Option<&HardwareProfile>) -> bool {
@@ -171,28 +142,17 @@ fn policy_ref(policy: &HealthCheckPolicy) -> PolicyRef {
 pub(super) fn wanted_monitors(
     policy: Option<&HealthCheckPolicy>,
 ) -> impl Iterator<Item = (&'static str, Option<i64>)> + '_ {
-    Check::ALL
-        .iter()
-        .filter(|check| check.is_built() && check.is_monitor())
-        .filter_map(move |check| {
-            let setting = policy.and_then(|p| {
-                p.spec
-                    .monitors
-                    .iter()
-                    .find(|monitor| monitor.name == check.name())
-            });
-            setting
-                .is_none_or(|s| s.enabled.unwrap_or(true))
-                .then(|| (check.name(), setting.and_then(|s| s.interval_seconds)))
-        })
+    Check::ALL.iter().filter(|check| check.is_built() && check.is_monitor()).filter_map(move |check| {
+        let setting = policy.and_then(|p| p.spec.monitors.iter().find(|monitor| monitor.name == check.name()));
+        setting
+            .is_none_or(|s| s.enabled.unwrap_or(true))
+            .then(|| (check.name(), setting.and_then(|s| s.interval_seconds)))
+    })
 }
 
 fn monitors(policy: Option<&HealthCheckPolicy>) -> Vec<Monitor> {
     wanted_monitors(policy)
-        .map(|(name, interval_seconds)| Monitor {
-            name: name.to_owned(),
-            interval_seconds,
-        })
+        .map(|(name, interval_seconds)| Monitor { name: name.to_owned(), interval_seconds })
         .collect()
 }
 

@@ -31,11 +31,7 @@ fn model(world: World) -> Model {
 /// The same with a budget of so many nodes.
 fn with_budget(mut model: Model, nodes: i64) -> Model {
     model.edit_policy("base", |p| {
-        p.spec.budget = Some(Budget {
-            max_unavailable: Some(nodes),
-            minimum: Some(0),
-            ..Budget::default()
-        });
+        p.spec.budget = Some(Budget { max_unavailable: Some(nodes), minimum: Some(0), ..Budget::default() });
     });
     model
 }
@@ -61,11 +57,7 @@ fn health_of<'m>(model: &'m Model, name: &str) -> &'m NodeHealth {
 }
 
 fn decision<'m>(model: &'m Model, name: &str) -> &'m Decision {
-    health_of(model, name)
-        .status
-        .as_ref()
-        .and_then(|s| s.decision.as_ref())
-        .expect("the node is judged")
+    health_of(model, name).status.as_ref().and_then(|s| s.decision.as_ref()).expect("the node is judged")
 }
 
 fn policy_status<'m>(model: &'m Model, name: &str) -> &'m HealthCheckPolicyStatus {
@@ -82,10 +74,7 @@ fn our_taint(model: &Model, name: &str) -> String {
 }
 
 fn label<'m>(model: &'m Model, name: &str, label: &str) -> &'m str {
-    node_of(model, name)
-        .labels
-        .get(label)
-        .map_or("", String::as_str)
+    node_of(model, name).labels.get(label).map_or("", String::as_str)
 }
 
 /// The nodes with a claim of this policy.
@@ -96,8 +85,5 @@ fn claimed(model: &Model, policy: &str) -> Vec<String> {
 
 /// The index of the first step whose write is this one.
 fn index_of(plan: &Plan, what: impl Fn(&Write) -> bool) -> usize {
-    plan.steps
-        .iter()
-        .position(|step| what(&step.write))
-        .expect("the plan has this step")
+    plan.steps.iter().position(|step| what(&step.write)).expect("the plan has this step")
 }

@@ -58,12 +58,7 @@ pub(super) fn decision(
         TaintToBe::Remove => false,
     };
     let label_stays = match marking.authority {
-        Authority::Enforce(policy) => policy
-            .spec
-            .outputs
-            .as_ref()
-            .and_then(|o| o.labels)
-            .unwrap_or(true),
+        Authority::Enforce(policy) => policy.spec.outputs.as_ref().and_then(|o| o.labels).unwrap_or(true),
         Authority::Observe { release: true } => false,
         Authority::Frozen | Authority::Observe { release: false } => {
             subject.node.labels.contains_key(names::LABEL_HEALTH)
@@ -92,12 +87,7 @@ pub(super) fn decision(
     }
 }
 
-fn message(
-    subject: &Subject<'_>,
-    health: &NodeHealth,
-    judgement: &Judgement,
-    marking: Marking<'_>,
-) -> String {
+fn message(subject: &Subject<'_>, health: &NodeHealth, judgement: &Judgement, marking: Marking<'_>) -> String {
     let report = health.status.as_ref().and_then(|s| s.report.as_ref());
     let text = match judgement.state {
         State::Quarantined | State::Suspect => {
@@ -123,17 +113,9 @@ fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     let Some(worst) = judgement.causes.first() else {
         return String::new();
     };
-    let what = if worst.message.is_empty() {
-        worst.reason.as_str()
-    } else {
-        worst.message.trim_end_matches('.')
-    };
+    let what = if worst.message.is_empty() { worst.reason.as_str() } else { worst.message.trim_end_matches('.') };
     let target = part(health, &worst.target);
-    let place = if target == worst.target {
-        target
-    } else {
-        format!("{target} ({})", worst.target)
-    };
+    let place = if target == worst.target { target } else { format!("{target} ({})", worst.target) };
     let more = match judgement.causes.len() - 1 {
         0 => String::new(),
         1 => " And 1 more cause.".to_owned(),
@@ -158,10 +140,7 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
     if judgement.state != State::Quarantined {
         return String::new();
     }
-    let policy = subject
-        .policy
-        .and_then(|p| p.metadata.name.as_deref())
-        .unwrap_or_default();
+    let policy = subject.policy.and_then(|p| p.metadata.name.as_deref()).unwrap_or_default();
     match marking.authority {
         Authority::Enforce(_) if marking.waits => format!(
             " It waits for the budget of policy {policy}, whose limit of nodes out of use is reached; until then pods are only kept away where they can go elsewhere."
@@ -171,9 +150,7 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
             " The marks of a former policy stay until a pass lifts every cause or releaseAll is set on a policy ({}).",
             reason::HELD_BY_FORMER_POLICY
         ),
-        Authority::Observe { .. } if policy.is_empty() => {
-            " Nothing is marked: no policy governs the node.".to_owned()
-        }
+        Authority::Observe { .. } if policy.is_empty() => " Nothing is marked: no policy governs the node.".to_owned(),
         Authority::Observe { .. } => format!(" Nothing is marked: policy {policy} only observes."),
         Authority::Frozen => " Marks are on hold: none is set and none is lifted.".to_owned(),
     }
@@ -181,10 +158,12 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
 
 fn unknown_text(judgement: &Judgement, report: Option<&Report>) -> String {
     let Some(report) = report else {
-        return "No agent has reported yet: is its pod running on this node (label gpuhealth.dev/agent=true)?".to_owned();
+        return "No agent has reported yet: is its pod running on this node (label gpuhealth.dev/agent=true)?"
+            .to_owned();
     };
     if judgement.silent {
-        return "The agent has not renewed its Lease for 150 s: is the node up, and its agent's pod running?".to_owned();
+        return "The agent has not renewed its Lease for 150 s: is the node up, and its agent's pod running?"
+            .to_owned();
     }
     match unjudged_text(report) {
         rows if rows.is_empty() => "No check has judged anything yet.".to_owned(),
@@ -194,13 +173,7 @@ fn unknown_text(judgement: &Judgement, report: Option<&Report>) -> String {
 
 fn unjudged_text(report: &Report) -> String {
     let rows: Vec<String> = unjudged(report)
-        .map(|row| {
-            format!(
-                "{} ({})",
-                row.check,
-                row.reason.as_deref().unwrap_or("no reason given")
-            )
-        })
+        .map(|row| format!("{} ({})", row.check, row.reason.as_deref().unwrap_or("no reason given")))
         .collect();
     rows.join(", ")
 }
@@ -210,14 +183,8 @@ fn unjudged_text(report: &Report) -> String {
 fn part(health: &NodeHealth, target: &str) -> String {
     let status = health.status.as_ref();
     let (address, rest) = split(target);
-    let gpus = status
-        .and_then(|s| s.report.as_ref())
-        .map_or(&[][..], |r| r.inventory.gpus.as_slice());
-    if let Some(index) = gpus
-        .iter()
-        .find(|gpu| gpu.pci_address == address)
-        .and_then(|gpu| gpu.index)
-    {
+    let gpus = status.and_then(|s| s.report.as_ref()).map_or(&[][..], |r| r.inventory.gpus.as_slice());
+    if let Some(index) = gpus.iter().find(|gpu| gpu.pci_address == address).and_then(|gpu| gpu.index) {
         return format!("GPU{index}{rest}");
     }
     let former = status.and_then(|s| {
@@ -244,14 +211,10 @@ fn is_pci_address(text: &str) -> bool {
 /// The verdict on each GPU that is there, and on each that a cause speaks of.
 pub(super) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict> {
     let status = health.status.as_ref();
-    let seen = status
-        .and_then(|s| s.report.as_ref())
-        .map_or(&[][..], |r| r.inventory.gpus.as_slice());
+    let seen = status.and_then(|s| s.report.as_ref()).map_or(&[][..], |r| r.inventory.gpus.as_slice());
     let former = status.map_or(&[][..], |s| s.gpus.as_slice());
-    let mut verdicts: BTreeMap<&str, GpuVerdict> = seen
-        .iter()
-        .map(|gpu| (gpu.pci_address.as_str(), verdict(gpu, judgement)))
-        .collect();
+    let mut verdicts: BTreeMap<&str, GpuVerdict> =
+        seen.iter().map(|gpu| (gpu.pci_address.as_str(), verdict(gpu, judgement))).collect();
     // Worst first: the first cause of a GPU is the one that it is judged by.
     for cause in judgement.causes.iter().rev() {
         let (address, _) = split(&cause.target);
@@ -267,11 +230,7 @@ pub(super) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict
                 ..GpuVerdict::default()
             }
         });
-        entry.state = if condemns(cause) {
-            State::Quarantined
-        } else {
-            State::Suspect
-        };
+        entry.state = if condemns(cause) { State::Quarantined } else { State::Suspect };
         entry.severity = cause.severity.clone();
         entry.reason = Some(cause.reason.clone());
     }
@@ -286,9 +245,7 @@ fn verdict(gpu: &Gpu, judgement: &Judgement) -> GpuVerdict {
         state: match judgement.state {
             State::Unknown | State::Unrecognized(_) => State::Unknown,
             _ if judgement.silent => State::Unknown,
-            State::Healthy | State::Suspect | State::Quarantined | State::NotApplicable => {
-                State::Healthy
-            }
+            State::Healthy | State::Suspect | State::Quarantined | State::NotApplicable => State::Healthy,
         },
         severity: Severity::None,
         reason: None,
@@ -304,33 +261,21 @@ pub(super) fn summary(
     certifications: &[Certification],
 ) -> NodeSummary {
     let report = health.status.as_ref().and_then(|s| s.report.as_ref());
-    let expected = subject
-        .profile
-        .and_then(|p| p.spec.gpus.as_ref())
-        .and_then(|g| g.count)
-        .filter(|count| *count > 0);
+    let expected = subject.profile.and_then(|p| p.spec.gpus.as_ref()).and_then(|g| g.count).filter(|count| *count > 0);
     let offered: i64 = subject.node.accelerators.values().sum();
     let text = report.and_then(|report| {
-        let is_well = |gpu: &&Gpu| {
-            !gpus
-                .iter()
-                .any(|v| v.pci_address == gpu.pci_address && v.state == State::Quarantined)
-        };
+        let is_well =
+            |gpu: &&Gpu| !gpus.iter().any(|v| v.pci_address == gpu.pci_address && v.state == State::Quarantined);
         let seen = &report.inventory.gpus;
         let well = i64::try_from(seen.iter().filter(is_well).count()).unwrap_or(0);
         let all = i64::try_from(seen.len()).unwrap_or(0);
-        let total = expected
-            .unwrap_or(if offered > 0 { offered } else { all })
-            .max(well);
+        let total = expected.unwrap_or(if offered > 0 { offered } else { all }).max(well);
         (total > 0).then(|| format!("{well}/{total}"))
     });
     NodeSummary {
         gpus: text.map(|t| truncate(&t, 16)),
         certified: certifications.last().map(|c| c.level.clone()),
-        target: judgement
-            .causes
-            .first()
-            .map(|Cause { target, .. }| truncate(&part(health, target), 64)),
+        target: judgement.causes.first().map(|Cause { target, .. }| truncate(&part(health, target), 64)),
     }
 }
 
@@ -344,31 +289,13 @@ pub(super) fn conditions(
 ) -> Vec<Condition> {
     let status = health.status.as_ref();
     let reported = status.is_some_and(|s| s.report.is_some());
-    let healthy = Wanted::new(
-        "Healthy",
-        status_of(&judgement.state),
-        &judgement.reason,
-        message,
-    );
+    let healthy = Wanted::new("Healthy", status_of(&judgement.state), &judgement.reason, message);
     let agent = match (reported, judgement.silent) {
-        (false, _) => Wanted::new(
-            "AgentReporting",
-            false,
-            reason::NEVER_REPORTED,
-            "No agent has reported yet.",
-        ),
-        (true, true) => Wanted::new(
-            "AgentReporting",
-            false,
-            reason::AGENT_SILENT,
-            "The agent has not renewed its Lease for 150 s.",
-        ),
-        (true, false) => Wanted::new(
-            "AgentReporting",
-            true,
-            reason::REPORTING,
-            "The agent reports.",
-        ),
+        (false, _) => Wanted::new("AgentReporting", false, reason::NEVER_REPORTED, "No agent has reported yet."),
+        (true, true) => {
+            Wanted::new("AgentReporting", false, reason::AGENT_SILENT, "The agent has not renewed its Lease for 150 s.")
+        }
+        (true, false) => Wanted::new("AgentReporting", true, reason::REPORTING, "The agent reports."),
     };
     let profile = match subject.profile.and_then(|p| p.metadata.name.as_deref()) {
         Some(name) => Wanted::new(

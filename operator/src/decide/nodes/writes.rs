@@ -36,9 +36,7 @@ pub(super) fn plan_node(
             waits: waits(case, judgement, has_slot),
         };
         let told = status(case, health, judgement, marking, orders, now);
-        plan_words(
-            case, health, judgement, told, marking, &after, now, plan, steps,
-        );
+        plan_words(case, health, judgement, told, marking, &after, now, plan, steps);
     } else {
         plan_marks(case, None, &[], plan, steps);
     }
@@ -110,13 +108,7 @@ fn status(
 
 /// The certifications that have not expired.
 fn fresh(health: &NodeHealth, now: Time) -> Vec<Certification> {
-    health
-        .status
-        .iter()
-        .flat_map(|s| &s.certifications)
-        .filter(|c| c.expires_at > now)
-        .cloned()
-        .collect()
+    health.status.iter().flat_map(|s| &s.certifications).filter(|c| c.expires_at > now).cloned().collect()
 }
 
 /// Whether the status says already what it shall say.
@@ -143,20 +135,14 @@ fn plan_words(
     steps: &mut Vec<usize>,
 ) {
     let node = case.node();
-    let told = Told {
-        judgement,
-        message: &write.decision.message,
-        certifications: &write.certifications,
-    };
+    let told = Told { judgement, message: &write.decision.message, certifications: &write.certifications };
     if let Some(condition) = marks::node_condition(node, case.authority, told, now) {
-        steps.push(plan.push(
-            Write::NodeCondition {
-                node: node.name.clone(),
-                uid: node.uid.clone(),
-                condition,
-            },
-            after.to_vec(),
-        ));
+        steps.push(
+            plan.push(
+                Write::NodeCondition { node: node.name.clone(), uid: node.uid.clone(), condition },
+                after.to_vec(),
+            ),
+        );
     }
     plan_marks(case, Some(told), after, plan, steps);
     if !stands(health, &write) {
@@ -167,13 +153,7 @@ fn plan_words(
     }
 }
 
-fn plan_marks(
-    case: &Case<'_>,
-    told: Option<Told<'_>>,
-    after: &[usize],
-    plan: &mut Plan,
-    steps: &mut Vec<usize>,
-) {
+fn plan_marks(case: &Case<'_>, told: Option<Told<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
     let node = case.node();
     if let Some(marks) = marks::marks(node, case.authority, told) {
         steps.push(plan.push(

@@ -44,23 +44,16 @@ pub(super) fn nothing_is_left_to_do(seen: &Seen<'_>) -> Result<(), String> {
         }
     }
     ensure(plan.is_empty(), || format!("left to do: {plan:#?}"))?;
-    let asleep = plan
-        .wake_at
-        .map_or(model.now.plus(100_000), |at| at.plus(-1))
-        .max(model.now);
+    let never = model.now.plus(100_000);
+    let asleep = plan.wake_at.map_or(never, |at| at.plus(-1)).max(model.now);
     let later = decide(&model.world, asleep);
-    ensure(later.is_empty(), || {
-        format!("{} s later, not woken: {later:#?}", asleep.since(model.now))
-    })
+    ensure(later.is_empty(), || format!("{} s later, not woken: {later:#?}", asleep.since(model.now)))
 }
 
 /// Whether what the plan does gives the next decision something that this one could not have.
 fn opens_a_way(seen: &Seen<'_>) -> bool {
     let claims = |model: &Model| -> BTreeSet<(String, String)> {
-        model
-            .claims()
-            .map(|(policy, claim)| (policy.to_owned(), claim.node.clone()))
-            .collect()
+        model.claims().map(|(policy, claim)| (policy.to_owned(), claim.node.clone())).collect()
     };
     let dropped = !claims(seen.before).is_subset(&claims(seen.after));
     dropped
@@ -78,16 +71,12 @@ fn opens_a_way(seen: &Seen<'_>) -> bool {
 
 /// Whether our taint keeps pods away from the node.
 pub(super) fn is_held(node: &Node) -> bool {
-    node.taints
-        .iter()
-        .any(|t| t.key == names::TAINT_UNHEALTHY && t.effect != "PreferNoSchedule")
+    node.taints.iter().any(|t| t.key == names::TAINT_UNHEALTHY && t.effect != "PreferNoSchedule")
 }
 
 /// Whether some policy holds a claim for this very Node.
 pub(super) fn is_claimed(model: &Model, node: &Node) -> bool {
-    model
-        .claims()
-        .any(|(_, claim)| claim.node == node.name && claim.uid == node.uid)
+    model.claims().any(|(_, claim)| claim.node == node.name && claim.uid == node.uid)
 }
 
 /// Tries the next step of a writer, and checks the two sides of "what we hold is a subset of the claims": no mark is
@@ -100,13 +89,9 @@ pub(super) fn step_within_claims(writer: &mut Writer, model: &mut Model) -> Resu
     for (name, node) in &model.world.nodes {
         let was = before.world.nodes.get(name).filter(|n| n.uid == node.uid);
         let newly_held = is_held(node) && !was.is_some_and(|n| is_held(n));
-        ensure(!newly_held || is_claimed(model, node), || {
-            format!("{name} was marked without a claim")
-        })?;
+        ensure(!newly_held || is_claimed(model, node), || format!("{name} was marked without a claim"))?;
         let unpaid = is_held(node) && is_claimed(&before, node) && !is_claimed(model, node);
-        ensure(!unpaid, || {
-            format!("the claim of {name} was dropped under its mark")
-        })?;
+        ensure(!unpaid, || format!("the claim of {name} was dropped under its mark"))?;
     }
     Ok(())
 }
@@ -129,30 +114,15 @@ pub(super) fn claims_come_first(seen: &Seen<'_>) -> Result<(), String> {
 }
 
 /// Whether added claims stay within the limit, counted independently of the code under test.
-fn claims_have_room(
-    model: &Model,
-    policy: &HealthCheckPolicy,
-    claims: &[Claim],
-) -> Result<(), String> {
-    let before: Vec<&Claim> = policy
-        .status
-        .iter()
-        .flat_map(|s| &s.budget.claims)
-        .collect();
+fn claims_have_room(model: &Model, policy: &HealthCheckPolicy, claims: &[Claim]) -> Result<(), String> {
+    let before: Vec<&Claim> = policy.status.iter().flat_map(|s| &s.budget.claims).collect();
     if claims.iter().all(|claim| before.contains(&claim)) {
         return Ok(());
     }
     let name = policy.metadata.name.as_deref().unwrap_or_default();
     let governed: Vec<&Node> = governed_by(model, name);
-    let held_by_others = governed
-        .iter()
-        .filter(|n| n.unschedulable || !n.ready)
-        .map(|n| n.name.as_str());
-    let used: BTreeSet<&str> = claims
-        .iter()
-        .map(|c| c.node.as_str())
-        .chain(held_by_others)
-        .collect();
+    let held_by_others = governed.iter().filter(|n| n.unschedulable || !n.ready).map(|n| n.name.as_str());
+    let used: BTreeSet<&str> = claims.iter().map(|c| c.node.as_str()).chain(held_by_others).collect();
     let budget = policy.spec.budget.clone().unwrap_or_default();
     let limit = |nodes: usize| {
         let number = |n: i64| usize::try_from(n).unwrap_or(0);
@@ -166,10 +136,7 @@ fn claims_have_room(
             .max(number(budget.minimum.unwrap_or(1)))
     };
     ensure(used.len() <= limit(governed.len()), || {
-        format!(
-            "{name}: {used:?} is above the limit over {} nodes",
-            governed.len()
-        )
+        format!("{name}: {used:?} is above the limit over {} nodes", governed.len())
     })?;
     let Some(key) = &budget.topology_key else {
         return Ok(());
@@ -177,17 +144,9 @@ fn claims_have_room(
     for claim in claims.iter().filter(|claim| !before.contains(claim)) {
         let domain = |node: &Node| node.labels.get(key).cloned().unwrap_or_default();
         let here = model.world.nodes.get(&claim.node).map(|n| domain(n));
-        let nodes: Vec<&&Node> = governed
-            .iter()
-            .filter(|n| Some(domain(n)) == here)
-            .collect();
-        let used_here = nodes
-            .iter()
-            .filter(|n| used.contains(n.name.as_str()))
-            .count();
-        ensure(used_here <= limit(nodes.len()), || {
-            format!("{name}: the domain of {} is above its limit", claim.node)
-        })?;
+        let nodes: Vec<&&Node> = governed.iter().filter(|n| Some(domain(n)) == here).collect();
+        let used_here = nodes.iter().filter(|n| used.contains(n.name.as_str())).count();
+        ensure(used_here <= limit(nodes.len()), || format!("{name}: the domain of {} is above its limit", claim.node))?;
     }
     Ok(())
 }
@@ -205,21 +164,14 @@ pub(super) fn winner(model: &Model, node: &Node) -> Option<String> {
     let is_accelerator_node = node.shows_accelerator()
         || world.node_healths.contains_key(&node.name)
         || is_claimed(model, node)
-        || node
-            .labels
-            .get(names::LABEL_AGENT)
-            .is_some_and(|v| v == "true")
+        || node.labels.get(names::LABEL_AGENT).is_some_and(|v| v == "true")
         || node.taints.iter().any(|t| t.key == names::TAINT_UNHEALTHY);
     world
         .policies
         .values()
         .filter(|p| {
             let selector = &p.spec.node_selector;
-            if *selector == crds::Selector::default() {
-                is_accelerator_node
-            } else {
-                selector.matches(&node.labels)
-            }
+            if *selector == crds::Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
         })
         .max_by(|a, b| {
             let age = |p: &HealthCheckPolicy| p.metadata.creation_timestamp.clone().map(|t| t.0);
@@ -231,19 +183,11 @@ pub(super) fn winner(model: &Model, node: &Node) -> Option<String> {
 }
 
 fn foreign_taints(node: &Node) -> Vec<&Taint> {
-    node.taints
-        .iter()
-        .filter(|t| t.key != names::TAINT_UNHEALTHY)
-        .collect()
+    node.taints.iter().filter(|t| t.key != names::TAINT_UNHEALTHY).collect()
 }
 
 fn is_our_label(label: &str) -> bool {
-    [
-        names::LABEL_HEALTH,
-        names::LABEL_SEVERITY,
-        names::LABEL_AGENT,
-    ]
-    .contains(&label)
+    [names::LABEL_HEALTH, names::LABEL_SEVERITY, names::LABEL_AGENT].contains(&label)
         || label.starts_with(names::LABEL_CERTIFIED_PREFIX)
 }
 
@@ -254,21 +198,14 @@ pub(super) fn foreign_marks_survive(seen: &Seen<'_>) -> Result<(), String> {
             return Err(format!("Node {name} is gone"));
         };
         ensure(foreign_taints(before) == foreign_taints(after), || {
-            format!(
-                "foreign taints of {name}: {:?} -> {:?}",
-                before.taints, after.taints
-            )
+            format!("foreign taints of {name}: {:?} -> {:?}", before.taints, after.taints)
         })?;
         let foreign = |node: &Node| -> Vec<(String, String)> {
             let labels = node.labels.iter().filter(|(k, _)| !is_our_label(k));
             labels.map(|(k, v)| (k.clone(), v.clone())).collect()
         };
-        ensure(foreign(before) == foreign(after), || {
-            format!("foreign labels of {name}")
-        })?;
-        ensure(before.unschedulable == after.unschedulable, || {
-            format!("cordon of {name}")
-        })?;
+        ensure(foreign(before) == foreign(after), || format!("foreign labels of {name}"))?;
+        ensure(before.unschedulable == after.unschedulable, || format!("cordon of {name}"))?;
     }
     Ok(())
 }
@@ -279,33 +216,21 @@ pub(super) fn modes_are_kept(seen: &Seen<'_>) -> Result<(), String> {
         let Some(after) = seen.after.world.nodes.get(name) else {
             return Err(format!("Node {name} is gone"));
         };
-        let mode = winner(seen.before, before)
-            .and_then(|p| seen.before.world.policies.get(&p))
-            .map(|p| p.spec.mode);
-        let added = marks_of(after)
-            .difference(&marks_of(before))
-            .cloned()
-            .collect::<Vec<_>>();
-        let lifted = marks_of(before)
-            .difference(&marks_of(after))
-            .cloned()
-            .collect::<Vec<_>>();
+        let mode = winner(seen.before, before).and_then(|p| seen.before.world.policies.get(&p)).map(|p| p.spec.mode);
+        let added = marks_of(after).difference(&marks_of(before)).cloned().collect::<Vec<_>>();
+        let lifted = marks_of(before).difference(&marks_of(after)).cloned().collect::<Vec<_>>();
         if seen.before.world.hold_everything || mode == Some(Mode::Hold) {
             ensure(added.is_empty() && lifted.is_empty(), || {
                 format!("Hold changed {name}: added {added:?}, lifted {lifted:?}")
             })?;
         } else if mode.is_none_or(|m| m == Mode::Observe) {
-            ensure(added.is_empty(), || {
-                format!("Observe added {added:?} to {name}")
-            })?;
+            ensure(added.is_empty(), || format!("Observe added {added:?} to {name}"))?;
         }
     }
     for step in &seen.plan.steps {
         match &step.write {
             Write::NodeTaints { node, .. } => taint_has_evidence(seen, node)?,
-            Write::NodeHealthStatus(write) => {
-                causes_lift_by_a_pass(seen, &write.name, &write.decision)?
-            }
+            Write::NodeHealthStatus(write) => causes_lift_by_a_pass(seen, &write.name, &write.decision)?,
             Write::NodeHealthSpec(_)
             | Write::DeleteNodeHealth { .. }
             | Write::NodeMarks { .. }
@@ -332,51 +257,26 @@ fn marks_of(node: &Node) -> BTreeSet<String> {
         .map(|(k, v)| format!("label {k}={v}"));
     let summary = node.summary.iter().map(|s| format!("annotation {s}"));
     let condition = node.condition.iter().map(|c| format!("condition {c:?}"));
-    taints
-        .chain(labels)
-        .chain(summary)
-        .chain(condition)
-        .collect()
+    taints.chain(labels).chain(summary).chain(condition).collect()
 }
 
 fn status_of<'a>(seen: &'a Seen<'_>, name: &str) -> (Option<&'a Report>, Option<&'a Decision>) {
-    let status = seen
-        .before
-        .world
-        .node_healths
-        .get(name)
-        .and_then(|h| h.status.as_ref());
-    (
-        status.and_then(|s| s.report.as_ref()),
-        status.and_then(|s| s.decision.as_ref()),
-    )
+    let status = seen.before.world.node_healths.get(name).and_then(|h| h.status.as_ref());
+    (status.and_then(|s| s.report.as_ref()), status.and_then(|s| s.decision.as_ref()))
 }
 
 fn is_condemning(outcome: &Outcome, severity: &Severity) -> bool {
-    *outcome == Outcome::Fail
-        && matches!(
-            severity,
-            Severity::Reset | Severity::Reboot | Severity::Isolate
-        )
+    *outcome == Outcome::Fail && matches!(severity, Severity::Reset | Severity::Reboot | Severity::Isolate)
 }
 
 /// A taint of ours comes only where a Fail at Reset or above was reported, now or before, or on a marked node.
 fn taint_has_evidence(seen: &Seen<'_>, name: &str) -> Result<(), String> {
     let (report, decision) = status_of(seen, name);
     let found = report.is_some_and(|r| {
-        r.findings
-            .iter()
-            .any(|f| is_condemning(&f.outcome, &f.severity))
-            || r.runs
-                .iter()
-                .flat_map(|run| &run.results)
-                .any(|result| is_condemning(&result.outcome, &result.severity))
+        r.findings.iter().any(|f| is_condemning(&f.outcome, &f.severity))
+            || r.runs.iter().flat_map(|run| &run.results).any(|result| is_condemning(&result.outcome, &result.severity))
     });
-    let remembered = decision.is_some_and(|d| {
-        d.causes
-            .iter()
-            .any(|c| is_condemning(&c.outcome, &c.severity))
-    });
+    let remembered = decision.is_some_and(|d| d.causes.iter().any(|c| is_condemning(&c.outcome, &c.severity)));
     let bears = |model: &Model| {
         let node = model.world.nodes.get(name);
         node.is_some_and(|n| n.taints.iter().any(|t| t.key == names::TAINT_UNHEALTHY))
@@ -385,30 +285,20 @@ fn taint_has_evidence(seen: &Seen<'_>, name: &str) -> Result<(), String> {
     let node = seen.before.world.nodes.get(name);
     let claimed = node.is_some_and(|n| is_claimed(seen.before, n));
     let is_new = bears(seen.after) && !bears(seen.before) && !claimed;
-    ensure(found || remembered || !is_new, || {
-        format!("{name} was tainted, and nothing tells why")
-    })
+    ensure(found || remembered || !is_new, || format!("{name} was tainted, and nothing tells why"))
 }
 
 /// A cause that goes away has a pass in the report, and the agent is not silent.
 fn causes_lift_by_a_pass(seen: &Seen<'_>, name: &str, new: &Decision) -> Result<(), String> {
     let (report, decision) = status_of(seen, name);
     for cause in decision.iter().flat_map(|d| &d.causes) {
-        let stays = new
-            .causes
-            .iter()
-            .any(|c| c.check == cause.check && c.target == cause.target);
+        let stays = new.causes.iter().any(|c| c.check == cause.check && c.target == cause.target);
         if stays {
             continue;
         }
         let silent = seen.before.world.agent_is_silent(name, seen.before.now);
         let passed = report.is_some_and(|r| passes(r, cause));
-        ensure(!silent && passed, || {
-            format!(
-                "{name}: {} on {} was lifted without a pass",
-                cause.check, cause.target
-            )
-        })?;
+        ensure(!silent && passed, || format!("{name}: {} on {} was lifted without a pass", cause.check, cause.target))?;
     }
     Ok(())
 }
@@ -417,15 +307,11 @@ fn passes(report: &Report, cause: &Cause) -> bool {
     if report.truncated.is_some() {
         return false;
     }
-    let finding = report
-        .findings
-        .iter()
-        .any(|f| f.check == cause.check && f.target == cause.target);
+    let finding = report.findings.iter().any(|f| f.check == cause.check && f.target == cause.target);
     let judged = |o: &Outcome| matches!(o, Outcome::Pass | Outcome::Warn | Outcome::Fail);
     let row = report.checks.iter().any(|row| {
         judged(&row.outcome)
-            && (cause.check == "adopted"
-                || row.check == cause.check && row.covered.contains(&cause.target))
+            && (cause.check == "adopted" || row.check == cause.check && row.covered.contains(&cause.target))
     });
     let result = report.runs.iter().flat_map(|r| &r.results).any(|r| {
         r.check == cause.check
@@ -465,29 +351,19 @@ pub(super) fn bounds_are_kept(seen: &Seen<'_>) -> Result<(), String> {
                 ensure(within, || format!("a bound is broken in {write:?}"))?;
             }
             Write::PolicyStatus { status, .. } => {
-                let within = status.budget.claims.len() <= crds::health_check_policy::MAX_CLAIMS
-                    && status.conditions.len() <= 8;
+                let within =
+                    status.budget.claims.len() <= crds::health_check_policy::MAX_CLAIMS && status.conditions.len() <= 8;
                 ensure(within, || format!("a bound is broken in {status:?}"))?;
             }
             Write::RunStatus { run, status, .. } => {
-                let within = status.targets.len() <= 1_000
-                    && status.worst.len() <= 50
-                    && status.conditions.len() <= 8;
+                let within = status.targets.len() <= 1_000 && status.worst.len() <= 50 && status.conditions.len() <= 8;
                 ensure(within, || format!("a bound is broken in {status:?}"))?;
                 let frozen = |s: &crds::health_check_run::HealthCheckRunStatus| {
                     let targets = s.targets.iter();
-                    targets
-                        .map(|t| (t.node.clone(), t.uid.clone()))
-                        .collect::<Vec<_>>()
+                    targets.map(|t| (t.node.clone(), t.uid.clone())).collect::<Vec<_>>()
                 };
-                let before = seen
-                    .before
-                    .world
-                    .runs
-                    .get(run)
-                    .and_then(|r| r.status.as_ref());
-                let same =
-                    before.is_none_or(|b| b.start_time.is_none() || frozen(b) == frozen(status));
+                let before = seen.before.world.runs.get(run).and_then(|r| r.status.as_ref());
+                let same = before.is_none_or(|b| b.start_time.is_none() || frozen(b) == frozen(status));
                 ensure(same, || format!("the frozen targets of {run} changed"))?;
             }
             Write::DeleteNodeHealth { .. }
@@ -516,35 +392,22 @@ pub(super) fn transition_times_are_kept(seen: &Seen<'_>) -> Result<(), String> {
     }
     for (name, new) in &after.policies {
         let conditions = |p: &HealthCheckPolicy| p.status.as_ref().map(|s| s.conditions.clone());
-        kept(
-            name,
-            before.policies.get(name).and_then(|o| conditions(o)),
-            conditions(new),
-        )?;
+        kept(name, before.policies.get(name).and_then(|o| conditions(o)), conditions(new))?;
     }
     for (name, new) in &after.runs {
         let old = before.runs.get(name).and_then(|o| o.status.as_ref());
         let new = new.status.as_ref();
-        kept(
-            name,
-            old.map(|s| s.conditions.clone()),
-            new.map(|s| s.conditions.clone()),
-        )?;
+        kept(name, old.map(|s| s.conditions.clone()), new.map(|s| s.conditions.clone()))?;
     }
     Ok(())
 }
 
-fn kept(
-    name: &str,
-    before: Option<Vec<Condition>>,
-    after: Option<Vec<Condition>>,
-) -> Result<(), String> {
+fn kept(name: &str, before: Option<Vec<Condition>>, after: Option<Vec<Condition>>) -> Result<(), String> {
     let before = before.unwrap_or_default();
     for new in after.unwrap_or_default() {
         let old = before.iter().find(|o| o.type_ == new.type_);
         let moved = old.is_some_and(|o| {
-            (o.status == new.status) != (o.last_transition_time == new.last_transition_time)
-                && o.status == new.status
+            (o.status == new.status) != (o.last_transition_time == new.last_transition_time) && o.status == new.status
         });
         ensure(!moved, || format!("{name}: {old:?} -> {new:?}"))?;
     }
@@ -562,23 +425,17 @@ pub(super) fn uids_are_kept(seen: &Seen<'_>) -> Result<(), String> {
     // The version is the one that was read: the uid alone must stop the write.
     for (name, node) in &mut replaced.world.nodes {
         if let Some(before) = seen.before.world.nodes.get(name) {
-            std::sync::Arc::make_mut(node)
-                .resource_version
-                .clone_from(&before.resource_version);
+            std::sync::Arc::make_mut(node).resource_version.clone_from(&before.resource_version);
         }
     }
     let before = replaced.world.nodes.clone();
     replaced.apply(seen.plan);
-    ensure(before == replaced.world.nodes, || {
-        "a write reached a Node that was replaced".to_owned()
-    })?;
+    ensure(before == replaced.world.nodes, || "a write reached a Node that was replaced".to_owned())?;
     for step in &seen.plan.steps {
         if let Write::NodeHealthStatus(write) = &step.write {
             let node = seen.before.world.nodes.get(&write.name);
             let health = seen.before.world.node_healths.get(&write.name);
-            let about = health
-                .map(|h| h.spec.node.uid.as_str())
-                .filter(|u| !u.is_empty());
+            let about = health.map(|h| h.spec.node.uid.as_str()).filter(|u| !u.is_empty());
             let same = about.is_none_or(|uid| node.is_some_and(|n| n.uid == uid));
             ensure(same, || format!("{} is judged as another Node", write.name))?;
         }

@@ -24,10 +24,7 @@ fn two_leaders(bytes: &[u8]) -> Result<(), String> {
                 let hold = model.world.hold_everything;
                 story.push(events::event(&mut dice, &mut model).to_owned());
                 // A policy that is deleted takes its claims along: that is a person's doing, not a leader's.
-                if standing
-                    .keys()
-                    .any(|p| !model.world.policies.contains_key(p))
-                {
+                if standing.keys().any(|p| !model.world.policies.contains_key(p)) {
                     model.world.policies = standing;
                 }
                 model.world.hold_everything = hold;
@@ -38,12 +35,8 @@ fn two_leaders(bytes: &[u8]) -> Result<(), String> {
             }
             _ => {
                 let next = leader.next();
-                story.push(format!(
-                    "{:?}",
-                    next.map(|i| leader.plan.steps[i].write.clone())
-                ));
-                checks::step_within_claims(leader, &mut model)
-                    .map_err(|e| format!("{e}: {story:#?}"))?;
+                story.push(format!("{:?}", next.map(|i| leader.plan.steps[i].write.clone())));
+                checks::step_within_claims(leader, &mut model).map_err(|e| format!("{e}: {story:#?}"))?;
             }
         }
     }
@@ -52,9 +45,7 @@ fn two_leaders(bytes: &[u8]) -> Result<(), String> {
 
 #[test]
 fn two_leaders_never_mark_without_a_claim() {
-    let result = TestRunner::new(config()).run(&bytes(), |bytes| {
-        two_leaders(&bytes).map_err(TestCaseError::fail)
-    });
+    let result = TestRunner::new(config()).run(&bytes(), |bytes| two_leaders(&bytes).map_err(TestCaseError::fail));
     if let Err(error) = result {
         panic!("{error}");
     }

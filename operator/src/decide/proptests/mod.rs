@@ -55,12 +55,7 @@ impl Met {
                 self.foreign_taint |= !ours;
             }
         }
-        self.exhausted |= model
-            .world
-            .policies
-            .values()
-            .filter_map(|p| p.status.as_ref())
-            .any(|s| s.waiting > 0);
+        self.exhausted |= model.world.policies.values().filter_map(|p| p.status.as_ref()).any(|s| s.waiting > 0);
     }
 }
 
@@ -70,19 +65,11 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn config() -> Config {
-    Config {
-        cases: CASES,
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        ..Config::default()
-    }
+    Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() }
 }
 
 /// Lets a world live: event, decision, check, application (whole, cut short by a crash, or with a write refused).
-fn live(
-    bytes: &[u8],
-    check: &mut dyn FnMut(&Seen<'_>) -> Result<(), String>,
-) -> Result<Met, String> {
+fn live(bytes: &[u8], check: &mut dyn FnMut(&Seen<'_>) -> Result<(), String>) -> Result<Met, String> {
     let mut dice = Dice::new(bytes);
     let mut model = Model::new(generate::world(&mut dice), fixtures::START.plus(5));
     let mut met = Met::default();
@@ -91,13 +78,8 @@ fn live(
         let plan = decide(&model.world, model.now);
         let mut after = model.clone();
         after.apply(&plan);
-        let seen = Seen {
-            before: &model,
-            plan: &plan,
-            after: &after,
-        };
-        check(&seen)
-            .map_err(|e| format!("{e}\nafter round {round}: {story:?}\nplan: {plan:#?}"))?;
+        let seen = Seen { before: &model, plan: &plan, after: &after };
+        check(&seen).map_err(|e| format!("{e}\nafter round {round}: {story:?}\nplan: {plan:#?}"))?;
         met.look(&after);
         model = match dice.below(8) {
             0 => partly(&mut dice, model, plan),

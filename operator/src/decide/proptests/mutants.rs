@@ -97,15 +97,8 @@ impl Mutant {
             (Self::DropForeignTaint, Write::NodeTaints { taints, .. }) => {
                 taints.retain(|t| t.key == names::TAINT_UNHEALTHY);
             }
-            (
-                Self::DropForeignLabel,
-                Write::NodeMarks {
-                    node, drop_labels, ..
-                },
-            ) => {
-                if model.world.nodes.contains_key(node) {
-                    drop_labels.push("kubernetes.io/hostname".into());
-                }
+            (Self::DropForeignLabel, Write::NodeMarks { drop_labels, .. }) => {
+                drop_labels.push("kubernetes.io/hostname".into());
             }
             (Self::ChangeTargets, Write::RunStatus { status, .. }) => {
                 for target in &mut status.targets {
@@ -146,9 +139,7 @@ fn drop_claims_early(model: &Model, plan: &mut Plan) {
 
 fn mark_under_observe_or_hold(model: &Model, plan: &mut Plan) {
     for node in model.world.nodes.values() {
-        let mode = checks::winner(model, node)
-            .and_then(|p| model.world.policies.get(&p))
-            .map(|p| p.spec.mode);
+        let mode = checks::winner(model, node).and_then(|p| model.world.policies.get(&p)).map(|p| p.spec.mode);
         if mode == Some(Mode::Enforce) && !model.world.hold_everything {
             continue;
         }
@@ -181,9 +172,7 @@ fn is_caught(mutant: Mutant, check: Checker) -> bool {
         let bytes: Vec<u8> = (0..300)
             .map(|_| {
                 // Knuth's MMIX generator; its high bits are good.
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 state.to_be_bytes()[0]
             })
             .collect();
@@ -193,11 +182,7 @@ fn is_caught(mutant: Mutant, check: Checker) -> bool {
             if !caught && mutant.spoil(seen.before, &mut spoilt) && check(seen).is_ok() {
                 let mut after = seen.before.clone();
                 after.apply(&spoilt);
-                let spoilt = Seen {
-                    before: seen.before,
-                    plan: &spoilt,
-                    after: &after,
-                };
+                let spoilt = Seen { before: seen.before, plan: &spoilt, after: &after };
                 caught = check(&spoilt).is_err();
             }
             Ok(())
@@ -219,16 +204,10 @@ fn every_invariant_notices_its_mutants() {
         (Mutant::ForgetCauses, checks::modes_are_kept),
         (Mutant::GrowHistory, checks::bounds_are_kept),
         (Mutant::ChangeTargets, checks::bounds_are_kept),
-        (
-            Mutant::TouchTransitionTimes,
-            checks::transition_times_are_kept,
-        ),
+        (Mutant::TouchTransitionTimes, checks::transition_times_are_kept),
         (Mutant::IgnoreUid, checks::uids_are_kept),
     ];
-    let missed: Vec<Mutant> = table
-        .into_iter()
-        .filter(|(mutant, check)| !is_caught(*mutant, *check))
-        .map(|(mutant, _)| mutant)
-        .collect();
+    let missed: Vec<Mutant> =
+        table.into_iter().filter(|(mutant, check)| !is_caught(*mutant, *check)).map(|(mutant, _)| mutant).collect();
     assert!(missed.is_empty(), "not noticed: {missed:?}");
 }

@@ -28,17 +28,8 @@ fn limits_are_the_lower_of_number_and_percentage_but_at_least_the_minimum() {
         (Some(1), Some(1), Some(4), 10, 4),
     ];
     for (max_unavailable, max_unavailable_percent, minimum, nodes, limit) in table {
-        let budget = Budget {
-            max_unavailable,
-            max_unavailable_percent,
-            minimum,
-            topology_key: None,
-        };
-        assert_eq!(
-            super::super::budget::limit(Some(&budget), nodes),
-            limit,
-            "{budget:?} of {nodes}"
-        );
+        let budget = Budget { max_unavailable, max_unavailable_percent, minimum, topology_key: None };
+        assert_eq!(super::super::budget::limit(Some(&budget), nodes), limit, "{budget:?} of {nodes}");
     }
     assert_eq!(super::super::budget::limit(None, 40), 4);
 }
@@ -54,17 +45,9 @@ fn the_claim_comes_before_the_taint_and_the_taint_before_the_words() {
     for step in &plan.steps[taint + 1..] {
         assert_eq!(step.after, [taint], "{:?}", step.write);
     }
-    assert_eq!(
-        plan.steps.len(),
-        5,
-        "claim, taint, condition, marks, status: {plan:#?}"
-    );
+    assert_eq!(plan.steps.len(), 5, "claim, taint, condition, marks, status: {plan:#?}");
     assert!(plan.events.iter().all(|e| e.after.is_some()));
-    assert_eq!(
-        plan.events.len(),
-        2,
-        "one on the Node, one on the NodeHealth"
-    );
+    assert_eq!(plan.events.len(), 2, "one on the Node, one on the NodeHealth");
 }
 
 #[test]
@@ -90,39 +73,22 @@ fn over_budget_only_what_removes_capacity_waits() {
     let mut model = settled(model);
     all_lost(&mut model, &["a"]);
     let plan = decide(&model.world, model.now);
-    assert!(
-        plan.events
-            .iter()
-            .any(|e| e.reason == reason::BUDGET_EXHAUSTED)
-    );
+    assert!(plan.events.iter().any(|e| e.reason == reason::BUDGET_EXHAUSTED));
     let model = settled(model);
     assert_eq!(our_taint(&model, "b"), "reboot:NoSchedule");
     assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
     let waiting = decision(&model, "a");
     assert_eq!(waiting.state, State::Quarantined);
     assert!(!waiting.enforced);
-    assert!(
-        waiting
-            .message
-            .contains("waits for the budget of policy base"),
-        "{}",
-        waiting.message
-    );
+    assert!(waiting.message.contains("waits for the budget of policy base"), "{}", waiting.message);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
-    assert_eq!(
-        node_of(&model, "a").condition.as_ref().unwrap().status,
-        "False"
-    );
+    assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "False");
     let status = policy_status(&model, "base");
     assert_eq!((status.quarantined, status.waiting), (2, 1));
     assert_eq!((status.budget.limit, status.budget.used), (1, 1));
     let exhausted = condition(&status.conditions, "BudgetExhausted");
     assert_eq!(exhausted.status, "True");
-    assert!(
-        exhausted.message.contains("these wait: a."),
-        "{}",
-        exhausted.message
-    );
+    assert!(exhausted.message.contains("these wait: a."), "{}", exhausted.message);
 }
 
 #[test]
@@ -142,13 +108,7 @@ fn a_freed_slot_goes_to_the_node_that_waits() {
 fn the_worst_node_gets_the_slot() {
     let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 1);
     all_lost(&mut model, &["a"]);
-    let worse = finding(
-        "xid",
-        "node",
-        crds::Outcome::Fail,
-        Severity::Isolate,
-        "Xid79",
-    );
+    let worse = finding("xid", "node", crds::Outcome::Fail, Severity::Isolate, "Xid79");
     reports(&mut model, "b", report_with(worse));
     assert_eq!(claimed(&settled(model), "base"), ["b"]);
 }
@@ -165,11 +125,7 @@ fn a_node_cordoned_by_others_or_not_ready_counts_as_held() {
         let model = settled(model);
         assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
         assert_eq!(policy_status(&model, "base").budget.used, 1);
-        assert_eq!(
-            node_of(&model, "b").unschedulable,
-            ready,
-            "cordons are not ours"
-        );
+        assert_eq!(node_of(&model, "b").unschedulable, ready, "cordons are not ours");
     }
 }
 
@@ -191,11 +147,7 @@ fn each_failure_domain_has_the_same_limit_again() {
     }
     all_lost(&mut model, &["a", "b"]);
     let model = settled(model);
-    assert_eq!(
-        claimed(&model, "base"),
-        ["a"],
-        "one of two in rack r1, though two of four are allowed"
-    );
+    assert_eq!(claimed(&model, "base"), ["a"], "one of two in rack r1, though two of four are allowed");
 }
 
 #[test]
@@ -208,11 +160,7 @@ fn observe_adds_no_mark_but_says_what_enforce_would_hold() {
     assert_eq!(label(&model, "a", names::LABEL_AGENT), "true", "plumbing");
     assert_eq!(node_of(&model, "a").condition, None);
     assert_eq!(node_of(&model, "a").summary, None);
-    assert!(
-        decision(&model, "a")
-            .message
-            .ends_with("Nothing is marked: policy base only observes.")
-    );
+    assert!(decision(&model, "a").message.ends_with("Nothing is marked: policy base only observes."));
     let status = policy_status(&model, "base");
     assert_eq!((status.quarantined, status.waiting), (2, 1));
     assert_eq!(claimed(&model, "base"), [""; 0]);
@@ -240,21 +188,14 @@ fn hold_neither_adds_nor_lifts_and_still_judges() {
     }
     model.world.hold_everything = false;
     let model = settled(model);
-    assert_eq!(
-        (our_taint(&model, "a"), our_taint(&model, "b")),
-        (String::new(), "reboot:NoSchedule".into())
-    );
+    assert_eq!((our_taint(&model, "a"), our_taint(&model, "b")), (String::new(), "reboot:NoSchedule".into()));
 }
 
 #[test]
 fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released() {
     type Change = fn(&mut Model);
     let table: [(&str, Change, bool); 4] = [
-        (
-            "the policy observes now",
-            |m| m.edit_policy("base", |p| p.spec.mode = Mode::Observe),
-            true,
-        ),
+        ("the policy observes now", |m| m.edit_policy("base", |p| p.spec.mode = Mode::Observe), true),
         (
             "the policy is gone",
             |m| {
@@ -276,7 +217,7 @@ fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released(
                 m.edit_policy("base", |p| {
                     p.spec.mode = Mode::Observe;
                     p.spec.release_all = Some("the vendor says so".into());
-                })
+                });
             },
             false,
         ),
@@ -287,49 +228,26 @@ fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released(
         let mut model = settled(model);
         change(&mut model);
         let model = settled(model);
-        assert_eq!(
-            our_taint(&model, "a") == "reboot:NoSchedule",
-            stays,
-            "{what}"
-        );
-        assert_eq!(
-            label(&model, "a", names::LABEL_HEALTH) == "quarantined",
-            stays,
-            "{what}"
-        );
+        assert_eq!(our_taint(&model, "a") == "reboot:NoSchedule", stays, "{what}");
+        assert_eq!(label(&model, "a", names::LABEL_HEALTH) == "quarantined", stays, "{what}");
         assert_eq!(node_of(&model, "a").summary.is_some(), stays, "{what}");
         assert_eq!(node_of(&model, "a").condition.is_some(), stays, "{what}");
-        assert_eq!(
-            decision(&model, "a")
-                .message
-                .contains(reason::HELD_BY_FORMER_POLICY),
-            stays,
-            "{what}"
-        );
-        assert_eq!(
-            model.claims().count() == 0,
-            !stays || what.contains("gone"),
-            "{what}"
-        );
+        assert_eq!(decision(&model, "a").message.contains(reason::HELD_BY_FORMER_POLICY), stays, "{what}");
+        assert_eq!(model.claims().count() == 0, !stays || what.contains("gone"), "{what}");
     }
 }
 
 #[test]
 fn a_rule_gives_the_taint_its_effect_and_only_what_removes_capacity_needs_a_claim() {
     use TaintEffect::{NoExecute, None, PreferNoSchedule};
-    for (effect, stands, claims) in [
-        (NoExecute, "reboot:NoExecute", 1),
-        (PreferNoSchedule, "reboot:PreferNoSchedule", 0),
-        (None, "", 0),
-    ] {
+    for (effect, stands, claims) in
+        [(NoExecute, "reboot:NoExecute", 1), (PreferNoSchedule, "reboot:PreferNoSchedule", 0), (None, "", 0)]
+    {
         let mut model = under(Mode::Enforce, &["a"]);
         model.edit_policy("base", |p| {
             p.spec.rules = vec![Rule {
                 name: "all".into(),
-                effect: Some(Effect {
-                    taint: Some(effect),
-                    ..Effect::default()
-                }),
+                effect: Some(Effect { taint: Some(effect), ..Effect::default() }),
                 ..Rule::default()
             }];
         });
@@ -352,17 +270,8 @@ fn foreign_taints_keep_their_order_and_ours_its_place() {
     });
     all_lost(&mut model, &["a"]);
     let mut model = settled(model);
-    let keys = |m: &Model| -> Vec<String> {
-        node_of(m, "a")
-            .taints
-            .iter()
-            .map(|t| t.key.clone())
-            .collect()
-    };
-    assert_eq!(
-        keys(&model),
-        ["dedicated", names::TAINT_UNHEALTHY, names::TAINT_CHECKING]
-    );
+    let keys = |m: &Model| -> Vec<String> { node_of(m, "a").taints.iter().map(|t| t.key.clone()).collect() };
+    assert_eq!(keys(&model), ["dedicated", names::TAINT_UNHEALTHY, names::TAINT_CHECKING]);
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
     reports(&mut model, "a", passing_report());
     assert_eq!(keys(&settled(model)), ["dedicated", names::TAINT_CHECKING]);

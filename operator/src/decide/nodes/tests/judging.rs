@@ -20,79 +20,34 @@ fn inconclusive(mut report: Report) -> Report {
 
 #[test]
 fn a_first_report_is_judged_by_what_it_holds() {
+    use State::{Healthy, Quarantined, Suspect, Unknown};
     let none = Report::default();
     let mut no_gpu = passing_report();
     no_gpu.checks[0].outcome = Outcome::Skipped;
     no_gpu.checks[0].reason = Some(reason::NO_ACCELERATOR.into());
-    let found =
-        |outcome, severity| report_with(finding("xid", &address(3), outcome, severity, "Xid79"));
+    let found = |outcome, severity| report_with(finding("xid", &address(3), outcome, severity, "Xid79"));
     let one_inconclusive = {
         let mut report = passing_report();
         report.checks[1].outcome = Outcome::Inconclusive;
         report
     };
-    use State::{Healthy, Quarantined, Suspect, Unknown};
     let table: [(&str, Report, State, &str); 9] = [
-        (
-            "all pass",
-            passing_report(),
-            Healthy,
-            reason::ALL_CHECKS_PASSED,
-        ),
-        (
-            "one is inconclusive",
-            one_inconclusive,
-            Healthy,
-            reason::INCONCLUSIVE,
-        ),
-        (
-            "all are inconclusive",
-            inconclusive(passing_report()),
-            Unknown,
-            reason::NEVER_JUDGED,
-        ),
+        ("all pass", passing_report(), Healthy, reason::ALL_CHECKS_PASSED),
+        ("one is inconclusive", one_inconclusive, Healthy, reason::INCONCLUSIVE),
+        ("all are inconclusive", inconclusive(passing_report()), Unknown, reason::NEVER_JUDGED),
         ("no row", none, Unknown, reason::NEVER_JUDGED),
-        (
-            "a warning of any severity",
-            found(Outcome::Warn, Severity::Isolate),
-            Suspect,
-            "Xid79",
-        ),
-        (
-            "a failure to watch",
-            found(Outcome::Fail, Severity::Monitor),
-            Suspect,
-            "Xid79",
-        ),
-        (
-            "a failure that a reset cures",
-            found(Outcome::Fail, Severity::Reset),
-            Quarantined,
-            "Xid79",
-        ),
-        (
-            "a failure for the workshop",
-            found(Outcome::Fail, Severity::Isolate),
-            Quarantined,
-            "Xid79",
-        ),
-        (
-            "no accelerator, but eight are offered",
-            no_gpu,
-            Healthy,
-            reason::ALL_CHECKS_PASSED,
-        ),
+        ("a warning of any severity", found(Outcome::Warn, Severity::Isolate), Suspect, "Xid79"),
+        ("a failure to watch", found(Outcome::Fail, Severity::Monitor), Suspect, "Xid79"),
+        ("a failure that a reset cures", found(Outcome::Fail, Severity::Reset), Quarantined, "Xid79"),
+        ("a failure for the workshop", found(Outcome::Fail, Severity::Isolate), Quarantined, "Xid79"),
+        ("no accelerator, but eight are offered", no_gpu, Healthy, reason::ALL_CHECKS_PASSED),
     ];
     for (what, report, state, why) in table {
         let mut model = under(Mode::Observe, &["a"]);
         reports(&mut model, "a", report);
         let model = settled(model);
         let decided = decision(&model, "a");
-        assert_eq!(
-            (&decided.state, decided.reason.as_str()),
-            (&state, why),
-            "{what}"
-        );
+        assert_eq!((&decided.state, decided.reason.as_str()), (&state, why), "{what}");
     }
 }
 
@@ -118,12 +73,8 @@ fn a_lost_gpu_quarantines_the_node_and_says_which_and_what_to_do() {
         "GPU3 (0000:13:00.0): FallenOffTheBus was seen [xid FallenOffTheBus]. Drain and reboot the node."
     );
     assert_eq!(condition(&status.conditions, "Healthy").status, "False");
-    let bad: Vec<&str> = status
-        .gpus
-        .iter()
-        .filter(|g| g.state == State::Quarantined)
-        .map(|g| g.pci_address.as_str())
-        .collect();
+    let bad: Vec<&str> =
+        status.gpus.iter().filter(|g| g.state == State::Quarantined).map(|g| g.pci_address.as_str()).collect();
     assert_eq!(bad, [address(3)]);
 }
 
@@ -139,21 +90,9 @@ fn only_a_pass_that_covered_the_same_target_lifts() {
         ("a pass", passing_report(), true),
         ("a row that fails for another GPU", lost_gpu_report(5), true),
         ("an inconclusive row", inconclusive(passing_report()), false),
-        (
-            "a skipped row",
-            without(&|r| r.checks[1].outcome = Outcome::Skipped),
-            false,
-        ),
-        (
-            "a row of an unknown outcome",
-            without(&|r| r.checks[1].outcome = "Marginal".into()),
-            false,
-        ),
-        (
-            "a row that does not cover it",
-            without(&|r| r.checks[1].covered.retain(|t| *t != address(3))),
-            false,
-        ),
+        ("a skipped row", without(&|r| r.checks[1].outcome = Outcome::Skipped), false),
+        ("a row of an unknown outcome", without(&|r| r.checks[1].outcome = "Marginal".into()), false),
+        ("a row that does not cover it", without(&|r| r.checks[1].covered.retain(|t| *t != address(3))), false),
         (
             "no row of that check",
             without(&|r| {
@@ -161,11 +100,7 @@ fn only_a_pass_that_covered_the_same_target_lifts() {
             }),
             false,
         ),
-        (
-            "a pass with findings left out",
-            without(&|r| r.truncated = Some(1)),
-            false,
-        ),
+        ("a pass with findings left out", without(&|r| r.truncated = Some(1)), false),
     ];
     for (what, report, lifts) in table {
         let mut model = under(Mode::Observe, &["a"]);
@@ -173,10 +108,7 @@ fn only_a_pass_that_covered_the_same_target_lifts() {
         let mut model = settled(model);
         reports(&mut model, "a", report);
         let model = settled(model);
-        let stays = decision(&model, "a")
-            .causes
-            .iter()
-            .any(|c| c.target == address(3));
+        let stays = decision(&model, "a").causes.iter().any(|c| c.target == address(3));
         assert_eq!(stays, !lifts, "{what}");
     }
 }
@@ -203,10 +135,7 @@ fn a_silent_agent_makes_a_healthy_node_unknown_and_the_plan_asks_to_be_woken_for
     assert_eq!(decision(&model, "a").state, State::Unknown);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unknown");
     assert_eq!(our_taint(&model, "a"), "");
-    assert_eq!(
-        node_of(&model, "a").condition.as_ref().unwrap().status,
-        "Unknown"
-    );
+    assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "Unknown");
 }
 
 #[test]
@@ -234,15 +163,7 @@ fn a_node_without_accelerators_is_not_applicable() {
 
 #[test]
 fn the_severity_of_a_cause_rises_and_does_not_fall_before_it_lifts() {
-    let with = |severity| {
-        report_with(finding(
-            "xid",
-            &address(3),
-            Outcome::Fail,
-            severity,
-            "Xid79",
-        ))
-    };
+    let with = |severity| report_with(finding("xid", &address(3), Outcome::Fail, severity, "Xid79"));
     let mut model = under(Mode::Enforce, &["a"]);
     for (severity, stands) in [
         (Severity::Reset, "reset:NoSchedule"),
@@ -295,39 +216,21 @@ fn result(outcome: Outcome, finished_at: Time) -> RunReport {
 #[test]
 fn a_failed_result_of_a_run_condemns_until_a_later_run_passes() {
     let mut model = under(Mode::Observe, &["a"]);
-    let with = |runs: Vec<RunReport>| Report {
-        runs,
-        ..passing_report()
-    };
+    let with = |runs: Vec<RunReport>| Report { runs, ..passing_report() };
     let failed = result(Outcome::Fail, START);
     model.edit_health("a", |h| {
-        h.spec.assignments.push(Assignment {
-            id: failed.id.clone(),
-            run: "burn-in".into(),
-            ..Assignment::default()
-        });
+        h.spec.assignments.push(Assignment { id: failed.id.clone(), run: "burn-in".into(), ..Assignment::default() });
     });
     reports(&mut model, "a", with(vec![failed.clone()]));
     let plan = decide(&model.world, model.now);
     model.apply(&plan);
     let cause = &decision(&model, "a").causes[0];
-    assert_eq!(
-        (cause.check.as_str(), cause.target.as_str()),
-        ("custom/burn", address(2).as_str())
-    );
+    assert_eq!((cause.check.as_str(), cause.target.as_str()), ("custom/burn", address(2).as_str()));
     assert_eq!(cause.run.as_deref(), Some("burn-in"));
     reports(&mut model, "a", with(Vec::new()));
     let mut model = settled(model);
-    assert_eq!(
-        decision(&model, "a").state,
-        State::Quarantined,
-        "absence lifts nothing"
-    );
-    reports(
-        &mut model,
-        "a",
-        with(vec![failed, result(Outcome::Pass, START.plus(60))]),
-    );
+    assert_eq!(decision(&model, "a").state, State::Quarantined, "absence lifts nothing");
+    reports(&mut model, "a", with(vec![failed, result(Outcome::Pass, START.plus(60))]));
     let model = settled(model);
     assert_eq!(decision(&model, "a").state, State::Healthy);
 }
@@ -341,10 +244,7 @@ fn a_node_that_bears_our_taint_without_a_cause_is_adopted_until_the_cause_of_its
     model.world.node_healths.remove("a");
     let mut model = settled(model);
     let adopted = decision(&model, "a");
-    assert_eq!(
-        (&adopted.state, adopted.reason.as_str()),
-        (&State::Quarantined, reason::ADOPTED)
-    );
+    assert_eq!((&adopted.state, adopted.reason.as_str()), (&State::Quarantined, reason::ADOPTED));
     assert_eq!(adopted.causes[0].check, "xid");
     assert_eq!(adopted.causes[0].target, address(3));
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
@@ -361,11 +261,7 @@ fn a_node_that_bears_our_taint_without_a_cause_is_adopted_until_the_cause_of_its
 fn an_adopted_node_without_claim_and_annotation_waits_for_a_pass_of_every_enabled_check() {
     let mut model = under(Mode::Enforce, &["a"]);
     model.edit_node("a", |n| {
-        n.taints.push(super::fixtures::taint(
-            names::TAINT_UNHEALTHY,
-            "isolate",
-            "NoExecute",
-        ));
+        n.taints.push(super::fixtures::taint(names::TAINT_UNHEALTHY, "isolate", "NoExecute"));
         n.summary = Some("no JSON".into());
     });
     let mut one_missing = passing_report();
@@ -384,11 +280,7 @@ fn an_adopted_node_without_claim_and_annotation_waits_for_a_pass_of_every_enable
 fn a_preference_of_ours_without_a_cause_is_simply_removed() {
     let mut model = under(Mode::Enforce, &["a"]);
     model.edit_node("a", |n| {
-        n.taints.push(super::fixtures::taint(
-            names::TAINT_UNHEALTHY,
-            "reset",
-            "PreferNoSchedule",
-        ));
+        n.taints.push(super::fixtures::taint(names::TAINT_UNHEALTHY, "reset", "PreferNoSchedule"));
     });
     let model = settled(model);
     assert_eq!(decision(&model, "a").state, State::Healthy);
@@ -399,33 +291,17 @@ fn a_preference_of_ours_without_a_cause_is_simply_removed() {
 fn history_and_causes_keep_their_bounds_and_a_full_node_health_stays_under_64_kib() {
     let mut model = under(Mode::Enforce, &["a"]);
     model.edit_health("a", |h| {
-        let decision = h
-            .status
-            .get_or_insert_default()
-            .decision
-            .get_or_insert_default();
+        let decision = h.status.get_or_insert_default().decision.get_or_insert_default();
         decision.reason = "Old".into();
         decision.history = vec![Occurrence::default(); 16];
     });
     let mut report = passing_report();
     for index in 0..24 {
-        let mut found = finding(
-            "xid",
-            &address(index),
-            Outcome::Fail,
-            Severity::Reset,
-            "Xid79",
-        );
+        let mut found = finding("xid", &address(index), Outcome::Fail, Severity::Reset, "Xid79");
         found.message = "m".repeat(256);
         found.evidence = Some("e".repeat(256));
         report.findings.push(found);
-        let mut other = finding(
-            "inventory",
-            &address(index),
-            Outcome::Warn,
-            Severity::Reset,
-            "Odd",
-        );
+        let mut other = finding("inventory", &address(index), Outcome::Warn, Severity::Reset, "Odd");
         other.message = "m".repeat(256);
         report.findings.push(other);
     }
@@ -433,10 +309,7 @@ fn history_and_causes_keep_their_bounds_and_a_full_node_health_stays_under_64_ki
     let model = settled(model);
     let decided = decision(&model, "a");
     assert_eq!((decided.causes.len(), decided.history.len()), (24, 16));
-    assert!(
-        decided.causes.iter().all(|c| c.check == "xid"),
-        "the worst are kept"
-    );
+    assert!(decided.causes.iter().all(|c| c.check == "xid"), "the worst are kept");
     let size = serde_json::to_string(health_of(&model, "a")).unwrap().len();
     assert!(size < 64 * 1024, "{size} bytes");
 }

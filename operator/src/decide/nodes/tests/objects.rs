@@ -13,28 +13,26 @@ fn bare(edit: impl FnOnce(&mut Node)) -> Model {
     let mut node = fixtures::node("a");
     node.accelerators.clear();
     edit(&mut node);
-    let mut world = World::default();
-    world.started_at = START;
+    let mut world = World { started_at: START, ..World::default() };
     world.nodes.insert("a".into(), Arc::new(node));
     model(world)
 }
 
 fn zone(zone: &str) -> Selector {
-    Selector {
-        match_labels: [("zone".to_owned(), zone.to_owned())].into(),
-        ..Selector::default()
-    }
+    Selector { match_labels: [("zone".to_owned(), zone.to_owned())].into(), ..Selector::default() }
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // Two tables.
 fn a_node_has_a_node_health_if_it_shows_an_accelerator_or_somebody_selects_it() {
     type Edit = fn(&mut Model);
+    type EditNode = fn(&mut Node);
     let policy_for = |model: &mut Model, selector: Selector| {
         let mut policy = fixtures::policy("base", Mode::Observe);
         policy.spec.node_selector = selector;
         fixtures::add_policy(&mut model.world, policy);
     };
-    let by_node: [(&str, fn(&mut Node), bool); 6] = [
+    let by_node: [(&str, EditNode, bool); 6] = [
         ("nothing", |_| {}, false),
         (
             "extended resource",
@@ -46,16 +44,14 @@ fn a_node_has_a_node_health_if_it_shows_an_accelerator_or_somebody_selects_it() 
         (
             "label of NFD",
             |n| {
-                n.labels
-                    .insert("nvidia.com/gpu.present".into(), "true".into());
+                n.labels.insert("nvidia.com/gpu.present".into(), "true".into());
             },
             true,
         ),
         (
             "label of NFD that says no",
             |n| {
-                n.labels
-                    .insert("nvidia.com/gpu.present".into(), "false".into());
+                n.labels.insert("nvidia.com/gpu.present".into(), "false".into());
             },
             false,
         ),
@@ -66,34 +62,18 @@ fn a_node_has_a_node_health_if_it_shows_an_accelerator_or_somebody_selects_it() 
             },
             true,
         ),
-        (
-            "our own taint",
-            |n| {
-                n.taints.push(fixtures::taint(
-                    names::TAINT_UNHEALTHY,
-                    "reset",
-                    "NoSchedule",
-                ))
-            },
-            true,
-        ),
+        ("our own taint", |n| n.taints.push(fixtures::taint(names::TAINT_UNHEALTHY, "reset", "NoSchedule")), true),
     ];
     for (what, edit, exists) in by_node {
         let model = settled(bare(edit));
         assert_eq!(model.world.node_healths.contains_key("a"), exists, "{what}");
-        assert_eq!(
-            label(&model, "a", names::LABEL_AGENT) == "true",
-            exists,
-            "{what}"
-        );
+        assert_eq!(label(&model, "a", names::LABEL_AGENT) == "true", exists, "{what}");
     }
     let by_world: [(&str, Edit, bool); 3] = [
         (
             "a profile of its instance type",
             |m| {
-                m.world
-                    .profiles
-                    .insert("p5".into(), Arc::new(profile("p5", 8)));
+                m.world.profiles.insert("p5".into(), Arc::new(profile("p5", 8)));
             },
             true,
         ),
@@ -118,26 +98,14 @@ fn a_node_has_a_node_health_if_it_shows_an_accelerator_or_somebody_selects_it() 
     for (what, edit, exists) in by_world {
         let mut model = bare(|_| {});
         edit(&mut model);
-        assert_eq!(
-            settled(model).world.node_healths.contains_key("a"),
-            exists,
-            "{what}"
-        );
+        assert_eq!(settled(model).world.node_healths.contains_key("a"), exists, "{what}");
     }
-    for (selector, exists) in [
-        (Selector::default(), false),
-        (zone("z1"), true),
-        (zone("z2"), false),
-    ] {
+    for (selector, exists) in [(Selector::default(), false), (zone("z1"), true), (zone("z2"), false)] {
         let mut model = bare(|n| {
             n.labels.insert("zone".into(), "z1".into());
         });
         policy_for(&mut model, selector.clone());
-        assert_eq!(
-            settled(model).world.node_healths.contains_key("a"),
-            exists,
-            "{selector:?}"
-        );
+        assert_eq!(settled(model).world.node_healths.contains_key("a"), exists, "{selector:?}");
     }
 }
 
@@ -149,11 +117,7 @@ fn a_node_health_of_a_replaced_node_is_deleted_and_made_again() {
     model.world.nodes.insert("a".into(), Arc::new(node));
     let former = health_of(&model, "a").metadata.uid.clone().unwrap();
     let plan = decide(&model.world, model.now);
-    assert!(plan.steps.iter().any(|s| s.write
-        == Write::DeleteNodeHealth {
-            name: "a".into(),
-            uid: former.clone()
-        }));
+    assert!(plan.steps.iter().any(|s| s.write == Write::DeleteNodeHealth { name: "a".into(), uid: former.clone() }));
     let model = settled(model);
     assert_eq!(health_of(&model, "a").spec.node.uid, "a-second-uid");
     assert_eq!(decision(&model, "a").reason, reason::NEVER_REPORTED);
@@ -171,48 +135,29 @@ fn the_highest_priority_wins_then_the_oldest_then_the_name() {
     add("older", 0, 10);
     add("as-old", 0, 10);
     let model = settled(model);
-    assert_eq!(
-        health_of(&model, "a").spec.policy.as_ref().unwrap().name,
-        "as-old"
-    );
+    assert_eq!(health_of(&model, "a").spec.policy.as_ref().unwrap().name, "as-old");
     for loser in ["base", "older"] {
         let accepted = condition(&policy_status(&model, loser).conditions, "Accepted");
-        assert_eq!(
-            (accepted.status.as_str(), accepted.reason.as_str()),
-            ("False", reason::OVERRULED)
-        );
+        assert_eq!((accepted.status.as_str(), accepted.reason.as_str()), ("False", reason::OVERRULED));
     }
     let mut model = model;
     model.edit_policy("base", |p| p.spec.priority = 1);
     let model = settled(model);
-    assert_eq!(
-        health_of(&model, "a").spec.policy.as_ref().unwrap().name,
-        "base"
-    );
+    assert_eq!(health_of(&model, "a").spec.policy.as_ref().unwrap().name, "base");
     assert_eq!(policy_status(&model, "as-old").matched, 0);
 }
 
 #[test]
 fn the_profile_is_resolved_without_the_prefix_ml_and_copied_with_its_generation() {
     let mut model = under(Mode::Observe, &["a"]);
-    model
-        .world
-        .profiles
-        .insert("p5".into(), Arc::new(profile("p5", 8)));
+    model.world.profiles.insert("p5".into(), Arc::new(profile("p5", 8)));
     let mut winner = profile("p5-special", 4);
     winner.spec.priority = 5;
     winner.spec.match_.node_selector = Some(zone("z1"));
     winner.metadata.generation = Some(7);
-    model
-        .world
-        .profiles
-        .insert("p5-special".into(), Arc::new(winner));
+    model.world.profiles.insert("p5-special".into(), Arc::new(winner));
     let mut model = settled(model);
-    assert_eq!(
-        health_of(&model, "a").spec.profile.as_deref(),
-        Some("p5"),
-        "both members must match"
-    );
+    assert_eq!(health_of(&model, "a").spec.profile.as_deref(), Some("p5"), "both members must match");
     model.edit_node("a", |n| {
         n.labels.insert("zone".into(), "z1".into());
     });
@@ -221,10 +166,7 @@ fn the_profile_is_resolved_without_the_prefix_ml_and_copied_with_its_generation(
     assert_eq!(expected.generation, 7);
     assert_eq!(expected.gpus.as_ref().unwrap().count, Some(4));
     let status = health_of(&model, "a").status.as_ref().unwrap();
-    assert_eq!(
-        condition(&status.conditions, "ProfileResolved").status,
-        "True"
-    );
+    assert_eq!(condition(&status.conditions, "ProfileResolved").status, "True");
 }
 
 #[test]
@@ -232,33 +174,17 @@ fn monitors_are_all_that_are_built_unless_the_policy_turns_them_off() {
     let mut model = under(Mode::Observe, &["a"]);
     let monitors = |m: &Model| -> Vec<(String, Option<i64>)> {
         let monitors = health_of(m, "a").spec.monitors.iter();
-        monitors
-            .map(|x| (x.name.clone(), x.interval_seconds))
-            .collect()
+        monitors.map(|x| (x.name.clone(), x.interval_seconds)).collect()
     };
     model = settled(model);
-    assert_eq!(
-        monitors(&model),
-        [("inventory".to_owned(), None), ("xid".to_owned(), None)]
-    );
+    assert_eq!(monitors(&model), [("inventory".to_owned(), None), ("xid".to_owned(), None)]);
     model.edit_policy("base", |p| {
         p.spec.monitors = vec![
-            PolicyMonitor {
-                name: "xid".into(),
-                enabled: Some(false),
-                ..PolicyMonitor::default()
-            },
-            PolicyMonitor {
-                name: "inventory".into(),
-                interval_seconds: Some(5),
-                ..PolicyMonitor::default()
-            },
+            PolicyMonitor { name: "xid".into(), enabled: Some(false), ..PolicyMonitor::default() },
+            PolicyMonitor { name: "inventory".into(), interval_seconds: Some(5), ..PolicyMonitor::default() },
         ];
     });
-    assert_eq!(
-        monitors(&settled(model)),
-        [("inventory".to_owned(), Some(5))]
-    );
+    assert_eq!(monitors(&settled(model)), [("inventory".to_owned(), Some(5))]);
 }
 
 #[test]
@@ -266,64 +192,37 @@ fn maintenance_keeps_its_beginning_and_is_no_judgement() {
     let mut model = settled(under(Mode::Enforce, &["a"]));
     let began = model.now;
     model.edit_node("a", |n| {
-        n.labels
-            .insert(names::LABEL_MAINTENANCE.into(), "firmware".into());
+        n.labels.insert(names::LABEL_MAINTENANCE.into(), "firmware".into());
     });
     let mut model = settled(model);
     model.now = model.now.plus(100);
     model.edit_node("a", |n| {
-        n.labels
-            .insert(names::LABEL_MAINTENANCE.into(), "bios".into());
+        n.labels.insert(names::LABEL_MAINTENANCE.into(), "bios".into());
     });
     let model = settled(model);
     let maintenance = health_of(&model, "a").spec.maintenance.as_ref().unwrap();
-    assert_eq!(
-        (maintenance.reason.as_str(), maintenance.since),
-        ("bios", began)
-    );
+    assert_eq!((maintenance.reason.as_str(), maintenance.since), ("bios", began));
     assert_eq!(decision(&model, "a").activity, Activity::Maintenance);
     assert_eq!(decision(&model, "a").state, State::Healthy);
-    assert_eq!(
-        label(&model, "a", names::LABEL_MAINTENANCE),
-        "bios",
-        "the label is not ours"
-    );
+    assert_eq!(label(&model, "a", names::LABEL_MAINTENANCE), "bios", "the label is not ours");
 }
 
 #[test]
 fn orders_wait_for_the_steps_that_must_come_first_and_nothing_else_does() {
     let model = settled(under(Mode::Observe, &["a"]));
     let mut plan = Plan::default();
-    let first = plan.push(
-        Write::DeleteRun {
-            run: "x".into(),
-            uid: "y".into(),
-        },
-        Vec::new(),
-    );
+    let first = plan.push(Write::DeleteRun { run: "x".into(), uid: "y".into() }, Vec::new());
     let mut orders = crate::decide::runs::Orders::default();
-    let order = Assignment {
-        id: "run/1".into(),
-        run: "run".into(),
-        ..Assignment::default()
-    };
+    let order = Assignment { id: "run/1".into(), run: "run".into(), ..Assignment::default() };
     let given = orders.by_node.entry("a".into()).or_default();
     given.assignments.push(order.clone());
     given.after.push(first);
     super::super::decide(&model.world, &orders, model.now, &mut plan);
-    let spec = index_of(
-        &plan,
-        |w| matches!(w, Write::NodeHealthSpec(s) if s.spec.assignments == [order.clone()]),
-    );
+    let spec = index_of(&plan, |w| matches!(w, Write::NodeHealthSpec(s) if s.spec.assignments == [order.clone()]));
     assert_eq!(plan.steps[spec].after, [first]);
-    let status = index_of(
-        &plan,
-        |w| matches!(w, Write::NodeHealthStatus(s) if s.decision.activity == Activity::Checking),
-    );
-    assert!(
-        status < spec,
-        "the status carries a resourceVersion that the spec would move"
-    );
+    let status =
+        index_of(&plan, |w| matches!(w, Write::NodeHealthStatus(s) if s.decision.activity == Activity::Checking));
+    assert!(status < spec, "the status carries a resourceVersion that the spec would move");
 }
 
 #[test]
@@ -341,13 +240,7 @@ fn outputs_that_are_off_are_not_written() {
     reports(&mut model, "a", lost_gpu_report(1));
     let model = settled(model);
     assert_eq!(our_taint(&model, "a"), "");
-    assert_eq!(
-        (
-            node_of(&model, "a").summary.clone(),
-            node_of(&model, "a").condition.clone()
-        ),
-        (None, None)
-    );
+    assert_eq!((node_of(&model, "a").summary.clone(), node_of(&model, "a").condition.clone()), (None, None));
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "");
     assert!(!decision(&model, "a").enforced);
     assert_eq!(model.claims().count(), 0);
@@ -358,20 +251,14 @@ fn a_certification_is_a_label_until_it_expires() {
     let mut model = under(Mode::Enforce, &["a"]);
     let expires_at = START.plus(100);
     model.edit_health("a", |h| {
-        h.status.get_or_insert_default().certifications = vec![Certification {
-            level: "basic".into(),
-            passed_at: START,
-            expires_at,
-        }];
+        h.status.get_or_insert_default().certifications =
+            vec![Certification { level: "basic".into(), passed_at: START, expires_at }];
     });
     let mut model = settled(model);
     assert_eq!(label(&model, "a", "gpuhealth.dev/certified-basic"), "true");
     assert_eq!(decide(&model.world, model.now).wake_at, Some(expires_at));
     model.now = expires_at;
-    assert_eq!(
-        label(&settled(model), "a", "gpuhealth.dev/certified-basic"),
-        ""
-    );
+    assert_eq!(label(&settled(model), "a", "gpuhealth.dev/certified-basic"), "");
 }
 
 #[test]
