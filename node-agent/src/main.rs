@@ -15,7 +15,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Measures this node and reports, until SIGTERM.
-    Run(node_agent::args::RunArgs),
+    Run(Box<node_agent::args::RunArgs>),
     /// Runs one probe, prints its report as JSON, and ends.
     #[command(subcommand)]
     Probe(node_agent::probe::ProbeArgs),
@@ -25,7 +25,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
-        Command::Run(run) => node_agent::run(run),
+        Command::Run(run) => node_agent::run(*run),
         Command::Probe(probe) => probe.run(),
         Command::Runner(runner) => runner.run(),
     }

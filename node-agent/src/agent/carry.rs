@@ -28,12 +28,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     }
     state.log.switches = switches(&report);
     if same_boot {
-        state.log.known_gpus = report
-            .inventory
-            .gpus
-            .iter()
-            .map(|gpu| gpu.pci_address.clone())
-            .collect();
+        state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
         state.inventory = report.inventory.clone();
     } else {
         xid::end_with_boot(&mut state.standing.findings);
@@ -41,9 +36,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     state.standing.rows.clone_from(&report.checks);
     for assignment in &order.spec.assignments {
         if let Some(run) = report.runs.iter().find(|run| run.id == assignment.id) {
-            state
-                .works
-                .push(Work::taken_over(assignment, run.clone(), now.wall()));
+            state.works.push(Work::taken_over(assignment, run.clone(), now.wall()));
         }
     }
     let told = cursor(&report).filter(|cursor| cursor.boot_id == state.facts.boot_id);
@@ -73,10 +66,7 @@ pub(super) fn was_told(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
 
 /// The place in the kernel log, as the report carries it.
 pub(super) fn cursor_baseline(cursor: &Cursor, at: Time) -> Baseline {
-    let seq = cursor
-        .seq
-        .map(|seq| format!("seq={seq};"))
-        .unwrap_or_default();
+    let seq = cursor.seq.map(|seq| format!("seq={seq};")).unwrap_or_default();
     Baseline {
         target: KERNEL_LOG.to_owned(),
         boot_id: cursor.boot_id.clone(),
@@ -87,23 +77,11 @@ pub(super) fn cursor_baseline(cursor: &Cursor, at: Time) -> Baseline {
 
 /// The place in the kernel log that a report carries; `None` where there is none or it cannot be read.
 pub fn cursor(report: &Report) -> Option<Cursor> {
-    let baseline = report
-        .baselines
-        .iter()
-        .find(|baseline| baseline.target == KERNEL_LOG)?;
+    let baseline = report.baselines.iter().find(|baseline| baseline.target == KERNEL_LOG)?;
     let value = |name: &str| {
-        baseline
-            .values
-            .split(';')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?
-            .parse::<u64>()
-            .ok()
+        baseline.values.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?.parse::<u64>().ok()
     };
-    Some(Cursor {
-        boot_id: baseline.boot_id.clone(),
-        seq: value("seq"),
-        usec: value("usec")?,
-    })
+    Some(Cursor { boot_id: baseline.boot_id.clone(), seq: value("seq"), usec: value("usec")? })
 }
 
 /// The switches of which the log has spoken; a later boot's pass must cover them, and no inventory lists them.
@@ -117,30 +95,18 @@ pub(super) fn switches_baseline(switches: &[String], boot_id: &str, at: Time) ->
             values.push_str(switch);
         }
     }
-    (!values.is_empty()).then(|| Baseline {
-        target: SWITCHES.to_owned(),
-        boot_id: boot_id.to_owned(),
-        at,
-        values,
-    })
+    (!values.is_empty()).then(|| Baseline { target: SWITCHES.to_owned(), boot_id: boot_id.to_owned(), at, values })
 }
 
 fn switches(report: &Report) -> Vec<String> {
-    let kept = report
-        .baselines
-        .iter()
-        .filter(|baseline| baseline.target == SWITCHES);
+    let kept = report.baselines.iter().filter(|baseline| baseline.target == SWITCHES);
     let mut switches: Vec<String> = kept
         .flat_map(|baseline| baseline.values.split(' '))
         .filter(|text| !text.is_empty())
         .map(str::to_owned)
         .collect();
     let told = report.findings.iter().filter(|finding| {
-        finding.check == Check::Xid.name()
-            && finding
-                .evidence
-                .as_deref()
-                .is_some_and(|text| text.starts_with("SXid"))
+        finding.check == Check::Xid.name() && finding.evidence.as_deref().is_some_and(|text| text.starts_with("SXid"))
     });
     for finding in told {
         if !switches.contains(&finding.target) {

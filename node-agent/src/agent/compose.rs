@@ -5,21 +5,14 @@ use crate::judge::{bounded, worst_first};
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{
-    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED,
-    Report, RunReport,
+    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED, Report, RunReport,
 };
 
 const MAX_ADDRESSES: usize = 16;
 
 /// The report, and when count or time of one of its findings may move next.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
-    let all = worst_first(
-        state
-            .standing
-            .findings
-            .iter()
-            .filter(|finding| state.is_shown(finding)),
-    );
+    let all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
     let truncated = all.len().saturating_sub(MAX_FINDINGS);
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();
     let moves_at = state.writer.damp(&mut findings, now.mono_ms);
@@ -30,17 +23,12 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
         inventory: state.inventory.clone(),
         checks: state.standing.rows.clone(),
         findings,
-        truncated: (truncated > 0)
-            .then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),
+        truncated: (truncated > 0).then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),
         baselines: state
             .cursor
             .iter()
             .map(|cursor| carry::cursor_baseline(cursor, wall))
-            .chain(carry::switches_baseline(
-                &state.log.switches,
-                &state.facts.boot_id,
-                wall,
-            ))
+            .chain(carry::switches_baseline(&state.log.switches, &state.facts.boot_id, wall))
             .collect(),
         runs: runs(state),
     };
@@ -54,22 +42,9 @@ fn agent_facts(state: &State) -> AgentFacts {
         boot_id: bounded(&facts.boot_id, 64),
         booted_at: facts.booted_at,
         started_at: Some(facts.started_at),
-        kernel_log: state
-            .log
-            .source
-            .as_deref()
-            .map(|source| bounded(source, 300)),
-        driver_handles: if state.holds_driver() {
-            DriverHandles::Held
-        } else {
-            DriverHandles::Released
-        },
-        addresses: facts
-            .addresses
-            .iter()
-            .take(MAX_ADDRESSES)
-            .map(|text| bounded(text, 64))
-            .collect(),
+        kernel_log: state.log.source.as_deref().map(|source| bounded(source, 300)),
+        driver_handles: if state.holds_driver() { DriverHandles::Held } else { DriverHandles::Released },
+        addresses: facts.addresses.iter().take(MAX_ADDRESSES).map(|text| bounded(text, 64)).collect(),
     }
 }
 
@@ -97,11 +72,9 @@ impl State {
     /// found stays until a later pass.
     fn is_shown(&self, finding: &Finding) -> bool {
         match Check::from_name(&finding.check) {
-            Some(check) if check.is_monitor() => self
-                .expectation()
-                .monitors()
-                .iter()
-                .any(|monitor| monitor.name == finding.check),
+            Some(check) if check.is_monitor() => {
+                self.expectation().monitors().iter().any(|monitor| monitor.name == finding.check)
+            }
             _ => true,
         }
     }

@@ -31,11 +31,7 @@ const MAX_MBPS: i64 = 100_000_000;
 /// tell. What a server saw of its client is told by the client.
 const REASONS: &[(IperfReason, &str, bool)] = &[
     (IperfReason::ToolMissing, reason::TOOL_MISSING, true),
-    (
-        IperfReason::ConnectionRefused,
-        reason::CONNECTION_REFUSED,
-        false,
-    ),
+    (IperfReason::ConnectionRefused, reason::CONNECTION_REFUSED, false),
     (IperfReason::Busy, "Busy", false),
     (IperfReason::PeerSilent, reason::PEER_SILENT, false),
     (IperfReason::Interrupted, reason::INTERRUPTED, false),
@@ -54,7 +50,7 @@ pub(super) struct Slots {
     streams: u16,
     seconds: u32,
     floor: Option<i64>,
-    slots: Vec<(Slot, Stand)>,
+    stands: Vec<(Slot, Stand)>,
     /// The deadline of the order passed: nothing begins any more.
     given_up: bool,
     /// The evidence of the worst edge.
@@ -72,27 +68,14 @@ impl Slots {
     /// The slots of a group that has its start; `None` before.
     pub(super) fn new(group: &Group, check: &NetworkBandwidth, floor: Option<i64>) -> Option<Self> {
         let start = group.start_at?;
-        let slots = group
-            .slots
-            .iter()
-            .take(MAX_SLOTS)
-            .map(|slot| (slot.clone(), Stand::Ahead))
-            .collect();
+        let slots = group.slots.iter().take(MAX_SLOTS).map(|slot| (slot.clone(), Stand::Ahead)).collect();
         Some(Self {
             start_ms: start.unix().saturating_mul(1000),
-            slot_ms: group
-                .slot_seconds
-                .unwrap_or(SLOT_SECONDS)
-                .max(1)
-                .saturating_mul(1000),
-            streams: u16::try_from(check.streams.unwrap_or(STREAMS))
-                .unwrap_or(128)
-                .clamp(1, 128),
-            seconds: u32::try_from(check.duration_seconds.unwrap_or(DURATION_SECONDS))
-                .unwrap_or(1)
-                .clamp(1, 300),
+            slot_ms: group.slot_seconds.unwrap_or(SLOT_SECONDS).max(1).saturating_mul(1000),
+            streams: u16::try_from(check.streams.unwrap_or(STREAMS)).unwrap_or(128).clamp(1, 128),
+            seconds: u32::try_from(check.duration_seconds.unwrap_or(DURATION_SECONDS)).unwrap_or(1).clamp(1, 300),
             floor: check.min_megabits_per_second.or(floor),
-            slots,
+            stands: slots,
             given_up: false,
             worst: None,
         })
@@ -103,7 +86,7 @@ impl Slots {
             Stand::Running(id) => Some(*id),
             Stand::Ahead | Stand::Over => None,
         };
-        self.slots.iter().filter_map(running).collect()
+        self.stands.iter().filter_map(running).collect()
     }
 
     /// The deadline passed: nothing begins any more, and what runs is stopped.
@@ -116,19 +99,17 @@ impl Slots {
 
     /// Begins and ends what is due. Whether all is over.
     pub(super) fn advance(&mut self, edges: &mut Vec<Edge>, ground: &mut Ground<'_>) -> bool {
-        for at in 0..self.slots.len() {
+        for at in 0..self.stands.len() {
             self.advance_slot(at, edges, ground);
         }
-        self.slots.iter().all(|(_, stand)| *stand == Stand::Over)
+        self.stands.iter().all(|(_, stand)| *stand == Stand::Over)
     }
 
     fn advance_slot(&mut self, at: usize, edges: &mut Vec<Edge>, ground: &mut Ground<'_>) {
-        let Some((slot, stand)) = self.slots.get(at).cloned() else {
+        let Some((slot, stand)) = self.stands.get(at).cloned() else {
             return;
         };
-        let begin = self
-            .start_ms
-            .saturating_add(slot.slot.saturating_mul(self.slot_ms));
+        let begin = self.start_ms.saturating_add(slot.slot.saturating_mul(self.slot_ms));
         let end = begin.saturating_add(self.slot_ms);
         let now = ground.now.unix_ms;
         match stand {
@@ -136,30 +117,22 @@ impl Slots {
             Stand::Running(id) if now >= end => ground.stop(id),
             Stand::Running(_) => ground.wake_at(ground.now.mono_of(end)),
             Stand::Ahead if self.given_up => {
-                self.edge(
-                    &slot,
-                    None,
-                    Outcome::Inconclusive,
-                    reason::DEADLINE_EXCEEDED,
-                    edges,
-                );
+                Self::edge(&slot, None, Outcome::Inconclusive, reason::DEADLINE_EXCEEDED, edges);
                 self.set_stand(at, Stand::Over);
             }
             Stand::Ahead if now < begin => ground.wake_at(ground.now.mono_of(begin)),
             Stand::Ahead => {
-                let begun = self.probe(&slot, now, end).map(|probe| {
-                    let left =
-                        u64::try_from(end.saturating_sub(now).saturating_add(DEADLINE_MARGIN_MS))
-                            .unwrap_or(1);
+                let started = self.probe(&slot, now, end).map(|probe| {
+                    let left = u64::try_from(end.saturating_sub(now).saturating_add(DEADLINE_MARGIN_MS)).unwrap_or(1);
                     ground.start(probe, left)
                 });
-                let stand = match begun {
+                let stand = match started {
                     Ok(id) => {
                         ground.wake_at(ground.now.mono_of(end));
                         Stand::Running(id)
                     }
                     Err(reason) => {
-                        self.edge(&slot, None, Outcome::Inconclusive, reason, edges);
+                        Self::edge(&slot, None, Outcome::Inconclusive, reason, edges);
                         Stand::Over
                     }
                 };
@@ -169,7 +142,7 @@ impl Slots {
     }
 
     fn set_stand(&mut self, at: usize, stand: Stand) {
-        if let Some(entry) = self.slots.get_mut(at) {
+        if let Some(entry) = self.stands.get_mut(at) {
             entry.1 = stand;
         }
     }
@@ -177,20 +150,11 @@ impl Slots {
     /// What this node does in the slot, or why it cannot.
     fn probe(&self, slot: &Slot, now: i64, end: i64) -> Result<Probe, &'static str> {
         let address: IpAddr = slot.address.parse().map_err(|_| reason::INVALID_SPEC)?;
-        let port = u16::try_from(slot.port)
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or(reason::INVALID_SPEC)?;
+        let port = u16::try_from(slot.port).ok().filter(|port| *port > 0).ok_or(reason::INVALID_SPEC)?;
         let unix = |ms: i64| u64::try_from(ms).unwrap_or(0);
         match slot.role {
-            Role::Server if now < end => Ok(Probe::Serve {
-                address,
-                port,
-                until_unix_ms: unix(end),
-            }),
-            Role::Client
-                if now + i64::from(self.seconds) * 1000 + OVERHEAD_MS <= end - CLIENT_MARGIN_MS =>
-            {
+            Role::Server if now < end => Ok(Probe::Serve { address, port, until_unix_ms: unix(end) }),
+            Role::Client if now + i64::from(self.seconds) * 1000 + OVERHEAD_MS <= end - CLIENT_MARGIN_MS => {
                 Ok(Probe::Send {
                     address,
                     port,
@@ -204,17 +168,8 @@ impl Slots {
     }
 
     /// Takes the end of a probe of ours; gives it back if it is another's.
-    pub(super) fn probe_finished(
-        &mut self,
-        id: u64,
-        measured: Measured,
-        edges: &mut Vec<Edge>,
-    ) -> Option<Measured> {
-        let Some(entry) = self
-            .slots
-            .iter_mut()
-            .find(|(_, stand)| *stand == Stand::Running(id))
-        else {
+    pub(super) fn probe_finished(&mut self, id: u64, measured: Measured, edges: &mut Vec<Edge>) -> Option<Measured> {
+        let Some(entry) = self.stands.iter_mut().find(|(_, stand)| *stand == Stand::Running(id)) else {
             return Some(measured);
         };
         entry.1 = Stand::Over;
@@ -225,74 +180,47 @@ impl Slots {
                 // A server that is stopped at the end of its slot has done its duty.
                 if slot.role == Role::Client || reason != reason::INTERRUPTED {
                     self.note(&Outcome::Inconclusive, &message);
-                    self.edge(&slot, None, Outcome::Inconclusive, &reason, edges);
+                    Self::edge(&slot, None, Outcome::Inconclusive, &reason, edges);
                 }
             }
             Measured::Inventory(_) | Measured::Custom(_) => {
-                self.edge(
-                    &slot,
-                    None,
-                    Outcome::Inconclusive,
-                    reason::UNKNOWN_OUTPUT,
-                    edges,
-                );
+                Self::edge(&slot, None, Outcome::Inconclusive, reason::UNKNOWN_OUTPUT, edges);
             }
         }
         None
     }
 
     fn judge(&mut self, slot: &Slot, report: &IperfReport, edges: &mut Vec<Edge>) {
-        let row = report
-            .reason
-            .and_then(|reason| REASONS.iter().find(|(known, _, _)| *known == reason));
+        let row = report.reason.and_then(|reason| REASONS.iter().find(|(known, _, _)| *known == reason));
         match (slot.role, report.mbps, row) {
-            (Role::Server, _, Some((_, reason, true)))
-            | (Role::Client, None, Some((_, reason, _))) => {
+            (Role::Server, _, Some((_, reason, true))) | (Role::Client, None, Some((_, reason, _))) => {
                 self.note(&Outcome::Inconclusive, &report.evidence);
-                self.edge(slot, None, Outcome::Inconclusive, reason, edges);
+                Self::edge(slot, None, Outcome::Inconclusive, reason, edges);
             }
             (Role::Server, _, _) => {}
             (Role::Client, Some(mbps), _) => {
                 let mbps = i64::try_from(mbps).unwrap_or(MAX_MBPS).min(MAX_MBPS);
                 match self.floor {
                     Some(floor) if mbps < floor => {
-                        let message =
-                            format!("{mbps} Mbit/s to {}, the floor is {floor}", slot.peer);
+                        let message = format!("{mbps} Mbit/s to {}, the floor is {floor}", slot.peer);
                         self.note(&Outcome::Fail, &message);
-                        self.edge(slot, Some(mbps), Outcome::Fail, reason::BELOW_FLOOR, edges);
+                        Self::edge(slot, Some(mbps), Outcome::Fail, reason::BELOW_FLOOR, edges);
                     }
-                    Some(_) => self.edge(slot, Some(mbps), Outcome::Pass, reason::PASSED, edges),
-                    None => self.edge(slot, Some(mbps), Outcome::Pass, reason::MEASURED, edges),
+                    Some(_) => Self::edge(slot, Some(mbps), Outcome::Pass, reason::PASSED, edges),
+                    None => Self::edge(slot, Some(mbps), Outcome::Pass, reason::MEASURED, edges),
                 }
             }
-            (Role::Client, None, None) => self.edge(
-                slot,
-                None,
-                Outcome::Inconclusive,
-                reason::UNKNOWN_OUTPUT,
-                edges,
-            ),
+            (Role::Client, None, None) => Self::edge(slot, None, Outcome::Inconclusive, reason::UNKNOWN_OUTPUT, edges),
         }
     }
 
     fn note(&mut self, outcome: &Outcome, evidence: &str) {
-        if self
-            .worst
-            .as_ref()
-            .is_none_or(|(worst, _)| outcome.rank() > worst.rank())
-        {
+        if self.worst.as_ref().is_none_or(|(worst, _)| outcome.rank() > worst.rank()) {
             self.worst = Some((outcome.clone(), bounded(evidence, 256)));
         }
     }
 
-    fn edge(
-        &self,
-        slot: &Slot,
-        mbps: Option<i64>,
-        outcome: Outcome,
-        reason: &str,
-        edges: &mut Vec<Edge>,
-    ) {
+    fn edge(slot: &Slot, mbps: Option<i64>, outcome: Outcome, reason: &str, edges: &mut Vec<Edge>) {
         if edges.len() < MAX_SLOTS {
             edges.push(Edge {
                 slot: slot.slot,
@@ -308,17 +236,9 @@ impl Slots {
     /// that no finding comes of it here.
     pub(super) fn verdict(&self, edges: &[Edge]) -> Verdict {
         let worst = edges.iter().max_by_key(|edge| edge.outcome.rank());
-        let idle = if self.slots.is_empty() {
-            Outcome::Skipped
-        } else {
-            Outcome::Pass
-        };
+        let idle = if self.stands.is_empty() { Outcome::Skipped } else { Outcome::Pass };
         let outcome = worst.map_or(idle, |edge| edge.outcome.clone());
-        let severity = if outcome == Outcome::Fail {
-            Severity::Monitor
-        } else {
-            Severity::None
-        };
+        let severity = if outcome == Outcome::Fail { Severity::Monitor } else { Severity::None };
         Verdict {
             reason: worst.and_then(|edge| edge.reason.clone()),
             message: self.worst.as_ref().map(|(_, text)| text.clone()),
@@ -331,19 +251,10 @@ impl Slots {
 }
 
 fn aggregate(edges: &[Edge]) -> Option<Aggregate> {
-    let mut rates: Vec<(i64, &str)> = edges
-        .iter()
-        .filter_map(|edge| Some((edge.mbps?, edge.peer.as_str())))
-        .collect();
+    let mut rates: Vec<(i64, &str)> = edges.iter().filter_map(|edge| Some((edge.mbps?, edge.peer.as_str()))).collect();
     rates.sort_unstable();
     let (min, worst) = *rates.first()?;
     let (max, _) = *rates.last()?;
     let (median, _) = *rates.get(rates.len() / 2)?;
-    Some(Aggregate {
-        name: "mbps".to_owned(),
-        min,
-        median,
-        max,
-        worst: Some(worst.to_owned()),
-    })
+    Some(Aggregate { name: "mbps".to_owned(), min, median, max, worst: Some(worst.to_owned()) })
 }

@@ -106,11 +106,7 @@ impl Probes {
     fn start(&mut self, probe: Probe, deadline_ms: u64, effects: &mut Vec<Effect>) -> u64 {
         self.last += 1;
         self.running.insert(self.last, false);
-        effects.push(Effect::StartProbe {
-            id: self.last,
-            probe,
-            deadline_ms,
-        });
+        effects.push(Effect::StartProbe { id: self.last, probe, deadline_ms });
         self.last
     }
 
@@ -168,16 +164,11 @@ impl State {
     }
 
     fn expectation(&self) -> Expectation<'_> {
-        Expectation {
-            spec: self.order.as_ref().map(|order| &order.spec),
-            booted_at: self.facts.booted_at,
-        }
+        Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.facts.booted_at }
     }
 
     fn in_maintenance(&self) -> bool {
-        self.order
-            .as_ref()
-            .is_some_and(|order| order.spec.maintenance.is_some())
+        self.order.as_ref().is_some_and(|order| order.spec.maintenance.is_some())
     }
 
     /// Whether a process of ours has the driver open, or may open it.
@@ -190,15 +181,9 @@ impl State {
             LogEntry::Overrun => self.log.overrun_at = Some(now.mono_ms),
             LogEntry::Rotated => self.told = None,
             LogEntry::Fault { .. } if carry::was_told(entry, self.told.as_ref()) => {}
-            LogEntry::Fault {
-                observed, at, usec, ..
-            } => {
+            LogEntry::Fault { observed, at, usec, .. } => {
                 let target = observed.pci.to_string();
-                let known = self
-                    .standing
-                    .findings
-                    .get(Check::Xid.name(), &target)
-                    .is_some();
+                let known = self.standing.findings.get(Check::Xid.name(), &target).is_some();
                 if self.is_repetition(observed, *usec) && known {
                     return;
                 }
@@ -217,10 +202,7 @@ impl State {
     fn is_repetition(&mut self, observed: &XidObservation, usec: u64) -> bool {
         let key = observed.dedupe_key();
         let again = usec != 0
-            && self
-                .recent_faults
-                .iter()
-                .any(|(known, at)| *known == key && usec.abs_diff(*at) < BURST_USEC)
+            && self.recent_faults.iter().any(|(known, at)| *known == key && usec.abs_diff(*at) < BURST_USEC)
             && !matches!(observed.detail, crate::xid::XidDetail::Recovery { .. });
         if !again {
             self.recent_faults.push_back((key, usec));
@@ -232,13 +214,7 @@ impl State {
     }
 
     fn driver_major(&self) -> Option<u32> {
-        self.inventory
-            .driver
-            .as_deref()?
-            .split('.')
-            .next()?
-            .parse()
-            .ok()
+        self.inventory.driver.as_deref()?.split('.').next()?.parse().ok()
     }
 }
 
@@ -251,9 +227,7 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     judge_all(state, now, &mut wake);
     work(state, now, &mut effects, &mut wake);
     write(state, now, &mut effects, &mut wake);
-    effects.push(Effect::Wake {
-        at: wake.max(now.mono_ms + 1),
-    });
+    effects.push(Effect::Wake { at: wake.max(now.mono_ms + 1) });
     effects
 }
 
@@ -277,11 +251,7 @@ fn absorb(state: &mut State, event: Event, now: Now, effects: &mut Vec<Effect>, 
             state.log.unreadable = None;
         }
         Event::KernelLogUnreadable { message } => state.log.unreadable = Some(message),
-        Event::ProbeFinished {
-            id,
-            measured,
-            duration_ms,
-        } => {
+        Event::ProbeFinished { id, measured, duration_ms } => {
             state.probes.running.remove(&id);
             take_measurement(state, id, measured, duration_ms, now, effects, wake);
         }
@@ -291,11 +261,7 @@ fn absorb(state: &mut State, event: Event, now: Now, effects: &mut Vec<Effect>, 
                 .applied(outcome, now.mono_ms)
                 .map(|report| report.runs.iter().map(|run| run.id.clone()).collect())
                 .unwrap_or_default();
-            for work in state
-                .works
-                .iter_mut()
-                .filter(|work| written.iter().any(|id| id == work.id()))
-            {
+            for work in state.works.iter_mut().filter(|work| written.iter().any(|id| id == work.id())) {
                 work.written();
             }
         }
@@ -307,23 +273,14 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
     if !state.carried {
         state.carried = true;
         carry::take_over(state, &order, now);
-    } else if state
-        .order
-        .as_ref()
-        .is_none_or(|known| known.uid != order.uid)
-    {
+    } else if state.order.as_ref().is_none_or(|known| known.uid != order.uid) {
         // Made anew: whatever the old one held is gone.
         state.writer.forget();
         state.writer.try_again();
     }
     order.report = None;
     for work in state.works.iter_mut().filter(|work| !work.is_cancelled()) {
-        match order
-            .spec
-            .assignments
-            .iter()
-            .find(|assignment| assignment.id == work.id())
-        {
+        match order.spec.assignments.iter().find(|assignment| assignment.id == work.id()) {
             Some(assignment) => work.update(assignment),
             None => work.cancel(),
         }
@@ -337,10 +294,7 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
 }
 
 fn take_log(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, now: Now) {
-    if entries
-        .iter()
-        .any(|entry| matches!(entry, LogEntry::Fault { .. }))
-    {
+    if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. })) {
         state.fault_read_at.get_or_insert(now.mono_ms);
     }
     for entry in entries {
@@ -348,10 +302,7 @@ fn take_log(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, n
             state.fold(&entry, now);
         } else {
             state.waiting.push_back(entry);
-            if let Some(oldest) = (state.waiting.len() > WAITING_MAX)
-                .then(|| state.waiting.pop_front())
-                .flatten()
-            {
+            if let Some(oldest) = (state.waiting.len() > WAITING_MAX).then(|| state.waiting.pop_front()).flatten() {
                 state.fold(&oldest, now);
             }
         }
@@ -380,9 +331,7 @@ fn take_measurement(
             if !state.in_maintenance() {
                 state.hardware = Hardware::Unknown { reason, message };
             }
-            state.inventory_due = state
-                .inventory_due
-                .min(now.mono_ms.saturating_add(RETRY_MS));
+            state.inventory_due = state.inventory_due.min(now.mono_ms.saturating_add(RETRY_MS));
         }
         return;
     }
@@ -404,11 +353,7 @@ fn look(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) 
         return;
     }
     if state.inventory_probe.is_none() && now.mono_ms >= state.inventory_due {
-        state.inventory_probe = Some(state.probes.start(
-            Probe::Inventory,
-            INVENTORY_DEADLINE_MS,
-            effects,
-        ));
+        state.inventory_probe = Some(state.probes.start(Probe::Inventory, INVENTORY_DEADLINE_MS, effects));
         let monitors = state.expectation().monitors();
         let interval = monitors
             .iter()
@@ -429,10 +374,7 @@ fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
     if let Some(published) = state.writer.published_rows() {
         before.rows = published.to_vec();
     }
-    let measured = Measurements {
-        hardware: &state.hardware,
-        kernel_log: &state.log,
-    };
+    let measured = Measurements { hardware: &state.hardware, kernel_log: &state.log };
     let expected = state.expectation();
     let ends = expected.boot_grace_ends().filter(|end| now.wall() < *end);
     let xid_interval = expected
@@ -441,20 +383,12 @@ fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
         .find(|monitor| monitor.name == Check::Xid.name())
         .map_or(judge::DEFAULT_INTERVAL_SECONDS, interval_seconds);
     let standing = judge::judge(&expected, &measured, before, now);
-    for time in ends
-        .into_iter()
-        .chain(judge_xid::next_expiry(&standing.findings))
-    {
+    for time in ends.into_iter().chain(judge_xid::next_expiry(&standing.findings)) {
         *wake = (*wake).min(now.mono_of_time(time));
     }
-    if let Some(ends) = state
-        .log
-        .overrun_at
-        .map(|at| judge_xid::overrun_ends(at, xid_interval))
-    {
-        if ends > now.mono_ms {
-            *wake = (*wake).min(ends);
-        }
+    let overrun_ends = state.log.overrun_at.map(|at| judge_xid::overrun_ends(at, xid_interval));
+    if let Some(ends) = overrun_ends.filter(|ends| *ends > now.mono_ms) {
+        *wake = (*wake).min(ends);
     }
     state.standing = standing;
 }
@@ -465,12 +399,8 @@ fn work(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) 
             work.advance(ground);
         }
     });
-    let ordered: Vec<String> = state
-        .order
-        .iter()
-        .flat_map(|order| &order.spec.assignments)
-        .map(|assignment| assignment.id.clone())
-        .collect();
+    let ordered: Vec<String> =
+        state.order.iter().flat_map(|order| &order.spec.assignments).map(|assignment| assignment.id.clone()).collect();
     let probes = &state.probes;
     state.works.retain_mut(|work| {
         let given_again = work.is_over(probes) && ordered.iter().any(|id| id == work.id());
@@ -488,19 +418,9 @@ fn with_ground(
     wake: &mut u64,
     act: impl FnOnce(&mut Vec<Work>, &mut Ground<'_>),
 ) {
-    let State {
-        order,
-        facts,
-        standing,
-        works,
-        probes,
-        ..
-    } = state;
+    let State { order, facts, standing, works, probes, .. } = state;
     let mut ground = Ground {
-        expected: Expectation {
-            spec: order.as_ref().map(|order| &order.spec),
-            booted_at: facts.booted_at,
-        },
+        expected: Expectation { spec: order.as_ref().map(|order| &order.spec), booted_at: facts.booted_at },
         findings: &mut standing.findings,
         has_address: !facts.addresses.is_empty(),
         probes,
@@ -535,10 +455,7 @@ fn write(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64)
         Writing::Now => {
             state.writer.sent(report.clone(), now.mono_ms);
             let fault_read_at = state.fault_read_at.take();
-            effects.push(Effect::Report {
-                report: Box::new(report),
-                fault_read_at,
-            });
+            effects.push(Effect::Report { report: Box::new(report), fault_read_at });
         }
     }
 }

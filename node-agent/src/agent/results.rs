@@ -31,37 +31,22 @@ impl Verdict {
     }
 
     pub(super) fn skipped(reason: &str) -> Self {
-        Self {
-            outcome: Outcome::Skipped,
-            reason: Some(reason.to_owned()),
-            ..Self::default()
-        }
+        Self { outcome: Outcome::Skipped, reason: Some(reason.to_owned()), ..Self::default() }
     }
 }
 
 /// A check that names no kind or several.
 pub(super) fn invalid(spec: &CheckSpec) -> Verdict {
     let kinds: Vec<&str> = spec.kinds().into_iter().map(crds::Check::name).collect();
-    let given = if kinds.is_empty() {
-        "none".to_owned()
-    } else {
-        kinds.join(", ")
-    };
+    let given = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
     Verdict::unknown(
         reason::INVALID_SPEC,
-        format!(
-            "check {}: exactly one kind is needed, for example networkBandwidth: {{}}; given: {given}",
-            spec.name
-        ),
+        format!("check {}: exactly one kind is needed, for example networkBandwidth: {{}}; given: {given}", spec.name),
     )
 }
 
 /// The inventory as it is at this moment.
-pub(super) fn of_inventory(
-    expected: &Expectation<'_>,
-    report: &InventoryReport,
-    now: Now,
-) -> Verdict {
+pub(super) fn of_inventory(expected: &Expectation<'_>, report: &InventoryReport, now: Now) -> Verdict {
     let judged = inventory::judge(expected, &Hardware::Seen(Box::new(report.clone())), now);
     let mut findings = Findings::default();
     for found in &judged.found {
@@ -89,12 +74,7 @@ pub(super) fn of_inventory(
 
 /// The word of a user's program. A failure stays as a finding until a pass of the same program covers its target; a
 /// pass for the node as a whole covers every target.
-pub(super) fn of_custom(
-    spec: &CheckSpec,
-    report: &CustomReport,
-    findings: &mut Findings,
-    now: Time,
-) -> Verdict {
+pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut Findings, now: Time) -> Verdict {
     let check = spec.reported_as();
     let said = &report.verdict;
     let outcome = outcome_of(said.outcome);
@@ -111,21 +91,12 @@ pub(super) fn of_custom(
                 message: said.message.clone(),
                 evidence: Some(report.evidence.clone()),
             };
-            findings.put(seen_again(
-                findings.get(&check, &target),
-                found.as_finding(&check, now),
-            ));
+            findings.put(seen_again(findings.get(&check, &target), found.as_finding(&check, now)));
         }
         Outcome::Pass => {
-            let healed = |finding: &Finding| {
-                finding.check == check && (target == TARGET_NODE || finding.target == target)
-            };
-            tested.extend(
-                findings
-                    .iter()
-                    .filter(|f| healed(f) && f.target != target)
-                    .map(|f| f.target.clone()),
-            );
+            let healed =
+                |finding: &Finding| finding.check == check && (target == TARGET_NODE || finding.target == target);
+            tested.extend(findings.iter().filter(|f| healed(f) && f.target != target).map(|f| f.target.clone()));
             findings.retain(|finding| !healed(finding));
         }
         _ => tested.clear(),
@@ -148,11 +119,9 @@ pub(super) fn of_custom(
 /// A failure that is found again by another run is another sighting.
 fn seen_again(known: Option<&Finding>, fresh: Finding) -> Finding {
     match known {
-        Some(known) if crate::judge::same_verdict(known, &fresh) => Finding {
-            since: known.since,
-            count: known.count.saturating_add(1).min(1_000_000_000),
-            ..fresh
-        },
+        Some(known) if crate::judge::same_verdict(known, &fresh) => {
+            Finding { since: known.since, count: known.count.saturating_add(1).min(1_000_000_000), ..fresh }
+        }
         _ => fresh,
     }
 }
@@ -166,17 +135,12 @@ const REASONS: &[(&str, &str)] = &[
 ];
 
 fn stable_reason(reason: &str) -> &str {
-    REASONS
-        .iter()
-        .find(|(probe, _)| *probe == reason)
-        .map_or(reason, |(_, api)| api)
+    REASONS.iter().find(|(probe, _)| *probe == reason).map_or(reason, |(_, api)| api)
 }
 
 /// A PCI address in the one spelling of the report; any other text as it is.
 fn address_or_text(target: &str) -> String {
-    target
-        .parse::<crate::pci::PciAddress>()
-        .map_or_else(|_| target.to_owned(), |address| address.to_string())
+    target.parse::<crate::pci::PciAddress>().map_or_else(|_| target.to_owned(), |address| address.to_string())
 }
 
 fn outcome_of(outcome: custom::Outcome) -> Outcome {

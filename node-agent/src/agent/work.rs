@@ -61,21 +61,10 @@ pub(super) struct Work {
 
 #[derive(Clone, Debug)]
 enum Phase {
-    Accepted {
-        written: bool,
-    },
-    Checks {
-        next: usize,
-        probe: Option<Running>,
-    },
-    Ready {
-        check: usize,
-    },
-    Slots {
-        check: usize,
-        slots: Slots,
-        since: u64,
-    },
+    Accepted { written: bool },
+    Checks { next: usize, probe: Option<Running> },
+    Ready { check: usize },
+    Slots { check: usize, slots: Slots, since: u64 },
     Done,
 }
 
@@ -89,27 +78,13 @@ struct Running {
 impl Work {
     /// An order that was never seen before.
     pub(super) fn new(assignment: &Assignment) -> Self {
-        let report = RunReport {
-            id: assignment.id.clone(),
-            state: RunState::Accepted,
-            ..RunReport::default()
-        };
-        Self {
-            assignment: assignment.clone(),
-            report,
-            phase: Phase::Accepted { written: false },
-            cancelled: false,
-        }
+        let report = RunReport { id: assignment.id.clone(), state: RunState::Accepted, ..RunReport::default() };
+        Self { assignment: assignment.clone(), report, phase: Phase::Accepted { written: false }, cancelled: false }
     }
 
     /// An order that a former process of this agent took on: done is done, and everything else was interrupted.
     pub(super) fn taken_over(assignment: &Assignment, report: RunReport, now: Time) -> Self {
-        let mut work = Self {
-            assignment: assignment.clone(),
-            report,
-            phase: Phase::Done,
-            cancelled: false,
-        };
+        let mut work = Self { assignment: assignment.clone(), report, phase: Phase::Done, cancelled: false };
         if work.report.state != RunState::Done {
             let why = "the agent or the node restarted in the middle of this work order; it is not started again";
             work.end_rest(reason::INTERRUPTED, why, now);
@@ -142,11 +117,7 @@ impl Work {
     /// The order was taken back and given again under the same id: it was begun once, and is not begun again.
     pub(super) fn end_as_interrupted(&mut self, now: Time) {
         self.cancelled = false;
-        self.end_rest(
-            reason::INTERRUPTED,
-            "the work order was taken back and given again",
-            now,
-        );
+        self.end_rest(reason::INTERRUPTED, "the work order was taken back and given again", now);
     }
 
     /// The report that names this assignment is on the server.
@@ -163,10 +134,7 @@ impl Work {
 
     fn probe_ids(&self) -> Vec<u64> {
         match &self.phase {
-            Phase::Checks {
-                probe: Some(running),
-                ..
-            } => vec![running.probe],
+            Phase::Checks { probe: Some(running), .. } => vec![running.probe],
             Phase::Slots { slots, .. } => slots.probe_ids(),
             _ => Vec::new(),
         }
@@ -189,35 +157,22 @@ impl Work {
                 self.conclude(running, &measured, duration_ms, ground);
                 None
             }
-            Phase::Slots { slots, .. } => {
-                slots.probe_finished(id, measured, &mut self.report.edges)
-            }
+            Phase::Slots { slots, .. } => slots.probe_finished(id, measured, &mut self.report.edges),
             _ => Some(measured),
         }
     }
 
-    fn conclude(
-        &mut self,
-        running: Running,
-        measured: &Measured,
-        duration_ms: u64,
-        ground: &mut Ground<'_>,
-    ) {
+    fn conclude(&mut self, running: Running, measured: &Measured, duration_ms: u64, ground: &mut Ground<'_>) {
         let Some(spec) = self.assignment.checks.get(running.check).cloned() else {
             return;
         };
         let late = self.is_late(ground.now);
         let mut verdict = match measured {
-            Measured::Inventory(report) => {
-                results::of_inventory(&ground.expected, report, ground.now)
+            Measured::Inventory(report) => results::of_inventory(&ground.expected, report, ground.now),
+            Measured::Custom(report) => results::of_custom(&spec, report, ground.findings, ground.now.wall()),
+            Measured::Iperf(_) => {
+                Verdict::unknown(reason::UNKNOWN_OUTPUT, "the probe answered with another report".to_owned())
             }
-            Measured::Custom(report) => {
-                results::of_custom(&spec, report, ground.findings, ground.now.wall())
-            }
-            Measured::Iperf(_) => Verdict::unknown(
-                reason::UNKNOWN_OUTPUT,
-                "the probe answered with another report".to_owned(),
-            ),
             Measured::Unknown { reason, message } => Verdict::unknown(reason, message.clone()),
         };
         if late && verdict.outcome == Outcome::Inconclusive {
@@ -231,9 +186,7 @@ impl Work {
 
     fn push(&mut self, spec: &CheckSpec, verdict: Verdict, duration_ms: u64) {
         if self.report.results.len() < MAX_RESULTS {
-            self.report
-                .results
-                .push(verdict.into_result(spec, duration_ms));
+            self.report.results.push(verdict.into_result(spec, duration_ms));
         }
     }
 
@@ -264,16 +217,10 @@ impl Work {
             Phase::Accepted { .. } => {
                 self.report.state = RunState::Running;
                 self.report.started_at = Some(ground.now.wall());
-                self.phase = Phase::Checks {
-                    next: 0,
-                    probe: None,
-                };
+                self.phase = Phase::Checks { next: 0, probe: None };
                 true
             }
-            Phase::Checks {
-                probe: Some(running),
-                ..
-            } => {
+            Phase::Checks { probe: Some(running), .. } => {
                 if late {
                     ground.stop(running.probe);
                 }
@@ -313,8 +260,7 @@ impl Work {
     /// Checks of one node first, in the order of the spec; then the one between nodes.
     fn plan(&self) -> Vec<usize> {
         let is_group = |index: &usize| {
-            self.assignment.checks.get(*index).and_then(CheckSpec::kind)
-                == Some(Check::NetworkBandwidth)
+            self.assignment.checks.get(*index).and_then(CheckSpec::kind) == Some(Check::NetworkBandwidth)
         };
         let (group, alone): (Vec<usize>, Vec<usize>) =
             (0..self.assignment.checks.len().min(MAX_RESULTS)).partition(is_group);
@@ -322,10 +268,8 @@ impl Work {
     }
 
     fn begin_next(&mut self, next: usize, ground: &mut Ground<'_>) {
-        let Some((check, spec)) = self
-            .plan()
-            .get(next)
-            .and_then(|check| Some((*check, self.assignment.checks.get(*check)?.clone())))
+        let Some((check, spec)) =
+            self.plan().get(next).and_then(|check| Some((*check, self.assignment.checks.get(*check)?.clone())))
         else {
             self.end(ground.now.wall());
             return;
@@ -333,10 +277,7 @@ impl Work {
         let verdict = match self.begin(&spec, ground) {
             Begun::Probe(probe) => {
                 let running = Running { probe, check };
-                self.phase = Phase::Checks {
-                    next,
-                    probe: Some(running),
-                };
+                self.phase = Phase::Checks { next, probe: Some(running) };
                 return;
             }
             Begun::Group => {
@@ -347,43 +288,27 @@ impl Work {
             Begun::Judged(verdict) => verdict,
         };
         self.push(&spec, verdict, 0);
-        self.phase = Phase::Checks {
-            next: next + 1,
-            probe: None,
-        };
+        self.phase = Phase::Checks { next: next + 1, probe: None };
     }
 
     fn begin(&self, spec: &CheckSpec, ground: &mut Ground<'_>) -> Begun {
-        let left_ms = ground
-            .now
-            .mono_of_time(self.assignment.deadline)
-            .saturating_sub(ground.now.mono_ms);
+        let left_ms = ground.now.mono_of_time(self.assignment.deadline).saturating_sub(ground.now.mono_ms);
         match spec.kind() {
             None => Begun::Judged(results::invalid(spec)),
             Some(Check::Inventory) => match ground.expected.pause(ground.now) {
                 Some(pause) => Begun::Judged(Verdict::skipped(pause)),
-                None => Begun::Probe(
-                    ground.start(Probe::Inventory, left_ms.min(super::INVENTORY_DEADLINE_MS)),
-                ),
+                None => Begun::Probe(ground.start(Probe::Inventory, left_ms.min(super::INVENTORY_DEADLINE_MS))),
             },
             Some(Check::Custom) => {
                 let custom = spec.custom.clone().unwrap_or_default();
-                let seconds = custom
-                    .timeout_seconds
-                    .unwrap_or(CUSTOM_SECONDS)
-                    .clamp(1, 86_400);
-                let own_ms =
-                    u64::try_from(seconds).unwrap_or(0).saturating_mul(1000) + CUSTOM_MARGIN_MS;
+                let seconds = custom.timeout_seconds.unwrap_or(CUSTOM_SECONDS).clamp(1, 86_400);
+                let own_ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000) + CUSTOM_MARGIN_MS;
                 Begun::Probe(ground.start(Probe::Custom(custom), left_ms.min(own_ms)))
             }
             Some(Check::NetworkBandwidth) => self.begin_group(spec, ground),
             Some(other) => Begun::Judged(Verdict::unknown(
                 reason::NOT_IMPLEMENTED,
-                format!(
-                    "this version of the agent ({}) cannot run {}",
-                    env!("CARGO_PKG_VERSION"),
-                    other.name()
-                ),
+                format!("this version of the agent ({}) cannot run {}", env!("CARGO_PKG_VERSION"), other.name()),
             )),
         }
     }
@@ -410,49 +335,26 @@ impl Work {
     }
 
     fn begin_slots(&mut self, check: usize, ground: &Ground<'_>) -> bool {
-        let parameters = self
-            .assignment
-            .checks
-            .get(check)
-            .and_then(|spec| spec.network_bandwidth.clone());
-        let floor = ground.expected.spec.and_then(|spec| {
-            spec.expected
-                .as_ref()?
-                .floors
-                .as_ref()?
-                .network_bandwidth_megabits_per_second
-        });
-        let slots = self
-            .assignment
-            .group
-            .as_ref()
-            .and_then(|group| Slots::new(group, &parameters.unwrap_or_default(), floor));
+        let parameters = self.assignment.checks.get(check).and_then(|spec| spec.network_bandwidth.clone());
+        let floor = ground
+            .expected
+            .spec
+            .and_then(|spec| spec.expected.as_ref()?.floors.as_ref()?.network_bandwidth_megabits_per_second);
+        let slots =
+            self.assignment.group.as_ref().and_then(|group| Slots::new(group, &parameters.unwrap_or_default(), floor));
         let Some(slots) = slots else { return false };
         self.report.state = RunState::Running;
-        self.phase = Phase::Slots {
-            check,
-            slots,
-            since: ground.now.mono_ms,
-        };
+        self.phase = Phase::Slots { check, slots, since: ground.now.mono_ms };
         true
     }
 
     /// The group check is over; a second one, if there is one, is refused by `begin`.
     fn end_slots(&mut self, ground: &Ground<'_>) {
-        let Phase::Slots {
-            check,
-            slots,
-            since,
-        } = &self.phase
-        else {
+        let Phase::Slots { check, slots, since } = &self.phase else {
             return;
         };
         let (check, since, verdict) = (*check, *since, slots.verdict(&self.report.edges));
-        let next = self
-            .plan()
-            .iter()
-            .position(|index| *index == check)
-            .map_or(MAX_RESULTS, |at| at + 1);
+        let next = self.plan().iter().position(|index| *index == check).map_or(MAX_RESULTS, |at| at + 1);
         if let Some(spec) = self.assignment.checks.get(check).cloned() {
             self.push(&spec, verdict, ground.now.mono_ms.saturating_sub(since));
         }
@@ -462,12 +364,7 @@ impl Work {
     /// Every check without a result gets this one.
     fn end_rest(&mut self, reason: &str, message: &str, now: Time) {
         for spec in self.assignment.checks.clone() {
-            if self
-                .report
-                .results
-                .iter()
-                .all(|result| result.name != spec.name)
-            {
+            if self.report.results.iter().all(|result| result.name != spec.name) {
                 self.push(&spec, Verdict::unknown(reason, message.to_owned()), 0);
             }
         }
@@ -502,15 +399,8 @@ impl Verdict {
             severity,
             reason: self.reason.map(|text| bounded(&text, 63)),
             message: self.message.map(|text| bounded(&text, 256)),
-            duration_ms: i64::try_from(duration_ms)
-                .unwrap_or(i64::MAX)
-                .min(604_800_000),
-            tested: self
-                .tested
-                .into_iter()
-                .take(16)
-                .map(|text| bounded(&text, 64))
-                .collect(),
+            duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX).min(604_800_000),
+            tested: self.tested.into_iter().take(16).map(|text| bounded(&text, 64)).collect(),
             aggregates: self.aggregates.into_iter().take(4).collect(),
         }
     }

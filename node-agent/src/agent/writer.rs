@@ -20,8 +20,7 @@ pub const COUNT_PAUSE_MS: u64 = 60_000;
 const fn back_off(refusal: Refusal) -> (u64, u64) {
     match refusal {
         Refusal::Transient => (500, 15_000),
-        Refusal::NotFound => (5_000, 60_000),
-        Refusal::Forbidden => (5_000, 60_000),
+        Refusal::NotFound | Refusal::Forbidden => (5_000, 60_000),
         Refusal::Schema => (60_000, 600_000),
     }
 }
@@ -66,9 +65,7 @@ impl Writer {
 
     /// The rows that the object holds.
     pub(super) fn published_rows(&self) -> Option<&[CheckRow]> {
-        self.published
-            .as_ref()
-            .map(|report| report.checks.as_slice())
+        self.published.as_ref().map(|report| report.checks.as_slice())
     }
 
     /// The object was seen: what was refused for its absence may be tried again.
@@ -91,10 +88,7 @@ impl Writer {
             if known.count == finding.count && known.last_seen == finding.last_seen {
                 continue;
             }
-            let free = self
-                .moved
-                .get(&key(finding))
-                .map_or(0, |moved| moved + COUNT_PAUSE_MS);
+            let free = self.moved.get(&key(finding)).map_or(0, |moved| moved + COUNT_PAUSE_MS);
             if mono_ms < free {
                 (finding.count, finding.last_seen) = (known.count, known.last_seen);
                 next = Some(next.map_or(free, |next: u64| next.min(free)));
@@ -117,56 +111,37 @@ impl Writer {
             self.recent.back().map_or(0, |at| at + PAUSE_MS)
         };
         let at = spaced.max(self.not_before);
-        if mono_ms < at {
-            Writing::Later(at)
-        } else {
-            Writing::Now
-        }
+        if mono_ms < at { Writing::Later(at) } else { Writing::Now }
     }
 
     fn is_news(&self, candidate: &Report) -> bool {
-        self.published
-            .as_ref()
-            .is_none_or(|published| !same_but_for_baselines(published, candidate))
+        self.published.as_ref().is_none_or(|published| !same_but_for_baselines(published, candidate))
     }
 
     /// Whether a Fail is new or worse than what is published.
     pub(super) fn is_urgent(&self, candidate: &Report) -> bool {
         let known = |finding: &Finding| {
-            self.published
-                .iter()
-                .flat_map(|report| &report.findings)
-                .any(|known| {
-                    known.check == finding.check
-                        && known.target == finding.target
-                        && known.outcome == Outcome::Fail
-                        && known.severity.rank() >= finding.severity.rank()
-                })
+            self.published.iter().flat_map(|report| &report.findings).any(|known| {
+                known.check == finding.check
+                    && known.target == finding.target
+                    && known.outcome == Outcome::Fail
+                    && known.severity.rank() >= finding.severity.rank()
+            })
         };
-        candidate
-            .findings
-            .iter()
-            .any(|finding| finding.outcome == Outcome::Fail && !known(finding))
+        candidate.findings.iter().any(|finding| finding.outcome == Outcome::Fail && !known(finding))
     }
 
     /// The candidate is being written.
     pub(super) fn sent(&mut self, report: Report, mono_ms: u64) {
         for finding in &report.findings {
-            let still = self
-                .published
-                .iter()
-                .flat_map(|published| &published.findings)
-                .any(|known| {
-                    key(known) == key(finding)
-                        && known.count == finding.count
-                        && known.last_seen == finding.last_seen
-                });
+            let still = self.published.iter().flat_map(|published| &published.findings).any(|known| {
+                key(known) == key(finding) && known.count == finding.count && known.last_seen == finding.last_seen
+            });
             if !still {
                 self.moved.insert(key(finding), mono_ms);
             }
         }
-        self.moved
-            .retain(|key_, _| report.findings.iter().any(|finding| key(finding) == *key_));
+        self.moved.retain(|key_, _| report.findings.iter().any(|finding| key(finding) == *key_));
         self.under_way = Some(report);
         self.recent.push_back(mono_ms);
         while self.recent.len() > BURST {
@@ -175,11 +150,7 @@ impl Writer {
     }
 
     /// The write ended. Gives the report if it is on the server now.
-    pub(super) fn applied(
-        &mut self,
-        outcome: Result<(), Refusal>,
-        mono_ms: u64,
-    ) -> Option<&Report> {
+    pub(super) fn applied(&mut self, outcome: Result<(), Refusal>, mono_ms: u64) -> Option<&Report> {
         let report = self.under_way.take()?;
         match outcome {
             Ok(()) => {
@@ -191,9 +162,7 @@ impl Writer {
             }
             Err(refusal) => {
                 let (first, longest) = back_off(refusal);
-                let pause = first
-                    .saturating_mul(1 << self.refusals.min(10))
-                    .min(longest);
+                let pause = first.saturating_mul(1 << self.refusals.min(10)).min(longest);
                 self.refusals = self.refusals.saturating_add(1);
                 self.not_before = mono_ms.saturating_add(pause);
                 self.uncertain = true;
@@ -208,16 +177,7 @@ fn key(finding: &Finding) -> Key {
 }
 
 fn same_but_for_baselines(one: &Report, other: &Report) -> bool {
-    let Report {
-        observed_generation,
-        agent,
-        inventory,
-        checks,
-        findings,
-        truncated,
-        baselines: _,
-        runs,
-    } = one;
+    let Report { observed_generation, agent, inventory, checks, findings, truncated, baselines: _, runs } = one;
     *observed_generation == other.observed_generation
         && *agent == other.agent
         && *inventory == other.inventory

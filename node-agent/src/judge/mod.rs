@@ -160,7 +160,7 @@ fn row(
         .iter()
         .find(|row| row.check == check && row.outcome == outcome && row.reason == reason)
         .and_then(|row| row.since)
-        .unwrap_or(now.wall());
+        .unwrap_or_else(|| now.wall());
     let mut covered = judged.covered;
     covered.truncate(MAX_COVERED);
     CheckRow {

@@ -8,41 +8,21 @@ use crds::node_health::{Edge, Group, Role, RunState, Slot};
 const START: i64 = MORNING + 10;
 
 fn ring(minimum: Option<i64>) -> CheckSpec {
-    let check = NetworkBandwidth {
-        duration_seconds: Some(5),
-        min_megabits_per_second: minimum,
-        ..NetworkBandwidth::default()
-    };
-    CheckSpec {
-        name: "ring".into(),
-        network_bandwidth: Some(check),
-        ..CheckSpec::default()
-    }
+    let check =
+        NetworkBandwidth { duration_seconds: Some(5), min_megabits_per_second: minimum, ..NetworkBandwidth::default() };
+    CheckSpec { name: "ring".into(), network_bandwidth: Some(check), ..CheckSpec::default() }
 }
 
 fn slot(slot: i64, role: Role) -> Slot {
-    Slot {
-        slot,
-        role,
-        peer: format!("peer-{slot}"),
-        address: "10.0.0.2".into(),
-        port: 5201,
-    }
+    Slot { slot, role, peer: format!("peer-{slot}"), address: "10.0.0.2".into(), port: 5201 }
 }
 
 fn group(start: Option<i64>, slots: Vec<Slot>) -> Group {
-    Group {
-        start_at: start.map(Time::from_unix),
-        slot_seconds: Some(10),
-        slots,
-    }
+    Group { start_at: start.map(Time::from_unix), slot_seconds: Some(10), slots }
 }
 
 fn ordered(start: Option<i64>, slots: Vec<Slot>, minimum: Option<i64>) -> Box<Order> {
-    let assignment = Assignment {
-        group: Some(group(start, slots)),
-        ..assignment("u/1", vec![ring(minimum)])
-    };
+    let assignment = Assignment { group: Some(group(start, slots)), ..assignment("u/1", vec![ring(minimum)]) };
     Box::new(order(spec_with(vec![assignment]), None))
 }
 
@@ -82,14 +62,7 @@ fn sends(probe: &Probe) -> bool {
 }
 
 fn edges(bench: &Bench) -> Vec<(i64, Option<i64>, Outcome, String)> {
-    let of = |e: &Edge| {
-        (
-            e.slot,
-            e.mbps,
-            e.outcome.clone(),
-            e.reason.clone().unwrap_or_default(),
-        )
-    };
+    let of = |e: &Edge| (e.slot, e.mbps, e.outcome.clone(), e.reason.clone().unwrap_or_default());
     bench.report().runs[0].edges.iter().map(of).collect()
 }
 
@@ -106,24 +79,12 @@ fn a_member_is_ready_until_it_gets_its_start_and_acts_in_its_slots_only() {
     let sent = bench.running(sends)[0];
     bench.finish(sent, measured(Some(9_400), None));
     bench.pass(1_100);
-    assert_eq!(
-        edges(&bench),
-        [(1, Some(9_400), Outcome::Pass, reason::MEASURED.into())]
-    );
+    assert_eq!(edges(&bench), [(1, Some(9_400), Outcome::Pass, reason::MEASURED.into())]);
     let run = &bench.report().runs[0];
-    assert_eq!(
-        (run.state.clone(), run.results[0].outcome.clone()),
-        (RunState::Done, Outcome::Pass)
-    );
+    assert_eq!((run.state.clone(), run.results[0].outcome.clone()), (RunState::Done, Outcome::Pass));
     let mbps = &run.results[0].aggregates[0];
     assert_eq!(
-        (
-            mbps.name.as_str(),
-            mbps.min,
-            mbps.median,
-            mbps.max,
-            mbps.worst.as_deref()
-        ),
+        (mbps.name.as_str(), mbps.min, mbps.median, mbps.max, mbps.worst.as_deref()),
         ("mbps", 9_400, 9_400, 9_400, Some("peer-1"))
     );
 }
@@ -157,10 +118,7 @@ fn a_rate_below_the_floor_fails_the_edge_and_accuses_no_node() {
     let id = bench.running(sends)[0];
     bench.finish(id, measured(Some(900), None));
     bench.pass(1_100);
-    assert_eq!(
-        edges(&bench),
-        [(0, Some(900), Outcome::Fail, reason::BELOW_FLOOR.into())]
-    );
+    assert_eq!(edges(&bench), [(0, Some(900), Outcome::Fail, reason::BELOW_FLOOR.into())]);
     assert_eq!(bench.report().runs[0].results[0].outcome, Outcome::Fail);
     assert!(bench.report().findings.is_empty());
 }
@@ -215,10 +173,7 @@ fn whatever_keeps_a_client_from_measuring_is_inconclusive_with_the_evidence() {
         let id = bench.running(sends)[0];
         bench.finish(id, measured(None, Some(why)));
         bench.pass(1_100);
-        assert_eq!(
-            edges(&bench),
-            [(0, None, Outcome::Inconclusive, told.into())]
-        );
+        assert_eq!(edges(&bench), [(0, None, Outcome::Inconclusive, told.into())]);
         let result = &bench.report().runs[0].results[0];
         assert_eq!(
             (result.outcome.clone(), result.message.as_deref()),
@@ -230,24 +185,13 @@ fn whatever_keeps_a_client_from_measuring_is_inconclusive_with_the_evidence() {
 #[test]
 fn a_slot_that_is_over_or_too_short_is_missed_and_the_next_one_is_used() {
     let mut bench = Bench::new();
-    let slots = vec![
-        slot(0, Role::Client),
-        slot(1, Role::Client),
-        slot(2, Role::Client),
-    ];
+    let slots = vec![slot(0, Role::Client), slot(1, Role::Client), slot(2, Role::Client)];
     bench.begin(*ordered(Some(MORNING - 16), slots, None));
     bench.pass(1_500);
-    assert_eq!(
-        bench.started(sends),
-        0,
-        "slot 1 has 2.5 s left, the test takes 5"
-    );
+    assert_eq!(bench.started(sends), 0, "slot 1 has 2.5 s left, the test takes 5");
     until(&mut bench, MORNING + 4);
     assert_eq!(bench.started(sends), 1);
-    let missed = edges(&bench)
-        .iter()
-        .filter(|edge| edge.3 == SLOT_MISSED)
-        .count();
+    let missed = edges(&bench).iter().filter(|edge| edge.3 == SLOT_MISSED).count();
     assert_eq!(missed, 2);
 }
 
@@ -257,10 +201,7 @@ fn an_order_to_an_address_that_is_none_is_invalid() {
     wrong.address = "node-b".into();
     let mut bench = begun(vec![wrong], None);
     until(&mut bench, START + 2);
-    assert_eq!(
-        edges(&bench),
-        [(0, None, Outcome::Inconclusive, reason::INVALID_SPEC.into())]
-    );
+    assert_eq!(edges(&bench), [(0, None, Outcome::Inconclusive, reason::INVALID_SPEC.into())]);
 }
 
 #[test]
@@ -270,10 +211,7 @@ fn a_node_without_an_address_never_gets_ready() {
     bench.begin(*ordered(None, vec![slot(0, Role::Server)], None));
     bench.pass(2_000);
     let result = &bench.report().runs[0].results[0];
-    assert_eq!(
-        (result.outcome.clone(), result.reason.as_deref()),
-        (Outcome::Inconclusive, Some(reason::NO_ADDRESS))
-    );
+    assert_eq!((result.outcome.clone(), result.reason.as_deref()), (Outcome::Inconclusive, Some(reason::NO_ADDRESS)));
 }
 
 #[test]
@@ -299,13 +237,7 @@ fn the_other_checks_of_the_order_run_before_the_node_is_ready() {
     bench.pass(1_500);
     assert_eq!(bench.report().runs[0].state, RunState::Running);
     let id = bench.running(|probe| matches!(probe, Probe::Custom(_)))[0];
-    bench.finish(
-        id,
-        Measured::Unknown {
-            reason: reason::TOOL_ERROR.into(),
-            message: String::new(),
-        },
-    );
+    bench.finish(id, Measured::Unknown { reason: reason::TOOL_ERROR.into(), message: String::new() });
     bench.pass(1_500);
     assert_eq!(bench.report().runs[0].state, RunState::Ready);
 }

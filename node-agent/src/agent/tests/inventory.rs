@@ -7,40 +7,21 @@ use crds::hardware_profile::ExpectedGpus;
 use crds::node_health::{DriverHandles, Expected, Maintenance};
 
 fn expecting(count: i64) -> NodeHealthSpec {
-    let gpus = ExpectedGpus {
-        count: Some(count),
-        models: vec!["H100".into()],
-        ..ExpectedGpus::default()
-    };
-    NodeHealthSpec {
-        expected: Some(Expected {
-            gpus: Some(gpus),
-            ..Expected::default()
-        }),
-        ..spec()
-    }
+    let gpus = ExpectedGpus { count: Some(count), models: vec!["H100".into()], ..ExpectedGpus::default() };
+    NodeHealthSpec { expected: Some(Expected { gpus: Some(gpus), ..Expected::default() }), ..spec() }
 }
 
 /// The findings and the row after one inventory.
 fn judged(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
     let mut bench = Bench::new();
-    bench.send(Event::KernelLogOpened {
-        source: "syslog".into(),
-    });
+    bench.send(Event::KernelLogOpened { source: "syslog".into() });
     bench.send(Event::SpecChanged(Box::new(order(spec, None))));
     bench.measure(report);
     bench
 }
 
 fn found(bench: &Bench) -> Vec<(String, String, Outcome, Severity)> {
-    let of = |f: &Finding| {
-        (
-            f.target.clone(),
-            f.reason.clone(),
-            f.outcome.clone(),
-            f.severity.clone(),
-        )
-    };
+    let of = |f: &Finding| (f.target.clone(), f.reason.clone(), f.outcome.clone(), f.severity.clone());
     bench.report().findings.iter().map(of).collect()
 }
 
@@ -70,46 +51,23 @@ fn lost(report: InventoryReport, pci: Option<&str>) -> InventoryReport {
 #[test]
 fn the_right_count_passes_and_covers_every_gpu_and_the_node() {
     let bench = judged(expecting(2), healthy(2));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Pass, reason::COUNT_RIGHT)
-    );
-    assert_eq!(
-        bench.row("inventory").covered,
-        [gpu(0), gpu(1), "node".into()]
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Pass, reason::COUNT_RIGHT));
+    assert_eq!(bench.row("inventory").covered, [gpu(0), gpu(1), "node".into()]);
     assert_eq!(bench.report().inventory.gpus.len(), 2);
-    assert_eq!(
-        bench.report().inventory.driver.as_deref(),
-        Some("570.86.15")
-    );
+    assert_eq!(bench.report().inventory.driver.as_deref(), Some("570.86.15"));
 }
 
 #[test]
 fn fewer_than_the_profile_declares_is_to_be_replaced() {
     let bench = judged(expecting(3), healthy(2));
-    assert_eq!(
-        found(&bench),
-        [(
-            "node".into(),
-            reason::GPU_MISSING.into(),
-            Outcome::Fail,
-            Severity::Isolate
-        )]
-    );
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Fail, reason::GPU_MISSING)
-    );
+    assert_eq!(found(&bench), [("node".into(), reason::GPU_MISSING.into(), Outcome::Fail, Severity::Isolate)]);
+    assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
 }
 
 #[test]
 fn without_a_profile_nothing_is_missing() {
     let bench = judged(spec(), healthy(1));
-    assert_eq!(
-        (found(&bench), bench.row_says("inventory").0),
-        (Vec::new(), Outcome::Pass)
-    );
+    assert_eq!((found(&bench), bench.row_says("inventory").0), (Vec::new(), Outcome::Pass));
 }
 
 #[test]
@@ -117,56 +75,26 @@ fn a_gpu_that_the_driver_does_not_show_needs_a_reboot() {
     let mut report = healthy(2);
     report.nvml.gpus.pop();
     let bench = judged(expecting(2), report);
-    assert_eq!(
-        found(&bench),
-        [(
-            gpu(1),
-            reason::NOT_IN_DRIVER.into(),
-            Outcome::Fail,
-            Severity::Reboot
-        )]
-    );
+    assert_eq!(found(&bench), [(gpu(1), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
 }
 
 #[test]
 fn a_gpu_that_the_driver_calls_lost_needs_a_reboot_also_when_it_has_no_address_any_more() {
     let bench = judged(expecting(2), lost(healthy(2), Some(&gpu(1))));
-    assert_eq!(
-        found(&bench),
-        [(
-            gpu(1),
-            reason::GPU_LOST.into(),
-            Outcome::Fail,
-            Severity::Reboot
-        )]
-    );
+    assert_eq!(found(&bench), [(gpu(1), reason::GPU_LOST.into(), Outcome::Fail, Severity::Reboot)]);
     let mut report = lost(healthy(2), None);
     report.nvml.gpus.pop();
     let bench = judged(expecting(2), report);
-    assert_eq!(
-        found(&bench),
-        [(
-            gpu(1),
-            reason::GPU_LOST.into(),
-            Outcome::Fail,
-            Severity::Reboot
-        )]
-    );
+    assert_eq!(found(&bench), [(gpu(1), reason::GPU_LOST.into(), Outcome::Fail, Severity::Reboot)]);
 }
 
 #[test]
 fn a_missing_library_is_our_trouble_and_judges_the_count_on_pci_alone() {
     let bench = judged(expecting(2), without_library(healthy(2)));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Inconclusive, reason::DRIVER_LIBRARY_MISSING)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::DRIVER_LIBRARY_MISSING));
     assert!(found(&bench).is_empty() && bench.row("inventory").covered.is_empty());
     let bench = judged(expecting(3), without_library(healthy(2)));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Fail, reason::GPU_MISSING)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
 }
 
 #[test]
@@ -175,78 +103,37 @@ fn a_missing_library_heals_nothing_that_was_found_before() {
     report.nvml.gpus.pop();
     let mut bench = judged(expecting(2), report);
     bench.measure_again(without_library(healthy(2)));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Inconclusive, reason::DRIVER_LIBRARY_MISSING)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::DRIVER_LIBRARY_MISSING));
     assert_eq!(found(&bench).len(), 1);
     bench.measure_again(healthy(2));
-    assert_eq!(
-        (found(&bench), bench.row_says("inventory").0),
-        (Vec::new(), Outcome::Pass)
-    );
+    assert_eq!((found(&bench), bench.row_says("inventory").0), (Vec::new(), Outcome::Pass));
 }
 
 #[test]
 fn what_only_disagrees_is_a_warning() {
     let mut models = expecting(2);
-    models
-        .expected
-        .as_mut()
-        .unwrap()
-        .gpus
-        .as_mut()
-        .unwrap()
-        .models = vec!["B200".into()];
+    models.expected.as_mut().unwrap().gpus.as_mut().unwrap().models = vec!["B200".into()];
     let bench = judged(models, healthy(1).clone());
-    assert!(found(&bench).contains(&(
-        gpu(0),
-        reason::MODEL_UNEXPECTED.into(),
-        Outcome::Warn,
-        Severity::Monitor
-    )));
+    assert!(found(&bench).contains(&(gpu(0), reason::MODEL_UNEXPECTED.into(), Outcome::Warn, Severity::Monitor)));
     let mut offered = spec();
     offered.node.allocatable.insert("nvidia.com/gpu".into(), 1);
     let bench = judged(offered.clone(), healthy(2));
-    assert_eq!(
-        found(&bench),
-        [(
-            "node".into(),
-            reason::NOT_ALLOCATABLE.into(),
-            Outcome::Warn,
-            Severity::Monitor
-        )]
-    );
-    offered
-        .node
-        .allocatable
-        .insert("nvidia.com/mig-1g.10gb".into(), 7);
-    assert!(
-        found(&judged(offered, healthy(2))).is_empty(),
-        "MIG counts mean something else"
-    );
+    assert_eq!(found(&bench), [("node".into(), reason::NOT_ALLOCATABLE.into(), Outcome::Warn, Severity::Monitor)]);
+    offered.node.allocatable.insert("nvidia.com/mig-1g.10gb".into(), 7);
+    assert!(found(&judged(offered, healthy(2))).is_empty(), "MIG counts mean something else");
 }
 
 #[test]
 fn a_node_without_accelerators_is_skipped_unless_it_should_have_some() {
     let bench = judged(spec(), without_library(healthy(0)));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Skipped, reason::NO_ACCELERATOR)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Skipped, reason::NO_ACCELERATOR));
     assert!(bench.row("inventory").covered.is_empty());
     let bench = judged(expecting(8), without_library(healthy(0)));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Fail, reason::GPU_MISSING)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
     let mut offered = spec();
     offered.node.allocatable.insert("nvidia.com/gpu".into(), 8);
     let bench = judged(offered, without_library(healthy(0)));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Warn, reason::NOT_ON_PCI)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Warn, reason::NOT_ON_PCI));
 }
 
 #[test]
@@ -254,33 +141,21 @@ fn a_tree_that_cannot_be_read_is_not_an_empty_one() {
     let mut report = without_library(healthy(0));
     report.pci_errors.push("/sys: permission denied".into());
     let bench = judged(expecting(8), report);
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Inconclusive, reason::TOOL_ERROR)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::TOOL_ERROR));
     assert!(found(&bench).is_empty());
 }
 
 #[test]
 fn within_the_boot_grace_nothing_is_added_and_nothing_healed() {
     let mut bench = judged(expecting(3), healthy(2));
-    let grace = NodeHealthSpec {
-        boot_grace_seconds: Some(86_400 + 60),
-        ..expecting(3)
-    };
+    let grace = NodeHealthSpec { boot_grace_seconds: Some(86_400 + 60), ..expecting(3) };
     bench.send(Event::SpecChanged(Box::new(order(grace, None))));
     bench.pass(2_000);
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Skipped, reason::BOOT_GRACE)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Skipped, reason::BOOT_GRACE));
     assert_eq!(found(&bench).len(), 1);
     bench.measure_again(healthy(3));
     bench.pass(60_000);
-    assert_eq!(
-        (found(&bench), bench.row_says("inventory").0),
-        (Vec::new(), Outcome::Pass)
-    );
+    assert_eq!((found(&bench), bench.row_says("inventory").0), (Vec::new(), Outcome::Pass));
 }
 
 #[test]
@@ -290,31 +165,16 @@ fn maintenance_stops_the_probe_and_the_driver_is_released_once_it_has_ended() {
         bench.pass(1_000);
     }
     let probe = bench.state.inventory_probe.unwrap();
-    let maintenance = Maintenance {
-        reason: "upgrade".into(),
-        ..Maintenance::default()
-    };
+    let maintenance = Maintenance { reason: "upgrade".into(), ..Maintenance::default() };
     bench.send(Event::SpecChanged(Box::new(order(
-        NodeHealthSpec {
-            maintenance: Some(maintenance),
-            ..expecting(3)
-        },
+        NodeHealthSpec { maintenance: Some(maintenance), ..expecting(3) },
         None,
     ))));
     bench.pass(2_000);
     assert!(bench.stopped(probe));
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Skipped, reason::MAINTENANCE)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Skipped, reason::MAINTENANCE));
     assert_eq!(bench.report().agent.driver_handles, DriverHandles::Held);
-    bench.finish(
-        probe,
-        Measured::Unknown {
-            reason: reason::INTERRUPTED.into(),
-            message: String::new(),
-        },
-    );
+    bench.finish(probe, Measured::Unknown { reason: reason::INTERRUPTED.into(), message: String::new() });
     bench.pass(300_000);
     assert_eq!(bench.report().agent.driver_handles, DriverHandles::Released);
     assert_eq!(bench.running(|_| true), Vec::<u64>::new());
@@ -323,36 +183,20 @@ fn maintenance_stops_the_probe_and_the_driver_is_released_once_it_has_ended() {
 
 #[test]
 fn an_inventory_that_does_not_end_is_inconclusive_and_a_child_that_cannot_be_killed_is_told() {
-    for (why, findings) in [
-        (reason::PROBE_DEADLINE_EXCEEDED, 0),
-        (reason::RUNNER_GONE, 0),
-        (reason::CHILD_UNKILLABLE, 1),
-    ] {
+    for (why, findings) in
+        [(reason::PROBE_DEADLINE_EXCEEDED, 0), (reason::RUNNER_GONE, 0), (reason::CHILD_UNKILLABLE, 1)]
+    {
         let mut bench = Bench::at_rest(spec());
         while bench.state.inventory_probe.is_none() {
             bench.pass(1_000);
         }
         let id = bench.state.inventory_probe.unwrap();
-        bench.finish(
-            id,
-            Measured::Unknown {
-                reason: why.into(),
-                message: "process 7".into(),
-            },
-        );
+        bench.finish(id, Measured::Unknown { reason: why.into(), message: "process 7".into() });
         bench.pass(2_000);
         assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, why));
         assert_eq!(found(&bench).len(), findings, "{why}");
-        assert!(
-            found(&bench)
-                .iter()
-                .all(|(_, _, outcome, _)| *outcome == Outcome::Warn)
-        );
-        assert_eq!(
-            bench.report().inventory.gpus.len(),
-            2,
-            "what was seen before is still shown"
-        );
+        assert!(found(&bench).iter().all(|(_, _, outcome, _)| *outcome == Outcome::Warn));
+        assert_eq!(bench.report().inventory.gpus.len(), 2, "what was seen before is still shown");
     }
 }
 
@@ -361,20 +205,11 @@ fn a_monitor_that_this_agent_does_not_have_has_its_row_and_one_that_is_off_has_n
     let mut bench = Bench::at_rest(spec());
     let mut changed = spec();
     changed.monitors.retain(|monitor| monitor.name != "xid");
-    changed.monitors.push(Monitor {
-        name: "ecc".into(),
-        interval_seconds: None,
-    });
+    changed.monitors.push(Monitor { name: "ecc".into(), interval_seconds: None });
     bench.fault(xid(&gpu(0), 79));
-    bench.send(Event::SpecChanged(Box::new(Order {
-        generation: 2,
-        ..order(changed, None)
-    })));
+    bench.send(Event::SpecChanged(Box::new(Order { generation: 2, ..order(changed, None) })));
     bench.pass(2_000);
-    assert_eq!(
-        bench.row_says("ecc"),
-        (Outcome::Inconclusive, reason::NOT_IMPLEMENTED)
-    );
+    assert_eq!(bench.row_says("ecc"), (Outcome::Inconclusive, reason::NOT_IMPLEMENTED));
     assert!(bench.report().checks.iter().all(|row| row.check != "xid"));
     assert!(bench.report().findings.is_empty());
     assert_eq!(bench.report().observed_generation, Some(2));

@@ -9,9 +9,7 @@ mod writing;
 
 use super::*;
 use crate::pci::PciAddress;
-use crate::probe::inventory::{
-    Accelerator, ConfigSpace, InventoryReport, NvmlGpu, NvmlView, Vendor,
-};
+use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlGpu, NvmlView, Vendor};
 use crate::xid::{XidDetail, XidEvent};
 use crds::node_health::{Assignment, CheckRow, Monitor, NodeHealthSpec, Report};
 use crds::{CheckSpec, Outcome, reason};
@@ -46,18 +44,9 @@ impl Bench {
     }
 
     fn booted(boot_id: &str) -> Self {
-        let now = Now {
-            unix_ms: MORNING * 1000,
-            mono_ms: 1_000,
-        };
+        let now = Now { unix_ms: MORNING * 1000, mono_ms: 1_000 };
         let state = State::new(facts(boot_id), now);
-        Self {
-            state,
-            now,
-            effects: Vec::new(),
-            answer: Ok(()),
-            written: Vec::new(),
-        }
+        Self { state, now, effects: Vec::new(), answer: Ok(()), written: Vec::new() }
     }
 
     /// An agent that has seen its NodeHealth, its kernel log and healthy hardware.
@@ -72,9 +61,7 @@ impl Bench {
         if let Some(report) = &order.report {
             self.state.facts.started_at = report.agent.started_at.unwrap_or_default().plus(1);
         }
-        self.send(Event::KernelLogOpened {
-            source: "kmsg:/dev/kmsg".into(),
-        });
+        self.send(Event::KernelLogOpened { source: "kmsg:/dev/kmsg".into() });
         self.send(Event::SpecChanged(Box::new(order)));
         self.measure(healthy(2));
     }
@@ -106,10 +93,7 @@ impl Bench {
         let mut calls = 0;
         loop {
             calls += 1;
-            assert!(
-                calls < 200 + ms / 500,
-                "the core asks to be called all the time"
-            );
+            assert!(calls < 200 + ms / 500, "the core asks to be called all the time");
             let wake = self.wake().clamp(self.now.mono_ms + 1, end);
             self.now.unix_ms += i64::try_from(wake - self.now.mono_ms).unwrap();
             self.now.mono_ms = wake;
@@ -134,16 +118,11 @@ impl Bench {
             Effect::StartProbe { id, probe, .. } if wanted(probe) => Some(*id),
             _ => None,
         });
-        started
-            .filter(|id| self.state.probes.is_running(*id))
-            .collect()
+        started.filter(|id| self.state.probes.is_running(*id)).collect()
     }
 
     fn started(&self, wanted: impl Fn(&Probe) -> bool) -> usize {
-        self.effects
-            .iter()
-            .filter(|effect| matches!(effect, Effect::StartProbe { probe, .. } if wanted(probe)))
-            .count()
+        self.effects.iter().filter(|effect| matches!(effect, Effect::StartProbe { probe, .. } if wanted(probe))).count()
     }
 
     fn stopped(&self, id: u64) -> bool {
@@ -151,19 +130,12 @@ impl Bench {
     }
 
     fn finish(&mut self, id: u64, measured: Measured) {
-        self.send(Event::ProbeFinished {
-            id,
-            measured,
-            duration_ms: 40,
-        });
+        self.send(Event::ProbeFinished { id, measured, duration_ms: 40 });
     }
 
     /// Ends the monitor's inventory.
     fn measure(&mut self, report: InventoryReport) {
-        let id = self
-            .state
-            .inventory_probe
-            .expect("an inventory is under way");
+        let id = self.state.inventory_probe.expect("an inventory is under way");
         self.finish(id, Measured::Inventory(Box::new(report)));
     }
 
@@ -177,10 +149,7 @@ impl Bench {
     }
 
     fn fault(&mut self, entry: LogEntry) {
-        self.send(Event::KernelLog {
-            entries: vec![entry],
-            cursor: None,
-        });
+        self.send(Event::KernelLog { entries: vec![entry], cursor: None });
     }
 
     fn report(&self) -> &Report {
@@ -188,69 +157,37 @@ impl Bench {
     }
 
     fn row(&self, check: &str) -> &CheckRow {
-        self.report()
-            .checks
-            .iter()
-            .find(|row| row.check == check)
-            .expect("a row")
+        self.report().checks.iter().find(|row| row.check == check).expect("a row")
     }
 
     fn row_says(&self, check: &str) -> (Outcome, &str) {
         let row = self.row(check);
-        (
-            row.outcome.clone(),
-            row.reason.as_deref().unwrap_or_default(),
-        )
+        (row.outcome.clone(), row.reason.as_deref().unwrap_or_default())
     }
 
     fn finding(&self, check: &str, target: &str) -> Option<&Finding> {
-        self.report()
-            .findings
-            .iter()
-            .find(|f| f.check == check && f.target == target)
+        self.report().findings.iter().find(|f| f.check == check && f.target == target)
     }
 }
 
 fn monitors() -> Vec<Monitor> {
-    ["inventory", "xid"]
-        .map(|name| Monitor {
-            name: name.into(),
-            interval_seconds: None,
-        })
-        .to_vec()
+    ["inventory", "xid"].map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec()
 }
 
 fn spec() -> NodeHealthSpec {
-    NodeHealthSpec {
-        monitors: monitors(),
-        ..NodeHealthSpec::default()
-    }
+    NodeHealthSpec { monitors: monitors(), ..NodeHealthSpec::default() }
 }
 
 fn spec_with(assignments: Vec<Assignment>) -> NodeHealthSpec {
-    NodeHealthSpec {
-        assignments,
-        ..spec()
-    }
+    NodeHealthSpec { assignments, ..spec() }
 }
 
 fn order(spec: NodeHealthSpec, report: Option<Report>) -> Order {
-    Order {
-        uid: "uid-1".into(),
-        generation: 1,
-        spec,
-        report: report.map(Box::new),
-    }
+    Order { uid: "uid-1".into(), generation: 1, spec, report: report.map(Box::new) }
 }
 
 fn gpu(index: u8) -> String {
-    PciAddress {
-        domain: 0,
-        bus: 0x18 + index,
-        device: 0,
-        function: 0,
-    }
-    .to_string()
+    PciAddress { domain: 0, bus: 0x18 + index, device: 0, function: 0 }.to_string()
 }
 
 /// PCI and driver agree on so many GPUs.
@@ -264,9 +201,7 @@ fn healthy(count: u8) -> InventoryReport {
             message: None,
             driver: Some("570.86.15".into()),
             count: Some(u32::from(count)),
-            gpus: (0..count)
-                .map(|index| in_driver(index, &gpu(index)))
-                .collect(),
+            gpus: (0..count).map(|index| in_driver(index, &gpu(index))).collect(),
             errors: Vec::new(),
         },
     }
@@ -321,20 +256,11 @@ fn record(address: &str, event: XidEvent, detail: XidDetail, seq: u64) -> LogEnt
 fn custom(name: &str) -> CheckSpec {
     CheckSpec {
         name: name.into(),
-        custom: Some(crds::check::Custom {
-            program: name.into(),
-            ..crds::check::Custom::default()
-        }),
+        custom: Some(crds::check::Custom { program: name.into(), ..crds::check::Custom::default() }),
         ..CheckSpec::default()
     }
 }
 
 fn assignment(id: &str, checks: Vec<CheckSpec>) -> Assignment {
-    Assignment {
-        id: id.into(),
-        run: "run".into(),
-        checks,
-        deadline: Time::from_unix(MORNING + 3_600),
-        group: None,
-    }
+    Assignment { id: id.into(), run: "run".into(), checks, deadline: Time::from_unix(MORNING + 3_600), group: None }
 }

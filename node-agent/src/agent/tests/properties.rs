@@ -1,9 +1,7 @@
 //! Whatever happens in whatever order: no panic, every bound holds, nothing starts twice, nobody is flooded.
 
 use super::*;
-use crds::node_health::{
-    Group, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, Role, RunState, Slot,
-};
+use crds::node_health::{Group, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, Role, RunState, Slot};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,11 +49,7 @@ fn some_spec(number: u8, now: Now) -> NodeHealthSpec {
         slots: (0..64)
             .map(|slot| Slot {
                 slot,
-                role: if slot % 2 == 0 {
-                    Role::Server
-                } else {
-                    Role::Client
-                },
+                role: if slot % 2 == 0 { Role::Server } else { Role::Client },
                 peer: "p".into(),
                 address: "127.0.0.1".into(),
                 port: 5201,
@@ -72,47 +66,24 @@ fn some_spec(number: u8, now: Now) -> NodeHealthSpec {
     spec.assignments = match number {
         0 => Vec::new(),
         1 => vec![assignment("a/1", vec![custom("x"), custom("y")])],
-        2 => vec![
-            assignment("a/1", vec![custom("x"), custom("y")]),
-            assignment("b/1", many),
-        ],
-        3 => vec![Assignment {
-            group: Some(group(None)),
-            ..assignment("g/1", vec![pair, custom("x")])
-        }],
+        2 => vec![assignment("a/1", vec![custom("x"), custom("y")]), assignment("b/1", many)],
+        3 => vec![Assignment { group: Some(group(None)), ..assignment("g/1", vec![pair, custom("x")]) }],
         4 => vec![Assignment {
             group: Some(group(Some(now.wall().plus(2)))),
             ..assignment("g/1", vec![pair, custom("x")])
         }],
-        5 => vec![Assignment {
-            deadline: now.wall().plus(-1),
-            ..assignment("l/1", vec![custom("x")])
-        }],
-        6 => vec![Assignment {
-            deadline: now.wall().plus(3),
-            ..assignment("l/2", vec![custom("x")])
-        }],
+        5 => vec![Assignment { deadline: now.wall().plus(-1), ..assignment("l/1", vec![custom("x")]) }],
+        6 => vec![Assignment { deadline: now.wall().plus(3), ..assignment("l/2", vec![custom("x")]) }],
         _ => vec![
-            assignment(
-                &format!("n/{number}"),
-                vec![CheckSpec::default(), custom("x")],
-            ),
+            assignment(&format!("n/{number}"), vec![CheckSpec::default(), custom("x")]),
             assignment(&format!("n/{number}"), vec![]),
         ],
     };
     if number == 9 {
-        spec.maintenance = Some(crds::node_health::Maintenance {
-            reason: "x".repeat(128),
-            ..Default::default()
-        });
+        spec.maintenance = Some(crds::node_health::Maintenance { reason: "x".repeat(128), ..Default::default() });
     }
     if number == 10 {
-        spec.monitors = (0..32)
-            .map(|n| Monitor {
-                name: format!("m{n}"),
-                interval_seconds: Some(n),
-            })
-            .collect();
+        spec.monitors = (0..32).map(|n| Monitor { name: format!("m{n}"), interval_seconds: Some(n) }).collect();
     }
     spec
 }
@@ -138,28 +109,23 @@ fn measured(kind: u8, probe: &Probe) -> Measured {
                 attempts: 1,
             }))
         }
-        (0..=2, Probe::Custom(program)) => {
-            Measured::Custom(Box::new(crate::probe::custom::CustomReport {
-                program: program.program.clone(),
-                verdict: crate::probe::custom::Verdict {
-                    outcome: if kind == 0 {
-                        crate::probe::custom::Outcome::Pass
-                    } else {
-                        crate::probe::custom::Outcome::Fail
-                    },
-                    severity: crate::probe::custom::Severity::Isolate,
-                    reason: "R".repeat(300),
-                    message: "é".repeat(300),
-                    target: format!("{}{kind}", "t".repeat(200)),
+        (0..=2, Probe::Custom(program)) => Measured::Custom(Box::new(crate::probe::custom::CustomReport {
+            program: program.program.clone(),
+            verdict: crate::probe::custom::Verdict {
+                outcome: if kind == 0 {
+                    crate::probe::custom::Outcome::Pass
+                } else {
+                    crate::probe::custom::Outcome::Fail
                 },
-                exit_code: None,
-                evidence: "é".repeat(128),
-            }))
-        }
-        _ => Measured::Unknown {
-            reason: "Q".repeat(100),
-            message: "ü".repeat(400),
-        },
+                severity: crate::probe::custom::Severity::Isolate,
+                reason: "R".repeat(300),
+                message: "é".repeat(300),
+                target: format!("{}{kind}", "t".repeat(200)),
+            },
+            exit_code: None,
+            evidence: "é".repeat(128),
+        })),
+        _ => Measured::Unknown { reason: "Q".repeat(100), message: "ü".repeat(400) },
     }
 }
 
@@ -169,25 +135,18 @@ struct World {
     started: BTreeMap<String, BTreeSet<usize>>,
     checked: usize,
     boots: u32,
-    reports_at: Vec<u64>,
 }
 
 impl World {
     fn happen(&mut self, what: &Happens) {
         match what {
             Happens::Pass(ms) => self.bench.pass(*ms),
-            Happens::Fault(g, code, seq) => self.bench.fault(record(
-                &gpu(*g),
-                XidEvent::Xid(*code),
-                XidDetail::Plain,
-                *seq,
-            )),
-            Happens::Recovered(g) => self.bench.fault(record(
-                &gpu(*g),
-                XidEvent::Xid(154),
-                XidDetail::Recovery { from: 1, to: 0 },
-                0,
-            )),
+            Happens::Fault(g, code, seq) => {
+                self.bench.fault(record(&gpu(*g), XidEvent::Xid(*code), XidDetail::Plain, *seq))
+            }
+            Happens::Recovered(g) => {
+                self.bench.fault(record(&gpu(*g), XidEvent::Xid(154), XidDetail::Recovery { from: 1, to: 0 }, 0))
+            }
             Happens::Overrun => self.bench.fault(LogEntry::Overrun),
             Happens::Spec(number) => {
                 let order = order(some_spec(*number, self.bench.now), None);
@@ -196,12 +155,8 @@ impl World {
             Happens::SpecGone => self.bench.send(Event::SpecGone),
             Happens::EndOldest(kind) => self.end(*kind, false),
             Happens::EndNewest(kind) => self.end(*kind, true),
-            Happens::Unreadable => self.bench.send(Event::KernelLogUnreadable {
-                message: "ü".repeat(300),
-            }),
-            Happens::Opened => self.bench.send(Event::KernelLogOpened {
-                source: "s".repeat(400),
-            }),
+            Happens::Unreadable => self.bench.send(Event::KernelLogUnreadable { message: "ü".repeat(300) }),
+            Happens::Opened => self.bench.send(Event::KernelLogOpened { source: "s".repeat(400) }),
             Happens::Answer(number) => {
                 self.bench.answer = [
                     Ok(()),
@@ -219,45 +174,29 @@ impl World {
 
     fn end(&mut self, kind: u8, newest: bool) {
         let running = self.bench.running(|_| true);
-        let Some(id) = (if newest {
-            running.last()
-        } else {
-            running.first()
-        })
-        .copied() else {
+        let Some(id) = (if newest { running.last() } else { running.first() }).copied() else {
             return;
         };
         let probe = self.bench.effects.iter().find_map(|effect| match effect {
-            Effect::StartProbe {
-                id: started, probe, ..
-            } if *started == id => Some(probe.clone()),
+            Effect::StartProbe { id: started, probe, .. } if *started == id => Some(probe.clone()),
             _ => None,
         });
-        self.bench
-            .finish(id, measured(kind, &probe.expect("it was started")));
+        self.bench.finish(id, measured(kind, &probe.expect("it was started")));
     }
 
     fn restart(&mut self, reboots: bool) {
         let last = self.bench.written.last().cloned();
-        let spec = self
-            .bench
-            .state
-            .order
-            .as_ref()
-            .map(|order| order.spec.clone());
+        let spec = self.bench.state.order.as_ref().map(|order| order.spec.clone());
         self.boots += u32::from(reboots);
         let now = self.bench.now;
         let mut bench = Bench::booted(&format!("boot-{}", self.boots));
         bench.now = now;
         bench.state = State::new(facts(&format!("boot-{}", self.boots)), now);
         bench.written.extend(last.clone());
-        self.reports_at.clear();
         self.checked = 0;
         self.bench = bench;
         match spec {
-            Some(spec) => self
-                .bench
-                .send(Event::SpecChanged(Box::new(order(spec, last)))),
+            Some(spec) => self.bench.send(Event::SpecChanged(Box::new(order(spec, last)))),
             None => self.bench.send(Event::SpecGone),
         }
     }
@@ -268,29 +207,19 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Report { report, .. } => within_bounds(&report),
-                Effect::StartProbe {
-                    probe: Probe::Custom(program),
-                    deadline_ms,
-                    ..
-                } => {
+                Effect::StartProbe { probe: Probe::Custom(program), deadline_ms, .. } => {
                     assert!(deadline_ms > 0);
                     // A run that the object says is done is never worked on.
-                    let done = self
-                        .bench
-                        .written
-                        .last()
-                        .into_iter()
-                        .flat_map(|report| &report.runs)
-                        .any(|run| {
-                            run.state == RunState::Done
-                                && run
-                                    .results
-                                    .iter()
-                                    .any(|result| result.name == program.program)
-                                && self.bench.state.works.iter().all(|work| {
-                                    work.id() == run.id && work.report().state == RunState::Done
-                                })
-                        });
+                    let done = self.bench.written.last().into_iter().flat_map(|report| &report.runs).any(|run| {
+                        run.state == RunState::Done
+                            && run.results.iter().any(|result| result.name == program.program)
+                            && self
+                                .bench
+                                .state
+                                .works
+                                .iter()
+                                .all(|work| work.id() == run.id && work.report().state == RunState::Done)
+                    });
                     assert!(!done, "{}", program.program);
                     self.started.entry(program.program).or_default();
                 }
@@ -302,11 +231,7 @@ impl World {
 
 fn within_bounds(report: &Report) {
     assert!(report.findings.len() <= MAX_FINDINGS);
-    let keys: BTreeSet<_> = report
-        .findings
-        .iter()
-        .map(|f| (&f.check, &f.target))
-        .collect();
+    let keys: BTreeSet<_> = report.findings.iter().map(|f| (&f.check, &f.target)).collect();
     assert_eq!(keys.len(), report.findings.len(), "findings are unique");
     for f in &report.findings {
         assert!(
@@ -314,19 +239,10 @@ fn within_bounds(report: &Report) {
                 && (1..=64).contains(&f.target.len())
                 && (1..=63).contains(&f.reason.len())
         );
-        assert!(
-            f.message.len() <= 256 && f.evidence.as_ref().is_none_or(|e| e.len() <= MAX_EVIDENCE)
-        );
-        assert!(
-            (0..=1_000_000_000).contains(&f.count)
-                && matches!(f.outcome, Outcome::Warn | Outcome::Fail)
-        );
+        assert!(f.message.len() <= 256 && f.evidence.as_ref().is_none_or(|e| e.len() <= MAX_EVIDENCE));
+        assert!((0..=1_000_000_000).contains(&f.count) && matches!(f.outcome, Outcome::Warn | Outcome::Fail));
     }
-    assert!(
-        report.checks.len() <= 32
-            && report.baselines.len() <= MAX_BASELINES
-            && report.runs.len() <= 2
-    );
+    assert!(report.checks.len() <= 32 && report.baselines.len() <= MAX_BASELINES && report.runs.len() <= 2);
     for row in &report.checks {
         assert!(
             row.covered.len() <= 49
@@ -335,20 +251,9 @@ fn within_bounds(report: &Report) {
         );
         assert!(row.covered.iter().all(|target| target.len() <= 64));
     }
-    assert!(
-        report
-            .baselines
-            .iter()
-            .all(|b| b.values.len() <= 256 && b.boot_id.len() <= 64)
-    );
+    assert!(report.baselines.iter().all(|b| b.values.len() <= 256 && b.boot_id.len() <= 64));
     assert!(report.inventory.gpus.len() <= 16 && report.inventory.nics.len() <= 32);
-    assert!(
-        report
-            .agent
-            .kernel_log
-            .as_ref()
-            .is_none_or(|source| source.len() <= 300)
-    );
+    assert!(report.agent.kernel_log.as_ref().is_none_or(|source| source.len() <= 300));
     assert!(report.runs.iter().map(|run| run.edges.len()).sum::<usize>() <= MAX_EDGES_REPORTED);
     for run in &report.runs {
         assert!(run.results.len() <= 16);
@@ -364,11 +269,7 @@ fn within_bounds(report: &Report) {
                     && result.reason.as_ref().is_none_or(|r| r.len() <= 63)
             );
         }
-        assert!(
-            run.edges
-                .iter()
-                .all(|edge| edge.mbps.is_none_or(|mbps| mbps <= 100_000_000))
-        );
+        assert!(run.edges.iter().all(|edge| edge.mbps.is_none_or(|mbps| mbps <= 100_000_000)));
     }
     assert!(serde_json::to_vec(report).unwrap().len() < 60_000);
 }
@@ -378,7 +279,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_report_respects_every_bound(story in proptest::collection::vec(happens(), 1..60)) {
-        let mut world = World { bench: Bench::new(), started: BTreeMap::new(), checked: 0, boots: 1, reports_at: Vec::new() };
+        let mut world = World { bench: Bench::new(), started: BTreeMap::new(), checked: 0, boots: 1 };
         for what in &story {
             world.happen(what);
         }

@@ -17,9 +17,7 @@ fn a_quiet_node_writes_nothing() {
 #[test]
 fn no_report_before_the_own_last_one_was_read_and_none_for_an_object_that_is_not_there() {
     let mut bench = Bench::new();
-    bench.send(Event::KernelLogOpened {
-        source: "syslog".into(),
-    });
+    bench.send(Event::KernelLogOpened { source: "syslog".into() });
     bench.measure(healthy(2));
     bench.fault(xid(&gpu(0), 79));
     bench.pass(60_000);
@@ -36,14 +34,8 @@ fn a_first_report_waits_for_measurements_but_not_for_ever() {
     bench.pass(4_000);
     assert!(bench.written.is_empty());
     bench.pass(2_000);
-    assert_eq!(
-        bench.row_says("inventory"),
-        (Outcome::Inconclusive, reason::NEVER_JUDGED)
-    );
-    assert_eq!(
-        bench.row_says("xid"),
-        (Outcome::Inconclusive, reason::NEVER_JUDGED)
-    );
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::NEVER_JUDGED));
+    assert_eq!(bench.row_says("xid"), (Outcome::Inconclusive, reason::NEVER_JUDGED));
 }
 
 #[test]
@@ -52,10 +44,7 @@ fn ordinary_changes_go_once_a_second_and_new_failures_at_once_up_to_five_a_secon
     bench.pass(5_000);
     let before = bench.written.len();
     for generation in 2..20 {
-        bench.send(Event::SpecChanged(Box::new(Order {
-            generation,
-            ..order(spec(), None)
-        })));
+        bench.send(Event::SpecChanged(Box::new(Order { generation, ..order(spec(), None) })));
         bench.pass(50);
     }
     assert_eq!(bench.written.len(), before + 1);
@@ -79,11 +68,7 @@ fn count_and_time_of_a_known_finding_move_once_a_minute() {
         bench.fault(record(&gpu(0), XidEvent::Xid(79), XidDetail::Plain, seq));
         bench.pass(1_000);
     }
-    let counts: Vec<i64> = bench
-        .written
-        .iter()
-        .filter_map(|report| Some(report.findings.first()?.count))
-        .collect();
+    let counts: Vec<i64> = bench.written.iter().filter_map(|report| Some(report.findings.first()?.count)).collect();
     assert_eq!(counts, [1, 60, 120]);
 }
 
@@ -94,11 +79,7 @@ fn a_place_in_the_log_is_no_reason_to_write() {
     let written = bench.written.len();
     bench.send(Event::KernelLog {
         entries: Vec::new(),
-        cursor: Some(Cursor {
-            boot_id: "boot-1".into(),
-            seq: Some(9),
-            usec: 9,
-        }),
+        cursor: Some(Cursor { boot_id: "boot-1".into(), seq: Some(9), usec: 9 }),
     });
     bench.pass(60_000);
     assert_eq!(bench.written.len(), written);
@@ -109,46 +90,23 @@ fn findings_beyond_the_bound_are_counted_and_the_worst_are_kept() {
     let mut bench = Bench::at_rest(spec());
     for index in 0..30_u8 {
         let code = if index % 2 == 0 { 79 } else { 13 };
-        bench.fault(record(
-            &gpu(index),
-            XidEvent::Xid(code),
-            XidDetail::Plain,
-            u64::from(index) + 1,
-        ));
+        bench.fault(record(&gpu(index), XidEvent::Xid(code), XidDetail::Plain, u64::from(index) + 1));
     }
     bench.pass(10_000);
-    assert_eq!(
-        (bench.report().findings.len(), bench.report().truncated),
-        (24, Some(6))
-    );
-    assert_eq!(
-        bench
-            .report()
-            .findings
-            .iter()
-            .filter(|f| f.reason == "FallenOffTheBus")
-            .count(),
-        15
-    );
+    assert_eq!((bench.report().findings.len(), bench.report().truncated), (24, Some(6)));
+    assert_eq!(bench.report().findings.iter().filter(|f| f.reason == "FallenOffTheBus").count(), 15);
 }
 
 #[test]
 fn a_refused_report_is_tried_again_and_a_permanent_refusal_seldom() {
-    for (refusal, most) in [
-        (Refusal::Transient, 8),
-        (Refusal::Forbidden, 5),
-        (Refusal::NotFound, 5),
-        (Refusal::Schema, 2),
-    ] {
+    for (refusal, most) in
+        [(Refusal::Transient, 8), (Refusal::Forbidden, 5), (Refusal::NotFound, 5), (Refusal::Schema, 2)]
+    {
         let mut bench = Bench::new();
         bench.answer = Err(refusal);
         bench.begin(order(spec(), None));
         bench.pass(60_000);
-        let tried = bench
-            .effects
-            .iter()
-            .filter(|effect| matches!(effect, Effect::Report { .. }))
-            .count();
+        let tried = bench.effects.iter().filter(|effect| matches!(effect, Effect::Report { .. })).count();
         assert!((1..=most).contains(&tried), "{refusal:?}: {tried}");
         bench.answer = Ok(());
         bench.pass(600_000);
@@ -163,10 +121,7 @@ fn an_object_that_is_made_again_gets_the_whole_report_again() {
     let written = bench.written.len();
     bench.send(Event::SpecGone);
     bench.pass(2_000);
-    bench.send(Event::SpecChanged(Box::new(Order {
-        uid: "uid-2".into(),
-        ..order(spec(), None)
-    })));
+    bench.send(Event::SpecChanged(Box::new(Order { uid: "uid-2".into(), ..order(spec(), None) })));
     bench.pass(2_000);
     assert_eq!(bench.written.len(), written + 1);
 }
@@ -180,12 +135,6 @@ fn a_restart_that_finds_everything_as_it_was_tells_only_that_it_started() {
     after.begin(order(spec(), Some(before.report().clone())));
     after.pass(60_000);
     let mut told = before.report().clone();
-    told.agent.started_at = after
-        .written
-        .first()
-        .map_or(told.agent.started_at, |report| report.agent.started_at);
-    assert!(
-        after.written.iter().all(|report| *report == told),
-        "rows keep their times"
-    );
+    told.agent.started_at = after.written.first().map_or(told.agent.started_at, |report| report.agent.started_at);
+    assert!(after.written.iter().all(|report| *report == told), "rows keep their times");
 }
