@@ -221,10 +221,7 @@ pub struct PortRange {
 
 impl Default for PortRange {
     fn default() -> Self {
-        Self {
-            first: 5201,
-            last: 5264,
-        }
+        Self { first: 5201, last: 5264 }
     }
 }
 
@@ -487,14 +484,7 @@ mod tests {
 
     #[test]
     fn a_check_without_a_kind_or_with_two_has_no_kind() {
-        assert_eq!(
-            CheckSpec {
-                name: "a".into(),
-                ..CheckSpec::default()
-            }
-            .kind(),
-            None
-        );
+        assert_eq!(CheckSpec { name: "a".into(), ..CheckSpec::default() }.kind(), None);
         let two = CheckSpec {
             name: "a".into(),
             inventory: Some(NoParameters {}),

@@ -73,36 +73,19 @@ pub struct Wanted {
 
 impl Wanted {
     /// A wanted condition.
-    pub fn new(
-        type_: &'static str,
-        status: impl Into<Status>,
-        reason: &str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            type_,
-            status: status.into(),
-            reason: reason.to_owned(),
-            message: message.into(),
-        }
+    pub fn new(type_: &'static str, status: impl Into<Status>, reason: &str, message: impl Into<String>) -> Self {
+        Self { type_, status: status.into(), reason: reason.to_owned(), message: message.into() }
     }
 }
 
 /// The conditions that `wanted` asks for. `lastTransitionTime` is taken from `before` where the status is the same.
-pub fn merge(
-    before: &[Condition],
-    wanted: Vec<Wanted>,
-    generation: Option<i64>,
-    now: Time,
-) -> Vec<Condition> {
+pub fn merge(before: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>, now: Time) -> Vec<Condition> {
     wanted
         .into_iter()
         .map(|w| {
             let status = w.status.as_str();
-            let since = before
-                .iter()
-                .find(|c| c.type_ == w.type_ && c.status == status)
-                .map(|c| c.last_transition_time);
+            let since =
+                before.iter().find(|c| c.type_ == w.type_ && c.status == status).map(|c| c.last_transition_time);
             Condition {
                 type_: w.type_.to_owned(),
                 status: status.to_owned(),
@@ -133,26 +116,11 @@ mod tests {
 
     #[test]
     fn the_transition_time_stays_while_the_status_stays() {
-        let first = merge(
-            &[],
-            vec![Wanted::new("Healthy", true, "A", "a")],
-            Some(1),
-            Time::from_unix(10),
-        );
-        let second = merge(
-            &first,
-            vec![Wanted::new("Healthy", true, "B", "b")],
-            Some(2),
-            Time::from_unix(20),
-        );
+        let first = merge(&[], vec![Wanted::new("Healthy", true, "A", "a")], Some(1), Time::from_unix(10));
+        let second = merge(&first, vec![Wanted::new("Healthy", true, "B", "b")], Some(2), Time::from_unix(20));
         assert_eq!(second[0].last_transition_time, Time::from_unix(10));
         assert_eq!(second[0].reason, "B");
-        let third = merge(
-            &second,
-            vec![Wanted::new("Healthy", false, "C", "c")],
-            Some(2),
-            Time::from_unix(30),
-        );
+        let third = merge(&second, vec![Wanted::new("Healthy", false, "C", "c")], Some(2), Time::from_unix(30));
         assert_eq!(third[0].last_transition_time, Time::from_unix(30));
     }
 

@@ -6,9 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a node of a kind must be. Nothing is condemned for a number that nobody declared.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -19,12 +17,7 @@ use serde::{Deserialize, Serialize};
     category = "gpuhealth",
     derive = "PartialEq",
     doc = "HardwareProfile declares what a node of a kind must be: its GPUs, network devices and minimum rates. The profile of the highest priority that matches a node is copied into NodeHealth.spec.expected.",
-    printcolumn(
-        name = "Priority",
-        type_ = "integer",
-        json_path = ".spec.priority",
-        description = "The highest wins."
-    ),
+    printcolumn(name = "Priority", type_ = "integer", json_path = ".spec.priority", description = "The highest wins."),
     printcolumn(
         name = "GPUs",
         type_ = "integer",

@@ -6,9 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is known of one board.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -20,12 +18,7 @@ use serde::{Deserialize, Serialize};
     status = "HardwareRecordStatus",
     derive = "PartialEq",
     doc = "HardwareRecord keeps the incidents of one board, by serial number. A board that moves takes its record along; a rebuilt node does not inherit one.",
-    printcolumn(
-        name = "Model",
-        type_ = "string",
-        json_path = ".spec.model",
-        description = "The model."
-    ),
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "The model."),
     printcolumn(
         name = "Incidents",
         type_ = "integer",

@@ -15,9 +15,7 @@ pub const DEFAULT_MAX_UNAVAILABLE_PERCENT: i64 = 10;
 pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
 
 /// Standing orders for some nodes.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -29,12 +27,7 @@ pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
     status = "HealthCheckPolicyStatus",
     derive = "PartialEq",
     doc = "HealthCheckPolicy holds the standing orders for some nodes: what is monitored, what a finding leads to, and how many nodes may be out of use at once. The default mode is Observe: nothing is marked.",
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".spec.mode",
-        description = "Observe, Hold or Enforce."
-    ),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Observe, Hold or Enforce."),
     printcolumn(
         name = "Matched",
         type_ = "integer",
@@ -178,10 +171,7 @@ struct Threshold(#[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))] i6
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
     /// The name of the schedule; the runs it creates begin with it.
-    #[schemars(
-        length(min = 1, max = 40),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
     /// When, as five fields of cron.
     #[schemars(length(min = 9, max = 128))]
@@ -212,10 +202,7 @@ pub struct Schedule {
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// The name of the rule.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
     /// Which findings it is about; what is left out matches everything.
     #[serde(default, rename = "match")]

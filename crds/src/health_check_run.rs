@@ -1,8 +1,6 @@
 //! `HealthCheckRun`: a test, once.
 
-use crate::{
-    Check, CheckSpec, Condition, Outcome, Scale, Selector, Severity, Time, string_enum::string_enum,
-};
+use crate::{Check, CheckSpec, Condition, Outcome, Scale, Selector, Severity, Time, string_enum::string_enum};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,9 +15,7 @@ pub const MAX_EDGES: usize = 200;
 pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
 
 /// A test of some nodes, once: which nodes, which checks, how many at a time.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -31,12 +27,7 @@ pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
     status = "HealthCheckRunStatus",
     derive = "PartialEq",
     doc = "HealthCheckRun asks for a test of some nodes, once. Wait for it with `kubectl wait --for=condition=Complete hcr/NAME`: the condition becomes True in every end, also Rejected.",
-    printcolumn(
-        name = "Phase",
-        type_ = "string",
-        json_path = ".status.phase",
-        description = "Where the run stands."
-    ),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the run stands."),
     printcolumn(
         name = "Nodes",
         type_ = "integer",
@@ -155,19 +146,15 @@ impl HealthCheckRunSpec {
 
     /// Whether any of the checks needs several nodes at once.
     pub fn has_group_check(&self) -> bool {
-        self.resolved_checks().unwrap_or_default().iter().any(|c| {
-            c.kind()
-                .is_some_and(|k| k.class() == crate::check::Class::Group)
-        })
+        self.resolved_checks()
+            .unwrap_or_default()
+            .iter()
+            .any(|c| c.kind().is_some_and(|k| k.class() == crate::check::Class::Group))
     }
 
     /// The kinds of the checks that are asked for.
     pub fn kinds(&self) -> Vec<Check> {
-        self.resolved_checks()
-            .unwrap_or_default()
-            .iter()
-            .filter_map(CheckSpec::kind)
-            .collect()
+        self.resolved_checks().unwrap_or_default().iter().filter_map(CheckSpec::kind).collect()
     }
 }
 
@@ -225,9 +212,7 @@ impl Phase {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Pending | Self::WaitingForIdle | Self::Running | Self::Unrecognized(_) => false,
-            Self::Passed | Self::Failed | Self::Inconclusive | Self::Cancelled | Self::Rejected => {
-                true
-            }
+            Self::Passed | Self::Failed | Self::Inconclusive | Self::Cancelled | Self::Rejected => true,
         }
     }
 }

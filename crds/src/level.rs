@@ -12,21 +12,12 @@ pub struct Level {
 }
 
 /// Every level. Levels hold only checks that this version can run; they grow with it.
-pub const LEVELS: &[Level] = &[Level {
-    name: "basic",
-    checks: &[Check::Inventory],
-}];
+pub const LEVELS: &[Level] = &[Level { name: "basic", checks: &[Check::Inventory] }];
 
 /// The checks of the level of this name, with default parameters; `None` if there is no such level.
 pub fn checks_of(name: &str) -> Option<Vec<CheckSpec>> {
     let level = LEVELS.iter().find(|l| l.name == name)?;
-    Some(
-        level
-            .checks
-            .iter()
-            .map(|c| CheckSpec::with_defaults(*c))
-            .collect(),
-    )
+    Some(level.checks.iter().map(|c| CheckSpec::with_defaults(*c)).collect())
 }
 
 #[cfg(test)]

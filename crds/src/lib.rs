@@ -61,8 +61,7 @@ use kube::CustomResourceExt;
 
 /// Every CustomResourceDefinition of the product, in the order in which they are documented.
 pub fn custom_resource_definitions()
--> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition>
-{
+-> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     vec![
         HealthCheckRun::crd(),
         NodeHealth::crd(),

@@ -6,9 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A person's word about a node, with an end and a reason.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -20,36 +18,16 @@ use serde::{Deserialize, Serialize};
     status = "NodeHealthOverrideStatus",
     derive = "PartialEq",
     doc = "NodeHealthOverride is a person's word about a node, with an end and a reason. It is a kind of its own, because who may grant it need not be able to write work orders.",
-    printcolumn(
-        name = "Node",
-        type_ = "string",
-        json_path = ".spec.nodeName",
-        description = "The node."
-    ),
-    printcolumn(
-        name = "Action",
-        type_ = "string",
-        json_path = ".spec.action",
-        description = "What is ordered."
-    ),
+    printcolumn(name = "Node", type_ = "string", json_path = ".spec.nodeName", description = "The node."),
+    printcolumn(name = "Action", type_ = "string", json_path = ".spec.action", description = "What is ordered."),
     printcolumn(
         name = "Check",
         type_ = "string",
         json_path = ".spec.check",
         description = "Which check; empty for all."
     ),
-    printcolumn(
-        name = "Until",
-        type_ = "string",
-        json_path = ".spec.until",
-        description = "When it ends."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".spec.reason",
-        description = "Why."
-    )
+    printcolumn(name = "Until", type_ = "string", json_path = ".spec.until", description = "When it ends."),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".spec.reason", description = "Why.")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealthOverrideSpec {

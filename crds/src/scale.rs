@@ -45,9 +45,9 @@ impl<'de> Deserialize<'de> for Scale {
             Raw::Number(n) => Ok(Self::Nodes(n)),
             Raw::Text(text) => match text.strip_suffix('%').and_then(|p| p.parse().ok()) {
                 Some(percent) => Ok(Self::Percent(percent)),
-                None => Err(serde::de::Error::custom(format!(
-                    "{text:?} is neither a number nor a percentage such as 10%"
-                ))),
+                None => {
+                    Err(serde::de::Error::custom(format!("{text:?} is neither a number nor a percentage such as 10%")))
+                }
             },
         }
     }
@@ -92,11 +92,6 @@ mod tests {
             assert_eq!(serde_json::from_str::<Scale>(json).unwrap(), scale);
             assert_eq!(serde_json::to_string(&scale).unwrap(), json);
         }
-        assert!(
-            serde_json::from_str::<Scale>("\"ten\"")
-                .unwrap_err()
-                .to_string()
-                .contains("10%")
-        );
+        assert!(serde_json::from_str::<Scale>("\"ten\"").unwrap_err().to_string().contains("10%"));
     }
 }

@@ -34,18 +34,13 @@ impl Time {
 
     /// Reads an RFC 3339 string; `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>()
-            .ok()
-            .map(|t| Self(t.as_second()))
+        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_second()))
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clamped = self.0.clamp(
-            jiff::Timestamp::MIN.as_second(),
-            jiff::Timestamp::MAX.as_second(),
-        );
+        let clamped = self.0.clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
         match jiff::Timestamp::from_second(clamped) {
             Ok(timestamp) => write!(f, "{timestamp}"),
             Err(_) => Err(fmt::Error),
@@ -62,8 +57,7 @@ impl serde::Serialize for Time {
 impl<'de> serde::Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not an RFC 3339 time")))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not an RFC 3339 time")))
     }
 }
 
@@ -88,24 +82,13 @@ mod tests {
     #[test]
     fn a_time_reads_back_as_it_was_written() {
         let time = Time::from_unix(1_795_253_400);
-        assert_eq!(
-            serde_json::to_string(&time).unwrap(),
-            "\"2026-11-21T09:30:00Z\""
-        );
-        assert_eq!(
-            serde_json::from_str::<Time>("\"2026-11-21T09:30:00.987Z\"").unwrap(),
-            time
-        );
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-21T09:30:00Z\"");
+        assert_eq!(serde_json::from_str::<Time>("\"2026-11-21T09:30:00.987Z\"").unwrap(), time);
     }
 
     #[test]
     fn text_that_is_no_time_is_refused_with_the_text_in_the_message() {
-        let error = serde_json::from_str::<Time>("\"yesterday\"")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("\"yesterday\" is not an RFC 3339 time"),
-            "{error}"
-        );
+        let error = serde_json::from_str::<Time>("\"yesterday\"").unwrap_err().to_string();
+        assert!(error.contains("\"yesterday\" is not an RFC 3339 time"), "{error}");
     }
 }

@@ -22,11 +22,7 @@ impl Outcome {
     /// The worse of two outcomes: Fail, Warn, Inconclusive, Skipped, Pass.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
-        if other.rank() > self.rank() {
-            other
-        } else {
-            self
-        }
+        if other.rank() > self.rank() { other } else { self }
     }
 
     /// 0 for Pass up to 4 for Fail. An unrecognized outcome ranks as Inconclusive.
@@ -174,10 +170,7 @@ mod tests {
 
     #[test]
     fn the_worst_outcome_wins_and_inconclusive_outranks_pass() {
-        assert_eq!(
-            Outcome::Pass.worse(Outcome::Inconclusive),
-            Outcome::Inconclusive
-        );
+        assert_eq!(Outcome::Pass.worse(Outcome::Inconclusive), Outcome::Inconclusive);
         assert_eq!(Outcome::Fail.worse(Outcome::Inconclusive), Outcome::Fail);
         assert_eq!(Outcome::Skipped.worse(Outcome::Pass), Outcome::Skipped);
     }
@@ -185,10 +178,7 @@ mod tests {
     #[test]
     fn only_reset_and_above_condemn() {
         let condemning: Vec<_> = Severity::ALL.iter().filter(|s| s.condemns()).collect();
-        assert_eq!(
-            condemning,
-            [&Severity::Reset, &Severity::Reboot, &Severity::Isolate]
-        );
+        assert_eq!(condemning, [&Severity::Reset, &Severity::Reboot, &Severity::Isolate]);
         assert!(!Severity::Unrecognized("Vaporize".into()).condemns());
     }
 }

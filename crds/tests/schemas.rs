@@ -46,10 +46,7 @@ fn walk(path: &str, schema: &Value, is_property: bool, visit: &mut impl FnMut(&s
     if let Some(items) = schema.get("items") {
         walk(&format!("{path}[]"), items, false, visit);
     }
-    if let Some(values) = schema
-        .get("additionalProperties")
-        .filter(|values| values.is_object())
-    {
+    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
         walk(&format!("{path}{{}}"), values, false, visit);
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
@@ -63,32 +60,14 @@ fn complaints(wrong: impl Fn(&Value, bool) -> Option<String>) -> Vec<String> {
     for definition in crds::custom_resource_definitions() {
         let kind = &definition.spec.names.kind;
         for version in &definition.spec.versions {
-            let schema = serde_json::to_value(
-                version
-                    .schema
-                    .as_ref()
-                    .unwrap()
-                    .open_api_v3_schema
-                    .as_ref()
-                    .unwrap(),
-            )
-            .unwrap();
-            assert!(
-                schema["description"].as_str().is_some_and(is_sentence),
-                "{kind} itself"
-            );
+            let schema =
+                serde_json::to_value(version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap()).unwrap();
+            assert!(schema["description"].as_str().is_some_and(is_sentence), "{kind} itself");
             for part in ["spec", "status"] {
                 if let Some(schema) = schema["properties"].get(part) {
-                    walk(
-                        &format!("{kind}.{part}"),
-                        schema,
-                        true,
-                        &mut |path, schema, is_property| {
-                            complaints.extend(
-                                wrong(schema, is_property).map(|what| format!("{path}: {what}")),
-                            );
-                        },
-                    );
+                    walk(&format!("{kind}.{part}"), schema, true, &mut |path, schema, is_property| {
+                        complaints.extend(wrong(schema, is_property).map(|what| format!("{path}: {what}")));
+                    });
                 }
             }
         }
@@ -110,8 +89,7 @@ fn none(complaints: &[String]) {
 fn every_field_has_a_sentence() {
     none(&complaints(|schema, is_property| {
         let description = schema["description"].as_str().unwrap_or_default();
-        (is_property && !is_sentence(description))
-            .then(|| format!("{description:?} is no sentence"))
+        (is_property && !is_sentence(description)).then(|| format!("{description:?} is no sentence"))
     }));
 }
 
@@ -121,14 +99,10 @@ fn every_number_is_an_integer_with_a_range_and_a_unit() {
         let description = schema["description"].as_str().unwrap_or_default();
         match schema["type"].as_str() {
             Some("number") => Some("floats are not allowed".to_owned()),
-            Some("integer")
-                if schema.get("minimum").is_none() || schema.get("maximum").is_none() =>
-            {
+            Some("integer") if schema.get("minimum").is_none() || schema.get("maximum").is_none() => {
                 Some("no range".to_owned())
             }
-            Some("integer")
-                if is_property && !UNIT_WORDS.iter().any(|word| description.contains(word)) =>
-            {
+            Some("integer") if is_property && !UNIT_WORDS.iter().any(|word| description.contains(word)) => {
                 Some(format!("{description:?} tells no unit"))
             }
             _ => None,
@@ -156,8 +130,7 @@ fn every_string_list_and_map_has_a_bound() {
 #[test]
 fn nothing_is_stored_that_the_schema_does_not_name() {
     none(&complaints(|schema, _| {
-        (schema["x-kubernetes-preserve-unknown-fields"] == true
-            || schema["x-kubernetes-embedded-resource"] == true)
+        (schema["x-kubernetes-preserve-unknown-fields"] == true || schema["x-kubernetes-embedded-resource"] == true)
             .then(|| "keeps unknown fields".to_owned())
     }));
 }
@@ -165,10 +138,7 @@ fn nothing_is_stored_that_the_schema_does_not_name() {
 #[test]
 fn every_rule_has_a_message_that_names_a_field() {
     none(&complaints(|schema, _| {
-        let rules = schema["x-kubernetes-validations"]
-            .as_array()
-            .into_iter()
-            .flatten();
+        let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
         rules
             .map(|rule| rule["message"].as_str().unwrap_or_default())
             .find(|message| message.split(' ').count() < 4)
@@ -179,10 +149,7 @@ fn every_rule_has_a_message_that_names_a_field() {
 #[test]
 fn what_one_writer_replaces_whole_is_an_atomic_map_and_conditions_are_keyed_by_type() {
     let definitions = crds::custom_resource_definitions();
-    let node_health = definitions
-        .iter()
-        .find(|definition| definition.spec.names.kind == "NodeHealth")
-        .unwrap();
+    let node_health = definitions.iter().find(|definition| definition.spec.names.kind == "NodeHealth").unwrap();
     let schema = serde_json::to_value(&node_health.spec.versions[0].schema).unwrap();
     let properties = &schema["openAPIV3Schema"]["properties"];
     for atomic in [
@@ -193,8 +160,5 @@ fn what_one_writer_replaces_whole_is_an_atomic_map_and_conditions_are_keyed_by_t
     ] {
         assert_eq!(atomic["x-kubernetes-map-type"], "atomic");
     }
-    assert_eq!(
-        properties["status"]["properties"]["conditions"]["x-kubernetes-list-map-keys"][0],
-        "type"
-    );
+    assert_eq!(properties["status"]["properties"]["conditions"]["x-kubernetes-list-map-keys"][0], "type");
 }

@@ -14,9 +14,8 @@
 mod admission_support;
 
 use admission_support::{
-    apply, apply_lease, apply_status, assert_denied, assert_forbidden, health, lease, leases,
-    merge_node, merge_node_status, merge_status, node_health, nodes, nodes_with_health, refusal,
-    report,
+    apply, apply_lease, apply_status, assert_denied, assert_forbidden, health, lease, leases, merge_node,
+    merge_node_status, merge_status, node_health, nodes, nodes_with_health, refusal, report,
 };
 use crds::names;
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, shared};
@@ -24,21 +23,16 @@ use kube::Client;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-const NO_NODE: &str = "this token names no node: agents and reservation pods must use a token that is bound to their pod";
+const NO_NODE: &str =
+    "this token names no node: agents and reservation pods must use a token that is bound to their pod";
 
 async fn agent(cluster: &ControlPlane, node: &str) -> Client {
-    let token = cluster
-        .token_for_node(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE, node)
-        .await
-        .unwrap();
+    let token = cluster.token_for_node(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE, node).await.unwrap();
     cluster.client_with_token(&token).unwrap()
 }
 
 async fn probe(cluster: &ControlPlane, node: &str) -> Client {
-    let token = cluster
-        .token_for_node(names::PROBE_SERVICE_ACCOUNT, names::NAMESPACE, node)
-        .await
-        .unwrap();
+    let token = cluster.token_for_node(names::PROBE_SERVICE_ACCOUNT, names::NAMESPACE, node).await.unwrap();
     cluster.client_with_token(&token).unwrap()
 }
 
@@ -47,41 +41,26 @@ async fn an_agent_reports_its_own_node_and_renews_its_own_lease() {
     let cluster = shared().unwrap();
     nodes_with_health(cluster, &["own-a"]).await;
     let agent = agent(cluster, "own-a").await;
-    let reported = apply_status(&agent, "own-a", names::MANAGER_REPORT, &report("1"))
-        .await
-        .unwrap();
+    let reported = apply_status(&agent, "own-a", names::MANAGER_REPORT, &report("1")).await.unwrap();
     assert_eq!(reported.status.unwrap().report.unwrap().agent.version, "1");
     merge_status(&agent, "own-a", report("2")).await.unwrap();
 
     let api = leases(&agent, names::LEASE_NAMESPACE);
-    api.create(&PostParams::default(), &lease("own-a"))
-        .await
-        .unwrap();
+    api.create(&PostParams::default(), &lease("own-a")).await.unwrap();
     let mut held = api.get("own-a").await.unwrap();
     held.spec.as_mut().unwrap().lease_duration_seconds = Some(60);
-    api.replace("own-a", &PostParams::default(), &held)
-        .await
-        .unwrap();
-    apply_lease(&agent, names::LEASE_NAMESPACE, "own-a")
-        .await
-        .unwrap();
+    api.replace("own-a", &PostParams::default(), &held).await.unwrap();
+    apply_lease(&agent, names::LEASE_NAMESPACE, "own-a").await.unwrap();
 }
 
 #[tokio::test]
 async fn an_agents_first_lease_may_be_made_by_an_apply_and_by_a_token_bound_to_the_node_itself() {
     let cluster = shared().unwrap();
     nodes_with_health(cluster, &["own-b"]).await;
-    let token = cluster
-        .node_bound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE, "own-b")
-        .await
-        .unwrap();
+    let token = cluster.node_bound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE, "own-b").await.unwrap();
     let agent = cluster.client_with_token(&token).unwrap();
-    apply_lease(&agent, names::LEASE_NAMESPACE, "own-b")
-        .await
-        .unwrap();
-    apply_status(&agent, "own-b", names::MANAGER_REPORT, &report("1"))
-        .await
-        .unwrap();
+    apply_lease(&agent, names::LEASE_NAMESPACE, "own-b").await.unwrap();
+    apply_status(&agent, "own-b", names::MANAGER_REPORT, &report("1")).await.unwrap();
 }
 
 #[tokio::test]
@@ -91,63 +70,34 @@ async fn an_agent_can_touch_no_other_node_and_nothing_of_its_own_but_its_report(
     let agent = agent(cluster, "strict-a").await;
 
     let other = apply_status(&agent, "strict-b", names::MANAGER_REPORT, &report("1")).await;
-    assert_denied(
-        other,
-        "the agent of node strict-a may not write NodeHealth strict-b",
-    );
+    assert_denied(other, "the agent of node strict-a may not write NodeHealth strict-b");
     let decision = json!({"decision": {"state": "Healthy", "since": "2026-11-21T09:30:00Z", "reason": "Mine"}});
     let only_report = "the agent of node strict-a may change nothing but status.report: the other members of the status have writers of their own";
+    assert_denied(apply_status(&agent, "strict-a", names::MANAGER_REPORT, &decision).await, only_report);
+    assert_denied(merge_status(&agent, "strict-a", json!({"conditions": []})).await, only_report);
+    assert_denied(merge_status(&agent, "strict-a", json!({"decision": null})).await, only_report);
     assert_denied(
-        apply_status(&agent, "strict-a", names::MANAGER_REPORT, &decision).await,
-        only_report,
-    );
-    assert_denied(
-        merge_status(&agent, "strict-a", json!({"conditions": []})).await,
-        only_report,
-    );
-    assert_denied(
-        merge_status(&agent, "strict-a", json!({"decision": null})).await,
-        only_report,
-    );
-    assert_denied(
-        merge_status(
-            &agent,
-            "strict-a",
-            json!({"exclusive": {"podUid": "x", "assignment": "y", "state": "Done"}}),
-        )
-        .await,
+        merge_status(&agent, "strict-a", json!({"exclusive": {"podUid": "x", "assignment": "y", "state": "Done"}}))
+            .await,
         only_report,
     );
 
     // Its own spec: RBAC on the object itself; through /status the API server takes the request and ignores the spec.
     let spec = json!({"spec": {"monitors": []}});
-    let direct = health(&agent)
-        .patch(
-            "strict-a",
-            &PatchParams::default(),
-            &Patch::Merge(spec.clone()),
-        )
-        .await;
+    let direct = health(&agent).patch("strict-a", &PatchParams::default(), &Patch::Merge(spec.clone())).await;
     assert_forbidden(
         direct,
         r#"cannot patch resource "nodehealths" in API group "gpuhealth.dev" at the cluster scope"#,
     );
     let before = health(&agent).get("strict-a").await.unwrap();
-    let around = health(&agent)
-        .patch_status("strict-a", &PatchParams::default(), &Patch::Merge(spec))
-        .await
-        .unwrap();
+    let around = health(&agent).patch_status("strict-a", &PatchParams::default(), &Patch::Merge(spec)).await.unwrap();
     assert_eq!(around.spec, before.spec);
     assert_eq!(around.metadata.generation, before.metadata.generation);
     assert_eq!(before.spec.monitors.len(), 1);
 
     // A status request cannot create, either.
-    let (code, message) =
-        refusal(apply_status(&agent, "strict-none", names::MANAGER_REPORT, &report("1")).await);
-    assert_eq!(
-        (code, message.as_str()),
-        (404, r#"nodehealths.gpuhealth.dev "strict-none" not found"#)
-    );
+    let (code, message) = refusal(apply_status(&agent, "strict-none", names::MANAGER_REPORT, &report("1")).await);
+    assert_eq!((code, message.as_str()), (404, r#"nodehealths.gpuhealth.dev "strict-none" not found"#));
 }
 
 #[tokio::test]
@@ -157,51 +107,24 @@ async fn an_agent_can_write_no_node_and_no_lease_but_its_own() {
     let agent = agent(cluster, "lease-a").await;
     for node in ["lease-a", "lease-b"] {
         let labels = json!({"metadata": {"labels": {"gpuhealth.dev/health": "healthy"}}});
-        assert_forbidden(
-            merge_node(&agent, node, labels).await,
-            r#"cannot patch resource "nodes" in API group """#,
-        );
+        assert_forbidden(merge_node(&agent, node, labels).await, r#"cannot patch resource "nodes" in API group """#);
         assert_forbidden(
             merge_node_status(&agent, node, json!({"conditions": []})).await,
             r#"cannot patch resource "nodes/status""#,
         );
     }
-    assert_forbidden(
-        nodes(&agent).get("lease-a").await,
-        r#"cannot get resource "nodes""#,
-    );
+    assert_forbidden(nodes(&agent).get("lease-a").await, r#"cannot get resource "nodes""#);
 
-    let only_own =
-        "the agent of node lease-a may only create and update Lease gpu-health-leases/lease-a";
+    let only_own = "the agent of node lease-a may only create and update Lease gpu-health-leases/lease-a";
     let api = leases(&agent, names::LEASE_NAMESPACE);
-    assert_denied(
-        api.create(&PostParams::default(), &lease("lease-b")).await,
-        only_own,
-    );
-    assert_denied(
-        apply_lease(&agent, names::LEASE_NAMESPACE, "lease-b").await,
-        only_own,
-    );
+    assert_denied(api.create(&PostParams::default(), &lease("lease-b")).await, only_own);
+    assert_denied(apply_lease(&agent, names::LEASE_NAMESPACE, "lease-b").await, only_own);
     let mut generated = lease("");
-    (generated.metadata.name, generated.metadata.generate_name) =
-        (None, Some("lease-a".to_owned()));
-    assert_denied(
-        api.create(&PostParams::default(), &generated).await,
-        only_own,
-    );
-    apply_lease(&agent, names::LEASE_NAMESPACE, "lease-a")
-        .await
-        .unwrap();
-    assert_forbidden(
-        api.delete("lease-a", &DeleteParams::default()).await,
-        r#"cannot delete resource "leases""#,
-    );
-    for namespace in [
-        "kube-node-lease",
-        "kube-system",
-        "default",
-        names::NAMESPACE,
-    ] {
+    (generated.metadata.name, generated.metadata.generate_name) = (None, Some("lease-a".to_owned()));
+    assert_denied(api.create(&PostParams::default(), &generated).await, only_own);
+    apply_lease(&agent, names::LEASE_NAMESPACE, "lease-a").await.unwrap();
+    assert_forbidden(api.delete("lease-a", &DeleteParams::default()).await, r#"cannot delete resource "leases""#);
+    for namespace in ["kube-node-lease", "kube-system", "default", names::NAMESPACE] {
         assert_forbidden(
             apply_lease(&agent, namespace, "lease-a").await,
             &format!(
@@ -215,19 +138,10 @@ async fn an_agent_can_write_no_node_and_no_lease_but_its_own() {
 async fn a_token_that_names_no_node_can_write_nothing() {
     let cluster = shared().unwrap();
     nodes_with_health(cluster, &["unbound-a"]).await;
-    let token = cluster
-        .unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE)
-        .await
-        .unwrap();
+    let token = cluster.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await.unwrap();
     let agent = cluster.client_with_token(&token).unwrap();
-    assert_denied(
-        apply_status(&agent, "unbound-a", names::MANAGER_REPORT, &report("1")).await,
-        NO_NODE,
-    );
-    assert_denied(
-        apply_lease(&agent, names::LEASE_NAMESPACE, "unbound-a").await,
-        NO_NODE,
-    );
+    assert_denied(apply_status(&agent, "unbound-a", names::MANAGER_REPORT, &report("1")).await, NO_NODE);
+    assert_denied(apply_lease(&agent, names::LEASE_NAMESPACE, "unbound-a").await, NO_NODE);
 }
 
 #[tokio::test]
@@ -236,48 +150,28 @@ async fn a_reservation_pod_writes_status_exclusive_of_its_node_and_nothing_else(
     nodes_with_health(cluster, &["probe-a", "probe-b"]).await;
     let probe = probe(cluster, "probe-a").await;
     let exclusive = json!({"exclusive": {"podUid": "x", "assignment": "run/1", "state": "Done"}});
-    apply_status(&probe, "probe-a", "gpu-health-probe", &exclusive)
-        .await
-        .unwrap();
+    apply_status(&probe, "probe-a", "gpu-health-probe", &exclusive).await.unwrap();
     let other = apply_status(&probe, "probe-b", "gpu-health-probe", &exclusive).await;
-    assert_denied(
-        other,
-        "a reservation pod on node probe-a may not write NodeHealth probe-b",
-    );
+    assert_denied(other, "a reservation pod on node probe-a may not write NodeHealth probe-b");
     let as_agent = merge_status(&probe, "probe-a", report("1")).await;
-    assert_denied(
-        as_agent,
-        "a reservation pod on node probe-a may change nothing but status.exclusive",
-    );
-    assert_forbidden(
-        apply_lease(&probe, names::LEASE_NAMESPACE, "probe-a").await,
-        r#"cannot patch resource "leases""#,
-    );
-    assert_forbidden(
-        health(&probe).list(&ListParams::default()).await,
-        r#"cannot list resource "nodehealths""#,
-    );
+    assert_denied(as_agent, "a reservation pod on node probe-a may change nothing but status.exclusive");
+    assert_forbidden(apply_lease(&probe, names::LEASE_NAMESPACE, "probe-a").await, r#"cannot patch resource "leases""#);
+    assert_forbidden(health(&probe).list(&ListParams::default()).await, r#"cannot list resource "nodehealths""#);
 }
 
 /// A control plane of its own, on which agents, probes and the operator are cluster-admin.
 async fn everybody_is_admin() -> ControlPlane {
     let cluster = ControlPlane::start(Options::default()).unwrap();
     cluster.install_product().await.unwrap();
-    let subjects: Vec<_> = [
-        names::AGENT_SERVICE_ACCOUNT,
-        names::PROBE_SERVICE_ACCOUNT,
-        names::OPERATOR_SERVICE_ACCOUNT,
-    ]
-    .map(|name| json!({"kind": "ServiceAccount", "name": name, "namespace": names::NAMESPACE}))
-    .into();
+    let subjects: Vec<_> =
+        [names::AGENT_SERVICE_ACCOUNT, names::PROBE_SERVICE_ACCOUNT, names::OPERATOR_SERVICE_ACCOUNT]
+            .map(|name| json!({"kind": "ServiceAccount", "name": name, "namespace": names::NAMESPACE}))
+            .into();
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "by-mistake"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}, "subjects": subjects,
     });
-    cluster
-        .apply_yaml(&serde_json::to_string(&binding).unwrap())
-        .await
-        .unwrap();
+    cluster.apply_yaml(&serde_json::to_string(&binding).unwrap()).await.unwrap();
     cluster
 }
 
@@ -286,33 +180,17 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_to_their_node
     let cluster = everybody_is_admin().await;
     nodes_with_health(&cluster, &["node-a", "node-b"]).await;
     let agent = agent(&cluster, "node-a").await;
-    apply_status(&agent, "node-a", names::MANAGER_REPORT, &report("1"))
-        .await
-        .unwrap();
+    apply_status(&agent, "node-a", names::MANAGER_REPORT, &report("1")).await.unwrap();
 
     let only_status = "the agent of node node-a may only update the status of its NodeHealth";
     let spec = json!({"spec": {"monitors": []}});
-    assert_denied(
-        health(&agent)
-            .patch("node-a", &PatchParams::default(), &Patch::Merge(spec))
-            .await,
-        only_status,
-    );
-    assert_denied(
-        health(&agent)
-            .delete("node-a", &DeleteParams::default())
-            .await,
-        only_status,
-    );
-    let all = health(&agent)
-        .delete_collection(&DeleteParams::default(), &ListParams::default())
-        .await;
+    assert_denied(health(&agent).patch("node-a", &PatchParams::default(), &Patch::Merge(spec)).await, only_status);
+    assert_denied(health(&agent).delete("node-a", &DeleteParams::default()).await, only_status);
+    let all = health(&agent).delete_collection(&DeleteParams::default(), &ListParams::default()).await;
     assert_denied(all, "the agent of node node-a may not write NodeHealth");
     let another = node_health("node-c", &json!({"spec": {}}));
     assert_denied(
-        health(&agent)
-            .patch("node-c", &apply("x"), &Patch::Apply(another))
-            .await,
+        health(&agent).patch("node-c", &apply("x"), &Patch::Apply(another)).await,
         "the agent of node node-a may not write NodeHealth node-c",
     );
 
@@ -320,23 +198,12 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_to_their_node
     let label = json!({"metadata": {"labels": {"gpuhealth.dev/health": "healthy"}}});
     for node in ["node-a", "node-b"] {
         assert_denied(merge_node(&agent, node, label.clone()).await, no_nodes);
-        assert_denied(
-            merge_node_status(&agent, node, json!({"conditions": []})).await,
-            no_nodes,
-        );
-        assert_denied(
-            nodes(&agent).delete(node, &DeleteParams::default()).await,
-            no_nodes,
-        );
+        assert_denied(merge_node_status(&agent, node, json!({"conditions": []})).await, no_nodes);
+        assert_denied(nodes(&agent).delete(node, &DeleteParams::default()).await, no_nodes);
     }
     let run = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckRun", "metadata": {"name": "r"}, "spec": {"targets": {"nodeSelector": {}}, "level": "basic"}});
     let runs: kube::Api<crds::HealthCheckRun> = kube::Api::all(agent.clone());
-    let created = runs
-        .create(
-            &PostParams::default(),
-            &serde_json::from_value(run).unwrap(),
-        )
-        .await;
+    let created = runs.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await;
     assert_denied(
         created,
         "the agent of node node-a may write nothing of gpuhealth.dev but the status of its NodeHealth",
@@ -348,83 +215,43 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_and_probes_of
     let cluster = everybody_is_admin().await;
     nodes_with_health(&cluster, &["node-a"]).await;
     let agent = agent(&cluster, "node-a").await;
-    let only_own =
-        "the agent of node node-a may only create and update Lease gpu-health-leases/node-a";
-    apply_lease(&agent, names::LEASE_NAMESPACE, "node-a")
-        .await
-        .unwrap();
+    let only_own = "the agent of node node-a may only create and update Lease gpu-health-leases/node-a";
+    apply_lease(&agent, names::LEASE_NAMESPACE, "node-a").await.unwrap();
     let own = leases(&agent, names::LEASE_NAMESPACE);
-    assert_denied(
-        own.delete("node-a", &DeleteParams::default()).await,
-        only_own,
-    );
+    assert_denied(own.delete("node-a", &DeleteParams::default()).await, only_own);
     cluster.ensure_namespace("kube-node-lease").await.unwrap();
-    for namespace in [
-        "kube-node-lease",
-        "kube-system",
-        "default",
-        names::NAMESPACE,
-    ] {
-        assert_denied(
-            leases(&agent, namespace)
-                .create(&PostParams::default(), &lease("node-a"))
-                .await,
-            only_own,
-        );
+    for namespace in ["kube-node-lease", "kube-system", "default", names::NAMESPACE] {
+        assert_denied(leases(&agent, namespace).create(&PostParams::default(), &lease("node-a")).await, only_own);
     }
     let probe = probe(&cluster, "node-a").await;
     assert_denied(
         apply_lease(&probe, names::LEASE_NAMESPACE, "node-a").await,
         "a reservation pod on node node-a may not touch Leases",
     );
-    let unbound = cluster
-        .unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE)
-        .await
-        .unwrap();
+    let unbound = cluster.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await.unwrap();
     let unbound = cluster.client_with_token(&unbound).unwrap();
-    assert_denied(
-        merge_node(
-            &unbound,
-            "node-a",
-            json!({"metadata": {"labels": {"a": "b"}}}),
-        )
-        .await,
-        NO_NODE,
-    );
+    assert_denied(merge_node(&unbound, "node-a", json!({"metadata": {"labels": {"a": "b"}}})).await, NO_NODE);
 }
 
 /// How often the API server has evaluated a policy's match conditions, by its own count.
 async fn evaluations(admin: &Client) -> u64 {
-    let metrics = admin
-        .request_text(http::Request::get("/metrics").body(Vec::new()).unwrap())
-        .await
-        .unwrap();
+    let metrics = admin.request_text(http::Request::get("/metrics").body(Vec::new()).unwrap()).await.unwrap();
     let counts = metrics.lines().filter(|line| {
         line.starts_with("apiserver_admission_match_condition_evaluation_seconds_count")
             && line.contains("gpu-health-agent")
     });
-    counts
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-        .sum()
+    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 #[tokio::test]
 async fn kubelets_renewing_their_leases_cost_no_evaluation_of_our_policy() {
     let cluster = ControlPlane::start(Options::default()).unwrap();
     cluster.install_product().await.unwrap();
-    cluster
-        .create_nodes(&[NodeSpec::new("node-a")])
-        .await
-        .unwrap();
+    cluster.create_nodes(&[NodeSpec::new("node-a")]).await.unwrap();
     cluster.ensure_namespace("kube-node-lease").await.unwrap();
     let admin = cluster.admin().unwrap();
-    leases(&admin, "kube-node-lease")
-        .create(&PostParams::default(), &lease("node-a"))
-        .await
-        .unwrap();
-    let kubelet = cluster
-        .client_as("system:node:node-a", &["system:nodes"])
-        .unwrap();
+    leases(&admin, "kube-node-lease").create(&PostParams::default(), &lease("node-a")).await.unwrap();
+    let kubelet = cluster.client_as("system:node:node-a", &["system:nodes"]).unwrap();
     let renew = |seconds: u32| {
         let kubelet = kubelet.clone();
         async move {
@@ -441,12 +268,6 @@ async fn kubelets_renewing_their_leases_cost_no_evaluation_of_our_policy() {
     }
     assert_eq!(evaluations(&admin).await, before, "renewals were evaluated");
     // The count does count: a Lease elsewhere is looked at.
-    leases(&admin, "default")
-        .create(&PostParams::default(), &lease("x"))
-        .await
-        .unwrap();
-    assert!(
-        evaluations(&admin).await > before,
-        "this test counts nothing"
-    );
+    leases(&admin, "default").create(&PostParams::default(), &lease("x")).await.unwrap();
+    assert!(evaluations(&admin).await > before, "this test counts nothing");
 }

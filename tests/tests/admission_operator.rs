@@ -14,8 +14,8 @@
 mod admission_support;
 
 use admission_support::{
-    almighty_operator, apply, apply_lease, assert_denied, assert_forbidden, merge_node,
-    merge_node_status, nodes, operator,
+    almighty_operator, apply, apply_lease, assert_denied, assert_forbidden, merge_node, merge_node_status, nodes,
+    operator,
 };
 use crds::names;
 use gpu_health_tests::cluster::{NodeSpec, shared};
@@ -27,10 +27,8 @@ use serde_json::{Value, json};
 const LABELS: &str = "on a Node the operator may change only labels that start with gpuhealth.dev/ or stand in this policy's list okLabels";
 const ANNOTATIONS: &str = "on a Node the operator may change only annotations that start with gpuhealth.dev/ or stand in this policy's list okAnnotations";
 const TAINTS: &str = "on a Node the operator may add, change and remove only taints whose key starts with gpuhealth.dev/ or stands in this policy's list okTaints";
-const SPEC: &str =
-    "in a Node's spec the operator may change nothing but taints, and never unschedulable";
-const CONDITIONS: &str =
-    "on a Node the operator may change only the conditions in this policy's list okConditions";
+const SPEC: &str = "in a Node's spec the operator may change nothing but taints, and never unschedulable";
+const CONDITIONS: &str = "on a Node the operator may change only the conditions in this policy's list okConditions";
 const STATUS: &str = "in a Node's status the operator may change nothing but conditions";
 
 fn foreign_taint() -> Value {
@@ -41,18 +39,10 @@ fn foreign_taint() -> Value {
 async fn node(name: &str) {
     let cluster = shared().unwrap();
     cluster
-        .create_nodes(&[NodeSpec::new(name)
-            .label("example.com/theirs", "x")
-            .annotation("example.com/theirs", "x")])
+        .create_nodes(&[NodeSpec::new(name).label("example.com/theirs", "x").annotation("example.com/theirs", "x")])
         .await
         .unwrap();
-    merge_node(
-        &cluster.admin().unwrap(),
-        name,
-        json!({"spec": {"taints": [foreign_taint()]}}),
-    )
-    .await
-    .unwrap();
+    merge_node(&cluster.admin().unwrap(), name, json!({"spec": {"taints": [foreign_taint()]}})).await.unwrap();
 }
 
 fn condition(type_: &str, status: &str) -> Value {
@@ -60,14 +50,9 @@ fn condition(type_: &str, status: &str) -> Value {
 }
 
 async fn apply_to_status(client: &Client, name: &str, condition: Value) -> kube::Result<Node> {
-    let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": {"conditions": [condition]}});
-    nodes(client)
-        .patch_status(
-            name,
-            &apply(names::MANAGER_NODE_CONDITION),
-            &Patch::Apply(object),
-        )
-        .await
+    let object =
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": {"conditions": [condition]}});
+    nodes(client).patch_status(name, &apply(names::MANAGER_NODE_CONDITION), &Patch::Apply(object)).await
 }
 
 #[tokio::test]
@@ -80,44 +65,20 @@ async fn the_operator_sets_and_takes_back_its_own_marks() {
         json!({names::LABEL_HEALTH: "quarantined", names::LABEL_SEVERITY: "reboot"}),
         json!({names::ANNOTATION_SUMMARY: "{}"}),
     );
-    nodes(&operator)
-        .patch("marks", &params, &Patch::Apply(set))
-        .await
-        .unwrap();
-    nodes(&operator)
-        .patch("marks", &params, &Patch::Apply(marks(json!({}), json!({}))))
-        .await
-        .unwrap();
+    nodes(&operator).patch("marks", &params, &Patch::Apply(set)).await.unwrap();
+    nodes(&operator).patch("marks", &params, &Patch::Apply(marks(json!({}), json!({})))).await.unwrap();
 
     let ours = |value: &str, effect: &str| json!({"key": names::TAINT_UNHEALTHY, "value": value, "effect": effect});
     for taints in [
         json!([foreign_taint(), ours("reboot", "NoSchedule")]),
-        json!([
-            ours("isolate", "NoSchedule"),
-            ours("isolate", "NoExecute"),
-            foreign_taint()
-        ]),
+        json!([ours("isolate", "NoSchedule"), ours("isolate", "NoExecute"), foreign_taint()]),
         json!([foreign_taint()]),
     ] {
-        merge_node(&operator, "marks", json!({"spec": {"taints": taints}}))
-            .await
-            .unwrap();
+        merge_node(&operator, "marks", json!({"spec": {"taints": taints}})).await.unwrap();
     }
-    apply_to_status(
-        &operator,
-        "marks",
-        condition(names::NODE_CONDITION, "False"),
-    )
-    .await
-    .unwrap();
-    let node = apply_to_status(&operator, "marks", condition(names::NODE_CONDITION, "True"))
-        .await
-        .unwrap();
-    assert_eq!(
-        node.status.unwrap().conditions.unwrap().len(),
-        2,
-        "Ready stays"
-    );
+    apply_to_status(&operator, "marks", condition(names::NODE_CONDITION, "False")).await.unwrap();
+    let node = apply_to_status(&operator, "marks", condition(names::NODE_CONDITION, "True")).await.unwrap();
+    assert_eq!(node.status.unwrap().conditions.unwrap().len(), 2, "Ready stays");
 }
 
 #[tokio::test]
@@ -130,34 +91,19 @@ async fn the_operator_is_refused_foreign_labels_and_annotations() {
         json!({"example.com/theirs": null}),
         json!({"gpuhealth.device/like": "x"}),
     ] {
-        assert_denied(
-            merge_node(&operator, "words", json!({"metadata": {"labels": labels}})).await,
-            LABELS,
-        );
+        assert_denied(merge_node(&operator, "words", json!({"metadata": {"labels": labels}})).await, LABELS);
     }
-    for annotations in [
-        json!({"example.com/new": "x"}),
-        json!({"example.com/theirs": "y"}),
-        json!({"example.com/theirs": null}),
-    ] {
+    for annotations in
+        [json!({"example.com/new": "x"}), json!({"example.com/theirs": "y"}), json!({"example.com/theirs": null})]
+    {
         assert_denied(
-            merge_node(
-                &operator,
-                "words",
-                json!({"metadata": {"annotations": annotations}}),
-            )
-            .await,
+            merge_node(&operator, "words", json!({"metadata": {"annotations": annotations}})).await,
             ANNOTATIONS,
         );
     }
     // The status subresource of a Node takes metadata, too.
     let patch = Patch::Merge(json!({"metadata": {"labels": {"example.com/new": "x"}}}));
-    assert_denied(
-        nodes(&operator)
-            .patch_status("words", &PatchParams::default(), &patch)
-            .await,
-        LABELS,
-    );
+    assert_denied(nodes(&operator).patch_status("words", &PatchParams::default(), &patch).await, LABELS);
     let finalizer = json!({"metadata": {"finalizers": ["example.com/stay"]}});
     assert_denied(
         merge_node(&operator, "words", finalizer).await,
@@ -171,53 +117,21 @@ async fn the_operator_is_refused_foreign_taints_and_everything_else_in_the_spec(
     let operator = operator(shared().unwrap());
     let mut changed = foreign_taint();
     changed["value"] = json!("y");
-    for taints in [
-        json!([]),
-        json!([changed]),
-        json!([foreign_taint(), {"key": "example.com/new", "effect": "NoSchedule"}]),
-    ] {
-        assert_denied(
-            merge_node(&operator, "taints", json!({"spec": {"taints": taints}})).await,
-            TAINTS,
-        );
+    for taints in
+        [json!([]), json!([changed]), json!([foreign_taint(), {"key": "example.com/new", "effect": "NoSchedule"}])]
+    {
+        assert_denied(merge_node(&operator, "taints", json!({"spec": {"taints": taints}})).await, TAINTS);
     }
     let ours = json!({"key": names::TAINT_UNHEALTHY, "effect": "NoSchedule"});
-    let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "taints"}, "spec": {"taints": [ours]}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "taints"}, "spec": {"taints": [ours]}});
     assert_denied(
-        nodes(&operator)
-            .patch(
-                "taints",
-                &apply(names::MANAGER_NODE_TAINTS),
-                &Patch::Apply(object),
-            )
-            .await,
+        nodes(&operator).patch("taints", &apply(names::MANAGER_NODE_TAINTS), &Patch::Apply(object)).await,
         TAINTS,
     );
-    assert_denied(
-        merge_node(
-            &operator,
-            "taints",
-            json!({"spec": {"unschedulable": true}}),
-        )
-        .await,
-        SPEC,
-    );
-    merge_node(
-        &shared().unwrap().admin().unwrap(),
-        "taints",
-        json!({"spec": {"unschedulable": true}}),
-    )
-    .await
-    .unwrap();
-    assert_denied(
-        merge_node(
-            &operator,
-            "taints",
-            json!({"spec": {"unschedulable": null}}),
-        )
-        .await,
-        SPEC,
-    );
+    assert_denied(merge_node(&operator, "taints", json!({"spec": {"unschedulable": true}})).await, SPEC);
+    merge_node(&shared().unwrap().admin().unwrap(), "taints", json!({"spec": {"unschedulable": true}})).await.unwrap();
+    assert_denied(merge_node(&operator, "taints", json!({"spec": {"unschedulable": null}})).await, SPEC);
 }
 
 #[tokio::test]
@@ -225,23 +139,12 @@ async fn the_operator_is_refused_foreign_conditions_and_everything_else_in_the_s
     node("conditions").await;
     let operator = operator(shared().unwrap());
     for foreign in ["Ready", "MemoryPressure"] {
-        assert_denied(
-            apply_to_status(&operator, "conditions", condition(foreign, "False")).await,
-            CONDITIONS,
-        );
+        assert_denied(apply_to_status(&operator, "conditions", condition(foreign, "False")).await, CONDITIONS);
     }
     let only_ours = json!({"conditions": [condition(names::NODE_CONDITION, "True")]});
+    assert_denied(merge_node_status(&operator, "conditions", only_ours).await, CONDITIONS);
     assert_denied(
-        merge_node_status(&operator, "conditions", only_ours).await,
-        CONDITIONS,
-    );
-    assert_denied(
-        merge_node_status(
-            &operator,
-            "conditions",
-            json!({"capacity": {"nvidia.com/gpu": "0"}}),
-        )
-        .await,
+        merge_node_status(&operator, "conditions", json!({"capacity": {"nvidia.com/gpu": "0"}})).await,
         STATUS,
     );
 }
@@ -253,48 +156,23 @@ async fn the_operator_can_neither_create_nor_delete_a_node() {
     let another: Node = serde_json::from_value(json!({"metadata": {"name": "another"}})).unwrap();
     let by_role = operator(cluster);
     assert_forbidden(
-        nodes(&by_role)
-            .create(&PostParams::default(), &another)
-            .await,
+        nodes(&by_role).create(&PostParams::default(), &another).await,
         r#"cannot create resource "nodes""#,
     );
     assert_forbidden(
-        nodes(&by_role)
-            .delete("lasting", &DeleteParams::default())
-            .await,
+        nodes(&by_role).delete("lasting", &DeleteParams::default()).await,
         r#"cannot delete resource "nodes""#,
     );
     let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "another", "labels": {names::LABEL_HEALTH: "healthy"}}});
-    let applied = nodes(&by_role)
-        .patch(
-            "another",
-            &apply(names::MANAGER_NODE_MARKS),
-            &Patch::Apply(object),
-        )
-        .await;
+    let applied = nodes(&by_role).patch("another", &apply(names::MANAGER_NODE_MARKS), &Patch::Apply(object)).await;
     assert_forbidden(applied, r#"cannot create resource "nodes""#);
 
     let almighty = almighty_operator(cluster);
     let never = "the operator neither creates nor deletes Nodes, nor connects to them";
+    assert_denied(nodes(&almighty).create(&PostParams::default(), &another).await, never);
+    assert_denied(nodes(&almighty).delete("lasting", &DeleteParams::default()).await, never);
     assert_denied(
-        nodes(&almighty)
-            .create(&PostParams::default(), &another)
-            .await,
-        never,
-    );
-    assert_denied(
-        nodes(&almighty)
-            .delete("lasting", &DeleteParams::default())
-            .await,
-        never,
-    );
-    assert_denied(
-        merge_node(
-            &almighty,
-            "lasting",
-            json!({"metadata": {"labels": {"example.com/theirs": "y"}}}),
-        )
-        .await,
+        merge_node(&almighty, "lasting", json!({"metadata": {"labels": {"example.com/theirs": "y"}}})).await,
         LABELS,
     );
 }
@@ -308,19 +186,11 @@ async fn the_operators_roles_reach_no_further_than_its_writes() {
         agents_lease,
         r#"cannot patch resource "leases" in API group "coordination.k8s.io" in the namespace "gpu-health-leases""#,
     );
-    apply_lease(&operator, names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT)
-        .await
-        .unwrap();
-    assert_forbidden(
-        apply_lease(&operator, names::NAMESPACE, "another").await,
-        "cannot patch resource",
-    );
+    apply_lease(&operator, names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT).await.unwrap();
+    assert_forbidden(apply_lease(&operator, names::NAMESPACE, "another").await, "cannot patch resource");
     let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
         kube::Api::namespaced(operator.clone(), names::NAMESPACE);
-    assert_forbidden(
-        secrets.list(&kube::api::ListParams::default()).await,
-        r#"cannot list resource "secrets""#,
-    );
+    assert_forbidden(secrets.list(&kube::api::ListParams::default()).await, r#"cannot list resource "secrets""#);
 }
 
 #[tokio::test]
@@ -328,17 +198,9 @@ async fn nobody_else_is_held_to_the_operators_policy() {
     node("others").await;
     let cluster = shared().unwrap();
     let admin = cluster.admin().unwrap();
-    merge_node(
-        &admin,
-        "others",
-        json!({"metadata": {"labels": {"example.com/new": "x"}}, "spec": {"taints": []}}),
-    )
-    .await
-    .unwrap();
-    let kubelet = cluster
-        .client_as("system:node:others", &["system:nodes"])
-        .unwrap();
-    apply_to_status(&kubelet, "others", condition("Ready", "False"))
+    merge_node(&admin, "others", json!({"metadata": {"labels": {"example.com/new": "x"}}, "spec": {"taints": []}}))
         .await
         .unwrap();
+    let kubelet = cluster.client_as("system:node:others", &["system:nodes"]).unwrap();
+    apply_to_status(&kubelet, "others", condition("Ready", "False")).await.unwrap();
 }

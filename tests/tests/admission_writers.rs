@@ -15,8 +15,8 @@ mod admission_support;
 use std::time::Duration;
 
 use admission_support::{
-    apply, apply_status, assert_denied, assert_forbidden, health, node_health, nodes,
-    nodes_with_health, operator, report,
+    apply, apply_status, assert_denied, assert_forbidden, health, node_health, nodes, nodes_with_health, operator,
+    report,
 };
 use crds::names;
 use gpu_health_tests::cluster::{ControlPlane, Options, shared, until};
@@ -33,36 +33,18 @@ async fn a_person_is_refused_with_the_way_out_even_as_cluster_admin() {
     let person = cluster.admin().unwrap();
     let words = format!("NodeHealth person-a {REMEDY}");
     let healthy = json!({"decision": {"state": "Healthy", "since": "2026-11-21T09:30:00Z", "reason": "ISaySo"}});
-    assert_denied(
-        apply_status(&person, "person-a", "kubectl", &healthy).await,
-        &words,
-    );
+    assert_denied(apply_status(&person, "person-a", "kubectl", &healthy).await, &words);
     let patch = Patch::Merge(json!({"spec": {"monitors": []}}));
-    assert_denied(
-        health(&person)
-            .patch("person-a", &PatchParams::default(), &patch)
-            .await,
-        &words,
-    );
+    assert_denied(health(&person).patch("person-a", &PatchParams::default(), &patch).await, &words);
     let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+    assert_denied(health(&person).patch("person-a", &PatchParams::default(), &label).await, &words);
+    let another: crds::NodeHealth = serde_json::from_value(node_health("person-b", &json!({"spec": {}}))).unwrap();
     assert_denied(
-        health(&person)
-            .patch("person-a", &PatchParams::default(), &label)
-            .await,
-        &words,
-    );
-    let another: crds::NodeHealth =
-        serde_json::from_value(node_health("person-b", &json!({"spec": {}}))).unwrap();
-    assert_denied(
-        health(&person)
-            .create(&PostParams::default(), &another)
-            .await,
+        health(&person).create(&PostParams::default(), &another).await,
         &format!("NodeHealth person-b {REMEDY}"),
     );
 
-    let said = cluster
-        .kubectl(&["label", "nodehealth", "person-a", "a=b"])
-        .unwrap();
+    let said = cluster.kubectl(&["label", "nodehealth", "person-a", "a=b"]).unwrap();
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains(&words), "{said}");
 }
@@ -71,26 +53,16 @@ async fn a_person_is_refused_with_the_way_out_even_as_cluster_admin() {
 async fn a_person_may_delete_one_and_the_operator_makes_it_again() {
     let cluster = shared().unwrap();
     nodes_with_health(cluster, &["person-c"]).await;
-    health(&cluster.admin().unwrap())
-        .delete("person-c", &DeleteParams::default())
-        .await
-        .unwrap();
+    health(&cluster.admin().unwrap()).delete("person-c", &DeleteParams::default()).await.unwrap();
     let again = node_health("person-c", &json!({"spec": {}}));
-    health(&operator(cluster))
-        .patch(
-            "person-c",
-            &apply(names::MANAGER_SPEC),
-            &Patch::Apply(again),
-        )
-        .await
-        .unwrap();
+    health(&operator(cluster)).patch("person-c", &apply(names::MANAGER_SPEC), &Patch::Apply(again)).await.unwrap();
 }
 
 #[tokio::test]
 async fn who_may_only_write_overrides_can_write_neither_runs_nor_node_healths() {
     let cluster = shared().unwrap();
     nodes_with_health(cluster, &["person-d"]).await;
-    let role = r#"
+    let role = r"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: overrides-only}
@@ -101,7 +73,7 @@ kind: ClusterRoleBinding
 metadata: {name: overrides-only}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: overrides-only}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
-"#;
+";
     cluster.apply_yaml(role).await.unwrap();
     let jane = cluster.client_as("jane", &[]).unwrap();
     let word: crds::NodeHealthOverride = serde_json::from_value(json!({
@@ -110,13 +82,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
     }))
     .unwrap();
     let overrides: kube::Api<crds::NodeHealthOverride> = kube::Api::all(jane.clone());
-    until_allowed(|| async {
-        overrides
-            .create(&PostParams::default(), &word)
-            .await
-            .map(drop)
-    })
-    .await;
+    until_allowed(|| async { overrides.create(&PostParams::default(), &word).await.map(drop) }).await;
     let refused = apply_status(&jane, "person-d", "kubectl", &report("1")).await;
     assert_forbidden(refused, r#"cannot patch resource "nodehealths/status""#);
 }
@@ -134,45 +100,27 @@ async fn until_allowed<F: Future<Output = kube::Result<()>>>(mut attempt: impl F
 /// With kube-controller-manager: its garbage collector takes owners and finalizers off a NodeHealth, and deletes it.
 #[tokio::test]
 async fn the_garbage_collector_still_does_its_work_on_node_healths() {
-    let cluster = ControlPlane::start(Options {
-        kcm: true,
-        ..Options::default()
-    })
-    .unwrap();
+    let cluster = ControlPlane::start(Options { kcm: true, ..Options::default() }).unwrap();
     cluster.install_product().await.unwrap();
     nodes_with_health(&cluster, &["gone", "waited-for", "orphaned"]).await;
     let admin = cluster.admin().unwrap();
     for name in ["gone", "waited-for", "orphaned"] {
         let uid = nodes(&admin).get(name).await.unwrap().uid().unwrap();
         let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}]);
-        let owned = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name, "ownerReferences": owner}, "spec": {"node": {"uid": uid}}});
-        health(&operator(&cluster))
-            .patch(name, &apply(names::MANAGER_SPEC), &Patch::Apply(owned))
-            .await
-            .unwrap();
+        let object = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name, "ownerReferences": owner}, "spec": {"node": {"uid": uid}}});
+        health(&operator(&cluster)).patch(name, &apply(names::MANAGER_SPEC), &Patch::Apply(object)).await.unwrap();
     }
     // The Node goes: its NodeHealth is deleted. This also waits until the collector knows the kind, of which it looks for
     // new ones every 30 s; an owner that is orphaned before that has no dependents in its eyes.
-    nodes(&admin)
-        .delete("gone", &DeleteParams::default())
-        .await
-        .unwrap();
+    nodes(&admin).delete("gone", &DeleteParams::default()).await.unwrap();
     until_left(&admin, &[("orphaned", 1), ("waited-for", 1)]).await;
     // Foreground deletion of the NodeHealth itself: the collector takes the finalizer off, which is an update.
-    let foreground = DeleteParams {
-        propagation_policy: Some(PropagationPolicy::Foreground),
-        ..DeleteParams::default()
-    };
-    health(&admin)
-        .delete("waited-for", &foreground)
-        .await
-        .unwrap();
+    let foreground =
+        DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
+    health(&admin).delete("waited-for", &foreground).await.unwrap();
     until_left(&admin, &[("orphaned", 1)]).await;
     // The Node goes and orphans: the collector takes the owner off, which is an update, too.
-    let orphan = DeleteParams {
-        propagation_policy: Some(PropagationPolicy::Orphan),
-        ..DeleteParams::default()
-    };
+    let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
     nodes(&admin).delete("orphaned", &orphan).await.unwrap();
     until_left(&admin, &[("orphaned", 0)]).await;
 
@@ -182,30 +130,13 @@ async fn the_garbage_collector_still_does_its_work_on_node_healths() {
 /// Waits until exactly these NodeHealths are left, each with so many owners.
 async fn until_left(admin: &kube::Client, wanted: &[(&str, usize)]) {
     let api = health(admin);
-    until(
-        "the garbage collector has done its work",
-        Duration::from_secs(90),
-        || async {
-            let list = api
-                .list(&kube::api::ListParams::default())
-                .await
-                .map_err(|error| error.to_string())?;
-            let left: Vec<(String, usize)> = list
-                .items
-                .iter()
-                .map(|item| (item.name_any(), item.owner_references().len()))
-                .collect();
-            let as_wanted = left
-                .iter()
-                .map(|(name, owners)| (name.as_str(), *owners))
-                .eq(wanted.iter().copied());
-            if as_wanted {
-                Ok(())
-            } else {
-                Err(format!("{left:?}"))
-            }
-        },
-    )
+    until("the garbage collector has done its work", Duration::from_secs(90), || async {
+        let list = api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
+        let left: Vec<(String, usize)> =
+            list.items.iter().map(|item| (item.name_any(), item.owner_references().len())).collect();
+        let as_wanted = left.iter().map(|(name, owners)| (name.as_str(), *owners)).eq(wanted.iter().copied());
+        if as_wanted { Ok(()) } else { Err(format!("{left:?}")) }
+    })
     .await
     .unwrap();
 }
@@ -214,27 +145,12 @@ async fn until_left(admin: &kube::Client, wanted: &[(&str, usize)]) {
 async fn assert_types_check(admin: &kube::Client) {
     use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
     let api: kube::Api<ValidatingAdmissionPolicy> = kube::Api::all(admin.clone());
-    for name in [
-        "gpu-health-agent",
-        "gpu-health-operator",
-        "gpu-health-nodehealth-writers",
-    ] {
-        until(
-            "the types of the policies are checked",
-            Duration::from_secs(60),
-            || async {
-                let policy = api.get(name).await.map_err(|error| error.to_string())?;
-                let checking = policy
-                    .status
-                    .and_then(|status| status.type_checking)
-                    .ok_or("not checked yet")?;
-                checking
-                    .expression_warnings
-                    .is_none()
-                    .then_some(())
-                    .ok_or_else(|| "has warnings".to_owned())
-            },
-        )
+    for name in ["gpu-health-agent", "gpu-health-operator", "gpu-health-nodehealth-writers"] {
+        until("the types of the policies are checked", Duration::from_secs(60), || async {
+            let policy = api.get(name).await.map_err(|error| error.to_string())?;
+            let checking = policy.status.and_then(|status| status.type_checking).ok_or("not checked yet")?;
+            checking.expression_warnings.is_none().then_some(()).ok_or_else(|| "has warnings".to_owned())
+        })
         .await
         .unwrap();
     }

@@ -20,22 +20,14 @@ fn run(name: &str, spec: Value) -> Value {
 
 /// A run of these checks on every node.
 fn checks(checks: Value) -> Value {
-    run(
-        "bad",
-        json!({"targets": {"nodeSelector": {}}, "checks": checks}),
-    )
+    run("bad", json!({"targets": {"nodeSelector": {}}, "checks": checks}))
 }
 
 /// What `kubectl apply` answers, stdout and stderr together, and whether it took the object.
 fn apply(object: &Value, flags: &[&str]) -> (bool, String) {
     let args = [&["apply", "-f", "-"], flags].concat();
-    let output = shared()
-        .unwrap()
-        .kubectl_with_input(&args, &object.to_string())
-        .unwrap();
-    let said = [output.stdout, output.stderr]
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .concat();
+    let output = shared().unwrap().kubectl_with_input(&args, &object.to_string()).unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (output.status.success(), said)
 }
 
@@ -63,10 +55,7 @@ fn assert_refused(rows: Vec<Row>) {
         let (taken, said) = apply(&object, &[]);
         assert!(!taken, "{what}: taken\n{said}");
         for words in words {
-            assert!(
-                said.contains(words),
-                "{what}\nsaid: {said}\nwanted: {words}"
-            );
+            assert!(said.contains(words), "{what}\nsaid: {said}\nwanted: {words}");
         }
     }
 }
@@ -76,38 +65,17 @@ fn targets_must_be_given_by_exactly_one_way() {
     const ONE: &str = "spec.targets: Invalid value: exactly one of targets.nodeSelector and targets.nodeNames is needed; nodeSelector: {} selects every accelerator node";
     let names: Vec<String> = (0..1001).map(|number| format!("node-{number}")).collect();
     assert_refused(vec![
-        (
-            "both",
-            run(
-                "bad",
-                json!({"targets": {"nodeNames": ["a"], "nodeSelector": {}}, "level": "basic"}),
-            ),
-            &[ONE],
-        ),
-        (
-            "neither",
-            run("bad", json!({"targets": {}, "level": "basic"})),
-            &[ONE],
-        ),
-        (
-            "no targets",
-            run("bad", json!({"level": "basic"})),
-            &["spec.targets: Required value"],
-        ),
+        ("both", run("bad", json!({"targets": {"nodeNames": ["a"], "nodeSelector": {}}, "level": "basic"})), &[ONE]),
+        ("neither", run("bad", json!({"targets": {}, "level": "basic"})), &[ONE]),
+        ("no targets", run("bad", json!({"level": "basic"})), &["spec.targets: Required value"]),
         (
             "a name twice",
-            run(
-                "bad",
-                json!({"targets": {"nodeNames": ["a", "b", "a"]}, "level": "basic"}),
-            ),
+            run("bad", json!({"targets": {"nodeNames": ["a", "b", "a"]}, "level": "basic"})),
             &["spec.targets.nodeNames[2]: Duplicate value: \"a\""],
         ),
         (
             "1,001 names",
-            run(
-                "bad",
-                json!({"targets": {"nodeNames": names}, "level": "basic"}),
-            ),
+            run("bad", json!({"targets": {"nodeNames": names}, "level": "basic"})),
             &["spec.targets.nodeNames: Too many: 1001: must have at most 1000 items"],
         ),
     ]);
@@ -116,25 +84,14 @@ fn targets_must_be_given_by_exactly_one_way() {
 #[test]
 fn an_unknown_check_is_refused_with_its_name_or_without_validation_with_what_is_missing() {
     let typo = checks(json!([{"name": "copy", "pcieBandwith": {}}]));
-    assert_says(
-        &refused(&typo, &[]),
-        &[r#"strict decoding error: unknown field "spec.checks[0].pcieBandwith""#],
-    );
+    assert_says(&refused(&typo, &[]), &[r#"strict decoding error: unknown field "spec.checks[0].pcieBandwith""#]);
     let said = refused(&typo, &["--validate=false"]);
     assert_says(
         &said,
-        &[
-            "spec.checks[0]: Invalid value: check copy: exactly one kind is needed, for example networkBandwidth: {}",
-        ],
+        &["spec.checks[0]: Invalid value: check copy: exactly one kind is needed, for example networkBandwidth: {}"],
     );
     let said = refused(&typo, &["--validate=warn"]);
-    assert_says(
-        &said,
-        &[
-            r#"unknown field "spec.checks[0].pcieBandwith""#,
-            "check copy: exactly one kind is needed",
-        ],
-    );
+    assert_says(&said, &[r#"unknown field "spec.checks[0].pcieBandwith""#, "check copy: exactly one kind is needed"]);
 }
 
 #[test]
@@ -143,20 +100,14 @@ fn each_check_has_one_kind_and_a_name_of_its_own() {
         (
             "two kinds",
             checks(json!([{"name": "two", "inventory": {}, "gpuMemory": {}}])),
-            &[
-                "spec.checks[0]: Invalid value: check two: exactly one kind is needed, for example networkBandwidth: {}",
-            ],
+            &["spec.checks[0]: Invalid value: check two: exactly one kind is needed, for example networkBandwidth: {}"],
         ),
         (
             "one name twice",
             checks(json!([{"name": "a", "inventory": {}}, {"name": "a", "ecc": {}}])),
             &["spec.checks[1]: Duplicate value: {\"name\":\"a\"}"],
         ),
-        (
-            "no name",
-            checks(json!([{"inventory": {}}])),
-            &["spec.checks[0].name: Required value"],
-        ),
+        ("no name", checks(json!([{"inventory": {}}])), &["spec.checks[0].name: Required value"]),
         (
             "no check",
             checks(json!([])),
@@ -164,19 +115,13 @@ fn each_check_has_one_kind_and_a_name_of_its_own() {
         ),
         (
             "17 checks",
-            checks(
-                (0..17)
-                    .map(|n| json!({"name": format!("c{n}"), "inventory": {}}))
-                    .collect(),
-            ),
+            checks((0..17).map(|n| json!({"name": format!("c{n}"), "inventory": {}})).collect()),
             &["spec.checks: Too many: 17: must have at most 16 items"],
         ),
         (
             "neither checks nor level",
             run("bad", json!({"targets": {"nodeSelector": {}}})),
-            &[
-                "spec: Invalid value: exactly one of checks and level is needed, for example level: basic",
-            ],
+            &["spec: Invalid value: exactly one of checks and level is needed, for example level: basic"],
         ),
         (
             "both",
@@ -191,13 +136,9 @@ fn each_check_has_one_kind_and_a_name_of_its_own() {
 
 #[test]
 fn numbers_outside_their_range_are_refused_with_the_range() {
-    const SCALE: &str =
-        "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%";
+    const SCALE: &str = "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%";
     let with = |field: &str, value: Value| {
-        run(
-            "bad",
-            json!({"targets": {"nodeSelector": {}}, "level": "basic", field: value}),
-        )
+        run("bad", json!({"targets": {"nodeSelector": {}}, "level": "basic", field: value}))
     };
     let memory = |passes: i64| checks(json!([{"name": "m", "gpuMemory": {"passes": passes}}]));
     assert_refused(vec![
@@ -218,51 +159,19 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
             with("deadlineSeconds", json!(604_801)),
             &["spec.deadlineSeconds in body should be less than or equal to 604800"],
         ),
-        (
-            "zero passes",
-            memory(0),
-            &["spec.checks[0].gpuMemory.passes in body should be greater than or equal to 1"],
-        ),
+        ("zero passes", memory(0), &["spec.checks[0].gpuMemory.passes in body should be greater than or equal to 1"]),
         (
             "negative passes",
             memory(-2),
             &["spec.checks[0].gpuMemory.passes in body should be greater than or equal to 1"],
         ),
-        (
-            "a fraction",
-            with("deadlineSeconds", json!(1.5)),
-            &["spec.deadlineSeconds in body must be of type int64"],
-        ),
-        (
-            "zero at once",
-            with("maxConcurrent", json!(0)),
-            &["spec.maxConcurrent: Invalid value: ", SCALE],
-        ),
-        (
-            "fewer than none at once",
-            with("maxConcurrent", json!(-1)),
-            &["spec.maxConcurrent: Invalid value: ", SCALE],
-        ),
-        (
-            "0 %",
-            with("maxConcurrent", json!("0%")),
-            &["spec.maxConcurrent: Invalid value: ", SCALE],
-        ),
-        (
-            "101 %",
-            with("maxConcurrent", json!("101%")),
-            &["spec.maxConcurrent: Invalid value: ", SCALE],
-        ),
-        (
-            "1000 %",
-            with("maxConcurrent", json!("1000%")),
-            &["spec.maxConcurrent: Invalid value: ", SCALE],
-        ),
-        (
-            "a word",
-            with("maxConcurrent", json!("half")),
-            &["spec.maxConcurrent: Invalid value: ", SCALE],
-        ),
+        ("a fraction", with("deadlineSeconds", json!(1.5)), &["spec.deadlineSeconds in body must be of type int64"]),
+        ("zero at once", with("maxConcurrent", json!(0)), &["spec.maxConcurrent: Invalid value: ", SCALE]),
+        ("fewer than none at once", with("maxConcurrent", json!(-1)), &["spec.maxConcurrent: Invalid value: ", SCALE]),
+        ("0 %", with("maxConcurrent", json!("0%")), &["spec.maxConcurrent: Invalid value: ", SCALE]),
+        ("101 %", with("maxConcurrent", json!("101%")), &["spec.maxConcurrent: Invalid value: ", SCALE]),
+        ("1000 %", with("maxConcurrent", json!("1000%")), &["spec.maxConcurrent: Invalid value: ", SCALE]),
+        ("a word", with("maxConcurrent", json!("half")), &["spec.maxConcurrent: Invalid value: ", SCALE]),
     ]);
     let policy = |budget: Value| json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckPolicy", "metadata": {"name": "bad"}, "spec": {"budget": budget}});
     assert_refused(vec![
@@ -283,25 +192,19 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
 fn an_empty_or_impossible_range_of_ports_is_refused() {
     const EMPTY: &str = "spec.checks[0].networkBandwidth.ports: Invalid value: the port range is empty: ports.first must not be above ports.last, for example {first: 5201, last: 5264}";
     let ports = |first: i64, last: i64| {
-        checks(
-            json!([{"name": "ring", "networkBandwidth": {"ports": {"first": first, "last": last}}}]),
-        )
+        checks(json!([{"name": "ring", "networkBandwidth": {"ports": {"first": first, "last": last}}}]))
     };
     assert_refused(vec![
         ("empty", ports(5264, 5201), &[EMPTY]),
         (
             "privileged",
             ports(80, 90),
-            &[
-                "spec.checks[0].networkBandwidth.ports.first in body should be greater than or equal to 1024",
-            ],
+            &["spec.checks[0].networkBandwidth.ports.first in body should be greater than or equal to 1024"],
         ),
         (
             "no such port",
             ports(5201, 65536),
-            &[
-                "spec.checks[0].networkBandwidth.ports.last in body should be less than or equal to 65535",
-            ],
+            &["spec.checks[0].networkBandwidth.ports.last in body should be less than or equal to 65535"],
         ),
     ]);
 }
@@ -309,10 +212,7 @@ fn an_empty_or_impossible_range_of_ports_is_refused() {
 #[test]
 fn a_custom_program_is_a_name_and_never_a_path_or_a_command_line() {
     for program in ["/bin/sh", "../sh", "..", "bin/sh", "sh -c true", "Sh", "-x"] {
-        let said = refused(
-            &checks(json!([{"name": "c", "custom": {"program": program}}])),
-            &[],
-        );
+        let said = refused(&checks(json!([{"name": "c", "custom": {"program": program}}])), &[]);
         let words = format!(
             "spec.checks[0].custom: Invalid value: custom.program {program} must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line"
         );
@@ -336,9 +236,7 @@ fn a_custom_program_is_a_name_and_never_a_path_or_a_command_line() {
 fn a_run_cannot_be_changed_and_a_cancel_cannot_be_taken_back() {
     let named = |more: Value| {
         let mut spec = json!({"targets": {"nodeNames": ["a"]}, "level": "basic"});
-        spec.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         run("fixed", spec)
     };
     assert!(apply(&named(json!({})), &[]).0);
@@ -347,10 +245,7 @@ fn a_run_cannot_be_changed_and_a_cancel_cannot_be_taken_back() {
             json!({"targets": {"nodeNames": ["a", "b"]}}),
             "spec.targets: Forbidden: targets cannot be changed: create another HealthCheckRun",
         ),
-        (
-            json!({"level": "other"}),
-            "spec.level: Forbidden: level cannot be changed: create another HealthCheckRun",
-        ),
+        (json!({"level": "other"}), "spec.level: Forbidden: level cannot be changed: create another HealthCheckRun"),
         (
             json!({"deadlineSeconds": 60}),
             "spec.deadlineSeconds: Forbidden: deadlineSeconds cannot be changed: create another HealthCheckRun",
@@ -364,23 +259,14 @@ fn a_run_cannot_be_changed_and_a_cancel_cannot_be_taken_back() {
     }
     assert!(apply(&named(json!({"cancel": true})), &[]).0);
     let said = refused(&named(json!({"cancel": false})), &[]);
-    assert_says(
-        &said,
-        &["spec.cancel: Forbidden: cancel cannot be taken back: create another HealthCheckRun"],
-    );
+    assert_says(&said, &["spec.cancel: Forbidden: cancel cannot be taken back: create another HealthCheckRun"]);
 }
 
 #[test]
 fn a_status_that_a_person_puts_into_a_run_is_not_stored() {
-    let mut object = run(
-        "boastful",
-        json!({"targets": {"nodeNames": ["a"]}, "level": "basic"}),
-    );
+    let mut object = run("boastful", json!({"targets": {"nodeNames": ["a"]}, "level": "basic"}));
     object["status"] = json!({"phase": "Passed"});
     assert!(apply(&object, &[]).0);
-    let phase = shared()
-        .unwrap()
-        .kubectl_ok(&["get", "hcr", "boastful", "-o", "jsonpath={.status.phase}"])
-        .unwrap();
+    let phase = shared().unwrap().kubectl_ok(&["get", "hcr", "boastful", "-o", "jsonpath={.status.phase}"]).unwrap();
     assert_eq!(phase, "");
 }

@@ -14,9 +14,7 @@
 mod schema_fill;
 
 use crds::names;
-use crds::node_health::{
-    Decision, Exclusive, MAX_NODE_HEALTH_BYTES, Report, fit_decision, fit_exclusive, fit_report,
-};
+use crds::node_health::{Decision, Exclusive, MAX_NODE_HEALTH_BYTES, Report, fit_decision, fit_exclusive, fit_report};
 use gpu_health_tests::cluster::{ControlPlane, shared};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -29,29 +27,15 @@ const MAX_RUN_BYTES: usize = 1024 * 1024;
 
 fn schema_of(kind: &str) -> Value {
     let definitions = crds::custom_resource_definitions();
-    let definition = definitions
-        .iter()
-        .find(|definition| definition.spec.names.kind == kind)
-        .unwrap();
-    serde_json::to_value(
-        definition.spec.versions[0]
-            .schema
-            .as_ref()
-            .unwrap()
-            .open_api_v3_schema
-            .as_ref()
-            .unwrap(),
-    )
-    .unwrap()
+    let definition = definitions.iter().find(|definition| definition.spec.names.kind == kind).unwrap();
+    serde_json::to_value(definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap())
+        .unwrap()
 }
 
 /// The largest spec and status of a kind.
 fn filled(kind: &str) -> (Value, Value) {
     let properties = &schema_of(kind)["properties"];
-    (
-        schema_fill::fill(&properties["spec"], 0),
-        schema_fill::fill(&properties["status"], 0),
-    )
+    (schema_fill::fill(&properties["spec"], 0), schema_fill::fill(&properties["status"], 0))
 }
 
 fn bytes(value: &Value) -> usize {
@@ -67,81 +51,39 @@ fn fitted<T: DeserializeOwned + Serialize>(member: &Value, fit: impl FnOnce(&mut
 
 /// The object as the API server stores it: compact JSON.
 fn stored(cluster: &ControlPlane, resource: &str, name: &str) -> Value {
-    let json = cluster
-        .kubectl_ok(&["get", resource, name, "-o", "json", "--show-managed-fields"])
-        .unwrap();
+    let json = cluster.kubectl_ok(&["get", resource, name, "-o", "json", "--show-managed-fields"]).unwrap();
     serde_json::from_str(&json).unwrap()
 }
 
-async fn apply_status(
-    client: &Client,
-    name: &str,
-    manager: &str,
-    status: Value,
-) -> kube::Result<()> {
+async fn apply_status(client: &Client, name: &str, manager: &str, status: Value) -> kube::Result<()> {
     let api: Api<crds::NodeHealth> = Api::all(client.clone());
     let object = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name}, "status": status});
-    api.patch_status(
-        name,
-        &PatchParams::apply(manager).force(),
-        &Patch::Apply(object),
-    )
-    .await
-    .map(drop)
+    api.patch_status(name, &PatchParams::apply(manager).force(), &Patch::Apply(object)).await.map(drop)
 }
 
 /// Spec, report, exclusive, decision and the rest, each by its own writer.
 async fn write_node_health(cluster: &ControlPlane, name: &str, spec: &Value, status: &Value) {
-    let user = format!(
-        "system:serviceaccount:{}:{}",
-        names::NAMESPACE,
-        names::OPERATOR_SERVICE_ACCOUNT
-    );
+    let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);
     let operator = cluster.client_as(&user, &[]).unwrap();
     let api: Api<crds::NodeHealth> = Api::all(operator.clone());
-    let owners = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": "3f2b1c7e-0000-4000-8000-123456789012"}]);
+    let owners =
+        json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": "3f2b1c7e-0000-4000-8000-123456789012"}]);
     let object = json!({
         "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name, "ownerReferences": owners}, "spec": spec,
     });
-    api.patch(
-        name,
-        &PatchParams::apply(names::MANAGER_SPEC).force(),
-        &Patch::Apply(object),
-    )
-    .await
-    .unwrap();
+    api.patch(name, &PatchParams::apply(names::MANAGER_SPEC).force(), &Patch::Apply(object)).await.unwrap();
 
     for (account, manager, member) in [
-        (
-            names::AGENT_SERVICE_ACCOUNT,
-            names::MANAGER_REPORT,
-            "report",
-        ),
-        (
-            names::PROBE_SERVICE_ACCOUNT,
-            names::PROBE_SERVICE_ACCOUNT,
-            "exclusive",
-        ),
+        (names::AGENT_SERVICE_ACCOUNT, names::MANAGER_REPORT, "report"),
+        (names::PROBE_SERVICE_ACCOUNT, names::PROBE_SERVICE_ACCOUNT, "exclusive"),
     ] {
-        let token = cluster
-            .token_for_node(account, names::NAMESPACE, name)
-            .await
-            .unwrap();
+        let token = cluster.token_for_node(account, names::NAMESPACE, name).await.unwrap();
         let client = cluster.client_with_token(&token).unwrap();
-        apply_status(&client, name, manager, json!({member: status[member]}))
-            .await
-            .unwrap();
+        apply_status(&client, name, manager, json!({member: status[member]})).await.unwrap();
     }
     let mut decided = status.as_object().unwrap().clone();
     decided.retain(|member, _| !["report", "exclusive"].contains(&member.as_str()));
-    apply_status(
-        &operator,
-        name,
-        names::MANAGER_DECISION,
-        Value::Object(decided),
-    )
-    .await
-    .unwrap();
+    apply_status(&operator, name, names::MANAGER_DECISION, Value::Object(decided)).await.unwrap();
 }
 
 #[tokio::test]
@@ -155,39 +97,13 @@ async fn a_node_health_with_every_bound_full_stays_under_64_kib_with_managed_fie
     write_node_health(cluster, "bounds-fitted", &spec, &status).await;
 
     let stored = stored(cluster, "nodehealth", "bounds-fitted");
-    println!(
-        "NodeHealth, every bound full, as its writers cut it: {} bytes",
-        bytes(&stored)
-    );
-    println!(
-        "  spec {}, managedFields {}",
-        bytes(&stored["spec"]),
-        bytes(&stored["metadata"]["managedFields"])
-    );
-    for member in [
-        "report",
-        "exclusive",
-        "decision",
-        "gpus",
-        "certifications",
-        "summary",
-        "conditions",
-    ] {
-        println!(
-            "  status.{member} {} (uncut {})",
-            bytes(&stored["status"][member]),
-            bytes(&raw[member])
-        );
-        assert!(
-            bytes(&stored["status"][member]) > 2,
-            "status.{member} was not written"
-        );
+    println!("NodeHealth, every bound full, as its writers cut it: {} bytes", bytes(&stored));
+    println!("  spec {}, managedFields {}", bytes(&stored["spec"]), bytes(&stored["metadata"]["managedFields"]));
+    for member in ["report", "exclusive", "decision", "gpus", "certifications", "summary", "conditions"] {
+        println!("  status.{member} {} (uncut {})", bytes(&stored["status"][member]), bytes(&raw[member]));
+        assert!(bytes(&stored["status"][member]) > 2, "status.{member} was not written");
     }
-    assert!(
-        bytes(&stored) < MAX_NODE_HEALTH_BYTES,
-        "{} bytes",
-        bytes(&stored)
-    );
+    assert!(bytes(&stored) < MAX_NODE_HEALTH_BYTES, "{} bytes", bytes(&stored));
 }
 
 #[tokio::test]
@@ -198,10 +114,7 @@ async fn what_no_writer_has_cut_is_still_stored_and_admission_can_still_compare_
     // Once more: now the policy compares every other member with what is stored.
     write_node_health(cluster, "bounds-uncut", &spec, &status).await;
     let stored = stored(cluster, "nodehealth", "bounds-uncut");
-    println!(
-        "NodeHealth, every bound of the schema full, uncut: {} bytes",
-        bytes(&stored)
-    );
+    println!("NodeHealth, every bound of the schema full, uncut: {} bytes", bytes(&stored));
     assert_eq!(stored["status"]["report"], status["report"]);
 }
 
@@ -214,33 +127,16 @@ async fn a_run_with_a_thousand_targets_and_every_bound_full_stays_under_one_mib(
     let runs: Api<crds::HealthCheckRun> = Api::all(person);
     let run = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckRun", "metadata": {"name": "bounds"}, "spec": spec, "status": status});
     let run: crds::HealthCheckRun = serde_json::from_value(run).unwrap();
-    assert_eq!(
-        run.spec.targets.node_names.as_ref().unwrap().len(),
-        crds::health_check_run::MAX_TARGETS
-    );
-    runs.create(
-        &PostParams {
-            field_manager: Some("kubectl".to_owned()),
-            ..PostParams::default()
-        },
-        &run,
-    )
-    .await
-    .unwrap();
+    assert_eq!(run.spec.targets.node_names.as_ref().unwrap().len(), crds::health_check_run::MAX_TARGETS);
+    runs.create(&PostParams { field_manager: Some("kubectl".to_owned()), ..PostParams::default() }, &run)
+        .await
+        .unwrap();
 
-    let user = format!(
-        "system:serviceaccount:{}:{}",
-        names::NAMESPACE,
-        names::OPERATOR_SERVICE_ACCOUNT
-    );
+    let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);
     let operator: Api<crds::HealthCheckRun> = Api::all(cluster.client_as(&user, &[]).unwrap());
     let apply = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckRun", "metadata": {"name": "bounds"}, "status": status});
     operator
-        .patch_status(
-            "bounds",
-            &PatchParams::apply(names::MANAGER_STATUS).force(),
-            &Patch::Apply(apply),
-        )
+        .patch_status("bounds", &PatchParams::apply(names::MANAGER_STATUS).force(), &Patch::Apply(apply))
         .await
         .unwrap();
 
@@ -252,9 +148,6 @@ async fn a_run_with_a_thousand_targets_and_every_bound_full_stays_under_one_mib(
         bytes(&stored["status"]),
         bytes(&stored["metadata"]["managedFields"])
     );
-    assert_eq!(
-        stored["status"]["targets"].as_array().unwrap().len(),
-        crds::health_check_run::MAX_TARGETS
-    );
+    assert_eq!(stored["status"]["targets"].as_array().unwrap().len(), crds::health_check_run::MAX_TARGETS);
     assert!(bytes(&stored) < MAX_RUN_BYTES, "{} bytes", bytes(&stored));
 }

@@ -35,21 +35,13 @@ struct Row {
 /// The lists of checks, and how a spec looks that holds one.
 type Host = (&'static str, &'static str, fn(Value) -> Value);
 const CHECK_LISTS: &[Host] = &[
-    (
-        "HealthCheckRun",
-        "spec.checks",
-        |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks}),
-    ),
+    ("HealthCheckRun", "spec.checks", |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks})),
     (
         "HealthCheckPolicy",
         "spec.schedules[].checks",
         |checks| json!({"schedules": [{"name": "nightly", "cron": "0 3 * * *", "checks": checks}]}),
     ),
-    (
-        "NodeHealth",
-        "spec.assignments[].checks",
-        |checks| json!({"assignments": [assignment("a", checks)]}),
-    ),
+    ("NodeHealth", "spec.assignments[].checks", |checks| json!({"assignments": [assignment("a", checks)]})),
 ];
 /// The selectors of nodes, and how a spec looks that holds one.
 const SELECTORS: &[Host] = &[
@@ -58,16 +50,8 @@ const SELECTORS: &[Host] = &[
         "spec.targets.nodeSelector",
         |selector| json!({"targets": {"nodeSelector": selector}, "level": "basic"}),
     ),
-    (
-        "HealthCheckPolicy",
-        "spec.nodeSelector",
-        |selector| json!({"nodeSelector": selector}),
-    ),
-    (
-        "HardwareProfile",
-        "spec.match.nodeSelector",
-        |selector| json!({"match": {"nodeSelector": selector}}),
-    ),
+    ("HealthCheckPolicy", "spec.nodeSelector", |selector| json!({"nodeSelector": selector})),
+    ("HardwareProfile", "spec.match.nodeSelector", |selector| json!({"match": {"nodeSelector": selector}})),
 ];
 
 fn assignment(id: &str, checks: Value) -> Value {
@@ -75,9 +59,7 @@ fn assignment(id: &str, checks: Value) -> Value {
 }
 
 fn inventories(count: usize) -> Value {
-    (0..count)
-        .map(|n| json!({"name": format!("c{n}"), "inventory": {}}))
-        .collect()
+    (0..count).map(|n| json!({"name": format!("c{n}"), "inventory": {}})).collect()
 }
 
 fn custom(custom: Value) -> Value {
@@ -85,13 +67,7 @@ fn custom(custom: Value) -> Value {
 }
 
 /// The rules of a check, of which every list of checks has a copy.
-fn check_rules() -> Vec<(
-    &'static str,
-    &'static str,
-    Option<&'static str>,
-    Value,
-    Value,
-)> {
+fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value, Value)> {
     vec![
         (
             "",
@@ -142,19 +118,15 @@ fn check_rules() -> Vec<(
 fn rows() -> Vec<Row> {
     let mut rows = own_rows();
     for (kind, path, spec) in CHECK_LISTS {
-        rows.extend(
-            check_rules()
-                .into_iter()
-                .map(|(below, message, says, accepted, refused)| Row {
-                    kind,
-                    path: format!("{path}{below}"),
-                    message,
-                    says,
-                    before: None,
-                    accepted: spec(accepted),
-                    refused: spec(refused),
-                }),
-        );
+        rows.extend(check_rules().into_iter().map(|(below, message, says, accepted, refused)| Row {
+            kind,
+            path: format!("{path}{below}"),
+            message,
+            says,
+            before: None,
+            accepted: spec(accepted),
+            refused: spec(refused),
+        }));
     }
     for (kind, path, spec) in SELECTORS {
         rows.push(Row {
@@ -307,31 +279,17 @@ fn merged(mut object: Value, more: &Value) -> Value {
 }
 
 fn collect_rules(path: &str, schema: &Value, rules: &mut Vec<(String, String)>) {
-    for rule in schema["x-kubernetes-validations"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        rules.push((
-            path.to_owned(),
-            rule["message"].as_str().unwrap_or_default().to_owned(),
-        ));
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        rules.push((path.to_owned(), rule["message"].as_str().unwrap_or_default().to_owned()));
     }
     if let Some(items) = schema.get("items") {
         collect_rules(&format!("{path}[]"), items, rules);
     }
-    if let Some(values) = schema
-        .get("additionalProperties")
-        .filter(|values| values.is_object())
-    {
+    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
         collect_rules(&format!("{path}{{}}"), values, rules);
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         collect_rules(&path, property, rules);
     }
 }
@@ -344,84 +302,44 @@ fn every_rule_of_every_schema_has_a_row() {
         let mut rules = Vec::new();
         collect_rules("", &schema["openAPIV3Schema"], &mut rules);
         in_schemas.extend(
-            rules
-                .into_iter()
-                .map(|(path, message)| format!("{} {path}: {message}", definition.spec.names.kind)),
+            rules.into_iter().map(|(path, message)| format!("{} {path}: {message}", definition.spec.names.kind)),
         );
     }
-    let in_rows: BTreeSet<String> = rows()
-        .iter()
-        .map(|row| format!("{} {}: {}", row.kind, row.path, row.message))
-        .collect();
+    let in_rows: BTreeSet<String> =
+        rows().iter().map(|row| format!("{} {}: {}", row.kind, row.path, row.message)).collect();
     assert!(in_schemas.len() > 30, "{in_schemas:#?}");
-    assert_eq!(
-        in_schemas.difference(&in_rows).collect::<Vec<_>>(),
-        Vec::<&String>::new(),
-        "rules without a row"
-    );
-    assert_eq!(
-        in_rows.difference(&in_schemas).collect::<Vec<_>>(),
-        Vec::<&String>::new(),
-        "rows without a rule"
-    );
+    assert_eq!(in_schemas.difference(&in_rows).collect::<Vec<_>>(), Vec::<&String>::new(), "rules without a row");
+    assert_eq!(in_rows.difference(&in_schemas).collect::<Vec<_>>(), Vec::<&String>::new(), "rows without a rule");
 }
 
 /// The operator, with every permission: admission lets nobody else write a NodeHealth.
 fn operator(cluster: &ControlPlane) -> Client {
-    let user = format!(
-        "system:serviceaccount:{}:{}",
-        crds::names::NAMESPACE,
-        crds::names::OPERATOR_SERVICE_ACCOUNT
-    );
+    let user = format!("system:serviceaccount:{}:{}", crds::names::NAMESPACE, crds::names::OPERATOR_SERVICE_ACCOUNT);
     cluster.client_as(&user, &["system:masters"]).unwrap()
 }
 
 fn api(client: &Client, kind: &str) -> Api<DynamicObject> {
     let definitions = crds::custom_resource_definitions();
-    let names = definitions
-        .into_iter()
-        .map(|definition| definition.spec.names)
-        .find(|names| names.kind == kind)
-        .unwrap();
+    let names =
+        definitions.into_iter().map(|definition| definition.spec.names).find(|names| names.kind == kind).unwrap();
     let gvk = GroupVersionKind::gvk(crds::names::GROUP, crds::names::VERSION, kind);
-    Api::all_with(
-        client.clone(),
-        &ApiResource::from_gvk_with_plural(&gvk, &names.plural),
-    )
+    Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&gvk, &names.plural))
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> DynamicObject {
     let api_version = format!("{}/{}", crds::names::GROUP, crds::names::VERSION);
-    serde_json::from_value(
-        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}),
-    )
-    .unwrap()
+    serde_json::from_value(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}))
+        .unwrap()
 }
 
 /// Tries a spec, as a new object or as a patch of `name`; nothing is stored.
-async fn attempt(
-    api: &Api<DynamicObject>,
-    row: &Row,
-    name: &str,
-    spec: &Value,
-) -> kube::Result<()> {
+async fn attempt(api: &Api<DynamicObject>, row: &Row, name: &str, spec: &Value) -> kube::Result<()> {
     if row.before.is_some() {
-        let params = PatchParams {
-            dry_run: true,
-            ..PatchParams::default()
-        };
-        return api
-            .patch(name, &params, &Patch::Merge(json!({"spec": spec})))
-            .await
-            .map(drop);
+        let params = PatchParams { dry_run: true, ..PatchParams::default() };
+        return api.patch(name, &params, &Patch::Merge(json!({"spec": spec}))).await.map(drop);
     }
-    let params = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    api.create(&params, &object(row.kind, name, spec))
-        .await
-        .map(drop)
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    api.create(&params, &object(row.kind, name, spec)).await.map(drop)
 }
 
 #[tokio::test]
@@ -431,9 +349,7 @@ async fn every_rule_accepts_what_is_right_and_refuses_what_is_wrong_in_its_own_w
         let name = format!("cel-{number}");
         let api = api(&client, row.kind);
         if let Some(before) = &row.before {
-            api.create(&PostParams::default(), &object(row.kind, &name, before))
-                .await
-                .unwrap();
+            api.create(&PostParams::default(), &object(row.kind, &name, before)).await.unwrap();
         }
         let rule = format!("{} {}: {}", row.kind, row.path, row.message);
         attempt(&api, row, &name, &row.accepted)
@@ -443,11 +359,7 @@ async fn every_rule_accepts_what_is_right_and_refuses_what_is_wrong_in_its_own_w
             Err(kube::Error::Api(status)) => {
                 assert_eq!(status.code, 422, "{rule}\n{}", status.message);
                 let says = row.says.unwrap_or(row.message);
-                assert!(
-                    status.message.contains(says),
-                    "{rule}\nsaid: {}",
-                    status.message
-                );
+                assert!(status.message.contains(says), "{rule}\nsaid: {}", status.message);
             }
             other => panic!("{rule}\naccepted what is wrong: {other:?}"),
         }

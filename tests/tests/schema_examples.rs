@@ -16,10 +16,7 @@ use gpu_health_tests::cluster::shared;
 
 fn examples() -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -30,15 +27,9 @@ fn every_example_is_taken_as_it_stands() {
     let files = examples();
     assert!(files.len() >= 6, "{files:?}");
     for file in files {
-        let output = cluster
-            .kubectl(&["apply", "--validate=strict", "-f", file.to_str().unwrap()])
-            .unwrap();
+        let output = cluster.kubectl(&["apply", "--validate=strict", "-f", file.to_str().unwrap()]).unwrap();
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            output.status.success() && complaints.is_empty(),
-            "{}: {complaints}",
-            file.display()
-        );
+        assert!(output.status.success() && complaints.is_empty(), "{}: {complaints}", file.display());
     }
 }
 
@@ -48,21 +39,10 @@ fn what_is_deployed_is_taken_by_kubectl_apply_without_a_warning() {
     let cluster = shared().unwrap();
     let deploy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy");
     for folder in ["crds", "rbac", "admission"] {
-        let args = [
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--validate=strict",
-            "-f",
-        ];
-        let output = cluster
-            .kubectl(&[&args[..], &[deploy.join(folder).to_str().unwrap()]].concat())
-            .unwrap();
+        let args = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f"];
+        let output = cluster.kubectl(&[&args[..], &[deploy.join(folder).to_str().unwrap()]].concat()).unwrap();
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            output.status.success() && complaints.is_empty(),
-            "{folder}: {complaints}"
-        );
+        assert!(output.status.success() && complaints.is_empty(), "{folder}: {complaints}");
     }
 }
 
@@ -78,20 +58,9 @@ fn no_definition_has_a_condition_that_tells_of_trouble() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|c| {
-                format!(
-                    "{}={}",
-                    c["type"].as_str().unwrap(),
-                    c["status"].as_str().unwrap()
-                )
-            })
+            .map(|c| format!("{}={}", c["type"].as_str().unwrap(), c["status"].as_str().unwrap()))
             .collect();
         conditions.sort();
-        assert_eq!(
-            conditions,
-            ["Established=True", "NamesAccepted=True"],
-            "{}",
-            definition["metadata"]["name"]
-        );
+        assert_eq!(conditions, ["Established=True", "NamesAccepted=True"], "{}", definition["metadata"]["name"]);
     }
 }

@@ -41,9 +41,7 @@ pub(crate) enum Error {
         source: serde_yaml::Error,
     },
     /// A template names something that nobody fills in.
-    #[error(
-        "xtask/src/codegen/admission/{template}: {placeholder} has no value; give it one in codegen/admission.rs"
-    )]
+    #[error("xtask/src/codegen/admission/{template}: {placeholder} has no value; give it one in codegen/admission.rs")]
     Placeholder {
         /// The template.
         template: &'static str,
@@ -71,11 +69,7 @@ pub(crate) fn run(check: bool) -> Result<(), Error> {
     let files = generate()?;
     if check {
         let drift = drift(&root, &files)?;
-        return if drift.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Drift(drift))
-        };
+        return if drift.is_empty() { Ok(()) } else { Err(Error::Drift(drift)) };
     }
     for (path, content) in &files {
         let path = root.join(path);
@@ -98,19 +92,13 @@ fn generate() -> Result<BTreeMap<String, String>, Error> {
     let mut files = BTreeMap::new();
     for definition in &definitions {
         let plural = &definition.spec.names.plural;
-        files.insert(
-            format!("deploy/crds/{plural}.yaml"),
-            yaml(plural, std::slice::from_ref(definition))?,
-        );
+        files.insert(format!("deploy/crds/{plural}.yaml"), yaml(plural, std::slice::from_ref(definition))?);
     }
     for (name, objects) in rbac::files() {
         files.insert(format!("deploy/rbac/{name}.yaml"), yaml(name, &objects)?);
     }
     for (name, content) in admission::files()? {
-        files.insert(
-            format!("deploy/admission/{name}"),
-            format!("{HEADER}{content}"),
-        );
+        files.insert(format!("deploy/admission/{name}"), format!("{HEADER}{content}"));
     }
     files.insert("docs/fields.md".to_owned(), fields::reference(&definitions));
     Ok(files)
@@ -118,10 +106,7 @@ fn generate() -> Result<BTreeMap<String, String>, Error> {
 
 fn yaml<T: serde::Serialize>(what: &str, objects: &[T]) -> Result<String, Error> {
     objects.iter().try_fold(HEADER.to_owned(), |text, object| {
-        let document = serde_yaml::to_string(object).map_err(|source| Error::Yaml {
-            what: what.to_owned(),
-            source,
-        })?;
+        let document = serde_yaml::to_string(object).map_err(|source| Error::Yaml { what: what.to_owned(), source })?;
         Ok(text + "---\n" + &document)
     })
 }
@@ -132,17 +117,11 @@ fn drift(root: &Path, files: &BTreeMap<String, String>) -> Result<Vec<String>, E
         match std::fs::read_to_string(root.join(path)) {
             Ok(committed) if committed == *content => {}
             Ok(_) => drift.push(format!("{path} (differs)")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                drift.push(format!("{path} (missing)"))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => drift.push(format!("{path} (missing)")),
             Err(error) => return Err(Error::file("read", &root.join(path))(error)),
         }
     }
-    drift.extend(
-        orphans(root, files)?
-            .into_iter()
-            .map(|path| format!("{path} (no longer generated)")),
-    );
+    drift.extend(orphans(root, files)?.into_iter().map(|path| format!("{path} (no longer generated)")));
     Ok(drift)
 }
 
@@ -199,17 +178,9 @@ mod tests {
         let drift = drift(folder.path(), &files).unwrap();
         assert_eq!(
             drift,
-            [
-                "deploy/crds/a.yaml (differs)",
-                "docs/b.md (missing)",
-                "deploy/crds/old.yaml (no longer generated)"
-            ]
+            ["deploy/crds/a.yaml (differs)", "docs/b.md (missing)", "deploy/crds/old.yaml (no longer generated)"]
         );
-        assert!(
-            Error::Drift(drift)
-                .to_string()
-                .ends_with("run: cargo xtask codegen")
-        );
+        assert!(Error::Drift(drift).to_string().ends_with("run: cargo xtask codegen"));
     }
 
     #[test]

@@ -32,67 +32,28 @@ pub fn fit_report(report: &mut Report) {
         if size(report) <= max {
             return;
         }
-        report
-            .findings
-            .iter_mut()
-            .for_each(|finding| cut_finding(finding, *bytes));
-        report
-            .checks
-            .iter_mut()
-            .for_each(|row| cut(&mut row.message, *bytes));
-        report
-            .runs
-            .iter_mut()
-            .flat_map(|run| &mut run.results)
-            .for_each(|result| cut(&mut result.message, *bytes));
+        report.findings.iter_mut().for_each(|finding| cut_finding(finding, *bytes));
+        report.checks.iter_mut().for_each(|row| cut(&mut row.message, *bytes));
+        report.runs.iter_mut().flat_map(|run| &mut run.results).for_each(|result| cut(&mut result.message, *bytes));
     }
     // The worst edges are what an operator of a network looks for; the others are in the aggregates.
     for run in &mut report.runs {
-        run.edges
-            .sort_by_key(|edge| std::cmp::Reverse(edge.outcome.rank()));
+        run.edges.sort_by_key(|edge| std::cmp::Reverse(edge.outcome.rank()));
     }
-    while_over(report, max, |report| {
-        report
-            .runs
-            .iter_mut()
-            .rev()
-            .find_map(|run| pop(&mut run.edges))
-    });
-    while_over(report, max, |report| {
-        report
-            .runs
-            .iter_mut()
-            .rev()
-            .find_map(|run| cut_figures(&mut run.results))
-    });
-    while_over(report, max, |report| {
-        report
-            .checks
-            .iter_mut()
-            .rev()
-            .find_map(|row| pop(&mut row.covered))
-    });
+    while_over(report, max, |report| report.runs.iter_mut().rev().find_map(|run| pop(&mut run.edges)));
+    while_over(report, max, |report| report.runs.iter_mut().rev().find_map(|run| cut_figures(&mut run.results)));
+    while_over(report, max, |report| report.checks.iter_mut().rev().find_map(|row| pop(&mut row.covered)));
     while_over(report, max, |report| pop(&mut report.baselines));
     while_over(report, max, |report| pop(&mut report.inventory.nics));
-    while_over(report, max, |report| {
-        drop_mildest_finding(report, KEPT_FINDINGS)
-    });
-    while_over(report, max, |report| {
-        report.inventory.gpus.iter_mut().rev().find_map(strip)
-    });
+    while_over(report, max, |report| drop_mildest_finding(report, KEPT_FINDINGS));
+    while_over(report, max, |report| report.inventory.gpus.iter_mut().rev().find_map(strip));
     while_over(report, max, |report| drop_mildest_finding(report, 0));
 }
 
 /// The mildest finding, unless only `keep` are left.
 fn drop_mildest_finding(report: &mut Report, keep: usize) -> Option<usize> {
-    let bytes = (report.findings.len() > keep)
-        .then(|| drop_mildest(&mut report.findings))
-        .flatten()?;
-    report.truncated = Some(
-        report
-            .truncated
-            .map_or(1, |count| (count + 1).min(MAX_TRUNCATED)),
-    );
+    let bytes = (report.findings.len() > keep).then(|| drop_mildest(&mut report.findings)).flatten()?;
+    report.truncated = Some(report.truncated.map_or(1, |count| (count + 1).min(MAX_TRUNCATED)));
     Some(bytes)
 }
 
@@ -110,21 +71,11 @@ pub fn fit_exclusive(exclusive: &mut Exclusive) {
         if size(exclusive) <= max {
             return;
         }
-        exclusive
-            .findings
-            .iter_mut()
-            .for_each(|finding| cut_finding(finding, *bytes));
-        exclusive
-            .results
-            .iter_mut()
-            .for_each(|result| cut(&mut result.message, *bytes));
+        exclusive.findings.iter_mut().for_each(|finding| cut_finding(finding, *bytes));
+        exclusive.results.iter_mut().for_each(|result| cut(&mut result.message, *bytes));
     }
-    while_over(exclusive, max, |exclusive| {
-        cut_figures(&mut exclusive.results)
-    });
-    while_over(exclusive, max, |exclusive| {
-        drop_mildest(&mut exclusive.findings)
-    });
+    while_over(exclusive, max, |exclusive| cut_figures(&mut exclusive.results));
+    while_over(exclusive, max, |exclusive| drop_mildest(&mut exclusive.findings));
     while_over(exclusive, max, |exclusive| pop(&mut exclusive.results));
 }
 
@@ -136,32 +87,19 @@ pub fn fit_decision(decision: &mut Decision) {
         if size(decision) <= max {
             return;
         }
-        decision
-            .causes
-            .iter_mut()
-            .for_each(|cause| cause.message = shorten(&cause.message, *bytes));
+        decision.causes.iter_mut().for_each(|cause| cause.message = shorten(&cause.message, *bytes));
     }
     while_over(decision, max, |decision| {
         let oldest = (!decision.history.is_empty()).then(|| decision.history.remove(0));
         oldest.map(|occurrence| size(&occurrence))
     });
-    while_over(decision, max, |decision| {
-        if decision.causes.len() > 1 {
-            pop(&mut decision.causes)
-        } else {
-            None
-        }
-    });
+    while_over(decision, max, |decision| if decision.causes.len() > 1 { pop(&mut decision.causes) } else { None });
     while_over(decision, max, |decision| pop(&mut decision.fleet_findings));
 }
 
 /// Takes away until the member fits or nothing is left to take. `take` gives the bytes that it took: measuring the whole
 /// member anew for each entry would be quadratic.
-fn while_over<T: Serialize>(
-    member: &mut T,
-    max: usize,
-    mut take: impl FnMut(&mut T) -> Option<usize>,
-) {
+fn while_over<T: Serialize>(member: &mut T, max: usize, mut take: impl FnMut(&mut T) -> Option<usize>) {
     loop {
         let mut over = size(member).saturating_sub(max);
         if over == 0 {
@@ -184,18 +122,11 @@ fn size<T: Serialize>(member: &T) -> usize {
 }
 
 fn shorten(text: &str, bytes: usize) -> String {
-    if bytes == 0 {
-        String::new()
-    } else {
-        truncate(text, bytes)
-    }
+    if bytes == 0 { String::new() } else { truncate(text, bytes) }
 }
 
 fn cut(text: &mut Option<String>, bytes: usize) {
-    *text = text
-        .take()
-        .map(|text| shorten(&text, bytes))
-        .filter(|text| !text.is_empty());
+    *text = text.take().map(|text| shorten(&text, bytes)).filter(|text| !text.is_empty());
 }
 
 fn cut_finding(finding: &mut Finding, bytes: usize) {
@@ -204,22 +135,14 @@ fn cut_finding(finding: &mut Finding, bytes: usize) {
 }
 
 fn cut_figures(results: &mut [CheckResult]) -> Option<usize> {
-    let last = results
-        .iter_mut()
-        .rev()
-        .find(|result| !(result.aggregates.is_empty() && result.tested.is_empty()))?;
+    let last = results.iter_mut().rev().find(|result| !(result.aggregates.is_empty() && result.tested.is_empty()))?;
     Some(pop(&mut last.tested).unwrap_or(0) + pop(&mut last.aggregates).unwrap_or(0))
 }
 
 fn drop_mildest(findings: &mut Vec<Finding>) -> Option<usize> {
     let badness = |finding: &Finding| (finding.outcome.rank(), finding.severity.rank());
     // Of several equally mild ones the last goes.
-    let mildest = findings
-        .iter()
-        .enumerate()
-        .rev()
-        .min_by_key(|(_, finding)| badness(finding))
-        .map(|(index, _)| index);
+    let mildest = findings.iter().enumerate().rev().min_by_key(|(_, finding)| badness(finding)).map(|(index, _)| index);
     mildest.map(|index| size(&findings.remove(index)))
 }
 

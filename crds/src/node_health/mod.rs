@@ -16,9 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the operator orders: which monitors, which expectations, which assignments. Written by the operator alone.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -48,30 +46,10 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.summary.gpus",
         description = "Well and expected GPUs."
     ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.decision.reason",
-        description = "Why."
-    ),
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".status.summary.target",
-        description = "Which part."
-    ),
-    printcolumn(
-        name = "Action",
-        type_ = "string",
-        json_path = ".status.decision.action",
-        description = "What to do."
-    ),
-    printcolumn(
-        name = "Since",
-        type_ = "date",
-        json_path = ".status.decision.since",
-        description = "Since when."
-    ),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.decision.reason", description = "Why."),
+    printcolumn(name = "Target", type_ = "string", json_path = ".status.summary.target", description = "Which part."),
+    printcolumn(name = "Action", type_ = "string", json_path = ".status.decision.action", description = "What to do."),
+    printcolumn(name = "Since", type_ = "date", json_path = ".status.decision.since", description = "Since when."),
     printcolumn(
         name = "Certified",
         type_ = "string",

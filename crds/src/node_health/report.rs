@@ -391,9 +391,5 @@ pub struct Exclusive {
 
 /// The findings of a report by check and target.
 pub fn findings_by_key(report: &Report) -> BTreeMap<(&str, &str), &Finding> {
-    report
-        .findings
-        .iter()
-        .map(|f| ((f.check.as_str(), f.target.as_str()), f))
-        .collect()
+    report.findings.iter().map(|f| ((f.check.as_str(), f.target.as_str()), f)).collect()
 }

@@ -34,27 +34,17 @@ pub(crate) fn assert_denied<T: std::fmt::Debug>(result: kube::Result<T>, words: 
 pub(crate) fn assert_forbidden<T: std::fmt::Debug>(result: kube::Result<T>, words: &str) {
     let (code, message) = refusal(result);
     assert_eq!(code, 403, "{message}");
-    assert!(
-        message.contains(" cannot ") && message.contains(words),
-        "said: {message}\nwanted: {words}"
-    );
+    assert!(message.contains(" cannot ") && message.contains(words), "said: {message}\nwanted: {words}");
 }
 
 /// The operator, by its ServiceAccount's name and with its roles.
 pub(crate) fn operator(cluster: &ControlPlane) -> Client {
-    cluster
-        .client_as(&service_account(names::OPERATOR_SERVICE_ACCOUNT), &[])
-        .unwrap()
+    cluster.client_as(&service_account(names::OPERATOR_SERVICE_ACCOUNT), &[]).unwrap()
 }
 
 /// The operator, with every permission that RBAC can give: only the policy is left to refuse.
 pub(crate) fn almighty_operator(cluster: &ControlPlane) -> Client {
-    cluster
-        .client_as(
-            &service_account(names::OPERATOR_SERVICE_ACCOUNT),
-            &["system:masters"],
-        )
-        .unwrap()
+    cluster.client_as(&service_account(names::OPERATOR_SERVICE_ACCOUNT), &["system:masters"]).unwrap()
 }
 
 fn service_account(name: &str) -> String {
@@ -69,17 +59,11 @@ pub(crate) async fn nodes_with_health(cluster: &ControlPlane, nodes: &[&str]) {
     for node in nodes {
         let spec = json!({"node": {"uid": "u"}, "monitors": [{"name": "inventory"}]});
         health(&operator)
-            .patch(
-                node,
-                &apply(names::MANAGER_SPEC),
-                &Patch::Apply(node_health(node, &json!({"spec": spec}))),
-            )
+            .patch(node, &apply(names::MANAGER_SPEC), &Patch::Apply(node_health(node, &json!({"spec": spec}))))
             .await
             .unwrap();
         let status = json!({"decision": {"state": "Healthy", "since": "2026-11-21T09:30:00Z", "reason": "AllChecksPassed"}, "summary": {"gpus": "8/8"}});
-        apply_status(&operator, node, names::MANAGER_DECISION, &status)
-            .await
-            .unwrap();
+        apply_status(&operator, node, names::MANAGER_DECISION, &status).await.unwrap();
     }
 }
 
@@ -101,10 +85,7 @@ pub(crate) fn apply(manager: &str) -> PatchParams {
 
 pub(crate) fn node_health(name: &str, more: &Value) -> Value {
     let mut object = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name}});
-    object
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     object
 }
 
@@ -120,61 +101,34 @@ pub(crate) async fn apply_status(
     status: &Value,
 ) -> kube::Result<crds::NodeHealth> {
     let object = node_health(name, &json!({"status": status}));
-    health(client)
-        .patch_status(name, &apply(manager), &Patch::Apply(object))
-        .await
+    health(client).patch_status(name, &apply(manager), &Patch::Apply(object)).await
 }
 
 /// A merge patch of a NodeHealth's status.
-pub(crate) async fn merge_status(
-    client: &Client,
-    name: &str,
-    status: Value,
-) -> kube::Result<crds::NodeHealth> {
-    health(client)
-        .patch_status(
-            name,
-            &PatchParams::default(),
-            &Patch::Merge(json!({"status": status})),
-        )
-        .await
+pub(crate) async fn merge_status(client: &Client, name: &str, status: Value) -> kube::Result<crds::NodeHealth> {
+    health(client).patch_status(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await
 }
 
 pub(crate) fn lease(name: &str) -> Lease {
-    serde_json::from_value(json!({"metadata": {"name": name}, "spec": {"holderIdentity": name, "leaseDurationSeconds": 150}})).unwrap()
+    serde_json::from_value(
+        json!({"metadata": {"name": name}, "spec": {"holderIdentity": name, "leaseDurationSeconds": 150}}),
+    )
+    .unwrap()
 }
 
-pub(crate) async fn apply_lease(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> kube::Result<Lease> {
+pub(crate) async fn apply_lease(client: &Client, namespace: &str, name: &str) -> kube::Result<Lease> {
     let object = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": {"holderIdentity": name},
     });
-    leases(client, namespace)
-        .patch(name, &apply(names::MANAGER_REPORT), &Patch::Apply(object))
-        .await
+    leases(client, namespace).patch(name, &apply(names::MANAGER_REPORT), &Patch::Apply(object)).await
 }
 
 /// A merge patch of a Node.
 pub(crate) async fn merge_node(client: &Client, name: &str, patch: Value) -> kube::Result<Node> {
-    nodes(client)
-        .patch(name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
+    nodes(client).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
 }
 
 /// A merge patch of a Node's status.
-pub(crate) async fn merge_node_status(
-    client: &Client,
-    name: &str,
-    status: Value,
-) -> kube::Result<Node> {
-    nodes(client)
-        .patch_status(
-            name,
-            &PatchParams::default(),
-            &Patch::Merge(json!({"status": status})),
-        )
-        .await
+pub(crate) async fn merge_node_status(client: &Client, name: &str, status: Value) -> kube::Result<Node> {
+    nodes(client).patch_status(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await
 }

@@ -24,9 +24,7 @@ pub(crate) fn fill(schema: &Value, salt: usize) -> Value {
         Some("string") => text(schema, salt),
         Some("integer") => integer(schema),
         Some("boolean") => json!(false),
-        Some("array") => (0..usize_of(&schema["maxItems"]))
-            .map(|index| fill(&schema["items"], index))
-            .collect(),
+        Some("array") => (0..usize_of(&schema["maxItems"])).map(|index| fill(&schema["items"], index)).collect(),
         Some("object") => object(schema, salt),
         other => panic!("no filling for type {other:?}: {schema}"),
     }
@@ -37,11 +35,7 @@ fn text(schema: &Value, salt: usize) -> Value {
         return json!("2026-11-21T09:30:00Z");
     }
     if let Some(values) = schema["enum"].as_array() {
-        return values
-            .iter()
-            .max_by_key(|value| value.as_str().map(str::len))
-            .unwrap()
-            .clone();
+        return values.iter().max_by_key(|value| value.as_str().map(str::len)).unwrap().clone();
     }
     let length = usize_of(&schema["maxLength"]);
     let filler = match schema["pattern"].as_str() {
@@ -64,22 +58,14 @@ fn text(schema: &Value, salt: usize) -> Value {
 /// The number with the most digits.
 fn integer(schema: &Value) -> Value {
     let bounds = [schema["minimum"].clone(), schema["maximum"].clone()];
-    let number = bounds
-        .into_iter()
-        .max_by_key(|bound| as_integer(bound).to_string().len())
-        .unwrap();
+    let number = bounds.into_iter().max_by_key(|bound| as_integer(bound).to_string().len()).unwrap();
     json!(as_integer(&number))
 }
 
 /// Bounds are stored as floats in a definition.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "bounds are whole numbers below 2^53"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "bounds are whole numbers below 2^53")]
 fn as_integer(bound: &Value) -> i64 {
-    bound
-        .as_i64()
-        .unwrap_or_else(|| bound.as_f64().unwrap() as i64)
+    bound.as_i64().unwrap_or_else(|| bound.as_f64().unwrap() as i64)
 }
 
 fn usize_of(bound: &Value) -> usize {
@@ -88,12 +74,7 @@ fn usize_of(bound: &Value) -> usize {
 
 fn object(schema: &Value, salt: usize) -> Value {
     if schema["additionalProperties"].is_object() {
-        let entry = |index: usize| {
-            (
-                format!("CHECK_{index:057}"),
-                fill(&schema["additionalProperties"], index),
-            )
-        };
+        let entry = |index: usize| (format!("CHECK_{index:057}"), fill(&schema["additionalProperties"], index));
         return Value::Object((0..usize_of(&schema["maxProperties"])).map(entry).collect());
     }
     let Some(properties) = schema["properties"].as_object() else {
@@ -102,10 +83,8 @@ fn object(schema: &Value, salt: usize) -> Value {
     if properties.contains_key("networkBandwidth") {
         return check(properties, salt);
     }
-    let mut filled: Map<String, Value> = properties
-        .iter()
-        .map(|(name, schema)| (name.clone(), fill(schema, salt)))
-        .collect();
+    let mut filled: Map<String, Value> =
+        properties.iter().map(|(name, schema)| (name.clone(), fill(schema, salt))).collect();
     // Choices that rules demand; of two the larger one stays.
     if filled.contains_key("nodeNames") {
         filled.remove("nodeSelector");
@@ -131,15 +110,12 @@ fn object(schema: &Value, salt: usize) -> Value {
 fn check(properties: &Map<String, Value>, salt: usize) -> Value {
     let name = fill(&properties["name"], salt);
     if salt == 0 {
-        let env: Map<String, Value> = (0..15)
-            .map(|index| (format!("CHECK_{index:057}"), json!("v")))
-            .collect();
-        let custom = json!({"program": "p".repeat(63), "args": vec!["a".repeat(4); 16], "env": env, "timeoutSeconds": 86400});
+        let env: Map<String, Value> = (0..15).map(|index| (format!("CHECK_{index:057}"), json!("v"))).collect();
+        let custom =
+            json!({"program": "p".repeat(63), "args": vec!["a".repeat(4); 16], "env": env, "timeoutSeconds": 86400});
         return json!({"name": name, "custom": custom});
     }
-    let kinds = properties
-        .iter()
-        .filter(|(kind, _)| !["name", "custom"].contains(&kind.as_str()));
+    let kinds = properties.iter().filter(|(kind, _)| !["name", "custom"].contains(&kind.as_str()));
     let (kind, filled) = kinds
         .map(|(kind, schema)| (kind, fill(schema, salt)))
         .max_by_key(|(kind, filled)| kind.len() + filled.to_string().len())

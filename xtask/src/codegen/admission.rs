@@ -10,10 +10,7 @@ use crds::names;
 const TEMPLATES: &[(&str, &str)] = &[
     ("agent.yaml", include_str!("admission/agent.yaml")),
     ("operator.yaml", include_str!("admission/operator.yaml")),
-    (
-        "nodehealth-writers.yaml",
-        include_str!("admission/nodehealth-writers.yaml"),
-    ),
+    ("nodehealth-writers.yaml", include_str!("admission/nodehealth-writers.yaml")),
 ];
 
 /// Every file below `deploy/admission`: its name and its content.
@@ -28,26 +25,16 @@ pub(super) fn files() -> Result<Vec<(&'static str, String)>, Error> {
         ("@LEASE_NAMESPACE@", names::LEASE_NAMESPACE.to_owned()),
         ("@NODE_CONDITION@", names::NODE_CONDITION.to_owned()),
     ];
-    TEMPLATES
-        .iter()
-        .map(|(name, template)| fill(name, template, &values).map(|content| (*name, content)))
-        .collect()
+    TEMPLATES.iter().map(|(name, template)| fill(name, template, &values).map(|content| (*name, content))).collect()
 }
 
 fn fill(template: &'static str, text: &str, values: &[(&str, String)]) -> Result<String, Error> {
-    let filled = values
-        .iter()
-        .fold(text.to_owned(), |text, (placeholder, value)| {
-            text.replace(placeholder, value)
-        });
+    let filled = values.iter().fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value));
     match filled.split_once('@') {
         None => Ok(filled),
         Some((_, rest)) => {
             let placeholder = format!("@{}@", rest.split('@').next().unwrap_or_default());
-            Err(Error::Placeholder {
-                template,
-                placeholder,
-            })
+            Err(Error::Placeholder { template, placeholder })
         }
     }
 }
@@ -58,13 +45,8 @@ mod tests {
 
     #[test]
     fn a_placeholder_without_a_value_is_an_error_that_names_it() {
-        let error = fill("agent.yaml", "user: @SOMEBODY@\n", &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("agent.yaml: @SOMEBODY@ has no value"),
-            "{error}"
-        );
+        let error = fill("agent.yaml", "user: @SOMEBODY@\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("agent.yaml: @SOMEBODY@ has no value"), "{error}");
     }
 
     #[test]
@@ -78,10 +60,7 @@ mod tests {
                     let conditions = object["spec"]["matchConditions"].as_array().unwrap();
                     assert_eq!(conditions.len(), 1, "{name}");
                     assert!(
-                        conditions[0]["expression"]
-                            .as_str()
-                            .unwrap()
-                            .contains("request.userInfo.username"),
+                        conditions[0]["expression"].as_str().unwrap().contains("request.userInfo.username"),
                         "{name}"
                     );
                     assert!(

@@ -28,29 +28,12 @@ type Written = HashMap<String, String>;
 
 fn kind(page: &mut String, definition: &CustomResourceDefinition, written: &mut Written) {
     let names = &definition.spec.names;
-    let short = names
-        .short_names
-        .iter()
-        .flatten()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let schema = definition
-        .spec
-        .versions
-        .first()
-        .and_then(|version| version.schema.as_ref());
-    let schema = schema
-        .and_then(|schema| serde_json::to_value(&schema.open_api_v3_schema).ok())
-        .unwrap_or_default();
+    let short = names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let schema = definition.spec.versions.first().and_then(|version| version.schema.as_ref());
+    let schema = schema.and_then(|schema| serde_json::to_value(&schema.open_api_v3_schema).ok()).unwrap_or_default();
     let description = schema["description"].as_str().unwrap_or_default();
     let _ = write!(page, "\n## {} ({short})\n\n{description}\n", names.kind);
-    let mut walk = Walk {
-        kind: &names.kind,
-        rows: Vec::new(),
-        rules: Vec::new(),
-        written,
-    };
+    let mut walk = Walk { kind: &names.kind, rows: Vec::new(), rules: Vec::new(), written };
     for part in ["spec", "status"] {
         if let Some(schema) = schema["properties"].get(part) {
             walk.fields(part, schema);
@@ -73,27 +56,14 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn fields(&mut self, path: &str, schema: &Value) {
-        for rule in schema["x-kubernetes-validations"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
-            let message = rule["message"]
-                .as_str()
-                .or_else(|| rule["rule"].as_str())
-                .unwrap_or_default();
-            self.rules.push(format!(
-                "- `{path}{}`: {message}\n",
-                rule["fieldPath"].as_str().unwrap_or_default()
-            ));
+        for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            let message = rule["message"].as_str().or_else(|| rule["rule"].as_str()).unwrap_or_default();
+            self.rules.push(format!("- `{path}{}`: {message}\n", rule["fieldPath"].as_str().unwrap_or_default()));
         }
         if let Some(items) = schema.get("items") {
             self.fields(&format!("{path}[]"), items);
         }
-        if let Some(values) = schema
-            .get("additionalProperties")
-            .filter(|values| values.is_object())
-        {
+        if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
             self.fields(&format!("{path}{{}}"), values);
         }
         let Some(properties) = schema["properties"].as_object() else {
@@ -101,55 +71,31 @@ impl Walk<'_> {
         };
         if properties.len() >= WORTH_A_REFERENCE {
             let here = format!("{} `{path}`", self.kind);
-            let first = self
-                .written
-                .entry(schema.to_string())
-                .or_insert_with(|| here.clone());
+            let first = self.written.entry(schema.to_string()).or_insert_with(|| here.clone());
             if *first != here {
-                self.rows.push(format!(
-                    "| `{path}.…` | | | The same fields as {first}. |\n"
-                ));
+                self.rows.push(format!("| `{path}.…` | | | The same fields as {first}. |\n"));
                 return;
             }
         }
-        let required: Vec<&str> = schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for (name, field) in properties {
             let path = format!("{path}.{name}");
-            self.rows
-                .push(row(&path, field, required.contains(&name.as_str())));
+            self.rows.push(row(&path, field, required.contains(&name.as_str())));
             self.fields(&path, field);
         }
     }
 }
 
 fn row(path: &str, field: &Value, required: bool) -> String {
-    let name = if required {
-        format!("**`{path}`**")
-    } else {
-        format!("`{path}`")
-    };
+    let name = if required { format!("**`{path}`**") } else { format!("`{path}`") };
     let meaning = field["description"].as_str().unwrap_or_default();
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-    format!(
-        "| {name} | {} | {} | {} |\n",
-        type_of(field),
-        cell(&range_of(field)),
-        cell(meaning)
-    )
+    format!("| {name} | {} | {} | {} |\n", type_of(field), cell(&range_of(field)), cell(meaning))
 }
 
 fn type_of(field: &Value) -> String {
-    let element = |key: &str| {
-        field
-            .get(key)
-            .filter(|element| element.is_object())
-            .map(type_of)
-    };
+    let element = |key: &str| field.get(key).filter(|element| element.is_object()).map(type_of);
     match field["type"].as_str() {
         _ if field["x-kubernetes-int-or-string"] == true => "integer or string".to_owned(),
         Some("array") => format!("list of {}", element("items").unwrap_or_default()),
@@ -165,23 +111,18 @@ fn type_of(field: &Value) -> String {
 
 fn range_of(field: &Value) -> String {
     let mut parts = Vec::new();
-    let mut bounds =
-        |low: &str, high: &str, unit: &str| match (field[low].as_f64(), field[high].as_f64()) {
-            (Some(low), Some(high)) => parts.push(format!("{low} to {high}{unit}")),
-            (None, Some(high)) => parts.push(format!("at most {high}{unit}")),
-            (Some(low), None) => parts.push(format!("at least {low}{unit}")),
-            (None, None) => {}
-        };
+    let mut bounds = |low: &str, high: &str, unit: &str| match (field[low].as_f64(), field[high].as_f64()) {
+        (Some(low), Some(high)) => parts.push(format!("{low} to {high}{unit}")),
+        (None, Some(high)) => parts.push(format!("at most {high}{unit}")),
+        (Some(low), None) => parts.push(format!("at least {low}{unit}")),
+        (None, None) => {}
+    };
     bounds("minimum", "maximum", "");
     bounds("minLength", "maxLength", " characters");
     bounds("minItems", "maxItems", " items");
     bounds("minProperties", "maxProperties", " entries");
     if let Some(values) = field["enum"].as_array() {
-        let values: Vec<String> = values
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|value| format!("`{value}`"))
-            .collect();
+        let values: Vec<String> = values.iter().filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
         parts.push(values.join(", "));
     }
     if let Some(pattern) = field["pattern"].as_str() {
@@ -191,11 +132,7 @@ fn range_of(field: &Value) -> String {
         parts.push(format!("default {default}"));
     }
     for element in ["items", "additionalProperties"] {
-        if let Some(range) = field
-            .get(element)
-            .map(range_of)
-            .filter(|range| !range.is_empty())
-        {
+        if let Some(range) = field.get(element).map(range_of).filter(|range| !range.is_empty()) {
             parts.push(format!("each {range}"));
         }
     }
@@ -210,16 +147,11 @@ mod tests {
     #[test]
     fn a_range_tells_bounds_pattern_default_and_what_holds_for_each_element() {
         assert_eq!(
-            range_of(
-                &json!({"type": "integer", "minimum": 1, "maximum": 604_800, "default": 7200})
-            ),
+            range_of(&json!({"type": "integer", "minimum": 1, "maximum": 604_800, "default": 7200})),
             "1 to 604800; default 7200"
         );
         let names = json!({"type": "array", "maxItems": 16, "items": {"type": "string", "maxLength": 63, "pattern": "^[a-z]+$"}});
-        assert_eq!(
-            range_of(&names),
-            "at most 16 items; each at most 63 characters; `^[a-z]+$`"
-        );
+        assert_eq!(range_of(&names), "at most 16 items; each at most 63 characters; `^[a-z]+$`");
     }
 
     #[test]
@@ -236,9 +168,7 @@ mod tests {
             assert!(page.contains(&format!("\n## {kind} (")), "{kind}");
         }
         assert!(
-            page.contains(
-                "| **`spec.checks[].networkBandwidth.ports.first`** | integer | 1024 to 65535 |"
-            ),
+            page.contains("| **`spec.checks[].networkBandwidth.ports.first`** | integer | 1024 to 65535 |"),
             "{page}"
         );
         assert!(page.contains("- `spec.cancel`: cancel cannot be taken back"));

@@ -4,18 +4,12 @@
 //! an apply that creates an object needs `create` besides `patch`, and `create` cannot be narrowed to a name.
 
 use crds::names::{
-    AGENT_SERVICE_ACCOUNT, GROUP, LEASE_NAMESPACE, NAMESPACE, OPERATOR_SERVICE_ACCOUNT,
-    PROBE_SERVICE_ACCOUNT,
+    AGENT_SERVICE_ACCOUNT, GROUP, LEASE_NAMESPACE, NAMESPACE, OPERATOR_SERVICE_ACCOUNT, PROBE_SERVICE_ACCOUNT,
 };
 use serde_json::{Value, json};
 
 /// API group, resources, verbs, and the one name that they are narrowed to.
-struct Rule(
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-    Option<&'static str>,
-);
+struct Rule(&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
 
 const READ: &[&str] = &["get", "list", "watch"];
 
@@ -29,35 +23,11 @@ const OPERATOR: &[Rule] = &[
     Rule("", &["events"], &["create", "patch"], None),
     Rule("events.k8s.io", &["events"], &["create", "patch"], None),
     // Delete, because a Node that is replaced under its name gets a new object.
-    Rule(
-        GROUP,
-        &["nodehealths"],
-        &["get", "list", "watch", "create", "patch", "delete"],
-        None,
-    ),
+    Rule(GROUP, &["nodehealths"], &["get", "list", "watch", "create", "patch", "delete"], None),
     // Delete, for ttlSecondsAfterFinished.
-    Rule(
-        GROUP,
-        &["healthcheckruns"],
-        &["get", "list", "watch", "delete"],
-        None,
-    ),
-    Rule(
-        GROUP,
-        &[
-            "healthcheckpolicies",
-            "hardwareprofiles",
-            "nodehealthoverrides",
-        ],
-        READ,
-        None,
-    ),
-    Rule(
-        GROUP,
-        &["hardwarerecords"],
-        &["get", "list", "watch", "create", "patch", "delete"],
-        None,
-    ),
+    Rule(GROUP, &["healthcheckruns"], &["get", "list", "watch", "delete"], None),
+    Rule(GROUP, &["healthcheckpolicies", "hardwareprofiles", "nodehealthoverrides"], READ, None),
+    Rule(GROUP, &["hardwarerecords"], &["get", "list", "watch", "create", "patch", "delete"], None),
     Rule(
         GROUP,
         &[
@@ -78,12 +48,7 @@ const OPERATOR_AGENT_LEASES: &[Rule] = &[Rule("coordination.k8s.io", &["leases"]
 /// The operator, in its own namespace: the Lease that says which replica leads.
 const OPERATOR_LEADER_LEASE: &[Rule] = &[
     Rule("coordination.k8s.io", &["leases"], &["create"], None),
-    Rule(
-        "coordination.k8s.io",
-        &["leases"],
-        &["get", "update", "patch"],
-        Some(OPERATOR_SERVICE_ACCOUNT),
-    ),
+    Rule("coordination.k8s.io", &["leases"], &["get", "update", "patch"], Some(OPERATOR_SERVICE_ACCOUNT)),
 ];
 
 /// An agent, in the whole cluster. RBAC cannot say "its own"; deploy/admission/agent.yaml does.
@@ -93,32 +58,18 @@ const AGENT: &[Rule] = &[
 ];
 
 /// An agent, in the namespace of the agents' Leases.
-const AGENT_LEASES: &[Rule] = &[Rule(
-    "coordination.k8s.io",
-    &["leases"],
-    &["get", "create", "update", "patch"],
-    None,
-)];
+const AGENT_LEASES: &[Rule] = &[Rule("coordination.k8s.io", &["leases"], &["get", "create", "update", "patch"], None)];
 
 /// A reservation pod.
-const PROBE: &[Rule] = &[
-    Rule(GROUP, &["nodehealths"], &["get"], None),
-    Rule(GROUP, &["nodehealths/status"], &["patch"], None),
-];
+const PROBE: &[Rule] =
+    &[Rule(GROUP, &["nodehealths"], &["get"], None), Rule(GROUP, &["nodehealths/status"], &["patch"], None)];
 
 /// Every file below `deploy/rbac`: its name without `.yaml`, and its objects. `kubectl apply -f deploy/rbac` goes by the
 /// order of names, and what is in a namespace comes after it.
 pub(super) fn files() -> Vec<(&'static str, Vec<Value>)> {
-    let (operator, agent, probe) = (
-        OPERATOR_SERVICE_ACCOUNT,
-        AGENT_SERVICE_ACCOUNT,
-        PROBE_SERVICE_ACCOUNT,
-    );
+    let (operator, agent, probe) = (OPERATOR_SERVICE_ACCOUNT, AGENT_SERVICE_ACCOUNT, PROBE_SERVICE_ACCOUNT);
     vec![
-        (
-            "00-namespaces",
-            vec![namespace(NAMESPACE), namespace(LEASE_NAMESPACE)],
-        ),
+        ("00-namespaces", vec![namespace(NAMESPACE), namespace(LEASE_NAMESPACE)]),
         (
             "operator",
             [
@@ -138,10 +89,7 @@ pub(super) fn files() -> Vec<(&'static str, Vec<Value>)> {
             ]
             .concat(),
         ),
-        (
-            "probe",
-            [vec![service_account(probe)], bound_role(probe, None, PROBE)].concat(),
-        ),
+        ("probe", [vec![service_account(probe)], bound_role(probe, None, PROBE)].concat()),
     ]
 }
 
@@ -159,11 +107,8 @@ fn service_account(name: &str) -> Value {
 
 /// A role, named as the ServiceAccount, and its binding; for the whole cluster without a namespace.
 fn bound_role(account: &str, namespace: Option<&str>, rules: &[Rule]) -> Vec<Value> {
-    let (role, binding) = if namespace.is_some() {
-        ("Role", "RoleBinding")
-    } else {
-        ("ClusterRole", "ClusterRoleBinding")
-    };
+    let (role, binding) =
+        if namespace.is_some() { ("Role", "RoleBinding") } else { ("ClusterRole", "ClusterRoleBinding") };
     let rules: Vec<Value> = rules.iter().map(rule).collect();
     let metadata = match namespace {
         Some(namespace) => json!({"name": account, "namespace": namespace}),
@@ -194,11 +139,7 @@ mod tests {
 
     /// Every verb that any rule of these tables gives on a resource.
     fn verbs(tables: &[&[Rule]], resource: &str) -> Vec<&'static str> {
-        let rules = tables
-            .iter()
-            .copied()
-            .flatten()
-            .filter(|rule| rule.1.contains(&resource));
+        let rules = tables.iter().copied().flatten().filter(|rule| rule.1.contains(&resource));
         rules.flat_map(|rule| rule.2.iter().copied()).collect()
     }
 
@@ -208,32 +149,18 @@ mod tests {
             assert_eq!(verbs(tables, "nodes"), Vec::<&str>::new());
             assert_eq!(verbs(tables, "nodes/status"), Vec::<&str>::new());
             assert_eq!(verbs(tables, "nodehealths/status"), ["patch"]);
-            assert!(
-                verbs(tables, "nodehealths")
-                    .iter()
-                    .all(|verb| READ.contains(verb))
-            );
+            assert!(verbs(tables, "nodehealths").iter().all(|verb| READ.contains(verb)));
         }
     }
 
     #[test]
     fn the_operator_can_neither_create_nor_delete_a_node() {
-        assert_eq!(
-            verbs(&[OPERATOR], "nodes"),
-            ["get", "list", "watch", "patch"]
-        );
+        assert_eq!(verbs(&[OPERATOR], "nodes"), ["get", "list", "watch", "patch"]);
     }
 
     #[test]
     fn no_rule_has_a_wildcard() {
-        for table in [
-            OPERATOR,
-            OPERATOR_AGENT_LEASES,
-            OPERATOR_LEADER_LEASE,
-            AGENT,
-            AGENT_LEASES,
-            PROBE,
-        ] {
+        for table in [OPERATOR, OPERATOR_AGENT_LEASES, OPERATOR_LEADER_LEASE, AGENT, AGENT_LEASES, PROBE] {
             for Rule(group, resources, verbs, _) in table {
                 assert!(!group.contains('*') && !resources.contains(&"*") && !verbs.contains(&"*"));
             }

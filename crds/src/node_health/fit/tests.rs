@@ -1,7 +1,6 @@
 use super::*;
 use crate::node_health::{
-    Aggregate, Baseline, Cause, CheckRow, Edge, MAX_BASELINES, MAX_CAUSES, MAX_FINDINGS,
-    Occurrence, RunReport,
+    Aggregate, Baseline, Cause, CheckRow, Edge, MAX_BASELINES, MAX_CAUSES, MAX_FINDINGS, Occurrence, RunReport,
 };
 use crate::{Outcome, Severity};
 
@@ -37,36 +36,20 @@ fn result() -> CheckResult {
 }
 
 fn full_report() -> Report {
-    let edge = Edge {
-        slot: 4095,
-        peer: "p".repeat(63),
-        mbps: Some(1),
-        outcome: Outcome::Pass,
-        reason: None,
-    };
-    let run = RunReport {
-        id: "i".repeat(80),
-        results: vec![result(); 16],
-        edges: vec![edge; 64],
-        ..RunReport::default()
-    };
+    let edge = Edge { slot: 4095, peer: "p".repeat(63), mbps: Some(1), outcome: Outcome::Pass, reason: None };
+    let run =
+        RunReport { id: "i".repeat(80), results: vec![result(); 16], edges: vec![edge; 64], ..RunReport::default() };
     let row = CheckRow {
         check: "c".repeat(80),
         covered: vec!["t".repeat(64); 49],
         message: Some("m".repeat(256)),
         ..CheckRow::default()
     };
-    let baseline = Baseline {
-        target: "t".repeat(64),
-        boot_id: "b".repeat(64),
-        values: "v".repeat(256),
-        ..Baseline::default()
-    };
+    let baseline =
+        Baseline { target: "t".repeat(64), boot_id: "b".repeat(64), values: "v".repeat(256), ..Baseline::default() };
     Report {
         checks: vec![row; 32],
-        findings: (0..MAX_FINDINGS)
-            .map(|target| finding(target, Outcome::Warn, Severity::Monitor))
-            .collect(),
+        findings: (0..MAX_FINDINGS).map(|target| finding(target, Outcome::Warn, Severity::Monitor)).collect(),
         baselines: vec![baseline; MAX_BASELINES],
         runs: vec![run; 2],
         ..Report::default()
@@ -77,10 +60,7 @@ fn full_report() -> Report {
 fn what_is_within_its_budget_is_not_touched() {
     let report = Report {
         findings: vec![finding(1, Outcome::Fail, Severity::Reboot)],
-        runs: vec![RunReport {
-            results: vec![result()],
-            ..RunReport::default()
-        }],
+        runs: vec![RunReport { results: vec![result()], ..RunReport::default() }],
         ..Report::default()
     };
     let mut fitted = report.clone();
@@ -102,21 +82,11 @@ fn a_report_with_every_list_full_fits_and_fitting_again_changes_nothing() {
 #[test]
 fn the_worst_finding_stays_and_the_ones_left_out_are_counted() {
     let mut report = full_report();
-    report.findings = (0..200)
-        .map(|target| finding(target, Outcome::Warn, Severity::Monitor))
-        .collect();
+    report.findings = (0..200).map(|target| finding(target, Outcome::Warn, Severity::Monitor)).collect();
     report.findings[199] = finding(199, Outcome::Fail, Severity::Isolate);
     fit_report(&mut report);
-    assert!(
-        report
-            .findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Isolate)
-    );
-    assert_eq!(
-        report.truncated,
-        Some(200 - i64::try_from(report.findings.len()).unwrap())
-    );
+    assert!(report.findings.iter().any(|finding| finding.severity == Severity::Isolate));
+    assert_eq!(report.truncated, Some(200 - i64::try_from(report.findings.len()).unwrap()));
 }
 
 #[test]
@@ -134,9 +104,7 @@ fn a_bad_edge_outlives_good_ones() {
 fn what_a_reservation_pod_reports_fits() {
     let mut exclusive = Exclusive {
         results: vec![result(); 16],
-        findings: (0..24)
-            .map(|n| finding(n, Outcome::Fail, Severity::Reset))
-            .collect(),
+        findings: (0..24).map(|n| finding(n, Outcome::Fail, Severity::Reset)).collect(),
         ..Exclusive::default()
     };
     fit_exclusive(&mut exclusive);
@@ -153,16 +121,9 @@ fn a_decision_fits_and_keeps_its_worst_cause() {
         run: Some("r".repeat(253)),
         ..Cause::default()
     };
-    let occurrence = Occurrence {
-        check: "c".repeat(80),
-        target: "t".repeat(64),
-        ..Occurrence::default()
-    };
-    let mut decision = Decision {
-        causes: (0..MAX_CAUSES).map(cause).collect(),
-        history: vec![occurrence; 16],
-        ..Decision::default()
-    };
+    let occurrence = Occurrence { check: "c".repeat(80), target: "t".repeat(64), ..Occurrence::default() };
+    let mut decision =
+        Decision { causes: (0..MAX_CAUSES).map(cause).collect(), history: vec![occurrence; 16], ..Decision::default() };
     fit_decision(&mut decision);
     assert!(size(&decision) <= MAX_DECISION_BYTES);
     assert_eq!(decision.causes[0].target, format!("{:064}", 0));
