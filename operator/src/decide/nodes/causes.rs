@@ -37,6 +37,7 @@ pub(super) fn fold(
     health: &NodeHealth,
     claim: Option<&ClaimFor>,
     silent: bool,
+    marks_are_frozen: bool,
     now: Time,
 ) -> Folded {
     let node = subject.node;
@@ -55,7 +56,9 @@ pub(super) fn fold(
         fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
     }
     let found = causes.iter().any(condemns);
-    if !found && node.taints.iter().any(removes_capacity) {
+    // While marks are frozen the mark outlives what lifted its cause: a judgement that stands has explained it.
+    let is_explained = found || (marks_are_frozen && before.is_some());
+    if !is_explained && node.taints.iter().any(removes_capacity) {
         for cause in adopted_causes(node, claim, now) {
             fold_in(&mut causes, cause);
         }

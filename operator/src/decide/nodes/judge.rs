@@ -50,12 +50,13 @@ pub(super) fn judge(
     health: &NodeHealth,
     claim: Option<&ClaimFor>,
     silent: bool,
+    marks_are_frozen: bool,
     now: Time,
 ) -> Judgement {
     let status = health.status.as_ref();
     let before = status.and_then(|s| s.decision.as_ref());
     let report = status.and_then(|s| s.report.as_ref());
-    let folded = causes::fold(subject, health, claim, silent, now);
+    let folded = causes::fold(subject, health, claim, silent, marks_are_frozen, now);
     let (state, why) = verdict(subject, &folded, report, before, silent);
     let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
     let since =

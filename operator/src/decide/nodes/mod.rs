@@ -123,17 +123,19 @@ pub fn decide(world: &World, orders: &Orders, now: Time, plan: &mut Plan) {
 /// Judges one node and finds out what may be done to it.
 fn case<'w>(world: &World, subject: Subject<'w>, ledger: &Ledger<'w>, now: Time, plan: &mut Plan) -> Case<'w> {
     let node = subject.node;
+    let authority = marks::authority(world, &subject);
+    let marks_are_frozen = matches!(authority, Authority::Frozen);
     let judgement = subject.health.current().map(|health| {
         let silent = world.agent_is_silent(&node.name, now);
         wake(world, &node.name, health.status.as_ref(), silent, now, plan);
         let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
         let claim = ledger.claim_for(&node.name, winner);
-        judge::judge(&subject, health, claim, silent, now)
+        judge::judge(&subject, health, claim, silent, marks_are_frozen, now)
     });
     let is_marked = marks::is_marked(node);
     let effect = judgement.as_ref().map_or(TaintEffect::None, |judgement| marks::effect_of(subject.policy, judgement));
     Case {
-        authority: marks::authority(world, &subject),
+        authority,
         is_leftover: judgement.is_some() && !is_marked && ledger.may_drop_one_for(world, &node.name),
         is_marked,
         effect,

@@ -309,3 +309,19 @@ fn the_claim_of_a_node_that_is_gone_or_was_replaced_is_dropped() {
         assert_eq!(claimed(&model, "base"), [""; 0]);
     }
 }
+
+#[test]
+fn a_mark_that_hold_keeps_after_its_cause_was_lifted_is_not_adopted() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    model.world.hold_everything = true;
+    let odd = finding("inventory", "node", crds::Outcome::Warn, Severity::Monitor, "Odd");
+    reports(&mut model, "a", report_with(odd));
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Suspect);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    model.world.hold_everything = false;
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "");
+}
