@@ -1,6 +1,6 @@
 //! What people see: the columns of `kubectl get`, and `kubectl wait` that ends in every phase.
 
-use crds::{HealthCheckRun, State};
+use crds::{HealthCheckRun, NodeHealth, State};
 use gpu_health_tests::{cluster::Options, product::Scene};
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -41,6 +41,8 @@ async fn scene() -> Scene {
     scene.start_agents().await.unwrap();
     scene.cluster.apply_yaml(POLICY).await.unwrap();
     for name in ["k1", "k2"] {
+        let counted = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
+        scene.until_health(name, "counted", counted).await.unwrap();
         scene.until_state(name, State::Healthy).await.unwrap();
     }
     scene
@@ -76,6 +78,10 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     // A pass of the same program heals k1, and the slot goes to k2.
     scene.cluster.apply_yaml(&run("r-healed", &format!("{{{on}, checks: [{{name: c, custom: {{program: passes}}}}]}}"))).await.unwrap();
     scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=60s"]).unwrap();
+
+    scene.until_state("k1", State::Healthy).await.unwrap();
+    let enforced = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.enforced);
+    scene.until_health("k2", "out of use", enforced).await.unwrap();
 
     let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr"]).unwrap();
     let wide = scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap();

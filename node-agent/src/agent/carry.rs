@@ -2,7 +2,7 @@
 
 use super::event::{LogEntry, Order};
 use super::{State, work::Work};
-use crate::judge::{same_verdict, xid};
+use crate::judge::{inventory::Hardware, same_verdict, xid};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crds::Time;
@@ -29,7 +29,10 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     state.log.switches = switches(&report);
     if same_boot {
         state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
-        state.inventory = report.inventory.clone();
+        // What this process has measured already is newer.
+        if state.hardware == Hardware::NotYet {
+            state.inventory = report.inventory.clone();
+        }
     } else {
         xid::end_with_boot(&mut state.standing.findings);
     }

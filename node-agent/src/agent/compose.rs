@@ -5,7 +5,7 @@ use crate::judge::{bounded, worst_first};
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{
-    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED, Report, RunReport,
+    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED, Report, RunReport, fit_report,
 };
 
 const MAX_ADDRESSES: usize = 16;
@@ -17,7 +17,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();
     let moves_at = state.writer.damp(&mut findings, now.mono_ms);
     let wall = now.wall();
-    let report = Report {
+    let mut report = Report {
         observed_generation: state.order.as_ref().map(|order| order.generation),
         agent: agent_facts(state),
         inventory: state.inventory.clone(),
@@ -32,6 +32,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
             .collect(),
         runs: runs(state),
     };
+    fit_report(&mut report);
     (report, moves_at)
 }
 

@@ -1,6 +1,6 @@
 //! An agent as a process.
 
-use super::operator::{identity, listening_at};
+use super::operator::{identity, listening_at, log_length};
 use super::{Error, SimulatedNode, built};
 use crate::cluster::ControlPlane;
 use crate::process::{Child, Spec};
@@ -88,8 +88,9 @@ impl Agent {
         for (key, value) in options.env {
             spec = spec.env(key, value);
         }
+        let log_before = log_length(cluster, &name);
         let child = Child::spawn(spec)?;
-        let http = listening_at(&child).await?;
+        let http = listening_at(&child, log_before).await?;
         Ok(Self {
             child,
             http,

@@ -44,8 +44,9 @@ impl Operator {
         .args(["--kubeconfig".into(), kubeconfig.into_os_string()])
         .args(["--http", "127.0.0.1:0"])
         .args(args.iter().copied());
+        let log_before = log_length(cluster, name);
         let child = Child::spawn(spec)?;
-        let http = listening_at(&child).await?;
+        let http = listening_at(&child, log_before).await?;
         Ok(Self { child, http })
     }
 }
@@ -59,20 +60,17 @@ pub(super) fn identity(cluster: &ControlPlane, name: &str, token: &str) -> Resul
     Ok(kubeconfig)
 }
 
-/// Reads `listening on 127.0.0.1:<port>` from the log of a process that was started with port 0.
-pub(super) async fn listening_at(child: &Child) -> Result<String, Error> {
+/// How long the log of a process of this name is before it is started: one of the same name may have run before.
+pub(super) fn log_length(cluster: &ControlPlane, name: &str) -> u64 {
+    std::fs::metadata(cluster.logs().join(format!("{name}.log"))).map_or(0, |log| log.len())
+}
+
+/// Reads `listening on 127.0.0.1:<port>` from what a process that was started with port 0 has logged since.
+pub(super) async fn listening_at(child: &Child, log_before: u64) -> Result<String, Error> {
     let found = until(&format!("{} to listen", child.name()), SAYS_WITHIN, || {
-        // The newest: a log outlives the process that began it.
-        let tail = child.log_tail(200);
-        let address = tail
-            .rmatch_indices("listening on ")
-            .next()
-            .and_then(|(at, word)| {
-                let rest = &tail[at + word.len()..];
-                rest.split(|c: char| c.is_whitespace() || c == '"')
-                    .next()
-                    .map(str::to_owned)
-            });
+        let log = std::fs::read(child.log_path()).unwrap_or_default();
+        let own = log.get(usize::try_from(log_before).unwrap_or(0)..).unwrap_or_default();
+        let address = said_address(&String::from_utf8_lossy(own));
         let ended = !child.is_alive();
         async move {
             match address {
@@ -83,8 +81,23 @@ pub(super) async fn listening_at(child: &Child) -> Result<String, Error> {
         }
     })
     .await?;
-    found.ok_or_else(|| Error::NoAddress {
-        name: child.name().to_owned(),
-        log: child.log_path().to_owned(),
-    })
+    found.ok_or_else(|| Error::NoAddress { name: child.name().to_owned(), log: child.log_path().to_owned() })
+}
+
+fn said_address(log: &str) -> Option<String> {
+    let (_, rest) = log.split_once("listening on ")?;
+    // A line without its end may be half an address.
+    let (line, _) = rest.split_once('\n')?;
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said_address;
+
+    #[test]
+    fn a_line_that_is_not_complete_says_no_address_yet() {
+        assert_eq!(said_address("x\nlistening on 127.0.0.1:80"), None);
+        assert_eq!(said_address("x\nlistening on 127.0.0.1:8080\n").as_deref(), Some("127.0.0.1:8080"));
+    }
 }

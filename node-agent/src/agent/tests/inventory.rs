@@ -49,6 +49,15 @@ fn lost(report: InventoryReport, pci: Option<&str>) -> InventoryReport {
 }
 
 #[test]
+fn what_was_measured_before_the_first_sight_of_the_object_is_reported() {
+    let mut bench = Bench::new();
+    bench.send(Event::KernelLogOpened { source: "syslog".into() });
+    bench.measure(healthy(2));
+    bench.send(Event::SpecChanged(Box::new(order(expecting(2), None))));
+    assert_eq!(bench.report().inventory.gpus.len(), 2);
+}
+
+#[test]
 fn the_right_count_passes_and_covers_every_gpu_and_the_node() {
     let bench = judged(expecting(2), healthy(2));
     assert_eq!(bench.row_says("inventory"), (Outcome::Pass, reason::COUNT_RIGHT));

@@ -1,16 +1,18 @@
 //! What people read: message, summary, verdicts on GPUs, conditions of the NodeHealth.
 
 use super::{
-    causes::condemns,
+    causes::{condemns, is_verdict},
     judge::{Judgement, unjudged},
     marks::{Authority, TaintToBe, status_of},
     selection::Subject,
 };
 use crds::{
-    Action, Activity, Condition, NodeHealth, Severity, State, Time,
+    Action, Activity, Check, Condition, NodeHealth, Severity, State, Time,
     condition::{Wanted, merge, truncate},
     names,
-    node_health::{Cause, Certification, Decision, Gpu, GpuVerdict, MAX_GPUS, NodeSummary, Report},
+    node_health::{
+        Cause, Certification, CheckRow, Decision, Gpu, GpuVerdict, MAX_GPUS, NodeSummary, Report, fit_decision,
+    },
     reason,
 };
 use std::collections::BTreeMap;
@@ -69,7 +71,7 @@ pub(super) fn decision(
         .filter(|(stays, _)| *stays && quarantined)
         .map(|(_, mark)| mark.to_owned())
         .collect();
-    Decision {
+    let mut decision = Decision {
         state: judgement.state.clone(),
         activity,
         enforced: quarantined && marking.removes_capacity,
@@ -84,7 +86,9 @@ pub(super) fn decision(
         fleet_findings: before.map(|b| b.fleet_findings.clone()).unwrap_or_default(),
         flaps: before.and_then(|b| b.flaps.clone()),
         retest: before.and_then(|b| b.retest.clone()),
-    }
+    };
+    fit_decision(&mut decision);
+    decision
 }
 
 fn message(subject: &Subject<'_>, health: &NodeHealth, judgement: &Judgement, marking: Marking<'_>) -> String {
@@ -270,13 +274,19 @@ pub(super) fn summary(
         let well = i64::try_from(seen.iter().filter(is_well).count()).unwrap_or(0);
         let all = i64::try_from(seen.len()).unwrap_or(0);
         let total = expected.unwrap_or(if offered > 0 { offered } else { all }).max(well);
-        (total > 0).then(|| format!("{well}/{total}"))
+        // An inventory that has not judged does not say that none is there.
+        let is_counted = all > 0 || report.checks.iter().any(counts_gpus);
+        (total > 0 && is_counted).then(|| format!("{well}/{total}"))
     });
     NodeSummary {
         gpus: text.map(|t| truncate(&t, 16)),
         certified: certifications.last().map(|c| c.level.clone()),
         target: judgement.causes.first().map(|Cause { target, .. }| truncate(&part(health, target), 64)),
     }
+}
+
+fn counts_gpus(row: &CheckRow) -> bool {
+    row.check == Check::Inventory.name() && is_verdict(&row.outcome)
 }
 
 /// Healthy, AgentReporting, ProfileResolved.

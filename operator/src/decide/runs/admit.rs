@@ -9,7 +9,7 @@ use crds::{
     Outcome, Time,
     health_check_run::{Target, TargetState, WhenBusy},
     names,
-    node_health::MAX_ASSIGNMENTS,
+    node_health::{MAX_ASSIGNED_CHECKS, MAX_ASSIGNMENTS},
     reason,
 };
 use std::collections::HashMap;
@@ -24,8 +24,23 @@ pub(super) struct Load<'w> {
 #[derive(Clone, Copy, Default)]
 struct Seat {
     assignments: usize,
+    /// How many checks they hold together.
+    checks: usize,
     /// Whether one of them is a test between nodes or an exclusive one.
     heavy: bool,
+}
+
+/// What a run asks of each of its nodes.
+#[derive(Clone, Copy)]
+struct Need {
+    checks: usize,
+    heavy: bool,
+}
+
+impl Need {
+    fn of(course: &Course<'_>) -> Self {
+        Self { checks: course.checks.len(), heavy: course.heavy }
+    }
 }
 
 impl<'w> Load<'w> {
@@ -34,17 +49,18 @@ impl<'w> Load<'w> {
         let mut load = Self::default();
         for course in courses {
             for target in course.status.targets.iter().filter(|t| is_at_work(t)) {
-                load.take(world, target, course.heavy);
+                load.take(world, target, Need::of(course));
             }
         }
         load
     }
 
-    fn take(&mut self, world: &'w World, target: &Target, heavy: bool) {
+    fn take(&mut self, world: &'w World, target: &Target, need: Need) {
         if let Some(node) = node_of(world, target) {
             let seat = self.by_node.entry(&node.name).or_default();
             seat.assignments += 1;
-            seat.heavy |= heavy;
+            seat.checks += need.checks;
+            seat.heavy |= need.heavy;
         }
     }
 
@@ -57,10 +73,12 @@ impl<'w> Load<'w> {
         }
     }
 
-    fn is_busy(&self, target: &Target, heavy: bool) -> bool {
+    fn is_busy(&self, target: &Target, need: Need) -> bool {
         let seat = self.by_node.get(target.node.as_str());
         let seat = seat.copied().unwrap_or_default();
-        seat.assignments >= MAX_ASSIGNMENTS || (heavy && seat.heavy)
+        seat.assignments >= MAX_ASSIGNMENTS
+            || seat.checks + need.checks > MAX_ASSIGNED_CHECKS
+            || (need.heavy && seat.heavy)
     }
 }
 
@@ -116,7 +134,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
         .spec
         .max_concurrent
         .map_or(total, |scale| scale.of(total, 1));
-    let heavy = course.heavy;
+    let need = Need::of(course);
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
     let mut at_work = course
         .status
@@ -131,7 +149,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
             continue;
         }
         let obstacle = absence(world, target, now)
-            .or_else(|| load.is_busy(target, heavy).then_some(reason::NODE_BUSY));
+            .or_else(|| load.is_busy(target, need).then_some(reason::NODE_BUSY));
         match obstacle {
             Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE)) if skips && is_its_turn => {
                 end(target, Outcome::Skipped, Some(why), now);
@@ -139,7 +157,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
             Some(why) => enter(target, TargetState::Waiting, Some(why), now),
             None if is_its_turn => {
                 assign(target, now);
-                load.take(world, target, heavy);
+                load.take(world, target, need);
                 at_work += 1;
             }
             None => enter(target, TargetState::Pending, None, now),
@@ -152,7 +170,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
 /// take its members, or it might wait for ever. While it waits for a node that may never come, it keeps nobody.
 fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
-    let heavy = course.heavy;
+    let need = Need::of(course);
     let mut absences: HashMap<usize, &'static str> = HashMap::new();
     for (index, target) in course.status.targets.iter_mut().enumerate() {
         if !is_unadmitted(target) {
@@ -189,7 +207,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
     for (index, target) in members {
         if obstacles.is_empty() {
             assign(target, now);
-            load.take(world, target, heavy);
+            load.take(world, target, need);
             continue;
         }
         match obstacles.get(&index) {
@@ -209,11 +227,11 @@ fn busy_members(
     skips: bool,
     now: Time,
 ) -> HashMap<usize, &'static str> {
-    let heavy = course.heavy;
+    let need = Need::of(course);
     let mut busy = HashMap::new();
     let targets = course.status.targets.iter_mut().enumerate();
     for (index, target) in targets.filter(|(_, t)| is_unadmitted(t)) {
-        if load.is_busy(target, heavy) {
+        if load.is_busy(target, need) {
             if skips {
                 end(target, Outcome::Skipped, Some(reason::NODE_BUSY), now);
             } else {
