@@ -110,32 +110,16 @@ impl RunArgs {
     /// Checks what clap cannot, and says for each problem which flag and what to write.
     pub fn resolve(self) -> Result<Settings, AgentError> {
         node_name(&self.node_name)?;
-        for (flag, path) in [
-            ("--proc-root", &self.proc_root),
-            ("--sysfs-root", &self.sysfs_root),
-        ] {
+        for (flag, path) in [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root)] {
             directory(flag, path, "name the root of the mounted tree")?;
         }
         if let Some(path) = &self.custom_directory {
-            directory(
-                "--custom-directory",
-                path,
-                "name the directory that holds the programs, or leave the flag out",
-            )?;
+            directory("--custom-directory", path, "name the directory that holds the programs, or leave the flag out")?;
         }
-        let access = match (
-            self.kubeconfig,
-            self.server,
-            self.certificate_authority,
-            self.token_file,
-        ) {
+        let access = match (self.kubeconfig, self.server, self.certificate_authority, self.token_file) {
             (Some(path), ..) => Access::Kubeconfig(path),
             (None, Some(server), Some(certificate_authority), Some(token_file)) => {
-                Access::Explicit {
-                    server,
-                    certificate_authority,
-                    token_file,
-                }
+                Access::Explicit { server, certificate_authority, token_file }
             }
             _ => Access::InCluster,
         };
@@ -155,11 +139,7 @@ impl RunArgs {
                 custom_same_user: self.custom_same_user,
                 iperf3: self.iperf3,
             },
-            addresses: self
-                .addresses
-                .iter()
-                .map(|text| address(text))
-                .collect::<Result<_, _>>()?,
+            addresses: self.addresses.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
             http: self.http.as_deref().map(listen).transpose()?,
             runner_socket: self.runner_socket,
             lease_period: Duration::from_secs(self.lease_seconds),
@@ -172,9 +152,7 @@ impl RunArgs {
 fn node_name(name: &str) -> Result<(), AgentError> {
     let fits = !name.is_empty()
         && name.len() <= 253
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     if fits {
         return Ok(());
     }
@@ -185,19 +163,11 @@ fn node_name(name: &str) -> Result<(), AgentError> {
     })
 }
 
-fn directory(
-    flag: &'static str,
-    path: &std::path::Path,
-    remedy: &'static str,
-) -> Result<(), AgentError> {
+fn directory(flag: &'static str, path: &std::path::Path, remedy: &'static str) -> Result<(), AgentError> {
     if path.is_dir() {
         return Ok(());
     }
-    Err(AgentError::Argument {
-        flag,
-        problem: format!("{} is no directory", path.display()),
-        remedy,
-    })
+    Err(AgentError::Argument { flag, problem: format!("{} is no directory", path.display()), remedy })
 }
 
 fn address(text: &str) -> Result<IpAddr, AgentError> {
@@ -250,46 +220,22 @@ mod tests {
         for (args, words) in [
             (vec!["--http", "localhost"], ["--http", "127.0.0.1:9464"]),
             (vec!["--address", "ten"], ["--address", "10.0.0.7"]),
-            (
-                vec!["--sysfs-root", "/nonexistent"],
-                ["--sysfs-root", "root of the mounted tree"],
-            ),
-            (
-                vec!["--custom-directory", "/nonexistent"],
-                ["--custom-directory", "leave the flag out"],
-            ),
-            (
-                vec!["--server", "https://x"],
-                ["--certificate-authority", "--token-file"],
-            ),
-            (
-                vec!["--lease-seconds", "0"],
-                ["--lease-seconds", "1..=3600"],
-            ),
+            (vec!["--sysfs-root", "/nonexistent"], ["--sysfs-root", "root of the mounted tree"]),
+            (vec!["--custom-directory", "/nonexistent"], ["--custom-directory", "leave the flag out"]),
+            (vec!["--server", "https://x"], ["--certificate-authority", "--token-file"]),
+            (vec!["--lease-seconds", "0"], ["--lease-seconds", "1..=3600"]),
             (vec!["--log-level", "loud"], ["--log-level", "loud"]),
         ] {
             let error = resolved(&args).unwrap_err();
-            assert!(
-                words.iter().all(|word| error.contains(word)),
-                "{args:?}: {error}"
-            );
+            assert!(words.iter().all(|word| error.contains(word)), "{args:?}: {error}");
         }
-        let error = Line::try_parse_from(["x", "--node-name", "Node_1"])
-            .unwrap_or_else(|e| panic!("{e}"))
-            .run
-            .resolve();
+        let error =
+            Line::try_parse_from(["x", "--node-name", "Node_1"]).unwrap_or_else(|e| panic!("{e}")).run.resolve();
         assert!(error.unwrap_err().to_string().contains("kubectl get nodes"));
     }
 
     #[test]
     fn port_zero_is_a_free_port_on_loopback() {
-        assert_eq!(
-            resolved(&["--http", "0"])
-                .unwrap()
-                .http
-                .unwrap()
-                .to_string(),
-            "127.0.0.1:0"
-        );
+        assert_eq!(resolved(&["--http", "0"]).unwrap().http.unwrap().to_string(), "127.0.0.1:0");
     }
 }

@@ -24,10 +24,7 @@ pub struct Told {
 
 /// Listens and serves as a task of its own. Prints `listening on ADDRESS:PORT`, so that port 0 is of use.
 pub async fn serve(address: SocketAddr, told: Told) -> Result<SocketAddr, AgentError> {
-    let failed = |source| AgentError::Listen {
-        address: address.to_string(),
-        source,
-    };
+    let failed = |source| AgentError::Listen { address: address.to_string(), source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     // Whoever started us may have closed stdout.
@@ -46,21 +43,13 @@ pub async fn serve(address: SocketAddr, told: Told) -> Result<SocketAddr, AgentE
 }
 
 async fn metrics(State(told): State<Told>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        told.metrics.text(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], told.metrics.text()).into_response()
 }
 
 async fn ready(State(told): State<Told>) -> Response {
     if told.ready.load(Ordering::Relaxed) {
         "ok\n".into_response()
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the API server has not been reached yet\n",
-        )
-            .into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, "the API server has not been reached yet\n").into_response()
     }
 }

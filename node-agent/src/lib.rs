@@ -52,25 +52,16 @@ fn begin(args: args::RunArgs) -> Result<(), error::AgentError> {
     let settings = args.resolve()?;
     log_to_stderr(settings.log_level);
     // One thread: the agent shares its node with those who pay for it.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(error::AgentError::SetUp)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(error::AgentError::SetUp)?;
     runtime.block_on(shell::run(settings))
 }
 
 /// What others' crates say is heard from warnings on: at debug the HTTP stack alone would drown us.
 fn log_to_stderr(level: tracing::Level) {
     use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
-    let levels = Targets::new()
-        .with_default(tracing::Level::WARN.min(level))
-        .with_target("node_agent", level);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
+    let levels = Targets::new().with_default(tracing::Level::WARN.min(level)).with_target("node_agent", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // A second subscriber can only come from a program that embeds this one and has its own.
-    let _ = tracing_subscriber::registry()
-        .with(levels)
-        .with(lines)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(levels).with(lines).try_init();
 }

@@ -3,8 +3,8 @@
 use crate::judge::interval_seconds;
 use crds::node_health::{CheckRow, Finding, Inventory, Monitor};
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Every metric of the agent.
@@ -50,35 +50,79 @@ pub struct Metrics {
 }
 
 /// Latencies from a millisecond to 30 s.
-const SECONDS: &[f64] = &[
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
-];
+const SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
 impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let new = Made {
-            registry: Registry::new(),
-        };
+        let new = Made { registry: Registry::new() };
         let metrics = Self {
-            findings: new.gauges("gpu_health_findings", "Findings, by check, severity and outcome.", &["check", "severity", "outcome"])?,
-            check_outcome: new.gauges("gpu_health_check_outcome", "Outcome of each monitor: 0 Pass, 1 Skipped, 2 Inconclusive, 3 Warn, 4 Fail.", &["check"])?,
-            check_interval: new.gauges("gpu_health_check_interval_seconds", "How often each monitor looks, in seconds.", &["check"])?,
-            gpu_info: new.gauges("gpu_health_gpu_info", "1 for each accelerator that is there.", &["pci_address", "uuid", "serial", "model"])?,
-            kernel_log_readable: new.gauge("gpu_health_agent_kernel_log_readable", "1 while a kernel log is being read.")?,
-            kernel_log_records: new.counter("gpu_health_agent_kernel_log_records_total", "Records read from the kernel log.")?,
-            kernel_log_faults: new.counter("gpu_health_agent_kernel_log_faults_total", "Faults that the kernel log told.")?,
-            kernel_log_overruns: new.counter("gpu_health_agent_kernel_log_overruns_total", "How often records of the kernel log were lost unread.")?,
-            kernel_log_not_understood: new.gauge("gpu_health_agent_kernel_log_not_understood", "Lines that claim a fault and could not be read, since the start.")?,
+            findings: new.gauges(
+                "gpu_health_findings",
+                "Findings, by check, severity and outcome.",
+                &["check", "severity", "outcome"],
+            )?,
+            check_outcome: new.gauges(
+                "gpu_health_check_outcome",
+                "Outcome of each monitor: 0 Pass, 1 Skipped, 2 Inconclusive, 3 Warn, 4 Fail.",
+                &["check"],
+            )?,
+            check_interval: new.gauges(
+                "gpu_health_check_interval_seconds",
+                "How often each monitor looks, in seconds.",
+                &["check"],
+            )?,
+            gpu_info: new.gauges(
+                "gpu_health_gpu_info",
+                "1 for each accelerator that is there.",
+                &["pci_address", "uuid", "serial", "model"],
+            )?,
+            kernel_log_readable: new
+                .gauge("gpu_health_agent_kernel_log_readable", "1 while a kernel log is being read.")?,
+            kernel_log_records: new
+                .counter("gpu_health_agent_kernel_log_records_total", "Records read from the kernel log.")?,
+            kernel_log_faults: new
+                .counter("gpu_health_agent_kernel_log_faults_total", "Faults that the kernel log told.")?,
+            kernel_log_overruns: new.counter(
+                "gpu_health_agent_kernel_log_overruns_total",
+                "How often records of the kernel log were lost unread.",
+            )?,
+            kernel_log_not_understood: new.gauge(
+                "gpu_health_agent_kernel_log_not_understood",
+                "Lines that claim a fault and could not be read, since the start.",
+            )?,
             reports_written: new.counter("gpu_health_agent_reports_written_total", "Reports written.")?,
-            report_refused: new.counters("gpu_health_agent_report_refused_total", "Reports that were not written, by reason.", &["reason"])?,
-            report_seconds: new.histogram("gpu_health_agent_report_seconds", "How long the API server took to take a report, in seconds.")?,
-            kmsg_to_report_seconds: new.histogram("gpu_health_agent_kmsg_to_report_seconds", "From reading a fault in the kernel log to sending the report that tells it, in seconds.")?,
-            probe_seconds: new.histograms("gpu_health_agent_probe_seconds", "How long probes took, in seconds.", &["probe"])?,
-            probe_inconclusive: new.counters("gpu_health_agent_probe_inconclusive_total", "Probes that brought nothing home, by probe and reason.", &["probe", "reason"])?,
+            report_refused: new.counters(
+                "gpu_health_agent_report_refused_total",
+                "Reports that were not written, by reason.",
+                &["reason"],
+            )?,
+            report_seconds: new.histogram(
+                "gpu_health_agent_report_seconds",
+                "How long the API server took to take a report, in seconds.",
+            )?,
+            kmsg_to_report_seconds: new.histogram(
+                "gpu_health_agent_kmsg_to_report_seconds",
+                "From reading a fault in the kernel log to sending the report that tells it, in seconds.",
+            )?,
+            probe_seconds: new.histograms(
+                "gpu_health_agent_probe_seconds",
+                "How long probes took, in seconds.",
+                &["probe"],
+            )?,
+            probe_inconclusive: new.counters(
+                "gpu_health_agent_probe_inconclusive_total",
+                "Probes that brought nothing home, by probe and reason.",
+                &["probe", "reason"],
+            )?,
             runner_lost: new.counter("gpu_health_agent_runner_lost_total", "How often the runner was lost.")?,
-            lease_renewals: new.counters("gpu_health_agent_lease_renewals_total", "Renewals of the Lease, by result.", &["result"])?,
-            watch_errors: new.counter("gpu_health_agent_watch_errors_total", "Failures of the watch of the own NodeHealth.")?,
+            lease_renewals: new.counters(
+                "gpu_health_agent_lease_renewals_total",
+                "Renewals of the Lease, by result.",
+                &["result"],
+            )?,
+            watch_errors: new
+                .counter("gpu_health_agent_watch_errors_total", "Failures of the watch of the own NodeHealth.")?,
             registry: new.registry,
         };
         Ok(metrics)
@@ -95,24 +139,16 @@ impl Metrics {
         self.findings.reset();
         for finding in findings {
             self.findings
-                .with_label_values(&[
-                    finding.check.as_str(),
-                    finding.severity.as_str(),
-                    finding.outcome.as_str(),
-                ])
+                .with_label_values(&[finding.check.as_str(), finding.severity.as_str(), finding.outcome.as_str()])
                 .inc();
         }
         self.check_outcome.reset();
         for row in rows {
-            self.check_outcome
-                .with_label_values(&[row.check.as_str()])
-                .set(row.outcome.rank().into());
+            self.check_outcome.with_label_values(&[row.check.as_str()]).set(row.outcome.rank().into());
         }
         self.check_interval.reset();
         for monitor in monitors {
-            self.check_interval
-                .with_label_values(&[monitor.name.as_str()])
-                .set(interval_seconds(monitor));
+            self.check_interval.with_label_values(&[monitor.name.as_str()]).set(interval_seconds(monitor));
         }
         self.gpu_info.reset();
         for gpu in &inventory.gpus {
@@ -141,10 +177,7 @@ struct Made {
 }
 
 impl Made {
-    fn keep<C: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        metric: C,
-    ) -> Result<C, prometheus::Error> {
+    fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
         self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
@@ -153,12 +186,7 @@ impl Made {
         self.keep(IntGauge::new(name, help)?)
     }
 
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntGaugeVec, prometheus::Error> {
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
@@ -166,31 +194,16 @@ impl Made {
         self.keep(IntCounter::new(name, help)?)
     }
 
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
     fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-        self.keep(Histogram::with_opts(
-            HistogramOpts::new(name, help).buckets(SECONDS.to_vec()),
-        )?)
+        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?)
     }
 
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        self.keep(HistogramVec::new(
-            HistogramOpts::new(name, help).buckets(SECONDS.to_vec()),
-            labels,
-        )?)
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?)
     }
 }
 
@@ -202,24 +215,12 @@ mod tests {
     #[test]
     fn what_stands_is_shown_and_what_went_is_not() {
         let metrics = Metrics::new().unwrap();
-        let finding = Finding {
-            check: "xid".into(),
-            outcome: Outcome::Fail,
-            severity: Severity::Reboot,
-            ..Finding::default()
-        };
+        let finding =
+            Finding { check: "xid".into(), outcome: Outcome::Fail, severity: Severity::Reboot, ..Finding::default() };
         metrics.show([&finding].into_iter(), &[], &[], &Inventory::default());
         let shown = String::from_utf8(metrics.text()).unwrap();
-        assert!(
-            shown
-                .contains(r#"gpu_health_findings{check="xid",outcome="Fail",severity="Reboot"} 1"#),
-            "{shown}"
-        );
+        assert!(shown.contains(r#"gpu_health_findings{check="xid",outcome="Fail",severity="Reboot"} 1"#), "{shown}");
         metrics.show(std::iter::empty(), &[], &[], &Inventory::default());
-        assert!(
-            !String::from_utf8(metrics.text())
-                .unwrap()
-                .contains("gpu_health_findings{")
-        );
+        assert!(!String::from_utf8(metrics.text()).unwrap().contains("gpu_health_findings{"));
     }
 }

@@ -23,28 +23,19 @@ impl PciAddress {
     /// The same device's function 0: what identifies a GPU, whose audio or USB function may be what a text names.
     #[must_use]
     pub const fn device_address(self) -> Self {
-        Self {
-            function: 0,
-            ..self
-        }
+        Self { function: 0, ..self }
     }
 }
 
 impl fmt::Display for PciAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:04x}:{:02x}:{:02x}.{:x}",
-            self.domain, self.bus, self.device, self.function
-        )
+        write!(f, "{:04x}:{:02x}:{:02x}.{:x}", self.domain, self.bus, self.device, self.function)
     }
 }
 
 /// A text is no PCI address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` is no PCI address: expected hexadecimal domain:bus:device.function, such as 0000:83:00.0"
-)]
+#[error("`{text}` is no PCI address: expected hexadecimal domain:bus:device.function, such as 0000:83:00.0")]
 pub struct InvalidPciAddress {
     /// The text, at most 64 characters of it.
     text: String,
@@ -55,9 +46,7 @@ impl FromStr for PciAddress {
 
     /// Reads `00000000:83:00.0`, `0000:83:00.0`, `0000:83:00` and `83:00.0` (domain 0), in either case of letters.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text).ok_or_else(|| InvalidPciAddress {
-            text: text.chars().take(64).collect(),
-        })
+        read(text).ok_or_else(|| InvalidPciAddress { text: text.chars().take(64).collect() })
     }
 }
 
@@ -69,25 +58,15 @@ fn read(text: &str) -> Option<PciAddress> {
     let mut parts = path.rsplit(':');
     let device = byte(parts.next()?)?;
     let bus = byte(parts.next()?)?;
-    let domain = parts
-        .next()
-        .map(|text| hex(text, 4, 8))
-        .map_or(Some(None), |domain| domain.map(Some))?;
+    let domain = parts.next().map(|text| hex(text, 4, 8)).map_or(Some(None), |domain| domain.map(Some))?;
     if parts.next().is_some() || (domain.is_none() && function.is_none()) {
         return None;
     }
     let function = match function {
-        Some(text) => u8::try_from(hex(text, 1, 1)?)
-            .ok()
-            .filter(|function| *function < 8)?,
+        Some(text) => u8::try_from(hex(text, 1, 1)?).ok().filter(|function| *function < 8)?,
         None => 0,
     };
-    Some(PciAddress {
-        domain: domain.unwrap_or(0),
-        bus,
-        device,
-        function,
-    })
+    Some(PciAddress { domain: domain.unwrap_or(0), bus, device, function })
 }
 
 fn byte(text: &str) -> Option<u8> {
@@ -96,13 +75,8 @@ fn byte(text: &str) -> Option<u8> {
 
 /// `from_str_radix` alone would take a sign.
 fn hex(text: &str, least: usize, most: usize) -> Option<u32> {
-    let right =
-        (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if right {
-        u32::from_str_radix(text, 16).ok()
-    } else {
-        None
-    }
+    let right = (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if right { u32::from_str_radix(text, 16).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -111,8 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str) -> String {
-        text.parse::<PciAddress>()
-            .map_or_else(|error| error.to_string(), |address| address.to_string())
+        text.parse::<PciAddress>().map_or_else(|error| error.to_string(), |address| address.to_string())
     }
 
     #[test]
@@ -122,14 +95,7 @@ mod tests {
         }
         assert_eq!(read("0018:0A:1c.3"), "0018:0a:1c.3");
         assert_eq!(read("00010000:01:00.0"), "10000:01:00.0");
-        assert_eq!(
-            "0000:83:00.1"
-                .parse::<PciAddress>()
-                .unwrap()
-                .device_address()
-                .to_string(),
-            "0000:83:00.0"
-        );
+        assert_eq!("0000:83:00.1".parse::<PciAddress>().unwrap().device_address().to_string(), "0000:83:00.0");
     }
 
     #[test]
@@ -158,16 +124,9 @@ mod tests {
     #[test]
     fn addresses_sort_by_domain_then_bus() {
         let address = |text: &str| text.parse::<PciAddress>().unwrap();
-        let mut all = [
-            address("0001:01:00.0"),
-            address("0000:c1:00.0"),
-            address("0000:0b:00.0"),
-        ];
+        let mut all = [address("0001:01:00.0"), address("0000:c1:00.0"), address("0000:0b:00.0")];
         all.sort();
-        assert_eq!(
-            all.map(|address| address.to_string()),
-            ["0000:0b:00.0", "0000:c1:00.0", "0001:01:00.0"]
-        );
+        assert_eq!(all.map(|address| address.to_string()), ["0000:0b:00.0", "0000:c1:00.0", "0001:01:00.0"]);
     }
 
     proptest! {

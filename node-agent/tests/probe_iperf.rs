@@ -1,12 +1,7 @@
 //! `probe iperf-server` and `probe iperf-client`, with the real iperf3 where it is installed, and with programs that
 //! fail as it does.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test ends by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod probe_support;
 
@@ -20,11 +15,7 @@ use node_agent::probe::iperf::{IperfReason, IperfReport};
 use probe_support::{AGENT, Programs, probe, wait_for};
 
 fn has_iperf3(test: &str) -> bool {
-    let there = Command::new("iperf3")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok();
+    let there = Command::new("iperf3").arg("--version").stdout(Stdio::null()).status().is_ok();
     if !there {
         println!("NOT RUN: {test} needs iperf3 on PATH (apt-get install iperf3)");
     }
@@ -32,18 +23,13 @@ fn has_iperf3(test: &str) -> bool {
 }
 
 fn in_ms(from_now: u64) -> String {
-    let end =
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(from_now);
+    let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(from_now);
     format!("--until-unix-ms={}", end.as_millis())
 }
 
 /// A port that nobody listens at; nothing else on this machine takes it in the next moments.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Whether someone has a connection to the port, by the kernel's table: state 01 is ESTABLISHED.
@@ -57,18 +43,8 @@ fn is_connected(port: u16) -> bool {
 }
 
 fn server(port: u16, slot_ms: u64) -> Child {
-    let arguments = [
-        "probe",
-        "iperf-server",
-        "--bind=127.0.0.1",
-        &format!("--port={port}"),
-        &in_ms(slot_ms),
-    ];
-    Command::new(AGENT)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+    let arguments = ["probe", "iperf-server", "--bind=127.0.0.1", &format!("--port={port}"), &in_ms(slot_ms)];
+    Command::new(AGENT).args(arguments).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 fn report_of(server: Child) -> IperfReport {
@@ -82,19 +58,8 @@ fn client(port: u16, slot_ms: u64, more: &[&str]) -> IperfReport {
 }
 
 fn client_for(seconds: u32, port: u16, slot_ms: u64, more: &[&str]) -> IperfReport {
-    let (port, slot, seconds) = (
-        format!("--port={port}"),
-        in_ms(slot_ms),
-        format!("--seconds={seconds}"),
-    );
-    let mut arguments = vec![
-        "iperf-client",
-        "--server=127.0.0.1",
-        &port,
-        &slot,
-        &seconds,
-        "--streams=2",
-    ];
+    let (port, slot, seconds) = (format!("--port={port}"), in_ms(slot_ms), format!("--seconds={seconds}"));
+    let mut arguments = vec!["iperf-client", "--server=127.0.0.1", &port, &slot, &seconds, "--streams=2"];
     arguments.extend(more);
     probe(&arguments, &[])
 }
@@ -112,15 +77,9 @@ fn a_pair_measures_its_bandwidth() {
     let listening = server(port, 10_000);
     let sent = client(port, 10_000, &["--bind=127.0.0.1"]);
     assert_eq!(sent.reason, None, "{sent:?}");
-    assert!(
-        sent.mbps.unwrap() > 100 && sent.retransmits.is_some(),
-        "{sent:?}"
-    );
+    assert!(sent.mbps.unwrap() > 100 && sent.retransmits.is_some(), "{sent:?}");
     assert!((0.5..10.0).contains(&sent.seconds.unwrap()), "{sent:?}");
-    assert!(
-        sent.evidence.starts_with("iperf3 -c 127.0.0.1 -p "),
-        "{sent:?}"
-    );
+    assert!(sent.evidence.starts_with("iperf3 -c 127.0.0.1 -p "), "{sent:?}");
     let received = report_of(listening);
     assert_eq!(received.reason, None, "{received:?}");
     assert_eq!(received.mbps, sent.mbps);
@@ -134,16 +93,9 @@ fn a_client_waits_for_a_server_that_comes_later_in_the_slot() {
     let port = free_port();
     let programs = Programs::new();
     let attempts = programs.path().join("attempts");
-    let counting = programs.script(
-        "counting",
-        &format!("echo again >> {}; exec iperf3 \"$@\"", attempts.display()),
-    );
-    let sending = std::thread::spawn(move || {
-        client(port, 20_000, &[&format!("--iperf3={}", counting.display())])
-    });
-    wait_for("two attempts", || {
-        (std::fs::read_to_string(&attempts).ok()?.lines().count() >= 2).then_some(())
-    });
+    let counting = programs.script("counting", &format!("echo again >> {}; exec iperf3 \"$@\"", attempts.display()));
+    let sending = std::thread::spawn(move || client(port, 20_000, &[&format!("--iperf3={}", counting.display())]));
+    wait_for("two attempts", || (std::fs::read_to_string(&attempts).ok()?.lines().count() >= 2).then_some(()));
     let listening = server(port, 10_000);
     let sent = sending.join().unwrap();
     assert_eq!(sent.reason, None, "{sent:?}");
@@ -158,21 +110,10 @@ fn a_server_never_outlives_its_slot() {
     }
     let begin = Instant::now();
     let report = report_of(server(free_port(), 1_500));
-    assert_eq!(
-        (report.reason, report.mbps),
-        (Some(IperfReason::NobodyCame), None),
-        "{report:?}"
-    );
-    assert!(
-        begin.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert_eq!((report.reason, report.mbps), (Some(IperfReason::NobodyCame), None), "{report:?}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     let report = report_of(server(free_port(), 0));
-    assert_eq!(
-        (report.reason, report.attempts),
-        (Some(IperfReason::SlotOver), 0)
-    );
+    assert_eq!((report.reason, report.attempts), (Some(IperfReason::SlotOver), 0));
 }
 
 #[test]
@@ -183,21 +124,11 @@ fn a_taken_port_and_a_refusal_and_a_busy_server_have_their_names() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let report = report_of(server(taken.local_addr().unwrap().port(), 5_000));
     assert_eq!(report.reason, Some(IperfReason::PortTaken), "{report:?}");
-    assert!(
-        report.evidence.contains("Address already in use"),
-        "{report:?}"
-    );
+    assert!(report.evidence.contains("Address already in use"), "{report:?}");
 
     let report = client(free_port(), 2_500, &[]);
-    assert_eq!(
-        report.reason,
-        Some(IperfReason::ConnectionRefused),
-        "{report:?}"
-    );
-    assert!(
-        report.attempts > 1 && report.evidence.contains("Connection refused"),
-        "{report:?}"
-    );
+    assert_eq!(report.reason, Some(IperfReason::ConnectionRefused), "{report:?}");
+    assert!(report.attempts > 1 && report.evidence.contains("Connection refused"), "{report:?}");
 
     let port = free_port();
     let listening = server(port, 20_000);
@@ -218,31 +149,15 @@ fn a_peer_that_accepts_and_stays_silent_is_left_at_the_end_of_the_slot() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let begin = Instant::now();
     let report = client(silent.local_addr().unwrap().port(), 2_500, &[]);
-    assert_eq!(
-        (report.reason, report.attempts),
-        (Some(IperfReason::PeerSilent), 1),
-        "{report:?}"
-    );
-    assert!(
-        begin.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert_eq!((report.reason, report.attempts), (Some(IperfReason::PeerSilent), 1), "{report:?}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
 #[test]
 fn a_missing_program_is_named() {
     let report = with_program(Path::new("/nonexistent/iperf3"), 5_000);
-    assert_eq!(
-        (report.reason, report.mbps, report.attempts),
-        (Some(IperfReason::ToolMissing), None, 1)
-    );
-    assert!(
-        report
-            .evidence
-            .contains("cannot start /nonexistent/iperf3: No such file"),
-        "{report:?}"
-    );
+    assert_eq!((report.reason, report.mbps, report.attempts), (Some(IperfReason::ToolMissing), None, 1));
+    assert!(report.evidence.contains("cannot start /nonexistent/iperf3: No such file"), "{report:?}");
 }
 
 #[test]
@@ -265,15 +180,8 @@ END
 exit 0"#,
     );
     let report = with_program(&program, 5_000);
-    assert_eq!(
-        (report.reason, report.attempts),
-        (Some(IperfReason::ToolError), 1),
-        "{report:?}"
-    );
-    assert!(
-        report.evidence.contains("unable to set TCP/SCTP MSS") && report.evidence.len() <= 256,
-        "{report:?}"
-    );
+    assert_eq!((report.reason, report.attempts), (Some(IperfReason::ToolError), 1), "{report:?}");
+    assert!(report.evidence.contains("unable to set TCP/SCTP MSS") && report.evidence.len() <= 256, "{report:?}");
 }
 
 #[test]
@@ -281,24 +189,12 @@ fn garbage_silence_and_a_crash_are_no_measurements() {
     let programs = Programs::new();
     let reason = |name: &str, body: &str| {
         let report = with_program(&programs.script(name, body), 3_000);
-        assert_eq!(
-            (report.mbps, report.retransmits, report.seconds),
-            (None, None, None)
-        );
-        assert!(
-            report.evidence.starts_with(&format!("{name} -c 127.0.0.1")),
-            "{report:?}"
-        );
+        assert_eq!((report.mbps, report.retransmits, report.seconds), (None, None, None));
+        assert!(report.evidence.starts_with(&format!("{name} -c 127.0.0.1")), "{report:?}");
         report.reason.unwrap()
     };
-    assert_eq!(
-        reason("garbage", "echo 'iperf 2.1.9 (14 March 2023) pthreads'"),
-        IperfReason::UnknownOutput
-    );
-    assert_eq!(
-        reason("usage", "echo 'iperf3: unrecognized option' >&2; exit 1"),
-        IperfReason::UnknownOutput
-    );
+    assert_eq!(reason("garbage", "echo 'iperf 2.1.9 (14 March 2023) pthreads'"), IperfReason::UnknownOutput);
+    assert_eq!(reason("usage", "echo 'iperf3: unrecognized option' >&2; exit 1"), IperfReason::UnknownOutput);
     assert_eq!(reason("endless", "exec yes"), IperfReason::UnknownOutput);
     assert_eq!(reason("crash", "kill -SEGV $$"), IperfReason::Interrupted);
     assert_eq!(reason("silence", "exec sleep 300"), IperfReason::PeerSilent);
@@ -307,9 +203,5 @@ fn garbage_silence_and_a_crash_are_no_measurements() {
 #[test]
 fn a_slot_that_is_too_short_for_the_measurement_is_not_begun() {
     let report = client(9, 500, &["--iperf3=/nonexistent"]);
-    assert_eq!(
-        (report.reason, report.attempts),
-        (Some(IperfReason::SlotOver), 0),
-        "{report:?}"
-    );
+    assert_eq!((report.reason, report.attempts), (Some(IperfReason::SlotOver), 0), "{report:?}");
 }

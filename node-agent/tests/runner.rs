@@ -1,11 +1,6 @@
 //! The runner and its client, with real processes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test ends by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod probe_support;
 
@@ -16,13 +11,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
-use node_agent::runner::protocol::{
-    End, Finished, MAX_OUTPUT_CAP_BYTES, Request, Start, encode_request,
-};
+use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, Request, Start, encode_request};
 use probe_support::runners::{Listening, custom, inventory};
-use probe_support::{
-    AGENT, Programs, Simulated, is_alive, pid_in, simulated_nvml, wait_until_dead,
-};
+use probe_support::{AGENT, Programs, Simulated, is_alive, pid_in, simulated_nvml, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -32,10 +23,7 @@ fn runner(arguments: &[&str]) -> Runner {
     runner_with(arguments, Vec::new())
 }
 
-fn runner_with(
-    arguments: &[&str],
-    environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
-) -> Runner {
+fn runner_with(arguments: &[&str], environment: Vec<(std::ffi::OsString, std::ffi::OsString)>) -> Runner {
     Runner::spawn_child_with(RunnerCommand {
         binary: AGENT.into(),
         arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=400"]
@@ -50,10 +38,7 @@ fn runner_with(
 /// A program with a child of its own; the pids of both are in the two files that are named to it.
 fn family(programs: &Programs) -> (PathBuf, PathBuf) {
     programs.script("family", "sleep 300 & echo $! > $1; echo $$ > $2; wait");
-    (
-        programs.path().join("grandchild.pid"),
-        programs.path().join("program.pid"),
-    )
+    (programs.path().join("grandchild.pid"), programs.path().join("program.pid"))
 }
 
 fn kill_dash_nine(pid: i32) {
@@ -62,13 +47,8 @@ fn kill_dash_nine(pid: i32) {
 
 async fn ready(runner: &Runner) -> i32 {
     let mut state = runner.state();
-    let state = state
-        .wait_for(|state| matches!(state, RunnerState::Ready { .. }))
-        .await
-        .unwrap();
-    let RunnerState::Ready { pid: Some(pid) } = *state else {
-        panic!("{state:?}")
-    };
+    let state = state.wait_for(|state| matches!(state, RunnerState::Ready { .. })).await.unwrap();
+    let RunnerState::Ready { pid: Some(pid) } = *state else { panic!("{state:?}") };
     i32::try_from(pid).unwrap()
 }
 
@@ -78,9 +58,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 fn finished(outcome: ProbeOutcome) -> Finished {
-    let ProbeOutcome::Finished(finished) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let ProbeOutcome::Finished(finished) = outcome else { panic!("{outcome:?}") };
     finished
 }
 
@@ -89,16 +67,8 @@ async fn a_probe_that_ends_by_itself_hands_over_its_report() {
     let root = tempfile::tempdir().unwrap();
     let request = ProbeRequest::new(inventory(root.path(), Path::new("/nonexistent.so")), LONG);
     let end = finished(runner(&[]).run(request).await);
-    assert_eq!(
-        (end.end, end.stderr_tail.as_str()),
-        (End::Exited { code: 0 }, "")
-    );
-    assert!(
-        end.stdout
-            .starts_with(r#"{"probe":"inventory","version":1,"report":{"pci":[]"#),
-        "{}",
-        end.stdout
-    );
+    assert_eq!((end.end, end.stderr_tail.as_str()), (End::Exited { code: 0 }, ""));
+    assert!(end.stdout.starts_with(r#"{"probe":"inventory","version":1,"report":{"pci":[]"#), "{}", end.stdout);
 }
 
 #[tokio::test]
@@ -106,16 +76,10 @@ async fn the_deadline_kills_the_whole_process_group() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
     let probe = custom(&programs, "family", &[&grandchild, &program]);
-    let outcome = runner(&[])
-        .run(ProbeRequest::new(probe, Duration::from_secs(3)))
-        .await;
+    let outcome = runner(&[]).run(ProbeRequest::new(probe, Duration::from_secs(3))).await;
     let end = finished(outcome);
     assert_eq!(end.end, End::DeadlineExceeded);
-    assert!(
-        (3_000..15_000).contains(&end.duration_ms),
-        "{}",
-        end.duration_ms
-    );
+    assert!((3_000..15_000).contains(&end.duration_ms), "{}", end.duration_ms);
     for pid in [pid_in(&program), pid_in(&grandchild)] {
         assert!(!is_alive(pid));
     }
@@ -130,19 +94,9 @@ async fn what_a_program_leaves_behind_dies_with_its_probe() {
         "sleep 300 & echo $! > $1\nsetsid sh -c 'echo $$ > \"$0\"; exec sleep 300' $2 >/dev/null 2>&1 &\n\
          while [ ! -s $2 ]; do sleep 0.01; done; echo HEALTH_CHECK_RESULT:h:Passed:none:x",
     );
-    let (inside, daemon) = (
-        programs.path().join("inside"),
-        programs.path().join("daemon"),
-    );
+    let (inside, daemon) = (programs.path().join("inside"), programs.path().join("daemon"));
     let runner = runner(&[]);
-    let end = finished(
-        runner
-            .run(ProbeRequest::new(
-                custom(&programs, "leaves", &[&inside, &daemon]),
-                LONG,
-            ))
-            .await,
-    );
+    let end = finished(runner.run(ProbeRequest::new(custom(&programs, "leaves", &[&inside, &daemon]), LONG)).await);
     assert_eq!(end.end, End::Exited { code: 0 });
     assert!(end.stdout.contains(r#""outcome":"Pass""#), "{}", end.stdout);
     assert!(!is_alive(pid_in(&inside)));
@@ -154,10 +108,8 @@ async fn endless_output_is_cut_and_its_writer_killed() {
     let programs = Programs::new();
     let chatty = programs.script("chatty", "echo $$ > ${0%chatty}pid; exec yes 0123456789");
     let binary = format!("--agent-binary={}", chatty.display());
-    let request = ProbeRequest {
-        output_cap_bytes: 1000,
-        ..ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG)
-    };
+    let request =
+        ProbeRequest { output_cap_bytes: 1000, ..ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG) };
     let end = finished(runner(&[&binary]).run(request).await);
     assert_eq!((end.end, end.stdout.len()), (End::OutputTooLong, 1000));
     assert!(!is_alive(pid_in(&programs.path().join("pid"))));
@@ -167,15 +119,9 @@ async fn endless_output_is_cut_and_its_writer_killed() {
 async fn short_output_beyond_its_bound_counts_as_too_long_too() {
     let root = tempfile::tempdir().unwrap();
     let probe = inventory(root.path(), Path::new("/nonexistent.so"));
-    let request = ProbeRequest {
-        output_cap_bytes: 10,
-        ..ProbeRequest::new(probe, LONG)
-    };
+    let request = ProbeRequest { output_cap_bytes: 10, ..ProbeRequest::new(probe, LONG) };
     let end = finished(runner(&[]).run(request).await);
-    assert_eq!(
-        (end.end, end.stdout.as_str()),
-        (End::OutputTooLong, r#"{"probe":""#)
-    );
+    assert_eq!((end.end, end.stdout.as_str()), (End::OutputTooLong, r#"{"probe":""#));
 }
 
 #[tokio::test]
@@ -185,15 +131,8 @@ async fn only_the_tail_of_stderr_is_handed_on() {
     let binary = format!("--agent-binary={}", binary.display());
     let request = ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG);
     let end = finished(runner(&[&binary]).run(request).await);
-    assert_eq!(
-        (end.end, end.stderr_tail.len()),
-        (End::Exited { code: 4 }, 4096)
-    );
-    assert!(
-        end.stderr_tail.ends_with("100000\nlast words\n"),
-        "{}",
-        end.stderr_tail
-    );
+    assert_eq!((end.end, end.stderr_tail.len()), (End::Exited { code: 4 }, 4096));
+    assert!(end.stderr_tail.ends_with("100000\nlast words\n"), "{}", end.stderr_tail);
 }
 
 #[tokio::test]
@@ -201,12 +140,7 @@ async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
     let runner = runner(&[]);
-    let running = runner
-        .start(ProbeRequest::new(
-            custom(&programs, "family", &[&grandchild, &program]),
-            LONG,
-        ))
-        .await;
+    let running = runner.start(ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG)).await;
     let watched = program.clone();
     let pid = blocking(move || pid_in(&watched)).await;
     running.stop();
@@ -226,33 +160,17 @@ async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
 #[tokio::test]
 async fn a_crash_in_the_driver_library_kills_the_probe_and_nothing_else() {
     let library = simulated_nvml();
-    let simulated =
-        Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "segfault"}]}));
+    let simulated = Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "segfault"}]}));
     let root = tempfile::tempdir().unwrap();
-    let environment = vec![(
-        "SIMULATED_NVML_STATE".into(),
-        simulated.path().into_os_string(),
-    )];
+    let environment = vec![("SIMULATED_NVML_STATE".into(), simulated.path().into_os_string())];
     let runner = runner_with(&[], environment);
     let request = ProbeRequest::new(inventory(root.path(), &library), LONG);
-    assert_eq!(
-        finished(runner.run(request.clone()).await).end,
-        End::Signaled { signal: 11 }
-    );
+    assert_eq!(finished(runner.run(request.clone()).await).end, End::Signaled { signal: 11 });
     simulated.becomes(&json!({"calls": {"nvmlInit_v2": "abort"}}));
-    assert_eq!(
-        finished(runner.run(request.clone()).await).end,
-        End::Signaled { signal: 6 }
-    );
+    assert_eq!(finished(runner.run(request.clone()).await).end, End::Signaled { signal: 6 });
     simulated.becomes(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "hang"}]}));
-    let hanging = ProbeRequest {
-        deadline: Duration::from_millis(500),
-        ..request.clone()
-    };
-    assert_eq!(
-        finished(runner.run(hanging).await).end,
-        End::DeadlineExceeded
-    );
+    let hanging = ProbeRequest { deadline: Duration::from_millis(500), ..request.clone() };
+    assert_eq!(finished(runner.run(hanging).await).end, End::DeadlineExceeded);
     simulated.becomes(&json!({"gpus": [{"pci": "0000:18:00.0"}]}));
     let end = finished(runner.run(request).await);
     assert_eq!(end.end, End::Exited { code: 0 });
@@ -262,39 +180,16 @@ async fn a_crash_in_the_driver_library_kills_the_probe_and_nothing_else() {
 #[tokio::test]
 async fn what_cannot_be_started_is_said_in_a_sentence() {
     let request = ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG);
-    let end = finished(
-        runner(&["--agent-binary=/nonexistent/agent"])
-            .run(request.clone())
-            .await,
-    );
-    let End::CouldNotStart { reason } = end.end else {
-        panic!("{end:?}")
-    };
-    assert!(
-        reason.starts_with("cannot start /nonexistent/agent: No such file"),
-        "{reason}"
-    );
+    let end = finished(runner(&["--agent-binary=/nonexistent/agent"]).run(request.clone()).await);
+    let End::CouldNotStart { reason } = end.end else { panic!("{end:?}") };
+    assert!(reason.starts_with("cannot start /nonexistent/agent: No such file"), "{reason}");
 
-    let outcome = Runner::spawn_child("/nonexistent/runner".into(), Vec::new())
-        .run(request.clone())
-        .await;
-    let ProbeOutcome::RunnerGone(reason) = outcome else {
-        panic!("{outcome:?}")
-    };
-    assert!(
-        reason.starts_with("cannot start the runner /nonexistent/runner: No such file"),
-        "{reason}"
-    );
+    let outcome = Runner::spawn_child("/nonexistent/runner".into(), Vec::new()).run(request.clone()).await;
+    let ProbeOutcome::RunnerGone(reason) = outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("cannot start the runner /nonexistent/runner: No such file"), "{reason}");
 
-    let outcome = runner(&[])
-        .run(ProbeRequest {
-            output_cap_bytes: MAX_OUTPUT_CAP_BYTES + 1,
-            ..request
-        })
-        .await;
-    let ProbeOutcome::Refused(reason) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let outcome = runner(&[]).run(ProbeRequest { output_cap_bytes: MAX_OUTPUT_CAP_BYTES + 1, ..request }).await;
+    let ProbeOutcome::Refused(reason) = outcome else { panic!("{outcome:?}") };
     assert_eq!(reason, "outputCapBytes is 131073; it must be 1 to 131072");
 }
 
@@ -304,12 +199,7 @@ async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
     let (grandchild, program) = family(&programs);
     let runner = runner(&[]);
     let first = ready(&runner).await;
-    let running = runner
-        .start(ProbeRequest::new(
-            custom(&programs, "family", &[&grandchild, &program]),
-            LONG,
-        ))
-        .await;
+    let running = runner.start(ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG)).await;
     let pids = blocking(move || {
         let pids = [pid_in(&program), pid_in(&grandchild)];
         kill_dash_nine(first);
@@ -317,19 +207,14 @@ async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
     })
     .await;
     let outcome = running.outcome().await;
-    let ProbeOutcome::RunnerGone(reason) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let ProbeOutcome::RunnerGone(reason) = outcome else { panic!("{outcome:?}") };
     assert!(reason.contains("runner"), "{reason}");
     blocking(move || pids.map(wait_until_dead)).await;
 
     assert_ne!(ready(&runner).await, first);
     let root = tempfile::tempdir().unwrap();
     let request = ProbeRequest::new(inventory(root.path(), Path::new("/nonexistent.so")), LONG);
-    assert_eq!(
-        finished(runner.run(request).await).end,
-        End::Exited { code: 0 }
-    );
+    assert_eq!(finished(runner.run(request).await).end, End::Exited { code: 0 });
 }
 
 #[tokio::test]
@@ -338,12 +223,7 @@ async fn letting_go_of_the_client_ends_the_runner_and_its_probes() {
     let (grandchild, program) = family(&programs);
     let runner = runner(&[]);
     let runner_pid = ready(&runner).await;
-    let running = runner
-        .start(ProbeRequest::new(
-            custom(&programs, "family", &[&grandchild, &program]),
-            LONG,
-        ))
-        .await;
+    let running = runner.start(ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG)).await;
     let pid = blocking(move || pid_in(&program)).await;
     drop((running, runner));
     blocking(move || [pid, runner_pid].map(wait_until_dead)).await;
@@ -363,22 +243,13 @@ fn kill_dash_nine_of_the_reporter_ends_the_runner_and_its_probes() {
     // A reporter made of a shell: it holds one end of the socket as stdin, its runner gets the other one.
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut reporter = Command::new("sh")
-        .args([
-            "-c",
-            r#""$0" runner <&1 & echo $! > "$2"; printf %s "$1" >&0; wait"#,
-            AGENT,
-            &frame,
-        ])
+        .args(["-c", r#""$0" runner <&1 & echo $! > "$2"; printf %s "$1" >&0; wait"#, AGENT, &frame])
         .arg(programs.path().join("runner.pid"))
         .stdin(Stdio::from(OwnedFd::from(ours)))
         .stdout(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
         .unwrap();
-    let pids = [
-        pid_in(&programs.path().join("runner.pid")),
-        pid_in(&program),
-        pid_in(&grandchild),
-    ];
+    let pids = [pid_in(&programs.path().join("runner.pid")), pid_in(&program), pid_in(&grandchild)];
     assert!(pids.into_iter().all(is_alive));
     reporter.kill().unwrap();
     reporter.wait().unwrap();
@@ -391,20 +262,11 @@ async fn a_client_connects_again_when_the_runner_at_the_socket_returns() {
     let request = ProbeRequest::new(inventory(folder.path(), Path::new("/nonexistent.so")), LONG);
     let listening = Listening::new(folder.path(), &[]);
     let runner = Runner::connect(listening.socket.clone());
-    assert_eq!(
-        finished(runner.run(request.clone()).await).end,
-        End::Exited { code: 0 }
-    );
+    assert_eq!(finished(runner.run(request.clone()).await).end, End::Exited { code: 0 });
     let mut state = runner.state();
     // Killed, it leaves its socket behind.
     drop(listening);
-    state
-        .wait_for(|state| matches!(state, RunnerState::Down { .. }))
-        .await
-        .unwrap();
+    state.wait_for(|state| matches!(state, RunnerState::Down { .. })).await.unwrap();
     let _listening = Listening::new(folder.path(), &[]);
-    assert_eq!(
-        finished(runner.run(request).await).end,
-        End::Exited { code: 0 }
-    );
+    assert_eq!(finished(runner.run(request).await).end, End::Exited { code: 0 });
 }

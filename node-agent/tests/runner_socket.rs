@@ -1,11 +1,6 @@
 //! A runner at a socket, with the protocol spoken by hand, and a child that cannot be killed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test ends by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod probe_support;
 
@@ -16,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use node_agent::runner::protocol::{End, Reply};
 use probe_support::runners::{Listening, custom, inventory};
-use probe_support::{
-    AGENT, Programs, Simulated, is_alive, simulated_nvml, wait_for, wait_until_dead,
-};
+use probe_support::{AGENT, Programs, Simulated, is_alive, simulated_nvml, wait_for, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -30,10 +23,7 @@ fn bad_frames_are_answered_and_the_connection_goes_on() {
     let mut refused = |bytes: &[u8], words: &str| {
         reporter.say(bytes);
         let reply = reporter.hear();
-        assert!(
-            matches!(&reply, Reply::BadFrame { reason } if reason.contains(words)),
-            "{reply:?}"
-        );
+        assert!(matches!(&reply, Reply::BadFrame { reason } if reason.contains(words)), "{reply:?}");
     };
     refused(b"hello\n", "no frame of the runner's protocol");
     refused(b"\xff\xfe\0\n", "no frame");
@@ -42,10 +32,7 @@ fn bad_frames_are_answered_and_the_connection_goes_on() {
         b"{\"start\":{\"id\":1,\"probe\":{\"shell\":{}},\"deadlineMs\":1,\"outputCapBytes\":1}}\n",
         "unknown variant `shell`",
     );
-    refused(
-        &[vec![b'x'; 70_000], vec![b'\n']].concat(),
-        "longer than 65536 bytes",
-    );
+    refused(&[vec![b'x'; 70_000], vec![b'\n']].concat(), "longer than 65536 bytes");
     reporter.stop(99);
     reporter.start(1, inventory(folder.path(), Path::new("/nonexistent.so")));
     reporter.started();
@@ -85,11 +72,7 @@ fn a_reporter_that_hangs_up_takes_its_own_probes_along_and_no_others() {
     assert!(is_alive(of_second));
     // SIGTERM to the runner ends the rest, and the runner.
     let mut listening = listening;
-    kill_process(
-        Pid::from_raw(i32::try_from(listening.process.id()).unwrap()).unwrap(),
-        Signal::TERM,
-    )
-    .unwrap();
+    kill_process(Pid::from_raw(i32::try_from(listening.process.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
     assert!(listening.process.wait().unwrap().success());
     assert!(!is_alive(of_second) && !listening.socket.exists());
     let mut rest = Vec::new();
@@ -98,17 +81,10 @@ fn a_reporter_that_hangs_up_takes_its_own_probes_along_and_no_others() {
 
 #[test]
 fn a_runner_without_a_socket_says_how_to_start_it() {
-    let output = Command::new(AGENT)
-        .arg("runner")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = Command::new(AGENT).arg("runner").stdin(Stdio::null()).output().unwrap();
     assert!(!output.status.success());
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        stderr.contains("stdin is no connected unix socket; use --socket PATH"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("stdin is no connected unix socket; use --socket PATH"), "{stderr}");
 }
 
 /// A group of the version 1 freezer: what is in it and frozen cannot be killed, as in a hung driver.
@@ -116,10 +92,7 @@ struct Freezer(PathBuf);
 
 impl Freezer {
     fn new() -> Result<Self, String> {
-        let group = PathBuf::from(format!(
-            "/sys/fs/cgroup/freezer/gpu-health-test-{}",
-            std::process::id()
-        ));
+        let group = PathBuf::from(format!("/sys/fs/cgroup/freezer/gpu-health-test-{}", std::process::id()));
         std::fs::create_dir(&group).map_err(|error| format!("{}: {error}", group.display()))?;
         Ok(Self(group))
     }
@@ -127,9 +100,7 @@ impl Freezer {
     fn freeze(&self, pid: i32) {
         std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
         std::fs::write(self.0.join("freezer.state"), "FROZEN").unwrap();
-        wait_for("the freezer", || {
-            self.state().starts_with("FROZEN").then_some(())
-        });
+        wait_for("the freezer", || self.state().starts_with("FROZEN").then_some(()));
     }
 
     fn thaw(&self) {
@@ -169,12 +140,7 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     let pid = reporter.started();
     freezer.freeze(pid);
     reporter.stop(1);
-    assert_eq!(
-        reporter.end(),
-        End::Unkillable {
-            pid: u32::try_from(pid).unwrap()
-        }
-    );
+    assert_eq!(reporter.end(), End::Unkillable { pid: u32::try_from(pid).unwrap() });
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("D (disk sleep)"), "{status}");
 
@@ -182,15 +148,8 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     let mut reporter = listening.connect();
     reporter.start(2, inventory(folder.path(), &library));
     let reply = reporter.hear();
-    let Reply::Refused { id: 2, reason } = &reply else {
-        panic!("{reply:?}")
-    };
-    assert_eq!(
-        *reason,
-        format!(
-            "an earlier inventory probe, process {pid}, cannot be killed; it is not piled upon"
-        )
-    );
+    let Reply::Refused { id: 2, reason } = &reply else { panic!("{reply:?}") };
+    assert_eq!(*reason, format!("an earlier inventory probe, process {pid}, cannot be killed; it is not piled upon"));
     let programs = Programs::new();
     programs.script("fine", "echo HEALTH_CHECK_RESULT:h:Passed:none:x");
     reporter.start(3, custom(&programs, "fine", &[]));

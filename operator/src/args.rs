@@ -58,9 +58,7 @@ impl Args {
         if let (Some(server), Some(token_file)) = (&self.server, &self.token_file) {
             return from_flags(server, token_file, self.certificate_authority.as_deref());
         }
-        Config::infer()
-            .await
-            .map_err(|error| Error::NoServer(Box::new(error)))
+        Config::infer().await.map_err(|error| Error::NoServer(Box::new(error)))
     }
 }
 
@@ -71,9 +69,7 @@ async fn from_kubeconfig(path: &Path) -> Result<Config, Error> {
         problem: error.to_string(),
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(unusable)
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(unusable)
 }
 
 fn from_flags(server: &str, token_file: &Path, authority: Option<&Path>) -> Result<Config, Error> {
@@ -99,11 +95,7 @@ fn from_flags(server: &str, token_file: &Path, authority: Option<&Path>) -> Resu
 
 /// The path as text, where the file can be read and holds something.
 fn readable(flag: &'static str, path: &Path) -> Result<String, Error> {
-    let unusable = |problem: String| Error::File {
-        flag,
-        path: path.to_owned(),
-        problem,
-    };
+    let unusable = |problem: String| Error::File { flag, path: path.to_owned(), problem };
     let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(unusable("it is empty".to_owned()));
@@ -124,10 +116,7 @@ mod tests {
     async fn a_file_that_is_not_there_is_named_with_its_flag_and_a_remedy() {
         let args = parse(&["--server", "https://127.0.0.1:1", "--token-file", "no/such"]).unwrap();
         let error = args.client_config().await.unwrap_err().to_string();
-        assert!(
-            error.starts_with("--token-file no/such: No such file"),
-            "{error}"
-        );
+        assert!(error.starts_with("--token-file no/such: No such file"), "{error}");
         assert!(error.ends_with("give a file that exists and that this process may read"));
     }
 
@@ -150,10 +139,7 @@ mod tests {
     #[test]
     fn a_level_that_does_not_exist_is_refused_with_the_levels() {
         let error = parse(&["--log-level", "loud"]).unwrap_err();
-        assert!(
-            error.contains("--log-level") && error.contains("\"info\""),
-            "{error}"
-        );
+        assert!(error.contains("--log-level") && error.contains("\"info\""), "{error}");
     }
 
     #[test]

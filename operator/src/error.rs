@@ -70,9 +70,7 @@ impl Error {
     /// A bounded label.
     pub const fn category(&self) -> &'static str {
         match self {
-            Self::Flags { .. } | Self::File { .. } | Self::Value { .. } | Self::NoServer(_) => {
-                "configuration"
-            }
+            Self::Flags { .. } | Self::File { .. } | Self::Value { .. } | Self::NoServer(_) => "configuration",
             Self::Client(_) => "client",
             Self::Listen { .. } => "listen",
             Self::Signals(_) | Self::Runtime(_) => "system",

@@ -35,19 +35,14 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A full bucket.
     pub fn full(now: Instant) -> Self {
-        Self {
-            tokens: f64::from(BURST),
-            filled_at: now,
-        }
+        Self { tokens: f64::from(BURST), filled_at: now }
     }
 
     /// Takes a token, if there is one.
     pub fn take(&mut self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
-        self.tokens = passed
-            .mul_add(f64::from(RATE), self.tokens)
-            .min(f64::from(BURST));
+        self.tokens = passed.mul_add(f64::from(RATE), self.tokens).min(f64::from(BURST));
         let there_is_one = self.tokens >= 1.0;
         if there_is_one {
             self.tokens -= 1.0;
@@ -69,11 +64,7 @@ impl Teller {
     pub fn start(client: Client, metrics: Metrics) -> Self {
         let (queue, notes) = mpsc::channel(QUEUE);
         tokio::spawn(send(client, notes, metrics.clone()));
-        Self {
-            bucket: TokenBucket::full(Instant::now()),
-            queue,
-            metrics,
-        }
+        Self { bucket: TokenBucket::full(Instant::now()), queue, metrics }
     }
 
     /// Tells, unless too much is told already.
@@ -85,10 +76,7 @@ impl Teller {
 }
 
 async fn send(client: Client, mut notes: mpsc::Receiver<EventNote>, metrics: Metrics) {
-    let reporter = Reporter {
-        controller: names::OPERATOR_SERVICE_ACCOUNT.to_owned(),
-        instance: None,
-    };
+    let reporter = Reporter { controller: names::OPERATOR_SERVICE_ACCOUNT.to_owned(), instance: None };
     let recorder = Recorder::new(client, reporter);
     while let Some(note) = notes.recv().await {
         let (event, regarding) = (event(&note), reference(&note.regarding));
@@ -108,11 +96,7 @@ async fn send(client: Client, mut notes: mpsc::Receiver<EventNote>, metrics: Met
 
 fn event(note: &EventNote) -> Event {
     Event {
-        type_: if note.warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
+        type_: if note.warning { EventType::Warning } else { EventType::Normal },
         reason: note.reason.clone(),
         note: Some(truncate(&note.message, NOTE_BYTES)),
         action: note.reason.clone(),

@@ -68,8 +68,7 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, pulse: Pulse) -> std
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
     };
-    let health =
-        move |State(pulse): State<Pulse>| async move { pulse_of(pulse.alive(Instant::now())) };
+    let health = move |State(pulse): State<Pulse>| async move { pulse_of(pulse.alive(Instant::now())) };
     let ready = move |State(pulse): State<Pulse>| async move { pulse_of(pulse.ready()) };
     let text = move || async move {
         let failed = |e: prometheus::Error| (StatusCode::INTERNAL_SERVER_ERROR, e.to_string());

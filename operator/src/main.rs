@@ -8,10 +8,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     telemetry::begin(args.log_level);
     // One thread: what it does is small, and it stays within its 32 MiB.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Runtime);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime);
     match runtime.and_then(|runtime| runtime.block_on(run(args))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -6,15 +6,12 @@ use crate::{
 };
 use crds::State;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Buckets of durations, in seconds: the goal from report to taint is milliseconds, a decision about 4,000 nodes tens of
 /// them.
-const SECONDS: &[f64] = &[
-    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0,
-];
+const SECONDS: &[f64] = &[0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 
 /// All metrics.
 #[derive(Clone, Debug)]
@@ -64,60 +61,22 @@ impl Metrics {
                 "Steps left out because their object was busy; they are decided again",
             )?,
             steps_open: gauge(r, "steps_open", "Steps that wait or run")?,
-            wakes: counters(
-                r,
-                "wakes_total",
-                "Decisions by what caused them",
-                &["cause"],
-            )?,
-            writes: counters(
-                r,
-                "writes_total",
-                "Writes to the API server",
-                &["write", "result"],
-            )?,
+            wakes: counters(r, "wakes_total", "Decisions by what caused them", &["cause"])?,
+            writes: counters(r, "writes_total", "Writes to the API server", &["write", "result"])?,
             write_seconds: histogram(r, "write_seconds", "How long writes take")?,
             conflicts: counter(
                 r,
                 "conflicts_total",
                 "Writes refused because the object had changed; they are decided again",
             )?,
-            overlay_entries: gauge(
-                r,
-                "overlay_entries",
-                "Own writes that no watch has shown yet",
-            )?,
-            held_objects: gauge(
-                r,
-                "held_objects",
-                "Objects left alone for a while after an error",
-            )?,
-            events: counters(
-                r,
-                "events_total",
-                "Events by what became of them",
-                &["result"],
-            )?,
+            overlay_entries: gauge(r, "overlay_entries", "Own writes that no watch has shown yet")?,
+            held_objects: gauge(r, "held_objects", "Objects left alone for a while after an error")?,
+            events: counters(r, "events_total", "Events by what became of them", &["result"])?,
             watch_breaks: counters(r, "watch_restarts_total", "Watches that broke", &["kind"])?,
-            malformed: gauges(
-                r,
-                "malformed_objects",
-                "Objects that do not parse and are left alone",
-                &["kind"],
-            )?,
+            malformed: gauges(r, "malformed_objects", "Objects that do not parse and are left alone", &["kind"])?,
             nodes: gauges(r, "nodes", "Nodes with a NodeHealth, by state", &["state"])?,
-            claims: gauges(
-                r,
-                "policy_budget_claims",
-                "Nodes that a policy's budget pays for",
-                &["policy"],
-            )?,
-            limit: gauges(
-                r,
-                "policy_budget_limit",
-                "Nodes that a policy's budget could pay for",
-                &["policy"],
-            )?,
+            claims: gauges(r, "policy_budget_claims", "Nodes that a policy's budget pays for", &["policy"])?,
+            limit: gauges(r, "policy_budget_limit", "Nodes that a policy's budget could pay for", &["policy"])?,
             registry,
         })
     }
@@ -187,12 +146,7 @@ fn counter(r: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheu
     Ok(metric)
 }
 
-fn counters(
-    r: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> Result<IntCounterVec, prometheus::Error> {
+fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
     let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
     r.register(Box::new(metric.clone()))?;
     Ok(metric)
@@ -204,12 +158,7 @@ fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::E
     Ok(metric)
 }
 
-fn gauges(
-    r: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> Result<IntGaugeVec, prometheus::Error> {
+fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
     let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
     r.register(Box::new(metric.clone()))?;
     Ok(metric)

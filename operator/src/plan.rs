@@ -196,9 +196,9 @@ impl Write {
             Self::NodeHealthSpec(write) => ("NodeHealth", &write.name),
             Self::DeleteNodeHealth { name, .. } => ("NodeHealth", name),
             Self::NodeHealthStatus(write) => ("NodeHealth", &write.name),
-            Self::NodeTaints { node, .. }
-            | Self::NodeMarks { node, .. }
-            | Self::NodeCondition { node, .. } => ("Node", node),
+            Self::NodeTaints { node, .. } | Self::NodeMarks { node, .. } | Self::NodeCondition { node, .. } => {
+                ("Node", node)
+            }
             Self::RunStatus { run, .. } | Self::DeleteRun { run, .. } => ("HealthCheckRun", run),
             Self::PolicyStatus { policy, .. } => ("HealthCheckPolicy", policy),
         }

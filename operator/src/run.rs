@@ -26,21 +26,11 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
 
     let listener = http::listen(args.http).await?;
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        server,
-        hold = args.hold_everything,
-        "starting"
-    );
+    info!(version = env!("CARGO_PKG_VERSION"), server, hold = args.hold_everything, "starting");
     let endpoints = tokio::spawn(http::serve(listener, metrics.clone(), pulse.clone()));
     let observations = watch_everything(&client, &args.lease_namespace);
-    let brain = Brain::new(
-        Writer::new(&client),
-        Teller::start(client, metrics.clone()),
-        metrics,
-        pulse,
-        args.hold_everything,
-    );
+    let brain =
+        Brain::new(Writer::new(&client), Teller::start(client, metrics.clone()), metrics, pulse, args.hold_everything);
     let thinking = brain.run(observations, stopped(terminate, interrupt));
     tokio::select! {
         () = thinking => Ok(()),

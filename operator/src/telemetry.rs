@@ -10,11 +10,6 @@ pub fn begin(level: LevelFilter) {
         .with_target("operator", level)
         .with_target("kube_runtime::watcher", LevelFilter::OFF)
         .with_target("kube_client", LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(std::io::stderr);
-    tracing_subscriber::registry()
-        .with(targets)
-        .with(lines)
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(targets).with(lines).init();
 }

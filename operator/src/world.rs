@@ -76,16 +76,12 @@ impl Node {
     /// Whether the Node offers an accelerator, or a label of the hardware tells of one.
     pub fn shows_accelerator(&self) -> bool {
         self.accelerators.values().any(|count| *count > 0)
-            || crds::names::ACCELERATOR_PCI_LABELS
-                .iter()
-                .any(|l| self.labels.get(*l).is_some_and(|v| v == "true"))
+            || crds::names::ACCELERATOR_PCI_LABELS.iter().any(|l| self.labels.get(*l).is_some_and(|v| v == "true"))
     }
 
     /// The instance type, without the prefix `ml.`; empty if unknown.
     pub fn instance_type(&self) -> &str {
-        self.labels
-            .get(crds::names::LABEL_INSTANCE_TYPE)
-            .map_or("", |v| crds::hardware_profile::instance_type(v))
+        self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::hardware_profile::instance_type(v))
     }
 
     /// Our taint of this key, if the Node bears it.
@@ -102,10 +98,6 @@ impl World {
 
     /// When the agent of this node was last heard, but not before the operator's start.
     pub fn agent_last_heard(&self, node: &str) -> Time {
-        self.lease_changes
-            .get(node)
-            .copied()
-            .unwrap_or(self.started_at)
-            .max(self.started_at)
+        self.lease_changes.get(node).copied().unwrap_or(self.started_at).max(self.started_at)
     }
 }

@@ -26,137 +26,58 @@ fn shared() -> &'static ControlPlane {
 /// Which node the API server takes the bearer of a token to be on.
 async fn node_of(client: Client) -> Option<String> {
     let reviews: Api<SelfSubjectReview> = Api::all(client);
-    let review = reviews
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await
-        .unwrap();
+    let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
     let user = review.status.unwrap().user_info.unwrap();
-    user.extra
-        .unwrap_or_default()
-        .remove(NODE_NAME_CLAIM)
-        .map(|values| values.concat())
+    user.extra.unwrap_or_default().remove(NODE_NAME_CLAIM).map(|values| values.concat())
 }
 
 #[tokio::test]
 async fn a_token_bound_to_a_pod_names_the_pods_node_and_an_unbound_one_names_none() {
     let cluster = shared();
-    cluster
-        .create_nodes(&[NodeSpec::new("token-a"), NodeSpec::new("token-b")])
-        .await
-        .unwrap();
-    let of_pod = cluster
-        .token_for_node("some-agent", "tokens", "token-a")
-        .await
-        .unwrap();
-    assert_eq!(
-        node_of(cluster.client_with_token(&of_pod).unwrap())
-            .await
-            .as_deref(),
-        Some("token-a")
-    );
-    let again = cluster
-        .token_for_node("some-agent", "tokens", "token-a")
-        .await
-        .unwrap();
-    assert_eq!(
-        node_of(cluster.client_with_token(&again).unwrap())
-            .await
-            .as_deref(),
-        Some("token-a")
-    );
-    let of_node = cluster
-        .node_bound_token("some-agent", "tokens", "token-b")
-        .await
-        .unwrap();
-    assert_eq!(
-        node_of(cluster.client_with_token(&of_node).unwrap())
-            .await
-            .as_deref(),
-        Some("token-b")
-    );
+    cluster.create_nodes(&[NodeSpec::new("token-a"), NodeSpec::new("token-b")]).await.unwrap();
+    let of_pod = cluster.token_for_node("some-agent", "tokens", "token-a").await.unwrap();
+    assert_eq!(node_of(cluster.client_with_token(&of_pod).unwrap()).await.as_deref(), Some("token-a"));
+    let again = cluster.token_for_node("some-agent", "tokens", "token-a").await.unwrap();
+    assert_eq!(node_of(cluster.client_with_token(&again).unwrap()).await.as_deref(), Some("token-a"));
+    let of_node = cluster.node_bound_token("some-agent", "tokens", "token-b").await.unwrap();
+    assert_eq!(node_of(cluster.client_with_token(&of_node).unwrap()).await.as_deref(), Some("token-b"));
     let unbound = cluster.unbound_token("some-agent", "tokens").await.unwrap();
-    assert_eq!(
-        node_of(cluster.client_with_token(&unbound).unwrap()).await,
-        None
-    );
+    assert_eq!(node_of(cluster.client_with_token(&unbound).unwrap()).await, None);
 }
 
 #[tokio::test]
 async fn a_kubeconfig_with_a_token_file_works_for_the_client_library() {
     let cluster = shared();
     let folder = tempfile::tempdir().unwrap();
-    let (config, token_file) = (
-        folder.path().join("kubeconfig"),
-        folder.path().join("token"),
-    );
-    let token = cluster
-        .token_for_node("file-agent", "tokens", "no-such-node")
-        .await
-        .unwrap();
+    let (config, token_file) = (folder.path().join("kubeconfig"), folder.path().join("token"));
+    let token = cluster.token_for_node("file-agent", "tokens", "no-such-node").await.unwrap();
     cluster::write_token_file(&token_file, &token).unwrap();
-    cluster
-        .kubeconfig_with_token_file(&config, &token_file)
-        .unwrap();
+    cluster.kubeconfig_with_token_file(&config, &token_file).unwrap();
     let config = kube::config::Kubeconfig::read_from(&config).unwrap();
     let config =
-        kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default())
-            .await
-            .unwrap();
-    assert_eq!(
-        node_of(Client::try_from(config).unwrap()).await.as_deref(),
-        Some("no-such-node")
-    );
+        kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();
+    assert_eq!(node_of(Client::try_from(config).unwrap()).await.as_deref(), Some("no-such-node"));
 }
 
 #[tokio::test]
 async fn nodes_have_what_a_kubelet_would_have_told() {
     let cluster = shared();
-    let specs = [
-        NodeSpec::new("told-a").gpus(4).label("zone", "z1"),
-        NodeSpec::new("told-b").gpus(0).not_ready(),
-    ];
+    let specs = [NodeSpec::new("told-a").gpus(4).label("zone", "z1"), NodeSpec::new("told-b").gpus(0).not_ready()];
     let made = cluster.create_nodes(&specs).await.unwrap();
     let status = made[0].status.clone().unwrap();
     assert_eq!(status.allocatable.unwrap()["nvidia.com/gpu"].0, "4");
     assert_eq!(status.node_info.unwrap().boot_id, specs[0].boot_id);
     assert_eq!(made[0].labels()["zone"], "z1");
-    assert!(
-        made[0].spec.as_ref().unwrap().taints.is_none(),
-        "no controller would ever take a taint off"
-    );
-    assert_eq!(
-        made[1]
-            .status
-            .as_ref()
-            .unwrap()
-            .conditions
-            .as_ref()
-            .unwrap()[0]
-            .status,
-        "False"
-    );
+    assert!(made[0].spec.as_ref().unwrap().taints.is_none(), "no controller would ever take a taint off");
+    assert_eq!(made[1].status.as_ref().unwrap().conditions.as_ref().unwrap()[0].status, "False");
 
-    cluster
-        .set_boot_id("told-a", "after-the-reboot")
-        .await
-        .unwrap();
+    cluster.set_boot_id("told-a", "after-the-reboot").await.unwrap();
     cluster.set_ready("told-b", true).await.unwrap();
     let nodes: Api<Node> = Api::all(cluster.admin().unwrap());
     let rebooted = nodes.get("told-a").await.unwrap().status.unwrap();
     assert_eq!(rebooted.node_info.unwrap().boot_id, "after-the-reboot");
     assert_eq!(rebooted.capacity.unwrap()["nvidia.com/gpu"].0, "4");
-    assert_eq!(
-        nodes
-            .get("told-b")
-            .await
-            .unwrap()
-            .status
-            .unwrap()
-            .conditions
-            .unwrap()[0]
-            .status,
-        "True"
-    );
+    assert_eq!(nodes.get("told-b").await.unwrap().status.unwrap().conditions.unwrap()[0].status, "True");
 }
 
 #[tokio::test]
@@ -174,108 +95,54 @@ metadata: {name: applied}
 ";
     let applied = cluster.apply_yaml(manifest).await.unwrap();
     assert_eq!(applied.len(), 2);
-    let shown = cluster
-        .kubectl_ok(&[
-            "get",
-            "configmap",
-            "-n",
-            "applied",
-            "settings",
-            "-o",
-            "jsonpath={.data.a}",
-        ])
-        .unwrap();
+    let shown =
+        cluster.kubectl_ok(&["get", "configmap", "-n", "applied", "settings", "-o", "jsonpath={.data.a}"]).unwrap();
     assert_eq!(shown, "b");
-    let error = cluster
-        .kubectl_ok(&["get", "configmap", "-n", "applied", "absent"])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(r#"configmaps "absent" not found"#),
-        "{error}"
-    );
+    let error = cluster.kubectl_ok(&["get", "configmap", "-n", "applied", "absent"]).unwrap_err().to_string();
+    assert!(error.contains(r#"configmaps "absent" not found"#), "{error}");
 }
 
 #[tokio::test]
 async fn the_audit_log_tells_every_write() {
-    let cluster = ControlPlane::start(Options {
-        audit: true,
-        ..Options::default()
-    })
-    .unwrap();
+    let cluster = ControlPlane::start(Options { audit: true, ..Options::default() }).unwrap();
     cluster.ensure_namespace("audited").await.unwrap();
     let log = cluster.audit_log().unwrap();
     let written = || async {
         let text = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
-        let found = text
-            .lines()
-            .any(|line| line.contains(r#""verb":"patch""#) && line.contains("namespaces/audited"));
+        let found = text.lines().any(|line| line.contains(r#""verb":"patch""#) && line.contains("namespaces/audited"));
         found.then_some(()).ok_or(text)
     };
-    until("the write in the audit log", SOON, written)
-        .await
-        .unwrap();
+    until("the write in the audit log", SOON, written).await.unwrap();
 }
 
 #[tokio::test]
 async fn objects_and_tokens_survive_kill_9_of_api_server_and_etcd() {
-    let cluster = ControlPlane::start(Options {
-        fsync: true,
-        ..Options::default()
-    })
-    .unwrap();
+    let cluster = ControlPlane::start(Options { fsync: true, ..Options::default() }).unwrap();
     cluster.ensure_namespace("kept").await.unwrap();
     let token = cluster.unbound_token("kept", "kept").await.unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(cluster.admin().unwrap(), "kept");
     let before = cluster.pids();
     for round in 0..3 {
         let map = json!({"metadata": {"name": format!("round-{round}")}, "data": {"x": "y"}});
-        let written = maps
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(map).unwrap(),
-            )
-            .await
-            .unwrap();
+        let written = maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
         cluster.kill9_api_server_and_etcd().unwrap();
         assert_eq!(cluster.pids(), []);
         cluster.restart_api_server_and_etcd().unwrap();
         // The first answer on a connection of before may be its end.
         let name = format!("round-{round}");
         let read = || async { maps.get(&name).await.map_err(|error| error.to_string()) };
-        let found = until("the object after the restart", SOON, read)
-            .await
-            .unwrap();
+        let found = until("the object after the restart", SOON, read).await.unwrap();
         assert_eq!(found.resource_version(), written.resource_version());
     }
-    assert!(
-        cluster
-            .pids()
-            .iter()
-            .all(|process| !before.contains(process))
-    );
-    assert_eq!(
-        node_of(cluster.client_with_token(&token).unwrap()).await,
-        None
-    );
+    assert!(cluster.pids().iter().all(|process| !before.contains(process)));
+    assert_eq!(node_of(cluster.client_with_token(&token).unwrap()).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_everything_on_a_pod_is_scheduled_to_a_kwok_node_and_runs_and_stop_leaves_nothing() {
-    let options = Options {
-        kcm: true,
-        scheduler: true,
-        kwok: true,
-        ..Options::default()
-    };
+    let options = Options { kcm: true, scheduler: true, kwok: true, ..Options::default() };
     let cluster = ControlPlane::start(options).unwrap();
-    cluster
-        .create_nodes(&[
-            NodeSpec::new("gpu-a").gpus(2),
-            NodeSpec::new("gpu-b").gpus(8),
-        ])
-        .await
-        .unwrap();
+    cluster.create_nodes(&[NodeSpec::new("gpu-a").gpus(2), NodeSpec::new("gpu-b").gpus(8)]).await.unwrap();
     let pod = "
 apiVersion: v1
 kind: Pod
@@ -287,36 +154,23 @@ spec:
     resources: {limits: {nvidia.com/gpu: 4}}
 ";
     // Until the controller manager has made the namespace's default ServiceAccount, pods are refused.
-    let apply = || async {
-        cluster
-            .apply_yaml(pod)
-            .await
-            .map_err(|error| error.to_string())
-    };
+    let apply = || async { cluster.apply_yaml(pod).await.map_err(|error| error.to_string()) };
     until("the pod accepted", SOON, apply).await.unwrap();
     let pods: Api<Pod> = Api::default_namespaced(cluster.admin().unwrap());
     let running = || async {
         let pod = pods.get("job").await.map_err(|error| error.to_string())?;
         let (spec, status) = (pod.spec.unwrap_or_default(), pod.status.unwrap_or_default());
         let running = status.phase.as_deref() == Some("Running");
-        running
-            .then_some(spec.node_name)
-            .ok_or_else(|| format!("{status:?}"))
+        running.then_some(spec.node_name).ok_or_else(|| format!("{status:?}"))
     };
     let node = until("the pod running", SOON, running).await.unwrap();
     assert_eq!(node.as_deref(), Some("gpu-b"));
 
     // What only talks to the API server outlives its absence, and goes on.
     cluster.restart_api_server_and_etcd().unwrap();
-    cluster
-        .kubectl_ok(&["delete", "pod", "job", "--timeout=30s"])
-        .unwrap();
+    cluster.kubectl_ok(&["delete", "pod", "job", "--timeout=30s"]).unwrap();
 
-    let processes: Vec<Identity> = cluster
-        .pids()
-        .iter()
-        .map(|(_, pid)| Identity::of(*pid).unwrap())
-        .collect();
+    let processes: Vec<Identity> = cluster.pids().iter().map(|(_, pid)| Identity::of(*pid).unwrap()).collect();
     assert_eq!(processes.len(), 5);
     let state = cluster.state_path().to_owned();
     cluster.stop().unwrap();
@@ -329,11 +183,7 @@ fn a_panic_keeps_the_logs_and_nothing_else() {
     let (told, state) = std::sync::mpsc::channel();
     let panicked = std::thread::spawn(move || {
         let cluster = ControlPlane::start(Options::default()).unwrap();
-        let pids: Vec<Identity> = cluster
-            .pids()
-            .iter()
-            .filter_map(|(_, pid)| Identity::of(*pid))
-            .collect();
+        let pids: Vec<Identity> = cluster.pids().iter().filter_map(|(_, pid)| Identity::of(*pid)).collect();
         told.send((cluster.state_path().to_owned(), pids)).unwrap();
         panic!("as a failing test does");
     });
@@ -353,24 +203,15 @@ fn play_the_owner_when_asked() {
         return;
     }
     let cluster = ControlPlane::start(Options::default()).unwrap();
-    let pids: Vec<Identity> = cluster
-        .pids()
-        .iter()
-        .filter_map(|(_, pid)| Identity::of(*pid))
-        .collect();
-    println!(
-        "owned {}",
-        serde_json::to_string(&(pids, cluster.state_path())).unwrap()
-    );
+    let pids: Vec<Identity> = cluster.pids().iter().filter_map(|(_, pid)| Identity::of(*pid)).collect();
+    println!("owned {}", serde_json::to_string(&(pids, cluster.state_path())).unwrap());
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
 #[test]
 fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_folder() {
     let mut owner = Command::new(std::env::current_exe().unwrap());
-    owner
-        .args(["--exact", "play_the_owner_when_asked", "--nocapture"])
-        .env(OWNER, "1");
+    owner.args(["--exact", "play_the_owner_when_asked", "--nocapture"]).env(OWNER, "1");
     let mut owner = spawn_bound({
         owner.stdin(Stdio::piped()).stdout(Stdio::piped());
         owner
@@ -378,9 +219,7 @@ fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_fol
     .unwrap();
     let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
     // libtest writes the test's name on the same line.
-    let told = lines
-        .find_map(|line| Some(line.unwrap().split_once("owned ")?.1.to_owned()))
-        .unwrap();
+    let told = lines.find_map(|line| Some(line.unwrap().split_once("owned ")?.1.to_owned())).unwrap();
     let (pids, state): (Vec<Identity>, std::path::PathBuf) = serde_json::from_str(&told).unwrap();
     assert_eq!(pids.len(), 2);
     assert!(pids.iter().all(|process| process.is_alive()));
@@ -392,9 +231,6 @@ fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_fol
         std::thread::yield_now();
     }
     assert!(state.exists());
-    ControlPlane::start(Options::default())
-        .unwrap()
-        .stop()
-        .unwrap();
+    ControlPlane::start(Options::default()).unwrap().stop().unwrap();
     assert!(!state.exists(), "{}", state.display());
 }

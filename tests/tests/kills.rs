@@ -32,8 +32,7 @@ enum Moment {
     Complete,
 }
 
-const MOMENTS: [Moment; 5] =
-    [Moment::Created, Moment::Assigned, Moment::Running, Moment::PartlyDone, Moment::Complete];
+const MOMENTS: [Moment; 5] = [Moment::Created, Moment::Assigned, Moment::Running, Moment::PartlyDone, Moment::Complete];
 
 impl Moment {
     fn is_reached(self, run: &HealthCheckRun) -> bool {
@@ -152,10 +151,7 @@ fn check_accounts(run: &HealthCheckRun, victim: Victim, killed: &str) {
 async fn check_marks(scene: &Scene) {
     for name in NODES {
         let wanted = usize::from(name == BAD);
-        let node = scene
-            .until_node(name, "its marks", |n| unhealthy_taints(n).len() == wanted)
-            .await
-            .unwrap();
+        let node = scene.until_node(name, "its marks", |n| unhealthy_taints(n).len() == wanted).await.unwrap();
         assert!(unhealthy_taints(&node).iter().all(|t| t.effect == "NoSchedule"), "{name}");
     }
     let policies: Api<HealthCheckPolicy> = Api::all(scene.cluster.admin().unwrap());

@@ -2,7 +2,7 @@
 
 use crds::{HealthCheckRun, NodeHealth, State};
 use gpu_health_tests::{cluster::Options, product::Scene};
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 const POLICY: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
@@ -17,7 +17,9 @@ fn run(name: &str, spec: &str) -> String {
 
 /// Ages and times differ from run to run; words and columns must not.
 fn without_ages(table: &str) -> String {
-    let is_age = |word: &str| word.ends_with(['s', 'm']) && word.trim_end_matches(['s', 'm']).chars().all(|c| c.is_ascii_digit() || c == 'm');
+    let is_age = |word: &str| {
+        word.ends_with(['s', 'm']) && word.trim_end_matches(['s', 'm']).chars().all(|c| c.is_ascii_digit() || c == 'm')
+    };
     let rows = table.lines().map(|line| {
         let words = line.split_whitespace().map(|w| if is_age(w) { "<age>" } else { w });
         words.collect::<Vec<_>>().join(" ")
@@ -25,23 +27,26 @@ fn without_ages(table: &str) -> String {
     rows.filter(|row| !row.is_empty()).collect::<Vec<_>>().join("\n") + "\n"
 }
 
+fn write_program(folder: &Path, name: &str, body: &str) {
+    // Under another name first: a program that is being written cannot be started.
+    let fresh = folder.join("fresh");
+    fs::write(&fresh, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(fresh, folder.join(name)).unwrap();
+}
+
 async fn scene() -> Scene {
     let mut scene = Scene::set(Options::default(), &["k1", "k2"]).await.unwrap();
     let folder = scene.cluster.state_path().join("custom");
     fs::create_dir_all(&folder).unwrap();
-    for (name, word) in [("fails", "Failed:reboot:disk is slow"), ("passes", "Passed:none:fine")] {
-        let program = folder.join(name);
-        fs::write(&program, format!("#!/bin/sh\necho 'HEALTH_CHECK_RESULT:host:{word}'\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let hangs = folder.join("hangs");
-    fs::write(&hangs, "#!/bin/sh\nsleep 600\n").unwrap();
-    fs::set_permissions(&hangs, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&folder, "disk", "echo 'HEALTH_CHECK_RESULT:host:Failed:reboot:disk is slow'");
+    write_program(&folder, "hangs", "sleep 600");
     scene.agent_args = vec!["--custom-directory".into(), folder.into(), "--custom-same-user".into()];
     scene.start_agents().await.unwrap();
     scene.cluster.apply_yaml(POLICY).await.unwrap();
     for name in ["k1", "k2"] {
-        let counted = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
+        let counted =
+            |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
         scene.until_health(name, "counted", counted).await.unwrap();
         scene.until_state(name, State::Healthy).await.unwrap();
     }
@@ -54,7 +59,7 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     let on = "targets: {nodeNames: [k1]}";
     let runs = [
         ("r-passed", format!("{{{on}, level: basic}}"), "Passed"),
-        ("r-failed", format!("{{{on}, checks: [{{name: c, custom: {{program: fails}}}}]}}"), "Failed"),
+        ("r-failed", format!("{{{on}, checks: [{{name: c, custom: {{program: disk}}}}]}}"), "Failed"),
         ("r-inconclusive", format!("{{{on}, checks: [{{name: c, custom: {{program: absent}}}}]}}"), "Inconclusive"),
         ("r-rejected", "{targets: {nodeNames: [nowhere]}, level: basic}".to_owned(), "Rejected"),
         ("r-cancelled", format!("{{{on}, checks: [{{name: c, custom: {{program: hangs}}}}]}}"), "Cancelled"),
@@ -64,7 +69,10 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
         if *phase == "Cancelled" {
             let running = |r: &HealthCheckRun| r.status.as_ref().is_some_and(|s| s.counts.running == 1);
             scene.until_run(name, "running", running).await.unwrap();
-            scene.cluster.kubectl_ok(&["patch", "hcr", name, "--type=merge", "-p", r#"{"spec":{"cancel":true}}"#]).unwrap();
+            scene
+                .cluster
+                .kubectl_ok(&["patch", "hcr", name, "--type=merge", "-p", r#"{"spec":{"cancel":true}}"#])
+                .unwrap();
         }
         let object = format!("hcr/{name}");
         scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", &object, "--timeout=60s"]).unwrap();
@@ -76,7 +84,13 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     scene.nodes["k2"].xid(3, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
     scene.until_state("k2", State::Quarantined).await.unwrap();
     // A pass of the same program heals k1, and the slot goes to k2.
-    scene.cluster.apply_yaml(&run("r-healed", &format!("{{{on}, checks: [{{name: c, custom: {{program: passes}}}}]}}"))).await.unwrap();
+    let folder = scene.cluster.state_path().join("custom");
+    write_program(&folder, "disk", "echo 'HEALTH_CHECK_RESULT:host:Passed:none:fine'");
+    scene
+        .cluster
+        .apply_yaml(&run("r-healed", &format!("{{{on}, checks: [{{name: c, custom: {{program: disk}}}}]}}")))
+        .await
+        .unwrap();
     scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=60s"]).unwrap();
 
     scene.until_state("k1", State::Healthy).await.unwrap();
@@ -97,5 +111,8 @@ fn compare_with_golden(file: &str, seen: &str) {
         fs::write(&path, seen).unwrap();
     }
     let golden = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(seen, golden, "what kubectl prints differs from {file}; if it is meant, run the test with UPDATE_GOLDEN=1");
+    assert_eq!(
+        seen, golden,
+        "what kubectl prints differs from {file}; if it is meant, run the test with UPDATE_GOLDEN=1"
+    );
 }

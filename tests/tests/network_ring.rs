@@ -70,5 +70,8 @@ async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_j
     assert_eq!(status.phase.as_str(), "Inconclusive", "{status:?}");
     assert_eq!(status.counts.failed, 0);
     let without = status.targets.iter().find(|t| t.node == "w2").unwrap();
-    assert_eq!((without.outcome.clone(), without.reason.as_deref()), (Some(Outcome::Inconclusive), Some("ToolMissing")));
+    assert_eq!(
+        (without.outcome.clone(), without.reason.as_deref()),
+        (Some(Outcome::Inconclusive), Some("ToolMissing"))
+    );
 }

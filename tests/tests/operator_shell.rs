@@ -38,11 +38,9 @@ async fn metric(operator: &Operator, line: &str) -> Option<u64> {
 
 async fn node_health(cluster: &ControlPlane, name: &str) -> NodeHealth {
     let healths: Api<NodeHealth> = Api::all(cluster.admin().unwrap());
-    until(&format!("NodeHealth {name}"), SOON, || async {
-        healths.get(name).await.map_err(|error| error.to_string())
-    })
-    .await
-    .unwrap()
+    until(&format!("NodeHealth {name}"), SOON, || async { healths.get(name).await.map_err(|error| error.to_string()) })
+        .await
+        .unwrap()
 }
 
 async fn ready(operator: &Operator) {
@@ -58,17 +56,10 @@ async fn ready(operator: &Operator) {
 
 #[tokio::test]
 async fn the_operator_keeps_node_healths_through_restarts_of_its_own_and_of_the_api_server() {
-    let options = Options {
-        fsync: true,
-        ..Options::default()
-    };
+    let options = Options { fsync: true, ..Options::default() };
     let cluster = ControlPlane::start(options).unwrap();
     cluster.install_product().await.unwrap();
-    let nodes = [
-        NodeSpec::new("gpu-1").gpus(8),
-        NodeSpec::new("gpu-2").gpus(8),
-        NodeSpec::new("cpu-1").gpus(0),
-    ];
+    let nodes = [NodeSpec::new("gpu-1").gpus(8), NodeSpec::new("gpu-2").gpus(8), NodeSpec::new("cpu-1").gpus(0)];
     let nodes = cluster.create_nodes(&nodes).await.unwrap();
 
     let operator = Operator::start(&cluster, &binary_folder()).await.unwrap();
@@ -109,10 +100,7 @@ async fn deleted_by_hand_it_is_made_again(cluster: &ControlPlane, made: &NodeHea
     .unwrap();
 }
 
-async fn restarted_it_writes_nothing_that_is_there_already(
-    cluster: &ControlPlane,
-    operator: Operator,
-) -> Operator {
+async fn restarted_it_writes_nothing_that_is_there_already(cluster: &ControlPlane, operator: Operator) -> Operator {
     // It has come to rest before it ends: nothing waits, nothing is unseen.
     nothing_is_left_open(&operator).await;
     let status = operator.child.terminate(STOP_WITHIN).unwrap();
@@ -170,10 +158,7 @@ fn fallen_off_the_bus() -> serde_json::Value {
         count: 1,
         ..Finding::default()
     };
-    let report = Report {
-        findings: vec![finding],
-        ..Report::default()
-    };
+    let report = Report { findings: vec![finding], ..Report::default() };
     json!({
         "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth",
         "metadata": {"name": "gpu-1"}, "status": {"report": report},
@@ -200,7 +185,8 @@ async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_eve
     let specs = ["gpu-1", "gpu-2", "gpu-3"].map(|name| NodeSpec::new(name).gpus(8).label("example.com/rack", "r7"));
     cluster.create_nodes(&specs).await.unwrap();
     let nodes: Api<Node> = Api::all(cluster.admin().unwrap());
-    let foreign = json!({"spec": {"taints": [{"key": "example.com/owned", "value": "team-a", "effect": "PreferNoSchedule"}]}});
+    let foreign =
+        json!({"spec": {"taints": [{"key": "example.com/owned", "value": "team-a", "effect": "PreferNoSchedule"}]}});
     nodes.patch("gpu-1", &PatchParams::default(), &Patch::Merge(foreign)).await.unwrap();
     cluster.apply_yaml(ENFORCE).await.unwrap();
     let operator = Operator::start(&cluster, &binary_folder()).await.unwrap();
@@ -216,7 +202,11 @@ async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_eve
     agent.patch_status("gpu-1", &apply, &Patch::Apply(fallen_off_the_bus())).await.unwrap();
     let reported = Instant::now();
     let seen = seen.await.unwrap();
-    println!("report sent to taint seen: {:?}, of it after the report's answer: {:?}", seen - sent, seen.saturating_duration_since(reported));
+    println!(
+        "report sent to taint seen: {:?}, of it after the report's answer: {:?}",
+        seen - sent,
+        seen.saturating_duration_since(reported)
+    );
     nothing_is_left_open(&operator).await;
 
     let node = nodes.get("gpu-1").await.unwrap();
@@ -239,7 +229,11 @@ async fn an_event_tells_of_it(cluster: &ControlPlane) {
     let events: Api<Event> = Api::namespaced(cluster.admin().unwrap(), "default");
     until("an Event about Node gpu-1", SOON, || async {
         let all = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let about = |e: &Event| e.regarding.as_ref().is_some_and(|r| r.kind.as_deref() == Some("Node") && r.name.as_deref() == Some("gpu-1"));
+        let about = |e: &Event| {
+            e.regarding
+                .as_ref()
+                .is_some_and(|r| r.kind.as_deref() == Some("Node") && r.name.as_deref() == Some("gpu-1"))
+        };
         all.items.iter().any(about).then_some(()).ok_or_else(|| format!("{} events", all.items.len()))
     })
     .await

@@ -55,14 +55,22 @@ async fn a_fatal_xid_marks_the_node_and_a_reboot_unmarks_it_while_a_second_waits
 
     scene.nodes["a1"].xid(3, 79, FELL_OFF).unwrap();
     taint_with(&scene, "a1", "NoSchedule").await;
-    let marked = |n: &Node| condition(n).is_some_and(|(status, _)| status == "False") && label(n, names::LABEL_HEALTH).as_deref() == Some("quarantined");
+    let marked = |n: &Node| {
+        condition(n).is_some_and(|(status, _)| status == "False")
+            && label(n, names::LABEL_HEALTH).as_deref() == Some("quarantined")
+    };
     let node = scene.until_node("a1", "condition and label", marked).await.unwrap();
     assert_eq!(label(&node, names::LABEL_SEVERITY).as_deref(), Some("reboot"));
     assert_eq!(label(&node, "team").as_deref(), Some("x"));
 
     scene.nodes["a2"].xid(0, 95, "pid=7, name=train, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No").unwrap();
     taint_with(&scene, "a2", "PreferNoSchedule").await;
-    let waits = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.state == State::Quarantined && !d.enforced);
+    let waits = |h: &NodeHealth| {
+        h.status
+            .as_ref()
+            .and_then(|s| s.decision.as_ref())
+            .is_some_and(|d| d.state == State::Quarantined && !d.enforced)
+    };
     scene.until_health("a2", "quarantined and waiting", waits).await.unwrap();
 
     // Repair: a new boot.
@@ -123,7 +131,8 @@ async fn a_nodehealth_deleted_by_hand_while_its_node_is_tainted_is_adopted_and_n
     taint_with(&scene, "d1", "NoSchedule").await;
     // The agent comes back in the same boot: the fault is in the kernel log still.
     scene.start_agent("d1").await.unwrap();
-    let reported = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.report.as_ref()).is_some_and(|r| !r.findings.is_empty());
+    let reported =
+        |h: &NodeHealth| h.status.as_ref().and_then(|s| s.report.as_ref()).is_some_and(|r| !r.findings.is_empty());
     scene.until_health("d1", "reported", reported).await.unwrap();
     taint_with(&scene, "d1", "NoSchedule").await;
     // Only a new boot lifts it.
@@ -164,7 +173,8 @@ async fn what_a_program_writes_into_the_kernel_log_is_no_evidence() {
     scene.nodes["p1"].program_says("NVRM: Xid (PCI:0000:18:00): 79, GPU has fallen off the bus.").unwrap();
     // A real record after it proves that the forged one has been read.
     scene.nodes["p1"].xid(0, 31, "pid=7, name=train, Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS").unwrap();
-    let read = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.report.as_ref()).is_some_and(|r| !r.findings.is_empty());
+    let read =
+        |h: &NodeHealth| h.status.as_ref().and_then(|s| s.report.as_ref()).is_some_and(|r| !r.findings.is_empty());
     let health = scene.until_health("p1", "read past the forged record", read).await.unwrap();
     let findings = health.status.unwrap().report.unwrap().findings;
     assert!(findings.iter().all(|f| !f.severity.condemns()), "{findings:?}");
@@ -194,7 +204,9 @@ async fn a_million_random_lines_in_the_kernel_log_neither_stop_the_agent_nor_gro
         }
         scene.nodes["g1"].append(&chunk).unwrap();
     }
-    scene.nodes["g1"].append(b"3,5000000,99000000000,-;NVRM: Xid (PCI:0000:18:00): 79, GPU has fallen off the bus.\n").unwrap();
+    scene.nodes["g1"]
+        .append(b"3,5000000,99000000000,-;NVRM: Xid (PCI:0000:18:00): 79, GPU has fallen off the bus.\n")
+        .unwrap();
     scene.until_state("g1", State::Quarantined).await.unwrap();
     assert_eq!(scene.agents["g1"].child.pid(), pid);
     assert!(scene.agents["g1"].child.is_alive());

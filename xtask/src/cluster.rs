@@ -67,34 +67,13 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     fn options(&self) -> Options {
-        let Self {
-            kcm,
-            scheduler,
-            kwok,
-            all,
-            audit,
-            ..
-        } = *self;
-        Options {
-            kcm: kcm || all,
-            scheduler: scheduler || all,
-            kwok: kwok || all,
-            fsync: false,
-            audit,
-        }
+        let Self { kcm, scheduler, kwok, all, audit, .. } = *self;
+        Options { kcm: kcm || all, scheduler: scheduler || all, kwok: kwok || all, fsync: false, audit }
     }
 
     /// The same wishes as arguments for `serve`.
     fn arguments(&self) -> Vec<String> {
-        let Self {
-            nodes,
-            kcm,
-            scheduler,
-            kwok,
-            all,
-            audit,
-            bare,
-        } = *self;
+        let Self { nodes, kcm, scheduler, kwok, all, audit, bare } = *self;
         let flags = [
             (kcm, "--kcm"),
             (scheduler, "--scheduler"),
@@ -104,9 +83,7 @@ impl Wanted {
             (bare, "--bare"),
         ];
         let set = flags.into_iter().filter(|(set, _)| *set);
-        set.map(|(_, flag)| flag.to_owned())
-            .chain([format!("--nodes={nodes}")])
-            .collect()
+        set.map(|(_, flag)| flag.to_owned()).chain([format!("--nodes={nodes}")]).collect()
     }
 }
 
@@ -148,36 +125,18 @@ fn up(wanted: &Wanted) -> Outcome {
     let log = binaries::cache_root().join("serve.log");
     let mut serve = Process::new(std::env::current_exe()?);
     serve.args(["cluster", "serve"]).args(wanted.arguments());
-    serve
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(File::create(&log)?);
+    serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
     let mut serve = spawn_detached(serve)?;
-    let said = serve
-        .stdout
-        .take()
-        .map(BufReader::new)
-        .into_iter()
-        .flat_map(BufRead::lines);
+    let said = serve.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
     if !said.map_while(Result::ok).any(|line| line == READY) {
         let status = serve.wait()?;
         let problem = std::fs::read_to_string(&log).unwrap_or_default();
         return Err(format!("the cluster did not start ({status}):\n{}", problem.trim()).into());
     }
-    let record = running()
-        .ok_or("the cluster ended right after its start; see serve.log in its cache folder")?;
-    let Record {
-        owner,
-        url,
-        kubeconfig: _,
-        logs,
-    } = record;
+    let record = running().ok_or("the cluster ended right after its start; see serve.log in its cache folder")?;
+    let Record { owner, url, kubeconfig: _, logs } = record;
     let kubectl = programs.path("kubectl")?.display();
-    println!(
-        "A control plane is up at {url} (process {}, logs in {}).",
-        owner.pid,
-        logs.display()
-    );
+    println!("A control plane is up at {url} (process {}, logs in {}).", owner.pid, logs.display());
     println!("  eval \"$(cargo xtask cluster env)\"");
     println!("  {kubectl} get nodes,crds");
     println!("  cargo xtask cluster down");
@@ -192,10 +151,7 @@ fn env() -> Outcome {
 
 fn down() -> Outcome {
     let record = running().ok_or_else(not_up)?;
-    let pid = i32::try_from(record.owner.pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or("the record names no process")?;
+    let pid = i32::try_from(record.owner.pid).ok().and_then(Pid::from_raw).ok_or("the record names no process")?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     // The pidfd holds whoever has this pid now: make sure that it is still the one of the record.
     if !record.owner.is_alive() {
@@ -218,10 +174,7 @@ fn down() -> Outcome {
 }
 
 fn serve(wanted: &Wanted) -> Outcome {
-    let lock = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(binaries::cache_root().join("up.lock"))?;
+    let lock = OpenOptions::new().create(true).append(true).open(binaries::cache_root().join("up.lock"))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -229,25 +182,14 @@ fn serve(wanted: &Wanted) -> Outcome {
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // From here on SIGTERM is a wish to stop, also while starting.
     let mut terminated = runtime.block_on(async { signal(SignalKind::terminate()) })?;
     let cluster = ControlPlane::start(wanted.options())?;
     runtime.block_on(furnish(&cluster, wanted))?;
     let owner = Identity::own().ok_or("this process is not in /proc")?;
-    let (url, kubeconfig, logs) = (
-        cluster.url().to_owned(),
-        cluster.kubeconfig_path(),
-        cluster.logs(),
-    );
-    let record = serde_json::to_string_pretty(&Record {
-        owner,
-        url,
-        kubeconfig,
-        logs,
-    })?;
+    let (url, kubeconfig, logs) = (cluster.url().to_owned(), cluster.kubeconfig_path(), cluster.logs());
+    let record = serde_json::to_string_pretty(&Record { owner, url, kubeconfig, logs })?;
     std::fs::write(record_path(), record)?;
     // `up` may have been interrupted; the cluster then is up all the same.
     let _ = writeln!(std::io::stdout(), "{READY}");
@@ -258,16 +200,11 @@ fn serve(wanted: &Wanted) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn furnish(
-    cluster: &ControlPlane,
-    wanted: &Wanted,
-) -> Result<(), gpu_health_tests::cluster::Error> {
+async fn furnish(cluster: &ControlPlane, wanted: &Wanted) -> Result<(), gpu_health_tests::cluster::Error> {
     if !wanted.bare {
         cluster.install_product().await?;
     }
-    let nodes: Vec<NodeSpec> = (1..=wanted.nodes)
-        .map(|number| NodeSpec::new(format!("node-{number}")))
-        .collect();
+    let nodes: Vec<NodeSpec> = (1..=wanted.nodes).map(|number| NodeSpec::new(format!("node-{number}"))).collect();
     cluster.create_nodes(&nodes).await.map(drop)
 }
 
@@ -282,7 +219,10 @@ fn running() -> Option<Record> {
 }
 
 fn already_up(url: &str) -> Box<dyn std::error::Error + Send + Sync> {
-    format!("a cluster is up already, at {url}: use it (`cargo xtask cluster env`), or end it (`cargo xtask cluster down`)").into()
+    format!(
+        "a cluster is up already, at {url}: use it (`cargo xtask cluster env`), or end it (`cargo xtask cluster down`)"
+    )
+    .into()
 }
 
 fn not_up() -> Box<dyn std::error::Error + Send + Sync> {

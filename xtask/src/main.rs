@@ -15,11 +15,7 @@ use clap::{Parser, Subcommand};
 pub(crate) type Outcome = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "xtask",
-    bin_name = "cargo xtask",
-    about = "Development commands"
-)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "Development commands")]
 struct Args {
     #[command(subcommand)]
     command: Command,

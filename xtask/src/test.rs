@@ -32,7 +32,16 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "unit and property tests",
         program: "cargo",
-        args: &["test", "--workspace", "--exclude", "gpu-health-tests", "--locked", "--no-fail-fast", "--", "--show-output"],
+        args: &[
+            "test",
+            "--workspace",
+            "--exclude",
+            "gpu-health-tests",
+            "--locked",
+            "--no-fail-fast",
+            "--",
+            "--show-output",
+        ],
     },
     Stage { name: "control plane", program: "cargo", args: &["xtask", "cluster", "build"] },
     Stage {
@@ -97,7 +106,8 @@ fn install(no_install: bool, tally: &mut Tally) {
     }
     announce(&format!("installing {}", packages.join(", ")));
     let apt = |args: &[&str]| {
-        let ran = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()).status();
+        let ran =
+            Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()).status();
         ran.is_ok_and(|status| status.success())
     };
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
@@ -170,7 +180,10 @@ mod tests {
     #[test]
     fn the_closing_lines_of_cargo_are_added_up() {
         let mut tally = Tally::default();
-        count("test result: ok. 14 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s", &mut tally);
+        count(
+            "test result: ok. 14 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            &mut tally,
+        );
         count("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out", &mut tally);
         count("test a ... ok", &mut tally);
         assert_eq!((tally.passed, tally.failed, tally.ignored), (16, 3, 1));

@@ -5,7 +5,8 @@ use crate::judge::{bounded, worst_first};
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{
-    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED, Report, RunReport, fit_report,
+    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED, Report, RunReport,
+    fit_report,
 };
 
 const MAX_ADDRESSES: usize = 16;

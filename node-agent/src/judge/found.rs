@@ -79,9 +79,7 @@ impl Findings {
 
     /// Those of one check.
     pub fn of<'a>(&'a self, check: &'a str) -> impl Iterator<Item = &'a Finding> {
-        self.by_key
-            .values()
-            .filter(move |finding| finding.check == check)
+        self.by_key.values().filter(move |finding| finding.check == check)
     }
 
     /// The one of this check and target.
@@ -91,8 +89,7 @@ impl Findings {
 
     /// Puts a finding in the place of one with the same check and target.
     pub fn put(&mut self, finding: Finding) {
-        self.by_key
-            .insert((finding.check.clone(), finding.target.clone()), finding);
+        self.by_key.insert((finding.check.clone(), finding.target.clone()), finding);
     }
 
     /// Removes those for which `keep` says no.
@@ -105,12 +102,9 @@ impl Findings {
     pub fn add_state(&mut self, check: &str, found: &Found, at: Time) {
         let fresh = found.as_finding(check, at);
         let finding = match self.get(check, &fresh.target) {
-            Some(known) if same_verdict(known, &fresh) => Finding {
-                since: known.since,
-                last_seen: known.last_seen,
-                count: known.count,
-                ..fresh
-            },
+            Some(known) if same_verdict(known, &fresh) => {
+                Finding { since: known.since, last_seen: known.last_seen, count: known.count, ..fresh }
+            }
             _ => fresh,
         };
         self.put(finding);
@@ -119,9 +113,7 @@ impl Findings {
     /// Takes what was found over into what stands.
     pub fn settle(&mut self, check: &str, judged: &Judged, at: Time) {
         if judged.complete {
-            self.retain(|finding| {
-                finding.check != check || judged.found.iter().any(|f| f.target == finding.target)
-            });
+            self.retain(|finding| finding.check != check || judged.found.iter().any(|f| f.target == finding.target));
         }
         for found in &judged.found {
             self.add_state(check, found, at);
@@ -161,8 +153,6 @@ pub fn worst_first<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<&'a F
 
 /// At most `bytes` of the text, cut between characters.
 pub fn bounded(text: &str, bytes: usize) -> String {
-    let end = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or(0)].to_owned()
 }

@@ -51,17 +51,11 @@ pub fn judge(expected: &Expectation<'_>, hardware: &Hardware, now: Now) -> Judge
         return Judged::skipped(reason);
     }
     match hardware {
-        Hardware::NotYet => Judged::unknown(
-            reason::NEVER_JUDGED,
-            "the first inventory has not ended yet".to_owned(),
-        ),
+        Hardware::NotYet => Judged::unknown(reason::NEVER_JUDGED, "the first inventory has not ended yet".to_owned()),
         Hardware::Unknown { reason, message } => unknown(reason, message),
         Hardware::Seen(report) if !report.pci_errors.is_empty() => Judged::unknown(
             reason::TOOL_ERROR,
-            format!(
-                "the PCI tree cannot be read: {}",
-                report.pci_errors.join("; ")
-            ),
+            format!("the PCI tree cannot be read: {}", report.pci_errors.join("; ")),
         ),
         Hardware::Seen(report) => judge_seen(expected, report),
     }
@@ -86,11 +80,7 @@ fn judge_seen(expected: &Expectation<'_>, report: &InventoryReport) -> Judged {
         // Only the count can be judged; whatever else was found before stays.
         let judged = Judged::unknown(reason, message);
         return match missing {
-            Some(missing) => Judged {
-                outcome: Outcome::Pass,
-                found: vec![missing],
-                ..judged
-            },
+            Some(missing) => Judged { outcome: Outcome::Pass, found: vec![missing], ..judged },
             None => judged,
         };
     }
@@ -98,12 +88,7 @@ fn judge_seen(expected: &Expectation<'_>, report: &InventoryReport) -> Judged {
     found.extend(missing);
     found.extend(not_allocatable(expected, &view));
     found.extend(unexpected_models(expected, &view));
-    let covered = view
-        .present
-        .iter()
-        .cloned()
-        .chain([TARGET_NODE.to_owned()])
-        .collect();
+    let covered = view.present.iter().cloned().chain([TARGET_NODE.to_owned()]).collect();
     Judged {
         outcome: Outcome::Pass,
         reason: Some(reason::COUNT_RIGHT.to_owned()),
@@ -116,17 +101,11 @@ fn judge_seen(expected: &Expectation<'_>, report: &InventoryReport) -> Judged {
 
 /// Neither seen nor expected. Where the Node offers some all the same, that is worth a look.
 fn none_here(expected: &Expectation<'_>) -> Judged {
-    let offered = expected
-        .spec
-        .map_or(0, |spec| spec.node.allocatable.values().sum::<i64>());
+    let offered = expected.spec.map_or(0, |spec| spec.node.allocatable.values().sum::<i64>());
     if offered == 0 {
-        return Judged {
-            complete: true,
-            ..Judged::skipped(reason::NO_ACCELERATOR)
-        };
+        return Judged { complete: true, ..Judged::skipped(reason::NO_ACCELERATOR) };
     }
-    let message =
-        format!("the Node offers {offered} accelerators and none is on PCI or in the driver");
+    let message = format!("the Node offers {offered} accelerators and none is on PCI or in the driver");
     Judged {
         outcome: Outcome::Pass,
         reason: None,
@@ -148,37 +127,20 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn of(report: &'a InventoryReport) -> Self {
-        let in_driver: BTreeSet<&str> = report
-            .nvml
-            .gpus
-            .iter()
-            .filter_map(|gpu| gpu.pci.as_deref())
-            .collect();
+        let in_driver: BTreeSet<&str> = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref()).collect();
         let present = report
             .pci
             .iter()
             .map(|gpu| gpu.address.clone())
             .chain(in_driver.iter().map(|address| (*address).to_owned()))
             .collect();
-        Self {
-            pci: &report.pci,
-            nvml: &report.nvml,
-            present,
-            in_driver,
-        }
+        Self { pci: &report.pci, nvml: &report.nvml, present, in_driver }
     }
 
     fn of_vendor(&self, vendor: Option<&str>) -> usize {
-        let on_pci = self
-            .pci
-            .iter()
-            .filter(|gpu| vendor.is_none_or(|v| v == vendor_name(gpu.vendor)))
-            .count();
-        let beside = if vendor.is_none_or(|v| v == vendor_name(Vendor::Nvidia)) {
-            self.only_in_driver().count()
-        } else {
-            0
-        };
+        let on_pci = self.pci.iter().filter(|gpu| vendor.is_none_or(|v| v == vendor_name(gpu.vendor))).count();
+        let beside =
+            if vendor.is_none_or(|v| v == vendor_name(Vendor::Nvidia)) { self.only_in_driver().count() } else { 0 };
         on_pci + beside
     }
 
@@ -188,10 +150,7 @@ impl<'a> View<'a> {
 
     fn only_in_driver(&self) -> impl Iterator<Item = &'a str> + '_ {
         let on_pci: BTreeSet<&str> = self.pci.iter().map(|gpu| gpu.address.as_str()).collect();
-        self.in_driver
-            .iter()
-            .copied()
-            .filter(move |address| !on_pci.contains(address))
+        self.in_driver.iter().copied().filter(move |address| !on_pci.contains(address))
     }
 
     fn answered_with_loss(&self) -> bool {
@@ -211,29 +170,16 @@ impl<'a> View<'a> {
             );
             return Some((reason::DRIVER_LIBRARY_MISSING, message));
         }
-        Some((
-            status,
-            format!("the driver's library does not answer: {said}"),
-        ))
+        Some((status, format!("the driver's library does not answer: {said}")))
     }
 
     /// GPUs that are lost, dead on the bus, or seen by one side only.
     fn not_well(&self) -> Vec<Found> {
         let mut all = Vec::new();
-        let lost_at: BTreeSet<&str> = self
-            .nvml
-            .errors
-            .iter()
-            .filter(|e| e.kind == LOST)
-            .filter_map(|e| e.pci.as_deref())
-            .collect();
-        let lost_somewhere: BTreeSet<Option<u32>> = self
-            .nvml
-            .errors
-            .iter()
-            .filter(|e| e.kind == LOST && e.pci.is_none())
-            .map(|e| e.index)
-            .collect();
+        let lost_at: BTreeSet<&str> =
+            self.nvml.errors.iter().filter(|e| e.kind == LOST).filter_map(|e| e.pci.as_deref()).collect();
+        let lost_somewhere: BTreeSet<Option<u32>> =
+            self.nvml.errors.iter().filter(|e| e.kind == LOST && e.pci.is_none()).map(|e| e.index).collect();
         let absent: Vec<&str> = self
             .nvidia_on_pci()
             .map(|gpu| gpu.address.as_str())
@@ -242,25 +188,13 @@ impl<'a> View<'a> {
         // A lost GPU may have no address any more: it is one of those that the driver does not show.
         let absent_are_lost = !absent.is_empty() && lost_somewhere.len() >= absent.len();
         for address in lost_at {
-            all.push(found(
-                reason::GPU_LOST,
-                address,
-                format!("the driver says that GPU {address} is lost"),
-            ));
+            all.push(found(reason::GPU_LOST, address, format!("the driver says that GPU {address} is lost")));
         }
         for address in &absent {
             all.push(if absent_are_lost {
-                found(
-                    reason::GPU_LOST,
-                    address,
-                    format!("the driver says that GPU {address} is lost"),
-                )
+                found(reason::GPU_LOST, address, format!("the driver says that GPU {address} is lost"))
             } else {
-                found(
-                    reason::NOT_IN_DRIVER,
-                    address,
-                    format!("PCI shows GPU {address}, the driver does not"),
-                )
+                found(reason::NOT_IN_DRIVER, address, format!("PCI shows GPU {address}, the driver does not"))
             });
         }
         if absent.is_empty() && !lost_somewhere.is_empty() {
@@ -271,26 +205,15 @@ impl<'a> View<'a> {
                 format!("the driver says that {count} GPU(s) without an address are lost"),
             ));
         }
-        for gpu in self
-            .pci
-            .iter()
-            .filter(|gpu| gpu.config_space == ConfigSpace::AllOnes)
-        {
+        for gpu in self.pci.iter().filter(|gpu| gpu.config_space == ConfigSpace::AllOnes) {
             all.push(found(
                 reason::GPU_LOST,
                 &gpu.address,
-                format!(
-                    "GPU {} does not answer on the bus: its configuration space reads all ones",
-                    gpu.address
-                ),
+                format!("GPU {} does not answer on the bus: its configuration space reads all ones", gpu.address),
             ));
         }
         for address in self.only_in_driver() {
-            all.push(found(
-                reason::NOT_ON_PCI,
-                address,
-                format!("the driver shows GPU {address}, PCI does not"),
-            ));
+            all.push(found(reason::NOT_ON_PCI, address, format!("the driver shows GPU {address}, PCI does not")));
         }
         all
     }
@@ -302,14 +225,7 @@ fn missing(expected: &Expectation<'_>, view: &View<'_>) -> Option<Found> {
     let wanted = usize::try_from(gpus.count?).ok()?;
     let there = view.of_vendor(gpus.vendor.as_deref());
     (there < wanted).then(|| {
-        found(
-            reason::GPU_MISSING,
-            TARGET_NODE,
-            format!(
-                "{there} of {wanted} accelerators are there: {}",
-                shown(view)
-            ),
-        )
+        found(reason::GPU_MISSING, TARGET_NODE, format!("{there} of {wanted} accelerators are there: {}", shown(view)))
     })
 }
 
@@ -317,62 +233,35 @@ fn shown(view: &View<'_>) -> String {
     if view.present.is_empty() {
         return "none on PCI, none in the driver".to_owned();
     }
-    view.present
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ")
+    view.present.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// The device plugin offers fewer than the driver shows. With MIG the numbers mean something else.
 fn not_allocatable(expected: &Expectation<'_>, view: &View<'_>) -> Option<Found> {
     let allocatable = &expected.spec?.node.allocatable;
-    if allocatable
-        .iter()
-        .any(|(name, count)| name.starts_with("nvidia.com/mig-") && *count > 0)
-    {
+    if allocatable.iter().any(|(name, count)| name.starts_with("nvidia.com/mig-") && *count > 0) {
         return None;
     }
     let offered = *allocatable.get("nvidia.com/gpu")?;
     let shown = i64::try_from(view.nvml.gpus.len()).unwrap_or(i64::MAX);
     (offered < shown).then(|| {
-        found(
-            reason::NOT_ALLOCATABLE,
-            TARGET_NODE,
-            format!("the driver shows {shown} GPUs, the Node offers {offered}"),
-        )
+        found(reason::NOT_ALLOCATABLE, TARGET_NODE, format!("the driver shows {shown} GPUs, the Node offers {offered}"))
     })
 }
 
 fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> {
-    let Some(gpus) = expected
-        .spec
-        .and_then(|spec| spec.expected.as_ref()?.gpus.as_ref())
-    else {
+    let Some(gpus) = expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref()) else {
         return Vec::new();
     };
     if gpus.models.is_empty() {
         return Vec::new();
     }
-    let named = view
-        .nvml
-        .gpus
-        .iter()
-        .filter_map(|gpu| Some((gpu.pci.as_deref()?, gpu.name.as_deref()?)));
+    let named = view.nvml.gpus.iter().filter_map(|gpu| Some((gpu.pci.as_deref()?, gpu.name.as_deref()?)));
     named
-        .filter(|(_, name)| {
-            !gpus
-                .models
-                .iter()
-                .any(|model| name.contains(model.as_str()))
-        })
+        .filter(|(_, name)| !gpus.models.iter().any(|model| name.contains(model.as_str())))
         .map(|(address, name)| {
             let wanted = gpus.models.join(", ");
-            found(
-                reason::MODEL_UNEXPECTED,
-                address,
-                format!("GPU {address} is {name}; the profile declares {wanted}"),
-            )
+            found(reason::MODEL_UNEXPECTED, address, format!("GPU {address} is {name}; the profile declares {wanted}"))
         })
         .collect()
 }
@@ -380,18 +269,9 @@ fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> 
 /// A finding with the verdict of the table. A reason that is not in it is worth a look and nothing more.
 pub(super) fn found(reason: &str, target: &str, message: String) -> Found {
     let rule = RULES.iter().find(|(known, _, _)| *known == reason);
-    let (outcome, severity) = rule.map_or(
-        (Outcome::Warn, Severity::Monitor),
-        |(_, outcome, severity)| (outcome.clone(), severity.clone()),
-    );
-    Found {
-        target: target.to_owned(),
-        outcome,
-        severity,
-        reason: reason.to_owned(),
-        message,
-        evidence: None,
-    }
+    let (outcome, severity) =
+        rule.map_or((Outcome::Warn, Severity::Monitor), |(_, outcome, severity)| (outcome.clone(), severity.clone()));
+    Found { target: target.to_owned(), outcome, severity, reason: reason.to_owned(), message, evidence: None }
 }
 
 /// One finding per target: the worst, and of equals the first.
@@ -423,46 +303,25 @@ pub fn addresses(report: &InventoryReport) -> Vec<String> {
 /// The inventory as the report shows it, within its bounds.
 pub fn as_reported(report: &InventoryReport) -> Inventory {
     let view = View::of(report);
-    let gpus = view
-        .present
-        .iter()
-        .take(MAX_GPUS)
-        .map(|address| gpu(address, &report.nvml))
-        .collect();
+    let gpus = view.present.iter().take(MAX_GPUS).map(|address| gpu(address, &report.nvml)).collect();
     let nics = report.nics.iter().take(MAX_NICS).map(|nic| Nic {
         pci_address: super::bounded(&nic.address, 32),
         interface: nic.interfaces.first().map(|name| super::bounded(name, 32)),
-        rdma: nic
-            .rdma_devices
-            .first()
-            .map(|name| super::bounded(name, 64)),
+        rdma: nic.rdma_devices.first().map(|name| super::bounded(name, 64)),
     });
-    let vendor = report
-        .pci
-        .first()
-        .map(|gpu| gpu.vendor)
-        .or_else(|| report.nvml.gpus.first().map(|_| Vendor::Nvidia));
+    let vendor = report.pci.first().map(|gpu| gpu.vendor).or_else(|| report.nvml.gpus.first().map(|_| Vendor::Nvidia));
     Inventory {
         vendor: vendor.map(|vendor| vendor_name(vendor).to_owned()),
-        driver: report
-            .nvml
-            .driver
-            .as_deref()
-            .map(|text| super::bounded(text, 64)),
+        driver: report.nvml.driver.as_deref().map(|text| super::bounded(text, 64)),
         gpus,
         nics: nics.collect(),
     }
 }
 
 fn gpu(address: &str, nvml: &NvmlView) -> Gpu {
-    let driver = nvml
-        .gpus
-        .iter()
-        .find(|gpu| gpu.pci.as_deref() == Some(address));
+    let driver = nvml.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(address));
     let text = |pick: fn(&crate::probe::inventory::NvmlGpu) -> Option<&String>, bytes: usize| {
-        driver
-            .and_then(pick)
-            .map(|text| super::bounded(text, bytes))
+        driver.and_then(pick).map(|text| super::bounded(text, bytes))
     };
     Gpu {
         pci_address: super::bounded(address, 32),

@@ -46,10 +46,7 @@ impl Expectation<'_> {
             Some(spec) => spec.monitors.clone(),
             None => [Check::Inventory, Check::Xid]
                 .into_iter()
-                .map(|check| Monitor {
-                    name: check.name().to_owned(),
-                    interval_seconds: None,
-                })
+                .map(|check| Monitor { name: check.name().to_owned(), interval_seconds: None })
                 .collect(),
         }
     }
@@ -59,27 +56,19 @@ impl Expectation<'_> {
         if self.spec.is_some_and(|spec| spec.maintenance.is_some()) {
             return Some(reason::MAINTENANCE);
         }
-        self.boot_grace_ends()
-            .filter(|end| now.wall() < *end)
-            .map(|_| reason::BOOT_GRACE)
+        self.boot_grace_ends().filter(|end| now.wall() < *end).map(|_| reason::BOOT_GRACE)
     }
 
     /// When the boot grace ends, by the node's clock.
     pub fn boot_grace_ends(&self) -> Option<Time> {
-        let grace = self
-            .spec
-            .and_then(|spec| spec.boot_grace_seconds)
-            .unwrap_or(DEFAULT_BOOT_GRACE_SECONDS);
+        let grace = self.spec.and_then(|spec| spec.boot_grace_seconds).unwrap_or(DEFAULT_BOOT_GRACE_SECONDS);
         self.booted_at.map(|booted| booted.plus(grace))
     }
 }
 
 /// How often this monitor looks, in seconds.
 pub fn interval_seconds(monitor: &Monitor) -> i64 {
-    monitor
-        .interval_seconds
-        .unwrap_or(DEFAULT_INTERVAL_SECONDS)
-        .max(1)
+    monitor.interval_seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS).max(1)
 }
 
 /// What was measured last.
@@ -101,16 +90,8 @@ pub struct Standing {
 }
 
 /// Judges everything that is monitored.
-pub fn judge(
-    expected: &Expectation<'_>,
-    measured: &Measurements<'_>,
-    before: Standing,
-    now: Now,
-) -> Standing {
-    let Standing {
-        mut findings,
-        rows: rows_before,
-    } = before;
+pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: Standing, now: Now) -> Standing {
+    let Standing { mut findings, rows: rows_before } = before;
     xid::expire(&mut findings, now);
     let mut rows = Vec::new();
     for monitor in expected.monitors().iter().take(MAX_ROWS) {
@@ -142,16 +123,8 @@ fn not_implemented(check: &str) -> Judged {
 }
 
 /// The worst of what the check said and of its standing findings, unless it could not judge at all.
-fn row(
-    check: &str,
-    judged: Judged,
-    findings: &Findings,
-    before: &[CheckRow],
-    now: Now,
-) -> CheckRow {
-    let worst = worst_first(findings.of(check))
-        .first()
-        .map(|f| (f.outcome.clone(), f.reason.clone()));
+fn row(check: &str, judged: Judged, findings: &Findings, before: &[CheckRow], now: Now) -> CheckRow {
+    let worst = worst_first(findings.of(check)).first().map(|f| (f.outcome.clone(), f.reason.clone()));
     let (outcome, reason) = match (judged.outcome, worst) {
         (Outcome::Pass, Some((outcome, reason))) => (outcome, Some(reason)),
         (outcome, _) => (outcome, judged.reason.map(|text| bounded(&text, 63))),

@@ -85,15 +85,8 @@ fn evidence(observed: &XidObservation) -> String {
         XidEvent::SXid(code) => format!("SXid {code}"),
         XidEvent::FallenOffTheBus => "no Xid".to_owned(),
     };
-    let process = observed
-        .process
-        .as_deref()
-        .map(|name| format!(", process {name}"))
-        .unwrap_or_default();
-    bounded(
-        &format!("{what} at {}{process}: {}", observed.pci, observed.message),
-        256,
-    )
+    let process = observed.process.as_deref().map(|name| format!(", process {name}")).unwrap_or_default();
+    bounded(&format!("{what} at {}{process}: {}", observed.pci, observed.message), 256)
 }
 
 /// Whether the observation is about a switch, which no inventory lists.
@@ -103,18 +96,12 @@ pub fn is_switch(observed: &XidObservation) -> bool {
 
 /// Drops Monitor findings that are old enough.
 pub fn expire(findings: &mut Findings, now: Now) {
-    findings.retain(|finding| {
-        !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS)
-    });
+    findings.retain(|finding| !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS));
 }
 
 /// When the next Monitor finding goes, by the node's clock.
 pub fn next_expiry(findings: &Findings) -> Option<Time> {
-    findings
-        .iter()
-        .filter(|f| expires(f))
-        .map(|f| f.last_seen.plus(MONITOR_SECONDS))
-        .min()
+    findings.iter().filter(|f| expires(f)).map(|f| f.last_seen.plus(MONITOR_SECONDS)).min()
 }
 
 fn expires(finding: &Finding) -> bool {
@@ -136,15 +123,9 @@ pub fn judge(measured: &Measurements<'_>, _: &Findings, interval_seconds: i64, n
         return Judged::unknown(reason::KERNEL_LOG_UNREADABLE, why.clone());
     }
     if log.source.is_none() {
-        return Judged::unknown(
-            reason::NEVER_JUDGED,
-            "the kernel log has not been opened yet".to_owned(),
-        );
+        return Judged::unknown(reason::NEVER_JUDGED, "the kernel log has not been opened yet".to_owned());
     }
-    if log
-        .overrun_at
-        .is_some_and(|at| now.mono_ms < overrun_ends(at, interval_seconds))
-    {
+    if log.overrun_at.is_some_and(|at| now.mono_ms < overrun_ends(at, interval_seconds)) {
         return Judged::unknown(
             reason::KERNEL_LOG_OVERRUN,
             "records of the kernel log were overwritten before they could be read".to_owned(),
@@ -162,11 +143,7 @@ pub fn judge(measured: &Measurements<'_>, _: &Findings, interval_seconds: i64, n
 
 /// When an overrun is over, by the monotonic clock in milliseconds.
 pub fn overrun_ends(at: u64, interval_seconds: i64) -> u64 {
-    at.saturating_add(
-        u64::try_from(interval_seconds)
-            .unwrap_or(0)
-            .saturating_mul(1000),
-    )
+    at.saturating_add(u64::try_from(interval_seconds).unwrap_or(0).saturating_mul(1000))
 }
 
 /// Every GPU that is known to be there, the switches that were heard of, and the node.

@@ -26,17 +26,10 @@ pub(super) struct Device {
 
 impl Device {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         // A device without poll (such as /dev/null) is refused here, with EPERM of epoll_ctl.
         let log = sys::readable(file.into())?;
-        Ok(Self {
-            log,
-            buffer: vec![0; RECORD_MAX],
-            overwritten: false,
-        })
+        Ok(Self { log, buffer: vec![0; RECORD_MAX], overwritten: false })
     }
 
     pub(super) fn read(&mut self, sink: &mut Sink<'_>) -> io::Result<Progress> {
@@ -51,9 +44,7 @@ impl Device {
                 }
                 Ok(length) => {
                     refusals = 0;
-                    if let Some(record) =
-                        self.buffer.get(..length).and_then(KernelRecord::from_kmsg)
-                    {
+                    if let Some(record) = self.buffer.get(..length).and_then(KernelRecord::from_kmsg) {
                         self.deliver(record, sink);
                     }
                 }
@@ -70,8 +61,7 @@ impl Device {
 
     fn deliver(&mut self, record: KernelRecord, sink: &mut Sink<'_>) {
         let overwritten = std::mem::take(&mut self.overwritten);
-        sink.items
-            .extend(missed(record.seq, sink.resume.next_seq(), overwritten));
+        sink.items.extend(missed(record.seq, sink.resume.next_seq(), overwritten));
         sink.record(record);
     }
 
@@ -84,9 +74,7 @@ impl Device {
 /// The numbers have no gaps, so one tells how much was overwritten, also while the agent was away. None if nothing was.
 fn missed(seq: Option<u64>, expected: Option<u64>, overwritten: bool) -> Option<Item> {
     match (seq, expected) {
-        (Some(seq), Some(expected)) => (seq > expected).then(|| Item::Overrun {
-            lost: Some(seq - expected),
-        }),
+        (Some(seq), Some(expected)) => (seq > expected).then(|| Item::Overrun { lost: Some(seq - expected) }),
         _ => overwritten.then_some(Item::Overrun { lost: None }),
     }
 }
@@ -97,29 +85,14 @@ mod tests {
 
     #[test]
     fn a_gap_in_the_numbers_is_an_overrun_of_that_size() {
-        assert_eq!(
-            missed(Some(8), Some(8), true),
-            None,
-            "the kernel skipped what we had already"
-        );
-        assert_eq!(
-            missed(Some(3), Some(8), false),
-            None,
-            "older than the cursor"
-        );
+        assert_eq!(missed(Some(8), Some(8), true), None, "the kernel skipped what we had already");
+        assert_eq!(missed(Some(3), Some(8), false), None, "older than the cursor");
         assert_eq!(
             missed(Some(12), Some(8), false),
             Some(Item::Overrun { lost: Some(4) }),
             "overwritten while the agent was away"
         );
-        assert_eq!(
-            missed(Some(12), None, true),
-            Some(Item::Overrun { lost: None })
-        );
-        assert_eq!(
-            missed(Some(12), None, false),
-            None,
-            "what was overwritten before the first start is nobody's loss"
-        );
+        assert_eq!(missed(Some(12), None, true), Some(Item::Overrun { lost: None }));
+        assert_eq!(missed(Some(12), None, false), None, "what was overwritten before the first start is nobody's loss");
     }
 }

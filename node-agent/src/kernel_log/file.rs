@@ -75,13 +75,8 @@ impl GrowingFile {
     fn take(&mut self, length: usize, sink: &mut Sink<'_>) {
         let bytes = self.buffer.get(..length).unwrap_or_default();
         self.offset += bytes.len() as u64;
-        self.fingerprint.extend_from_slice(
-            bytes
-                .get(bytes.len().saturating_sub(FINGERPRINT)..)
-                .unwrap_or_default(),
-        );
-        self.fingerprint
-            .drain(..self.fingerprint.len().saturating_sub(FINGERPRINT));
+        self.fingerprint.extend_from_slice(bytes.get(bytes.len().saturating_sub(FINGERPRINT)..).unwrap_or_default());
+        self.fingerprint.drain(..self.fingerprint.len().saturating_sub(FINGERPRINT));
         self.lines.push(bytes, |line| {
             if let Some(record) = KernelRecord::from_line(line) {
                 sink.record(record);
@@ -96,10 +91,7 @@ impl GrowingFile {
         }
         let mut now = [0; FINGERPRINT];
         let now = now.get_mut(..self.fingerprint.len()).unwrap_or_default();
-        match self
-            .file
-            .read_exact_at(now, self.offset - self.fingerprint.len() as u64)
-        {
+        match self.file.read_exact_at(now, self.offset - self.fingerprint.len() as u64) {
             Ok(()) => Ok(now != self.fingerprint.as_slice()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
             Err(error) => Err(error),

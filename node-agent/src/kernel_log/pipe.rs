@@ -26,17 +26,9 @@ pub(super) struct Pipe {
 impl Pipe {
     /// Opened for writing too: a FIFO whose last writer left would otherwise be at its end for ever.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let end = sys::readable(file.into())?;
-        Ok(Self {
-            end,
-            lines: Lines::default(),
-            buffer: vec![0; CHUNK],
-        })
+        Ok(Self { end, lines: Lines::default(), buffer: vec![0; CHUNK] })
     }
 
     pub(super) fn read(&mut self, sink: &mut Sink<'_>) -> io::Result<Progress> {

@@ -86,11 +86,7 @@ impl KernelRecord {
 
 /// Digits alone: `parse` would take a plus sign.
 fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 fn level(priority: u32) -> u8 {
@@ -106,9 +102,7 @@ fn stamp(bytes: &[u8]) -> Option<(u64, &[u8])> {
     if micros.len() != 6 {
         return None;
     }
-    let usec = number::<u64>(seconds)?
-        .checked_mul(1_000_000)?
-        .checked_add(number(micros)?)?;
+    let usec = number::<u64>(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)?;
     Some((usec, rest.get(end + 1..)?))
 }
 
@@ -119,14 +113,8 @@ fn without_writer(bytes: &[u8]) -> &[u8] {
         let end = inner.iter().take(16).position(|byte| *byte == b']')?;
         let name = inner.get(..end)?.trim_ascii_start();
         let (kind, digits) = name.split_first()?;
-        let is_writer = matches!(kind, b'T' | b'C')
-            && !digits.is_empty()
-            && digits.iter().all(u8::is_ascii_digit);
-        if is_writer {
-            inner.get(end + 1..)
-        } else {
-            None
-        }
+        let is_writer = matches!(kind, b'T' | b'C') && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        if is_writer { inner.get(end + 1..) } else { None }
     };
     rest().unwrap_or(bytes)
 }
@@ -149,19 +137,13 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
 
 fn escape(four: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(four.strip_prefix(b"\\x")?).ok()?;
-    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        u8::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
 /// The bytes as text, cut to [`MESSAGE_MAX`]; what is no UTF-8 becomes U+FFFD, of three bytes, hence the second cut.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes.get(..MESSAGE_MAX).unwrap_or(bytes)).into_owned();
-    let end = (0..=MESSAGE_MAX)
-        .rev()
-        .find(|end| text.is_char_boundary(*end) || *end >= text.len());
+    let end = (0..=MESSAGE_MAX).rev().find(|end| text.is_char_boundary(*end) || *end >= text.len());
     text.truncate(end.unwrap_or(0));
     text
 }
@@ -174,9 +156,7 @@ mod tests {
     #[test]
     fn a_record_of_the_device_is_read_field_by_field() {
         // [gpud testdata]
-        let record =
-            KernelRecord::from_kmsg(b"6,3964,206764307,-;nvidia-nvswitch2: open (major=510)\n")
-                .unwrap();
+        let record = KernelRecord::from_kmsg(b"6,3964,206764307,-;nvidia-nvswitch2: open (major=510)\n").unwrap();
         assert_eq!(
             record,
             KernelRecord {
@@ -195,33 +175,23 @@ mod tests {
     fn added_header_fields_and_key_value_lines_are_left_out() {
         let bytes = b"30,7,5,c,caller=T12,later;usb 1-1: a; b, c\n SUBSYSTEM=usb\n DEVICE=c189:1\n";
         let record = KernelRecord::from_kmsg(bytes).unwrap();
-        assert_eq!(
-            (record.facility, record.level, record.continuation),
-            (3, 6, true)
-        );
+        assert_eq!((record.facility, record.level, record.continuation), (3, 6, true));
         assert_eq!(record.message, "usb 1-1: a; b, c");
     }
 
     #[test]
     fn escapes_are_undone_also_those_of_line_feeds() {
-        let record =
-            KernelRecord::from_kmsg(br"4,1,1,-;NVRM: one\x0aNVRM: tw\xc3\xb6 \x5cxZZ \x4").unwrap();
+        let record = KernelRecord::from_kmsg(br"4,1,1,-;NVRM: one\x0aNVRM: tw\xc3\xb6 \x5cxZZ \x4").unwrap();
         assert_eq!(record.message, "NVRM: one\nNVRM: twö \\xZZ \\x4");
     }
 
     #[test]
     fn a_record_that_a_program_wrote_is_not_the_kernels() {
+        assert!(!KernelRecord::from_kmsg(b"12,9,9,-;NVRM: Xid (PCI:0000:01:00): 79, forged").unwrap().is_kernel());
         assert!(
-            !KernelRecord::from_kmsg(b"12,9,9,-;NVRM: Xid (PCI:0000:01:00): 79, forged")
+            !KernelRecord::from_syslog(b"<12>[    1.000000] NVRM: Xid (PCI:0000:01:00): 79, forged")
                 .unwrap()
                 .is_kernel()
-        );
-        assert!(
-            !KernelRecord::from_syslog(
-                b"<12>[    1.000000] NVRM: Xid (PCI:0000:01:00): 79, forged"
-            )
-            .unwrap()
-            .is_kernel()
         );
     }
 
@@ -233,18 +203,10 @@ mod tests {
             ("<6>[ 4580.565206] [drm] text", 4_580_565_206, "[drm] text"),
             ("<6>text", 0, "text"),
             ("<6>[drm] text", 0, "[drm] text"),
-            (
-                "<6>[99999999999999999999.000000] text",
-                0,
-                "[99999999999999999999.000000] text",
-            ),
+            ("<6>[99999999999999999999.000000] text", 0, "[99999999999999999999.000000] text"),
         ] {
             let record = KernelRecord::from_syslog(line.as_bytes()).unwrap();
-            assert_eq!(
-                (record.usec, record.message.as_str(), record.seq),
-                (usec, message, None),
-                "{line}"
-            );
+            assert_eq!((record.usec, record.message.as_str(), record.seq), (usec, message, None), "{line}");
             assert_eq!((record.facility, record.level), (0, 6), "{line}");
         }
     }
@@ -273,11 +235,7 @@ mod tests {
         let mut bytes = b"6,1,2,-;".to_vec();
         bytes.extend(std::iter::repeat_n(0xff, 100_000));
         let message = KernelRecord::from_kmsg(&bytes).unwrap().message;
-        assert!(
-            message.len() <= MESSAGE_MAX && message.len() > MESSAGE_MAX - 3,
-            "{}",
-            message.len()
-        );
+        assert!(message.len() <= MESSAGE_MAX && message.len() > MESSAGE_MAX - 3, "{}", message.len());
     }
 
     proptest! {

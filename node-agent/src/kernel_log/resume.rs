@@ -32,15 +32,8 @@ impl Resume {
     pub(super) fn new(boot_id: String, cursor: Option<&Cursor>) -> Self {
         let last = cursor
             .filter(|cursor| cursor.boot_id == boot_id)
-            .map(|cursor| Place {
-                seq: cursor.seq,
-                usec: cursor.usec,
-            });
-        Self {
-            boot_id,
-            last,
-            catching_up: last.is_some(),
-        }
+            .map(|cursor| Place { seq: cursor.seq, usec: cursor.usec });
+        Self { boot_id, last, catching_up: last.is_some() }
     }
 
     /// Whether the record has to be delivered. Once one has been, everything after it in the source is new, however its
@@ -57,10 +50,7 @@ impl Resume {
             }
         }
         self.catching_up = false;
-        self.last = Some(Place {
-            seq: record.seq,
-            usec: record.usec,
-        });
+        self.last = Some(Place { seq: record.seq, usec: record.usec });
         true
     }
 
@@ -75,11 +65,7 @@ impl Resume {
     }
 
     pub(super) fn cursor(&self) -> Option<Cursor> {
-        self.last.map(|last| Cursor {
-            boot_id: self.boot_id.clone(),
-            seq: last.seq,
-            usec: last.usec,
-        })
+        self.last.map(|last| Cursor { boot_id: self.boot_id.clone(), seq: last.seq, usec: last.usec })
     }
 }
 
@@ -88,31 +74,17 @@ mod tests {
     use super::*;
 
     fn record(seq: Option<u64>, usec: u64) -> KernelRecord {
-        KernelRecord {
-            facility: 0,
-            level: 4,
-            seq,
-            usec,
-            continuation: false,
-            message: String::new(),
-        }
+        KernelRecord { facility: 0, level: 4, seq, usec, continuation: false, message: String::new() }
     }
 
     fn cursor(boot_id: &str, seq: Option<u64>, usec: u64) -> Cursor {
-        Cursor {
-            boot_id: boot_id.into(),
-            seq,
-            usec,
-        }
+        Cursor { boot_id: boot_id.into(), seq, usec }
     }
 
     #[test]
     fn a_cursor_of_this_boot_hides_what_was_delivered_and_nothing_else() {
         let mut resume = Resume::new("b".into(), Some(&cursor("b", Some(7), 70)));
-        assert_eq!(
-            [6, 7, 8].map(|seq| resume.is_new(&record(Some(seq), 50))),
-            [false, false, true]
-        );
+        assert_eq!([6, 7, 8].map(|seq| resume.is_new(&record(Some(seq), 50))), [false, false, true]);
         assert_eq!(resume.cursor(), Some(cursor("b", Some(8), 50)));
     }
 
@@ -126,10 +98,7 @@ mod tests {
     #[test]
     fn times_decide_where_one_side_has_no_sequence_number() {
         let mut resume = Resume::new("b".into(), Some(&cursor("b", Some(7), 70)));
-        assert_eq!(
-            [69, 70, 71, 70].map(|usec| resume.is_new(&record(None, usec))),
-            [false, false, true, true]
-        );
+        assert_eq!([69, 70, 71, 70].map(|usec| resume.is_new(&record(None, usec))), [false, false, true, true]);
         let mut without_times = Resume::new("b".into(), Some(&cursor("b", None, 70)));
         assert!(without_times.is_new(&record(None, 0)));
     }

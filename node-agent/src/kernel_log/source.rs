@@ -106,21 +106,12 @@ impl Sink<'_> {
 impl Source {
     /// Opens the kernel's log of the boot `boot_id`, to go on after `cursor` if that is of the same boot, else at the
     /// oldest record that is left. Call it within a tokio runtime that has I/O and time enabled.
-    pub fn open(
-        choice: &KernelLogChoice,
-        boot_id: String,
-        cursor: Option<&Cursor>,
-    ) -> Result<Self, KernelLogError> {
+    pub fn open(choice: &KernelLogChoice, boot_id: String, cursor: Option<&Cursor>) -> Result<Self, KernelLogError> {
         let (reader, name) = match choice {
             KernelLogChoice::Path(path) => open_path(path)?,
             KernelLogChoice::Auto => open_auto(Path::new(KMSG))?,
         };
-        Ok(Self {
-            reader,
-            resume: Resume::new(boot_id, cursor),
-            name,
-            give_way: false,
-        })
+        Ok(Self { reader, resume: Resume::new(boot_id, cursor), name, give_way: false })
     }
 
     /// What is read: `kmsg:/dev/kmsg`, `file:<path>`, `fifo:<path>` or `syslog`.
@@ -152,10 +143,7 @@ impl Source {
     }
 
     fn read(&mut self) -> io::Result<(Vec<Item>, Progress)> {
-        let mut sink = Sink {
-            items: Vec::new(),
-            resume: &mut self.resume,
-        };
+        let mut sink = Sink { items: Vec::new(), resume: &mut self.resume };
         let progress = match &mut self.reader {
             Reader::Device(device) => device.read(&mut sink),
             Reader::File(file) => file.read(&mut sink),
@@ -183,10 +171,7 @@ impl Source {
     }
 
     fn failed(&self, source: io::Error) -> KernelLogError {
-        KernelLogError::Read {
-            name: self.name.clone(),
-            source,
-        }
+        KernelLogError::Read { name: self.name.clone(), source }
     }
 
     #[cfg(test)]
@@ -200,32 +185,20 @@ impl Source {
 }
 
 fn open_path(path: &Path) -> Result<(Reader, String), KernelLogError> {
-    let failed = |source| KernelLogError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| KernelLogError::Open { path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     let shown = path.display();
     if let Some(kind) = unfit(&metadata) {
-        return Err(KernelLogError::NotALog {
-            path: path.to_owned(),
-            kind,
-        });
+        return Err(KernelLogError::NotALog { path: path.to_owned(), kind });
     }
     if metadata.file_type().is_char_device() {
         let device = Device::open(path).map_err(failed)?;
         return Ok((Reader::Device(device), format!("kmsg:{shown}")));
     }
     if metadata.file_type().is_fifo() {
-        return Ok((
-            Reader::Pipe(Pipe::open(path).map_err(failed)?),
-            format!("fifo:{shown}"),
-        ));
+        return Ok((Reader::Pipe(Pipe::open(path).map_err(failed)?), format!("fifo:{shown}")));
     }
-    Ok((
-        Reader::File(GrowingFile::open(path).map_err(failed)?),
-        format!("file:{shown}"),
-    ))
+    Ok((Reader::File(GrowingFile::open(path).map_err(failed)?), format!("file:{shown}")))
 }
 
 fn unfit(metadata: &Metadata) -> Option<&'static str> {
@@ -245,38 +218,21 @@ fn unfit(metadata: &Metadata) -> Option<&'static str> {
 fn open_auto(kmsg: &Path) -> Result<(Reader, String), KernelLogError> {
     let device = match Device::open(kmsg) {
         Ok(device) => return Ok((Reader::Device(device), format!("kmsg:{}", kmsg.display()))),
-        Err(error) => Attempt {
-            way: kmsg.display().to_string(),
-            error,
-        },
+        Err(error) => Attempt { way: kmsg.display().to_string(), error },
     };
     match SyslogPoll::open() {
         Ok(poll) => Ok((Reader::Syslog(poll), "syslog".to_owned())),
-        Err(error) => Err(KernelLogError::Unreadable {
-            tried: vec![
-                device,
-                Attempt {
-                    way: "syslog(2)".to_owned(),
-                    error,
-                },
-            ],
-        }),
+        Err(error) => {
+            Err(KernelLogError::Unreadable { tried: vec![device, Attempt { way: "syslog(2)".to_owned(), error }] })
+        }
     }
 }
 
 #[cfg(test)]
 impl Source {
     /// As [`KernelLogChoice::Auto`] on a machine whose device lies at `kmsg`.
-    pub(super) fn open_with_device_at(
-        kmsg: &Path,
-        boot_id: String,
-    ) -> Result<Self, KernelLogError> {
+    pub(super) fn open_with_device_at(kmsg: &Path, boot_id: String) -> Result<Self, KernelLogError> {
         let (reader, name) = open_auto(kmsg)?;
-        Ok(Self {
-            reader,
-            resume: Resume::new(boot_id, None),
-            name,
-            give_way: false,
-        })
+        Ok(Self { reader, resume: Resume::new(boot_id, None), name, give_way: false })
     }
 }

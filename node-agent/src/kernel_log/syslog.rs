@@ -37,9 +37,7 @@ impl SyslogPoll {
         // Reading one byte yields nothing but the permission.
         sys::read_newest(&mut [0])?;
         // The prefix of each line is not stored in the buffer, so that its text is longer than the buffer.
-        let widest = sys::buffer_bytes()?
-            .saturating_mul(2)
-            .clamp(FIRST_WINDOW, WIDEST_WINDOW);
+        let widest = sys::buffer_bytes()?.saturating_mul(2).clamp(FIRST_WINDOW, WIDEST_WINDOW);
         Ok(Self {
             next_look: Instant::now(),
             widest,
@@ -84,11 +82,7 @@ impl SyslogPoll {
 
     /// Reads the newest lines, as few as hold what was seen last.
     fn look(&mut self) -> io::Result<()> {
-        let mut size = if self.seen.is_empty() {
-            self.widest
-        } else {
-            FIRST_WINDOW.min(self.widest)
-        };
+        let mut size = if self.seen.is_empty() { self.widest } else { FIRST_WINDOW.min(self.widest) };
         loop {
             let mut window = vec![0; size];
             let length = sys::read_newest(&mut window)?;
@@ -147,11 +141,7 @@ impl Seen {
             let enough = whole || count >= self.hashes.len();
             let fits = line == last && enough && {
                 let before = lines.get(..count)?.iter().rev().map(|(hash, _)| hash);
-                self.hashes
-                    .iter()
-                    .rev()
-                    .zip(before)
-                    .all(|(seen, now)| seen == now)
+                self.hashes.iter().rev().zip(before).all(|(seen, now)| seen == now)
             };
             fits.then_some(*end)
         })
@@ -183,9 +173,7 @@ mod tests {
     use super::*;
 
     fn log(numbers: std::ops::Range<u32>) -> Vec<u8> {
-        numbers
-            .flat_map(|number| format!("<6>[    0.{number:06}] line {number}\n").into_bytes())
-            .collect()
+        numbers.flat_map(|number| format!("<6>[    0.{number:06}] line {number}\n").into_bytes()).collect()
     }
 
     fn seen(numbers: std::ops::Range<u32>) -> Seen {
@@ -198,25 +186,15 @@ mod tests {
     fn lines_after_the_last_seen_one_are_new_and_none_before() {
         let window = log(0..50);
         assert_eq!(seen(0..50).first_unseen(&window, false), Some(window.len()));
-        assert_eq!(
-            seen(0..40).first_unseen(&window, false),
-            Some(log(0..40).len())
-        );
+        assert_eq!(seen(0..40).first_unseen(&window, false), Some(log(0..40).len()));
         assert_eq!(Seen::default().first_unseen(&window, true), Some(0));
     }
 
     #[test]
     fn the_place_is_found_although_older_lines_were_overwritten() {
         // Of the 32 remembered lines only the last 5 are left.
-        assert_eq!(
-            seen(0..40).first_unseen(&log(35..60), true),
-            Some(log(35..40).len())
-        );
-        assert_eq!(
-            seen(0..40).first_unseen(&log(35..60), false),
-            None,
-            "a narrow look asks for a wider one first"
-        );
+        assert_eq!(seen(0..40).first_unseen(&log(35..60), true), Some(log(35..40).len()));
+        assert_eq!(seen(0..40).first_unseen(&log(35..60), false), None, "a narrow look asks for a wider one first");
     }
 
     #[test]

@@ -28,38 +28,21 @@ fn line(seq: u64, text: &str) -> String {
 }
 
 fn append(path: &Path, text: &str) {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
 fn open(path: &Path) -> Source {
-    Source::open(
-        &KernelLogChoice::Path(path.to_owned()),
-        "boot-1".into(),
-        None,
-    )
-    .unwrap()
+    Source::open(&KernelLogChoice::Path(path.to_owned()), "boot-1".into(), None).unwrap()
 }
 
 fn open_after(path: &Path, boot_id: &str, cursor: Option<&Cursor>) -> Source {
-    Source::open(
-        &KernelLogChoice::Path(path.to_owned()),
-        boot_id.into(),
-        cursor,
-    )
-    .unwrap()
+    Source::open(&KernelLogChoice::Path(path.to_owned()), boot_id.into(), cursor).unwrap()
 }
 
 /// The next items as short texts: a record's message, else what it is.
 async fn next(source: &mut Source) -> Vec<String> {
-    let batch = tokio::time::timeout(PATIENCE, source.next())
-        .await
-        .expect("nothing came")
-        .unwrap();
+    let batch = tokio::time::timeout(PATIENCE, source.next()).await.expect("nothing came").unwrap();
     assert!(!batch.items.is_empty());
     batch.items.into_iter().map(told).collect()
 }
@@ -90,10 +73,7 @@ async fn stays_silent(source: &mut Source) {
 async fn a_file_is_read_from_its_beginning_and_followed_as_it_grows() {
     let folder = Folder::new();
     let path = folder.path("kmsg");
-    append(
-        &path,
-        &(line(1, "one") + " SUBSYSTEM=pci\n" + &line(2, "two")),
-    );
+    append(&path, &(line(1, "one") + " SUBSYSTEM=pci\n" + &line(2, "two")));
     let mut source = open(&path);
     assert_eq!(source.name(), format!("file:{}", path.display()));
     assert_eq!(next(&mut source).await, ["one", "two"]);
@@ -101,14 +81,7 @@ async fn a_file_is_read_from_its_beginning_and_followed_as_it_grows() {
     stays_silent(&mut source).await;
     append(&path, "ee\n");
     assert_eq!(next(&mut source).await, ["three"]);
-    assert_eq!(
-        source.cursor(),
-        Some(Cursor {
-            boot_id: "boot-1".into(),
-            seq: Some(3),
-            usec: 3000
-        })
-    );
+    assert_eq!(source.cursor(), Some(Cursor { boot_id: "boot-1".into(), seq: Some(3), usec: 3000 }));
 }
 
 #[tokio::test]
@@ -135,11 +108,7 @@ async fn a_line_wakes_a_waiting_reader_at_once() {
         assert_eq!(read, ["x"]);
     }
     delays.sort();
-    println!(
-        "median of {} delays from write to delivery: {:?}",
-        delays.len(),
-        delays[20]
-    );
+    println!("median of {} delays from write to delivery: {:?}", delays.len(), delays[20]);
     // Looking every 50 ms, or every second, would not get here.
     assert!(delays[20] < Duration::from_millis(25), "{delays:?}");
 }
@@ -184,10 +153,7 @@ async fn a_truncated_file_is_read_anew_also_when_it_has_grown_past_the_old_place
     append(&path, &line(5, "five"));
     assert_eq!(next(&mut source).await, ["five"]);
     std::fs::write(&path, line(1, "much longer than what stood here before")).unwrap();
-    assert_eq!(
-        take(&mut source, 2).await,
-        ["rotated", "much longer than what stood here before"]
-    );
+    assert_eq!(take(&mut source, 2).await, ["rotated", "much longer than what stood here before"]);
 }
 
 #[tokio::test]
@@ -211,14 +177,7 @@ async fn a_restarted_agent_gets_only_what_is_new_in_the_same_boot() {
 async fn a_fifo_outlives_its_writers() {
     let folder = Folder::new();
     let path = folder.path("fifo");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &path,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from(0o600),
-        0,
-    )
-    .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0).unwrap();
     let mut source = open(&path);
     assert_eq!(source.name(), format!("fifo:{}", path.display()));
     append(&path, &line(1, "one"));
@@ -239,10 +198,7 @@ async fn a_record_that_a_program_writes_into_the_real_device_is_read_but_is_no_e
         Err(error) => return println!("SKIPPED: {error}"),
     };
     assert_eq!(source.name(), "kmsg:/dev/kmsg");
-    let text = format!(
-        "NVRM: Xid (PCI:0000:01:00): 79, pid={}, forged by a test",
-        std::process::id()
-    );
+    let text = format!("NVRM: Xid (PCI:0000:01:00): 79, pid={}, forged by a test", std::process::id());
     write_record(&mut device, &text);
     let record = find(&mut source, &text).await;
     assert_eq!((record.facility, record.is_kernel()), (1, false));
@@ -251,10 +207,7 @@ async fn a_record_that_a_program_writes_into_the_real_device_is_read_but_is_no_e
     let mut again = Source::open(&KernelLogChoice::Auto, "boot-1".into(), cursor.as_ref()).unwrap();
     write_record(&mut device, "gpu-health-agent test: after the restart");
     let first = next(&mut again).await;
-    assert!(
-        !first.contains(&text),
-        "the cursor was not obeyed: {first:?}"
-    );
+    assert!(!first.contains(&text), "the cursor was not obeyed: {first:?}");
 }
 
 /// One write is one record. Without the line feed the kernel holds it back until the next one comes.
@@ -264,10 +217,7 @@ fn write_record(device: &mut File, text: &str) {
 
 async fn find(source: &mut Source, text: &str) -> KernelRecord {
     loop {
-        let batch = tokio::time::timeout(PATIENCE, source.next())
-            .await
-            .expect("the record did not come")
-            .unwrap();
+        let batch = tokio::time::timeout(PATIENCE, source.next()).await.expect("the record did not come").unwrap();
         let found = batch.items.into_iter().find_map(|item| match item {
             Item::Record(record) if record.message == text => Some(record),
             Item::Record(_) | Item::Overrun { .. } | Item::Rotated => None,
@@ -285,10 +235,7 @@ async fn without_the_device_the_system_call_tells_the_same_once() {
         Ok(source) => source,
         Err(error) => {
             let message = error.to_string();
-            assert!(
-                message.contains("no-kmsg: No such file") && message.contains("syslog(2): "),
-                "{message}"
-            );
+            assert!(message.contains("no-kmsg: No such file") && message.contains("syslog(2): "), "{message}");
             return println!("SKIPPED: {message}");
         }
     };
@@ -308,30 +255,14 @@ async fn without_the_device_the_system_call_tells_the_same_once() {
 #[tokio::test]
 async fn a_path_that_holds_no_log_is_refused_with_the_way_out() {
     let folder = Folder::new();
-    let refused = |path: &Path| {
-        Source::open(
-            &KernelLogChoice::Path(path.to_owned()),
-            "boot-1".into(),
-            None,
-        )
-        .expect_err("opened")
-    };
+    let refused =
+        |path: &Path| Source::open(&KernelLogChoice::Path(path.to_owned()), "boot-1".into(), None).expect_err("opened");
     let error = refused(folder.0.path());
     assert_eq!(error.category(), "not_a_log");
-    assert!(
-        error
-            .to_string()
-            .contains("is a directory, no kernel log; name /dev/kmsg"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("is a directory, no kernel log; name /dev/kmsg"), "{error}");
     let error = refused(&folder.path("missing"));
     assert_eq!(error.category(), "open");
-    assert!(
-        error
-            .to_string()
-            .contains("missing cannot be opened: No such file"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("missing cannot be opened: No such file"), "{error}");
     symlink("/dev/null", folder.path("null")).unwrap();
     assert!(
         matches!(refused(&folder.path("null")), KernelLogError::Open { source, .. } if source.kind() == ErrorKind::PermissionDenied)
@@ -342,14 +273,8 @@ async fn a_path_that_holds_no_log_is_refused_with_the_way_out() {
 fn an_unreadable_log_names_every_way_that_was_tried_and_the_remedy() {
     let error = KernelLogError::Unreadable {
         tried: vec![
-            Attempt {
-                way: "/dev/kmsg".into(),
-                error: std::io::Error::from_raw_os_error(libc::EPERM),
-            },
-            Attempt {
-                way: "syslog(2)".into(),
-                error: std::io::Error::from_raw_os_error(libc::ENOSYS),
-            },
+            Attempt { way: "/dev/kmsg".into(), error: std::io::Error::from_raw_os_error(libc::EPERM) },
+            Attempt { way: "syslog(2)".into(), error: std::io::Error::from_raw_os_error(libc::ENOSYS) },
         ],
     };
     assert_eq!(
@@ -388,14 +313,9 @@ async fn a_million_random_lines_hold_no_memory_and_hide_no_record() {
         }
         file.write_all(&buffer).unwrap();
     }
-    file.write_all(format!("\n{}", line(2, "after")).as_bytes())
-        .unwrap();
+    file.write_all(format!("\n{}", line(2, "after")).as_bytes()).unwrap();
     assert!(take(&mut source, 1).await.ends_with(&["after".to_owned()]));
-    assert!(
-        source.held_bytes() < 64 * 1024,
-        "{} bytes held",
-        source.held_bytes()
-    );
+    assert!(source.held_bytes() < 64 * 1024, "{} bytes held", source.held_bytes());
 }
 
 proptest! {

@@ -25,15 +25,9 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches the directory of `path` for files that come and go. Without inotify it falls back to looking often.
     pub(super) fn begin(path: &Path) -> Self {
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or_else(|| Path::new("."));
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let inotify = open(directory).ok();
-        Self {
-            inotify,
-            of_file: None,
-        }
+        Self { inotify, of_file: None }
     }
 
     /// Watches the file that lies at `path` now instead of the one before.
@@ -65,11 +59,7 @@ impl Watch {
 
 fn open(directory: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-    inotify::add_watch(
-        &inotify,
-        directory,
-        WatchFlags::CREATE | WatchFlags::MOVED_TO,
-    )?;
+    inotify::add_watch(&inotify, directory, WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
     sys::readable(inotify)
 }
 

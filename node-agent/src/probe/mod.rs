@@ -61,9 +61,7 @@ pub enum ReportError {
         source: serde_json::Error,
     },
     /// Written by another probe or another version.
-    #[error(
-        "expected a report of {expected} in version {REPORT_VERSION}, got {probe} in version {version}"
-    )]
+    #[error("expected a report of {expected} in version {REPORT_VERSION}, got {probe} in version {version}")]
     OtherProbe {
         /// The probe that was asked for.
         expected: String,
@@ -77,19 +75,12 @@ pub enum ReportError {
 impl<T: DeserializeOwned> ProbeReport<T> {
     /// Reads what `probe` printed.
     pub fn parse(probe: &str, stdout: &str) -> Result<T, ReportError> {
-        let report: Self =
-            serde_json::from_str(stdout).map_err(|source| ReportError::Malformed {
-                probe: probe.to_owned(),
-                source,
-            })?;
+        let report: Self = serde_json::from_str(stdout)
+            .map_err(|source| ReportError::Malformed { probe: probe.to_owned(), source })?;
         if report.probe == probe && report.version == REPORT_VERSION {
             Ok(report.report)
         } else {
-            Err(ReportError::OtherProbe {
-                expected: probe.to_owned(),
-                probe: report.probe,
-                version: report.version,
-            })
+            Err(ReportError::OtherProbe { expected: probe.to_owned(), probe: report.probe, version: report.version })
         }
     }
 }
@@ -100,26 +91,19 @@ impl ProbeArgs {
         sys::take_the_group_along_on_hangup();
         match self {
             Self::Inventory(args) => print("inventory", inventory::measure(&args)),
-            Self::Custom(args) => tool::block_on(custom::run(args))
-                .map_or_else(|error| failed(&error), |report| print("custom", report)),
-            Self::IperfServer(args) => tool::block_on(iperf::serve(&args)).map_or_else(
-                |error| failed(&error),
-                |report| print("iperf-server", report),
-            ),
-            Self::IperfClient(args) => tool::block_on(iperf::send(&args)).map_or_else(
-                |error| failed(&error),
-                |report| print("iperf-client", report),
-            ),
+            Self::Custom(args) => {
+                tool::block_on(custom::run(args)).map_or_else(|error| failed(&error), |report| print("custom", report))
+            }
+            Self::IperfServer(args) => tool::block_on(iperf::serve(&args))
+                .map_or_else(|error| failed(&error), |report| print("iperf-server", report)),
+            Self::IperfClient(args) => tool::block_on(iperf::send(&args))
+                .map_or_else(|error| failed(&error), |report| print("iperf-client", report)),
         }
     }
 }
 
 fn print(probe: &str, report: impl Serialize) -> ExitCode {
-    let report = ProbeReport {
-        probe: probe.to_owned(),
-        version: REPORT_VERSION,
-        report,
-    };
+    let report = ProbeReport { probe: probe.to_owned(), version: REPORT_VERSION, report };
     let mut stdout = std::io::stdout().lock();
     let written = serde_json::to_writer(&mut stdout, &report)
         .map_err(std::io::Error::from)
@@ -148,13 +132,7 @@ pub(crate) fn complain(error: &dyn std::error::Error) {
 /// The command line and the first lines of its output, within [`EVIDENCE_BYTES`]; control characters become spaces.
 pub(crate) fn evidence(command: &str, output: &str) -> String {
     let text = format!("{command}: {}", output.trim());
-    bounded(
-        &text
-            .split(char::is_control)
-            .filter(|part| !part.trim().is_empty())
-            .collect::<Vec<_>>()
-            .join(" "),
-    )
+    bounded(&text.split(char::is_control).filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 /// At most [`EVIDENCE_BYTES`] of it, cut between characters.
@@ -174,27 +152,15 @@ mod tests {
     fn evidence_is_one_line_within_its_bound_and_cut_between_characters() {
         assert_eq!(evidence("tool -x", "one\n\ttwo\r\n"), "tool -x: one two");
         let long = evidence("tool", &"é".repeat(300));
-        assert!(
-            long.len() <= EVIDENCE_BYTES && long.len() >= EVIDENCE_BYTES - 1,
-            "{}",
-            long.len()
-        );
+        assert!(long.len() <= EVIDENCE_BYTES && long.len() >= EVIDENCE_BYTES - 1, "{}", long.len());
     }
 
     #[test]
     fn a_report_of_another_probe_or_version_is_refused_by_name() {
-        let error =
-            ProbeReport::<u8>::parse("inventory", r#"{"probe":"custom","version":1,"report":1}"#)
-                .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "expected a report of inventory in version 1, got custom in version 1"
-        );
+        let error = ProbeReport::<u8>::parse("inventory", r#"{"probe":"custom","version":1,"report":1}"#).unwrap_err();
+        assert_eq!(error.to_string(), "expected a report of inventory in version 1, got custom in version 1");
         assert!(ProbeReport::<u8>::parse("a", r#"{"probe":"a","version":2,"report":1}"#).is_err());
         assert!(ProbeReport::<u8>::parse("a", "Segmentation fault").is_err());
-        assert_eq!(
-            ProbeReport::<u8>::parse("a", r#"{"probe":"a","version":1,"report":1}"#).unwrap(),
-            1
-        );
+        assert_eq!(ProbeReport::<u8>::parse("a", r#"{"probe":"a","version":1,"report":1}"#).unwrap(), 1);
     }
 }

@@ -40,15 +40,8 @@ pub(super) struct ToolRun {
 
 /// Runs a program until it ends, until `deadline`, or until it printed more than `cap` bytes. It stays in the probe's
 /// process group, so that the runner's kill reaches it.
-pub(super) async fn run_tool(
-    mut command: Command,
-    deadline: Instant,
-    cap: usize,
-) -> io::Result<ToolRun> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+pub(super) async fn run_tool(mut command: Command, deadline: Instant, cap: usize) -> io::Result<ToolRun> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     sys::die_with_parent(&mut command, Signal::KILL);
     let mut child = tokio::process::Command::from(command).spawn()?;
     let mut streams = Streams::of(&mut child, cap);
@@ -62,17 +55,9 @@ pub(super) async fn run_tool(
         child.kill().await?;
     }
     let _ = timeout(DRAIN, streams.until_closed()).await;
-    let end = if streams.overflowed() && end != ToolEnd::Silent {
-        ToolEnd::TooLong
-    } else {
-        end
-    };
+    let end = if streams.overflowed() && end != ToolEnd::Silent { ToolEnd::TooLong } else { end };
     let (stdout, stderr_tail) = streams.into_text();
-    Ok(ToolRun {
-        end,
-        stdout,
-        stderr_tail,
-    })
+    Ok(ToolRun { end, stdout, stderr_tail })
 }
 
 fn end_of(status: ExitStatus) -> ToolEnd {
@@ -88,9 +73,7 @@ fn end_of(status: ExitStatus) -> ToolEnd {
 /// the thread that started it.
 pub(super) fn block_on<T>(probe: impl Future<Output = T>) -> io::Result<T> {
     strays::adopt_orphans()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async {
         let report = probe.await;
         for _ in 0..LOOKS_FOR_STRAYS {

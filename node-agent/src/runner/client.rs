@@ -33,11 +33,7 @@ pub struct ProbeRequest {
 impl ProbeRequest {
     /// A probe with the largest output that is allowed.
     pub fn new(probe: ProbeSpec, deadline: Duration) -> Self {
-        Self {
-            probe,
-            deadline,
-            output_cap_bytes: MAX_OUTPUT_CAP_BYTES,
-        }
+        Self { probe, deadline, output_cap_bytes: MAX_OUTPUT_CAP_BYTES }
     }
 }
 
@@ -90,24 +86,14 @@ pub struct Runner {
 
 #[derive(Debug)]
 enum Command {
-    Start {
-        id: u64,
-        request: ProbeRequest,
-        outcome: oneshot::Sender<ProbeOutcome>,
-    },
-    Stop {
-        id: u64,
-    },
+    Start { id: u64, request: ProbeRequest, outcome: oneshot::Sender<ProbeOutcome> },
+    Stop { id: u64 },
 }
 
 impl Runner {
     /// Starts `binary runner` as a child of this process, again whenever it dies. Must be called within a tokio runtime.
     pub fn spawn_child(binary: PathBuf, environment: Vec<(OsString, OsString)>) -> Self {
-        Self::spawn_child_with(RunnerCommand {
-            binary,
-            arguments: Vec::new(),
-            environment,
-        })
+        Self::spawn_child_with(RunnerCommand { binary, arguments: Vec::new(), environment })
     }
 
     /// As [`Runner::spawn_child`], with arguments.
@@ -125,11 +111,7 @@ impl Runner {
         let (commands, to_do) = mpsc::unbounded_channel();
         let (tell, state) = watch::channel(RunnerState::Starting);
         tokio::spawn(keep_connected(way, to_do, tell));
-        Self {
-            commands,
-            state,
-            last_id: Arc::default(),
-        }
+        Self { commands, state, last_id: Arc::default() }
     }
 
     /// Whether there is a runner; changes are seen by `changed()`.
@@ -146,24 +128,12 @@ impl Runner {
     pub async fn start(&self, request: ProbeRequest) -> RunningProbe {
         let mut state = self.state.clone();
         // When it is not there in time, or never again, the actor's answer says why.
-        let _ = timeout(
-            PATIENCE,
-            state.wait_for(|state| matches!(state, RunnerState::Ready { .. })),
-        )
-        .await;
+        let _ = timeout(PATIENCE, state.wait_for(|state| matches!(state, RunnerState::Ready { .. }))).await;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (outcome_to, outcome) = oneshot::channel();
         // A closed channel drops the sender of the outcome, which is an answer.
-        let _ = self.commands.send(Command::Start {
-            id,
-            request,
-            outcome: outcome_to,
-        });
-        RunningProbe {
-            id,
-            outcome,
-            commands: self.commands.clone(),
-        }
+        let _ = self.commands.send(Command::Start { id, request, outcome: outcome_to });
+        RunningProbe { id, outcome, commands: self.commands.clone() }
     }
 }
 

@@ -7,9 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid,
-};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
 use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -77,10 +75,7 @@ pub(crate) async fn execute(
     stop: oneshot::Receiver<()>,
     started: impl AsyncFnOnce(u32),
 ) -> Ended {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     sys::die_with_parent(&mut command, sys::RUNNER_DIED);
     let program = command.get_program().to_string_lossy().into_owned();
@@ -96,20 +91,13 @@ pub(crate) async fn execute(
     ended
 }
 
-async fn see_to_its_end(
-    mut child: Child,
-    group: Pid,
-    limits: Limits,
-    stop: oneshot::Receiver<()>,
-) -> Ended {
+async fn see_to_its_end(mut child: Child, group: Pid, limits: Limits, stop: oneshot::Receiver<()>) -> Ended {
     let begin = Instant::now();
     let mut streams = Streams::of(&mut child, limits.output_cap);
     let cause = watch(&mut child, &mut streams, begin + limits.deadline, stop).await;
     let leader = match &cause {
         Cause::Ended(status) => Some(*status),
-        Cause::Deadline | Cause::Stopped | Cause::TooLong => {
-            end_group(&mut child, &mut streams, group, limits).await
-        }
+        Cause::Deadline | Cause::Stopped | Cause::TooLong => end_group(&mut child, &mut streams, group, limits).await,
     };
     let empty = leader.is_some() && clear(group, limits.unkillable_after).await;
     // Too little is read when someone outside the group holds the pipe; what was read until then stands.
@@ -124,13 +112,7 @@ async fn see_to_its_end(
         (true, cause) => (end_of(cause), None),
     };
     let (stdout, stderr_tail) = streams.into_text();
-    Ended {
-        end,
-        stdout,
-        stderr_tail,
-        duration: begin.elapsed(),
-        leftover,
-    }
+    Ended { end, stdout, stderr_tail, duration: begin.elapsed(), leftover }
 }
 
 fn not_started(reason: String) -> Ended {
@@ -147,9 +129,7 @@ fn end_of(cause: &Cause) -> End {
     match cause {
         Cause::Ended(status) => match std::os::unix::process::ExitStatusExt::signal(status) {
             Some(signal) => End::Signaled { signal },
-            None => End::Exited {
-                code: status.code().unwrap_or(-1),
-            },
+            None => End::Exited { code: status.code().unwrap_or(-1) },
         },
         Cause::Deadline => End::DeadlineExceeded,
         Cause::Stopped => End::Stopped,
@@ -157,12 +137,7 @@ fn end_of(cause: &Cause) -> End {
     }
 }
 
-async fn watch(
-    child: &mut Child,
-    streams: &mut Streams,
-    deadline: Instant,
-    stop: oneshot::Receiver<()>,
-) -> Cause {
+async fn watch(child: &mut Child, streams: &mut Streams, deadline: Instant, stop: oneshot::Receiver<()>) -> Cause {
     tokio::select! {
         biased;
         () = streams.until_too_long() => Cause::TooLong,
@@ -176,12 +151,7 @@ async fn watch(
 }
 
 /// SIGTERM, some grace, SIGKILL. The leader's status, or `None` when it outlived that.
-async fn end_group(
-    child: &mut Child,
-    streams: &mut Streams,
-    group: Pid,
-    limits: Limits,
-) -> Option<ExitStatus> {
+async fn end_group(child: &mut Child, streams: &mut Streams, group: Pid, limits: Limits) -> Option<ExitStatus> {
     signal(group, Signal::TERM);
     if let Some(status) = exit_within(child, streams, limits.grace).await {
         return Some(status);
@@ -191,11 +161,7 @@ async fn end_group(
 }
 
 /// Reads on meanwhile, so that a child that writes its last words to a full pipe can end.
-async fn exit_within(
-    child: &mut Child,
-    streams: &mut Streams,
-    time: Duration,
-) -> Option<ExitStatus> {
+async fn exit_within(child: &mut Child, streams: &mut Streams, time: Duration) -> Option<ExitStatus> {
     let read_on = async {
         streams.until_too_long().await;
         streams.until_too_long().await;

@@ -23,12 +23,7 @@ pub(super) struct Lines<R> {
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self {
-            reader,
-            limit,
-            line: Vec::new(),
-            too_long: false,
-        }
+        Self { reader, limit, line: Vec::new(), too_long: false }
     }
 
     /// The next line, or `None` at the end of the stream; what stands after the last newline is no line. Safe to
@@ -51,11 +46,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             self.reader.consume(newline.map_or(taken, |at| at + 1));
             if newline.is_some() {
                 let line = std::mem::take(&mut self.line);
-                return Ok(Some(if std::mem::take(&mut self.too_long) {
-                    Line::TooLong
-                } else {
-                    Line::Whole(line)
-                }));
+                return Ok(Some(if std::mem::take(&mut self.too_long) { Line::TooLong } else { Line::Whole(line) }));
             }
         }
     }
@@ -78,9 +69,6 @@ mod tests {
     async fn a_line_that_is_too_long_costs_only_itself() {
         let all = lines_of(b"12345\n123456\n\nabc\nunfinished").await;
         let whole = |text: &str| Line::Whole(text.as_bytes().to_vec());
-        assert_eq!(
-            all,
-            [whole("12345"), Line::TooLong, whole(""), whole("abc")]
-        );
+        assert_eq!(all, [whole("12345"), Line::TooLong, whole(""), whole("abc")]);
     }
 }

@@ -102,10 +102,7 @@ impl RunnerArgs {
             unkillable_after: Duration::from_millis(self.unkillable_after_ms),
         });
         strays::adopt_orphans().map_err(RunnerError::SetUp)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(RunnerError::SetUp)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunnerError::SetUp)?;
         runtime.block_on(async {
             let quit = quit_on_signal().map_err(RunnerError::SetUp)?;
             if let Some(path) = self.socket {
@@ -119,15 +116,8 @@ impl RunnerArgs {
 }
 
 /// Accepts reporters until asked to quit. A reporter that restarts connects anew.
-async fn listen(
-    runner: &Runner,
-    path: &Path,
-    quit: watch::Receiver<bool>,
-) -> Result<(), RunnerError> {
-    let listener = bind(path).map_err(|source| RunnerError::Listen {
-        path: path.to_owned(),
-        source,
-    })?;
+async fn listen(runner: &Runner, path: &Path, quit: watch::Receiver<bool>) -> Result<(), RunnerError> {
+    let listener = bind(path).map_err(|source| RunnerError::Listen { path: path.to_owned(), source })?;
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {

@@ -127,11 +127,7 @@ pub enum End {
 
 /// The probes that a runner can run. Nothing else can be run over this protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum ProbeSpec {
     /// Accelerators and network cards on PCI, and GPUs as the driver's library sees them.
     Inventory {
@@ -203,22 +199,12 @@ impl ProbeSpec {
     pub fn arguments(&self) -> Vec<OsString> {
         let mut line = Line(vec!["probe".into()]);
         match self {
-            Self::Inventory {
-                sysfs_root,
-                nvml_library,
-            } => {
+            Self::Inventory { sysfs_root, nvml_library } => {
                 line.word("inventory");
                 line.path("sysfs-root", sysfs_root);
                 line.path("nvml-library", nvml_library);
             }
-            Self::Custom {
-                directory,
-                program,
-                args,
-                env,
-                same_user,
-                deadline_ms,
-            } => {
+            Self::Custom { directory, program, args, env, same_user, deadline_ms } => {
                 line.word("custom");
                 line.path("directory", directory);
                 line.option("program", program);
@@ -232,28 +218,14 @@ impl ProbeSpec {
                 line.word("--");
                 line.0.extend(args.iter().map(OsString::from));
             }
-            Self::IperfServer {
-                iperf3,
-                bind,
-                port,
-                until_unix_ms,
-            } => {
+            Self::IperfServer { iperf3, bind, port, until_unix_ms } => {
                 line.word("iperf-server");
                 line.path("iperf3", iperf3);
                 line.option("bind", bind);
                 line.option("port", port);
                 line.option("until-unix-ms", until_unix_ms);
             }
-            Self::IperfClient {
-                iperf3,
-                server,
-                port,
-                bind,
-                streams,
-                seconds,
-                connect_timeout_ms,
-                until_unix_ms,
-            } => {
+            Self::IperfClient { iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms } => {
                 line.word("iperf-client");
                 line.path("iperf3", iperf3);
                 line.option("server", server);
@@ -326,11 +298,7 @@ fn check(request: &Request) -> Result<(), FrameError> {
     match request {
         Request::Start(start) => {
             in_range("deadlineMs", start.deadline_ms, MAX_DEADLINE_MS)?;
-            in_range(
-                "outputCapBytes",
-                start.output_cap_bytes.into(),
-                MAX_OUTPUT_CAP_BYTES.into(),
-            )
+            in_range("outputCapBytes", start.output_cap_bytes.into(), MAX_OUTPUT_CAP_BYTES.into())
         }
         Request::Stop { .. } => Ok(()),
     }
@@ -355,19 +323,14 @@ pub fn encode_request(request: &Request) -> Result<Vec<u8>, FrameError> {
 pub fn encode_reply(reply: &Reply) -> Result<Vec<u8>, FrameError> {
     let line = line_of(reply)?;
     match reply {
-        Reply::Finished(finished) if line.len() > MAX_REPLY_BYTES => {
-            line_of(&Reply::Finished(Finished {
-                id: finished.id,
-                end: End::OutputTooLong,
-                stdout: String::new(),
-                stderr_tail: finished.stderr_tail.clone(),
-                duration_ms: finished.duration_ms,
-            }))
-        }
-        Reply::Started { .. }
-        | Reply::Finished(_)
-        | Reply::Refused { .. }
-        | Reply::BadFrame { .. } => Ok(line),
+        Reply::Finished(finished) if line.len() > MAX_REPLY_BYTES => line_of(&Reply::Finished(Finished {
+            id: finished.id,
+            end: End::OutputTooLong,
+            stdout: String::new(),
+            stderr_tail: finished.stderr_tail.clone(),
+            duration_ms: finished.duration_ms,
+        })),
+        Reply::Started { .. } | Reply::Finished(_) | Reply::Refused { .. } | Reply::BadFrame { .. } => Ok(line),
     }
 }
 
@@ -378,19 +341,11 @@ fn line_of(frame: &impl Serialize) -> Result<Vec<u8>, FrameError> {
 }
 
 fn within(line: &[u8], limit: usize) -> Result<(), FrameError> {
-    if line.len() > limit {
-        Err(FrameError::TooLong { limit })
-    } else {
-        Ok(())
-    }
+    if line.len() > limit { Err(FrameError::TooLong { limit }) } else { Ok(()) }
 }
 
 fn in_range(field: &'static str, value: u64, max: u64) -> Result<(), FrameError> {
-    if (1..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(FrameError::OutOfRange { field, value, max })
-    }
+    if (1..=max).contains(&value) { Ok(()) } else { Err(FrameError::OutOfRange { field, value, max }) }
 }
 
 #[cfg(test)]

@@ -17,9 +17,7 @@ use tokio::task::JoinSet;
 
 use super::execute::{Leftover, Limits, execute};
 use super::frames::{Line, Lines};
-use super::protocol::{
-    Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply,
-};
+use super::protocol::{Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply};
 use super::strays::end_strays;
 
 /// The most probes that run at once. A node has far fewer checks.
@@ -59,10 +57,7 @@ type Stops = HashMap<u64, oneshot::Sender<()>>;
 
 impl Runner {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self {
-            settings: Arc::new(settings),
-            children: Arc::default(),
-        }
+        Self { settings: Arc::new(settings), children: Arc::default() }
     }
 
     /// Serves one reporter until it hangs up, or until `quit` resolves. All its probes are dead, or known to be
@@ -97,17 +92,9 @@ impl Runner {
         while probes.join_next().await.is_some() {}
     }
 
-    async fn obey(
-        &self,
-        line: Line,
-        stops: &mut Stops,
-        probes: &mut JoinSet<u64>,
-        replies: &mpsc::Sender<Reply>,
-    ) {
+    async fn obey(&self, line: Line, stops: &mut Stops, probes: &mut JoinSet<u64>, replies: &mpsc::Sender<Reply>) {
         let request = match line {
-            Line::TooLong => Err(FrameError::TooLong {
-                limit: MAX_REQUEST_BYTES,
-            }),
+            Line::TooLong => Err(FrameError::TooLong { limit: MAX_REQUEST_BYTES }),
             Line::Whole(line) => decode_request(&line),
         };
         let no = match request {
@@ -119,14 +106,9 @@ impl Runner {
                     probes.spawn(self.clone().run(start, stopped, replies.clone()));
                     return;
                 }
-                Err(reason) => Reply::Refused {
-                    id: start.id,
-                    reason,
-                },
+                Err(reason) => Reply::Refused { id: start.id, reason },
             },
-            Err(error) => Reply::BadFrame {
-                reason: error.to_string(),
-            },
+            Err(error) => Reply::BadFrame { reason: error.to_string() },
         };
         say(replies, no).await;
     }
@@ -135,9 +117,7 @@ impl Runner {
         let mut children = self.children();
         let kind = start.probe.kind();
         if let Some(pid) = children.unkillable.get(&kind) {
-            return Err(format!(
-                "an earlier {kind} probe, process {pid}, cannot be killed; it is not piled upon"
-            ));
+            return Err(format!("an earlier {kind} probe, process {pid}, cannot be killed; it is not piled upon"));
         }
         if stops.contains_key(&start.id) {
             return Err(format!("a probe with the id {} is still running", start.id));
@@ -149,18 +129,8 @@ impl Runner {
         Ok(())
     }
 
-    async fn run(
-        self,
-        start: Start,
-        stop: oneshot::Receiver<()>,
-        replies: mpsc::Sender<Reply>,
-    ) -> u64 {
-        let Start {
-            id,
-            probe,
-            deadline_ms,
-            output_cap_bytes,
-        } = start;
+    async fn run(self, start: Start, stop: oneshot::Receiver<()>, replies: mpsc::Sender<Reply>) -> u64 {
+        let Start { id, probe, deadline_ms, output_cap_bytes } = start;
         let mut command = Command::new(&self.settings.agent_binary);
         command.args(probe.arguments());
         let limits = Limits {
@@ -173,9 +143,7 @@ impl Runner {
             say(&replies, Reply::Started { id, pid }).await;
         })
         .await;
-        if let (super::protocol::End::Unkillable { pid }, Some(leftover)) =
-            (&ended.end, ended.leftover)
-        {
+        if let (super::protocol::End::Unkillable { pid }, Some(leftover)) = (&ended.end, ended.leftover) {
             self.keep(probe.kind(), *pid, leftover);
         }
         self.one_less_running();

@@ -6,9 +6,7 @@ use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 /// From now on, orphans among the descendants of this process become its children.
 pub(crate) fn adopt_orphans() -> std::io::Result<()> {
-    Ok(rustix::process::set_child_subreaper(Some(
-        rustix::process::getpid(),
-    ))?)
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
 /// Kills and reaps the children of this process, but for those of the process groups in `spared`. True if there were

@@ -25,11 +25,7 @@ pub(crate) fn die_with_parent(command: &mut Command, signal: Signal) {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(signal))?;
             // The parent may have died before the request was in place.
-            if rustix::process::getppid() == Some(parent) {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
+            if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
         });
     }
 }

@@ -31,21 +31,16 @@ pub struct Places {
 
 /// The request to the runner, or why there can be none.
 pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
-    let deadline =
-        Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
+    let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
     let spec = match probe {
-        Probe::Inventory => ProbeSpec::Inventory {
-            sysfs_root: places.sysfs_root.clone(),
-            nvml_library: places.nvml_library.clone(),
-        },
+        Probe::Inventory => {
+            ProbeSpec::Inventory { sysfs_root: places.sysfs_root.clone(), nvml_library: places.nvml_library.clone() }
+        }
         Probe::Custom(custom) => {
             let Some(directory) = places.custom_directory.clone() else {
                 return Err(unknown(
                     reason::PROGRAM_NOT_FOUND,
-                    format!(
-                        "there is no directory to take {} from; name one with --custom-directory",
-                        custom.program
-                    ),
+                    format!("there is no directory to take {} from; name one with --custom-directory", custom.program),
                 ));
             };
             ProbeSpec::Custom {
@@ -57,23 +52,13 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
                 deadline_ms: deadline_ms.saturating_sub(CUSTOM_MARGIN_MS).max(1),
             }
         }
-        Probe::Serve {
-            address,
-            port,
-            until_unix_ms,
-        } => ProbeSpec::IperfServer {
+        Probe::Serve { address, port, until_unix_ms } => ProbeSpec::IperfServer {
             iperf3: places.iperf3.clone(),
             bind: *address,
             port: *port,
             until_unix_ms: *until_unix_ms,
         },
-        Probe::Send {
-            address,
-            port,
-            streams,
-            seconds,
-            until_unix_ms,
-        } => ProbeSpec::IperfClient {
+        Probe::Send { address, port, streams, seconds, until_unix_ms } => ProbeSpec::IperfClient {
             iperf3: places.iperf3.clone(),
             server: *address,
             port: *port,
@@ -104,61 +89,36 @@ pub fn read(probe: &Probe, outcome: ProbeOutcome) -> (Measured, u64) {
             let duration_ms = finished.duration_ms;
             (read_finished(probe, finished), duration_ms)
         }
-        ProbeOutcome::Refused(why) => (
-            unknown(
-                reason::TOOL_ERROR,
-                format!("the runner refused the probe: {why}"),
-            ),
-            0,
-        ),
+        ProbeOutcome::Refused(why) => (unknown(reason::TOOL_ERROR, format!("the runner refused the probe: {why}")), 0),
         ProbeOutcome::RunnerGone(why) => (unknown(reason::RUNNER_GONE, why), 0),
     }
 }
 
 fn read_finished(probe: &Probe, finished: Finished) -> Measured {
     let name = name(probe);
-    let said = if finished.stderr_tail.trim().is_empty() {
-        &finished.stdout
-    } else {
-        &finished.stderr_tail
-    };
+    let said = if finished.stderr_tail.trim().is_empty() { &finished.stdout } else { &finished.stderr_tail };
     let said = said.trim();
     match finished.end {
         End::Exited { code: 0 } => match probe {
-            Probe::Inventory => parse(name, &finished.stdout, |report| {
-                Measured::Inventory(Box::new(report))
-            }),
-            Probe::Custom(_) => parse(name, &finished.stdout, |report| {
-                Measured::Custom(Box::new(report))
-            }),
-            Probe::Serve { .. } | Probe::Send { .. } => parse(name, &finished.stdout, |report| {
-                Measured::Iperf(Box::new(report))
-            }),
+            Probe::Inventory => parse(name, &finished.stdout, |report| Measured::Inventory(Box::new(report))),
+            Probe::Custom(_) => parse(name, &finished.stdout, |report| Measured::Custom(Box::new(report))),
+            Probe::Serve { .. } | Probe::Send { .. } => {
+                parse(name, &finished.stdout, |report| Measured::Iperf(Box::new(report)))
+            }
         },
-        End::Exited { code } => unknown(
-            reason::TOOL_ERROR,
-            format!("the {name} probe exited with {code}: {said}"),
-        ),
-        End::Signaled { signal } => unknown(
-            reason::PROGRAM_KILLED,
-            format!("signal {signal} ended the {name} probe: {said}"),
-        ),
+        End::Exited { code } => unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}")),
+        End::Signaled { signal } => {
+            unknown(reason::PROGRAM_KILLED, format!("signal {signal} ended the {name} probe: {said}"))
+        }
         End::DeadlineExceeded => unknown(
             reason::PROBE_DEADLINE_EXCEEDED,
-            format!(
-                "the {name} probe did not end within {} ms: {said}",
-                finished.duration_ms
-            ),
+            format!("the {name} probe did not end within {} ms: {said}", finished.duration_ms),
         ),
         End::Stopped => unknown(reason::INTERRUPTED, format!("the {name} probe was stopped")),
-        End::OutputTooLong => unknown(
-            reason::OUTPUT_TOO_LONG,
-            format!("the {name} probe printed more than it may"),
-        ),
-        End::CouldNotStart { reason } => unknown(
-            reason::TOOL_ERROR,
-            format!("the {name} probe could not be started: {reason}"),
-        ),
+        End::OutputTooLong => unknown(reason::OUTPUT_TOO_LONG, format!("the {name} probe printed more than it may")),
+        End::CouldNotStart { reason } => {
+            unknown(reason::TOOL_ERROR, format!("the {name} probe could not be started: {reason}"))
+        }
         End::Unkillable { pid } => unknown(
             reason::CHILD_UNKILLABLE,
             format!(
@@ -168,11 +128,7 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
     }
 }
 
-fn parse<T: DeserializeOwned>(
-    name: &str,
-    stdout: &str,
-    wrap: impl FnOnce(T) -> Measured,
-) -> Measured {
+fn parse<T: DeserializeOwned>(name: &str, stdout: &str, wrap: impl FnOnce(T) -> Measured) -> Measured {
     match ProbeReport::parse(name, stdout) {
         Ok(report) => wrap(report),
         Err(error) => unknown(reason::UNKNOWN_OUTPUT, error.to_string()),
@@ -180,10 +136,7 @@ fn parse<T: DeserializeOwned>(
 }
 
 fn unknown(reason: &str, message: String) -> Measured {
-    Measured::Unknown {
-        reason: reason.to_owned(),
-        message,
-    }
+    Measured::Unknown { reason: reason.to_owned(), message }
 }
 
 #[cfg(test)]
@@ -203,13 +156,7 @@ mod tests {
 
     fn ended(end: End, stdout: &str) -> ProbeOutcome {
         let (stdout, stderr_tail) = (stdout.to_owned(), String::new());
-        ProbeOutcome::Finished(Finished {
-            id: 1,
-            end,
-            stdout,
-            stderr_tail,
-            duration_ms: 7,
-        })
+        ProbeOutcome::Finished(Finished { id: 1, end, stdout, stderr_tail, duration_ms: 7 })
     }
 
     fn reason_of(probe: &Probe, outcome: ProbeOutcome) -> String {
@@ -222,68 +169,34 @@ mod tests {
     #[test]
     fn a_program_without_a_directory_is_not_found_and_the_flag_is_named() {
         let error = request(&Probe::Custom(Custom::default()), 1_000, &places()).unwrap_err();
-        let Measured::Unknown { reason, message } = error else {
-            panic!("{error:?}")
-        };
+        let Measured::Unknown { reason, message } = error else { panic!("{error:?}") };
         assert_eq!(reason, reason::PROGRAM_NOT_FOUND);
         assert!(message.contains("--custom-directory"), "{message}");
     }
 
     #[test]
     fn a_program_gets_less_time_than_the_probe_around_it() {
-        let places = Places {
-            custom_directory: Some("/checks".into()),
-            ..places()
-        };
+        let places = Places { custom_directory: Some("/checks".into()), ..places() };
         let asked = request(&Probe::Custom(Custom::default()), 10_000, &places).unwrap();
-        let ProbeSpec::Custom { deadline_ms, .. } = asked.probe else {
-            panic!("{asked:?}")
-        };
-        assert_eq!(
-            (deadline_ms, asked.deadline),
-            (8_000, Duration::from_secs(10))
-        );
+        let ProbeSpec::Custom { deadline_ms, .. } = asked.probe else { panic!("{asked:?}") };
+        assert_eq!((deadline_ms, asked.deadline), (8_000, Duration::from_secs(10)));
     }
 
     #[test]
     fn every_way_to_end_without_a_report_has_a_reason_of_its_own() {
         for (outcome, reason) in [
-            (
-                ended(End::Exited { code: 0 }, "Segmentation fault"),
-                reason::UNKNOWN_OUTPUT,
-            ),
+            (ended(End::Exited { code: 0 }, "Segmentation fault"), reason::UNKNOWN_OUTPUT),
             (ended(End::Exited { code: 1 }, ""), reason::TOOL_ERROR),
-            (
-                ended(End::Signaled { signal: 11 }, ""),
-                reason::PROGRAM_KILLED,
-            ),
-            (
-                ended(End::DeadlineExceeded, ""),
-                reason::PROBE_DEADLINE_EXCEEDED,
-            ),
+            (ended(End::Signaled { signal: 11 }, ""), reason::PROGRAM_KILLED),
+            (ended(End::DeadlineExceeded, ""), reason::PROBE_DEADLINE_EXCEEDED),
             (ended(End::Stopped, ""), reason::INTERRUPTED),
             (ended(End::OutputTooLong, ""), reason::OUTPUT_TOO_LONG),
-            (
-                ended(
-                    End::CouldNotStart {
-                        reason: "no".into(),
-                    },
-                    "",
-                ),
-                reason::TOOL_ERROR,
-            ),
-            (
-                ended(End::Unkillable { pid: 9 }, ""),
-                reason::CHILD_UNKILLABLE,
-            ),
+            (ended(End::CouldNotStart { reason: "no".into() }, ""), reason::TOOL_ERROR),
+            (ended(End::Unkillable { pid: 9 }, ""), reason::CHILD_UNKILLABLE),
             (ProbeOutcome::Refused("no".into()), reason::TOOL_ERROR),
             (ProbeOutcome::RunnerGone("no".into()), reason::RUNNER_GONE),
         ] {
-            assert_eq!(
-                reason_of(&Probe::Inventory, outcome.clone()),
-                reason,
-                "{outcome:?}"
-            );
+            assert_eq!(reason_of(&Probe::Inventory, outcome.clone()), reason, "{outcome:?}");
         }
     }
 }

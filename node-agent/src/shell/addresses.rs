@@ -10,10 +10,7 @@ const MAX: usize = 16;
 
 /// Addresses that peers may reach: of interfaces that are up, neither loopback nor link-local; IPv4 first.
 pub(super) fn of_interfaces() -> io::Result<Vec<IpAddr>> {
-    let mut found: Vec<IpAddr> = all()?
-        .into_iter()
-        .filter(|address| is_reachable(*address))
-        .collect();
+    let mut found: Vec<IpAddr> = all()?.into_iter().filter(|address| is_reachable(*address)).collect();
     found.sort();
     found.dedup();
     found.truncate(MAX);
@@ -79,19 +76,10 @@ mod tests {
 
     #[test]
     fn loopback_and_link_local_addresses_are_none_that_peers_reach() {
-        for text in [
-            "127.0.0.1",
-            "::1",
-            "169.254.1.1",
-            "fe80::1",
-            "0.0.0.0",
-            "224.0.0.1",
-        ] {
+        for text in ["127.0.0.1", "::1", "169.254.1.1", "fe80::1", "0.0.0.0", "224.0.0.1"] {
             assert!(!is_reachable(text.parse().unwrap()), "{text}");
         }
-        assert!(
-            is_reachable("10.0.0.7".parse().unwrap()) && is_reachable("fd00::7".parse().unwrap())
-        );
+        assert!(is_reachable("10.0.0.7".parse().unwrap()) && is_reachable("fd00::7".parse().unwrap()));
     }
 
     #[test]

@@ -10,15 +10,11 @@ use std::path::Path;
 /// keeps up with kubelet's rotation.
 pub(super) async fn client(access: &Access) -> Result<Client, AgentError> {
     let mut config = match access {
-        Access::InCluster => Config::incluster().map_err(|error| AgentError::Access {
-            what: error.to_string(),
-        })?,
+        Access::InCluster => Config::incluster().map_err(|error| AgentError::Access { what: error.to_string() })?,
         Access::Kubeconfig(path) => from_kubeconfig(path).await?,
-        Access::Explicit {
-            server,
-            certificate_authority,
-            token_file,
-        } => explicit(server, certificate_authority, token_file)?,
+        Access::Explicit { server, certificate_authority, token_file } => {
+            explicit(server, certificate_authority, token_file)?
+        }
     };
     // The core decides when to try again.
     config.default_retry = false;
@@ -26,30 +22,19 @@ pub(super) async fn client(access: &Access) -> Result<Client, AgentError> {
 }
 
 async fn from_kubeconfig(path: &Path) -> Result<Config, AgentError> {
-    let failed = |error: &dyn std::fmt::Display| AgentError::Access {
-        what: format!("{}: {error}", path.display()),
-    };
+    let failed = |error: &dyn std::fmt::Display| AgentError::Access { what: format!("{}: {error}", path.display()) };
     let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
     let options = KubeConfigOptions::default();
-    Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| failed(&error))
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| failed(&error))
 }
 
-fn explicit(
-    server: &str,
-    certificate_authority: &Path,
-    token_file: &Path,
-) -> Result<Config, AgentError> {
+fn explicit(server: &str, certificate_authority: &Path, token_file: &Path) -> Result<Config, AgentError> {
     let url = server.parse().map_err(|error| AgentError::Argument {
         flag: "--server",
         problem: format!("`{server}` is no URL ({error})"),
         remedy: "write it like https://10.0.0.1:6443",
     })?;
-    readable(
-        certificate_authority,
-        "name a PEM file with --certificate-authority",
-    )?;
+    readable(certificate_authority, "name a PEM file with --certificate-authority")?;
     readable(token_file, "name the file with the token with --token-file")?;
     let mut config = Config::new(url);
     config.root_cert_file = Some(certificate_authority.to_owned());
@@ -59,11 +44,7 @@ fn explicit(
 
 fn readable(path: &Path, remedy: &'static str) -> Result<(), AgentError> {
     let opened = std::fs::File::open(path);
-    opened.map(drop).map_err(|source| AgentError::File {
-        path: path.to_owned(),
-        remedy,
-        source,
-    })
+    opened.map(drop).map_err(|source| AgentError::File { path: path.to_owned(), remedy, source })
 }
 
 /// Why a call failed, with all causes, on one line.

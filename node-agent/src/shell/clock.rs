@@ -11,15 +11,11 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn start() -> Self {
-        Self {
-            began: Instant::now(),
-        }
+        Self { began: Instant::now() }
     }
 
     pub(super) fn now(&self) -> Now {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now {
             unix_ms: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX),
             mono_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),

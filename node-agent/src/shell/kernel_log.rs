@@ -41,12 +41,7 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
                             cursor = source.cursor();
                             // A place alone is nothing to wake the core for: it goes along with the next fault.
                             if !entries.is_empty() {
-                                let _ = events
-                                    .send(Event::KernelLog {
-                                        entries,
-                                        cursor: cursor.clone(),
-                                    })
-                                    .await;
+                                let _ = events.send(Event::KernelLog { entries, cursor: cursor.clone() }).await;
                             }
                         }
                         Err(error) => break error,
@@ -58,11 +53,7 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
         metrics.kernel_log_readable.set(0);
         let pause = back_off.pause();
         tracing::warn!(%error, again_in = ?pause, "the kernel log cannot be read");
-        let _ = events
-            .send(Event::KernelLogUnreadable {
-                message: error.to_string(),
-            })
-            .await;
+        let _ = events.send(Event::KernelLogUnreadable { message: error.to_string() }).await;
         tokio::time::sleep(pause).await;
     }
 }
@@ -72,12 +63,7 @@ fn stamps_of(source: &str) -> bool {
     source == "syslog" || source.starts_with("kmsg:")
 }
 
-fn read(
-    batch: Batch,
-    lines: &mut LineAssembler,
-    booted_at: Option<Time>,
-    metrics: &Metrics,
-) -> Vec<LogEntry> {
+fn read(batch: Batch, lines: &mut LineAssembler, booted_at: Option<Time>, metrics: &Metrics) -> Vec<LogEntry> {
     let mut entries = Vec::new();
     for item in batch.items {
         match item {
@@ -90,48 +76,26 @@ fn read(
             }
             Item::Overrun { lost } => {
                 metrics.kernel_log_overruns.inc();
-                tracing::warn!(
-                    lost,
-                    "records of the kernel log were overwritten before they were read"
-                );
+                tracing::warn!(lost, "records of the kernel log were overwritten before they were read");
                 entries.push(LogEntry::Overrun);
             }
             Item::Rotated => entries.push(LogEntry::Rotated),
         }
     }
-    let faults = entries
-        .iter()
-        .filter(|entry| matches!(entry, LogEntry::Fault { .. }))
-        .count();
-    metrics
-        .kernel_log_faults
-        .inc_by(u64::try_from(faults).unwrap_or(0));
-    metrics
-        .kernel_log_not_understood
-        .set(i64::try_from(lines.not_understood()).unwrap_or(i64::MAX));
+    let faults = entries.iter().filter(|entry| matches!(entry, LogEntry::Fault { .. })).count();
+    metrics.kernel_log_faults.inc_by(u64::try_from(faults).unwrap_or(0));
+    metrics.kernel_log_not_understood.set(i64::try_from(lines.not_understood()).unwrap_or(i64::MAX));
     entries
 }
 
-fn faults(
-    record: &KernelRecord,
-    lines: &mut LineAssembler,
-    booted_at: Option<Time>,
-    entries: &mut Vec<LogEntry>,
-) {
+fn faults(record: &KernelRecord, lines: &mut LineAssembler, booted_at: Option<Time>, entries: &mut Vec<LogEntry>) {
     let since_boot = i64::try_from(record.usec / 1_000_000).unwrap_or(i64::MAX);
-    let at = booted_at
-        .filter(|_| record.usec > 0)
-        .map(|booted| booted.plus(since_boot));
+    let at = booted_at.filter(|_| record.usec > 0).map(|booted| booted.plus(since_boot));
     for fact in lines.push(&record.message) {
         match fact {
             LogFact::Fault(observed) => {
                 tracing::warn!(pci = %observed.pci, event = ?observed.event, message = observed.message, "the kernel tells of a fault");
-                entries.push(LogEntry::Fault {
-                    observed: Box::new(observed),
-                    at,
-                    seq: record.seq,
-                    usec: record.usec,
-                });
+                entries.push(LogEntry::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec });
             }
             LogFact::Board(board) => tracing::debug!(?board, "the kernel tells of a board"),
         }

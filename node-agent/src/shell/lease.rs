@@ -27,12 +27,7 @@ pub(super) async fn keep(
     mut uid: watch::Receiver<Option<String>>,
     metrics: Metrics,
 ) {
-    let mut lease = OwnLease {
-        api: Api::namespaced(client, LEASE_NAMESPACE),
-        node,
-        period,
-        held: None,
-    };
+    let mut lease = OwnLease { api: Api::namespaced(client, LEASE_NAMESPACE), node, period, held: None };
     let mut back_off = BackOff::new(PAUSE.0, PAUSE.1);
     loop {
         let began = Instant::now();
@@ -59,9 +54,7 @@ pub(super) async fn keep(
         };
         let owner = lease.owner();
         // Another owner is worth a write at once. `Err`: the watch is gone, and with it the process.
-        let _ = timeout(pause, uid.wait_for(|uid| uid.is_some() && *uid != owner))
-            .await
-            .map(|found| found.map(drop));
+        let _ = timeout(pause, uid.wait_for(|uid| uid.is_some() && *uid != owner)).await.map(|found| found.map(drop));
     }
 }
 
@@ -86,10 +79,7 @@ impl OwnLease {
             None => self.api.get_opt(&self.node).await?,
         };
         let wanted = self.wanted(known.as_ref(), uid);
-        let params = PostParams {
-            field_manager: Some(MANAGER_REPORT.to_owned()),
-            ..PostParams::default()
-        };
+        let params = PostParams { field_manager: Some(MANAGER_REPORT.to_owned()), ..PostParams::default() };
         let written = match known {
             Some(_) => self.api.replace(&self.node, &params, &wanted).await,
             None => self.api.create(&params, &wanted).await,
@@ -123,13 +113,9 @@ impl OwnLease {
             ..OwnerReference::default()
         });
         let metadata = known.map(|lease| lease.metadata.clone());
-        let spec = known
-            .and_then(|lease| lease.spec.clone())
-            .unwrap_or_default();
+        let spec = known.and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let now = MicroTime(k8s_openapi::jiff::Timestamp::now());
-        let kept = metadata
-            .as_ref()
-            .and_then(|metadata| metadata.owner_references.clone());
+        let kept = metadata.as_ref().and_then(|metadata| metadata.owner_references.clone());
         Lease {
             metadata: ObjectMeta {
                 name: Some(self.node.clone()),

@@ -67,63 +67,27 @@ impl Agent {
         let facts = facts(&settings, &clock)?;
         tracing::info!(node = settings.node_name, boot = facts.boot_id, version = facts.version, addresses = ?facts.addresses, "starting");
         let client = api::client(&settings.access).await?;
-        let metrics =
-            Metrics::new().map_err(|error| AgentError::SetUp(std::io::Error::other(error)))?;
+        let metrics = Metrics::new().map_err(|error| AgentError::SetUp(std::io::Error::other(error)))?;
         let ready = Arc::new(AtomicBool::new(false));
         if let Some(address) = settings.http {
-            http::serve(
-                address,
-                Told {
-                    metrics: metrics.clone(),
-                    ready: ready.clone(),
-                },
-            )
-            .await?;
+            http::serve(address, Told { metrics: metrics.clone(), ready: ready.clone() }).await?;
         }
         let (events, inbox) = mpsc::channel(INBOX);
         let (tell_uid, uid) = channel::channel(None);
         let node = settings.node_name.clone();
-        tokio::spawn(lease::keep(
-            client.clone(),
-            node.clone(),
-            settings.lease_period,
-            uid,
-            metrics.clone(),
-        ));
-        tokio::spawn(watch::follow(
-            client.clone(),
-            node.clone(),
-            events.clone(),
-            tell_uid,
-            metrics.clone(),
-        ));
+        tokio::spawn(lease::keep(client.clone(), node.clone(), settings.lease_period, uid, metrics.clone()));
+        tokio::spawn(watch::follow(client.clone(), node.clone(), events.clone(), tell_uid, metrics.clone()));
         let log = kernel_log::Place {
             choice: settings.kernel_log.clone(),
             boot_id: facts.boot_id.clone(),
             booted_at: facts.booted_at,
         };
         tokio::spawn(kernel_log::follow(log, events.clone(), metrics.clone()));
-        let probes = Probes::start(
-            settings.runner_socket.clone(),
-            settings.places,
-            events.clone(),
-            metrics.clone(),
-        )?;
+        let probes = Probes::start(settings.runner_socket.clone(), settings.places, events.clone(), metrics.clone())?;
         let reporter = Reporter::new(client, node, events, metrics.clone());
         let state = State::new(facts, clock.now());
         let wake_at = clock.now().mono_ms;
-        Ok(Self {
-            state,
-            clock,
-            inbox,
-            probes,
-            reporter,
-            metrics,
-            ready,
-            monitors: Vec::new(),
-            shown: None,
-            wake_at,
-        })
+        Ok(Self { state, clock, inbox, probes, reporter, metrics, ready, monitors: Vec::new(), shown: None, wake_at })
     }
 
     /// Takes events in, one after the other, for ever.
@@ -145,14 +109,8 @@ impl Agent {
     fn note(&mut self, event: &Event) {
         match event {
             Event::SpecChanged(order) => {
-                let Order {
-                    generation, spec, ..
-                } = order.as_ref();
-                tracing::info!(
-                    generation,
-                    assignments = spec.assignments.len(),
-                    "the NodeHealth says what to do"
-                );
+                let Order { generation, spec, .. } = order.as_ref();
+                tracing::info!(generation, assignments = spec.assignments.len(), "the NodeHealth says what to do");
                 self.monitors.clone_from(&spec.monitors);
                 self.shown = None;
                 self.ready.store(true, Ordering::Relaxed);
@@ -167,22 +125,13 @@ impl Agent {
 
     fn act(&mut self, effect: Effect) {
         match effect {
-            Effect::StartProbe {
-                id,
-                probe,
-                deadline_ms,
-            } => self.probes.begin(id, probe, deadline_ms),
+            Effect::StartProbe { id, probe, deadline_ms } => self.probes.begin(id, probe, deadline_ms),
             Effect::StopProbe { id } => self.probes.stop(id),
-            Effect::Report {
-                report,
-                fault_read_at,
-            } => {
+            Effect::Report { report, fault_read_at } => {
                 let now = self.clock.now().mono_ms;
                 if let Some(read_at) = fault_read_at {
                     let waited = Duration::from_millis(now.saturating_sub(read_at));
-                    self.metrics
-                        .kmsg_to_report_seconds
-                        .observe(waited.as_secs_f64());
+                    self.metrics.kmsg_to_report_seconds.observe(waited.as_secs_f64());
                     tracing::debug!(
                         milliseconds = now.saturating_sub(read_at),
                         "a fault goes from the kernel log to the API server"
@@ -202,18 +151,10 @@ impl Agent {
         if unchanged {
             return;
         }
-        self.metrics.show(
-            self.state.findings(),
-            self.state.rows(),
-            &self.monitors,
-            self.state.inventory(),
-        );
+        self.metrics.show(self.state.findings(), self.state.rows(), &self.monitors, self.state.inventory());
         let before = self.shown.take();
         let findings: Vec<Finding> = self.state.findings().cloned().collect();
-        log_changes(
-            before.as_ref().map_or(&[], |(findings, _)| findings),
-            &findings,
-        );
+        log_changes(before.as_ref().map_or(&[], |(findings, _)| findings), &findings);
         self.shown = Some((findings, self.state.rows().to_vec()));
     }
 
@@ -229,22 +170,11 @@ fn log_changes(before: &[Finding], after: &[Finding]) {
             && one.reason == other.reason
             && one.severity == other.severity
     };
-    for new in after
-        .iter()
-        .filter(|new| !before.iter().any(|old| same(old, new)))
-    {
+    for new in after.iter().filter(|new| !before.iter().any(|old| same(old, new))) {
         tracing::warn!(check = new.check, target = new.target, outcome = %new.outcome, severity = %new.severity, reason = new.reason, message = new.message, "found");
     }
-    for gone in before
-        .iter()
-        .filter(|old| !after.iter().any(|new| same(old, new)))
-    {
-        tracing::info!(
-            check = gone.check,
-            target = gone.target,
-            reason = gone.reason,
-            "no longer found"
-        );
+    for gone in before.iter().filter(|old| !after.iter().any(|new| same(old, new))) {
+        tracing::info!(check = gone.check, target = gone.target, reason = gone.reason, "no longer found");
     }
 }
 
@@ -258,9 +188,7 @@ fn facts(settings: &Settings, clock: &Clock) -> Result<Facts, AgentError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot_id: boot_id(&settings.proc_root)?,
         // Without it there is no boot grace, and that is all.
-        booted_at: booted_at(&settings.proc_root)
-            .ok()
-            .map(|time| Time::from_unix(time.as_second())),
+        booted_at: booted_at(&settings.proc_root).ok().map(|time| Time::from_unix(time.as_second())),
         started_at: clock.now().wall(),
         addresses: addresses.iter().map(ToString::to_string).collect(),
     })
@@ -276,11 +204,7 @@ struct BackOff {
 
 impl BackOff {
     const fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            next: first,
-        }
+        Self { first, longest, next: first }
     }
 
     fn pause(&mut self) -> Duration {

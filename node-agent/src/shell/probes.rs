@@ -36,20 +36,10 @@ impl Probes {
     ) -> Result<Self, AgentError> {
         let runner = match socket {
             Some(socket) => Runner::connect(socket),
-            None => Runner::spawn_child(
-                std::env::current_exe().map_err(AgentError::OwnBinary)?,
-                Vec::new(),
-            ),
+            None => Runner::spawn_child(std::env::current_exe().map_err(AgentError::OwnBinary)?, Vec::new()),
         };
         tokio::spawn(count_losses(runner.state(), metrics.clone()));
-        Ok(Self {
-            runner,
-            places: Arc::new(places),
-            events,
-            metrics,
-            tasks: JoinSet::new(),
-            stops: HashMap::new(),
-        })
+        Ok(Self { runner, places: Arc::new(places), events, metrics, tasks: JoinSet::new(), stops: HashMap::new() })
     }
 
     /// Starts a probe; its end is told to the core, whatever happens.
@@ -61,12 +51,8 @@ impl Probes {
         }
         let stop = Arc::new(Notify::new());
         self.stops.insert(id, stop.clone());
-        let (runner, places, events, metrics) = (
-            self.runner.clone(),
-            self.places.clone(),
-            self.events.clone(),
-            self.metrics.clone(),
-        );
+        let (runner, places, events, metrics) =
+            (self.runner.clone(), self.places.clone(), self.events.clone(), self.metrics.clone());
         self.tasks.spawn(async move {
             let name = sense::name(&probe);
             let (measured, duration_ms) = match sense::request(&probe, deadline_ms, &places) {
@@ -84,24 +70,12 @@ impl Probes {
                 }
                 Err(measured) => (measured, 0),
             };
-            metrics
-                .probe_seconds
-                .with_label_values(&[name])
-                .observe(Duration::from_millis(duration_ms).as_secs_f64());
+            metrics.probe_seconds.with_label_values(&[name]).observe(Duration::from_millis(duration_ms).as_secs_f64());
             if let Measured::Unknown { reason, message } = &measured {
-                metrics
-                    .probe_inconclusive
-                    .with_label_values(&[name, reason])
-                    .inc();
+                metrics.probe_inconclusive.with_label_values(&[name, reason]).inc();
                 tracing::warn!(probe = name, reason, message, "nothing was measured");
             }
-            let _ = events
-                .send(Event::ProbeFinished {
-                    id,
-                    measured,
-                    duration_ms,
-                })
-                .await;
+            let _ = events.send(Event::ProbeFinished { id, measured, duration_ms }).await;
             id
         });
     }

@@ -33,19 +33,8 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(
-        client: Client,
-        node: String,
-        events: mpsc::Sender<Event>,
-        metrics: Metrics,
-    ) -> Self {
-        Self {
-            api: Api::all(client),
-            node,
-            events,
-            metrics,
-            unknown: Arc::default(),
-        }
+    pub(super) fn new(client: Client, node: String, events: mpsc::Sender<Event>, metrics: Metrics) -> Self {
+        Self { api: Api::all(client), node, events, metrics, unknown: Arc::default() }
     }
 
     /// Writes it as a task of its own; the core is told how it ended.
@@ -75,32 +64,20 @@ impl Reporter {
                 continue;
             }
             let (refusal, label) = refusal(&error);
-            tracing::warn!(
-                error = api::sentence(&error),
-                reason = label,
-                "the report was not written"
-            );
+            tracing::warn!(error = api::sentence(&error), reason = label, "the report was not written");
             return Err(self.refused(refusal, label));
         }
         Err(self.refused(Refusal::Schema, "schema"))
     }
 
     fn refused(&self, refusal: Refusal, label: &str) -> Refusal {
-        self.metrics
-            .report_refused
-            .with_label_values(&[label])
-            .inc();
+        self.metrics.report_refused.with_label_values(&[label]).inc();
         refusal
     }
 
     async fn call(&self, report: &Report) -> Result<(), Error> {
         let mut value = serde_json::to_value(report).map_err(Error::SerdeError)?;
-        for path in self
-            .unknown
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for path in self.unknown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             leave_out(&mut value, path);
         }
         let object = json!({
@@ -110,10 +87,7 @@ impl Reporter {
             "status": { "report": value },
         });
         let params = PatchParams::apply(MANAGER_REPORT).force();
-        self.api
-            .patch_status(&self.node, &params, &Patch::Apply(object))
-            .await
-            .map(drop)
+        self.api.patch_status(&self.node, &params, &Patch::Apply(object)).await.map(drop)
     }
 
     /// Whether the error names fields that can be left out, so that the rest is written.
@@ -123,15 +97,9 @@ impl Reporter {
         };
         let found: Vec<_> = unknown_fields(&status.message);
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<_> = found
-            .into_iter()
-            .filter(|path| !unknown.contains(path))
-            .collect();
+        let new: Vec<_> = found.into_iter().filter(|path| !unknown.contains(path)).collect();
         for path in &new {
-            self.metrics
-                .report_refused
-                .with_label_values(&["unknown_field"])
-                .inc();
+            self.metrics.report_refused.with_label_values(&["unknown_field"]).inc();
             tracing::error!(
                 field = path.join("."),
                 "the API server does not know this field of the report and it is left out; update the CRDs"
@@ -162,13 +130,7 @@ fn unknown_fields(message: &str) -> Vec<Vec<String>> {
         let path = message[..end].rsplit(char::is_whitespace).next()?;
         path.strip_prefix(".status.report.")
     });
-    named
-        .map(|path| {
-            path.split('.')
-                .map(|part| part.split('[').next().unwrap_or(part).to_owned())
-                .collect()
-        })
-        .collect()
+    named.map(|path| path.split('.').map(|part| part.split('[').next().unwrap_or(part).to_owned()).collect()).collect()
 }
 
 /// Takes a field out, in every element of the lists on its way.
@@ -200,10 +162,7 @@ mod tests {
         for path in &paths {
             leave_out(&mut report, path);
         }
-        assert_eq!(
-            report,
-            json!({"agent": {"version": "1"}, "findings": [{}, {"check": "xid"}]})
-        );
+        assert_eq!(report, json!({"agent": {"version": "1"}, "findings": [{}, {"check": "xid"}]}));
     }
 
     #[test]

@@ -34,11 +34,7 @@ pub(super) async fn follow(
     let config = watcher::Config::default().fields(&format!("metadata.name={node}"));
     let mut seen = std::pin::pin!(watcher(api, config));
     let mut back_off = BackOff::new(PAUSE.0, PAUSE.1);
-    let mut telling = Telling {
-        events,
-        tell_uid,
-        last: None,
-    };
+    let mut telling = Telling { events, tell_uid, last: None };
     let mut listed = false;
     while let Some(event) = seen.next().await {
         match event {
@@ -80,10 +76,7 @@ impl Telling {
                 return;
             }
         };
-        let report = object
-            .status
-            .as_ref()
-            .and_then(|status| status.report.clone());
+        let report = object.status.as_ref().and_then(|status| status.report.clone());
         let glance = Glance {
             uid: object.uid().unwrap_or_default(),
             generation: object.metadata.generation.unwrap_or_default(),
@@ -92,17 +85,16 @@ impl Telling {
         if self.last.as_ref() == Some(&glance) {
             return;
         }
-        let wiped = self
-            .last
-            .as_ref()
-            .is_some_and(|last| last.uid == glance.uid && last.has_report && !glance.has_report);
+        let wiped =
+            self.last.as_ref().is_some_and(|last| last.uid == glance.uid && last.has_report && !glance.has_report);
         if wiped {
             // Somebody took the report out: what is not there must be written anew.
             self.send(Event::SpecGone).await;
         }
-        let only_own_report = self.last.as_ref().is_some_and(|last| {
-            last.uid == glance.uid && last.generation == glance.generation && glance.has_report
-        });
+        let only_own_report = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.uid == glance.uid && last.generation == glance.generation && glance.has_report);
         self.tell_uid.send_replace(Some(glance.uid.clone()));
         let order = Order {
             uid: glance.uid.clone(),

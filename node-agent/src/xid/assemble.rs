@@ -54,10 +54,7 @@ struct Leaving {
 impl LineAssembler {
     /// Takes the message of the next kernel record and gives what it completes.
     pub fn push(&mut self, message: &str) -> Vec<LogFact> {
-        message
-            .lines()
-            .filter_map(|line| self.push_line(line))
-            .collect()
+        message.lines().filter_map(|line| self.push_line(line)).collect()
     }
 
     /// Lines that claim an Xid or SXid and could not be read, companions aside: more than none means that a driver writes
@@ -72,17 +69,12 @@ impl LineAssembler {
             return Some(LogFact::Fault(fault));
         }
         if claims_a_fault(line) {
-            let companion = line.contains("): ")
-                && [", Severity ", ", Data "]
-                    .iter()
-                    .any(|word| line.contains(word));
+            let companion = line.contains("): ") && [", Severity ", ", Data "].iter().any(|word| line.contains(word));
             self.not_understood += u64::from(!companion);
             return None;
         }
         let text = line.strip_prefix("NVRM: ")?;
-        self.identity(text)
-            .map(LogFact::Board)
-            .or_else(|| self.farewell(text).map(LogFact::Fault))
+        self.identity(text).map(LogFact::Board).or_else(|| self.farewell(text).map(LogFact::Fault))
     }
 
     fn age(&mut self) {
@@ -90,10 +82,7 @@ impl LineAssembler {
             leaving.lines += 1;
         }
         self.leaving.retain(|leaving| leaving.lines <= PATIENCE);
-        self.board = self
-            .board
-            .map(|(pci, lines)| (pci, lines + 1))
-            .filter(|(_, lines)| *lines <= PATIENCE);
+        self.board = self.board.map(|(pci, lines)| (pci, lines + 1)).filter(|(_, lines)| *lines <= PATIENCE);
     }
 
     /// `GPU at PCI:0000:02:00: GPU-<uuid>`, `GPU Board Serial Number: …`, `GPU 0000:29:00.0: GPU serial number is …`.
@@ -103,28 +92,14 @@ impl LineAssembler {
             let pci = address(place)?;
             let uuid = word(uuid).filter(|uuid| uuid.starts_with("GPU-"))?;
             self.board = Some((pci, 0));
-            return Some(BoardIdentity {
-                pci,
-                uuid: Some(uuid),
-                serial: None,
-            });
+            return Some(BoardIdentity { pci, uuid: Some(uuid), serial: None });
         }
         if let Some(serial) = text.strip_prefix("GPU Board Serial Number: ") {
             let (pci, _) = self.board.take()?;
-            return Some(BoardIdentity {
-                pci,
-                uuid: None,
-                serial: Some(word(serial)?),
-            });
+            return Some(BoardIdentity { pci, uuid: None, serial: Some(word(serial)?) });
         }
-        let (place, serial) = text
-            .strip_prefix("GPU ")?
-            .split_once(": GPU serial number is ")?;
-        Some(BoardIdentity {
-            pci: address(place)?,
-            uuid: None,
-            serial: Some(word(serial)?),
-        })
+        let (place, serial) = text.strip_prefix("GPU ")?.split_once(": GPU serial number is ")?;
+        Some(BoardIdentity { pci: address(place)?, uuid: None, serial: Some(word(serial)?) })
     }
 
     /// `The NVIDIA GPU 0000:b3:00.0`, `(PCI ID: 10de:26b5) installed in this system has`,
@@ -135,11 +110,7 @@ impl LineAssembler {
             if self.leaving.len() == UNDER_WAY {
                 self.leaving.pop_front();
             }
-            self.leaving.push_back(Leaving {
-                pci,
-                installed: false,
-                lines: 0,
-            });
+            self.leaving.push_back(Leaving { pci, installed: false, lines: 0 });
         } else if text.starts_with("(PCI ID: ") {
             let waiting = self.leaving.iter().position(|leaving| !leaving.installed)?;
             if text.ends_with("installed in this system has") {
@@ -150,10 +121,7 @@ impl LineAssembler {
             }
         } else if text.starts_with("fallen off the bus") {
             let said = self.leaving.iter().position(|leaving| leaving.installed)?;
-            return self
-                .leaving
-                .remove(said)
-                .map(|leaving| lost(leaving.pci, text));
+            return self.leaving.remove(said).map(|leaving| lost(leaving.pci, text));
         }
         None
     }

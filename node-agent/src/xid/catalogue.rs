@@ -57,29 +57,17 @@ pub const FALLEN_OFF_THE_BUS: &str = "FallenOffTheBus";
 
 /// The row of a code; None for codes that the catalogue does not list.
 pub fn row(code: u32) -> Option<&'static XidRow> {
-    ROWS.iter()
-        .find(|row| row.codes.iter().any(|codes| codes.contains(&code)))
+    ROWS.iter().find(|row| row.codes.iter().any(|codes| codes.contains(&code)))
 }
 
 /// What is said of a code without a row: reported and watched.
-pub static UNKNOWN: XidRow = row_of(
-    &[],
-    "not in the catalogue",
-    "",
-    "",
-    Severity::Monitor,
-    "UnknownXid",
-    Concern::Software,
-    "",
-);
+pub static UNKNOWN: XidRow =
+    row_of(&[], "not in the catalogue", "", "", Severity::Monitor, "UnknownXid", Concern::Software, "");
 
 use Concern::{Application, Hardware, Software};
 use Severity::{Isolate, Monitor, Reboot, Reset};
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one argument per column of the table below"
-)]
+#[expect(clippy::too_many_arguments, reason = "one argument per column of the table below")]
 const fn row_of(
     codes: &'static [RangeInclusive<u32>],
     meaning: &'static str,
@@ -90,16 +78,7 @@ const fn row_of(
     concern: Concern,
     note: &'static str,
 ) -> XidRow {
-    XidRow {
-        codes,
-        meaning,
-        immediate,
-        investigate,
-        severity,
-        reason,
-        concern,
-        note,
-    }
+    XidRow { codes, meaning, immediate, investigate, severity, reason, concern, note }
 }
 
 /// Every row, by code.

@@ -36,58 +36,27 @@ pub fn judge(observed: &XidObservation, driver_major: Option<u32>) -> XidVerdict
         XidEvent::SXid(code) => (None, switch(code, &observed.detail)),
         XidEvent::Xid(code) => {
             let row = catalogue::row(code).unwrap_or(&catalogue::UNKNOWN);
-            (
-                Some(row),
-                detailed(code, row, &observed.detail, driver_major)
-                    .unwrap_or_else(|| by_row(code, row)),
-            )
+            (Some(row), detailed(code, row, &observed.detail, driver_major).unwrap_or_else(|| by_row(code, row)))
         }
     };
-    let Finding {
-        severity,
-        reason,
-        says,
-    } = finding;
-    let message = if observed.message.is_empty() {
-        says
-    } else {
-        format!("{says}: {}", observed.message)
-    };
+    let Finding { severity, reason, says } = finding;
+    let message = if observed.message.is_empty() { says } else { format!("{says}: {}", observed.message) };
     XidVerdict {
         severity,
         reason,
         message: kept(&message, 256),
         application: row.is_some_and(|row| row.concern == Concern::Application),
-        clears: matches!(
-            observed.detail,
-            XidDetail::Recovery {
-                from: _,
-                to: recovery::NONE
-            }
-        ),
+        clears: matches!(observed.detail, XidDetail::Recovery { from: _, to: recovery::NONE }),
     }
 }
 
 fn by_row(code: u32, row: &XidRow) -> Finding {
-    let action = if row.immediate.is_empty() {
-        String::new()
-    } else {
-        format!(" (NVIDIA: {})", row.immediate)
-    };
-    Finding {
-        severity: row.severity,
-        reason: row.reason,
-        says: format!("Xid {code}, {}{action}", row.meaning),
-    }
+    let action = if row.immediate.is_empty() { String::new() } else { format!(" (NVIDIA: {})", row.immediate) };
+    Finding { severity: row.severity, reason: row.reason, says: format!("Xid {code}, {}{action}", row.meaning) }
 }
 
 /// What the line's own fields make of it; None where the row has the last word.
-fn detailed(
-    code: u32,
-    row: &XidRow,
-    detail: &XidDetail,
-    driver_major: Option<u32>,
-) -> Option<Finding> {
+fn detailed(code: u32, row: &XidRow, detail: &XidDetail, driver_major: Option<u32>) -> Option<Finding> {
     match detail {
         XidDetail::NvLink(fault) => registers(code, fault),
         XidDetail::NvLink5(fault) => Some(nvlink5(code, row, fault, driver_major)),
@@ -95,10 +64,7 @@ fn detailed(
         // The driver itself asks for the reset, which the row of 94 leaves to a convenient time.
         XidDetail::Containment(needed) if needed.reset || needed.drain_and_reset => {
             let finding = by_row(code, row);
-            Some(Finding {
-                severity: finding.severity.max(Severity::Reset),
-                ..finding
-            })
+            Some(Finding { severity: finding.severity.max(Severity::Reset), ..finding })
         }
         XidDetail::Plain | XidDetail::Switch(_) | XidDetail::Containment(_) => None,
     }
@@ -121,37 +87,22 @@ static SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
 fn registers(code: u32, fault: &NvLinkFault) -> Option<Finding> {
     let sign = nvlink_registers::read(&fault.registers)?;
     let (_, severity, reason, means) = SIGNS.iter().find(|row| row.0 == sign)?;
-    Some(Finding {
-        severity: *severity,
-        reason,
-        says: format!("Xid {code}, NVLink {}: {means}", fault.link),
-    })
+    Some(Finding { severity: *severity, reason, says: format!("Xid {code}, NVLink {}: {means}", fault.link) })
 }
 
 fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) -> Finding {
     let decoded = nvlink5::decode(code, fault.intr_info, fault.error_status, driver_major);
     let (severity, means) = match decoded {
         Some((unit, Action::ResetGpu)) => (Severity::Reset, format!("{}: RESET_GPU", unit.name)),
-        Some((unit, Action::FollowRecoveryAction)) => (
-            Severity::Monitor,
-            format!("{}: the Xid 154 decides", unit.name),
-        ),
+        Some((unit, Action::FollowRecoveryAction)) => {
+            (Severity::Monitor, format!("{}: the Xid 154 decides", unit.name))
+        }
         Some((unit, Action::Ignore)) => (Severity::Monitor, format!("{}: IGNORE", unit.name)),
-        None => (
-            row.severity,
-            "no rule of NVIDIA's decode table fits; an Xid 154 would decide".to_owned(),
-        ),
+        None => (row.severity, "no rule of NVIDIA's decode table fits; an Xid 154 would decide".to_owned()),
     };
-    let place = fault.link.map_or_else(
-        || row.meaning.to_owned(),
-        |link| format!("{} link {link}", row.meaning),
-    );
+    let place = fault.link.map_or_else(|| row.meaning.to_owned(), |link| format!("{} link {link}", row.meaning));
     let injected = if fault.injected { ", injected" } else { "" };
-    Finding {
-        severity,
-        reason: row.reason,
-        says: format!("Xid {code}, {place}{injected} ({means})"),
-    }
+    Finding { severity, reason: row.reason, says: format!("Xid {code}, {place}{injected} ({means})") }
 }
 
 fn recovery_action(code: u32, to: u32) -> Finding {
@@ -159,37 +110,24 @@ fn recovery_action(code: u32, to: u32) -> Finding {
         Some(action) => Finding {
             severity: action.severity,
             reason: action.reason,
-            says: format!(
-                "Xid {code}, the driver's recovery action is now {}",
-                action.name
-            ),
+            says: format!("Xid {code}, the driver's recovery action is now {}", action.name),
         },
         None => Finding {
             severity: Severity::Monitor,
             reason: "RecoveryActionUnknown",
-            says: format!(
-                "Xid {code}, the driver's recovery action is now 0x{to:x}, which no source names"
-            ),
+            says: format!("Xid {code}, the driver's recovery action is now 0x{to:x}, which no source names"),
         },
     }
 }
 
 fn fallen_off() -> Finding {
-    Finding {
-        severity: Severity::Reboot,
-        reason: FALLEN_OFF_THE_BUS,
-        says: "GPU left the bus, no Xid".to_owned(),
-    }
+    Finding { severity: Severity::Reboot, reason: FALLEN_OFF_THE_BUS, says: "GPU left the bus, no Xid".to_owned() }
 }
 
 /// A fatal SXid takes links or the switch down until the GPUs and the fabric are reset.
 fn switch(code: u32, detail: &XidDetail) -> Finding {
     let said = match detail {
-        XidDetail::Switch(SwitchFault {
-            switch: _,
-            fatal,
-            link: _,
-        }) => *fatal,
+        XidDetail::Switch(SwitchFault { switch: _, fatal, link: _ }) => *fatal,
         XidDetail::Plain
         | XidDetail::NvLink(_)
         | XidDetail::Containment(_)
@@ -201,9 +139,5 @@ fn switch(code: u32, detail: &XidDetail) -> Finding {
         Some(false) => (Severity::Monitor, "NvSwitchNonFatal", "not fatal"),
         None => (Severity::Monitor, "NvSwitchUnknown", "unlisted"),
     };
-    Finding {
-        severity,
-        reason,
-        says: format!("SXid {code}, {word}"),
-    }
+    Finding { severity, reason, says: format!("SXid {code}, {word}") }
 }

@@ -27,7 +27,6 @@ pub use assemble::{BoardIdentity, LineAssembler, LogFact};
 pub use catalogue::Severity;
 pub use judge::{XidVerdict, judge};
 pub use observation::{
-    Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent,
-    XidObservation,
+    Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
 pub use parse::observe;

@@ -58,17 +58,7 @@ pub struct Unit {
 const CONTROL: u32 = 0x8000_0000;
 
 const fn unit(xid: u32, name: &'static str, v1: u32, v2: &'static [u32], by: By) -> Unit {
-    Unit {
-        xid,
-        name,
-        v1,
-        v2,
-        by,
-        reset: &[],
-        follow: &[],
-        ignore: &[],
-        reset_if_v2: None,
-    }
+    Unit { xid, name, v1, v2, by, reset: &[], follow: &[], ignore: &[], reset_if_v2: None }
 }
 
 /// Every unit.
@@ -108,9 +98,7 @@ pub fn decode(
         .iter()
         .filter(|unit| unit.xid == xid)
         .flat_map(|unit| [Layout::V1, Layout::V2].map(|layout| (unit, layout)))
-        .filter(|(_, layout)| {
-            driver_major.is_none_or(|major| (major >= V2_SINCE) == (*layout == Layout::V2))
-        })
+        .filter(|(_, layout)| driver_major.is_none_or(|major| (major >= V2_SINCE) == (*layout == Layout::V2)))
         .filter(|(unit, layout)| layout.fits(unit, intr_info))
         .filter_map(|(unit, layout)| Some((unit, action(unit, layout, intr_info, error_status)?)))
         .max_by_key(|(_, action)| *action)
@@ -144,162 +132,86 @@ const fn reason(intr_info: u32) -> u32 {
     (intr_info >> 20) & 0x3f
 }
 
-fn action(
-    unit: &Unit,
-    layout: Layout,
-    intr_info: u32,
-    error_status: Option<u32>,
-) -> Option<Action> {
+fn action(unit: &Unit, layout: Layout, intr_info: u32, error_status: Option<u32>) -> Option<Action> {
     match unit.by {
         By::Nothing => Some(ResetGpu),
         By::LinkDownReason => listed(unit, reason(intr_info)),
         By::StatusValue => listed(unit, error_status?),
         By::StatusBits => {
             let status = error_status?;
-            let gravest = listed(unit, status)
-                .or_else(|| bits(status).filter_map(|bit| listed(unit, bit)).max())?;
-            let raised = unit
-                .reset_if_v2
-                .is_some_and(|(info, of_status)| intr_info & info != 0 && status & of_status != 0);
-            Some(if raised && layout == Layout::V2 {
-                ResetGpu
-            } else {
-                gravest
-            })
+            let gravest = listed(unit, status).or_else(|| bits(status).filter_map(|bit| listed(unit, bit)).max())?;
+            let raised =
+                unit.reset_if_v2.is_some_and(|(info, of_status)| intr_info & info != 0 && status & of_status != 0);
+            Some(if raised && layout == Layout::V2 { ResetGpu } else { gravest })
         }
     }
 }
 
 fn listed(unit: &Unit, value: u32) -> Option<Action> {
-    [
-        (unit.reset, ResetGpu),
-        (unit.follow, FollowRecoveryAction),
-        (unit.ignore, Ignore),
-    ]
-    .into_iter()
-    .find_map(|(values, action)| values.contains(&value).then_some(action))
+    [(unit.reset, ResetGpu), (unit.follow, FollowRecoveryAction), (unit.ignore, Ignore)]
+        .into_iter()
+        .find_map(|(values, action)| values.contains(&value).then_some(action))
 }
 
 fn bits(value: u32) -> impl Iterator<Item = u32> {
-    (0..32)
-        .map(|bit| 1 << bit)
-        .filter(move |bit| value & bit != 0)
+    (0..32).map(|bit| 1 << bit).filter(move |bit| value & bit != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decoded(
-        xid: u32,
-        intr_info: u32,
-        status: u32,
-        driver: Option<u32>,
-    ) -> Option<(&'static str, Action)> {
+    fn decoded(xid: u32, intr_info: u32, status: u32, driver: Option<u32>) -> Option<(&'static str, Action)> {
         decode(xid, intr_info, Some(status), driver).map(|(unit, action)| (unit.name, action))
     }
 
     #[test]
     fn three_published_lines_decode_as_nvidias_sheet_says() {
-        assert_eq!(
-            decoded(149, 0x0214_25c6, 0, None),
-            Some(("NETIR_LINK_DOWN", ResetGpu))
-        );
+        assert_eq!(decoded(149, 0x0214_25c6, 0, None), Some(("NETIR_LINK_DOWN", ResetGpu)));
         assert_eq!(reason(0x0214_25c6), 33);
-        assert_eq!(
-            decoded(149, 0x000f_e406, 0, None),
-            Some(("NETIR_INT", ResetGpu))
-        );
-        assert_eq!(
-            decoded(145, 0x0409_a0c2, 0x8, None),
-            Some(("RLW_RXPIPE", Ignore))
-        );
+        assert_eq!(decoded(149, 0x000f_e406, 0, None), Some(("NETIR_INT", ResetGpu)));
+        assert_eq!(decoded(145, 0x0409_a0c2, 0x8, None), Some(("RLW_RXPIPE", Ignore)));
     }
 
     #[test]
     fn a_known_driver_decides_between_the_layouts() {
-        assert_eq!(
-            decoded(149, 0x0214_25c6, 0, Some(570)),
-            Some(("NETIR_LINK_DOWN", ResetGpu))
-        );
+        assert_eq!(decoded(149, 0x0214_25c6, 0, Some(570)), Some(("NETIR_LINK_DOWN", ResetGpu)));
         assert_eq!(decoded(149, 0x0214_25c6, 0, Some(575)), None);
-        assert_eq!(
-            decoded(149, 0x0210_0011, 0, Some(580)),
-            Some(("NETIR_LINK_DOWN", ResetGpu))
-        );
+        assert_eq!(decoded(149, 0x0210_0011, 0, Some(580)), Some(("NETIR_LINK_DOWN", ResetGpu)));
         assert_eq!(decoded(149, 0x0210_0011, 0, Some(570)), None);
     }
 
     #[test]
     fn rxpipe_needs_a_reset_with_bit_seven_of_the_second_layout() {
-        assert_eq!(
-            decoded(145, 0x06, 0x2, Some(580)),
-            Some(("RLW_RXPIPE", Ignore))
-        );
+        assert_eq!(decoded(145, 0x06, 0x2, Some(580)), Some(("RLW_RXPIPE", Ignore)));
         // Sub code 6 and bit 7.
-        assert_eq!(
-            decoded(145, 0x86, 0x2, Some(580)),
-            Some(("RLW_RXPIPE", ResetGpu))
-        );
-        assert_eq!(
-            decoded(145, 0x86, 0x8, Some(580)),
-            Some(("RLW_RXPIPE", Ignore))
-        );
+        assert_eq!(decoded(145, 0x86, 0x2, Some(580)), Some(("RLW_RXPIPE", ResetGpu)));
+        assert_eq!(decoded(145, 0x86, 0x8, Some(580)), Some(("RLW_RXPIPE", Ignore)));
     }
 
     #[test]
     fn values_outside_of_the_rules_are_not_judged() {
-        assert_eq!(
-            decoded(149, (39 << 20) | (14 << 5) | 6, 0, None),
-            None,
-            "reason 39 is not listed"
-        );
+        assert_eq!(decoded(149, (39 << 20) | (14 << 5) | 6, 0, None), None, "reason 39 is not listed");
         assert_eq!(decoded(144, 0x1, 0x4000, None), None);
-        assert_eq!(
-            decoded(144, 0x0010_0001, 0x2, Some(580)),
-            None,
-            "a reason where none belongs"
-        );
+        assert_eq!(decoded(144, 0x0010_0001, 0x2, Some(580)), None, "a reason where none belongs");
         assert_eq!(decoded(143, 0, 0, None), None);
         assert_eq!(decode(144, 0x1, None, Some(580)), None);
     }
 
     #[test]
     fn several_bits_count_as_the_gravest_of_them() {
-        assert_eq!(
-            decoded(144, 0x1, 0x1 | 0x2, Some(580)),
-            Some(("SAW_MVB", ResetGpu))
-        );
-        assert_eq!(
-            decoded(145, 4, 0x100 | 0x1, Some(580)),
-            Some(("RLW_REMAP", FollowRecoveryAction))
-        );
-        assert_eq!(
-            decoded(149, 19, 0x3, Some(580)),
-            Some(("NETIR_BER_EVENT", Ignore))
-        );
-        assert_eq!(
-            decoded(149, 20, 0x6, Some(580)),
-            None,
-            "an enumeration has no bits"
-        );
+        assert_eq!(decoded(144, 0x1, 0x1 | 0x2, Some(580)), Some(("SAW_MVB", ResetGpu)));
+        assert_eq!(decoded(145, 4, 0x100 | 0x1, Some(580)), Some(("RLW_REMAP", FollowRecoveryAction)));
+        assert_eq!(decoded(149, 19, 0x3, Some(580)), Some(("NETIR_BER_EVENT", Ignore)));
+        assert_eq!(decoded(149, 20, 0x6, Some(580)), None, "an enumeration has no bits");
     }
 
     #[test]
     fn each_sub_code_belongs_to_one_unit_of_its_xid() {
         for (at, unit) in UNITS.iter().enumerate() {
-            for other in UNITS
-                .iter()
-                .skip(at + 1)
-                .filter(|other| other.xid == unit.xid)
-            {
+            for other in UNITS.iter().skip(at + 1).filter(|other| other.xid == unit.xid) {
                 assert_ne!(unit.v1, other.v1, "{} {}", unit.name, other.name);
-                assert!(
-                    unit.v2.iter().all(|sub| !other.v2.contains(sub)),
-                    "{} {}",
-                    unit.name,
-                    other.name
-                );
+                assert!(unit.v2.iter().all(|sub| !other.v2.contains(sub)), "{} {}", unit.name, other.name);
             }
         }
     }

@@ -27,8 +27,8 @@ pub enum LinkSign {
 }
 
 use LinkSign::{
-    DiagnoseIfRepeating, EccOrParity, FabricReset, Ignored, MarginalSignal, PossibleHardware,
-    ReportIfRepeating, Secondary, Threshold,
+    DiagnoseIfRepeating, EccOrParity, FabricReset, Ignored, MarginalSignal, PossibleHardware, ReportIfRepeating,
+    Secondary, Threshold,
 };
 
 /// Register (from one), bits, what they say.
@@ -57,14 +57,9 @@ const VALID: [usize; 4] = [1, 3, 4, 5];
 pub fn read(registers: &[u32; 7]) -> Option<LinkSign> {
     let mut gravest = None;
     let mut unknown = false;
-    for (register, value) in (1..)
-        .zip(registers)
-        .filter(|(register, _)| VALID.contains(register))
-    {
+    for (register, value) in (1..).zip(registers).filter(|(register, _)| VALID.contains(register)) {
         for bit in (0..32).filter(|bit| value >> bit & 1 == 1) {
-            let sign = SIGNS
-                .iter()
-                .find(|(of, bits, _)| *of == register && bits.contains(&bit));
+            let sign = SIGNS.iter().find(|(of, bits, _)| *of == register && bits.contains(&bit));
             unknown |= sign.is_none();
             gravest = gravest.max(sign.map(|(_, _, sign)| *sign));
         }
@@ -87,18 +82,11 @@ mod tests {
     fn each_listed_bit_says_what_the_workflow_says() {
         for (register, bits, sign) in SIGNS {
             for bit in *bits {
-                assert_eq!(
-                    read(&with(*register, &[*bit])),
-                    Some(*sign),
-                    "register {register} bit {bit}"
-                );
+                assert_eq!(read(&with(*register, &[*bit])), Some(*sign), "register {register} bit {bit}");
             }
         }
         // [NVSentinel tests] the line's third register is 0x10000.
-        assert_eq!(
-            read(&[0, 0, 0x1_0000, 0, 0, 0, 0]),
-            Some(DiagnoseIfRepeating)
-        );
+        assert_eq!(read(&[0, 0, 0x1_0000, 0, 0, 0, 0]), Some(DiagnoseIfRepeating));
     }
 
     #[test]

@@ -132,31 +132,16 @@ impl XidObservation {
         };
         let detail = match &self.detail {
             XidDetail::Plain => [0; 3],
-            XidDetail::NvLink(fault) => [
-                fault.link,
-                super::nvlink_registers::read(&fault.registers)
-                    .map_or(u32::MAX, |sign| sign as u32),
-                0,
-            ],
-            XidDetail::Containment(needed) => {
-                [needed.reset.into(), needed.drain_and_reset.into(), 0]
+            XidDetail::NvLink(fault) => {
+                [fault.link, super::nvlink_registers::read(&fault.registers).map_or(u32::MAX, |sign| sign as u32), 0]
             }
-            XidDetail::NvLink5(fault) => [
-                fault.link.unwrap_or(u32::MAX),
-                fault.intr_info,
-                fault.error_status.unwrap_or(0),
-            ],
+            XidDetail::Containment(needed) => [needed.reset.into(), needed.drain_and_reset.into(), 0],
+            XidDetail::NvLink5(fault) => {
+                [fault.link.unwrap_or(u32::MAX), fault.intr_info, fault.error_status.unwrap_or(0)]
+            }
             XidDetail::Recovery { from: _, to } => [*to, 0, 0],
-            XidDetail::Switch(fault) => [
-                fault.link.unwrap_or(u32::MAX),
-                fault.fatal.map_or(2, u32::from),
-                0,
-            ],
+            XidDetail::Switch(fault) => [fault.link.unwrap_or(u32::MAX), fault.fatal.map_or(2, u32::from), 0],
         };
-        DedupeKey {
-            pci: self.pci,
-            event,
-            detail,
-        }
+        DedupeKey { pci: self.pci, event, detail }
     }
 }

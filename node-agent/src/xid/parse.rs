@@ -4,8 +4,7 @@
 //! name. Every form begins the message: a text that merely holds `Xid` is none.
 
 use super::observation::{
-    Containment, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent,
-    XidObservation,
+    Containment, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
 use crate::pci::PciAddress;
 
@@ -22,8 +21,7 @@ pub fn observe(message: &str) -> Option<XidObservation> {
 
 /// Whether a line is of a form that [`observe`] should understand: such a line that is not understood is a new form.
 pub(super) fn claims_a_fault(line: &str) -> bool {
-    line.starts_with("NVRM: Xid ")
-        || (line.starts_with("nvidia-nvswitch") && line.contains(": SXid "))
+    line.starts_with("NVRM: Xid ") || (line.starts_with("nvidia-nvswitch") && line.contains(": SXid "))
 }
 
 pub(super) fn observe_line(line: &str) -> Option<XidObservation> {
@@ -41,10 +39,8 @@ fn xid(rest: &str) -> Option<XidObservation> {
     let (place, rest) = rest.split_once("): ")?;
     let (pci, mig) = location(place)?;
     let (code, rest) = number(rest)?;
-    let rest = rest.strip_prefix(',').map_or_else(
-        || rest.trim().is_empty().then_some(""),
-        |rest| Some(rest.trim_start()),
-    )?;
+    let rest =
+        rest.strip_prefix(',').map_or_else(|| rest.trim().is_empty().then_some(""), |rest| Some(rest.trim_start()))?;
     let (pid, process, text) = without_process(rest);
     let detail = match code {
         74 => nvlink_fault(text).map(XidDetail::NvLink),
@@ -59,9 +55,7 @@ fn xid(rest: &str) -> Option<XidObservation> {
         mig,
         pid,
         process,
-        caused_by: text
-            .rsplit_once("caused by previous Xid ")
-            .and_then(|(_, code)| code.trim().parse().ok()),
+        caused_by: text.rsplit_once("caused by previous Xid ").and_then(|(_, code)| code.trim().parse().ok()),
         detail: detail.unwrap_or(XidDetail::Plain),
         message: kept(text, MESSAGE_KEPT),
     })
@@ -74,10 +68,7 @@ fn location(place: &str) -> Option<(PciAddress, Option<MigInstance>)> {
     let mut mig = None;
     for word in words {
         if let Some(id) = word.strip_prefix("GPU-I:") {
-            mig = Some(MigInstance {
-                gpu: id.parse().ok()?,
-                compute: None,
-            });
+            mig = Some(MigInstance { gpu: id.parse().ok()?, compute: None });
         } else if let (Some(id), Some(mig)) = (word.strip_prefix("GPU-CI:"), mig.as_mut()) {
             mig.compute = Some(id.parse().ok()?);
         }
@@ -88,9 +79,7 @@ fn location(place: &str) -> Option<(PciAddress, Option<MigInstance>)> {
 /// An address of the driver, with or without `PCI:`, as function 0.
 pub(super) fn address(text: &str) -> Option<PciAddress> {
     let text = text.strip_prefix("PCI:").unwrap_or(text);
-    text.parse::<PciAddress>()
-        .ok()
-        .map(PciAddress::device_address)
+    text.parse::<PciAddress>().ok().map(PciAddress::device_address)
 }
 
 /// Takes `pid=…, name=…, ` off the front. Either may be missing, both may be unknown; a name has everything but a comma.
@@ -102,15 +91,12 @@ fn without_process(text: &str) -> (Option<u32>, Option<String>, &str) {
         Some((name, rest)) => (Some(name), rest),
         None => (None, rest),
     };
-    let name = name
-        .filter(|name| !name.is_empty() && *name != "<unknown>")
-        .map(|name| kept(name, PROCESS_KEPT));
+    let name = name.filter(|name| !name.is_empty() && *name != "<unknown>").map(|name| kept(name, PROCESS_KEPT));
     (pid.parse().ok(), name, rest)
 }
 
 fn next_field(text: &str) -> (&str, &str) {
-    text.split_once(',')
-        .map_or((text, ""), |(field, rest)| (field, rest.trim_start()))
+    text.split_once(',').map_or((text, ""), |(field, rest)| (field, rest.trim_start()))
 }
 
 /// `NVLink: fatal error detected on link 14(0x0, 0x0, 0x10000, 0x0, 0x0, 0x0, 0x0)`.
@@ -118,24 +104,15 @@ fn nvlink_fault(text: &str) -> Option<NvLinkFault> {
     let (_, rest) = text.split_once(" on link ")?;
     let (link, rest) = number(rest)?;
     let (fields, _) = rest.trim_start().strip_prefix('(')?.split_once(')')?;
-    let registers: Vec<u32> = fields
-        .split(',')
-        .map(|field| hex(field.trim()))
-        .collect::<Option<_>>()?;
-    Some(NvLinkFault {
-        link,
-        registers: registers.try_into().ok()?,
-    })
+    let registers: Vec<u32> = fields.split(',').map(|field| hex(field.trim())).collect::<Option<_>>()?;
+    Some(NvLinkFault { link, registers: registers.try_into().ok()? })
 }
 
 /// `Contained: CE User Channel (0x9). RST: No, D-RST: No`.
 fn containment(text: &str) -> Option<Containment> {
     let (before, drain) = text.split_once(", D-RST: ")?;
     let (_, reset) = before.rsplit_once("RST: ")?;
-    Some(Containment {
-        reset: reset.starts_with("Yes"),
-        drain_and_reset: drain.starts_with("Yes"),
-    })
+    Some(Containment { reset: reset.starts_with("Yes"), drain_and_reset: drain.starts_with("Yes") })
 }
 
 /// `RLW_RXPIPE Nonfatal XC0 i0 Link 13 (0x0409a0c2 0x00000008 …)`, with any blanks between.
@@ -155,32 +132,17 @@ fn nvlink5(text: &str) -> Option<NvLink5> {
         ("Link", link) => Some(link.parse().ok()?),
         _ => return None,
     };
-    let mut words = words
-        .split(|c: char| c == ')' || c.is_ascii_whitespace())
-        .map(hex);
+    let mut words = words.split(|c: char| c == ')' || c.is_ascii_whitespace()).map(hex);
     let intr_info = words.next()??;
     let error_status = words.next().flatten();
-    Some(NvLink5 {
-        unit: kept(unit, PROCESS_KEPT),
-        fatal,
-        cross_contained,
-        injected,
-        link,
-        intr_info,
-        error_status,
-    })
+    Some(NvLink5 { unit: kept(unit, PROCESS_KEPT), fatal, cross_contained, injected, link, intr_info, error_status })
 }
 
 /// `GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)`.
 fn recovery(text: &str) -> Option<XidDetail> {
-    let (from, to) = text
-        .strip_prefix("GPU recovery action changed from ")?
-        .split_once(" to ")?;
+    let (from, to) = text.strip_prefix("GPU recovery action changed from ")?.split_once(" to ")?;
     let first = |text: &str| hex(text.split_ascii_whitespace().next()?);
-    Some(XidDetail::Recovery {
-        from: first(from)?,
-        to: first(to)?,
-    })
+    Some(XidDetail::Recovery { from: first(from)?, to: first(to)? })
 }
 
 /// After `nvidia-nvswitch`: `2: SXid (PCI:0000:85:00.0): 12028, Non-fatal, Link 61 egress …`.
@@ -198,10 +160,7 @@ fn sxid(rest: &str) -> Option<XidObservation> {
         Some(("Non-fatal", told)) => (Some(false), told.trim_start()),
         _ => (None, text),
     };
-    let link = told
-        .strip_prefix("Link ")
-        .and_then(number)
-        .map(|(link, _)| link);
+    let link = told.strip_prefix("Link ").and_then(number).map(|(link, _)| link);
     Some(XidObservation {
         pci,
         event: XidEvent::SXid(code),
@@ -209,11 +168,7 @@ fn sxid(rest: &str) -> Option<XidObservation> {
         pid: None,
         process: None,
         caused_by: None,
-        detail: XidDetail::Switch(SwitchFault {
-            switch,
-            fatal,
-            link,
-        }),
+        detail: XidDetail::Switch(SwitchFault { switch, fatal, link }),
         message: kept(text, MESSAGE_KEPT),
     })
 }
@@ -222,8 +177,7 @@ fn sxid(rest: &str) -> Option<XidObservation> {
 fn fallen_off(rest: &str) -> Option<XidObservation> {
     let (place, text) = rest.split_once(": ")?;
     let pci = address(place)?;
-    text.starts_with("GPU has fallen off the bus")
-        .then(|| lost(pci, text))
+    text.starts_with("GPU has fallen off the bus").then(|| lost(pci, text))
 }
 
 /// A GPU that left the bus without an Xid.
@@ -242,30 +196,20 @@ pub(super) fn lost(pci: PciAddress, text: &str) -> XidObservation {
 
 /// The digits at the front and what follows them.
 fn number(text: &str) -> Option<(u32, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     Some((digits.parse().ok()?, rest))
 }
 
 fn hex(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x")?;
-    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        u32::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) { u32::from_str_radix(digits, 16).ok() } else { None }
 }
 
 /// Printable, without blanks at the ends, cut to a number of bytes.
 pub(super) fn kept(text: &str, most: usize) -> String {
     let mut kept = String::new();
-    for c in text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-    {
+    for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }) {
         if kept.len() + c.len_utf8() > most {
             break;
         }

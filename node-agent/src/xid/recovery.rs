@@ -27,13 +27,7 @@ const fn action(
     reason: &'static str,
     note: &'static str,
 ) -> RecoveryAction {
-    RecoveryAction {
-        value,
-        name,
-        severity,
-        reason,
-        note,
-    }
+    RecoveryAction { value, name, severity, reason, note }
 }
 
 /// Every value.

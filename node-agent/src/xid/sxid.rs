@@ -39,16 +39,9 @@ mod tests {
 
     #[test]
     fn no_code_is_in_both_lists() {
-        let both: Vec<u32> = FATAL
-            .iter()
-            .cloned()
-            .flatten()
-            .filter(|code| NON_FATAL.iter().any(|codes| codes.contains(code)))
-            .collect();
+        let both: Vec<u32> =
+            FATAL.iter().cloned().flatten().filter(|code| NON_FATAL.iter().any(|codes| codes.contains(code))).collect();
         assert_eq!(both, Vec::<u32>::new());
-        assert_eq!(
-            [20034, 22013, 26006].map(is_fatal),
-            [Some(true), Some(false), None]
-        );
+        assert_eq!([20034, 22013, 26006].map(is_fatal), [Some(true), Some(false), None]);
     }
 }

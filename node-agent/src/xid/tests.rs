@@ -14,22 +14,14 @@ use XidEvent::FallenOffTheBus;
 fn faults(text: &str) -> Vec<XidObservation> {
     told(text)
         .into_iter()
-        .filter_map(|fact| {
-            if let LogFact::Fault(fault) = fact {
-                Some(fault)
-            } else {
-                None
-            }
-        })
+        .filter_map(|fact| if let LogFact::Fault(fault) = fact { Some(fault) } else { None })
         .collect()
 }
 
 fn told(text: &str) -> Vec<LogFact> {
     let mut assembler = LineAssembler::default();
     text.lines()
-        .map(|line| {
-            KernelRecord::from_syslog(format!("<4>[ 4580.565206] {line}").as_bytes()).unwrap()
-        })
+        .map(|line| KernelRecord::from_syslog(format!("<4>[ 4580.565206] {line}").as_bytes()).unwrap())
         .filter(KernelRecord::is_kernel)
         .flat_map(|record| assembler.push(&record.message))
         .collect()
@@ -45,29 +37,11 @@ fn only(text: &str) -> XidObservation {
 fn every_published_line_is_read_and_judged() {
     for sample in SAMPLES {
         let observed = only(sample.line);
-        assert_eq!(
-            (observed.event, observed.pci.to_string().as_str()),
-            (sample.event, sample.pci),
-            "{}",
-            sample.line
-        );
-        assert_eq!(
-            (observed.pid, observed.process.as_deref()),
-            (sample.pid, sample.process),
-            "{}",
-            sample.line
-        );
+        assert_eq!((observed.event, observed.pci.to_string().as_str()), (sample.event, sample.pci), "{}", sample.line);
+        assert_eq!((observed.pid, observed.process.as_deref()), (sample.pid, sample.process), "{}", sample.line);
         let verdict = judge(&observed, None);
-        assert_eq!(
-            (verdict.severity, verdict.reason),
-            (sample.severity, sample.reason),
-            "{}",
-            sample.line
-        );
-        assert!(
-            verdict.message.len() <= 256 && !verdict.clears,
-            "{verdict:?}"
-        );
+        assert_eq!((verdict.severity, verdict.reason), (sample.severity, sample.reason), "{}", sample.line);
+        assert!(verdict.message.len() <= 256 && !verdict.clears, "{verdict:?}");
     }
 }
 
@@ -94,20 +68,16 @@ fn near_misses_are_no_faults() {
         assert_eq!(faults(line), [], "{line}");
         assert_eq!(observe(line), None, "{line}");
     }
-    let forged = KernelRecord::from_kmsg(
-        b"12,9,9,-;NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off the bus.",
-    )
-    .unwrap();
-    assert!(
-        !forged.is_kernel() && observe(&forged.message).is_some(),
-        "only its facility gives a forged line away"
-    );
+    let forged =
+        KernelRecord::from_kmsg(b"12,9,9,-;NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off the bus.").unwrap();
+    assert!(!forged.is_kernel() && observe(&forged.message).is_some(), "only its facility gives a forged line away");
 }
 
 #[test]
 fn a_line_of_an_unknown_form_is_counted_and_a_companion_is_not() {
     let mut assembler = LineAssembler::default();
-    assembler.push("nvidia-nvswitch3: SXid (PCI:0000:04:00.0): 22013, Severity 0 Engine instance 44 Sub-engine instance 00");
+    assembler
+        .push("nvidia-nvswitch3: SXid (PCI:0000:04:00.0): 22013, Severity 0 Engine instance 44 Sub-engine instance 00");
     assembler.push("NVRM: Xid (PCI:0000:01:00): 79, known");
     assert_eq!(assembler.not_understood(), 0);
     assembler.push("NVRM: Xid [0000:01:00] 79");
@@ -117,26 +87,14 @@ fn a_line_of_an_unknown_form_is_counted_and_a_companion_is_not() {
 #[test]
 fn a_mig_instance_and_a_cause_are_kept() {
     let mig = |line| only(line).mig;
-    assert_eq!(
-        mig("NVRM: Xid (PCI:0000:01:00 GPU-I:05): 13, x"),
-        Some(MigInstance {
-            gpu: 5,
-            compute: None
-        })
-    );
+    assert_eq!(mig("NVRM: Xid (PCI:0000:01:00 GPU-I:05): 13, x"), Some(MigInstance { gpu: 5, compute: None }));
     assert_eq!(
         mig("NVRM: Xid (PCI:0000:01:00 GPU-I:05 GPU-CI:00): 13, x"),
-        Some(MigInstance {
-            gpu: 5,
-            compute: Some(0)
-        })
+        Some(MigInstance { gpu: 5, compute: Some(0) })
     );
     assert_eq!(mig("NVRM: Xid (PCI:0000:01:00): 13, x"), None);
     assert_eq!(
-        only(
-            "NVRM: Xid (PCI:0000:dc:00): 45, pid=1, name=a, Ch 00000001 caused by previous Xid 149"
-        )
-        .caused_by,
+        only("NVRM: Xid (PCI:0000:dc:00): 45, pid=1, name=a, Ch 00000001 caused by previous Xid 149").caused_by,
         Some(149)
     );
 }
@@ -146,33 +104,20 @@ fn the_fields_of_link_errors_are_read() {
     let observed = only(
         "NVRM: Xid (PCI:0018:01:00): 145, pid=876767, name=ray::WorkerDict, RLW_RXPIPE Nonfatal XC1 i1 Link 13 (0x0409a0c2 0x00000008)",
     );
-    let XidDetail::NvLink5(fault) = &observed.detail else {
-        panic!("{observed:?}")
-    };
+    let XidDetail::NvLink5(fault) = &observed.detail else { panic!("{observed:?}") };
     assert_eq!(
-        (
-            fault.unit.as_str(),
-            fault.fatal,
-            fault.cross_contained,
-            fault.injected
-        ),
+        (fault.unit.as_str(), fault.fatal, fault.cross_contained, fault.injected),
         ("RLW_RXPIPE", false, true, true)
     );
-    assert_eq!(
-        (fault.link, fault.intr_info, fault.error_status),
-        (Some(13), 0x0409_a0c2, Some(8))
-    );
+    assert_eq!((fault.link, fault.intr_info, fault.error_status), (Some(13), 0x0409_a0c2, Some(8)));
     let verdict = judge(&observed, None);
     assert!(
-        verdict
-            .message
-            .starts_with("Xid 145, NVLink5 RLW link 13, injected (RLW_RXPIPE: IGNORE)"),
+        verdict.message.starts_with("Xid 145, NVLink5 RLW link 13, injected (RLW_RXPIPE: IGNORE)"),
         "{}",
         verdict.message
     );
 
-    let undecoded =
-        "NVRM: Xid (PCI:0018:01:00): 149, NETIR Fatal XC0 i0 Link 01 (0x0274000e 0x00000000)";
+    let undecoded = "NVRM: Xid (PCI:0018:01:00): 149, NETIR Fatal XC0 i0 Link 01 (0x0274000e 0x00000000)";
     assert_eq!(judge(&only(undecoded), None).severity, Monitor);
 }
 
@@ -186,30 +131,12 @@ fn registers_that_excuse_the_link_make_an_xid_74_a_notice() {
             None,
         )
     };
-    assert_eq!(
-        (with("0x1").severity, with("0x1").reason),
-        (Monitor, "NvLinkNotice")
-    );
-    assert_eq!(
-        (with("0x100000").severity, with("0x100000").reason),
-        (Monitor, "NvLinkSecondary")
-    );
-    assert_eq!(
-        (with("0x100").severity, with("0x100").reason),
-        (Reset, "NvLinkHardware")
-    );
-    assert_eq!(
-        (with("0x0").severity, with("0x0").reason),
-        (Reset, "NvLinkError")
-    );
-    let unreadable = judge(
-        &only("NVRM: Xid (PCI:0003:00:00): 74, NVLink: something else"),
-        None,
-    );
-    assert_eq!(
-        (unreadable.severity, unreadable.reason),
-        (Reset, "NvLinkError")
-    );
+    assert_eq!((with("0x1").severity, with("0x1").reason), (Monitor, "NvLinkNotice"));
+    assert_eq!((with("0x100000").severity, with("0x100000").reason), (Monitor, "NvLinkSecondary"));
+    assert_eq!((with("0x100").severity, with("0x100").reason), (Reset, "NvLinkHardware"));
+    assert_eq!((with("0x0").severity, with("0x0").reason), (Reset, "NvLinkError"));
+    let unreadable = judge(&only("NVRM: Xid (PCI:0003:00:00): 74, NVLink: something else"), None);
+    assert_eq!((unreadable.severity, unreadable.reason), (Reset, "NvLinkError"));
 }
 
 #[test]
@@ -224,56 +151,25 @@ fn the_recovery_action_is_judged_by_the_value_it_changed_to() {
         (verdict.severity, verdict.reason, verdict.clears)
     };
     assert_eq!(to("0x0 (None)"), (Monitor, "RecoveryNotNeeded", true));
-    assert_eq!(
-        to("0x1 (GPU Reset Required)"),
-        (Reset, "RecoveryGpuReset", false)
-    );
-    assert_eq!(
-        to("0x2 (Node Reboot Required)"),
-        (Reboot, "RecoveryNodeReboot", false)
-    );
+    assert_eq!(to("0x1 (GPU Reset Required)"), (Reset, "RecoveryGpuReset", false));
+    assert_eq!(to("0x2 (Node Reboot Required)"), (Reboot, "RecoveryNodeReboot", false));
     assert_eq!(to("0x3 (Drain P2P)"), (Reset, "RecoveryDrainPeers", false));
-    assert_eq!(
-        to("0x4 (Drain and Reset)"),
-        (Reset, "RecoveryDrainAndReset", false)
-    );
-    assert_eq!(
-        to("0x5 (Recover IMEX Domain)"),
-        (Monitor, "RecoveryImexDomain", false)
-    );
-    assert_eq!(
-        to("0x2a (Unknown)"),
-        (Monitor, "RecoveryActionUnknown", false)
-    );
+    assert_eq!(to("0x4 (Drain and Reset)"), (Reset, "RecoveryDrainAndReset", false));
+    assert_eq!(to("0x5 (Recover IMEX Domain)"), (Monitor, "RecoveryImexDomain", false));
+    assert_eq!(to("0x2a (Unknown)"), (Monitor, "RecoveryActionUnknown", false));
     let unreadable = judge(&only("NVRM: Xid (PCI:0009:01:00): 154, rewritten"), None);
     assert_eq!((unreadable.severity, unreadable.clears), (Monitor, false));
 }
 
 #[test]
 fn a_contained_error_needs_a_reset_only_where_the_driver_says_so() {
-    let severity =
-        |text: &str| judge(&only(&format!("NVRM: Xid (PCI:0000:0f:00): {text}")), None).severity;
+    let severity = |text: &str| judge(&only(&format!("NVRM: Xid (PCI:0000:0f:00): {text}")), None).severity;
     // [open-gpu-kernel-modules kernel_rc.c]
-    assert_eq!(
-        severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: No, D-RST: No"),
-        Monitor
-    );
-    assert_eq!(
-        severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: No, D-RST: Yes"),
-        Reset
-    );
-    assert_eq!(
-        severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: Yes, D-RST: No"),
-        Reset
-    );
-    assert_eq!(
-        severity("95, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No physAddr: 0x00000001"),
-        Reset
-    );
-    assert_eq!(
-        severity("95, Uncontained: LTC TAG (0x2, 0x1). RST: No, D-RST: No"),
-        Reset
-    );
+    assert_eq!(severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: No, D-RST: No"), Monitor);
+    assert_eq!(severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: No, D-RST: Yes"), Reset);
+    assert_eq!(severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: Yes, D-RST: No"), Reset);
+    assert_eq!(severity("95, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No physAddr: 0x00000001"), Reset);
+    assert_eq!(severity("95, Uncontained: LTC TAG (0x2, 0x1). RST: No, D-RST: No"), Reset);
 }
 
 #[test]
@@ -281,10 +177,7 @@ fn a_farewell_of_three_records_names_the_gpu_that_left() {
     // [NVSentinel issue 155; gpud PR 1209]
     let text = "NVRM: The NVIDIA GPU 0000:b3:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system has\nNVRM: fallen off the bus and is not responding to commands.";
     let split = only(&text.replace('\n', "\nusb 1-1: something else\n"));
-    assert_eq!(
-        (split.event, split.pci.to_string().as_str()),
-        (FallenOffTheBus, "0000:b3:00.0")
-    );
+    assert_eq!((split.event, split.pci.to_string().as_str()), (FallenOffTheBus, "0000:b3:00.0"));
     assert_eq!(judge(&split, None).severity, Reboot);
     // As one record of three lines.
     let whole = LineAssembler::default().push(text);
@@ -296,10 +189,7 @@ fn two_gpus_that_leave_at_once_are_both_named() {
     let text = "NVRM: The NVIDIA GPU 0000:b3:00.0\nNVRM: The NVIDIA GPU 0000:b4:00.0\n\
                 NVRM: (PCI ID: 10de:26b5) installed in this system has\nNVRM: (PCI ID: 10de:26b5) installed in this system has\n\
                 NVRM: fallen off the bus and is not responding to commands.\nNVRM: fallen off the bus and is not responding to commands.";
-    let left: Vec<String> = faults(text)
-        .into_iter()
-        .map(|fault| fault.pci.to_string())
-        .collect();
+    let left: Vec<String> = faults(text).into_iter().map(|fault| fault.pci.to_string()).collect();
     assert_eq!(left, ["0000:b3:00.0", "0000:b4:00.0"]);
 }
 
@@ -309,16 +199,11 @@ fn an_unsupported_gpu_is_not_a_lost_one_and_nothing_is_joined_across_many_lines(
                        NVRM: fallen off the bus and is not responding to commands.";
     assert_eq!(faults(unsupported), []);
     let mut assembler = LineAssembler::default();
-    assembler.push(
-        "NVRM: The NVIDIA GPU 0000:b3:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system has",
-    );
+    assembler.push("NVRM: The NVIDIA GPU 0000:b3:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system has");
     for _ in 0..100 {
         assembler.push("usb 1-1: something else");
     }
-    assert_eq!(
-        assembler.push("NVRM: fallen off the bus and is not responding to commands."),
-        []
-    );
+    assert_eq!(assembler.push("NVRM: fallen off the bus and is not responding to commands."), []);
 }
 
 #[test]
@@ -338,11 +223,7 @@ fn the_lines_before_a_gpus_first_xid_tell_which_board_it_is() {
     assert_eq!(
         facts,
         [
-            board(
-                "0000:02:00.0",
-                Some("GPU-2a1f3c4d-0000-1111-2222-333344445555"),
-                None
-            ),
+            board("0000:02:00.0", Some("GPU-2a1f3c4d-0000-1111-2222-333344445555"), None),
             board("0000:02:00.0", None, Some("1654321098765")),
             board("0000:29:00.0", None, Some("1650000000001")),
         ]
@@ -355,75 +236,36 @@ fn one_real_memory_fault_tells_four_things_of_which_the_gravest_is_a_reset() {
     let burst = "NVRM: Xid (PCI:0000:0f:00): 48, pid=1, name=a, DBE\nNVRM: Xid (PCI:0000:0f:00): 63, pid=1, name=a, Row Remapper\n\
                  NVRM: Xid (PCI:0000:0f:00): 94, pid=1, name=a, Contained\n\
                  NVRM: Xid (PCI:0000:0f:00): 154, GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)";
-    let verdicts: Vec<XidVerdict> = faults(burst)
-        .iter()
-        .map(|fault| judge(fault, Some(570)))
-        .collect();
-    assert_eq!(
-        verdicts
-            .iter()
-            .map(|verdict| verdict.severity)
-            .collect::<Vec<_>>(),
-        [Reset, Monitor, Monitor, Reset]
-    );
+    let verdicts: Vec<XidVerdict> = faults(burst).iter().map(|fault| judge(fault, Some(570))).collect();
+    assert_eq!(verdicts.iter().map(|verdict| verdict.severity).collect::<Vec<_>>(), [Reset, Monitor, Monitor, Reset]);
 }
 
 #[test]
 fn repeated_lines_share_a_key_and_different_faults_do_not() {
     let key = |line: &str| only(line).dedupe_key();
     let first = key("NVRM: Xid (PCI:0000:01:00): 31, pid=1, name=a, Ch 00000001");
-    assert_eq!(
-        first,
-        key("NVRM: Xid (PCI:0000:01:00): 31, pid=2, name=b, Ch 00000002")
-    );
-    assert_ne!(
-        first,
-        key("NVRM: Xid (PCI:0000:02:00): 31, pid=1, name=a, Ch 00000001")
-    );
-    assert_ne!(
-        first,
-        key("NVRM: Xid (PCI:0000:01:00): 13, pid=1, name=a, Ch 00000001")
-    );
-    assert_eq!(
-        key("NVRM: Xid (PCI:0000:29:00): 79, x"),
-        key("NVRM: GPU 0000:29:00.0: GPU has fallen off the bus.")
-    );
+    assert_eq!(first, key("NVRM: Xid (PCI:0000:01:00): 31, pid=2, name=b, Ch 00000002"));
+    assert_ne!(first, key("NVRM: Xid (PCI:0000:02:00): 31, pid=1, name=a, Ch 00000001"));
+    assert_ne!(first, key("NVRM: Xid (PCI:0000:01:00): 13, pid=1, name=a, Ch 00000001"));
+    assert_eq!(key("NVRM: Xid (PCI:0000:29:00): 79, x"), key("NVRM: GPU 0000:29:00.0: GPU has fallen off the bus."));
     let recovery = |to: &str| {
-        key(&format!(
-            "NVRM: Xid (PCI:0000:01:00): 154, GPU recovery action changed from 0x0 (None) to {to}"
-        ))
+        key(&format!("NVRM: Xid (PCI:0000:01:00): 154, GPU recovery action changed from 0x0 (None) to {to}"))
     };
     assert_ne!(recovery("0x1 (GPU Reset Required)"), recovery("0x0 (None)"));
-    let link = |words: &str| {
-        key(&format!(
-            "NVRM: Xid (PCI:0009:01:00): 149, NETIR Fatal XC0 i0 {words}"
-        ))
-    };
-    assert_ne!(
-        link("Link 01 (0x021425c6 0x0)"),
-        link("Link 02 (0x021425c6 0x0)")
-    );
+    let link = |words: &str| key(&format!("NVRM: Xid (PCI:0009:01:00): 149, NETIR Fatal XC0 i0 {words}"));
+    assert_ne!(link("Link 01 (0x021425c6 0x0)"), link("Link 02 (0x021425c6 0x0)"));
 }
 
 #[test]
 fn only_the_applications_faults_are_called_so() {
-    let application = |code: u32| {
-        judge(
-            &only(&format!("NVRM: Xid (PCI:0000:01:00): {code}, x")),
-            None,
-        )
-        .application
-    };
+    let application = |code: u32| judge(&only(&format!("NVRM: Xid (PCI:0000:01:00): {code}, x")), None).application;
     assert_eq!([13, 31, 43, 45, 68, 69].map(application), [true; 6]);
     assert_eq!([48, 79, 94, 119, 999].map(application), [false; 5]);
 }
 
 #[test]
 fn messages_are_printable_and_bounded() {
-    let observed = only(&format!(
-        "NVRM: Xid (PCI:0000:01:00): 79, \x1b[31m{}",
-        "ä".repeat(4000)
-    ));
+    let observed = only(&format!("NVRM: Xid (PCI:0000:01:00): 79, \x1b[31m{}", "ä".repeat(4000)));
     assert!(observed.message.len() <= 256 && !observed.message.contains('\x1b'));
     assert!(judge(&observed, None).message.len() <= 256);
 }

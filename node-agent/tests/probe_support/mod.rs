@@ -25,11 +25,7 @@ pub(crate) fn probe<T: DeserializeOwned>(arguments: &[&str], environment: &[(&st
         .output()
         .expect("the agent's binary runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}: {stderr}",
-        output.status
-    );
+    assert!(output.status.success(), "{arguments:?}: {}: {stderr}", output.status);
     ProbeReport::parse(arguments[0], &String::from_utf8_lossy(&output.stdout)).expect("a report")
 }
 
@@ -71,33 +67,23 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 /// The number that a script has written to a file, as soon as its line is complete.
 pub(crate) fn pid_in(path: &Path) -> i32 {
     wait_for(&format!("a pid in {}", path.display()), || {
-        fs::read_to_string(path)
-            .ok()?
-            .strip_suffix('\n')?
-            .trim()
-            .parse()
-            .ok()
+        fs::read_to_string(path).ok()?.strip_suffix('\n')?.trim().parse().ok()
     })
 }
 
 /// Whether a process is there and no zombie.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 pub(crate) fn wait_until_dead(pid: i32) {
-    wait_for(&format!("the end of process {pid}"), || {
-        (!is_alive(pid)).then_some(())
-    });
+    wait_for(&format!("the end of process {pid}"), || (!is_alive(pid)).then_some(()));
 }
 
 /// The simulated driver library, built if it is not there.
 pub(crate) fn simulated_nvml() -> PathBuf {
-    let folder = Path::new(AGENT)
-        .parent()
-        .expect("the binary lies in a folder");
+    let folder = Path::new(AGENT).parent().expect("the binary lies in a folder");
     let library = folder.join("libsimulated_nvml.so");
     if !library.exists() {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -123,9 +109,7 @@ pub(crate) struct Simulated {
 
 impl Simulated {
     pub(crate) fn new(state: &serde_json::Value) -> Self {
-        let simulated = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        };
+        let simulated = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         simulated.becomes(state);
         simulated
     }

@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use node_agent::runner::protocol::{
-    End, ProbeSpec, Reply, Request, Start, decode_reply, encode_request,
-};
+use node_agent::runner::protocol::{End, ProbeSpec, Reply, Request, Start, decode_reply, encode_request};
 
 use super::{AGENT, Programs, wait_for};
 
@@ -27,10 +25,7 @@ pub(crate) fn custom(programs: &Programs, program: &str, args: &[&Path]) -> Prob
 }
 
 pub(crate) fn inventory(root: &Path, library: &Path) -> ProbeSpec {
-    ProbeSpec::Inventory {
-        sysfs_root: root.to_owned(),
-        nvml_library: library.to_owned(),
-    }
+    ProbeSpec::Inventory { sysfs_root: root.to_owned(), nvml_library: library.to_owned() }
 }
 
 /// A runner at a socket, and the protocol spoken by hand.
@@ -52,12 +47,8 @@ impl Listening {
     }
 
     pub(crate) fn connect(&self) -> Spoken {
-        let stream = wait_for("the runner's socket", || {
-            UnixStream::connect(&self.socket).ok()
-        });
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        let stream = wait_for("the runner's socket", || UnixStream::connect(&self.socket).ok());
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Spoken(BufReader::new(stream))
     }
 }
@@ -77,12 +68,7 @@ impl Spoken {
     }
 
     pub(crate) fn start(&mut self, id: u64, probe: ProbeSpec) {
-        let start = Start {
-            id,
-            probe,
-            deadline_ms: 300_000,
-            output_cap_bytes: 10_000,
-        };
+        let start = Start { id, probe, deadline_ms: 300_000, output_cap_bytes: 10_000 };
         self.say(&encode_request(&Request::Start(start)).unwrap());
     }
 
@@ -97,17 +83,13 @@ impl Spoken {
     }
 
     pub(crate) fn started(&mut self) -> i32 {
-        let Reply::Started { pid, .. } = self.hear() else {
-            panic!("not started")
-        };
+        let Reply::Started { pid, .. } = self.hear() else { panic!("not started") };
         i32::try_from(pid).unwrap()
     }
 
     pub(crate) fn end(&mut self) -> End {
         let reply = self.hear();
-        let Reply::Finished(finished) = reply else {
-            panic!("{reply:?}")
-        };
+        let Reply::Finished(finished) = reply else { panic!("{reply:?}") };
         finished.end
     }
 }

@@ -43,62 +43,26 @@ pub enum Request {
 /// The request for a write. `version` is the one that an earlier step of the same plan got back for the same object.
 pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_json::Error> {
     Ok(match write {
-        Write::NodeHealthSpec(write) => Request::Apply {
-            manager: names::MANAGER_SPEC,
-            body: node_health(write)?,
-        },
-        Write::NodeHealthStatus(write) => Request::ApplyStatus {
-            manager: names::MANAGER_DECISION,
-            body: node_health_status(write, version)?,
-        },
-        Write::NodeTaints {
-            node: _,
-            uid,
-            resource_version,
-            taints,
-        } => Request::Merge {
-            manager: names::MANAGER_NODE_TAINTS,
-            body: node_taints(uid, resource_version, taints),
-        },
-        Write::NodeMarks {
-            node,
-            uid,
-            labels,
-            summary,
-            drop_labels: _,
-        } => Request::Apply {
+        Write::NodeHealthSpec(write) => Request::Apply { manager: names::MANAGER_SPEC, body: node_health(write)? },
+        Write::NodeHealthStatus(write) => {
+            Request::ApplyStatus { manager: names::MANAGER_DECISION, body: node_health_status(write, version)? }
+        }
+        Write::NodeTaints { node: _, uid, resource_version, taints } => {
+            Request::Merge { manager: names::MANAGER_NODE_TAINTS, body: node_taints(uid, resource_version, taints) }
+        }
+        Write::NodeMarks { node, uid, labels, summary, drop_labels: _ } => Request::Apply {
             manager: names::MANAGER_NODE_MARKS,
             body: node_marks(node, uid, labels, summary.as_deref()),
         },
-        Write::NodeCondition {
-            node,
-            uid,
-            condition,
-        } => Request::ApplyStatus {
+        Write::NodeCondition { node, uid, condition } => Request::ApplyStatus {
             manager: names::MANAGER_NODE_CONDITION,
             body: node_condition(node, uid, condition.as_ref()),
         },
-        Write::RunStatus {
-            run,
-            uid,
-            resource_version,
-            status,
-        } => Request::ApplyStatus {
+        Write::RunStatus { run, uid, resource_version, status } => Request::ApplyStatus {
             manager: names::MANAGER_STATUS,
-            body: status_of(
-                "HealthCheckRun",
-                run,
-                uid,
-                version.unwrap_or(resource_version),
-                status,
-            )?,
+            body: status_of("HealthCheckRun", run, uid, version.unwrap_or(resource_version), status)?,
         },
-        Write::PolicyStatus {
-            policy,
-            uid,
-            resource_version,
-            status,
-        } => Request::ApplyStatus {
+        Write::PolicyStatus { policy, uid, resource_version, status } => Request::ApplyStatus {
             manager: names::MANAGER_STATUS,
             body: status_of(
                 "HealthCheckPolicy",
@@ -141,12 +105,7 @@ fn api_version() -> String {
 }
 
 fn node_health(write: &NodeHealthSpecWrite) -> Result<Value, serde_json::Error> {
-    let NodeHealthSpecWrite {
-        name,
-        uid,
-        node_uid,
-        spec,
-    } = write;
+    let NodeHealthSpecWrite { name, uid, node_uid, spec } = write;
     let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": node_uid});
     let mut metadata = json!({"name": name, "ownerReferences": [owner]});
     if let Some(uid) = uid {
@@ -161,20 +120,9 @@ fn node_health(write: &NodeHealthSpecWrite) -> Result<Value, serde_json::Error> 
     }))
 }
 
-fn node_health_status(
-    write: &NodeHealthStatusWrite,
-    version: Option<&str>,
-) -> Result<Value, serde_json::Error> {
-    let NodeHealthStatusWrite {
-        name,
-        uid: _,
-        resource_version,
-        decision,
-        gpus,
-        certifications,
-        summary,
-        conditions,
-    } = write;
+fn node_health_status(write: &NodeHealthStatusWrite, version: Option<&str>) -> Result<Value, serde_json::Error> {
+    let NodeHealthStatusWrite { name, uid: _, resource_version, decision, gpus, certifications, summary, conditions } =
+        write;
     // A wrong uid is overwritten silently on a custom resource's /status: the version is what protects.
     let version = version.unwrap_or(resource_version);
     Ok(json!({
@@ -216,12 +164,7 @@ fn node_taints(uid: &str, version: &str, taints: &[Taint]) -> Value {
 }
 
 fn taint(taint: &Taint) -> Value {
-    let Taint {
-        key,
-        value,
-        effect,
-        time_added,
-    } = taint;
+    let Taint { key, value, effect, time_added } = taint;
     let mut body = json!({"key": key, "effect": effect});
     if !value.is_empty() {
         body["value"] = json!(value);
@@ -232,12 +175,7 @@ fn taint(taint: &Taint) -> Value {
     body
 }
 
-fn node_marks(
-    node: &str,
-    uid: &str,
-    labels: &BTreeMap<String, String>,
-    summary: Option<&str>,
-) -> Value {
+fn node_marks(node: &str, uid: &str, labels: &BTreeMap<String, String>, summary: Option<&str>) -> Value {
     let mut metadata = json!({"name": node, "uid": uid});
     if !labels.is_empty() {
         metadata["labels"] = json!(labels);

@@ -11,9 +11,7 @@ use serde_json::json;
 
 fn body_of(write: &Write, version: Option<&str>) -> serde_json::Value {
     match request(write, version).unwrap() {
-        Request::Apply { body, .. }
-        | Request::ApplyStatus { body, .. }
-        | Request::Merge { body, .. } => body,
+        Request::Apply { body, .. } | Request::ApplyStatus { body, .. } | Request::Merge { body, .. } => body,
         Request::Delete { uid } => json!({ "uid": uid }),
     }
 }
@@ -87,18 +85,11 @@ fn marks_and_condition_touch_nothing_but_themselves() {
 
 #[test]
 fn a_node_health_is_owned_by_its_node_and_made_by_the_same_apply_that_changes_it() {
-    let mut write = NodeHealthSpecWrite {
-        name: "n1".into(),
-        uid: None,
-        node_uid: "u1".into(),
-        spec: NodeHealthSpec::default(),
-    };
+    let mut write =
+        NodeHealthSpecWrite { name: "n1".into(), uid: None, node_uid: "u1".into(), spec: NodeHealthSpec::default() };
     let made = body_of(&Write::NodeHealthSpec(write.clone()), None);
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1"}]);
-    assert_eq!(
-        made["metadata"],
-        json!({"name": "n1", "ownerReferences": owner})
-    );
+    assert_eq!(made["metadata"], json!({"name": "n1", "ownerReferences": owner}));
     write.uid = Some("h1".into());
     let changed = body_of(&Write::NodeHealthSpec(write), None);
     assert_eq!(changed["metadata"]["uid"], "h1");
@@ -119,27 +110,15 @@ fn a_status_never_carries_a_member_of_another_writer_and_takes_the_version_of_an
     let body = body_of(&write, None);
     assert_eq!(body["metadata"]["resourceVersion"], "7");
     let members: Vec<&String> = body["status"].as_object().unwrap().keys().collect();
-    let ours = [
-        "certifications",
-        "conditions",
-        "decision",
-        "gpus",
-        "summary",
-    ];
+    let ours = ["certifications", "conditions", "decision", "gpus", "summary"];
     assert_eq!(members, ours);
-    assert_eq!(
-        body_of(&write, Some("9"))["metadata"]["resourceVersion"],
-        "9"
-    );
+    assert_eq!(body_of(&write, Some("9"))["metadata"]["resourceVersion"], "9");
 }
 
 #[test]
 fn what_an_apply_could_not_take_away_is_taken_away_by_name() {
     let labels = [("gpuhealth.dev/health".to_owned(), "x".to_owned())].into();
-    let drop = [
-        "gpuhealth.dev/health".to_owned(),
-        "gpuhealth.dev/severity".to_owned(),
-    ];
+    let drop = ["gpuhealth.dev/health".to_owned(), "gpuhealth.dev/severity".to_owned()];
     let body = leftovers("u1", &drop, &labels, true).unwrap();
     let expected = json!({"metadata": {"uid": "u1", "labels": {"gpuhealth.dev/health": null},
         "annotations": {"gpuhealth.dev/summary": null}}});
@@ -149,10 +128,7 @@ fn what_an_apply_could_not_take_away_is_taken_away_by_name() {
 
 #[test]
 fn a_deletion_names_the_uid() {
-    let write = Write::DeleteRun {
-        run: "r".into(),
-        uid: "u1".into(),
-    };
+    let write = Write::DeleteRun { run: "r".into(), uid: "u1".into() };
     let uid = "u1".to_owned();
     assert_eq!(request(&write, None).unwrap(), Request::Delete { uid });
 }

@@ -103,10 +103,7 @@ impl Holds {
 
     /// The watch showed the object. Returns whether that frees it.
     pub fn shown(&mut self, key: &Key) -> bool {
-        let conflict = self
-            .objects
-            .get(key)
-            .is_some_and(|h| h.why == Why::Conflict);
+        let conflict = self.objects.get(key).is_some_and(|h| h.why == Why::Conflict);
         if conflict {
             self.objects.remove(key);
         }
@@ -121,19 +118,9 @@ impl Holds {
 
     /// This kind of write succeeded, and changed the object or did not. Returns whether it is held now: a decision that
     /// wants what is there already, or wants something else every time, must not hammer the API server.
-    pub fn succeeded(
-        &mut self,
-        key: &Key,
-        write: &'static str,
-        changed: bool,
-        now: Instant,
-    ) -> bool {
+    pub fn succeeded(&mut self, key: &Key, write: &'static str, changed: bool, now: Instant) -> bool {
         let entry = (key.clone(), write);
-        let most = if key.kind == Kind::Policy {
-            MOST_IN_WINDOW_OF_POLICY
-        } else {
-            MOST_IN_WINDOW
-        };
+        let most = if key.kind == Kind::Policy { MOST_IN_WINDOW_OF_POLICY } else { MOST_IN_WINDOW };
         let (_, count) = self.written.entry(entry).or_insert((now, 0));
         *count += 1;
         if !changed || *count > most {
@@ -229,10 +216,7 @@ mod tests {
         assert!(!holds.shown(&key()));
         let due = holds.due(now + DOUBT);
         assert_eq!((due.look, due.freed), (vec![key()], false));
-        assert!(
-            holds.due(now + DOUBT * 100).look.is_empty(),
-            "one look at a time"
-        );
+        assert!(holds.due(now + DOUBT * 100).look.is_empty(), "one look at a time");
         assert!(holds.hold(&key(), "taints"));
         holds.settled(&key());
         assert!(holds.is_empty());

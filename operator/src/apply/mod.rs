@@ -86,39 +86,22 @@ impl Writer {
     /// Writes. `version` is the one that an earlier step of the same plan got back for the same object.
     pub async fn write(&self, write: &Write, version: Option<&str>) -> Result<Answer, Error> {
         let (key, act) = (Key::of(write), act(write));
-        let encoding = |source| Error::Encoding {
-            act,
-            key: key.clone(),
-            source,
-        };
+        let encoding = |source| Error::Encoding { act, key: key.clone(), source };
         let request = body::request(write, version).map_err(encoding)?;
         let sent = async {
             match write {
-                Write::NodeHealthSpec(_)
-                | Write::NodeHealthStatus(_)
-                | Write::DeleteNodeHealth { .. } => {
+                Write::NodeHealthSpec(_) | Write::NodeHealthStatus(_) | Write::DeleteNodeHealth { .. } => {
                     send(&self.node_healths, &key.name, &request, node_health).await
                 }
                 Write::NodeTaints { .. } | Write::NodeCondition { .. } => {
                     send(&self.nodes, &key.name, &request, node).await
                 }
-                Write::NodeMarks {
-                    node: name,
-                    uid,
-                    labels: _,
-                    summary,
-                    drop_labels,
-                } => {
+                Write::NodeMarks { node: name, uid, labels: _, summary, drop_labels } => {
                     let answer = send(&self.nodes, name, &request, node).await?;
-                    self.drop_leftovers(answer, name, uid, summary.is_none(), drop_labels)
-                        .await
+                    self.drop_leftovers(answer, name, uid, summary.is_none(), drop_labels).await
                 }
-                Write::RunStatus { .. } | Write::DeleteRun { .. } => {
-                    send(&self.runs, &key.name, &request, run).await
-                }
-                Write::PolicyStatus { .. } => {
-                    send(&self.policies, &key.name, &request, policy).await
-                }
+                Write::RunStatus { .. } | Write::DeleteRun { .. } => send(&self.runs, &key.name, &request, run).await,
+                Write::PolicyStatus { .. } => send(&self.policies, &key.name, &request, policy).await,
             }
         };
         within(act, &key, sent).await
@@ -155,10 +138,7 @@ impl Writer {
         let Some(body) = body::leftovers(uid, drop_labels, &now.labels, drop_summary) else {
             return Ok(answer);
         };
-        let request = Request::Merge {
-            manager: names::MANAGER_NODE_MARKS,
-            body,
-        };
+        let request = Request::Merge { manager: names::MANAGER_NODE_MARKS, body };
         send(&self.nodes, name, &request, node).await
     }
 }
@@ -179,58 +159,28 @@ fn policy(wire: HealthCheckPolicy) -> Object {
     Object::Policy(Arc::new(HealthCheckPolicy::project(wire)))
 }
 
-async fn within<T>(
-    act: &'static str,
-    key: &Key,
-    sent: impl Future<Output = kube::Result<T>>,
-) -> Result<T, Error> {
+async fn within<T>(act: &'static str, key: &Key, sent: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
     match tokio::time::timeout(ANSWER_WITHIN, sent).await {
-        Ok(answer) => answer.map_err(|error| Error::Api {
-            act,
-            key: key.clone(),
-            source: Box::new(error),
-        }),
-        Err(_) => Err(Error::NoAnswer {
-            act,
-            key: key.clone(),
-            seconds: ANSWER_WITHIN.as_secs(),
-        }),
+        Ok(answer) => answer.map_err(|error| Error::Api { act, key: key.clone(), source: Box::new(error) }),
+        Err(_) => Err(Error::NoAnswer { act, key: key.clone(), seconds: ANSWER_WITHIN.as_secs() }),
     }
 }
 
-async fn send<W>(
-    api: &Api<W>,
-    name: &str,
-    request: &Request,
-    project: impl FnOnce(W) -> Object,
-) -> kube::Result<Answer>
+async fn send<W>(api: &Api<W>, name: &str, request: &Request, project: impl FnOnce(W) -> Object) -> kube::Result<Answer>
 where
     W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let apply = |manager| PatchParams::apply(manager).force();
     let object = match request {
-        Request::Apply { manager, body } => {
-            api.patch(name, &apply(manager), &Patch::Apply(body))
-                .await?
-        }
-        Request::ApplyStatus { manager, body } => {
-            api.patch_status(name, &apply(manager), &Patch::Apply(body))
-                .await?
-        }
+        Request::Apply { manager, body } => api.patch(name, &apply(manager), &Patch::Apply(body)).await?,
+        Request::ApplyStatus { manager, body } => api.patch_status(name, &apply(manager), &Patch::Apply(body)).await?,
         Request::Merge { manager, body } => {
-            let params = PatchParams {
-                field_manager: Some((*manager).to_owned()),
-                ..PatchParams::default()
-            };
-            api.patch(name, &params, &Patch::<&Value>::Merge(body))
-                .await?
+            let params = PatchParams { field_manager: Some((*manager).to_owned()), ..PatchParams::default() };
+            api.patch(name, &params, &Patch::<&Value>::Merge(body)).await?
         }
         Request::Delete { uid } => {
             let params = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: Some(uid.clone()),
-                    resource_version: None,
-                }),
+                preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),
                 ..DeleteParams::default()
             };
             api.delete(name, &params).await?;

@@ -115,10 +115,8 @@ impl Schedule {
         let mut admission = Admission::default();
         for Step { write, after } in steps {
             let key = Key::of(&write);
-            let after: Option<BTreeSet<StepId>> = after
-                .into_iter()
-                .map(|index| ids.get(index).copied().flatten())
-                .collect();
+            let after: Option<BTreeSet<StepId>> =
+                after.into_iter().map(|index| ids.get(index).copied().flatten()).collect();
             let after = after.filter(|_| !busy.contains(&key) && !is_busy(&key, &write));
             let Some(after) = after else {
                 ids.push(None);
@@ -145,13 +143,7 @@ impl Schedule {
         admission
     }
 
-    fn insert(
-        &mut self,
-        key: Key,
-        write: Write,
-        after: BTreeSet<StepId>,
-        behind: BTreeSet<StepId>,
-    ) -> StepId {
+    fn insert(&mut self, key: Key, write: Write, after: BTreeSet<StepId>, behind: BTreeSet<StepId>) -> StepId {
         let id = StepId(self.next_step);
         self.next_step += 1;
         let is_ready = after.is_empty() && behind.is_empty();
@@ -192,12 +184,7 @@ impl Schedule {
             }
             step.running = true;
             self.ready.remove(&(rank, id));
-            starts.push(Start {
-                id,
-                key: step.key.clone(),
-                write: step.write.clone(),
-                version: step.version.clone(),
-            });
+            starts.push(Start { id, key: step.key.clone(), write: step.write.clone(), version: step.version.clone() });
         }
         starts
     }
@@ -219,10 +206,7 @@ impl Schedule {
             }
             Ended::Stale => {
                 let same = self.steps.iter().filter(|(_, s)| s.key == step.key);
-                let mut failed: Vec<StepId> = same
-                    .filter(|(_, s)| !s.running)
-                    .map(|(id, _)| *id)
-                    .collect();
+                let mut failed: Vec<StepId> = same.filter(|(_, s)| !s.running).map(|(id, _)| *id).collect();
                 for id in &failed {
                     self.remove(*id);
                 }

@@ -17,12 +17,7 @@ fn claim(policy: &str, version: Option<&str>) -> Write {
 }
 
 fn taint(node: &str) -> Write {
-    Write::NodeTaints {
-        node: node.into(),
-        uid: "u".into(),
-        resource_version: "1".into(),
-        taints: Vec::new(),
-    }
+    Write::NodeTaints { node: node.into(), uid: "u".into(), resource_version: "1".into(), taints: Vec::new() }
 }
 
 fn marks(node: &str) -> Write {
@@ -36,11 +31,7 @@ fn marks(node: &str) -> Write {
 }
 
 fn condition(node: &str) -> Write {
-    Write::NodeCondition {
-        node: node.into(),
-        uid: "u".into(),
-        condition: None,
-    }
+    Write::NodeCondition { node: node.into(), uid: "u".into(), condition: None }
 }
 
 fn event(after: Option<usize>) -> EventNote {
@@ -66,11 +57,7 @@ fn admit(schedule: &mut Schedule, plan: Plan) -> Admission {
 }
 
 fn started(schedule: &mut Schedule) -> (Vec<StepId>, Vec<Write>) {
-    schedule
-        .start()
-        .into_iter()
-        .map(|s| (s.id, s.write))
-        .unzip()
+    schedule.start().into_iter().map(|s| (s.id, s.write)).unzip()
 }
 
 fn done() -> Ended {
@@ -80,11 +67,7 @@ fn done() -> Ended {
 #[test]
 fn a_step_starts_when_what_it_comes_after_has_succeeded() {
     let mut schedule = Schedule::default();
-    let steps = plan(&[
-        (claim("p", Some("1")), &[]),
-        (taint("n1"), &[0]),
-        (marks("n2"), &[]),
-    ]);
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n2"), &[])]);
     assert_eq!(admit(&mut schedule, steps).admitted, 3);
     let (ids, writes) = started(&mut schedule);
     assert_eq!(writes, [claim("p", Some("1")), marks("n2")]);
@@ -95,11 +78,7 @@ fn a_step_starts_when_what_it_comes_after_has_succeeded() {
 #[test]
 fn steps_on_one_object_run_in_the_order_of_the_plan() {
     let mut schedule = Schedule::default();
-    let steps = plan(&[
-        (taint("n1"), &[]),
-        (marks("n1"), &[]),
-        (condition("n1"), &[]),
-    ]);
+    let steps = plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (condition("n1"), &[])]);
     admit(&mut schedule, steps);
     for expected in [taint("n1"), marks("n1"), condition("n1")] {
         let (ids, writes) = started(&mut schedule);
@@ -113,11 +92,7 @@ fn steps_on_one_object_run_in_the_order_of_the_plan() {
 #[test]
 fn what_depends_on_a_failed_step_is_dropped_and_its_objects_are_free_again() {
     let mut schedule = Schedule::default();
-    let steps = plan(&[
-        (claim("p", Some("1")), &[]),
-        (taint("n1"), &[0]),
-        (marks("n1"), &[1]),
-    ]);
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n1"), &[1])]);
     admit(&mut schedule, steps);
     let (ids, _) = started(&mut schedule);
     schedule.finished(ids[0], &Ended::Stale);
@@ -128,10 +103,7 @@ fn what_depends_on_a_failed_step_is_dropped_and_its_objects_are_free_again() {
 #[test]
 fn after_a_conflict_nothing_else_of_the_plan_reaches_that_object() {
     let mut schedule = Schedule::default();
-    admit(
-        &mut schedule,
-        plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (marks("n2"), &[])]),
-    );
+    admit(&mut schedule, plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (marks("n2"), &[])]));
     let (ids, _) = started(&mut schedule);
     schedule.finished(ids[0], &Ended::Stale);
     assert_eq!(schedule.len(), 1, "n2 goes on");
@@ -140,10 +112,7 @@ fn after_a_conflict_nothing_else_of_the_plan_reaches_that_object() {
 #[test]
 fn a_refused_label_does_not_stop_the_condition() {
     let mut schedule = Schedule::default();
-    admit(
-        &mut schedule,
-        plan(&[(marks("n1"), &[]), (condition("n1"), &[])]),
-    );
+    admit(&mut schedule, plan(&[(marks("n1"), &[]), (condition("n1"), &[])]));
     let (ids, _) = started(&mut schedule);
     schedule.finished(ids[0], &Ended::Refused);
     assert_eq!(started(&mut schedule).1, [condition("n1")]);
@@ -152,11 +121,7 @@ fn a_refused_label_does_not_stop_the_condition() {
 #[test]
 fn steps_on_a_busy_object_and_what_depends_on_them_are_left_out() {
     let mut schedule = Schedule::default();
-    let steps = plan(&[
-        (claim("p", Some("1")), &[]),
-        (taint("n1"), &[0]),
-        (marks("n2"), &[]),
-    ]);
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n2"), &[])]);
     let admission = schedule.admit(steps.steps, Vec::new(), |key, _| key.kind == Kind::Policy);
     assert_eq!((admission.admitted, admission.dropped), (1, 2));
     assert_eq!(started(&mut schedule).1, [marks("n2")]);
@@ -165,10 +130,7 @@ fn steps_on_a_busy_object_and_what_depends_on_them_are_left_out() {
 #[test]
 fn a_later_plan_does_not_overtake_an_earlier_one_on_the_same_object() {
     let mut schedule = Schedule::default();
-    admit(
-        &mut schedule,
-        plan(&[(claim("p", Some("1")), &[]), (marks("n1"), &[0])]),
-    );
+    admit(&mut schedule, plan(&[(claim("p", Some("1")), &[]), (marks("n1"), &[0])]));
     let later = admit(&mut schedule, plan(&[(marks("n1"), &[])]));
     assert_eq!(later.dropped, 1);
 }
@@ -176,11 +138,7 @@ fn a_later_plan_does_not_overtake_an_earlier_one_on_the_same_object() {
 #[test]
 fn a_policy_is_free_for_other_claims_while_words_are_written() {
     let mut schedule = Schedule::default();
-    let steps = plan(&[
-        (claim("p", Some("1")), &[]),
-        (taint("n1"), &[0]),
-        (claim("p", None), &[1]),
-    ]);
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (claim("p", None), &[1])]);
     admit(&mut schedule, steps);
     let (ids, _) = started(&mut schedule);
     let policy = Key::new(Kind::Policy, "p");
@@ -191,11 +149,7 @@ fn a_policy_is_free_for_other_claims_while_words_are_written() {
     schedule.finished(ids[0], &done());
     assert!(schedule.holds(&policy), "its second step is ready");
     let last = schedule.start().remove(0);
-    assert_eq!(
-        last.version.as_deref(),
-        Some("2"),
-        "the version that the first got back"
-    );
+    assert_eq!(last.version.as_deref(), Some("2"), "the version that the first got back");
     schedule.finished(last.id, &done());
     assert!(schedule.is_empty() && !schedule.holds(&policy));
 }
@@ -226,10 +180,7 @@ fn an_event_is_told_only_after_its_step_has_succeeded() {
 #[test]
 fn at_the_end_only_what_is_under_way_is_waited_for() {
     let mut schedule = Schedule::default();
-    admit(
-        &mut schedule,
-        plan(&[(taint("n1"), &[]), (marks("n1"), &[0])]),
-    );
+    admit(&mut schedule, plan(&[(taint("n1"), &[]), (marks("n1"), &[0])]));
     let (ids, _) = started(&mut schedule);
     schedule.stop();
     assert_eq!(schedule.len(), 1);

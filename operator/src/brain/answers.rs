@@ -24,14 +24,7 @@ impl Brain {
     pub(super) fn returned(&mut self, back: Back) {
         let at = Instant::now();
         match back {
-            Back::Wrote {
-                id,
-                key,
-                act,
-                before,
-                took,
-                answer,
-            } => {
+            Back::Wrote { id, key, act, before, took, answer } => {
                 self.metrics.write_seconds.observe(took.as_secs_f64());
                 let result = answer.as_ref().map_or_else(Error::category, |_| "ok");
                 let writes = &self.metrics.writes;
@@ -52,14 +45,7 @@ impl Brain {
         }
     }
 
-    fn written(
-        &mut self,
-        key: &Key,
-        act: &'static str,
-        before: Option<&str>,
-        answer: Answer,
-        at: Instant,
-    ) -> Ended {
+    fn written(&mut self, key: &Key, act: &'static str, before: Option<&str>, answer: Answer, at: Instant) -> Ended {
         let (version, (change, settled)) = match answer {
             Answer::Object(object) => {
                 let version = object.resource_version().to_owned();
@@ -179,9 +165,7 @@ impl Brain {
 
 const fn remedy(class: Class) -> &'static str {
     match class {
-        Class::Forbidden => {
-            "Compare the operator's ClusterRole, admission policy and token with those of this version"
-        }
+        Class::Forbidden => "Compare the operator's ClusterRole, admission policy and token with those of this version",
         Class::OldSchema => {
             "The CustomResourceDefinitions on the cluster are older than this operator: apply those of this version"
         }

@@ -134,10 +134,7 @@ mod tests {
     fn a_wish_is_measured_by_the_clock_also_after_that_was_set() {
         let (mut alarm, start) = (Alarm::default(), Instant::now());
         alarm.decided(start, Duration::ZERO, Some(Time::from_unix(60)));
-        assert_eq!(
-            alarm.next(start, WALL),
-            Some(start + Duration::from_secs(60))
-        );
+        assert_eq!(alarm.next(start, WALL), Some(start + Duration::from_secs(60)));
         let later = start + Duration::from_secs(1);
         assert_eq!(alarm.take(later, WALL), None);
         let set = WALL + Duration::from_secs(90);

@@ -87,13 +87,7 @@ pub struct Brain {
 
 impl Brain {
     /// A brain that knows nothing yet.
-    pub fn new(
-        writer: Writer,
-        teller: Teller,
-        metrics: Metrics,
-        pulse: Pulse,
-        hold_everything: bool,
-    ) -> Self {
+    pub fn new(writer: Writer, teller: Teller, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
             stores: Stores::new(hold_everything, now()),
             schedule: Schedule::default(),
@@ -111,11 +105,7 @@ impl Brain {
     }
 
     /// Runs until `stop` is done, or the watches end, which they never do by themselves. Writes under way are let end.
-    pub async fn run(
-        mut self,
-        mut observations: mpsc::Receiver<Observation>,
-        stop: impl Future<Output = ()>,
-    ) {
+    pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
             let wake_at = self.next_wake(Instant::now());
@@ -161,8 +151,7 @@ impl Brain {
             self.alarm.soon(at, "free");
         }
         let waits_for = self.stores.incomplete();
-        self.pulse
-            .beat(at, waits_for.iter().map(|k| k.as_str()).collect());
+        self.pulse.beat(at, waits_for.iter().map(|k| k.as_str()).collect());
         if waits_for.is_empty()
             && let Some(cause) = self.alarm.take(at, SystemTime::now())
         {
@@ -175,30 +164,18 @@ impl Brain {
     fn decide(&mut self, cause: &'static str) {
         self.metrics.wakes.with_label_values(&[cause]).inc();
         let began = Instant::now();
-        let Plan {
-            steps,
-            events,
-            wake_at,
-        } = decide(self.stores.world(), now());
+        let Plan { steps, events, wake_at } = decide(self.stores.world(), now());
         let took = began.elapsed();
         self.alarm.decided(Instant::now(), took, wake_at);
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         self.metrics.plan_steps.set(count);
         let (holds, stores) = (&self.holds, &self.stores);
-        let admission = self.schedule.admit(steps, events, |key, write| {
-            holds.hold(key, act(write)) || stores.is_malformed(key)
-        });
+        let admission =
+            self.schedule.admit(steps, events, |key, write| holds.hold(key, act(write)) || stores.is_malformed(key));
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
-        debug!(
-            cause,
-            ?took,
-            steps = count,
-            admission.admitted,
-            dropped,
-            "decided"
-        );
+        debug!(cause, ?took, steps = count, admission.admitted, dropped, "decided");
         for event in admission.events {
             self.teller.tell(event);
         }

@@ -63,11 +63,7 @@ pub enum Settled {
 
 impl<T> Default for Overlay<T> {
     fn default() -> Self {
-        Self {
-            own: BTreeMap::new(),
-            under_way: BTreeMap::new(),
-            lists_begun: 0,
-        }
+        Self { own: BTreeMap::new(), under_way: BTreeMap::new(), lists_begun: 0 }
     }
 }
 
@@ -133,18 +129,10 @@ impl<T: Projection> Overlay<T> {
         }
         let since = match self.own.get(name).map(|own| &own.what) {
             Some(What::Written(object)) if object.uid() == uid => Some(object.resource_version()),
-            _ => stored
-                .filter(|s| s.uid() == uid)
-                .map(|s| s.resource_version()),
+            _ => stored.filter(|s| s.uid() == uid).map(|s| s.resource_version()),
         };
         match since.map(str::to_owned) {
-            Some(since) => self.put(
-                name.to_owned(),
-                What::Deleted {
-                    uid: uid.to_owned(),
-                    since,
-                },
-            ),
+            Some(since) => self.put(name.to_owned(), What::Deleted { uid: uid.to_owned(), since }),
             None => drop(self.own.remove(name)),
         }
         Settled::Clear
@@ -181,9 +169,7 @@ impl<T: Projection> Overlay<T> {
         }
         let ends = match self.own.get(name).map(|own| &own.what) {
             Some(What::Written(own)) => at_least(object.resource_version(), own.resource_version()),
-            Some(What::Deleted { uid, since }) => {
-                object.uid() != uid && at_least(object.resource_version(), since)
-            }
+            Some(What::Deleted { uid, since }) => object.uid() != uid && at_least(object.resource_version(), since),
             None => false,
         };
         if ends {
@@ -200,8 +186,7 @@ impl<T: Projection> Overlay<T> {
         }
         let ends = match self.own.get(name).map(|own| &own.what) {
             Some(What::Written(own)) => {
-                object.uid() == own.uid()
-                    || at_least(object.resource_version(), own.resource_version())
+                object.uid() == own.uid() || at_least(object.resource_version(), own.resource_version())
             }
             Some(What::Deleted { uid, .. }) => object.uid() == uid,
             None => false,

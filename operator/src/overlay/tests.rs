@@ -271,25 +271,15 @@ impl Model {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 5_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     proptest::collection::vec(happening(), 0..40)
 }
 
-fn comes_to_rest_with_the_last_state(
-    happenings: Vec<Happening>,
-    mutant: Option<Mutant>,
-) -> Result<(), TestCaseError> {
-    let mut model = Model {
-        mutant,
-        ..Model::default()
-    };
+fn comes_to_rest_with_the_last_state(happenings: Vec<Happening>, mutant: Option<Mutant>) -> Result<(), TestCaseError> {
+    let mut model = Model { mutant, ..Model::default() };
     for happening in happenings {
         model.happen(happening);
     }
@@ -315,22 +305,14 @@ proptest! {
 #[test]
 fn the_property_finds_an_overlay_that_forgets_what_the_store_saw_meanwhile() {
     for mutant in [Mutant::ForgetsLists, Mutant::ForgetsDeletions] {
-        let mut runner =
-            TestRunner::new_with_rng(config(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-        let outcome = runner.run(&happenings(), |h| {
-            comes_to_rest_with_the_last_state(h, Some(mutant))
-        });
+        let mut runner = TestRunner::new_with_rng(config(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let outcome = runner.run(&happenings(), |h| comes_to_rest_with_the_last_state(h, Some(mutant)));
         assert!(outcome.is_err(), "{mutant:?} was not found");
     }
 }
 
 fn node(uid: &str, version: u32) -> Arc<Node> {
-    Arc::new(Node {
-        name: NAME.into(),
-        uid: uid.into(),
-        resource_version: version.to_string(),
-        ..Node::default()
-    })
+    Arc::new(Node { name: NAME.into(), uid: uid.into(), resource_version: version.to_string(), ..Node::default() })
 }
 
 #[test]
@@ -338,10 +320,7 @@ fn an_own_write_is_read_back_before_the_watch_shows_it() {
     let mut overlay = Overlay::default();
     let stored = node("a", 9);
     overlay.begin(NAME);
-    assert_eq!(
-        overlay.answered(Some(&stored), node("a", 10)),
-        Settled::Clear
-    );
+    assert_eq!(overlay.answered(Some(&stored), node("a", 10)), Settled::Clear);
     assert_eq!(overlay.effective(NAME, Some(&stored)), Some(node("a", 10)));
     overlay.store_applied(&node("a", 9));
     assert_eq!(overlay.len(), 1, "versions are numbers: 9 is before 10");

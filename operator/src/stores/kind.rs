@@ -22,14 +22,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Node,
-        Self::NodeHealth,
-        Self::Run,
-        Self::Policy,
-        Self::Profile,
-        Self::Lease,
-    ];
+    pub const ALL: [Self; 6] = [Self::Node, Self::NodeHealth, Self::Run, Self::Policy, Self::Profile, Self::Lease];
 
     /// The kind as Kubernetes writes it.
     pub const fn as_str(self) -> &'static str {
@@ -46,12 +39,8 @@ impl Kind {
     /// The kind of the object that is written.
     pub const fn of(write: &Write) -> Self {
         match write {
-            Write::NodeHealthSpec(_)
-            | Write::DeleteNodeHealth { .. }
-            | Write::NodeHealthStatus(_) => Self::NodeHealth,
-            Write::NodeTaints { .. } | Write::NodeMarks { .. } | Write::NodeCondition { .. } => {
-                Self::Node
-            }
+            Write::NodeHealthSpec(_) | Write::DeleteNodeHealth { .. } | Write::NodeHealthStatus(_) => Self::NodeHealth,
+            Write::NodeTaints { .. } | Write::NodeMarks { .. } | Write::NodeCondition { .. } => Self::Node,
             Write::RunStatus { .. } | Write::DeleteRun { .. } => Self::Run,
             Write::PolicyStatus { .. } => Self::Policy,
         }
@@ -76,10 +65,7 @@ pub struct Key {
 impl Key {
     /// The key of an object.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
-        Self {
-            kind,
-            name: name.into(),
-        }
+        Self { kind, name: name.into() }
     }
 
     /// The object that is written.

@@ -62,11 +62,7 @@ impl Leases {
         }
         let was_silent = world.agent_is_silent(&node, now);
         world.lease_changes.insert(node, now);
-        if was_silent {
-            Change::Changed
-        } else {
-            Change::None
-        }
+        if was_silent { Change::Changed } else { Change::None }
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -105,15 +105,8 @@ macro_rules! with_store {
 impl Stores {
     /// Empty stores. Silence of agents is counted from `now`.
     pub fn new(hold_everything: bool, now: Time) -> Self {
-        let world = World {
-            hold_everything,
-            started_at: now,
-            ..World::default()
-        };
-        Self {
-            world,
-            ..Self::default()
-        }
+        let world = World { hold_everything, started_at: now, ..World::default() };
+        Self { world, ..Self::default() }
     }
 
     /// The world: what the watches showed, our own unseen writes on top.
@@ -132,9 +125,7 @@ impl Stores {
                 }
                 change
             }
-            Observation::NodeHealth(seen) => {
-                self.node_healths.observe(seen, &mut world.node_healths)
-            }
+            Observation::NodeHealth(seen) => self.node_healths.observe(seen, &mut world.node_healths),
             Observation::Run(seen) => self.runs.observe(seen, &mut world.runs),
             Observation::Policy(seen) => self.policies.observe(seen, &mut world.policies),
             Observation::Profile(seen) => self.profiles.observe(seen, &mut world.profiles),
@@ -209,14 +200,12 @@ impl Stores {
     /// Our request deleted the object of this uid.
     pub fn deleted(&mut self, key: &Key, uid: &str) -> (Change, Settled) {
         let unknown = (Change::None, Settled::Clear);
-        with_store!(self, key.kind, unknown, |store, view| store
-            .deleted(&key.name, uid, view))
+        with_store!(self, key.kind, unknown, |store, view| store.deleted(&key.name, uid, view))
     }
 
     /// The server said that there is no such object.
     pub fn gone(&mut self, key: &Key) -> Change {
-        with_store!(self, key.kind, Change::None, |store, view| store
-            .gone(&key.name, view))
+        with_store!(self, key.kind, Change::None, |store, view| store.gone(&key.name, view))
     }
 
     /// Whether the object does not parse: it is left alone.
@@ -248,10 +237,7 @@ impl Stores {
 
     /// How many of our writes no watch has shown yet.
     pub fn unseen(&self) -> usize {
-        self.nodes.unseen()
-            + self.node_healths.unseen()
-            + self.runs.unseen()
-            + self.policies.unseen()
+        self.nodes.unseen() + self.node_healths.unseen() + self.runs.unseen() + self.policies.unseen()
     }
 
     /// The objects that a GET must settle; each is returned once.

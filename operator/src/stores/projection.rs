@@ -3,8 +3,7 @@
 use super::kind::Kind;
 use crate::world::{Node, Taint};
 use crds::{
-    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Time,
-    names,
+    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Time, names,
     node_health::{Finding, NodeHealthStatus},
 };
 use k8s_openapi::{
@@ -53,10 +52,7 @@ fn prune(metadata: &mut ObjectMeta) {
 }
 
 fn unversioned(metadata: &ObjectMeta) -> ObjectMeta {
-    ObjectMeta {
-        resource_version: None,
-        ..metadata.clone()
-    }
+    ObjectMeta { resource_version: None, ..metadata.clone() }
 }
 
 macro_rules! custom_resource {
@@ -95,9 +91,7 @@ custom_resource!(
     [spec, status],
     fn is_urgent_after(&self, before: Option<&Self>) -> bool {
         let known = before.and_then(|b| b.status.as_ref());
-        self.status
-            .as_ref()
-            .is_some_and(|status| has_new_failure(status, known))
+        self.status.as_ref().is_some_and(|status| has_new_failure(status, known))
     }
 );
 
@@ -115,11 +109,9 @@ fn has_new_failure(status: &NodeHealthStatus, before: Option<&NodeHealthStatus>)
         .filter(failed)
         .map(|f| ((f.check.as_str(), f.target.as_str()), f.severity.rank()))
         .collect();
-    findings(status).filter(failed).any(|f| {
-        known
-            .get(&(f.check.as_str(), f.target.as_str()))
-            .is_none_or(|severity| f.severity.rank() > *severity)
-    })
+    findings(status)
+        .filter(failed)
+        .any(|f| known.get(&(f.check.as_str(), f.target.as_str())).is_none_or(|severity| f.severity.rank() > *severity))
 }
 
 impl Projection for Node {
@@ -130,31 +122,18 @@ impl Projection for Node {
         let (metadata, spec) = (wire.metadata, wire.spec.unwrap_or_default());
         let status = wire.status.unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default();
-        let address = |a: core::NodeAddress| {
-            matches!(a.type_.as_str(), "InternalIP" | "ExternalIP").then_some(a.address)
-        };
+        let address =
+            |a: core::NodeAddress| matches!(a.type_.as_str(), "InternalIP" | "ExternalIP").then_some(a.address);
         Self {
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
-            summary: metadata
-                .annotations
-                .and_then(|mut a| a.remove(names::ANNOTATION_SUMMARY)),
-            taints: spec
-                .taints
-                .unwrap_or_default()
-                .into_iter()
-                .map(taint)
-                .collect(),
+            summary: metadata.annotations.and_then(|mut a| a.remove(names::ANNOTATION_SUMMARY)),
+            taints: spec.taints.unwrap_or_default().into_iter().map(taint).collect(),
             unschedulable: spec.unschedulable.unwrap_or(false),
-            ready: conditions
-                .iter()
-                .any(|c| c.type_ == "Ready" && c.status == "True"),
-            condition: conditions
-                .into_iter()
-                .find(|c| c.type_ == names::NODE_CONDITION)
-                .map(condition),
+            ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
+            condition: conditions.into_iter().find(|c| c.type_ == names::NODE_CONDITION).map(condition),
             accelerators: status
                 .allocatable
                 .unwrap_or_default()
@@ -162,12 +141,7 @@ impl Projection for Node {
                 .filter(|(name, _)| names::ACCELERATOR_RESOURCES.contains(&name.as_str()))
                 .filter_map(|(name, quantity)| Some((name, quantity.0.parse().ok()?)))
                 .collect(),
-            addresses: status
-                .addresses
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(address)
-                .collect(),
+            addresses: status.addresses.unwrap_or_default().into_iter().filter_map(address).collect(),
             boot_id: status.node_info.map(|i| i.boot_id).unwrap_or_default(),
         }
     }
@@ -229,9 +203,7 @@ fn condition(condition: core::NodeCondition) -> Condition {
         status: condition.status,
         reason: condition.reason.unwrap_or_default(),
         message: condition.message.unwrap_or_default(),
-        last_transition_time: since
-            .map(|t| Time::from_unix(t.0.as_second()))
-            .unwrap_or_default(),
+        last_transition_time: since.map(|t| Time::from_unix(t.0.as_second())).unwrap_or_default(),
         observed_generation: None,
     }
 }

@@ -50,15 +50,7 @@ impl<T> Seen<T> {
             Self::ListEnded => Seen::ListEnded,
             Self::Applied(object) => Seen::Applied(turn(object)),
             Self::Deleted(object) => Seen::Deleted(turn(object)),
-            Self::Malformed {
-                name,
-                error,
-                listed,
-            } => Seen::Malformed {
-                name,
-                error,
-                listed,
-            },
+            Self::Malformed { name, error, listed } => Seen::Malformed { name, error, listed },
             Self::MalformedDeleted { name } => Seen::MalformedDeleted { name },
             Self::Broken { error } => Seen::Broken { error },
         }
@@ -205,11 +197,7 @@ impl<T: Projection> Store<T> {
         self.overlay.store_applied(&object);
         self.stored.insert(name.clone(), object);
         let change = self.refresh(&name, view);
-        if was_malformed {
-            change.max(Change::Changed)
-        } else {
-            change
-        }
+        if was_malformed { change.max(Change::Changed) } else { change }
     }
 
     fn delete(&mut self, object: &T, view: &mut View<T>) -> Change {
@@ -225,18 +213,10 @@ impl<T: Projection> Store<T> {
         self.malformed.retain(|name| listed.contains(name));
         self.doubtful.extend(self.overlay.list_ended(&listed));
         let shown: Vec<String> = view.keys().cloned().collect();
-        let change = shown
-            .iter()
-            .map(|name| self.refresh(name, view))
-            .max()
-            .unwrap_or_default();
+        let change = shown.iter().map(|name| self.refresh(name, view)).max().unwrap_or_default();
         // The first list is news even where it is empty.
         let first = !std::mem::replace(&mut self.complete, true);
-        if first {
-            change.max(Change::Changed)
-        } else {
-            change
-        }
+        if first { change.max(Change::Changed) } else { change }
     }
 
     /// Brings the entry of one name up to date. The newest version is taken even where it says nothing new.
@@ -246,9 +226,7 @@ impl<T: Projection> Store<T> {
         let change = match (before, &after) {
             (None, None) => Change::None,
             (Some(before), Some(after)) if Arc::ptr_eq(before, after) => Change::None,
-            (before, Some(after)) if after.is_urgent_after(before.map(Arc::as_ref)) => {
-                Change::Urgent
-            }
+            (before, Some(after)) if after.is_urgent_after(before.map(Arc::as_ref)) => Change::Urgent,
             (Some(before), Some(after)) if before.says_the_same(after) => Change::None,
             _ => Change::Changed,
         };

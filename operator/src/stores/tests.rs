@@ -15,12 +15,7 @@ fn stores() -> Stores {
 }
 
 fn node(version: u32) -> Arc<Node> {
-    Arc::new(Node {
-        name: "n1".into(),
-        uid: "u1".into(),
-        resource_version: version.to_string(),
-        ..Node::default()
-    })
+    Arc::new(Node { name: "n1".into(), uid: "u1".into(), resource_version: version.to_string(), ..Node::default() })
 }
 
 fn node_health(version: u32, failures: &[(&str, Severity)]) -> Arc<NodeHealth> {
@@ -31,16 +26,10 @@ fn node_health(version: u32, failures: &[(&str, Severity)]) -> Arc<NodeHealth> {
         severity: severity.clone(),
         ..Finding::default()
     });
-    let report = Report {
-        findings: findings.collect(),
-        ..Report::default()
-    };
+    let report = Report { findings: findings.collect(), ..Report::default() };
     let mut object = NodeHealth::new("n1", crds::node_health::NodeHealthSpec::default());
     object.metadata.resource_version = Some(version.to_string());
-    object.status = Some(NodeHealthStatus {
-        report: Some(report),
-        ..NodeHealthStatus::default()
-    });
+    object.status = Some(NodeHealthStatus { report: Some(report), ..NodeHealthStatus::default() });
     Arc::new(object)
 }
 
@@ -68,15 +57,9 @@ fn a_node_is_projected_to_what_a_decision_needs() {
     assert_eq!(node.summary.as_deref(), Some("{}"));
     assert!(node.ready && node.unschedulable);
     assert_eq!(node.boot_id, "b1");
-    assert_eq!(
-        node.taints[0].time_added.as_deref(),
-        Some("2026-11-21T09:30:00Z")
-    );
+    assert_eq!(node.taints[0].time_added.as_deref(), Some("2026-11-21T09:30:00Z"));
     let condition = node.condition.unwrap();
-    assert_eq!(
-        (condition.status.as_str(), condition.last_transition_time),
-        ("False", at(1_795_253_400))
-    );
+    assert_eq!((condition.status.as_str(), condition.last_transition_time), ("False", at(1_795_253_400)));
 }
 
 #[test]
@@ -131,15 +114,8 @@ fn only_a_new_or_worse_failure_is_urgent() {
 fn a_renewal_moves_a_time_and_wakes_nobody_unless_it_ends_a_silence() {
     let mut stores = stores();
     let mut renew = |stamp: &str, now: i64, listed: bool| {
-        let renewal = Renewal {
-            node: "n1".into(),
-            stamp: stamp.into(),
-        };
-        let seen = if listed {
-            Seen::Listed(renewal)
-        } else {
-            Seen::Applied(renewal)
-        };
+        let renewal = Renewal { node: "n1".into(), stamp: stamp.into() };
+        let seen = if listed { Seen::Listed(renewal) } else { Seen::Applied(renewal) };
         let change = stores.observe(Observation::Lease(seen), at(now));
         (change, stores.world().lease_changes.get("n1").copied())
     };
@@ -152,10 +128,7 @@ fn a_renewal_moves_a_time_and_wakes_nobody_unless_it_ends_a_silence() {
 #[test]
 fn a_lease_found_at_the_start_tells_nothing_until_it_changes() {
     let mut stores = stores();
-    let renewal = |stamp: &str| Renewal {
-        node: "n1".into(),
-        stamp: stamp.into(),
-    };
+    let renewal = |stamp: &str| Renewal { node: "n1".into(), stamp: stamp.into() };
     let _ = stores.observe(Observation::Lease(Seen::ListBegan), at(1));
     let _ = stores.observe(Observation::Lease(Seen::Listed(renewal("a"))), at(1));
     let _ = stores.observe(Observation::Lease(Seen::ListEnded), at(1));
@@ -178,15 +151,8 @@ fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
     let mut stores = stores();
     let key = Key::new(Kind::Node, "n1");
     let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
-    let malformed = Seen::Malformed {
-        name: "n1".into(),
-        error: "missing field".into(),
-        listed: false,
-    };
-    assert_eq!(
-        stores.observe(Observation::Node(malformed), at(2)),
-        Change::None
-    );
+    let malformed = Seen::Malformed { name: "n1".into(), error: "missing field".into(), listed: false };
+    assert_eq!(stores.observe(Observation::Node(malformed), at(2)), Change::None);
     assert!(stores.is_malformed(&key) && stores.world().nodes.contains_key("n1"));
     let mended = stores.observe(Observation::Node(Seen::Applied(node(3))), at(3));
     assert_eq!(mended, Change::Changed);
@@ -198,10 +164,7 @@ fn the_answer_to_a_write_is_in_the_world_at_once_and_its_echo_wakes_nobody() {
     let mut stores = stores();
     let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
     let mut tainted = (*node(2)).clone();
-    tainted.taints.push(world::Taint {
-        key: "gpuhealth.dev/unhealthy".into(),
-        ..world::Taint::default()
-    });
+    tainted.taints.push(world::Taint { key: "gpuhealth.dev/unhealthy".into(), ..world::Taint::default() });
     let tainted = Arc::new(tainted);
     stores.begin(&Key::new(Kind::Node, "n1"));
     let (change, settled) = stores.answered(Object::Node(tainted.clone()));

@@ -70,45 +70,32 @@ fn seen<W>(kind: Kind, objects: Api<DeserializeGuard<W>>) -> impl Stream<Item = 
 where
     W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default()
-        .timeout(WATCH_SECONDS)
-        .page_size(PAGE);
-    watcher(objects, config)
-        .default_backoff()
-        .map(move |event| match event {
-            Ok(Event::Init) => Seen::ListBegan,
-            Ok(Event::InitApply(object)) => guarded(kind, object, true, Seen::Listed),
-            Ok(Event::InitDone) => Seen::ListEnded,
-            Ok(Event::Apply(object)) => guarded(kind, object, false, Seen::Applied),
-            Ok(Event::Delete(DeserializeGuard(Ok(object)))) => Seen::Deleted(object),
-            Ok(Event::Delete(DeserializeGuard(Err(invalid)))) => Seen::MalformedDeleted {
-                name: invalid.metadata.name.unwrap_or_default(),
-            },
-            Err(error) => {
-                let error = error.to_string();
-                warn!(%kind, %error, "the watch broke and is made again");
-                Seen::Broken { error }
-            }
-        })
+    let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
+    watcher(objects, config).default_backoff().map(move |event| match event {
+        Ok(Event::Init) => Seen::ListBegan,
+        Ok(Event::InitApply(object)) => guarded(kind, object, true, Seen::Listed),
+        Ok(Event::InitDone) => Seen::ListEnded,
+        Ok(Event::Apply(object)) => guarded(kind, object, false, Seen::Applied),
+        Ok(Event::Delete(DeserializeGuard(Ok(object)))) => Seen::Deleted(object),
+        Ok(Event::Delete(DeserializeGuard(Err(invalid)))) => {
+            Seen::MalformedDeleted { name: invalid.metadata.name.unwrap_or_default() }
+        }
+        Err(error) => {
+            let error = error.to_string();
+            warn!(%kind, %error, "the watch broke and is made again");
+            Seen::Broken { error }
+        }
+    })
 }
 
-fn guarded<W: Resource>(
-    kind: Kind,
-    object: DeserializeGuard<W>,
-    listed: bool,
-    wrap: fn(W) -> Seen<W>,
-) -> Seen<W> {
+fn guarded<W: Resource>(kind: Kind, object: DeserializeGuard<W>, listed: bool, wrap: fn(W) -> Seen<W>) -> Seen<W> {
     match object.0 {
         Ok(object) => wrap(object),
         Err(invalid) => {
             let name = invalid.metadata.name.unwrap_or_default();
             let error = invalid.error;
             warn!(%kind, name, error, "this object does not parse; it is left alone until it does");
-            Seen::Malformed {
-                name,
-                error,
-                listed,
-            }
+            Seen::Malformed { name, error, listed }
         }
     }
 }

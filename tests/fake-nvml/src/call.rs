@@ -46,22 +46,12 @@ pub(crate) fn system(name: &str, answer: impl FnOnce(&State) -> Answer) -> nvmlR
 }
 
 /// A call about one GPU.
-pub(crate) fn device(
-    name: &str,
-    handle: nvmlDevice_t,
-    answer: impl FnOnce(&Gpu, usize) -> Answer,
-) -> nvmlReturn_t {
+pub(crate) fn device(name: &str, handle: nvmlDevice_t, answer: impl FnOnce(&Gpu, usize) -> Answer) -> nvmlReturn_t {
     code(read().and_then(|state| {
         play(state.calls.get(name).copied())?;
-        let index = handle
-            .addr()
-            .checked_sub(1)
-            .ok_or(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT)?;
+        let index = handle.addr().checked_sub(1).ok_or(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT)?;
         // Its GPU was taken out of the state while someone held the handle.
-        let gpu = state
-            .gpus
-            .get(index)
-            .ok_or(nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST)?;
+        let gpu = state.gpus.get(index).ok_or(nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST)?;
         play_for(gpu, name)?;
         answer(gpu, index)
     }))

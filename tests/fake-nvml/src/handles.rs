@@ -21,10 +21,7 @@ fn counted(state: &State) -> c_uint {
 }
 
 unsafe fn by_index(state: &State, index: c_uint, device: *mut nvmlDevice_t) -> Answer {
-    let gpu = state
-        .gpus
-        .get(index as usize)
-        .ok_or(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT)?;
+    let gpu = state.gpus.get(index as usize).ok_or(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT)?;
     if gpu.hole {
         return Err(nvmlReturn_enum_NVML_ERROR_NOT_FOUND);
     }

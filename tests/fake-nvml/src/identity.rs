@@ -19,28 +19,16 @@ exports! { device:
 }
 
 fn uuid(gpu: &Gpu, index: usize) -> String {
-    gpu.uuid
-        .clone()
-        .unwrap_or_else(|| format!("GPU-simulated-0000-0000-0000-{:012}", index + 1))
+    gpu.uuid.clone().unwrap_or_else(|| format!("GPU-simulated-0000-0000-0000-{:012}", index + 1))
 }
 
 fn serial(gpu: &Gpu, index: usize) -> String {
-    gpu.serial
-        .clone()
-        .unwrap_or_else(|| format!("SIM{:010}", index + 1))
+    gpu.serial.clone().unwrap_or_else(|| format!("SIM{:010}", index + 1))
 }
 
 unsafe fn pci_info(gpu: &Gpu, to: *mut nvmlPciInfo_t) -> Answer {
-    let mut parts = gpu
-        .pci
-        .split([':', '.'])
-        .map(|part| u32::from_str_radix(part, 16));
-    let mut next = || {
-        parts
-            .next()
-            .and_then(Result::ok)
-            .ok_or(nvmlReturn_enum_NVML_ERROR_UNKNOWN)
-    };
+    let mut parts = gpu.pci.split([':', '.']).map(|part| u32::from_str_radix(part, 16));
+    let mut next = || parts.next().and_then(Result::ok).ok_or(nvmlReturn_enum_NVML_ERROR_UNKNOWN);
     let (domain, bus, device, function) = (next()?, next()?, next()?, next()?);
     let info = nvmlPciInfo_t {
         // The legacy form has four digits for the domain, the present one eight.

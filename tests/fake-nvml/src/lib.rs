@@ -40,19 +40,9 @@
 //! One file per group of symbols; `exports!` in `call` makes the C functions. A handle is the GPU's index plus one.
 
 #![allow(unsafe_code)]
-#![allow(
-    non_snake_case,
-    non_upper_case_globals,
-    reason = "the names are those of the C library"
-)]
-#![allow(
-    clippy::missing_safety_doc,
-    reason = "the contract of each function is that of nvml.h"
-)]
-#![allow(
-    clippy::wildcard_imports,
-    reason = "the generated bindings have no other order"
-)]
+#![allow(non_snake_case, non_upper_case_globals, reason = "the names are those of the C library")]
+#![allow(clippy::missing_safety_doc, reason = "the contract of each function is that of nvml.h")]
+#![allow(clippy::wildcard_imports, reason = "the generated bindings have no other order")]
 
 #[macro_use]
 mod call;

@@ -27,18 +27,7 @@ unsafe fn second(gpu: &Gpu, to: *mut nvmlMemory_v2_t) -> Answer {
     }
     let (total, used) = bytes(gpu);
     // SAFETY: as above.
-    unsafe {
-        put(
-            to,
-            nvmlMemory_v2_t {
-                version: expected,
-                total,
-                reserved: 0,
-                free: total - used,
-                used,
-            },
-        )
-    }
+    unsafe { put(to, nvmlMemory_v2_t { version: expected, total, reserved: 0, free: total - used, used }) }
 }
 
 fn bytes(gpu: &Gpu) -> (u64, u64) {

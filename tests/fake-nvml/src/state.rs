@@ -85,9 +85,7 @@ fn memory_mib() -> u64 {
 impl State {
     /// Reads the file, or says why not.
     pub(crate) fn read() -> Result<Self, String> {
-        let path: PathBuf = std::env::var_os(VARIABLE)
-            .ok_or_else(|| format!("{VARIABLE} is not set"))?
-            .into();
+        let path: PathBuf = std::env::var_os(VARIABLE).ok_or_else(|| format!("{VARIABLE} is not set"))?.into();
         let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
     }

@@ -44,10 +44,7 @@ pub(super) fn kubeconfig(endpoint: &Endpoint, proof: Proof<'_>, namespace: &str)
 
 /// Writes a file that only this user can read, in one step: a reader sees the old content or the new one.
 pub(super) fn write_secret(path: &Path, content: &str) -> Result<(), Error> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let write = || {
         // tempfile makes its files with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -59,18 +56,11 @@ pub(super) fn write_secret(path: &Path, content: &str) -> Result<(), Error> {
 
 /// A client whose user is described by `auth_info`, in the form of a kubeconfig's user.
 pub(super) fn client(endpoint: &Endpoint, auth_info: Value) -> Result<Client, Error> {
-    let malformed = |problem: String| Error::Manifest {
-        document: "access to the API server".to_owned(),
-        problem,
-    };
-    let url = endpoint
-        .url
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| malformed(error.to_string()))?;
+    let malformed = |problem: String| Error::Manifest { document: "access to the API server".to_owned(), problem };
+    let url = endpoint.url.parse().map_err(|error: http::uri::InvalidUri| malformed(error.to_string()))?;
     let mut config = Config::new(url);
     config.root_cert_file = Some(endpoint.authority.clone());
-    config.auth_info =
-        serde_json::from_value(auth_info).map_err(|error| malformed(error.to_string()))?;
+    config.auth_info = serde_json::from_value(auth_info).map_err(|error| malformed(error.to_string()))?;
     // A test wants to see the answer itself, and decides about trying again.
     config.default_retry = false;
     Client::try_from(config).map_err(Error::api(format!("make a client of {}", endpoint.url)))
@@ -83,10 +73,7 @@ mod tests {
     use super::{Endpoint, Proof, kubeconfig, write_secret};
 
     fn endpoint() -> Endpoint {
-        Endpoint {
-            url: "https://127.0.0.1:20001".to_owned(),
-            authority: "/state/certs/apiserver.crt".into(),
-        }
+        Endpoint { url: "https://127.0.0.1:20001".to_owned(), authority: "/state/certs/apiserver.crt".into() }
     }
 
     #[test]
@@ -96,28 +83,13 @@ mod tests {
         assert_eq!(config.current_context.as_deref(), Some("test"));
         let cluster = config.clusters[0].cluster.clone().unwrap();
         assert_eq!(cluster.server.as_deref(), Some("https://127.0.0.1:20001"));
-        assert_eq!(
-            cluster.certificate_authority.as_deref(),
-            Some("/state/certs/apiserver.crt")
-        );
-        assert_eq!(
-            config.contexts[0]
-                .context
-                .clone()
-                .unwrap()
-                .namespace
-                .as_deref(),
-            Some("gpu-health")
-        );
+        assert_eq!(cluster.certificate_authority.as_deref(), Some("/state/certs/apiserver.crt"));
+        assert_eq!(config.contexts[0].context.clone().unwrap().namespace.as_deref(), Some("gpu-health"));
     }
 
     #[test]
     fn a_kubeconfig_may_name_a_token_file_that_rotates() {
-        let text = kubeconfig(
-            &endpoint(),
-            Proof::TokenFile(Path::new("/state/token")),
-            "default",
-        );
+        let text = kubeconfig(&endpoint(), Proof::TokenFile(Path::new("/state/token")), "default");
         let config = kube::config::Kubeconfig::from_yaml(&text).unwrap();
         let user = config.auth_infos[0].auth_info.clone().unwrap();
         assert_eq!(user.token_file.as_deref(), Some("/state/token"));

@@ -17,12 +17,7 @@ use super::{ControlPlane, Error};
 const DISCOVERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What others need comes first, whatever the order of files and documents.
-const FIRST: &[&str] = &[
-    "Namespace",
-    "CustomResourceDefinition",
-    "ServiceAccount",
-    "ValidatingAdmissionPolicy",
-];
+const FIRST: &[&str] = &["Namespace", "CustomResourceDefinition", "ServiceAccount", "ValidatingAdmissionPolicy"];
 
 impl ControlPlane {
     /// Applies every document of a YAML text (server-side apply, conflicts forced), as the administrator. Namespaces and
@@ -42,12 +37,8 @@ impl ControlPlane {
     }
 
     async fn apply(&self, mut objects: Vec<DynamicObject>) -> Result<Vec<DynamicObject>, Error> {
-        let rank = |object: &DynamicObject| {
-            FIRST
-                .iter()
-                .position(|kind| *kind == gvk(object).kind)
-                .unwrap_or(FIRST.len())
-        };
+        let rank =
+            |object: &DynamicObject| FIRST.iter().position(|kind| *kind == gvk(object).kind).unwrap_or(FIRST.len());
         objects.sort_by_key(rank);
         let client = self.admin()?;
         let mut kinds = HashMap::new();
@@ -63,20 +54,10 @@ impl ControlPlane {
     }
 }
 
-async fn discover(
-    client: &Client,
-    gvk: &GroupVersionKind,
-) -> Result<(ApiResource, ApiCapabilities), Error> {
-    let what = format!(
-        "find {}/{} {} in discovery",
-        gvk.group, gvk.version, gvk.kind
-    );
-    until(&what, DISCOVERED_WITHIN, || async {
-        pinned_kind(client, gvk)
-            .await
-            .map_err(|error| error.to_string())
-    })
-    .await
+async fn discover(client: &Client, gvk: &GroupVersionKind) -> Result<(ApiResource, ApiCapabilities), Error> {
+    let what = format!("find {}/{} {} in discovery", gvk.group, gvk.version, gvk.kind);
+    until(&what, DISCOVERED_WITHIN, || async { pinned_kind(client, gvk).await.map_err(|error| error.to_string()) })
+        .await
 }
 
 async fn apply_one(
@@ -87,19 +68,9 @@ async fn apply_one(
     let (name, namespace) = (object.name_any(), object.namespace());
     let api: Api<DynamicObject> = match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), resource),
-        Scope::Namespaced => Api::namespaced_with(
-            client.clone(),
-            namespace.as_deref().unwrap_or("default"),
-            resource,
-        ),
+        Scope::Namespaced => Api::namespaced_with(client.clone(), namespace.as_deref().unwrap_or("default"), resource),
     };
-    let applied = api
-        .patch(
-            &name,
-            &PatchParams::apply(FIELD_MANAGER).force(),
-            &Patch::Apply(object),
-        )
-        .await;
+    let applied = api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await;
     applied.map_err(Error::api(format!("apply {} {name}", resource.kind)))
 }
 
@@ -115,21 +86,15 @@ fn gvk(object: &DynamicObject) -> GroupVersionKind {
 fn documents(source: &str, text: &str) -> Result<Vec<DynamicObject>, Error> {
     let mut objects = Vec::new();
     for (number, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
-        let malformed = |problem: String| Error::Manifest {
-            document: format!("{source}, document {}", number + 1),
-            problem,
-        };
-        let value = serde_yaml::Value::deserialize(document)
-            .map_err(|error| malformed(error.to_string()))?;
+        let malformed =
+            |problem: String| Error::Manifest { document: format!("{source}, document {}", number + 1), problem };
+        let value = serde_yaml::Value::deserialize(document).map_err(|error| malformed(error.to_string()))?;
         if value.is_null() {
             continue;
         }
-        let object: DynamicObject =
-            serde_yaml::from_value(value).map_err(|error| malformed(error.to_string()))?;
+        let object: DynamicObject = serde_yaml::from_value(value).map_err(|error| malformed(error.to_string()))?;
         if object.types.is_none() || object.metadata.name.is_none() {
-            return Err(malformed(
-                "apiVersion, kind or metadata.name is missing: give all three".to_owned(),
-            ));
+            return Err(malformed("apiVersion, kind or metadata.name is missing: give all three".to_owned()));
         }
         objects.push(object);
     }
@@ -143,10 +108,7 @@ pub(super) fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     let entries = std::fs::read_dir(folder).map_err(Error::file("list", folder))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "yaml")
-    });
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     Ok(files)
 }
@@ -159,12 +121,9 @@ mod tests {
     fn empty_documents_are_passed_over_and_a_nameless_one_is_an_error_that_says_which() {
         let good = "---\n# only a comment\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n";
         assert_eq!(documents("x.yaml", good).unwrap().len(), 1);
-        let error =
-            documents("x.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {}\n").unwrap_err();
+        let error = documents("x.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {}\n").unwrap_err();
         assert!(
-            error
-                .to_string()
-                .starts_with("x.yaml, document 1: apiVersion, kind or metadata.name is missing"),
+            error.to_string().starts_with("x.yaml, document 1: apiVersion, kind or metadata.name is missing"),
             "{error}"
         );
     }

@@ -114,10 +114,7 @@ pub struct Binaries(BTreeMap<&'static str, PathBuf>);
 impl Binaries {
     /// The path of a program that was asked for.
     pub fn path(&self, name: &str) -> Result<&Path, Error> {
-        self.0
-            .get(name)
-            .map(PathBuf::as_path)
-            .ok_or_else(|| Error::Unknown(name.to_owned()))
+        self.0.get(name).map(PathBuf::as_path).ok_or_else(|| Error::Unknown(name.to_owned()))
     }
 }
 
@@ -138,22 +135,15 @@ impl Search {
     /// As the environment says.
     pub fn from_environment() -> Result<Self, Error> {
         let home = |variable: &str, below_home: &str| {
-            let set = std::env::var_os(variable)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from);
+            let set = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
             set.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(below_home)))
         };
         // setup-envtest: the folder of application data of the platform, which is XDG's on Linux.
-        let envtest =
-            home("XDG_DATA_HOME", ".local/share").map(|data| data.join("kubebuilder-envtest/k8s"));
+        let envtest = home("XDG_DATA_HOME", ".local/share").map(|data| data.join("kubebuilder-envtest/k8s"));
         Ok(Self {
-            assets: std::env::var_os("KUBEBUILDER_ASSETS")
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from),
+            assets: std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from),
             envtest,
-            path: std::env::var_os("PATH")
-                .map(|path| std::env::split_paths(&path).collect())
-                .unwrap_or_default(),
+            path: std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default(),
             cache: cache_root().join(modules_hash()?),
         })
     }
@@ -166,20 +156,11 @@ impl Search {
             return Ok(Some(found));
         }
         let newest = self.envtest.as_deref().and_then(newest_release_folder);
-        let elsewhere = newest
-            .iter()
-            .chain(&self.path)
-            .map(|folder| folder.join(tool.name));
-        let fresh = |candidate: &PathBuf| {
-            is_program(candidate) && release_of(candidate, tool) >= Some(tool.minimum)
-        };
+        let elsewhere = newest.iter().chain(&self.path).map(|folder| folder.join(tool.name));
+        let fresh = |candidate: &PathBuf| is_program(candidate) && release_of(candidate, tool) >= Some(tool.minimum);
         // What lies in the cache was built from the pinned modules: no need to ask it.
         let cached = || Some(self.cache.join(tool.name)).filter(|candidate| is_program(candidate));
-        Ok(elsewhere
-            .filter(|candidate| fresh(candidate))
-            .map(absolute)
-            .next()
-            .or_else(cached))
+        Ok(elsewhere.filter(|candidate| fresh(candidate)).map(absolute).next().or_else(cached))
     }
 }
 
@@ -188,10 +169,8 @@ pub fn locate(names: &[&str]) -> Result<Binaries, Error> {
     let search = Search::from_environment()?;
     let (mut found, mut missing) = (Binaries::default(), Vec::new());
     for name in names {
-        let tool = TOOLS_WANTED
-            .iter()
-            .find(|tool| tool.name == *name)
-            .ok_or_else(|| Error::Unknown((*name).to_owned()))?;
+        let tool =
+            TOOLS_WANTED.iter().find(|tool| tool.name == *name).ok_or_else(|| Error::Unknown((*name).to_owned()))?;
         match search.find(tool)? {
             Some(path) => drop(found.0.insert(tool.name, path)),
             None => missing.push(tool),
@@ -199,11 +178,7 @@ pub fn locate(names: &[&str]) -> Result<Binaries, Error> {
     }
     if !missing.is_empty() {
         build::build(&missing, &search.cache)?;
-        found.0.extend(
-            missing
-                .iter()
-                .map(|tool| (tool.name, search.cache.join(tool.name))),
-        );
+        found.0.extend(missing.iter().map(|tool| (tool.name, search.cache.join(tool.name))));
     }
     Ok(found)
 }
@@ -216,9 +191,7 @@ pub(super) fn modules_folder() -> PathBuf {
 /// Our folder for what takes minutes to make: outside `target/`, so that `cargo clean` does not cost them.
 /// `$XDG_CACHE_HOME/gpu-health-operator/cluster`.
 pub fn cache_root() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let below_home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let cache = cache.or_else(below_home).unwrap_or_else(std::env::temp_dir);
     cache.join("gpu-health-operator/cluster")
@@ -235,10 +208,7 @@ fn modules_hash() -> Result<String, Error> {
 }
 
 fn find_in_assets(assets: &Path, tool: &Tool) -> Result<Option<PathBuf>, Error> {
-    let wrong = |problem: String| Error::Assets {
-        folder: assets.to_owned(),
-        problem,
-    };
+    let wrong = |problem: String| Error::Assets { folder: assets.to_owned(), problem };
     if !assets.is_dir() {
         return Err(wrong("there is no such folder".to_owned()));
     }
@@ -249,10 +219,9 @@ fn find_in_assets(assets: &Path, tool: &Tool) -> Result<Option<PathBuf>, Error> 
     let (major, minor) = tool.minimum;
     match release_of(&candidate, tool) {
         Some(release) if release >= tool.minimum => Ok(Some(absolute(candidate))),
-        Some((was_major, was_minor)) => Err(wrong(format!(
-            "its {} is {was_major}.{was_minor}, and {major}.{minor} or newer is needed",
-            tool.name
-        ))),
+        Some((was_major, was_minor)) => {
+            Err(wrong(format!("its {} is {was_major}.{was_minor}, and {major}.{minor} or newer is needed", tool.name)))
+        }
         None => Err(wrong(format!("its {} does not say its release", tool.name))),
     }
 }
@@ -262,25 +231,16 @@ fn newest_release_folder(parent: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(parent).ok()?.flatten();
     let release = |entry: &std::fs::DirEntry| {
         let name = entry.file_name();
-        let numbers: Option<Vec<u32>> = name
-            .to_str()?
-            .split('-')
-            .next()?
-            .split('.')
-            .map(|part| part.parse().ok())
-            .collect();
+        let numbers: Option<Vec<u32>> =
+            name.to_str()?.split('-').next()?.split('.').map(|part| part.parse().ok()).collect();
         Some((numbers?, entry.path()))
     };
-    entries
-        .filter_map(|entry| release(&entry))
-        .max()
-        .map(|(_, folder)| folder)
+    entries.filter_map(|entry| release(&entry)).max().map(|(_, folder)| folder)
 }
 
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn absolute(path: PathBuf) -> PathBuf {
@@ -288,20 +248,14 @@ fn absolute(path: PathBuf) -> PathBuf {
 }
 
 fn release_of(program: &Path, tool: &Tool) -> Option<Release> {
-    let output = Command::new(program)
-        .args(tool.version_args)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(program).args(tool.version_args).stdin(Stdio::null()).output().ok()?;
     release_in(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// The first word of the form `v1.36.3` or `3.6.8` in what a program prints about itself.
 fn release_in(text: &str) -> Option<Release> {
     let release = |word: &str| {
-        let mut parts = word
-            .trim_start_matches('v')
-            .split(|byte: char| !byte.is_ascii_digit());
+        let mut parts = word.trim_start_matches('v').split(|byte: char| !byte.is_ascii_digit());
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     };
     text.split_whitespace().find_map(release)

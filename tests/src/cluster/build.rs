@@ -21,27 +21,18 @@ const QUOTED_LINES: usize = 20;
 /// Builds the tools into `cache`. A build that is killed leaves nothing half, and two processes never build at once.
 pub(super) fn build(tools: &[&Tool], cache: &Path) -> Result<(), Error> {
     if !is_go_installed() {
-        return Err(Error::NoGo {
-            missing: tools.iter().map(|tool| tool.name).collect(),
-        });
+        return Err(Error::NoGo { missing: tools.iter().map(|tool| tool.name).collect() });
     }
     std::fs::create_dir_all(cache).map_err(Error::file("make", cache))?;
     let _lock = lock(&cache.join(".lock"))?;
     remove_halves(cache);
     // Whoever held the lock before may have built some of them.
-    let missing: Vec<&Tool> = tools
-        .iter()
-        .copied()
-        .filter(|tool| !cache.join(tool.name).exists())
-        .collect();
+    let missing: Vec<&Tool> = tools.iter().copied().filter(|tool| !cache.join(tool.name).exists()).collect();
     announce(&missing, cache);
     // One `go build` for all that share a module and flags: they share most packages.
     let mut groups: BTreeMap<(&str, bool), Vec<&Tool>> = BTreeMap::new();
     for tool in missing {
-        groups
-            .entry((tool.module, tool.stamped))
-            .or_default()
-            .push(tool);
+        groups.entry((tool.module, tool.stamped)).or_default().push(tool);
     }
     for ((module, stamped), group) in groups {
         build_group(&modules_folder().join(module), stamped, &group, cache)?;
@@ -50,12 +41,8 @@ pub(super) fn build(tools: &[&Tool], cache: &Path) -> Result<(), Error> {
 }
 
 fn is_go_installed() -> bool {
-    let go = Command::new("go")
-        .arg("version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let go =
+        Command::new("go").arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     go.is_ok_and(|status| status.success())
 }
 
@@ -82,9 +69,8 @@ fn remove_halves(cache: &Path) {
 }
 
 fn announce(tools: &[&Tool], cache: &Path) {
-    let (megabytes, seconds) = tools.iter().fold((0, 0), |(size, time), tool| {
-        (size + tool.megabytes, time + tool.seconds)
-    });
+    let (megabytes, seconds) =
+        tools.iter().fold((0, 0), |(size, time), tool| (size + tool.megabytes, time + tool.seconds));
     if !tools.is_empty() {
         let names: Vec<&str> = tools.iter().map(|tool| tool.name).collect();
         let minutes = seconds.div_ceil(60);
@@ -109,26 +95,17 @@ fn build_group(module: &Path, stamped: bool, tools: &[&Tool], cache: &Path) -> R
     run_go(module, &args)?;
     for tool in tools {
         let target = cache.join(tool.name);
-        std::fs::rename(folder.path().join(tool.name), &target)
-            .map_err(Error::file("write", &target))?;
+        std::fs::rename(folder.path().join(tool.name), &target).map_err(Error::file("write", &target))?;
     }
     Ok(())
 }
 
-fn arguments(
-    stamped: bool,
-    module: &Path,
-    output: &Path,
-    tools: &[&Tool],
-) -> Result<Vec<String>, Error> {
+fn arguments(stamped: bool, module: &Path, output: &Path, tools: &[&Tool]) -> Result<Vec<String>, Error> {
     let mut linking = "-s -w".to_owned();
     if stamped {
         let version = kubernetes_version(module)?;
         let mut numbers = version.trim_start_matches('v').split('.');
-        let (major, minor) = (
-            numbers.next().unwrap_or_default(),
-            numbers.next().unwrap_or_default(),
-        );
+        let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
         for (variable, value) in [
             ("k8s.io/component-base/version.gitVersion", version.as_str()),
             ("k8s.io/component-base/version.gitMajor", major),
@@ -139,20 +116,9 @@ fn arguments(
         }
     }
     // Readonly: go.sum is what the cache is keyed by, and it is not the build's to change. -v names each package as it is compiled.
-    let mut args: Vec<String> = [
-        "build",
-        "-v",
-        "-mod=readonly",
-        "-buildvcs=false",
-        "-trimpath",
-    ]
-    .map(str::to_owned)
-    .into();
-    args.extend([
-        format!("-ldflags={linking}"),
-        "-o".to_owned(),
-        output.display().to_string(),
-    ]);
+    let mut args: Vec<String> =
+        ["build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath"].map(str::to_owned).into();
+    args.extend([format!("-ldflags={linking}"), "-o".to_owned(), output.display().to_string()]);
     args.extend(tools.iter().map(|tool| tool.package.to_owned()));
     Ok(args)
 }
@@ -161,13 +127,10 @@ fn kubernetes_version(module: &Path) -> Result<String, Error> {
     let path = module.join("go.mod");
     let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let version = text.lines().find_map(|line| {
-        let mut words = line
-            .split_whitespace()
-            .skip_while(|word| *word == "require");
+        let mut words = line.split_whitespace().skip_while(|word| *word == "require");
         (words.next() == Some("k8s.io/kubernetes")).then(|| words.next())?
     });
-    let missing =
-        || Error::file("find k8s.io/kubernetes in", &path)(std::io::ErrorKind::NotFound.into());
+    let missing = || Error::file("find k8s.io/kubernetes in", &path)(std::io::ErrorKind::NotFound.into());
     version.map(str::to_owned).ok_or_else(missing)
 }
 
@@ -178,44 +141,29 @@ fn run_go(module: &Path, args: &[String]) -> Result<(), Error> {
         problem,
     };
     let mut go = Command::new("go");
-    go.args(args)
-        .current_dir(module)
-        .env("CGO_ENABLED", "0")
-        .env("GOWORK", "off");
-    go.stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    go.args(args).current_dir(module).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    go.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut go = spawn_bound(go).map_err(|error| failed(error.to_string()))?;
     let said = go.stderr.take().map(show_progress).unwrap_or_default();
     let status = go.wait().map_err(|error| failed(error.to_string()))?;
     if status.success() {
         return Ok(());
     }
-    Err(failed(format!(
-        "{status}\n{}",
-        said.into_iter().collect::<Vec<_>>().join("\n")
-    )))
+    Err(failed(format!("{status}\n{}", said.into_iter().collect::<Vec<_>>().join("\n"))))
 }
 
 /// Shows that something goes on until go closes its stderr; gives the last lines that were not names of packages.
 fn show_progress(stderr: ChildStderr) -> VecDeque<String> {
     let (lines, inbox) = channel();
     std::thread::spawn(move || {
-        BufReader::new(stderr)
-            .lines()
-            .map_while(Result::ok)
-            .try_for_each(|line| lines.send(line))
+        BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
     });
     follow(&inbox)
 }
 
 fn follow(lines: &Receiver<String>) -> VecDeque<String> {
     let terminal = std::io::stderr().is_terminal();
-    let every = if terminal {
-        Duration::from_secs(1)
-    } else {
-        PROGRESS_EVERY
-    };
+    let every = if terminal { Duration::from_secs(1) } else { PROGRESS_EVERY };
     let (start, mut shown, mut packages) = (Instant::now(), Instant::now(), 0_u32);
     let mut said = VecDeque::new();
     loop {
@@ -230,10 +178,7 @@ fn follow(lines: &Receiver<String>) -> VecDeque<String> {
         }
         if shown.elapsed() >= every {
             shown = Instant::now();
-            let line = format!(
-                "  {packages} packages compiled, {} s",
-                start.elapsed().as_secs()
-            );
+            let line = format!("  {packages} packages compiled, {} s", start.elapsed().as_secs());
             if terminal {
                 eprint!("\r{line}");
             } else {
@@ -261,26 +206,16 @@ mod tests {
     fn kubernetes_is_told_the_release_that_the_module_pins() {
         let version = kubernetes_version(&modules_folder()).unwrap();
         assert!(version.starts_with("v1."), "{version}");
-        let args = arguments(true, &modules_folder(), "out".as_ref(), &[&TOOLS_WANTED[0]])
-            .unwrap()
-            .join(" ");
-        assert!(
-            args.contains(&format!("component-base/version.gitVersion={version}")),
-            "{args}"
-        );
+        let args = arguments(true, &modules_folder(), "out".as_ref(), &[&TOOLS_WANTED[0]]).unwrap().join(" ");
+        assert!(args.contains(&format!("component-base/version.gitVersion={version}")), "{args}");
         assert!(args.contains("-mod=readonly"), "{args}");
     }
 
     #[test]
     fn every_tool_is_pinned_by_its_module() {
         for tool in TOOLS_WANTED {
-            let text =
-                std::fs::read_to_string(modules_folder().join(tool.module).join("go.mod")).unwrap();
-            assert!(
-                text.contains(tool.package),
-                "{} is not a tool of its go.mod",
-                tool.package
-            );
+            let text = std::fs::read_to_string(modules_folder().join(tool.module).join("go.mod")).unwrap();
+            assert!(text.contains(tool.package), "{} is not a tool of its go.mod", tool.package);
         }
     }
 

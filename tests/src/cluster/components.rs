@@ -19,23 +19,10 @@ impl Ports {
     pub(super) const COUNT: usize = 5;
 
     pub(super) fn from_free(ports: &[u16]) -> Option<Self> {
-        let &[
-            etcd_client,
-            etcd_peer,
-            api_server,
-            controller_manager,
-            scheduler,
-        ] = ports
-        else {
+        let &[etcd_client, etcd_peer, api_server, controller_manager, scheduler] = ports else {
             return None;
         };
-        Some(Self {
-            etcd_client,
-            etcd_peer,
-            api_server,
-            controller_manager,
-            scheduler,
-        })
+        Some(Self { etcd_client, etcd_peer, api_server, controller_manager, scheduler })
     }
 }
 
@@ -43,11 +30,7 @@ impl Ports {
 /// and the scheduler are those that the API server's own RBAC bindings are made for.
 pub(super) const USERS: &[(&str, &str, &str)] = &[
     (ADMIN, "admin", "system:masters"),
-    (
-        "kube-controller-manager",
-        "system:kube-controller-manager",
-        "",
-    ),
+    ("kube-controller-manager", "system:kube-controller-manager", ""),
     ("kube-scheduler", "system:kube-scheduler", ""),
     ("kwok", "kwok", "system:masters"),
 ];
@@ -79,12 +62,7 @@ pub(super) fn etcd(state: &Path, ports: Ports, options: Options) -> Vec<String> 
     args
 }
 
-pub(super) fn api_server(
-    state: &Path,
-    ports: Ports,
-    options: Options,
-    keys: &ServiceAccountKeys,
-) -> Vec<String> {
+pub(super) fn api_server(state: &Path, ports: Ports, options: Options, keys: &ServiceAccountKeys) -> Vec<String> {
     let mut args = vec![
         format!("--etcd-servers={}", url(ports.etcd_client)),
         "--bind-address=127.0.0.1".to_owned(),
@@ -92,10 +70,7 @@ pub(super) fn api_server(
         format!("--secure-port={}", ports.api_server),
         format!("--cert-dir={}", state.join("certs").display()),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!(
-            "--service-account-signing-key-file={}",
-            keys.private.display()
-        ),
+        format!("--service-account-signing-key-file={}", keys.private.display()),
         format!("--service-account-key-file={}", keys.public.display()),
         format!("--token-auth-file={}", state.join("tokens.csv").display()),
         "--authorization-mode=Node,RBAC".to_owned(),
@@ -111,34 +86,18 @@ pub(super) fn api_server(
         args.push("--disable-admission-plugins=TaintNodesByCondition".to_owned());
     }
     if options.audit {
-        args.push(format!(
-            "--audit-policy-file={}",
-            state.join("audit-policy.yaml").display()
-        ));
-        args.push(format!(
-            "--audit-log-path={}",
-            state.join("logs/audit.log").display()
-        ));
+        args.push(format!("--audit-policy-file={}", state.join("audit-policy.yaml").display()));
+        args.push(format!("--audit-log-path={}", state.join("logs/audit.log").display()));
     }
     args
 }
 
-pub(super) fn controller_manager(
-    state: &Path,
-    ports: Ports,
-    keys: &ServiceAccountKeys,
-) -> Vec<String> {
+pub(super) fn controller_manager(state: &Path, ports: Ports, keys: &ServiceAccountKeys) -> Vec<String> {
     let kubeconfig = state.join("kube-controller-manager.kubeconfig");
     let mut args = with_kubeconfig(&kubeconfig, ports.controller_manager, state);
     args.extend([
-        format!(
-            "--service-account-private-key-file={}",
-            keys.private.display()
-        ),
-        format!(
-            "--root-ca-file={}",
-            state.join("certs/apiserver.crt").display()
-        ),
+        format!("--service-account-private-key-file={}", keys.private.display()),
+        format!("--root-ca-file={}", state.join("certs/apiserver.crt").display()),
         // As on real clusters, so that admission policies see the users they will see there.
         "--use-service-account-credentials=true".to_owned(),
         // The default of 20 requests per second makes thousands of simulated nodes slow to settle.
@@ -149,11 +108,7 @@ pub(super) fn controller_manager(
 }
 
 pub(super) fn scheduler(state: &Path, ports: Ports) -> Vec<String> {
-    with_kubeconfig(
-        &state.join("kube-scheduler.kubeconfig"),
-        ports.scheduler,
-        state,
-    )
+    with_kubeconfig(&state.join("kube-scheduler.kubeconfig"), ports.scheduler, state)
 }
 
 /// kwok serves no port unless it is given one.
@@ -162,11 +117,7 @@ pub(super) fn kwok(state: &Path, stages: &Path) -> Vec<String> {
         format!("--kubeconfig={}", state.join("kwok.kubeconfig").display()),
         format!("--config={}", stages.display()),
         "--manage-all-nodes=false".to_owned(),
-        format!(
-            "--manage-nodes-with-annotation-selector={}={}",
-            super::KWOK_ANNOTATION.0,
-            super::KWOK_ANNOTATION.1
-        ),
+        format!("--manage-nodes-with-annotation-selector={}={}", super::KWOK_ANNOTATION.0, super::KWOK_ANNOTATION.1),
         "--node-lease-duration-seconds=40".to_owned(),
         // It tells of each renewal of each lease otherwise.
         "--v=WARN".to_owned(),
@@ -181,10 +132,7 @@ fn with_kubeconfig(kubeconfig: &Path, port: u16, state: &Path) -> Vec<String> {
         format!("--authorization-kubeconfig={kubeconfig}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
-        format!(
-            "--cert-dir={}",
-            state.join(format!("certs/{port}")).display()
-        ),
+        format!("--cert-dir={}", state.join(format!("certs/{port}")).display()),
         "--leader-elect=false".to_owned(),
         "--profiling=false".to_owned(),
     ]

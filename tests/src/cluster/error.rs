@@ -90,9 +90,6 @@ impl Error {
 
     pub(super) fn api(act: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let act = act.into();
-        move |source| Self::Api {
-            act,
-            source: Box::new(source),
-        }
+        move |source| Self::Api { act, source: Box::new(source) }
     }
 }

@@ -24,18 +24,9 @@ const LOG_TAIL_LINES: usize = 15;
 impl Options {
     /// The programs that are needed, kubectl among them: what to ask [`binaries::locate`] for.
     pub fn programs(self) -> Vec<&'static str> {
-        let optional = [
-            (self.kcm, CONTROLLER_MANAGER),
-            (self.scheduler, SCHEDULER),
-            (self.kwok, KWOK),
-        ];
-        let optional = optional
-            .into_iter()
-            .filter_map(|(asked, name)| asked.then_some(name));
-        [ETCD, API_SERVER, KUBECTL]
-            .into_iter()
-            .chain(optional)
-            .collect()
+        let optional = [(self.kcm, CONTROLLER_MANAGER), (self.scheduler, SCHEDULER), (self.kwok, KWOK)];
+        let optional = optional.into_iter().filter_map(|(asked, name)| asked.then_some(name));
+        [ETCD, API_SERVER, KUBECTL].into_iter().chain(optional).collect()
     }
 }
 
@@ -62,52 +53,34 @@ impl ControlPlane {
     fn prepare(options: Options, binaries: Binaries) -> Result<Self, Error> {
         let state = StateFolder::create()?;
         let ports = Ports::from_free(&free_ports(Ports::COUNT)?);
-        let ports = ports.ok_or_else(|| Error::System {
-            act: "find free ports",
-            source: std::io::Error::other("too few"),
-        })?;
+        let ports =
+            ports.ok_or_else(|| Error::System { act: "find free ports", source: std::io::Error::other("too few") })?;
         let keys = ServiceAccountKeys::generate(state.path())?;
         let endpoint = Endpoint {
             url: format!("https://127.0.0.1:{}", ports.api_server),
             // Self-signed by the API server at its first start, with its own authority in the same file.
             authority: state.path().join("certs/apiserver.crt"),
         };
-        let write =
-            |name: &str, content: &str| access::write_secret(&state.path().join(name), content);
+        let write = |name: &str, content: &str| access::write_secret(&state.path().join(name), content);
         write("audit-policy.yaml", components::AUDIT_POLICY)?;
         let (mut users, mut admin_token) = (Vec::new(), String::new());
         for (file, user, group) in components::USERS {
             let token = keys::random_token()?;
             users.push(format!("{token},{user},{user},{group}"));
-            write(
-                &format!("{file}.kubeconfig"),
-                &access::kubeconfig(&endpoint, Proof::Token(&token), "default"),
-            )?;
+            write(&format!("{file}.kubeconfig"), &access::kubeconfig(&endpoint, Proof::Token(&token), "default"))?;
             if *file == components::ADMIN {
                 admin_token = token;
             }
         }
         write("tokens.csv", &users.join("\n"))?;
-        Ok(Self {
-            children: Mutex::default(),
-            options,
-            ports,
-            keys,
-            binaries,
-            endpoint,
-            admin_token,
-            state,
-        })
+        Ok(Self { children: Mutex::default(), options, ports, keys, binaries, endpoint, admin_token, state })
     }
 
     fn bring_up(&self) -> Result<(), Error> {
         self.start_api_server_and_etcd()?;
         let state = self.state.path();
         if self.options.kcm {
-            self.spawn(
-                CONTROLLER_MANAGER,
-                components::controller_manager(state, self.ports, &self.keys),
-            )?;
+            self.spawn(CONTROLLER_MANAGER, components::controller_manager(state, self.ports, &self.keys))?;
         }
         if self.options.scheduler {
             self.spawn(SCHEDULER, components::scheduler(state, self.ports))?;
@@ -123,10 +96,7 @@ impl ControlPlane {
         let state = self.state.path();
         self.spawn(ETCD, components::etcd(state, self.ports, self.options))?;
         wait::run_apart(self.until_alive(&format!("waiting for {ETCD}"), || self.etcd_listens()))?;
-        self.spawn(
-            API_SERVER,
-            components::api_server(state, self.ports, self.options, &self.keys),
-        )?;
+        self.spawn(API_SERVER, components::api_server(state, self.ports, self.options, &self.keys))?;
         wait::run_apart(self.until_ready())
     }
 
@@ -143,24 +113,15 @@ impl ControlPlane {
 
     async fn etcd_listens(&self) -> Result<(), String> {
         let address = ("127.0.0.1", self.ports.etcd_client);
-        tokio::net::TcpStream::connect(address)
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
+        tokio::net::TcpStream::connect(address).await.map(drop).map_err(|error| error.to_string())
     }
 
     /// Waits until `/readyz` says ok.
     pub async fn until_ready(&self) -> Result<(), Error> {
         self.until_alive("waiting for the API server to be ready", || async {
             let client = self.admin().map_err(|error| error.to_string())?;
-            let request = http::Request::get("/readyz")
-                .body(Vec::new())
-                .map_err(|error| error.to_string())?;
-            client
-                .request_text(request)
-                .await
-                .map(drop)
-                .map_err(|error| error.to_string())
+            let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+            client.request_text(request).await.map(drop).map_err(|error| error.to_string())
         })
         .await
     }
@@ -185,21 +146,16 @@ impl ControlPlane {
     }
 
     fn ended(&self, what: &str) -> Option<Error> {
-        self.children()
-            .iter()
-            .find(|child| !child.is_alive())
-            .map(|child| Error::Ended {
-                name: child.name().to_owned(),
-                what: what.to_owned(),
-                log: child.log_path().to_owned(),
-                tail: child.log_tail(LOG_TAIL_LINES),
-            })
+        self.children().iter().find(|child| !child.is_alive()).map(|child| Error::Ended {
+            name: child.name().to_owned(),
+            what: what.to_owned(),
+            log: child.log_path().to_owned(),
+            tail: child.log_tail(LOG_TAIL_LINES),
+        })
     }
 
     fn lost_a_port(&self) -> bool {
-        self.children().iter().any(|child| {
-            !child.is_alive() && child.log_tail(100).contains("address already in use")
-        })
+        self.children().iter().any(|child| !child.is_alive() && child.log_tail(100).contains("address already in use"))
     }
 
     /// Stops everything: what asks the API server first, then it, then etcd.
@@ -225,10 +181,7 @@ impl ControlPlane {
             .partition(|child| [API_SERVER, ETCD].contains(&child.name()));
         *self.children() = kept;
         let killed: Vec<Child> = killed;
-        killed
-            .iter()
-            .try_for_each(|child| child.kill9().map(drop))
-            .map_err(Error::from)
+        killed.iter().try_for_each(|child| child.kill9().map(drop)).map_err(Error::from)
     }
 
     /// Starts API server and etcd again, on the same ports and data, and waits until they are ready. Kills them first if they

@@ -102,10 +102,7 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Name and process id of everything that runs.
     pub fn pids(&self) -> Vec<(String, u32)> {
-        self.children()
-            .iter()
-            .map(|child| (child.name().to_owned(), child.pid()))
-            .collect()
+        self.children().iter().map(|child| (child.name().to_owned(), child.pid())).collect()
     }
 
     /// The options it was started with.
@@ -130,27 +127,20 @@ impl ControlPlane {
 
     /// The API server's audit log (one JSON event per line), when it was asked for.
     pub fn audit_log(&self) -> Option<PathBuf> {
-        self.options
-            .audit
-            .then(|| self.state.logs().join("audit.log"))
+        self.options.audit.then(|| self.state.logs().join("audit.log"))
     }
 
     /// Keeps the logs for a day, also after this control plane has stopped, and prints once where they are.
     pub fn keep_logs(&self) {
         if !self.state.logs_are_kept() {
             self.state.keep_logs();
-            eprintln!(
-                "The logs of the control plane are kept in {}",
-                self.state.logs().display()
-            );
+            eprintln!("The logs of the control plane are kept in {}", self.state.logs().display());
         }
     }
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig_path(&self) -> PathBuf {
-        self.state
-            .path()
-            .join(format!("{}.kubeconfig", components::ADMIN))
+        self.state.path().join(format!("{}.kubeconfig", components::ADMIN))
     }
 
     /// A client of the administrator (`system:masters`). Call it inside a tokio runtime.
@@ -171,19 +161,13 @@ impl ControlPlane {
 
     /// Writes a kubeconfig with this token in it.
     pub fn kubeconfig_with_token(&self, path: &Path, token: &str) -> Result<(), Error> {
-        access::write_secret(
-            path,
-            &access::kubeconfig(&self.endpoint, Proof::Token(token), crds::names::NAMESPACE),
-        )
+        access::write_secret(path, &access::kubeconfig(&self.endpoint, Proof::Token(token), crds::names::NAMESPACE))
     }
 
     /// Writes a kubeconfig that names a token file; clients read it again as it rotates ([`write_token_file`]).
     pub fn kubeconfig_with_token_file(&self, path: &Path, token_file: &Path) -> Result<(), Error> {
         let proof = Proof::TokenFile(token_file);
-        access::write_secret(
-            path,
-            &access::kubeconfig(&self.endpoint, proof, crds::names::NAMESPACE),
-        )
+        access::write_secret(path, &access::kubeconfig(&self.endpoint, proof, crds::names::NAMESPACE))
     }
 
     /// Runs the real kubectl as the administrator. Blocks.
@@ -193,28 +177,16 @@ impl ControlPlane {
 
     /// As [`ControlPlane::kubectl`], with `input` on stdin (`apply -f -`).
     pub fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<Output, Error> {
-        let failed = |source: std::io::Error| Error::Kubectl {
-            args: args.join(" "),
-            problem: source.to_string(),
-        };
+        let failed = |source: std::io::Error| Error::Kubectl { args: args.join(" "), problem: source.to_string() };
         // A file, not a pipe: kubectl may end without having read it.
         let mut stdin = tempfile::tempfile().map_err(failed)?;
         std::io::Write::write_all(&mut stdin, input.as_bytes()).map_err(failed)?;
         std::io::Seek::rewind(&mut stdin).map_err(failed)?;
         let mut command = Command::new(self.binaries.path(KUBECTL)?);
         // Its caches of discovery must not outlive this API server, nor reach the user's.
-        command
-            .args(args)
-            .env("KUBECONFIG", self.kubeconfig_path())
-            .env("HOME", self.state.path().join("home"));
-        command
-            .env_remove("KUBECACHEDIR")
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        spawn_bound(command)
-            .and_then(std::process::Child::wait_with_output)
-            .map_err(failed)
+        command.args(args).env("KUBECONFIG", self.kubeconfig_path()).env("HOME", self.state.path().join("home"));
+        command.env_remove("KUBECACHEDIR").stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        spawn_bound(command).and_then(std::process::Child::wait_with_output).map_err(failed)
     }
 
     /// As [`ControlPlane::kubectl`]; gives its stdout, and its stderr as an error when it fails.
@@ -224,10 +196,7 @@ impl ControlPlane {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let problem = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(Error::Kubectl {
-            args: args.join(" "),
-            problem,
-        })
+        Err(Error::Kubectl { args: args.join(" "), problem })
     }
 }
 

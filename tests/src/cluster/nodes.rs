@@ -39,15 +39,7 @@ impl NodeSpec {
         let name = name.into();
         let boot_id = uuid_from(&name);
         let (labels, annotations) = (BTreeMap::new(), BTreeMap::new());
-        Self {
-            name,
-            labels,
-            annotations,
-            gpus: 8,
-            ready: true,
-            boot_id,
-            address: "127.0.0.1".to_owned(),
-        }
+        Self { name, labels, annotations, gpus: 8, ready: true, boot_id, address: "127.0.0.1".to_owned() }
     }
 
     /// Sets the number of GPUs.
@@ -79,19 +71,9 @@ impl NodeSpec {
     }
 
     fn manifest(&self, kwok: bool) -> Value {
-        let Self {
-            name,
-            labels,
-            annotations,
-            gpus,
-            ready,
-            boot_id,
-            address,
-        } = self;
+        let Self { name, labels, annotations, gpus, ready, boot_id, address } = self;
         let (mut labels, mut annotations) = (labels.clone(), annotations.clone());
-        labels
-            .entry("kubernetes.io/hostname".to_owned())
-            .or_insert_with(|| name.clone());
+        labels.entry("kubernetes.io/hostname".to_owned()).or_insert_with(|| name.clone());
         if kwok && *ready {
             annotations.insert(KWOK_ANNOTATION.0.to_owned(), KWOK_ANNOTATION.1.to_owned());
         }
@@ -120,28 +102,15 @@ impl NodeSpec {
 }
 
 fn ready_condition(ready: bool) -> Value {
-    let now = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
-    let (status, reason) = if ready {
-        ("True", "KubeletReady")
-    } else {
-        ("False", "KubeletNotReady")
-    };
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let (status, reason) = if ready { ("True", "KubeletReady") } else { ("False", "KubeletNotReady") };
     json!({"type": "Ready", "status": status, "reason": reason, "lastHeartbeatTime": now, "lastTransitionTime": now})
 }
 
 /// A well-formed uuid that is the same for the same text.
 fn uuid_from(text: &str) -> String {
     let digest = format!("{:x}", Sha256::digest(text));
-    format!(
-        "{}-{}-{}-{}-{}",
-        &digest[..8],
-        &digest[8..12],
-        &digest[12..16],
-        &digest[16..20],
-        &digest[20..32]
-    )
+    format!("{}-{}-{}-{}-{}", &digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..32])
 }
 
 impl ControlPlane {
@@ -152,52 +121,38 @@ impl ControlPlane {
         let create = |spec: &NodeSpec| {
             let (nodes, name, manifest) = (nodes.clone(), spec.name.clone(), spec.manifest(kwok));
             async move {
-                let node: Node =
-                    serde_json::from_value(manifest).map_err(|error| Error::Manifest {
-                        document: format!("Node {name}"),
-                        problem: error.to_string(),
-                    })?;
+                let node: Node = serde_json::from_value(manifest).map_err(|error| Error::Manifest {
+                    document: format!("Node {name}"),
+                    problem: error.to_string(),
+                })?;
                 let created = nodes.create(&PostParams::default(), &node).await;
                 created.map_err(Error::api(format!("create Node {name}")))
             }
         };
-        stream::iter(specs.iter().map(create))
-            .buffered(CREATING_AT_ONCE)
-            .try_collect()
-            .await
+        stream::iter(specs.iter().map(create)).buffered(CREATING_AT_ONCE).try_collect().await
     }
 
     /// Gives a Node another boot id, as after a reboot.
     pub async fn set_boot_id(&self, node: &str, boot_id: &str) -> Result<(), Error> {
-        self.patch_node_status(node, json!({"nodeInfo": {"bootID": boot_id}}))
-            .await
+        self.patch_node_status(node, json!({"nodeInfo": {"bootID": boot_id}})).await
     }
 
     /// Sets the status of a Node's condition Ready. Where kwok keeps the Node, it sets it back.
     pub async fn set_ready(&self, node: &str, ready: bool) -> Result<(), Error> {
-        self.patch_node_status(node, json!({"conditions": [ready_condition(ready)]}))
-            .await
+        self.patch_node_status(node, json!({"conditions": [ready_condition(ready)]})).await
     }
 
     /// Sets capacity and allocatable `nvidia.com/gpu` of a Node.
     pub async fn set_gpus(&self, node: &str, gpus: u32) -> Result<(), Error> {
         let resources = json!({"nvidia.com/gpu": gpus.to_string()});
-        self.patch_node_status(
-            node,
-            json!({"capacity": resources, "allocatable": resources}),
-        )
-        .await
+        self.patch_node_status(node, json!({"capacity": resources, "allocatable": resources})).await
     }
 
     async fn patch_node_status(&self, node: &str, status: Value) -> Result<(), Error> {
         let nodes: Api<Node> = Api::all(self.admin()?);
         // Strategic: conditions are merged by type.
         let patch = Patch::Strategic(json!({"status": status}));
-        let patched = nodes
-            .patch_status(node, &PatchParams::default(), &patch)
-            .await;
-        patched
-            .map(drop)
-            .map_err(Error::api(format!("patch the status of Node {node}")))
+        let patched = nodes.patch_status(node, &PatchParams::default(), &patch).await;
+        patched.map(drop).map_err(Error::api(format!("patch the status of Node {node}")))
     }
 }

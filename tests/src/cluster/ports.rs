@@ -31,12 +31,8 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>, Error> {
         }
     }
     if held.len() < count {
-        let source =
-            std::io::Error::new(std::io::ErrorKind::AddrInUse, "10,000 tries found too few");
-        return Err(Error::System {
-            act: "find free ports on 127.0.0.1",
-            source,
-        });
+        let source = std::io::Error::new(std::io::ErrorKind::AddrInUse, "10,000 tries found too few");
+        return Err(Error::System { act: "find free ports on 127.0.0.1", source });
     }
     Ok(held.into_iter().map(|(port, _)| port).collect())
 }

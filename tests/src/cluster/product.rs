@@ -38,18 +38,10 @@ impl ControlPlane {
         for definition in definitions.iter().map(ResourceExt::name_any) {
             let what = format!("definition {definition} established");
             let established = await_condition(api.clone(), &definition, is_crd_established());
-            let overdue = |_| Error::Overdue {
-                what: what.clone(),
-                within: ESTABLISHED_WITHIN,
-                last: "not yet".to_owned(),
-            };
-            let outcome = tokio::time::timeout(ESTABLISHED_WITHIN, established)
-                .await
-                .map_err(overdue)?;
-            outcome.map_err(|error| Error::Manifest {
-                document: what.clone(),
-                problem: error.to_string(),
-            })?;
+            let overdue =
+                |_| Error::Overdue { what: what.clone(), within: ESTABLISHED_WITHIN, last: "not yet".to_owned() };
+            let outcome = tokio::time::timeout(ESTABLISHED_WITHIN, established).await.map_err(overdue)?;
+            outcome.map_err(|error| Error::Manifest { document: what.clone(), problem: error.to_string() })?;
         }
         self.apply_dir(deploy.join("rbac")).await?;
         self.apply_dir(deploy.join("admission")).await?;
@@ -62,45 +54,25 @@ impl ControlPlane {
     /// Waits until each of the three admission policies refuses what it must: an agent without a node, the operator with a
     /// foreign label, a person with a NodeHealth. Each try is a dry run and leaves nothing behind.
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
-        let token = self
-            .unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE)
-            .await?;
+        let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
         let agent = self.client_with_token(&token)?;
         let what = "the agents' admission policy refuses a token without a node";
-        until(what, IN_FORCE_WITHIN, || {
-            refused_by_policy(create_lease(&agent))
-        })
-        .await?;
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_lease(&agent))).await?;
 
         let person = self.admin()?;
         let what = "the admission policy of NodeHealth refuses a person";
-        until(what, IN_FORCE_WITHIN, || {
-            refused_by_policy(create_node_health(&person))
-        })
-        .await?;
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_node_health(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
-        let user = format!(
-            "system:serviceaccount:{}:{}",
-            names::NAMESPACE,
-            names::OPERATOR_SERVICE_ACCOUNT
-        );
+        let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);
         let operator = self.client_as(&user, &["system:masters"])?;
         let node = format!("admission-{}", &super::keys::random_token()?[..8]);
-        self.create_nodes(&[NodeSpec::new(&node).gpus(0).not_ready()])
-            .await?;
+        self.create_nodes(&[NodeSpec::new(&node).gpus(0).not_ready()]).await?;
         let what = "the operator's admission policy refuses a foreign label";
-        let outcome = until(what, IN_FORCE_WITHIN, || {
-            refused_by_policy(label_node(&operator, &node))
-        })
-        .await;
-        let deleted = Api::<Node>::all(person)
-            .delete(&node, &DeleteParams::default())
-            .await;
+        let outcome = until(what, IN_FORCE_WITHIN, || refused_by_policy(label_node(&operator, &node))).await;
+        let deleted = Api::<Node>::all(person).delete(&node, &DeleteParams::default()).await;
         outcome?;
-        deleted
-            .map(drop)
-            .map_err(Error::api(format!("delete Node {node}")))
+        deleted.map(drop).map_err(Error::api(format!("delete Node {node}")))
     }
 }
 
@@ -108,23 +80,17 @@ impl ControlPlane {
 async fn refused_by_policy(attempt: impl Future<Output = kube::Result<()>>) -> Result<(), String> {
     match attempt.await {
         Ok(()) => Err("the API server allowed it".to_owned()),
-        Err(kube::Error::Api(status)) if status.message.contains("ValidatingAdmissionPolicy") => {
-            Ok(())
-        }
+        Err(kube::Error::Api(status)) if status.message.contains("ValidatingAdmissionPolicy") => Ok(()),
         Err(error) => Err(error.to_string()),
     }
 }
 
 fn dry_run() -> PostParams {
-    PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    }
+    PostParams { dry_run: true, ..PostParams::default() }
 }
 
 async fn create_lease(agent: &kube::Client) -> kube::Result<()> {
-    let leases: Api<k8s_openapi::api::coordination::v1::Lease> =
-        Api::namespaced(agent.clone(), names::LEASE_NAMESPACE);
+    let leases: Api<k8s_openapi::api::coordination::v1::Lease> = Api::namespaced(agent.clone(), names::LEASE_NAMESPACE);
     let mut lease = k8s_openapi::api::coordination::v1::Lease::default();
     lease.meta_mut().name = Some("not-a-node".to_owned());
     leases.create(&dry_run(), &lease).await.map(drop)
@@ -136,28 +102,15 @@ async fn create_node_health(person: &kube::Client) -> kube::Result<()> {
         "apiVersion": format!("{}/{}", names::GROUP, names::VERSION), "kind": "NodeHealth",
         "metadata": {"name": "not-a-node"}, "spec": {},
     });
-    let apply = PatchParams {
-        dry_run: true,
-        ..PatchParams::apply(super::tokens::FIELD_MANAGER)
-    };
-    healths
-        .patch("not-a-node", &apply, &Patch::Apply(health))
-        .await
-        .map(drop)
+    let apply = PatchParams { dry_run: true, ..PatchParams::apply(super::tokens::FIELD_MANAGER) };
+    healths.patch("not-a-node", &apply, &Patch::Apply(health)).await.map(drop)
 }
 
 async fn label_node(operator: &kube::Client, node: &str) -> kube::Result<()> {
     let nodes: Api<Node> = Api::all(operator.clone());
-    let params = PatchParams {
-        dry_run: true,
-        ..PatchParams::default()
-    };
+    let params = PatchParams { dry_run: true, ..PatchParams::default() };
     nodes
-        .patch(
-            node,
-            &params,
-            &Patch::Merge(json!({"metadata": {"labels": {"example.com/foreign": "x"}}})),
-        )
+        .patch(node, &params, &Patch::Merge(json!({"metadata": {"labels": {"example.com/foreign": "x"}}})))
         .await
         .map(drop)
 }

@@ -28,9 +28,7 @@ impl StateFolder {
         let parent = std::env::temp_dir();
         sweep(&parent);
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent);
-        let path = folder
-            .map_err(Error::file("make a folder in", &parent))?
-            .keep();
+        let path = folder.map_err(Error::file("make a folder in", &parent))?.keep();
         let state = Self { path };
         let owner = serde_json::to_vec(&Identity::own()).unwrap_or_default();
         let file = state.path.join(OWNER);
@@ -83,10 +81,7 @@ fn sweep(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else {
         return;
     };
-    for folder in entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
-    {
+    for folder in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let (folder, age) = (folder.path(), age(&folder));
         let owner = std::fs::read(folder.join(OWNER)).ok();
         let owner: Option<Identity> = owner.and_then(|text| serde_json::from_slice(&text).ok());
@@ -103,10 +98,7 @@ fn sweep(parent: &Path) {
 }
 
 fn age(entry: &std::fs::DirEntry) -> Duration {
-    let modified = entry
-        .metadata()
-        .and_then(|metadata| metadata.modified())
-        .unwrap_or(SystemTime::UNIX_EPOCH);
+    let modified = entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     modified.elapsed().unwrap_or_default()
 }
 
@@ -117,10 +109,7 @@ mod tests {
     #[test]
     fn only_folders_of_dead_owners_are_swept_and_kept_logs_stay() {
         let parent = tempfile::tempdir().unwrap();
-        let dead = Identity {
-            started: 1,
-            ..Identity::own().unwrap()
-        };
+        let dead = Identity { started: 1, ..Identity::own().unwrap() };
         let folder = |name: &str, owner: Option<Identity>| {
             let path = parent.path().join(format!("{PREFIX}{name}"));
             std::fs::create_dir_all(path.join("etcd")).unwrap();

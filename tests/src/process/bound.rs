@@ -20,12 +20,9 @@ static SPAWNER: OnceLock<Option<Sender<Order>>> = OnceLock::new();
 /// by one thread that lives as long as the process; a test's own thread would take its children along when the test ends.
 pub fn spawn_bound(command: Command) -> io::Result<Child> {
     let spawner = SPAWNER.get_or_init(start_spawner).as_ref();
-    let spawner = spawner
-        .ok_or_else(|| io::Error::other("the thread that starts processes could not be started"))?;
+    let spawner = spawner.ok_or_else(|| io::Error::other("the thread that starts processes could not be started"))?;
     let (answer, answered) = channel();
-    spawner
-        .send((command, answer))
-        .map_err(|_| spawner_ended())?;
+    spawner.send((command, answer)).map_err(|_| spawner_ended())?;
     answered.recv().map_err(|_| spawner_ended())?
 }
 
@@ -41,10 +38,7 @@ fn start_spawner() -> Option<Sender<Order>> {
             let _ = answer.send(fork_and_exec(command));
         }
     };
-    thread::Builder::new()
-        .name("process-spawner".to_owned())
-        .spawn(serve)
-        .ok()?;
+    thread::Builder::new().name("process-spawner".to_owned()).spawn(serve).ok()?;
     Some(orders)
 }
 

@@ -91,18 +91,8 @@ pub struct Spec {
 
 impl Spec {
     /// A program without arguments.
-    pub fn new(
-        name: impl Into<String>,
-        program: impl Into<PathBuf>,
-        log_dir: impl Into<PathBuf>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            program: program.into(),
-            args: Vec::new(),
-            env: Vec::new(),
-            log_dir: log_dir.into(),
-        }
+    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, log_dir: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), program: program.into(), args: Vec::new(), env: Vec::new(), log_dir: log_dir.into() }
     }
 
     /// Adds arguments.
@@ -139,47 +129,20 @@ struct Reaping {
 impl Child {
     /// Starts a program, bound to this process.
     pub fn spawn(spec: Spec) -> Result<Self, Error> {
-        let Spec {
-            name,
-            program,
-            args,
-            env,
-            log_dir,
-        } = spec;
+        let Spec { name, program, args, env, log_dir } = spec;
         let log = log_dir.join(format!("{name}.log"));
         let open = || {
             let file = OpenOptions::new().create(true).append(true).open(&log)?;
             Ok((file.try_clone()?, file))
         };
-        let (stdout, stderr) = open().map_err(|source| Error::OpenLog {
-            path: log.clone(),
-            source,
-        })?;
+        let (stdout, stderr) = open().map_err(|source| Error::OpenLog { path: log.clone(), source })?;
         let mut command = Command::new(&program);
-        command
-            .args(args)
-            .envs(env)
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(stderr);
-        let failed = |source| Error::Spawn {
-            name: name.clone(),
-            program: program.clone(),
-            source,
-        };
+        command.args(args).envs(env).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let failed = |source| Error::Spawn { name: name.clone(), program: program.clone(), source };
         let process = spawn_bound(command).map_err(failed)?;
         let pid = Pid::from_child(&process);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| failed(errno.into()))?;
-        Ok(Self {
-            name,
-            log,
-            pid,
-            pidfd,
-            reaping: Mutex::new(Reaping {
-                process,
-                status: None,
-            }),
-        })
+        Ok(Self { name, log, pid, pidfd, reaping: Mutex::new(Reaping { process, status: None }) })
     }
 
     /// The name it was started under.
@@ -240,40 +203,24 @@ impl Child {
 
     /// Waits at most `within` for it to end by itself. What is left of its process group is then killed.
     pub fn wait_exit(&self, within: Duration) -> Result<ExitStatus, Error> {
-        let ended =
-            has_ended(&self.pidfd, within).map_err(|source| self.failed("watch", source))?;
+        let ended = has_ended(&self.pidfd, within).map_err(|source| self.failed("watch", source))?;
         self.reap_if(ended, within)
     }
 
     /// As [`Child::wait_exit`], without blocking the caller's thread.
     pub async fn exited(&self, within: Duration) -> Result<ExitStatus, Error> {
-        let pidfd = self
-            .pidfd
-            .try_clone()
-            .map_err(|source| self.failed("watch", source))?;
+        let pidfd = self.pidfd.try_clone().map_err(|source| self.failed("watch", source))?;
         let ended = tokio::task::spawn_blocking(move || has_ended(&pidfd, within)).await;
         let ended = ended.map_err(io::Error::other).and_then(|ended| ended);
-        self.reap_if(
-            ended.map_err(|source| self.failed("watch", source))?,
-            within,
-        )
+        self.reap_if(ended.map_err(|source| self.failed("watch", source))?, within)
     }
 
     fn reap_if(&self, ended: bool, within: Duration) -> Result<ExitStatus, Error> {
         if ended {
             return self.kill9();
         }
-        let (name, log, tail) = (
-            self.name.clone(),
-            self.log.clone(),
-            self.log_tail(LOG_TAIL_LINES),
-        );
-        Err(Error::StillRunning {
-            name,
-            within,
-            log,
-            tail,
-        })
+        let (name, log, tail) = (self.name.clone(), self.log.clone(), self.log_tail(LOG_TAIL_LINES));
+        Err(Error::StillRunning { name, within, log, tail })
     }
 
     fn reap(&self) -> Result<ExitStatus, Error> {
@@ -281,20 +228,13 @@ impl Child {
         if let Some(status) = reaping.status {
             return Ok(status);
         }
-        let status = reaping
-            .process
-            .wait()
-            .map_err(|source| self.failed("reap", source))?;
+        let status = reaping.process.wait().map_err(|source| self.failed("reap", source))?;
         reaping.status = Some(status);
         Ok(status)
     }
 
     fn failed(&self, act: &'static str, source: io::Error) -> Error {
-        Error::Observe {
-            act,
-            name: self.name.clone(),
-            source,
-        }
+        Error::Observe { act, name: self.name.clone(), source }
     }
 }
 

@@ -15,19 +15,12 @@ fn sh(name: &str, script: &str, logs: &std::path::Path) -> Child {
 #[test]
 fn a_child_runs_in_its_own_group_and_its_output_is_logged() {
     let logs = tempfile::tempdir().unwrap();
-    let child = sh(
-        "echo",
-        "echo out; echo err >&2; ps -o pgid= -p $$; exit 3",
-        logs.path(),
-    );
+    let child = sh("echo", "echo out; echo err >&2; ps -o pgid= -p $$; exit 3", logs.path());
     let status = child.wait_exit(SOON).unwrap();
     assert_eq!(status.code(), Some(3));
     let log = child.log_tail(10);
     assert!(log.contains("out\nerr"), "{log}");
-    assert!(
-        log.contains(&child.pid().to_string()),
-        "group is its own pid: {log}"
-    );
+    assert!(log.contains(&child.pid().to_string()), "group is its own pid: {log}");
     assert!(!child.is_alive());
 }
 
@@ -39,20 +32,13 @@ fn an_error_about_a_child_that_goes_on_quotes_its_log() {
         std::thread::yield_now();
     }
     let error = child.wait_exit(Duration::from_millis(1)).unwrap_err();
-    assert!(
-        matches!(&error, Error::StillRunning { tail, .. } if tail == "ready"),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::StillRunning { tail, .. } if tail == "ready"), "{error}");
 }
 
 #[test]
 fn a_child_that_ignores_sigterm_is_killed_after_its_grace_and_its_own_children_with_it() {
     let logs = tempfile::tempdir().unwrap();
-    let child = sh(
-        "stubborn",
-        "trap '' TERM; sleep 600 & echo $!; while :; do wait; done",
-        logs.path(),
-    );
+    let child = sh("stubborn", "trap '' TERM; sleep 600 & echo $!; while :; do wait; done", logs.path());
     let grandchild = loop {
         if let Ok(pid) = child.log_tail(1).trim().parse() {
             break Identity::of(pid).unwrap();
@@ -85,9 +71,7 @@ fn signalling_a_reaped_child_does_nothing() {
 fn a_child_outlives_the_thread_that_asked_for_it() {
     let logs = tempfile::tempdir().unwrap();
     let path = logs.path().to_owned();
-    let child = std::thread::spawn(move || sh("survivor", "exec sleep 600", &path))
-        .join()
-        .unwrap();
+    let child = std::thread::spawn(move || sh("survivor", "exec sleep 600", &path)).join().unwrap();
     assert!(child.wait_exit(Duration::from_millis(200)).is_err());
     assert!(child.is_alive());
 }
@@ -96,12 +80,7 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
 fn a_missing_program_is_named() {
     let logs = tempfile::tempdir().unwrap();
     let error = Child::spawn(Spec::new("ghost", "/no/such/program", logs.path())).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("start ghost (/no/such/program): "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("start ghost (/no/such/program): "), "{error}");
 }
 
 /// In the copy of this binary that the next test starts: has a child and waits to be killed. Else nothing to do.
@@ -119,18 +98,12 @@ fn play_the_owner_when_asked() {
 fn a_child_dies_when_its_owner_is_killed_with_sigkill() {
     let logs = tempfile::tempdir().unwrap();
     let mut owner = Command::new(std::env::current_exe().unwrap());
-    owner.args([
-        "--exact",
-        "process::tests::play_the_owner_when_asked",
-        "--nocapture",
-    ]);
+    owner.args(["--exact", "process::tests::play_the_owner_when_asked", "--nocapture"]);
     owner.env(OWNER, logs.path()).stdout(Stdio::piped());
     let mut owner = super::spawn_bound(owner).unwrap();
     let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
     // libtest writes the test's name on the same line.
-    let pid = lines
-        .find_map(|line| line.unwrap().rsplit_once("child ")?.1.parse().ok())
-        .unwrap();
+    let pid = lines.find_map(|line| line.unwrap().rsplit_once("child ")?.1.parse().ok()).unwrap();
     let child = Identity::of(pid).unwrap();
     owner.kill().unwrap();
     owner.wait().unwrap();
@@ -141,10 +114,7 @@ fn a_child_dies_when_its_owner_is_killed_with_sigkill() {
 fn until_dead(process: Identity) {
     let deadline = std::time::Instant::now() + SOON;
     while process.is_alive() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{process:?} still runs"
-        );
+        assert!(std::time::Instant::now() < deadline, "{process:?} still runs");
         std::thread::yield_now();
     }
 }

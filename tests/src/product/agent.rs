@@ -35,9 +35,7 @@ impl AgentOptions {
         ] {
             options = options.arg(flag).arg(path);
         }
-        options
-            .env
-            .push(("SIMULATED_NVML_STATE".into(), node.driver_state().into()));
+        options.env.push(("SIMULATED_NVML_STATE".into(), node.driver_state().into()));
         options
     }
 
@@ -69,20 +67,10 @@ impl Agent {
         options: AgentOptions,
     ) -> Result<Self, Error> {
         let name = format!("agent-{node}");
-        let token = cluster
-            .token_for_node(AGENT_SERVICE_ACCOUNT, NAMESPACE, node)
-            .await?;
+        let token = cluster.token_for_node(AGENT_SERVICE_ACCOUNT, NAMESPACE, node).await?;
         let kubeconfig = identity(cluster, &name, &token)?;
         let mut spec = Spec::new(&name, built(binaries, "gpu-health-agent")?, cluster.logs())
-            .args([
-                "run",
-                "--node-name",
-                node,
-                "--http",
-                "127.0.0.1:0",
-                "--address",
-                "127.0.0.1",
-            ])
+            .args(["run", "--node-name", node, "--http", "127.0.0.1:0", "--address", "127.0.0.1"])
             .args(["--kubeconfig".into(), kubeconfig.into_os_string()])
             .args(options.args);
         for (key, value) in options.env {
@@ -91,10 +79,6 @@ impl Agent {
         let log_before = log_length(cluster, &name);
         let child = Child::spawn(spec)?;
         let http = listening_at(&child, log_before).await?;
-        Ok(Self {
-            child,
-            http,
-            token,
-        })
+        Ok(Self { child, http, token })
     }
 }

@@ -50,28 +50,17 @@ pub enum Error {
 pub fn binary_folder() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let folder = own.parent().unwrap_or(Path::new("."));
-    if folder.ends_with("deps") {
-        folder.parent().unwrap_or(folder).to_owned()
-    } else {
-        folder.to_owned()
-    }
+    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
 }
 
 /// The path of a binary or library of the product in `folder`, if it has been built.
 pub fn built(folder: &Path, name: &str) -> Result<PathBuf, Error> {
     let path = folder.join(name);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Error::NotBuilt { path })
-    }
+    if path.is_file() { Ok(path) } else { Err(Error::NotBuilt { path }) }
 }
 
 fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
-    let failed = |source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| Error::Write { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }

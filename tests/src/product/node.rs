@@ -21,9 +21,7 @@ pub struct SimulatedNode {
 impl SimulatedNode {
     /// Makes the files of a freshly booted node with `gpus` H100 boards below `folder`.
     pub fn boot(name: &str, folder: &Path, gpus: usize) -> Result<Self, Error> {
-        let gpus = (0..gpus)
-            .map(|index| format!("0000:{:02x}:00.0", 0x18 + index * 0x11))
-            .collect();
+        let gpus = (0..gpus).map(|index| format!("0000:{:02x}:00.0", 0x18 + index * 0x11)).collect();
         let node = Self {
             name: name.to_owned(),
             folder: folder.join(name),
@@ -75,10 +73,7 @@ impl SimulatedNode {
     /// The boot id of its kernel.
     pub fn boot_id(&self) -> String {
         let boots = self.boots.load(Ordering::SeqCst);
-        let name: u64 = self
-            .name
-            .bytes()
-            .fold(0, |sum, b| sum * 31 % 0xffff_ffff + u64::from(b));
+        let name: u64 = self.name.bytes().fold(0, |sum, b| sum * 31 % 0xffff_ffff + u64::from(b));
         format!("{name:08x}-0000-4000-8000-{boots:012x}")
     }
 
@@ -86,24 +81,13 @@ impl SimulatedNode {
     pub fn reboot(&self) -> Result<(), Error> {
         self.boots.fetch_add(1, Ordering::SeqCst);
         self.next_record.store(0, Ordering::SeqCst);
-        write(
-            &self.proc_root().join("sys/kernel/random/boot_id"),
-            format!("{}\n", self.boot_id()),
-        )?;
-        write(
-            &self.proc_root().join("stat"),
-            format!(
-                "cpu 0 0 0 0\nbtime {}\n",
-                jiff::Timestamp::now().as_second()
-            ),
-        )?;
+        write(&self.proc_root().join("sys/kernel/random/boot_id"), format!("{}\n", self.boot_id()))?;
+        write(&self.proc_root().join("stat"), format!("cpu 0 0 0 0\nbtime {}\n", jiff::Timestamp::now().as_second()))?;
         // A new file under the old name: whoever holds the old one sees it replaced.
         let fresh = self.folder.join("kmsg.new");
         write(&fresh, "")?;
-        std::fs::rename(&fresh, self.kernel_log()).map_err(|source| Error::Write {
-            path: self.kernel_log(),
-            source,
-        })?;
+        std::fs::rename(&fresh, self.kernel_log())
+            .map_err(|source| Error::Write { path: self.kernel_log(), source })?;
         self.kernel_says("simulated kernel: booted")
     }
 
@@ -126,15 +110,8 @@ impl SimulatedNode {
     /// Appends bytes to the kernel log as they are.
     pub fn append(&self, bytes: &[u8]) -> Result<(), Error> {
         let path = self.kernel_log();
-        let failed = |source| Error::Write {
-            path: path.clone(),
-            source,
-        };
-        let mut log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(failed)?;
+        let failed = |source| Error::Write { path: path.clone(), source };
+        let mut log = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
         log.write_all(bytes).map_err(failed)
     }
 
@@ -146,19 +123,13 @@ impl SimulatedNode {
 
     fn write_pci_tree(&self) -> Result<(), Error> {
         let devices = self.sysfs_root().join("bus/pci/devices");
-        std::fs::create_dir_all(&devices).map_err(|source| Error::Write {
-            path: devices.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(&devices).map_err(|source| Error::Write { path: devices.clone(), source })?;
         for address in &self.gpus {
             let device = devices.join(address);
             // 10de:2330 is the H100 SXM; class 0302 a 3D controller (pci.ids).
-            for (file, content) in [
-                ("vendor", "0x10de\n"),
-                ("device", "0x2330\n"),
-                ("class", "0x030200\n"),
-                ("numa_node", "0\n"),
-            ] {
+            for (file, content) in
+                [("vendor", "0x10de\n"), ("device", "0x2330\n"), ("class", "0x030200\n"), ("numa_node", "0\n")]
+            {
                 write(&device.join(file), content)?;
             }
             write(&device.join("config"), [0xde, 0x10, 0x30, 0x23])?;
@@ -172,13 +143,10 @@ impl SimulatedNode {
             .iter()
             .map(|pci| serde_json::json!({"name": "NVIDIA H100 80GB HBM3", "pci": pci, "memory_mib": 81_559}))
             .collect();
-        let state =
-            serde_json::json!({"driver": "570.86.15", "nvml": "12.570.86.15", "gpus": gpus});
+        let state = serde_json::json!({"driver": "570.86.15", "nvml": "12.570.86.15", "gpus": gpus});
         let fresh = self.folder.join("simulated-nvml.new");
         write(&fresh, state.to_string())?;
-        std::fs::rename(&fresh, self.driver_state()).map_err(|source| Error::Write {
-            path: self.driver_state(),
-            source,
-        })
+        std::fs::rename(&fresh, self.driver_state())
+            .map_err(|source| Error::Write { path: self.driver_state(), source })
     }
 }

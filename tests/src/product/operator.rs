@@ -26,24 +26,13 @@ impl Operator {
     }
 
     /// As [`Operator::start`], under another name for its log and with more arguments.
-    pub async fn start_with(
-        cluster: &ControlPlane,
-        binaries: &Path,
-        name: &str,
-        args: &[&str],
-    ) -> Result<Self, Error> {
-        let token = cluster
-            .unbound_token(OPERATOR_SERVICE_ACCOUNT, NAMESPACE)
-            .await?;
+    pub async fn start_with(cluster: &ControlPlane, binaries: &Path, name: &str, args: &[&str]) -> Result<Self, Error> {
+        let token = cluster.unbound_token(OPERATOR_SERVICE_ACCOUNT, NAMESPACE).await?;
         let kubeconfig = identity(cluster, name, &token)?;
-        let spec = Spec::new(
-            name,
-            built(binaries, "gpu-health-operator")?,
-            cluster.logs(),
-        )
-        .args(["--kubeconfig".into(), kubeconfig.into_os_string()])
-        .args(["--http", "127.0.0.1:0"])
-        .args(args.iter().copied());
+        let spec = Spec::new(name, built(binaries, "gpu-health-operator")?, cluster.logs())
+            .args(["--kubeconfig".into(), kubeconfig.into_os_string()])
+            .args(["--http", "127.0.0.1:0"])
+            .args(args.iter().copied());
         let log_before = log_length(cluster, name);
         let child = Child::spawn(spec)?;
         let http = listening_at(&child, log_before).await?;

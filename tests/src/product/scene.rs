@@ -97,7 +97,10 @@ impl Scene {
         let found = until(&what, WITHIN, || async move {
             match self.health(node).await? {
                 Some(health) if wanted(&health) => Ok(health),
-                other => Err(format!("{:?}", other.and_then(|h| h.status).map(|s| (s.decision, s.report.map(|r| r.findings))))),
+                other => Err(format!(
+                    "{:?}",
+                    other.and_then(|h| h.status).map(|s| (s.decision, s.report.map(|r| r.findings)))
+                )),
             }
         });
         Ok(found.await?)

@@ -107,10 +107,10 @@ async fn one_fault(on: &mut Watched) -> Result<Sample, Problem> {
     until_seen(&mut on.nodes, |node| !is_tainted(node)).await?;
     let began = Instant::now();
     on.simulated.xid(0, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.")?;
-    let (reported, tainted) = tokio::try_join!(
-        async { until_seen(&mut on.healths, has_finding).await.map(|at| at - began) },
-        async { until_seen(&mut on.nodes, is_tainted).await.map(|at| at - began) },
-    )?;
+    let (reported, tainted) =
+        tokio::try_join!(async { until_seen(&mut on.healths, has_finding).await.map(|at| at - began) }, async {
+            until_seen(&mut on.nodes, is_tainted).await.map(|at| at - began)
+        },)?;
     // The driver says that nothing is left to recover: the finding ends, and so does the mark.
     let recovered = "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)";
     on.simulated.xid(0, 154, recovered)?;
@@ -127,7 +127,9 @@ async fn until_seen<K>(
     let seeing = async {
         loop {
             match events.next().await {
-                Some(Ok(Event::Apply(object) | Event::InitApply(object))) if wanted(&object) => return Ok(Instant::now()),
+                Some(Ok(Event::Apply(object) | Event::InitApply(object))) if wanted(&object) => {
+                    return Ok(Instant::now());
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(Problem::from(error)),
                 None => return Err("a watch ended".into()),

@@ -83,4 +83,3 @@ pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &
 pub(crate) fn names(prefix: &str, count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("{prefix}-{n:04}")).collect()
 }
-

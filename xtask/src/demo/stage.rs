@@ -35,7 +35,8 @@ pub(crate) fn build(teller: &Teller) -> std::io::Result<()> {
 /// The name under which this machine joins: its host name, as a node's name may be written.
 fn this_machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().to_lowercase().chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).collect();
+    let name: String =
+        name.trim().to_lowercase().chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).collect();
     let name = name.trim_matches(['-', '.']).to_owned();
     if name.is_empty() || SIMULATED.contains(&name.as_str()) { "this-machine".to_owned() } else { name }
 }
@@ -99,7 +100,10 @@ impl Stage {
     /// Runs the real kubectl, shows command and output, and returns the output.
     pub(crate) fn show(&self, teller: &Teller, args: &[&str]) -> Result<String, Failure> {
         let output = self.cluster.kubectl_ok(args)?;
-        let words: Vec<_> = args.iter().map(|a| if a.contains([' ', '{', '\'']) { format!("'{a}'") } else { (*a).to_owned() }).collect();
+        let words: Vec<_> = args
+            .iter()
+            .map(|a| if a.contains([' ', '{', '\'']) { format!("'{a}'") } else { (*a).to_owned() })
+            .collect();
         teller.shell(&format!("kubectl {}", words.join(" ")), &output);
         Ok(output)
     }
@@ -113,7 +117,9 @@ impl Stage {
         let log = self.simulated.values().next().map(SimulatedNode::kernel_log).unwrap_or_default();
         let record = r"3,9000,9000000000,-;NVRM: Xid (PCI:0000:18:00): 95, pid=1, name=train, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No";
         teller.note(&format!("  echo '{record}' >> {}   # a fault on sim-1", log.display()));
-        teller.note("  kubectl create -f examples/run-network-ring.yaml && kubectl get hcr -w   # iperf3 between the nodes");
+        teller.note(
+            "  kubectl create -f examples/run-network-ring.yaml && kubectl get hcr -w   # iperf3 between the nodes",
+        );
         if let Err(error) = tokio::signal::ctrl_c().await {
             teller.failure(&format!("waiting for Ctrl-C: {error}"));
         }

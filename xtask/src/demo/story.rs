@@ -113,7 +113,8 @@ async fn judged(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     apply(teller, stage, "profile-h100.yaml")?;
     apply(teller, stage, "policy-enforce.yaml")?;
     for node in SIMULATED {
-        let all_seen = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
+        let all_seen =
+            |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
         until_health(stage, node, "Healthy with 8 GPUs", |h| state(h) == Some(&State::Healthy) && all_seen(h)).await?;
         until_node(stage, node, "the label of a healthy node", |n| {
             n.metadata.labels.as_ref().and_then(|l| l.get(names::LABEL_HEALTH)).is_some_and(|v| v == "healthy")
@@ -125,7 +126,10 @@ async fn judged(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     stage.show(teller, &["get", "nodehealth"])?;
     let report = judged.status.and_then(|s| s.report).unwrap_or_default();
     let log = report.agent.kernel_log.unwrap_or_else(|| "none".to_owned());
-    teller.note(&format!("{this} is this machine: kernel log {log}, {} accelerators on PCI", report.inventory.gpus.len()));
+    teller.note(&format!(
+        "{this} is this machine: kernel log {log}, {} accelerators on PCI",
+        report.inventory.gpus.len()
+    ));
     Ok(())
 }
 
@@ -194,7 +198,10 @@ async fn fault(stage: &Stage, node: &str) -> Result<(Duration, Duration), Failur
         Err(Failure::new("the watch of the Node ended"))
     };
     tokio::time::timeout(MARK_WITHIN, watching).await.unwrap_or_else(|_| {
-        Err(Failure::new(format!("no taint and condition on {node} within {} s of the kernel's line", MARK_WITHIN.as_secs())))
+        Err(Failure::new(format!(
+            "no taint and condition on {node} within {} s of the kernel's line",
+            MARK_WITHIN.as_secs()
+        )))
     })
 }
 
@@ -213,7 +220,10 @@ async fn fatal_xid(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
 fn show_marks(teller: &Teller, stage: &Stage, node: &str) -> Result<(), Failure> {
     let marks = "jsonpath={.spec.taints}{\"\\n\"}{.status.conditions[?(@.type==\"GPUHealthy\")]}{\"\\n\"}";
     let output = stage.cluster.kubectl_ok(&["get", "node", node, "-o", marks])?;
-    teller.shell(&format!("kubectl get node {node} -o jsonpath='{{.spec.taints}} {{.status.conditions[GPUHealthy]}}'"), &output);
+    teller.shell(
+        &format!("kubectl get node {node} -o jsonpath='{{.spec.taints}} {{.status.conditions[GPUHealthy]}}'"),
+        &output,
+    );
     Ok(())
 }
 
@@ -288,7 +298,10 @@ async fn reboot(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Fa
     stage.start_agent(node).await?;
     until_node(stage, node, "no taint of ours", |n| our_taint(n).is_none()).await?;
     until_health(stage, node, "Healthy", |h| state(h) == Some(&State::Healthy)).await?;
-    teller.note(&format!("{node} booted anew ({boot_id}); healthy {:.1} s after its agent started", began.elapsed().as_secs_f64()));
+    teller.note(&format!(
+        "{node} booted anew ({boot_id}); healthy {:.1} s after its agent started",
+        began.elapsed().as_secs_f64()
+    ));
     Ok(())
 }
 

@@ -70,9 +70,7 @@ pub struct CustomReport {
 /// Why a program gave no verdict. Each is a reason of a finding, by [`NoVerdict::reason`].
 #[derive(Debug, thiserror::Error)]
 enum NoVerdict {
-    #[error(
-        "`{0}` is no name of a program: use 1 to 63 lower-case letters, digits and dashes, no dash first, no path"
-    )]
+    #[error("`{0}` is no name of a program: use 1 to 63 lower-case letters, digits and dashes, no dash first, no path")]
     ProgramNameInvalid(String),
     #[error("`{0}` is no environment entry: write KEY=VALUE with a KEY that begins with CHECK_")]
     EnvironmentInvalid(String),
@@ -82,9 +80,7 @@ enum NoVerdict {
     OutsideDirectory(PathBuf, PathBuf),
     #[error("{0} is not an executable file for uid {1}; chmod a+rx it")]
     NotExecutable(PathBuf, u32),
-    #[error(
-        "cannot run {0} under uid {NOBODY}; give the runner CAP_SETUID and CAP_SETGID, or --custom-same-user"
-    )]
+    #[error("cannot run {0} under uid {NOBODY}; give the runner CAP_SETUID and CAP_SETGID, or --custom-same-user")]
     CannotChangeUser(PathBuf),
     #[error("cannot start {0}: {1}")]
     CouldNotStart(PathBuf, io::Error),
@@ -132,13 +128,7 @@ pub(super) async fn run(args: CustomArgs) -> CustomReport {
         Some(ToolEnd::Exited(code)) => Some(*code),
         Some(ToolEnd::Signaled(_) | ToolEnd::Silent | ToolEnd::TooLong) | None => None,
     };
-    let output = ran.map(|ran| {
-        if ran.stdout.trim().is_empty() {
-            ran.stderr_tail
-        } else {
-            ran.stdout
-        }
-    });
+    let output = ran.map(|ran| if ran.stdout.trim().is_empty() { ran.stderr_tail } else { ran.stdout });
     CustomReport {
         verdict: judged.unwrap_or_else(|error| Verdict {
             outcome: Outcome::Inconclusive,
@@ -172,34 +162,23 @@ async fn run_program(args: &CustomArgs) -> Result<ToolRun, NoVerdict> {
         return Err(NoVerdict::CannotChangeUser(path));
     }
     let mut command = Command::new(&path);
-    command
-        .args(&args.args)
-        .env_clear()
-        .envs(environment)
-        .current_dir("/");
-    command.env(
-        "PATH",
-        std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
-    );
+    command.args(&args.args).env_clear().envs(environment).current_dir("/");
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()));
     if changes_user {
         // The standard library drops the supplementary groups, too, when root changes its uid.
         command.uid(NOBODY).gid(NOBODY);
         sys::without_new_privileges(&mut command);
     }
     let deadline = Instant::now() + Duration::from_millis(args.deadline_ms);
-    run_tool(command, deadline, OUTPUT_CAP)
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied
-                if changes_user && error.raw_os_error() == Some(libc::EPERM) =>
-            {
-                NoVerdict::CannotChangeUser(path)
-            }
-            io::ErrorKind::PermissionDenied => {
-                NoVerdict::NotExecutable(path, if changes_user { NOBODY } else { own.as_raw() })
-            }
-            _ => NoVerdict::CouldNotStart(path, error),
-        })
+    run_tool(command, deadline, OUTPUT_CAP).await.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied if changes_user && error.raw_os_error() == Some(libc::EPERM) => {
+            NoVerdict::CannotChangeUser(path)
+        }
+        io::ErrorKind::PermissionDenied => {
+            NoVerdict::NotExecutable(path, if changes_user { NOBODY } else { own.as_raw() })
+        }
+        _ => NoVerdict::CouldNotStart(path, error),
+    })
 }
 
 /// The program's real path, which lies in the directory.
@@ -216,10 +195,7 @@ fn resolve(directory: &Path, program: &str) -> Result<PathBuf, NoVerdict> {
     }
     let found = real.metadata().map_err(not_found)?;
     if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
-        return Err(NoVerdict::NotExecutable(
-            real,
-            rustix::process::geteuid().as_raw(),
-        ));
+        return Err(NoVerdict::NotExecutable(real, rustix::process::geteuid().as_raw()));
     }
     Ok(real)
 }
@@ -247,17 +223,7 @@ mod tests {
         for name in ["a", "7z", "gpu-burn", &"a".repeat(63)] {
             assert!(is_name(name), "{name}");
         }
-        for name in [
-            "",
-            "-a",
-            "A",
-            "a.sh",
-            "../a",
-            "a/b",
-            "a b",
-            "ä",
-            &"a".repeat(64),
-        ] {
+        for name in ["", "-a", "A", "a.sh", "../a", "a/b", "a b", "ä", &"a".repeat(64)] {
             assert!(!is_name(name), "{name}");
         }
     }
@@ -265,10 +231,7 @@ mod tests {
     #[test]
     fn only_check_keys_reach_the_program() {
         let entries = ["CHECK_A=b=c".to_owned(), "CHECK_B=".to_owned()];
-        assert_eq!(
-            environment(&entries).unwrap(),
-            [("CHECK_A", "b=c"), ("CHECK_B", "")]
-        );
+        assert_eq!(environment(&entries).unwrap(), [("CHECK_A", "b=c"), ("CHECK_B", "")]);
         for entry in ["LD_PRELOAD=x", "CHECK_A", "=CHECK_A"] {
             let error = environment(&[entry.to_owned()]).unwrap_err();
             assert_eq!(error.reason(), "EnvironmentInvalid");

@@ -80,18 +80,12 @@ const REPORTED: &str = "ReportedByProgram";
 
 /// Reads a verdict: the last contract line; without one, the whole output or its last line as a JSON object.
 pub fn read(stdout: &str) -> Result<Verdict, Unknown> {
-    if let Some(line) = stdout
-        .lines()
-        .rev()
-        .find_map(|line| line.trim().strip_prefix(PREFIX))
-    {
+    if let Some(line) = stdout.lines().rev().find_map(|line| line.trim().strip_prefix(PREFIX)) {
         return contract(line);
     }
     let whole = stdout.trim();
     let last = whole.lines().next_back().unwrap_or_default().trim();
-    let object = [whole, last]
-        .into_iter()
-        .find(|text| text.starts_with('{') && text.ends_with('}'));
+    let object = [whole, last].into_iter().find(|text| text.starts_with('{') && text.ends_with('}'));
     object.map_or(Err(Unknown::NoVerdict), json)
 }
 
@@ -99,11 +93,7 @@ fn contract(line: &str) -> Result<Verdict, Unknown> {
     let mut parts = line.splitn(4, ':');
     let mut next = || parts.next().unwrap_or_default();
     let (_host, status, action, words) = (next(), next(), next(), next());
-    let wrong = |what, part, allowed| Unknown::Contract {
-        what,
-        part: bounded(part),
-        allowed,
-    };
+    let wrong = |what, part, allowed| Unknown::Contract { what, part: bounded(part), allowed };
     let cure = match action {
         "none" => Severity::Monitor,
         "reboot" => Severity::Reboot,
@@ -132,48 +122,21 @@ struct Document {
 }
 
 fn json(text: &str) -> Result<Verdict, Unknown> {
-    let document: Document =
-        serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string())))?;
-    let Document {
-        outcome,
-        severity,
-        reason,
-        message,
-        target,
-    } = document;
+    let document: Document = serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string())))?;
+    let Document { outcome, severity, reason, message, target } = document;
     let severity = match outcome {
         // A failure that names no cure is watched.
-        Outcome::Fail | Outcome::Warn => severity
-            .filter(|named| *named != Severity::None)
-            .unwrap_or(Severity::Monitor),
+        Outcome::Fail | Outcome::Warn => severity.filter(|named| *named != Severity::None).unwrap_or(Severity::Monitor),
         Outcome::Pass | Outcome::Inconclusive | Outcome::Skipped => Severity::None,
     };
-    let message = if message.is_empty() {
-        reason.clone()
-    } else {
-        message
-    };
+    let message = if message.is_empty() { reason.clone() } else { message };
     Ok(verdict(outcome, severity, &reason, &message, target))
 }
 
-fn verdict(
-    outcome: Outcome,
-    severity: Severity,
-    reason: &str,
-    message: &str,
-    target: Option<String>,
-) -> Verdict {
+fn verdict(outcome: Outcome, severity: Severity, reason: &str, message: &str, target: Option<String>) -> Verdict {
     let reason = if is_reason(reason) { reason } else { REPORTED };
-    let target = target
-        .filter(|target| !target.is_empty())
-        .unwrap_or_else(|| "node".to_owned());
-    Verdict {
-        outcome,
-        severity,
-        reason: reason.to_owned(),
-        message: bounded(message),
-        target: bounded(&target),
-    }
+    let target = target.filter(|target| !target.is_empty()).unwrap_or_else(|| "node".to_owned());
+    Verdict { outcome, severity, reason: reason.to_owned(), message: bounded(message), target: bounded(&target) }
 }
 
 /// One PascalCase word of at most 64 characters, as reasons are written.
@@ -191,39 +154,21 @@ mod tests {
 
     fn read_ok(text: &str) -> (Outcome, Severity, String, String) {
         let verdict = read(text).unwrap();
-        (
-            verdict.outcome,
-            verdict.severity,
-            verdict.reason,
-            verdict.message,
-        )
+        (verdict.outcome, verdict.severity, verdict.reason, verdict.message)
     }
 
     #[test]
     fn the_contract_line_maps_to_outcome_and_severity() {
         let said = |line: &str| read_ok(&format!("HEALTH_CHECK_RESULT:host-1:{line}\n"));
         let reported = || REPORTED.to_owned();
-        assert_eq!(
-            said("Passed:none:"),
-            (Outcome::Pass, Severity::None, reported(), String::new())
-        );
+        assert_eq!(said("Passed:none:"), (Outcome::Pass, Severity::None, reported(), String::new()));
         assert_eq!(
             said("Failed:replace:dcgm: level 4, GPU 3"),
-            (
-                Outcome::Fail,
-                Severity::Isolate,
-                reported(),
-                "dcgm: level 4, GPU 3".to_owned()
-            )
+            (Outcome::Fail, Severity::Isolate, reported(), "dcgm: level 4, GPU 3".to_owned())
         );
         assert_eq!(
             said("Failed:reboot:DriverHung"),
-            (
-                Outcome::Fail,
-                Severity::Reboot,
-                "DriverHung".to_owned(),
-                "DriverHung".to_owned()
-            )
+            (Outcome::Fail, Severity::Reboot, "DriverHung".to_owned(), "DriverHung".to_owned())
         );
         assert_eq!(said("Failed:none:x").1, Severity::Monitor);
         assert_eq!(said("Skipped:none:busy").0, Outcome::Skipped);
@@ -240,39 +185,20 @@ mod tests {
     fn json_is_read_from_the_whole_output_or_its_last_line() {
         let text = "{\n \"outcome\": \"Fail\", \"severity\": \"Reset\",\n \"reason\": \"SlowDisk\", \"target\": \"0000:18:00.0\"}\n";
         let verdict = read(text).unwrap();
-        assert_eq!(
-            (verdict.outcome, verdict.severity),
-            (Outcome::Fail, Severity::Reset)
-        );
-        assert_eq!(
-            (verdict.reason.as_str(), verdict.message.as_str()),
-            ("SlowDisk", "SlowDisk")
-        );
+        assert_eq!((verdict.outcome, verdict.severity), (Outcome::Fail, Severity::Reset));
+        assert_eq!((verdict.reason.as_str(), verdict.message.as_str()), ("SlowDisk", "SlowDisk"));
         assert_eq!(verdict.target, "0000:18:00.0");
         let verdict = read("starting\n{\"outcome\":\"Warn\",\"message\":\"hm\"}").unwrap();
-        assert_eq!(
-            (verdict.outcome, verdict.severity),
-            (Outcome::Warn, Severity::Monitor)
-        );
-        assert_eq!(
-            (verdict.target.as_str(), verdict.message.as_str()),
-            ("node", "hm")
-        );
+        assert_eq!((verdict.outcome, verdict.severity), (Outcome::Warn, Severity::Monitor));
+        assert_eq!((verdict.target.as_str(), verdict.message.as_str()), ("node", "hm"));
     }
 
     #[test]
     fn what_does_not_fit_names_the_part_and_what_may_stand_there() {
         let said = |text: &str| read(text).unwrap_err().to_string();
-        assert!(
-            said("all good").contains("no verdict"),
-            "{}",
-            said("all good")
-        );
+        assert!(said("all good").contains("no verdict"), "{}", said("all good"));
         let line = said("HEALTH_CHECK_RESULT:h:OK:none:x");
-        assert!(
-            line.contains("`OK` is no status") && line.contains("Passed, Failed or Skipped"),
-            "{line}"
-        );
+        assert!(line.contains("`OK` is no status") && line.contains("Passed, Failed or Skipped"), "{line}");
         let line = said("HEALTH_CHECK_RESULT:h:Failed:drain:x");
         assert!(line.contains("`drain` is no action"), "{line}");
         assert!(said(r#"{"outcome":"Good"}"#).contains("unknown variant `Good`"));

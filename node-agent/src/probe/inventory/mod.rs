@@ -40,15 +40,6 @@ pub struct InventoryReport {
 
 /// Reads the tree, then asks the library, which may hang: the runner's deadline is for that.
 pub(super) fn measure(args: &InventoryArgs) -> InventoryReport {
-    let pci::PciView {
-        accelerators,
-        nics,
-        errors,
-    } = pci::read_tree(&args.sysfs_root);
-    InventoryReport {
-        pci: accelerators,
-        nics,
-        pci_errors: errors,
-        nvml: nvml::read_library(&args.nvml_library),
-    }
+    let pci::PciView { accelerators, nics, errors } = pci::read_tree(&args.sysfs_root);
+    InventoryReport { pci: accelerators, nics, pci_errors: errors, nvml: nvml::read_library(&args.nvml_library) }
 }

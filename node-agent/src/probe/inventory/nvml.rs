@@ -162,18 +162,13 @@ impl NvmlView {
     /// Behind the last GPU there are holes without end; only those before it tell anything.
     fn forget_trailing_holes(&mut self) {
         let last = self.gpus.iter().map(|gpu| gpu.index).max();
-        self.errors
-            .retain(|error| !HOLE.contains(&error.kind.as_str()) || error.index <= last);
+        self.errors.retain(|error| !HOLE.contains(&error.kind.as_str()) || error.index <= last);
     }
 
     fn read_gpu(&mut self, index: u32, device: &Device<'_>) {
         let pci = self.keep(Some(index), "DeviceGetPciInfo", device.pci_info());
         // Text that is no address is shown as it is: it is the driver's, and matches nothing.
-        let pci = pci.map(|pci| {
-            pci.bus_id
-                .parse::<PciAddress>()
-                .map_or(pci.bus_id, |address| address.to_string())
-        });
+        let pci = pci.map(|pci| pci.bus_id.parse::<PciAddress>().map_or(pci.bus_id, |address| address.to_string()));
         let before = self.errors.len();
         let gpu = NvmlGpu {
             index,
@@ -206,12 +201,7 @@ impl NvmlView {
     }
 
     fn fail(&mut self, index: Option<u32>, pci: Option<String>, call: &str, kind: String) {
-        self.errors.push(NvmlError {
-            index,
-            pci,
-            call: call.to_owned(),
-            kind,
-        });
+        self.errors.push(NvmlError { index, pci, call: call.to_owned(), kind });
     }
 }
 
@@ -220,10 +210,9 @@ fn kind_of(error: Error) -> String {
     match error {
         Error::LibloadingError(_) => "LibraryNotFound".to_owned(),
         Error::FailedToLoadSymbol(_) => "FunctionNotFound".to_owned(),
-        Error::Utf8Error(_)
-        | Error::NulError(_)
-        | Error::StringTooLong { .. }
-        | Error::IncorrectBits(_) => "UnreadableAnswer".to_owned(),
+        Error::Utf8Error(_) | Error::NulError(_) | Error::StringTooLong { .. } | Error::IncorrectBits(_) => {
+            "UnreadableAnswer".to_owned()
+        }
         // Each other variant stands for a return code, and those without a variant carry theirs.
         other => name_of(u32::from(other)),
     }
@@ -231,10 +220,7 @@ fn kind_of(error: Error) -> String {
 
 fn name_of(code: u32) -> String {
     let known = KINDS.iter().find(|(known, _)| *known == code);
-    known.map_or_else(
-        || format!("Unknown({code})"),
-        |(_, name)| (*name).to_owned(),
-    )
+    known.map_or_else(|| format!("Unknown({code})"), |(_, name)| (*name).to_owned())
 }
 
 #[cfg(test)]
@@ -257,11 +243,7 @@ mod tests {
     fn a_library_that_is_not_there_is_named_so() {
         let view = read_library(Path::new("/nonexistent/libnvidia-ml.so.1"));
         assert_eq!(view.status, "LibraryNotFound");
-        assert!(
-            view.message
-                .unwrap()
-                .contains("/nonexistent/libnvidia-ml.so.1")
-        );
+        assert!(view.message.unwrap().contains("/nonexistent/libnvidia-ml.so.1"));
         assert!(view.gpus.is_empty());
     }
 }

@@ -26,10 +26,8 @@ pub enum Vendor {
 /// specification (0x0300 VGA, 0x0302 3D controller, 0x0380 other display, 0x1200 processing accelerator). NVIDIA's
 /// data-centre GPUs are 0x0302, those with a display 0x0300; AMD's Instinct are 0x0380, 0x0302 or 0x1200, and AMD's
 /// 0x0300 are the graphics of its CPUs.
-const ACCELERATORS: &[(u16, Vendor, &[u16])] = &[
-    (0x10de, Vendor::Nvidia, &[0x0302, 0x0300]),
-    (0x1002, Vendor::Amd, &[0x0380, 0x0302, 0x1200]),
-];
+const ACCELERATORS: &[(u16, Vendor, &[u16])] =
+    &[(0x10de, Vendor::Nvidia, &[0x0302, 0x0300]), (0x1002, Vendor::Amd, &[0x0380, 0x0302, 0x1200])];
 
 /// Ethernet and InfiniBand controllers, of any vendor. EFA is 0x0200.
 const NIC_CLASSES: &[u16] = &[0x0200, 0x0207];
@@ -94,17 +92,10 @@ pub(super) struct PciView {
 
 /// Reads `bus/pci`, and `class/infiniband` where there is one, below `root`.
 pub(super) fn read_tree(root: &Path) -> PciView {
-    let mut view = PciView {
-        accelerators: Vec::new(),
-        nics: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut view = PciView { accelerators: Vec::new(), nics: Vec::new(), errors: Vec::new() };
     let devices = root.join("bus/pci/devices");
     let mut found = match names_in(&devices) {
-        Ok(names) => names
-            .into_iter()
-            .filter_map(|name| Some((name.parse::<PciAddress>().ok()?, name)))
-            .collect(),
+        Ok(names) => names.into_iter().filter_map(|name| Some((name.parse::<PciAddress>().ok()?, name))).collect(),
         Err(error) => {
             view.errors.push(format!("{}: {error}", devices.display()));
             Vec::new()
@@ -134,32 +125,18 @@ fn read_device(
     let class = hexadecimal(folder, "class")? >> 8;
     let vendor = hexadecimal(folder, "vendor")?;
     let is = |classes: &[u16]| classes.iter().any(|known| u32::from(*known) == class);
-    let maker = ACCELERATORS
-        .iter()
-        .find(|(id, _, classes)| u32::from(*id) == vendor && is(classes));
+    let maker = ACCELERATORS.iter().find(|(id, _, classes)| u32::from(*id) == vendor && is(classes));
     if maker.is_none() && !is(NIC_CLASSES) {
         return Ok(());
     }
     let device = sixteen_bits(folder, "device")?;
-    let numa_node = fs::read_to_string(folder.join("numa_node"))
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    let driver = fs::read_link(folder.join("driver"))
-        .ok()
-        .and_then(|link| last_part(&link));
+    let numa_node = fs::read_to_string(folder.join("numa_node")).ok().and_then(|text| text.trim().parse().ok());
+    let driver = fs::read_link(folder.join("driver")).ok().and_then(|link| last_part(&link));
     if let Some((_, maker, _)) = maker {
         let slot = slots.get(&slot_address(address)).cloned();
         let config_space = config_space(folder);
         let address = address.to_string();
-        view.accelerators.push(Accelerator {
-            address,
-            vendor: *maker,
-            device,
-            numa_node,
-            driver,
-            slot,
-            config_space,
-        });
+        view.accelerators.push(Accelerator { address, vendor: *maker, device, numa_node, driver, slot, config_space });
     } else {
         view.nics.push(Nic {
             address: address.to_string(),
@@ -168,9 +145,7 @@ fn read_device(
             numa_node,
             driver,
             rdma_devices: rdma.get(&address).cloned().unwrap_or_default(),
-            interfaces: names_in(&folder.join("net"))
-                .map(sorted)
-                .unwrap_or_default(),
+            interfaces: names_in(&folder.join("net")).map(sorted).unwrap_or_default(),
         });
     }
     Ok(())
@@ -182,22 +157,13 @@ fn slots(root: &Path) -> BTreeMap<String, String> {
     let names = names_in(&folder).unwrap_or_default();
     names
         .into_iter()
-        .filter_map(|name| {
-            Some((
-                fs::read_to_string(folder.join(&name).join("address"))
-                    .ok()?
-                    .trim()
-                    .to_owned(),
-                name,
-            ))
-        })
+        .filter_map(|name| Some((fs::read_to_string(folder.join(&name).join("address")).ok()?.trim().to_owned(), name)))
         .collect()
 }
 
 fn slot_address(address: PciAddress) -> String {
     let full = address.to_string();
-    full.rsplit_once('.')
-        .map_or_else(|| full.clone(), |(device, _)| device.to_owned())
+    full.rsplit_once('.').map_or_else(|| full.clone(), |(device, _)| device.to_owned())
 }
 
 /// The PCI device that each RDMA device belongs to. No `class/infiniband`, no RDMA.
@@ -206,11 +172,7 @@ fn rdma_devices(root: &Path) -> BTreeMap<PciAddress, Vec<String>> {
     let mut by_address: BTreeMap<PciAddress, Vec<String>> = BTreeMap::new();
     for name in names_in(&folder).map(sorted).unwrap_or_default() {
         let device = fs::canonicalize(folder.join(&name).join("device"));
-        if let Some(address) = device
-            .ok()
-            .and_then(|path| last_part(&path))
-            .and_then(|text| text.parse().ok())
-        {
+        if let Some(address) = device.ok().and_then(|path| last_part(&path)).and_then(|text| text.parse().ok()) {
             by_address.entry(address).or_default().push(name);
         }
     }
@@ -238,9 +200,7 @@ fn sixteen_bits(folder: &Path, file: &str) -> Result<u16, String> {
 
 fn names_in(folder: &Path) -> std::io::Result<Vec<String>> {
     let entries = fs::read_dir(folder)?;
-    entries
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect()
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 fn sorted(mut names: Vec<String>) -> Vec<String> {

@@ -94,17 +94,7 @@ pub(super) async fn serve(args: &ServerArgs) -> IperfReport {
     let end = slot_end(args.until_unix_ms);
     let left = end.saturating_duration_since(Instant::now());
     let mut command = Command::new(&args.iperf3);
-    command.args([
-        "-s",
-        "-1",
-        "-J",
-        "-i",
-        "0",
-        "-B",
-        &args.bind.to_string(),
-        "-p",
-        &args.port.to_string(),
-    ]);
+    command.args(["-s", "-1", "-J", "-i", "0", "-B", &args.bind.to_string(), "-p", &args.port.to_string()]);
     // Ends a server that nobody came to by itself; the deadline ends one that is busy, too.
     command.args(["--idle-timeout", &left.as_secs().max(1).to_string()]);
     if left.is_zero() {
@@ -122,12 +112,7 @@ pub(super) async fn send(args: &ClientArgs) -> IperfReport {
     while Instant::now() + length <= end {
         attempts += 1;
         let patience = Duration::from_millis(args.connect_timeout_ms) + length + SLACK;
-        last = attempt(
-            client_command(args),
-            end.min(Instant::now() + patience),
-            IperfReason::PeerSilent,
-        )
-        .await;
+        last = attempt(client_command(args), end.min(Instant::now() + patience), IperfReason::PeerSilent).await;
         match last.measured {
             Err(IperfReason::ConnectionRefused | IperfReason::Busy | IperfReason::PeerSilent) => {
                 sleep(AGAIN).await;
@@ -144,15 +129,7 @@ fn client_command(args: &ClientArgs) -> Command {
     if let Some(bind) = args.bind {
         command.args(["-B", &bind.to_string()]);
     }
-    command.args([
-        "-J",
-        "-i",
-        "0",
-        "-P",
-        &args.streams.to_string(),
-        "-t",
-        &args.seconds.to_string(),
-    ]);
+    command.args(["-J", "-i", "0", "-P", &args.streams.to_string(), "-t", &args.seconds.to_string()]);
     command.args(["--connect-timeout", &args.connect_timeout_ms.to_string()]);
     command
 }
@@ -164,10 +141,7 @@ struct Attempt {
 
 impl Attempt {
     fn none(command: &Command, reason: IperfReason) -> Self {
-        Self {
-            measured: Err(reason),
-            evidence: super::evidence(&line_of(command), ""),
-        }
+        Self { measured: Err(reason), evidence: super::evidence(&line_of(command), "") }
     }
 }
 
@@ -176,19 +150,13 @@ async fn attempt(command: Command, deadline: Instant, silent: IperfReason) -> At
     let line = line_of(&command);
     let program = PathBuf::from(command.get_program());
     match run_tool(command, deadline, OUTPUT_CAP).await {
-        Ok(ran) => Attempt {
-            measured: judge(&ran, silent),
-            evidence: super::evidence(&line, said(&ran)),
-        },
+        Ok(ran) => Attempt { measured: judge(&ran, silent), evidence: super::evidence(&line, said(&ran)) },
         Err(error) => Attempt {
             measured: Err(match error.kind() {
                 io::ErrorKind::NotFound => IperfReason::ToolMissing,
                 _ => IperfReason::ToolError,
             }),
-            evidence: super::evidence(
-                &line,
-                &format!("cannot start {}: {error}", Path::display(&program)),
-            ),
+            evidence: super::evidence(&line, &format!("cannot start {}: {error}", Path::display(&program))),
         },
     }
 }
@@ -199,25 +167,15 @@ fn judge(ran: &ToolRun, silent: IperfReason) -> Result<Measured, IperfReason> {
         ToolEnd::Signaled(_) => Err(IperfReason::Interrupted),
         ToolEnd::TooLong => Err(IperfReason::UnknownOutput),
         // `--idle-timeout` ends with status 0 and without a word.
-        ToolEnd::Exited(0) if ran.stdout.trim().is_empty() && silent == IperfReason::NobodyCame => {
-            Err(silent)
-        }
+        ToolEnd::Exited(0) if ran.stdout.trim().is_empty() && silent == IperfReason::NobodyCame => Err(silent),
         ToolEnd::Exited(_) => read(&ran.stdout),
     }
 }
 
 /// The error where the output has one, since JSON begins with much else.
 fn said(ran: &ToolRun) -> &str {
-    let error = ran
-        .stdout
-        .lines()
-        .rev()
-        .find(|line| line.trim_start().starts_with("\"error\""));
-    let output = if ran.stdout.trim().is_empty() {
-        &ran.stderr_tail
-    } else {
-        &ran.stdout
-    };
+    let error = ran.stdout.lines().rev().find(|line| line.trim_start().starts_with("\"error\""));
+    let output = if ran.stdout.trim().is_empty() { &ran.stderr_tail } else { &ran.stdout };
     error.unwrap_or(output)
 }
 
@@ -234,14 +192,9 @@ fn report(attempt: &Attempt, attempts: u32) -> IperfReport {
 }
 
 fn line_of(command: &Command) -> String {
-    let name = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default();
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = std::iter::once(name).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Slots are agreed on by the wall clock, and waited for by one that does not jump.

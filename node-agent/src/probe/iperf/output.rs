@@ -41,10 +41,7 @@ const ERRORS: &[(&str, IperfReason)] = &[
     ("Broken pipe", IperfReason::Interrupted),
     ("has unexpectedly closed", IperfReason::Interrupted),
     ("has terminated", IperfReason::Interrupted),
-    (
-        "unable to receive control message",
-        IperfReason::Interrupted,
-    ),
+    ("unable to receive control message", IperfReason::Interrupted),
 ];
 
 /// The result of one test.
@@ -79,8 +76,7 @@ struct Sum {
 
 /// Reads the document of a client or a server.
 pub fn read(stdout: &str) -> Result<Measured, IperfReason> {
-    let document: Document =
-        serde_json::from_str(stdout).map_err(|_| IperfReason::UnknownOutput)?;
+    let document: Document = serde_json::from_str(stdout).map_err(|_| IperfReason::UnknownOutput)?;
     if let Some(error) = document.error {
         let known = ERRORS.iter().find(|(words, _)| error.contains(words));
         return Err(known.map_or(IperfReason::ToolError, |(_, reason)| *reason));
@@ -89,19 +85,11 @@ pub fn read(stdout: &str) -> Result<Measured, IperfReason> {
     let received = end.sum_received.ok_or(IperfReason::UnknownOutput)?;
     let mbps = rounded(received.bits_per_second / 1e6).ok_or(IperfReason::UnknownOutput)?;
     let retransmits = end.sum_sent.and_then(|sent| sent.retransmits);
-    Ok(Measured {
-        mbps,
-        retransmits,
-        seconds: received.seconds,
-    })
+    Ok(Measured { mbps, retransmits, seconds: received.seconds })
 }
 
 /// `None` for what is no bandwidth: negative, not a number, or above 10^15 Mb/s.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the range is checked"
-)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 fn rounded(mbps: f64) -> Option<u64> {
     (0.0..=1e15).contains(&mbps).then(|| mbps.round() as u64)
 }
@@ -123,9 +111,8 @@ mod tests {
 
     #[test]
     fn the_receivers_sum_is_the_bandwidth() {
-        let text = finished(
-            r#"{"seconds":1.00548,"bytes":2911109120,"bits_per_second":23161945498.6673,"sender":true}"#,
-        );
+        let text =
+            finished(r#"{"seconds":1.00548,"bytes":2911109120,"bits_per_second":23161945498.6673,"sender":true}"#);
         let measured = read(&text).unwrap();
         assert_eq!((measured.mbps, measured.retransmits), (23_162, Some(4)));
         assert!((measured.seconds - 1.005_48).abs() < 1e-9);
@@ -133,24 +120,11 @@ mod tests {
 
     #[test]
     fn an_error_counts_whatever_else_is_there() {
-        let error = |text: &str| {
-            read(&format!(
-                r#"{{"start":{{}},"intervals":[],"end":{{}},"error":"{text}"}}"#
-            ))
-            .unwrap_err()
-        };
-        assert_eq!(
-            error("error - unable to connect to server: Connection refused"),
-            IperfReason::ConnectionRefused
-        );
-        assert_eq!(
-            error("error - unable to connect to server: Connection timed out"),
-            IperfReason::PeerSilent
-        );
-        assert_eq!(
-            error("error - the server is busy running a test. try again later"),
-            IperfReason::Busy
-        );
+        let error =
+            |text: &str| read(&format!(r#"{{"start":{{}},"intervals":[],"end":{{}},"error":"{text}"}}"#)).unwrap_err();
+        assert_eq!(error("error - unable to connect to server: Connection refused"), IperfReason::ConnectionRefused);
+        assert_eq!(error("error - unable to connect to server: Connection timed out"), IperfReason::PeerSilent);
+        assert_eq!(error("error - the server is busy running a test. try again later"), IperfReason::Busy);
         assert_eq!(
             error("error - unable to start listener for connections: Address already in use"),
             IperfReason::PortTaken
@@ -159,19 +133,9 @@ mod tests {
             error("error - unable to write to stream socket: Connection reset by peer"),
             IperfReason::Interrupted
         );
-        assert_eq!(
-            error("interrupt - the client has terminated"),
-            IperfReason::Interrupted
-        );
-        assert_eq!(
-            error("error - unable to set TCP/SCTP MSS"),
-            IperfReason::ToolError
-        );
-        let whole = finished(r#"{"seconds":1.0,"bits_per_second":1e9}"#).replacen(
-            '{',
-            r#"{"error":"error - x","#,
-            1,
-        );
+        assert_eq!(error("interrupt - the client has terminated"), IperfReason::Interrupted);
+        assert_eq!(error("error - unable to set TCP/SCTP MSS"), IperfReason::ToolError);
+        let whole = finished(r#"{"seconds":1.0,"bits_per_second":1e9}"#).replacen('{', r#"{"error":"error - x","#, 1);
         assert_eq!(read(&whole).unwrap_err(), IperfReason::ToolError);
     }
 
@@ -187,11 +151,7 @@ mod tests {
             finished(r#"{"seconds":1.0}"#),
         ];
         for text in texts {
-            assert_eq!(
-                read(&text).unwrap_err(),
-                IperfReason::UnknownOutput,
-                "{text}"
-            );
+            assert_eq!(read(&text).unwrap_err(), IperfReason::UnknownOutput, "{text}");
         }
     }
 

@@ -14,9 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::super::frames::{Line, Lines};
-use super::super::protocol::{
-    FrameError, MAX_REPLY_BYTES, Reply, Request, Start, decode_reply, encode_request,
-};
+use super::super::protocol::{FrameError, MAX_REPLY_BYTES, Reply, Request, Start, decode_reply, encode_request};
 use super::{Command, ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
 
 /// First and longest pause before the runner is started or connected to again.
@@ -44,31 +42,19 @@ impl Way {
             Self::Socket(path) => {
                 let connected = UnixStream::connect(path).await;
                 (
-                    connected.map_err(|error| {
-                        format!(
-                            "cannot connect to the runner at {}: {error}",
-                            path.display()
-                        )
-                    })?,
+                    connected
+                        .map_err(|error| format!("cannot connect to the runner at {}: {error}", path.display()))?,
                     None,
                 )
             }
             Self::Child(command) => {
-                let (stream, child) = spawn(command).map_err(|error| {
-                    format!(
-                        "cannot start the runner {}: {error}",
-                        command.binary.display()
-                    )
-                })?;
+                let (stream, child) = spawn(command)
+                    .map_err(|error| format!("cannot start the runner {}: {error}", command.binary.display()))?;
                 (stream, Some(child))
             }
         };
         let (read, write) = stream.into_split();
-        Ok(Connection {
-            lines: Lines::new(BufReader::new(read), MAX_REPLY_BYTES),
-            write,
-            child,
-        })
+        Ok(Connection { lines: Lines::new(BufReader::new(read), MAX_REPLY_BYTES), write, child })
     }
 }
 
@@ -111,9 +97,7 @@ pub(super) async fn keep_connected(
             Err(reason) => reason,
         };
         tracing::warn!(%reason, "no runner");
-        tell.send_replace(RunnerState::Down {
-            reason: reason.clone(),
-        });
+        tell.send_replace(RunnerState::Down { reason: reason.clone() });
         if since.elapsed() >= STOOD {
             pause = BACK_OFF.0;
         }
@@ -154,9 +138,7 @@ async fn converse(
         }
     };
     // Told before the probes are answered, so that nobody who was answered still sees `Ready`.
-    tell.send_replace(RunnerState::Down {
-        reason: reason.clone(),
-    });
+    tell.send_replace(RunnerState::Down { reason: reason.clone() });
     for (_, outcome) in waiting {
         let _ = outcome.send(ProbeOutcome::RunnerGone(reason.clone()));
     }
@@ -171,24 +153,11 @@ async fn pass_on(
     let request = match command {
         Command::Stop { id } if !waiting.contains_key(&id) => return Ok(()),
         Command::Stop { id } => Request::Stop { id },
-        Command::Start {
-            id,
-            request,
-            outcome,
-        } => {
+        Command::Start { id, request, outcome } => {
             waiting.insert(id, outcome);
-            let ProbeRequest {
-                probe,
-                deadline,
-                output_cap_bytes,
-            } = request;
+            let ProbeRequest { probe, deadline, output_cap_bytes } = request;
             let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-            Request::Start(Start {
-                id,
-                probe,
-                deadline_ms,
-                output_cap_bytes,
-            })
+            Request::Start(Start { id, probe, deadline_ms, output_cap_bytes })
         }
     };
     match (encode_request(&request), &request) {
@@ -203,9 +172,7 @@ async fn pass_on(
 
 fn hear(line: Line, waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>) {
     let reply = match line {
-        Line::TooLong => Err(FrameError::TooLong {
-            limit: MAX_REPLY_BYTES,
-        }),
+        Line::TooLong => Err(FrameError::TooLong { limit: MAX_REPLY_BYTES }),
         Line::Whole(line) => decode_reply(&line),
     };
     match reply {
@@ -222,11 +189,7 @@ fn hear(line: Line, waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>) {
     }
 }
 
-fn answer(
-    waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>,
-    id: u64,
-    outcome: ProbeOutcome,
-) {
+fn answer(waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>, id: u64, outcome: ProbeOutcome) {
     if let Some(to) = waiting.remove(&id) {
         // Whoever asked may have lost interest.
         let _ = to.send(outcome);
@@ -235,11 +198,7 @@ fn answer(
 
 /// Waits for a child runner to end, and kills it if it does not. How it ended, to be appended to a sentence.
 async fn farewell(connection: Connection) -> String {
-    let Connection {
-        lines,
-        write,
-        child,
-    } = connection;
+    let Connection { lines, write, child } = connection;
     drop((lines, write));
     let Some(mut child) = child else {
         return String::new();
@@ -262,11 +221,7 @@ enum Asked {
 }
 
 /// Answers what comes during a pause.
-async fn decline_for(
-    pause: Duration,
-    commands: &mut mpsc::UnboundedReceiver<Command>,
-    reason: &str,
-) -> Asked {
+async fn decline_for(pause: Duration, commands: &mut mpsc::UnboundedReceiver<Command>, reason: &str) -> Asked {
     let end = tokio::time::sleep(pause);
     tokio::pin!(end);
     loop {

@@ -6,18 +6,8 @@ use crate::probe::ProbeArgs;
 
 fn text() -> impl Strategy<Value = String> {
     // Quotes, control characters, dashes and non-ASCII: what breaks framing and command lines.
-    proptest::collection::vec(
-        prop_oneof![
-            Just('-'),
-            Just('"'),
-            Just('\n'),
-            Just('='),
-            Just('é'),
-            any::<char>()
-        ],
-        0..24,
-    )
-    .prop_map(|chars| chars.into_iter().filter(|c| *c != '\0').collect())
+    proptest::collection::vec(prop_oneof![Just('-'), Just('"'), Just('\n'), Just('='), Just('é'), any::<char>()], 0..24)
+        .prop_map(|chars| chars.into_iter().filter(|c| *c != '\0').collect())
 }
 
 fn path() -> impl Strategy<Value = PathBuf> {
@@ -25,17 +15,12 @@ fn path() -> impl Strategy<Value = PathBuf> {
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![
-        any::<[u8; 4]>().prop_map(IpAddr::from),
-        any::<[u8; 16]>().prop_map(IpAddr::from)
-    ]
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
 }
 
 fn probe() -> impl Strategy<Value = ProbeSpec> {
-    let inventory = (path(), path()).prop_map(|(sysfs_root, nvml_library)| ProbeSpec::Inventory {
-        sysfs_root,
-        nvml_library,
-    });
+    let inventory =
+        (path(), path()).prop_map(|(sysfs_root, nvml_library)| ProbeSpec::Inventory { sysfs_root, nvml_library });
     let custom = (
         path(),
         "[a-z0-9][a-z0-9-]{0,62}",
@@ -44,24 +29,16 @@ fn probe() -> impl Strategy<Value = ProbeSpec> {
         any::<bool>(),
         1..MAX_DEADLINE_MS,
     )
-        .prop_map(|(directory, program, args, env, same_user, deadline_ms)| {
-            ProbeSpec::Custom {
-                directory,
-                program,
-                args,
-                env,
-                same_user,
-                deadline_ms,
-            }
+        .prop_map(|(directory, program, args, env, same_user, deadline_ms)| ProbeSpec::Custom {
+            directory,
+            program,
+            args,
+            env,
+            same_user,
+            deadline_ms,
         });
-    let server = (path(), address(), 1..u16::MAX, any::<u64>()).prop_map(
-        |(iperf3, bind, port, until_unix_ms)| ProbeSpec::IperfServer {
-            iperf3,
-            bind,
-            port,
-            until_unix_ms,
-        },
-    );
+    let server = (path(), address(), 1..u16::MAX, any::<u64>())
+        .prop_map(|(iperf3, bind, port, until_unix_ms)| ProbeSpec::IperfServer { iperf3, bind, port, until_unix_ms });
     let client = (
         path(),
         address(),
@@ -72,38 +49,16 @@ fn probe() -> impl Strategy<Value = ProbeSpec> {
         1..60_000_u64,
         any::<u64>(),
     )
-        .prop_map(
-            |(iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms)| {
-                ProbeSpec::IperfClient {
-                    iperf3,
-                    server,
-                    port,
-                    bind,
-                    streams,
-                    seconds,
-                    connect_timeout_ms,
-                    until_unix_ms,
-                }
-            },
-        );
+        .prop_map(|(iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms)| {
+            ProbeSpec::IperfClient { iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms }
+        });
     prop_oneof![inventory, custom, server, client]
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let start = (
-        any::<u64>(),
-        probe(),
-        1..=MAX_DEADLINE_MS,
-        1..=MAX_OUTPUT_CAP_BYTES,
-    )
-        .prop_map(|(id, probe, deadline_ms, output_cap_bytes)| {
-            Request::Start(Start {
-                id,
-                probe,
-                deadline_ms,
-                output_cap_bytes,
-            })
-        });
+    let start = (any::<u64>(), probe(), 1..=MAX_DEADLINE_MS, 1..=MAX_OUTPUT_CAP_BYTES).prop_map(
+        |(id, probe, deadline_ms, output_cap_bytes)| Request::Start(Start { id, probe, deadline_ms, output_cap_bytes }),
+    );
     prop_oneof![start, any::<u64>().prop_map(|id| Request::Stop { id })]
 }
 
@@ -120,17 +75,10 @@ fn end() -> impl Strategy<Value = End> {
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    let finished = (any::<u64>(), end(), text(), text(), any::<u64>()).prop_map(
-        |(id, end, stdout, stderr_tail, duration_ms)| {
-            Reply::Finished(Finished {
-                id,
-                end,
-                stdout,
-                stderr_tail,
-                duration_ms,
-            })
-        },
-    );
+    let finished =
+        (any::<u64>(), end(), text(), text(), any::<u64>()).prop_map(|(id, end, stdout, stderr_tail, duration_ms)| {
+            Reply::Finished(Finished { id, end, stdout, stderr_tail, duration_ms })
+        });
     prop_oneof![
         (any::<u64>(), any::<u32>()).prop_map(|(id, pid)| Reply::Started { id, pid }),
         finished,
@@ -205,67 +153,34 @@ proptest! {
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     let start = |deadline_ms, output_cap_bytes| {
-        let probe = ProbeSpec::Inventory {
-            sysfs_root: "/sys".into(),
-            nvml_library: "x".into(),
-        };
-        line_of(&Request::Start(Start {
-            id: 1,
-            probe,
-            deadline_ms,
-            output_cap_bytes,
-        }))
-        .unwrap()
+        let probe = ProbeSpec::Inventory { sysfs_root: "/sys".into(), nvml_library: "x".into() };
+        line_of(&Request::Start(Start { id: 1, probe, deadline_ms, output_cap_bytes })).unwrap()
     };
     let refused = |line: &[u8]| decode_request(line).unwrap_err().to_string();
-    assert_eq!(
-        refused(&start(0, 1)),
-        "deadlineMs is 0; it must be 1 to 86400000"
-    );
-    assert_eq!(
-        refused(&start(86_400_001, 1)),
-        "deadlineMs is 86400001; it must be 1 to 86400000"
-    );
-    assert_eq!(
-        refused(&start(1, 0)),
-        "outputCapBytes is 0; it must be 1 to 131072"
-    );
+    assert_eq!(refused(&start(0, 1)), "deadlineMs is 0; it must be 1 to 86400000");
+    assert_eq!(refused(&start(86_400_001, 1)), "deadlineMs is 86400001; it must be 1 to 86400000");
+    assert_eq!(refused(&start(1, 0)), "outputCapBytes is 0; it must be 1 to 131072");
     assert!(decode_request(&start(1, 131_072)).is_ok());
 }
 
 #[test]
 fn an_unknown_field_is_refused_rather_than_ignored() {
-    let error = decode_request(br#"{"stop":{"id":1,"force":true}}"#)
-        .unwrap_err()
-        .to_string();
+    let error = decode_request(br#"{"stop":{"id":1,"force":true}}"#).unwrap_err().to_string();
     assert!(error.contains("unknown field `force`"), "{error}");
 }
 
 #[test]
 fn output_that_escapes_blow_up_becomes_output_too_long() {
     let stdout = "\u{1}".repeat(MAX_OUTPUT_CAP_BYTES as usize);
-    let finished = Finished {
-        id: 7,
-        end: End::Exited { code: 0 },
-        stdout,
-        stderr_tail: "tail".into(),
-        duration_ms: 5,
-    };
+    let finished = Finished { id: 7, end: End::Exited { code: 0 }, stdout, stderr_tail: "tail".into(), duration_ms: 5 };
     let line = encode_reply(&Reply::Finished(finished)).unwrap();
     assert!(line.len() <= MAX_REPLY_BYTES);
-    let Reply::Finished(read) = decode_reply(&line).unwrap() else {
-        unreachable!()
-    };
-    assert_eq!(
-        (read.id, read.end, read.stderr_tail.as_str()),
-        (7, End::OutputTooLong, "tail")
-    );
+    let Reply::Finished(read) = decode_reply(&line).unwrap() else { unreachable!() };
+    assert_eq!((read.id, read.end, read.stderr_tail.as_str()), (7, End::OutputTooLong, "tail"));
 }
 
 #[test]
 fn a_line_beyond_the_bound_is_refused_with_the_bound() {
-    let error = decode_request(&vec![b' '; MAX_REQUEST_BYTES + 1])
-        .unwrap_err()
-        .to_string();
+    let error = decode_request(&vec![b' '; MAX_REQUEST_BYTES + 1]).unwrap_err().to_string();
     assert!(error.contains("longer than 65536 bytes"), "{error}");
 }

@@ -75,58 +75,35 @@ fn every_code_has_nvidias_actions() {
     let mut walked = 0;
     for line in NVIDIA.trim().lines() {
         let fields: Vec<&str> = line.split('|').collect();
-        let investigate = if fields[2] == "same" {
-            fields[1]
-        } else {
-            fields[2]
-        };
+        let investigate = if fields[2] == "same" { fields[1] } else { fields[2] };
         for code in codes(fields[0]) {
             let row = row(code).unwrap_or_else(|| panic!("{code} has no row"));
-            assert_eq!(
-                (row.immediate, row.investigate),
-                (fields[1], investigate),
-                "Xid {code}"
-            );
+            assert_eq!((row.immediate, row.investigate), (fields[1], investigate), "Xid {code}");
             walked += 1;
         }
     }
-    let in_table: usize = ROWS
-        .iter()
-        .flat_map(|row| row.codes)
-        .map(|codes| codes.clone().count())
-        .sum();
-    assert_eq!(
-        walked, in_table,
-        "the table lists codes that NVIDIA does not"
-    );
+    let in_table: usize = ROWS.iter().flat_map(|row| row.codes).map(|codes| codes.clone().count()).sum();
+    assert_eq!(walked, in_table, "the table lists codes that NVIDIA does not");
 }
 
 #[test]
 fn severities_above_monitor_are_exactly_these() {
     let mut by_severity: BTreeMap<Severity, Vec<u32>> = BTreeMap::new();
     for code in 1..=200 {
-        by_severity
-            .entry(row(code).map_or(UNKNOWN.severity, |row| row.severity))
-            .or_default()
-            .push(code);
+        by_severity.entry(row(code).map_or(UNKNOWN.severity, |row| row.severity)).or_default().push(code);
     }
     assert_eq!(by_severity[&Severity::Isolate], [54, 142, 157, 165]);
     assert_eq!(by_severity[&Severity::Reboot], [79, 151, 167, 168, 173]);
     assert_eq!(
         by_severity[&Severity::Reset],
-        [
-            46, 48, 62, 64, 74, 95, 109, 110, 119, 120, 136, 140, 143, 155, 156, 158
-        ]
+        [46, 48, 62, 64, 74, 95, 109, 110, 119, 120, 136, 140, 143, 155, 156, 158]
     );
 }
 
 #[test]
 fn no_code_that_nvidia_blames_on_the_application_condemns_a_board() {
     for row in ROWS {
-        assert!(
-            row.concern != Concern::Application || row.severity == Severity::Monitor,
-            "{row:?}"
-        );
+        assert!(row.concern != Concern::Application || row.severity == Severity::Monitor, "{row:?}");
     }
     for code in [13, 31, 43, 45, 68, 69] {
         assert_eq!(row(code).unwrap().concern, Concern::Application, "{code}");
@@ -143,11 +120,7 @@ fn each_code_has_one_row_and_each_row_a_reason_of_its_own() {
         assert!(camel, "{}", row.reason);
         assert_eq!(seen.insert(row.reason.to_owned(), row.meaning), None);
         for code in row.codes.iter().cloned().flatten() {
-            assert_eq!(
-                seen.insert(code.to_string(), row.meaning),
-                None,
-                "{code} stands twice"
-            );
+            assert_eq!(seen.insert(code.to_string(), row.meaning), None, "{code} stands twice");
         }
     }
     assert_eq!(row(139), None);

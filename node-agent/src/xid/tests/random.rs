@@ -7,11 +7,8 @@ use proptest::prelude::*;
 
 /// Text as lines of the driver look, cut and joined at random.
 fn driver_like() -> impl Strategy<Value = String> {
-    let words = SAMPLES
-        .iter()
-        .flat_map(|sample| sample.line.split_inclusive(' '))
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
+    let words =
+        SAMPLES.iter().flat_map(|sample| sample.line.split_inclusive(' ')).map(str::to_owned).collect::<Vec<_>>();
     let word = prop_oneof![3 => proptest::sample::select(words), 1 => any::<String>(), 1 => Just("\n".to_owned())];
     (
         prop_oneof![

@@ -21,15 +21,7 @@ const fn sample(
     severity: Severity,
     reason: &'static str,
 ) -> Sample {
-    Sample {
-        line,
-        event,
-        pci,
-        pid: process.0,
-        process: process.1,
-        severity,
-        reason,
-    }
+    Sample { line, event, pci, pid: process.0, process: process.1, severity, reason }
 }
 
 const NOBODY: (Option<u32>, Option<&str>) = (None, None);

@@ -65,7 +65,12 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn config() -> Config {
-    Config { cases: CASES.max(Config::default().cases), failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() }
+    Config {
+        cases: CASES.max(Config::default().cases),
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..Config::default()
+    }
 }
 
 /// Lets a world live: event, decision, check, application (whole, cut short by a crash, or with a write refused).

@@ -129,27 +129,17 @@ fn assign(target: &mut Target, now: Time) {
 
 fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     let total = course.status.targets.len();
-    let limit = course
-        .run
-        .spec
-        .max_concurrent
-        .map_or(total, |scale| scale.of(total, 1));
+    let limit = course.run.spec.max_concurrent.map_or(total, |scale| scale.of(total, 1));
     let need = Need::of(course);
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
-    let mut at_work = course
-        .status
-        .targets
-        .iter()
-        .filter(|t| is_at_work(t))
-        .count();
+    let mut at_work = course.status.targets.iter().filter(|t| is_at_work(t)).count();
     for target in &mut course.status.targets {
         let is_its_turn = at_work < limit;
         // One that was told to wait shows why it still does; the others are not looked at before their turn.
         if !is_unadmitted(target) || (!is_its_turn && target.state != TargetState::Waiting) {
             continue;
         }
-        let obstacle = absence(world, target, now)
-            .or_else(|| load.is_busy(target, need).then_some(reason::NODE_BUSY));
+        let obstacle = absence(world, target, now).or_else(|| load.is_busy(target, need).then_some(reason::NODE_BUSY));
         match obstacle {
             Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE)) if skips && is_its_turn => {
                 end(target, Outcome::Skipped, Some(why), now);
@@ -186,18 +176,9 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
             None => {}
         }
     }
-    let obstacles = if absences.is_empty() {
-        busy_members(course, load, skips, now)
-    } else {
-        absences
-    };
-    let mut members: Vec<(usize, &mut Target)> = course
-        .status
-        .targets
-        .iter_mut()
-        .enumerate()
-        .filter(|(_, t)| is_unadmitted(t))
-        .collect();
+    let obstacles = if absences.is_empty() { busy_members(course, load, skips, now) } else { absences };
+    let mut members: Vec<(usize, &mut Target)> =
+        course.status.targets.iter_mut().enumerate().filter(|(_, t)| is_unadmitted(t)).collect();
     if let [(_, alone)] = members.as_mut_slice() {
         let why = Some(reason::GROUP_TOO_SMALL);
         end(alone, Outcome::Inconclusive, why, now);
@@ -221,12 +202,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
 }
 
 /// The members that other runs hold; with `whenBusy: Skip` they end, and the group goes on without them.
-fn busy_members(
-    course: &mut Course<'_>,
-    load: &Load<'_>,
-    skips: bool,
-    now: Time,
-) -> HashMap<usize, &'static str> {
+fn busy_members(course: &mut Course<'_>, load: &Load<'_>, skips: bool, now: Time) -> HashMap<usize, &'static str> {
     let need = Need::of(course);
     let mut busy = HashMap::new();
     let targets = course.status.targets.iter_mut().enumerate();

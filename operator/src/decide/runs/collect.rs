@@ -23,11 +23,7 @@ pub(super) fn collect(world: &World, course: &mut Course<'_>, now: Time) {
         BTreeSet::new()
     } else {
         find_silent_agents(world, course, now);
-        if course.group.is_some() {
-            group::advance(world, course, now)
-        } else {
-            BTreeSet::new()
-        }
+        if course.group.is_some() { group::advance(world, course, now) } else { BTreeSet::new() }
     };
     for index in 0..course.status.targets.len() {
         if is_at_work(&course.status.targets[index]) && !held.contains(&index) {
@@ -44,11 +40,7 @@ fn find_missing_nodes(world: &World, course: &mut Course<'_>, now: Time) {
         if target.state == TargetState::Done || node_of(world, target).is_some() {
             continue;
         }
-        let why = if world.nodes.contains_key(&target.node) {
-            reason::NODE_REPLACED
-        } else {
-            reason::NODE_GONE
-        };
+        let why = if world.nodes.contains_key(&target.node) { reason::NODE_REPLACED } else { reason::NODE_GONE };
         end(target, Outcome::Inconclusive, Some(why), now);
     }
 }
@@ -73,9 +65,7 @@ fn find_silent_agents(world: &World, course: &mut Course<'_>, now: Time) {
 fn follow(world: &World, course: &mut Course<'_>, index: usize, now: Time) {
     let target = &course.status.targets[index];
     let id = course.id(target.attempt.unwrap_or(1));
-    let (Some(report), Some(answer)) =
-        (report_of(world, target), run_report_of(world, target, &id))
-    else {
+    let (Some(report), Some(answer)) = (report_of(world, target), run_report_of(world, target, &id)) else {
         return;
     };
     match &answer.state {
@@ -83,12 +73,7 @@ fn follow(world: &World, course: &mut Course<'_>, index: usize, now: Time) {
         // A member of a group has not begun before the group starts; until then its 30 s run since it was assigned.
         RunState::Accepted | RunState::Ready if course.group.is_some() => {}
         RunState::Accepted | RunState::Ready | RunState::Running | RunState::Unrecognized(_) => {
-            enter(
-                &mut course.status.targets[index],
-                TargetState::Running,
-                None,
-                now,
-            );
+            enter(&mut course.status.targets[index], TargetState::Running, None, now);
         }
     }
 }
@@ -107,28 +92,11 @@ fn end_the_rest(course: &mut Course<'_>, now: Time) {
 }
 
 /// Copies everything that must outlive the report: outcome, findings, edges.
-fn harvest(
-    world: &World,
-    course: &mut Course<'_>,
-    index: usize,
-    report: &Report,
-    answer: &RunReport,
-    now: Time,
-) {
+fn harvest(world: &World, course: &mut Course<'_>, index: usize, report: &Report, answer: &RunReport, now: Time) {
     let edges = edges_of(world, course, index, answer);
     let (outcome, why) = verdict(&course.checks, answer, &edges);
-    let findings = findings(
-        &course.checks,
-        &course.status.targets[index].node,
-        report,
-        answer,
-    );
-    end(
-        &mut course.status.targets[index],
-        outcome,
-        why.as_deref(),
-        now,
-    );
+    let findings = findings(&course.checks, &course.status.targets[index].node, report, answer);
+    end(&mut course.status.targets[index], outcome, why.as_deref(), now);
     merge_worst(&mut course.status.worst, findings);
     if !edges.is_empty() {
         let pattern = course.group.as_ref().map(|g| g.pattern);
@@ -140,16 +108,10 @@ fn harvest(
 }
 
 /// The worst of all results and edges, and its reason. A check that was asked for and has no result could not be judged.
-fn verdict(
-    checks: &[CheckSpec],
-    answer: &RunReport,
-    edges: &[NetworkEdge],
-) -> (Outcome, Option<String>) {
+fn verdict(checks: &[CheckSpec], answer: &RunReport, edges: &[NetworkEdge]) -> (Outcome, Option<String>) {
     let mut worst = (Outcome::Pass, None);
     let mut weigh = |outcome: Outcome, why: Option<String>| {
-        if outcome.rank() > worst.0.rank()
-            || (outcome.rank() == worst.0.rank() && worst.1.is_none())
-        {
+        if outcome.rank() > worst.0.rank() || (outcome.rank() == worst.0.rank() && worst.1.is_none()) {
             worst = (outcome, why);
         }
     };
@@ -169,20 +131,11 @@ fn verdict(
 fn known(outcome: &Outcome) -> Outcome {
     match outcome {
         Outcome::Unrecognized(_) => Outcome::Inconclusive,
-        Outcome::Pass
-        | Outcome::Skipped
-        | Outcome::Inconclusive
-        | Outcome::Warn
-        | Outcome::Fail => outcome.clone(),
+        Outcome::Pass | Outcome::Skipped | Outcome::Inconclusive | Outcome::Warn | Outcome::Fail => outcome.clone(),
     }
 }
 
-fn findings(
-    checks: &[CheckSpec],
-    node: &str,
-    report: &Report,
-    answer: &RunReport,
-) -> Vec<WorstFinding> {
+fn findings(checks: &[CheckSpec], node: &str, report: &Report, answer: &RunReport) -> Vec<WorstFinding> {
     let mut findings = Vec::new();
     let asked = |name: &str| checks.iter().any(|c| c.name == name);
     for result in answer.results.iter().filter(|r| asked(&r.name)) {
@@ -190,16 +143,14 @@ fn findings(
         if matches!(outcome, Outcome::Pass | Outcome::Skipped) {
             continue;
         }
-        let worst = |target: &str, outcome: Outcome, severity: &Severity, why: &str, text: &str| {
-            WorstFinding {
-                node: node.to_owned(),
-                check: truncate(&result.check, 80),
-                target: truncate(target, 64),
-                outcome,
-                severity: severity.clone(),
-                reason: truncate(why, 63),
-                message: truncate(text, 256),
-            }
+        let worst = |target: &str, outcome: Outcome, severity: &Severity, why: &str, text: &str| WorstFinding {
+            node: node.to_owned(),
+            check: truncate(&result.check, 80),
+            target: truncate(target, 64),
+            outcome,
+            severity: severity.clone(),
+            reason: truncate(why, 63),
+            message: truncate(text, 256),
         };
         let found = report.findings.iter().filter(|f| f.check == result.check);
         let before = findings.len();
@@ -210,13 +161,7 @@ fn findings(
         if findings.len() == before {
             let why = result.reason.as_deref().unwrap_or(outcome.as_str());
             let text = result.message.as_deref().unwrap_or_default();
-            findings.push(worst(
-                TARGET_NODE,
-                outcome.clone(),
-                &result.severity,
-                why,
-                text,
-            ));
+            findings.push(worst(TARGET_NODE, outcome.clone(), &result.severity, why, text));
         }
     }
     findings
@@ -237,12 +182,7 @@ fn merge_worst(worst: &mut Vec<WorstFinding>, more: Vec<WorstFinding>) {
 
 /// The edges that the member was ordered to test, as its client. Where its order is gone (somebody deleted the
 /// NodeHealth), any edge to a target of the run is taken.
-fn edges_of(
-    world: &World,
-    course: &Course<'_>,
-    index: usize,
-    answer: &RunReport,
-) -> Vec<NetworkEdge> {
+fn edges_of(world: &World, course: &Course<'_>, index: usize, answer: &RunReport) -> Vec<NetworkEdge> {
     if course.group.is_none() {
         return Vec::new();
     }
@@ -254,16 +194,8 @@ fn edges_of(
         .and_then(|a| a.group.as_ref())
         .filter(|g| g.start_at.is_some());
     let was_asked = |slot: i64, peer: &str| match ordered {
-        Some(group) => group
-            .slots
-            .iter()
-            .any(|s| s.role == Role::Client && s.slot == slot && s.peer == peer),
-        None => {
-            peer != from.node
-                && targets
-                    .binary_search_by(|t| t.node.as_str().cmp(peer))
-                    .is_ok()
-        }
+        Some(group) => group.slots.iter().any(|s| s.role == Role::Client && s.slot == slot && s.peer == peer),
+        None => peer != from.node && targets.binary_search_by(|t| t.node.as_str().cmp(peer)).is_ok(),
     };
     let mut seen = BTreeSet::new();
     let edges = answer.edges.iter();

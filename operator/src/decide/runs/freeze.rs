@@ -22,20 +22,13 @@ pub(super) struct Rejection {
 
 impl Rejection {
     fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 }
 
 /// The targets of a run, sorted by name, or why it is refused. A named node that does not exist is a target without uid
 /// that has ended already.
-pub(super) fn freeze(
-    world: &World,
-    run: &HealthCheckRun,
-    now: Time,
-) -> Result<Vec<Target>, Rejection> {
+pub(super) fn freeze(world: &World, run: &HealthCheckRun, now: Time) -> Result<Vec<Target>, Rejection> {
     let checks = validate::validate(&run.spec)?;
     let names = resolve(world, &run.spec.targets);
     if names.len() > MAX_TARGETS {
@@ -47,10 +40,7 @@ pub(super) fn freeze(
             ),
         ));
     }
-    let targets: Vec<Target> = names
-        .into_iter()
-        .map(|node| target(world, node, now))
-        .collect();
+    let targets: Vec<Target> = names.into_iter().map(|node| target(world, node, now)).collect();
     let known = targets.iter().filter(|t| !t.uid.is_empty()).count();
     if known == 0 {
         return Err(no_match(&run.spec.targets));
@@ -70,19 +60,14 @@ fn resolve<'a>(world: &'a World, targets: &'a Targets) -> BTreeSet<&'a str> {
         .nodes
         .iter()
         .filter(|(name, node)| {
-            (node.shows_accelerator() || world.node_healths.contains_key(*name))
-                && selector.matches(&node.labels)
+            (node.shows_accelerator() || world.node_healths.contains_key(*name)) && selector.matches(&node.labels)
         })
         .map(|(name, _)| name.as_str())
         .collect()
 }
 
 fn target(world: &World, node: &str, now: Time) -> Target {
-    let mut target = Target {
-        node: node.to_owned(),
-        since: Some(now),
-        ..Target::default()
-    };
+    let mut target = Target { node: node.to_owned(), since: Some(now), ..Target::default() };
     if let Some(found) = world.nodes.get(node) {
         target.uid.clone_from(&found.uid);
     } else {

@@ -53,9 +53,7 @@ pub(super) struct GroupCheck {
 impl GroupCheck {
     /// The check between nodes among these, if there is one.
     pub(super) fn of(checks: &[CheckSpec]) -> Option<Self> {
-        let check = checks
-            .iter()
-            .find(|c| c.kind().is_some_and(|k| k.class() == Class::Group))?;
+        let check = checks.iter().find(|c| c.kind().is_some_and(|k| k.class() == Class::Group))?;
         let network = check.network_bandwidth.clone().unwrap_or_default();
         let ping = check.ping.as_ref().and_then(|p| p.pattern);
         Some(Self {
@@ -118,8 +116,7 @@ fn members<'w>(world: &'w World, course: &Course<'_>, attempt: i64) -> Vec<Membe
                 .and_then(|s| s.assignments.iter().find(|a| a.id == id))
                 .and_then(|a| a.group.as_ref())
                 .filter(|g| g.start_at.is_some());
-            let reported =
-                report_of(world, target).map_or(&[][..], |r| r.agent.addresses.as_slice());
+            let reported = report_of(world, target).map_or(&[][..], |r| r.agent.addresses.as_slice());
             Some(Member {
                 index,
                 name: &node.name,
@@ -177,10 +174,7 @@ fn muster(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
         let is_ready = member.has(&RunState::Ready);
         if is_ready && member.address.is_none() {
             end(target, Outcome::Inconclusive, Some(reason::NO_ADDRESS), now);
-        } else if !is_ready
-            && !member.has_begun()
-            && now.since(member.since) >= READY_WITHIN_SECONDS
-        {
+        } else if !is_ready && !member.has_begun() && now.since(member.since) >= READY_WITHIN_SECONDS {
             end(target, Outcome::Inconclusive, Some(reason::NOT_READY), now);
         } else if !member.has(&RunState::Done) {
             left.push(member);
@@ -218,15 +212,9 @@ fn retry(course: &mut Course<'_>, index: usize, attempt: i64, now: Time) {
 
 /// Results wait until all members have theirs, at most until the last slot is over: a taken port costs all of them
 /// another attempt, and what was collected could not be taken back.
-fn hold(
-    course: &mut Course<'_>,
-    members: &[Member<'_>],
-    attempt: i64,
-    now: Time,
-) -> BTreeSet<usize> {
+fn hold(course: &mut Course<'_>, members: &[Member<'_>], attempt: i64, now: Time) -> BTreeSet<usize> {
     let done = || members.iter().filter(|m| m.has(&RunState::Done));
-    let repeats =
-        attempt < MAX_PORT_ATTEMPTS && course.group.as_ref().is_some_and(|g| !g.has_company);
+    let repeats = attempt < MAX_PORT_ATTEMPTS && course.group.as_ref().is_some_and(|g| !g.has_company);
     if !repeats || done().next().is_none() {
         return BTreeSet::new();
     }
@@ -253,12 +241,7 @@ fn over(members: &[Member<'_>]) -> Time {
 }
 
 /// The part of each target that is at work, by its index, and when to look again.
-pub(super) fn orders(
-    world: &World,
-    course: &Course<'_>,
-    now: Time,
-    plan: &mut Plan,
-) -> BTreeMap<usize, Group> {
+pub(super) fn orders(world: &World, course: &Course<'_>, now: Time, plan: &mut Plan) -> BTreeMap<usize, Group> {
     let Some(check) = &course.group else {
         return BTreeMap::new();
     };
@@ -279,13 +262,7 @@ pub(super) fn orders(
 }
 
 /// The start is written as soon as everybody is ready.
-fn begin(
-    check: &GroupCheck,
-    members: &[Member<'_>],
-    attempt: i64,
-    now: Time,
-    plan: &mut Plan,
-) -> Vec<Group> {
+fn begin(check: &GroupCheck, members: &[Member<'_>], attempt: i64, now: Time, plan: &mut Plan) -> Vec<Group> {
     let is_ready = |m: &Member<'_>| m.has(&RunState::Ready) && m.address.is_some();
     if members.len() >= 2 && members.iter().all(is_ready) {
         let lead = i64::try_from(members.len() / MEMBERS_PER_LEAD_SECOND).unwrap_or_default();
@@ -298,18 +275,10 @@ fn begin(
 }
 
 /// What was written stands; who lacks it gets the same while there is time and the members are still the same.
-fn complete(
-    check: &GroupCheck,
-    members: &[Member<'_>],
-    attempt: i64,
-    start: Time,
-    now: Time,
-) -> Vec<Group> {
+fn complete(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time, now: Time) -> Vec<Group> {
     let planned = parts(check, members, attempt, start);
-    let is_same = members
-        .iter()
-        .zip(&planned)
-        .all(|(member, part)| member.ordered.is_none_or(|ordered| ordered == part));
+    let is_same =
+        members.iter().zip(&planned).all(|(member, part)| member.ordered.is_none_or(|ordered| ordered == part));
     let in_time = start > now.plus(1);
     members
         .iter()
@@ -325,14 +294,8 @@ fn complete(
 /// The complete plan of an attempt. A member without address has no slots, and neither have its partners with it.
 fn parts(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time) -> Vec<Group> {
     let slot_seconds = check.duration_seconds + SLOT_SLACK_SECONDS;
-    let mut groups = vec![
-        Group {
-            start_at: Some(start),
-            slot_seconds: Some(slot_seconds),
-            slots: Vec::new(),
-        };
-        members.len()
-    ];
+    let mut groups =
+        vec![Group { start_at: Some(start), slot_seconds: Some(slot_seconds), slots: Vec::new() }; members.len()];
     for pair in ring::pairs(check.pattern, members.len()) {
         let Some(address) = members[pair.server].address else {
             continue;
@@ -344,12 +307,8 @@ fn parts(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time) 
             address: address.to_owned(),
             port: port(&check.ports, pair.server, attempt),
         };
-        groups[pair.client]
-            .slots
-            .push(slot(Role::Client, pair.server));
-        groups[pair.server]
-            .slots
-            .push(slot(Role::Server, pair.client));
+        groups[pair.client].slots.push(slot(Role::Client, pair.server));
+        groups[pair.server].slots.push(slot(Role::Server, pair.client));
     }
     for group in &mut groups {
         group.slots.sort_by_key(|s| s.slot);

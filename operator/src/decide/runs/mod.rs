@@ -91,10 +91,8 @@ impl Course<'_> {
 
 /// Decides every run: pushes statuses and deletions to the plan and returns what each node shall work on.
 pub fn decide(world: &World, now: Time, plan: &mut Plan) -> Orders {
-    let mut courses: Vec<Course<'_>> = in_order(world)
-        .into_iter()
-        .filter_map(|run| set_out(world, run, now, plan))
-        .collect();
+    let mut courses: Vec<Course<'_>> =
+        in_order(world).into_iter().filter_map(|run| set_out(world, run, now, plan)).collect();
     let mut load = Load::of(world, &courses);
     for course in &mut courses {
         admit::admit(world, course, &mut load, now);
@@ -124,12 +122,7 @@ fn in_order(world: &World) -> Vec<&HealthCheckRun> {
 }
 
 /// A run that is under way, brought up to date with what is reported; `None` where nothing is left to order.
-fn set_out<'w>(
-    world: &'w World,
-    run: &'w HealthCheckRun,
-    now: Time,
-    plan: &mut Plan,
-) -> Option<Course<'w>> {
+fn set_out<'w>(world: &'w World, run: &'w HealthCheckRun, now: Time, plan: &mut Plan) -> Option<Course<'w>> {
     // One that is being deleted orders nothing more.
     if run.metadata.deletion_timestamp.is_some() {
         return None;
@@ -219,14 +212,7 @@ fn push_status(run: &HealthCheckRun, status: HealthCheckRunStatus, plan: &mut Pl
     plan.push(write, Vec::new())
 }
 
-fn tell(
-    run: &HealthCheckRun,
-    warning: bool,
-    reason: &str,
-    message: String,
-    step: usize,
-    plan: &mut Plan,
-) {
+fn tell(run: &HealthCheckRun, warning: bool, reason: &str, message: String, step: usize, plan: &mut Plan) {
     plan.events.push(EventNote {
         regarding: Regarding::Run(
             run.metadata.name.clone().unwrap_or_default(),

@@ -87,24 +87,14 @@ mod tests {
     use super::*;
 
     fn edge(from: &str, to: &str, mbps: i64, outcome: Outcome) -> NetworkEdge {
-        NetworkEdge {
-            from: from.into(),
-            to: to.into(),
-            mbps: Some(mbps),
-            outcome,
-            reason: None,
-        }
+        NetworkEdge { from: from.into(), to: to.into(), mbps: Some(mbps), outcome, reason: None }
     }
 
     fn ring_with_bad(n: usize, bad: &[(usize, usize)]) -> Vec<String> {
         let mut network = Network::default();
         let edges = (0..n).map(|i| {
             let j = (i + 1) % n;
-            let outcome = if bad.contains(&(i, j)) {
-                Outcome::Fail
-            } else {
-                Outcome::Pass
-            };
+            let outcome = if bad.contains(&(i, j)) { Outcome::Fail } else { Outcome::Pass };
             edge(&format!("n{i:04}"), &format!("n{j:04}"), 100, outcome)
         });
         merge(&mut network, edges.collect());
@@ -124,10 +114,7 @@ mod tests {
 
     #[test]
     fn two_bad_neighbours_are_both_suspect() {
-        assert_eq!(
-            ring_with_bad(8, &[(0, 1), (1, 2), (2, 3)]),
-            ["n0001", "n0002"]
-        );
+        assert_eq!(ring_with_bad(8, &[(0, 1), (1, 2), (2, 3)]), ["n0001", "n0002"]);
     }
 
     #[test]

@@ -29,11 +29,7 @@ fn ring(members: usize) -> Vec<Pair> {
     let closes_an_odd_ring = |i: usize| members % 2 == 1 && i == members - 1;
     (0..members)
         .map(|client| Pair {
-            round: if closes_an_odd_ring(client) {
-                2
-            } else {
-                client % 2
-            },
+            round: if closes_an_odd_ring(client) { 2 } else { client % 2 },
             client,
             server: (client + 1) % members,
         })
@@ -56,11 +52,7 @@ fn all_pairs(members: usize) -> Vec<Pair> {
             if a < members && b < members {
                 // Alternating the roles lets each member send about as often as it receives.
                 let (client, server) = if round % 2 == 0 { (a, b) } else { (b, a) };
-                pairs.push(Pair {
-                    round,
-                    client,
-                    server,
-                });
+                pairs.push(Pair { round, client, server });
             }
         }
     }
@@ -100,10 +92,7 @@ mod tests {
         for n in 2..=64 {
             let pairs = all_pairs(n);
             assert_rounds_are_disjoint(&pairs);
-            let edges: BTreeSet<_> = pairs
-                .iter()
-                .map(|p| (p.client.min(p.server), p.client.max(p.server)))
-                .collect();
+            let edges: BTreeSet<_> = pairs.iter().map(|p| (p.client.min(p.server), p.client.max(p.server))).collect();
             assert_eq!(edges.len(), n * (n - 1) / 2, "n = {n}");
             assert_eq!(pairs.len(), edges.len(), "n = {n}");
             assert!(pairs.iter().all(|p| p.round < crds::node_health::MAX_SLOTS));

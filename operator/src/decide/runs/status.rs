@@ -65,9 +65,7 @@ pub(super) fn table(phase: &Phase) -> [(&'static str, Status); 6] {
             [True, False, Unknown, False, True, False]
         }
         Phase::Passed => [True, True, True, True, False, False],
-        Phase::Failed | Phase::Inconclusive | Phase::Cancelled => {
-            [True, True, False, False, False, True]
-        }
+        Phase::Failed | Phase::Inconclusive | Phase::Cancelled => [True, True, False, False, False, True],
         Phase::Rejected => [False, True, False, False, False, True],
     };
     [
@@ -81,12 +79,7 @@ pub(super) fn table(phase: &Phase) -> [(&'static str, Status); 6] {
 }
 
 /// Brings everything that follows from the targets up to date.
-pub(super) fn derive(
-    status: &mut HealthCheckRunStatus,
-    run: &HealthCheckRun,
-    held: bool,
-    now: Time,
-) {
+pub(super) fn derive(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, held: bool, now: Time) {
     status.counts = counts(&status.targets);
     status.phase = phase(&status.targets, &status.counts);
     if status.phase.is_final() && status.completion_time.is_none() {
@@ -95,29 +88,18 @@ pub(super) fn derive(
     status.summary = RunSummary {
         reason: Some(word(status).to_owned()),
         message: Some(truncate(&sentence(status, held), 512)),
-        deadline: status
-            .start_time
-            .map(|start| start.plus(run.spec.deadline_seconds)),
+        deadline: status.start_time.map(|start| start.plus(run.spec.deadline_seconds)),
     };
     tell(status, run, now);
 }
 
 /// The status of a run that is refused.
-pub(super) fn rejected(
-    run: &HealthCheckRun,
-    reason: &str,
-    message: &str,
-    now: Time,
-) -> HealthCheckRunStatus {
+pub(super) fn rejected(run: &HealthCheckRun, reason: &str, message: &str, now: Time) -> HealthCheckRunStatus {
     let before = run.status.as_ref();
     let mut status = HealthCheckRunStatus {
         phase: Phase::Rejected,
         completion_time: Some(now),
-        summary: RunSummary {
-            reason: Some(reason.to_owned()),
-            message: Some(truncate(message, 512)),
-            deadline: None,
-        },
+        summary: RunSummary { reason: Some(reason.to_owned()), message: Some(truncate(message, 512)), deadline: None },
         conditions: before.map(|s| s.conditions.clone()).unwrap_or_default(),
         ..HealthCheckRunStatus::default()
     };
@@ -138,12 +120,7 @@ pub(super) fn tell(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, now:
         }
     });
     status.observed_generation = run.metadata.generation;
-    status.conditions = condition::merge(
-        &status.conditions,
-        wanted.to_vec(),
-        run.metadata.generation,
-        now,
-    );
+    status.conditions = condition::merge(&status.conditions, wanted.to_vec(), run.metadata.generation, now);
 }
 
 /// The targets that explain the phase.
@@ -162,12 +139,8 @@ fn telling(status: &HealthCheckRunStatus) -> Vec<&Target> {
     };
     let targets = status.targets.iter();
     match outcome {
-        Some(outcome) => targets
-            .filter(|t| t.outcome.as_ref() == Some(&outcome))
-            .collect(),
-        None => targets
-            .filter(|t| t.state == TargetState::Waiting)
-            .collect(),
+        Some(outcome) => targets.filter(|t| t.outcome.as_ref() == Some(&outcome)).collect(),
+        None => targets.filter(|t| t.state == TargetState::Waiting).collect(),
     }
 }
 
@@ -188,40 +161,25 @@ fn sentence(status: &HealthCheckRunStatus, held: bool) -> String {
     let why = by_reason(&telling(status));
     match &status.phase {
         Phase::Pending if held => {
-            format!(
-                "{} wait: the operator holds everything, so that no test begins",
-                some(c.pending)
-            )
+            format!("{} wait: the operator holds everything, so that no test begins", some(c.pending))
         }
         Phase::Pending => format!("{} wait for their turn", some(c.pending)),
         Phase::WaitingForIdle => format!("{} wait: {why}", some(c.waiting)),
         Phase::Running | Phase::Unrecognized(_) => {
             let done = c.total - c.running - c.waiting - c.pending;
             let waiting = c.waiting + c.pending;
-            format!(
-                "{} are at work, {waiting} wait, {done} are done",
-                some(c.running)
-            )
+            format!("{} are at work, {waiting} wait, {done} are done", some(c.running))
         }
-        Phase::Passed if c.warned + c.skipped > 0 => format!(
-            "{} passed, {} with a warning; {} were skipped",
-            some(c.passed + c.warned),
-            c.warned,
-            c.skipped
-        ),
+        Phase::Passed if c.warned + c.skipped > 0 => {
+            format!("{} passed, {} with a warning; {} were skipped", some(c.passed + c.warned), c.warned, c.skipped)
+        }
         Phase::Passed => format!("all {} nodes passed", c.total),
-        Phase::Failed => format!(
-            "{} failed: {why}; status.worst says what was found",
-            some(c.failed)
-        ),
+        Phase::Failed => format!("{} failed: {why}; status.worst says what was found", some(c.failed)),
         Phase::Inconclusive if c.inconclusive > 0 => {
             format!("{} could not be judged: {why}", some(c.inconclusive))
         }
         Phase::Inconclusive => format!("every node was skipped: {why}"),
-        Phase::Cancelled => format!(
-            "cancelled; {} had ended before",
-            some(ended_before_cancel(status))
-        ),
+        Phase::Cancelled => format!("cancelled; {} had ended before", some(ended_before_cancel(status))),
         Phase::Rejected => String::new(),
     }
 }

@@ -17,10 +17,7 @@ const MAX_DEADLINE_SECONDS: i64 = 604_800;
 const MAX_TTL_SECONDS: i64 = 31_536_000;
 
 fn invalid(message: String) -> Rejection {
-    Rejection {
-        reason: reason::INVALID_SPEC,
-        message,
-    }
+    Rejection { reason: reason::INVALID_SPEC, message }
 }
 
 /// The checks that the spec asks for, or why it cannot be run.
@@ -80,44 +77,25 @@ fn limits(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
                 .into(),
         ));
     }
-    number(
-        "spec.deadlineSeconds",
-        Some(spec.deadline_seconds),
-        1,
-        MAX_DEADLINE_SECONDS,
-    )?;
-    number(
-        "spec.ttlSecondsAfterFinished",
-        spec.ttl_seconds_after_finished,
-        0,
-        MAX_TTL_SECONDS,
-    )
+    number("spec.deadlineSeconds", Some(spec.deadline_seconds), 1, MAX_DEADLINE_SECONDS)?;
+    number("spec.ttlSecondsAfterFinished", spec.ttl_seconds_after_finished, 0, MAX_TTL_SECONDS)
 }
 
 fn checks(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
     match (&spec.checks, &spec.level) {
-        (Some(_), Some(_)) => Err(invalid(
-            "spec: checks and level are both given; exactly one is needed".into(),
-        )),
-        (None, None) => Err(invalid(
-            "spec: exactly one of checks and level is needed, for example level: basic".into(),
-        )),
+        (Some(_), Some(_)) => Err(invalid("spec: checks and level are both given; exactly one is needed".into())),
+        (None, None) => {
+            Err(invalid("spec: exactly one of checks and level is needed, for example level: basic".into()))
+        }
         (Some(checks), None) if checks.is_empty() || checks.len() > MAX_CHECKS => {
-            Err(invalid(format!(
-                "spec.checks holds {} checks; a run takes 1 to {MAX_CHECKS}",
-                checks.len()
-            )))
+            Err(invalid(format!("spec.checks holds {} checks; a run takes 1 to {MAX_CHECKS}", checks.len())))
         }
         (Some(checks), None) => Ok(checks.clone()),
         (None, Some(name)) => level::checks_of(name).ok_or_else(|| Rejection {
             reason: reason::UNKNOWN_CHECK,
             message: format!(
                 "spec.level: there is no level {name:?} in this version; known: {}",
-                level::LEVELS
-                    .iter()
-                    .map(|l| l.name)
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                level::LEVELS.iter().map(|l| l.name).collect::<Vec<_>>().join(", ")
             ),
         }),
     }
@@ -136,20 +114,16 @@ fn kind(check: &CheckSpec) -> Result<(), Rejection> {
         several => Err(invalid(format!(
             "spec.checks[{}] names {}; exactly one kind is needed in each check",
             check.name,
-            several
-                .iter()
-                .map(|c| c.name())
-                .collect::<Vec<_>>()
-                .join(" and ")
+            several.iter().map(|c| c.name()).collect::<Vec<_>>().join(" and ")
         ))),
     }
 }
 
 fn number(field: &str, value: Option<i64>, lowest: i64, highest: i64) -> Result<(), Rejection> {
     match value {
-        Some(value) if !(lowest..=highest).contains(&value) => Err(invalid(format!(
-            "{field} is {value}; it must be from {lowest} to {highest}"
-        ))),
+        Some(value) if !(lowest..=highest).contains(&value) => {
+            Err(invalid(format!("{field} is {value}; it must be from {lowest} to {highest}")))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -178,23 +152,12 @@ fn numbers(check: &CheckSpec) -> Vec<(&'static str, Option<i64>, i64, i64)> {
     if let Some(c) = &check.network_bandwidth {
         let floor = c.min_megabits_per_second;
         numbers.push(("networkBandwidth.streams", c.streams, 1, 128));
-        numbers.push((
-            "networkBandwidth.durationSeconds",
-            c.duration_seconds,
-            1,
-            300,
-        ));
-        numbers.push((
-            "networkBandwidth.minMegabitsPerSecond",
-            floor,
-            1,
-            10_000_000,
-        ));
+        numbers.push(("networkBandwidth.durationSeconds", c.duration_seconds, 1, 300));
+        numbers.push(("networkBandwidth.minMegabitsPerSecond", floor, 1, 10_000_000));
         if let Some(ports) = &c.ports {
-            for (field, port) in [
-                ("networkBandwidth.ports.first", ports.first),
-                ("networkBandwidth.ports.last", ports.last),
-            ] {
+            for (field, port) in
+                [("networkBandwidth.ports.first", ports.first), ("networkBandwidth.ports.last", ports.last)]
+            {
                 numbers.push((field, Some(port), 1_024, 65_535));
             }
         }
@@ -223,10 +186,7 @@ fn ranges(check: &CheckSpec) -> Result<(), Rejection> {
         let field = format!("spec.checks[{}].{field}", check.name);
         number(&field, value, lowest, highest)?;
     }
-    let ports = check
-        .network_bandwidth
-        .as_ref()
-        .and_then(|c| c.ports.as_ref());
+    let ports = check.network_bandwidth.as_ref().and_then(|c| c.ports.as_ref());
     if let Some(ports) = ports.filter(|p| p.first > p.last) {
         return Err(invalid(format!(
             "spec.checks[{}].networkBandwidth.ports is empty: first ({}) must not be above last ({}), for example {{first: 5201, last: 5264}}",
@@ -239,34 +199,26 @@ fn ranges(check: &CheckSpec) -> Result<(), Rejection> {
 fn custom(check: &str, custom: &Custom) -> Result<(), Rejection> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let program = &custom.program;
-    let is_program = !program.is_empty()
-        && program.len() <= 63
-        && program.chars().all(allowed)
-        && !program.starts_with('-');
+    let is_program =
+        !program.is_empty() && program.len() <= 63 && program.chars().all(allowed) && !program.starts_with('-');
     if !is_program {
         return Err(invalid(format!(
             "spec.checks[{check}].custom.program {program:?} must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line"
         )));
     }
     if let Some(key) = custom.env.keys().find(|key| !key.starts_with("CHECK_")) {
-        return Err(invalid(format!(
-            "spec.checks[{check}].custom.env: the key {key:?} must begin with CHECK_"
-        )));
+        return Err(invalid(format!("spec.checks[{check}].custom.env: the key {key:?} must begin with CHECK_")));
     }
     if custom.args.len() > 16 || custom.env.len() > 16 {
-        return Err(invalid(format!(
-            "spec.checks[{check}].custom: at most 16 args and 16 variables in env"
-        )));
+        return Err(invalid(format!("spec.checks[{check}].custom: at most 16 args and 16 variables in env")));
     }
     Ok(())
 }
 
 /// A work order carries one plan of slots, so that a run has room for one check between nodes.
 fn group(checks: &[CheckSpec]) -> Result<(), Rejection> {
-    let groups: Vec<&CheckSpec> = checks
-        .iter()
-        .filter(|c| c.kind().is_some_and(|k| k.class() == Class::Group))
-        .collect();
+    let groups: Vec<&CheckSpec> =
+        checks.iter().filter(|c| c.kind().is_some_and(|k| k.class() == Class::Group)).collect();
     if let [first, second, ..] = groups.as_slice() {
         return Err(invalid(format!(
             "spec.checks: {} and {} are both checks between nodes, and a run takes one; create a run for each",
@@ -293,9 +245,5 @@ fn group(checks: &[CheckSpec]) -> Result<(), Rejection> {
 
 fn is_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty()
-        && name.len() <= 63
-        && name.chars().all(allowed)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
+    !name.is_empty() && name.len() <= 63 && name.chars().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
 }

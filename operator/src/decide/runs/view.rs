@@ -9,20 +9,12 @@ use crds::{
 
 /// The Node of a target, unless it is gone or was replaced under its name.
 pub(super) fn node_of<'w>(world: &'w World, target: &Target) -> Option<&'w Node> {
-    world
-        .nodes
-        .get(&target.node)
-        .filter(|node| node.uid == target.uid)
-        .map(AsRef::as_ref)
+    world.nodes.get(&target.node).filter(|node| node.uid == target.uid).map(AsRef::as_ref)
 }
 
 /// The NodeHealth that is about the very Node of a target.
 pub(super) fn health_of<'w>(world: &'w World, target: &Target) -> Option<&'w NodeHealth> {
-    world
-        .node_healths
-        .get(&target.node)
-        .filter(|health| health.spec.node.uid == target.uid)
-        .map(AsRef::as_ref)
+    world.node_healths.get(&target.node).filter(|health| health.spec.node.uid == target.uid).map(AsRef::as_ref)
 }
 
 /// The report of the agent on the very Node of a target.
@@ -31,11 +23,7 @@ pub(super) fn report_of<'w>(world: &'w World, target: &Target) -> Option<&'w Rep
 }
 
 /// What the agent reports about one work order.
-pub(super) fn run_report_of<'w>(
-    world: &'w World,
-    target: &Target,
-    id: &str,
-) -> Option<&'w RunReport> {
+pub(super) fn run_report_of<'w>(world: &'w World, target: &Target, id: &str) -> Option<&'w RunReport> {
     report_of(world, target)?.runs.iter().find(|r| r.id == id)
 }
 
@@ -47,10 +35,7 @@ pub(super) fn is_at_work(target: &Target) -> bool {
 /// Whether the target has not been admitted. A state that a newer version wrote counts as not admitted: the worst that
 /// happens is that a test runs again.
 pub(super) fn is_unadmitted(target: &Target) -> bool {
-    matches!(
-        target.state,
-        TargetState::Pending | TargetState::Waiting | TargetState::Unrecognized(_)
-    )
+    matches!(target.state, TargetState::Pending | TargetState::Waiting | TargetState::Unrecognized(_))
 }
 
 /// Whether every target has ended.

@@ -8,26 +8,16 @@ pub(super) fn progress(stage: &mut Stage, node: &str, choice: u8) {
     let Some(health) = stage.world.node_healths.get(node).cloned() else {
         return;
     };
-    let runs = health
-        .status
-        .as_ref()
-        .and_then(|s| s.report.as_ref())
-        .map(|r| r.runs.clone());
+    let runs = health.status.as_ref().and_then(|s| s.report.as_ref()).map(|r| r.runs.clone());
     for order in &health.spec.assignments {
-        let before = runs
-            .iter()
-            .flatten()
-            .find(|r| r.id == order.id)
-            .map(|r| r.state.clone());
+        let before = runs.iter().flatten().find(|r| r.id == order.id).map(|r| r.state.clone());
         let start = order.group.as_ref().map(|g| g.start_at);
         let answer = match (before, start) {
             (None, _) => (choice % 8 != 7).then(|| saying(order, RunState::Accepted)),
             (Some(RunState::Accepted), Some(_)) => Some(saying(order, RunState::Ready)),
             (Some(RunState::Ready), Some(None)) if choice % 16 != 15 => None,
             (Some(RunState::Ready), Some(Some(start))) if stage.now < start => None,
-            (Some(RunState::Accepted | RunState::Ready), _) => {
-                Some(saying(order, RunState::Running))
-            }
+            (Some(RunState::Accepted | RunState::Ready), _) => Some(saying(order, RunState::Running)),
             (Some(_), _) => Some(ending(order, choice)),
         };
         if let Some(answer) = answer {
@@ -37,11 +27,7 @@ pub(super) fn progress(stage: &mut Stage, node: &str, choice: u8) {
 }
 
 fn saying(order: &Assignment, state: RunState) -> RunReport {
-    RunReport {
-        id: order.id.clone(),
-        state,
-        ..RunReport::default()
-    }
+    RunReport { id: order.id.clone(), state, ..RunReport::default() }
 }
 
 fn ending(order: &Assignment, choice: u8) -> RunReport {

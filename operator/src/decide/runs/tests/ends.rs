@@ -11,14 +11,7 @@ fn conditions(status: &HealthCheckRunStatus) -> Vec<(&str, &str)> {
 }
 
 fn target(state: TargetState, outcome: Option<Outcome>, reason: Option<&str>) -> Target {
-    Target {
-        node: "n".into(),
-        uid: "u".into(),
-        state,
-        outcome,
-        reason: reason.map(str::to_owned),
-        ..Target::default()
-    }
+    Target { node: "n".into(), uid: "u".into(), state, outcome, reason: reason.map(str::to_owned), ..Target::default() }
 }
 
 fn done(outcome: Outcome) -> Target {
@@ -42,17 +35,7 @@ fn every_phase_has_the_conditions_of_the_table_in_the_documentation() {
     assert_eq!(documented.len(), Phase::ALL.len());
     for (phase, wanted) in documented {
         let names = table(&phase).map(|(name, _)| name);
-        assert_eq!(
-            names,
-            [
-                "Accepted",
-                "Complete",
-                "Passed",
-                "Ready",
-                "Reconciling",
-                "Stalled"
-            ]
-        );
+        assert_eq!(names, ["Accepted", "Complete", "Passed", "Ready", "Reconciling", "Stalled"]);
         let found = table(&phase).map(|(_, status)| status.as_str());
         assert_eq!(found.join(" "), wanted, "{phase}");
         let complete = table(&phase)[1].1 == Status::True;
@@ -77,10 +60,7 @@ fn the_phase_of_every_combination_of_targets_follows_the_rule() {
     // Every subset of the kinds, each kind once.
     for set in 1_u32..1 << kinds.len() {
         let has = |i: usize| set & (1 << i) != 0;
-        let chosen: Vec<Target> = (0..kinds.len())
-            .filter(|i| has(*i))
-            .map(|i| kinds[i].clone())
-            .collect();
+        let chosen: Vec<Target> = (0..kinds.len()).filter(|i| has(*i)).map(|i| kinds[i].clone()).collect();
         let c = counts(&chosen);
         let sum = c.pending + c.waiting + c.running + c.passed + c.warned + c.failed;
         assert_eq!(sum + c.inconclusive + c.skipped, c.total);
@@ -125,10 +105,7 @@ fn complete_becomes_true_in_every_end_and_the_transition_time_moves_only_with_th
             ("Stalled", "False")
         ]
     );
-    assert_eq!(
-        after.conditions[0].last_transition_time,
-        accepted.last_transition_time
-    );
+    assert_eq!(after.conditions[0].last_transition_time, accepted.last_transition_time);
     assert_eq!(after.conditions[1].last_transition_time, stage.now);
 }
 
@@ -146,18 +123,11 @@ fn at_the_deadline_everything_that_is_left_is_inconclusive() {
     let (_, orders) = stage.go();
     assert_eq!(
         lines(stage.status("r")),
-        [
-            "n0 Done Pass CountRight",
-            "n1 Done Inconclusive DeadlineExceeded",
-            "n2 Done Inconclusive DeadlineExceeded"
-        ]
+        ["n0 Done Pass CountRight", "n1 Done Inconclusive DeadlineExceeded", "n2 Done Inconclusive DeadlineExceeded"]
     );
     assert_eq!(stage.status("r").phase, Phase::Inconclusive);
     assert_eq!(orders.released_after["n1"], [0]);
-    assert!(
-        !orders.released_after.contains_key("n2"),
-        "it never had an order"
-    );
+    assert!(!orders.released_after.contains_key("n2"), "it never had an order");
 }
 
 #[test]
@@ -180,16 +150,10 @@ fn cancelling_skips_what_has_not_ended_at_once_and_releases_the_nodes() {
     stage.cancel("r");
     let (plan, orders) = stage.go();
     let status = stage.status("r");
-    assert_eq!(
-        lines(status),
-        ["n0 Done Pass CountRight", "n1 Done Skipped Cancelled"]
-    );
+    assert_eq!(lines(status), ["n0 Done Pass CountRight", "n1 Done Skipped Cancelled"]);
     assert_eq!(status.phase, Phase::Cancelled);
     assert_eq!(status.observed_generation, Some(2));
-    assert_eq!(
-        status.summary.message.as_deref(),
-        Some("cancelled; 1 of 2 nodes had ended before")
-    );
+    assert_eq!(status.summary.message.as_deref(), Some("cancelled; 1 of 2 nodes had ended before"));
     assert!(orders.by_node.is_empty());
     assert_eq!(orders.released_after["n1"], [0]);
     assert!(plan.events[0].warning);
@@ -229,16 +193,8 @@ fn observed_generation_follows_after_the_end_and_nothing_else_changes() {
     stage.go();
     let after = stage.status("r").clone();
     assert_eq!(after.observed_generation, Some(2));
-    assert!(
-        after
-            .conditions
-            .iter()
-            .all(|c| c.observed_generation == Some(2))
-    );
-    assert_eq!(
-        (after.phase, after.completion_time),
-        (before.phase, before.completion_time)
-    );
+    assert!(after.conditions.iter().all(|c| c.observed_generation == Some(2)));
+    assert_eq!((after.phase, after.completion_time), (before.phase, before.completion_time));
     assert_eq!(after.targets, before.targets);
     assert!(stage.go().0.is_empty());
 }
@@ -247,10 +203,7 @@ fn observed_generation_follows_after_the_end_and_nothing_else_changes() {
 fn a_run_goes_when_its_time_to_live_is_over_and_stays_without_one() {
     for (ttl, goes) in [(Some(100), true), (Some(0), true), (None, false)] {
         let mut stage = Stage::with_nodes(1);
-        let spec = HealthCheckRunSpec {
-            ttl_seconds_after_finished: ttl,
-            ..counting()
-        };
+        let spec = HealthCheckRunSpec { ttl_seconds_after_finished: ttl, ..counting() };
         stage.add_run("r", spec);
         stage.go();
         stage.ends("n0", "uid-r/1", Outcome::Pass, "CountRight");
@@ -262,10 +215,7 @@ fn a_run_goes_when_its_time_to_live_is_over_and_stays_without_one() {
         }
         stage.pass(100, &[]);
         let (plan, _) = stage.go();
-        let delete = Write::DeleteRun {
-            run: "r".into(),
-            uid: "uid-r".into(),
-        };
+        let delete = Write::DeleteRun { run: "r".into(), uid: "uid-r".into() };
         let deletes = plan.steps.iter().any(|s| s.write == delete);
         assert_eq!(deletes, goes);
         assert_eq!(stage.world.runs.is_empty(), goes);
@@ -275,10 +225,7 @@ fn a_run_goes_when_its_time_to_live_is_over_and_stays_without_one() {
 #[test]
 fn a_rejected_run_goes_by_its_time_to_live_too() {
     let mut stage = Stage::with_nodes(1);
-    let spec = HealthCheckRunSpec {
-        ttl_seconds_after_finished: Some(5),
-        ..on(&["nobody"], counting())
-    };
+    let spec = HealthCheckRunSpec { ttl_seconds_after_finished: Some(5), ..on(&["nobody"], counting()) };
     stage.add_run("r", spec);
     stage.go();
     stage.pass(5, &[]);

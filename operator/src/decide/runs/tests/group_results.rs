@@ -8,10 +8,8 @@ fn measured(stage: &Stage, node: &str, id: &str, mbps: i64) -> RunReport {
     let order = spec.assignments.iter().find(|a| a.id == id).unwrap();
     let slots = order.group.as_ref().unwrap().slots.iter();
     let mut report = ended(id, vec![result("a", Outcome::Pass, "Measured")]);
-    report.edges = slots
-        .filter(|s| s.role == Role::Client)
-        .map(|s| edge(s.slot, &s.peer, mbps, Outcome::Pass))
-        .collect();
+    report.edges =
+        slots.filter(|s| s.role == Role::Client).map(|s| edge(s.slot, &s.peer, mbps, Outcome::Pass)).collect();
     report
 }
 
@@ -25,23 +23,12 @@ fn edges_of_members_that_end_at_different_times_come_together_in_the_status() {
     stage.says("n2", ID, RunState::Running);
     stage.pass(10, &[]);
     let (_, orders) = stage.go();
-    assert_eq!(
-        stage.status("r").counts.running,
-        3,
-        "results wait while slots go on"
-    );
+    assert_eq!(stage.status("r").counts.running, 3, "results wait while slots go on");
     assert!(orders.by_node.contains_key("n0"));
     // 3 s of lead, 3 slots of 10 s, 5 s to report.
     stage.pass(28, &[]);
     stage.go();
-    assert_eq!(
-        lines(stage.status("r")),
-        [
-            "n0 Done Pass Measured",
-            "n1 Done Pass Measured",
-            "n2 Running - -"
-        ]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Done Pass Measured", "n1 Done Pass Measured", "n2 Running - -"]);
     assert_eq!(stage.status("r").network.as_ref().unwrap().edges.len(), 2);
     let answer = measured(&stage, "n2", ID, 300);
     stage.answer("n2", answer);
@@ -51,16 +38,9 @@ fn edges_of_members_that_end_at_different_times_come_together_in_the_status() {
     assert_eq!(status.phase, Phase::Passed);
     let network = status.network.as_ref().unwrap();
     assert_eq!(network.measured, 3);
-    assert_eq!(
-        (network.min_mbps, network.mean_mbps, network.max_mbps),
-        (Some(100), Some(200), Some(300))
-    );
+    assert_eq!((network.min_mbps, network.mean_mbps, network.max_mbps), (Some(100), Some(200), Some(300)));
     assert_eq!(network.aggregate_mbps, Some(600));
-    let edges: Vec<_> = network
-        .edges
-        .iter()
-        .map(|e| format!("{}>{}", e.from, e.to))
-        .collect();
+    let edges: Vec<_> = network.edges.iter().map(|e| format!("{}>{}", e.from, e.to)).collect();
     assert_eq!(edges, ["n0>n1", "n1>n2", "n2>n0"]);
 }
 
@@ -76,10 +56,7 @@ fn a_failed_edge_fails_its_client_and_two_of_them_name_the_node_between() {
         stage.answer(node, answer);
     }
     stage.go();
-    assert_eq!(
-        stage.target("r", "n0").reason.as_deref(),
-        Some("BelowFloor")
-    );
+    assert_eq!(stage.target("r", "n0").reason.as_deref(), Some("BelowFloor"));
     assert_eq!(stage.target("r", "n2").outcome, Some(Outcome::Pass));
     assert_eq!(stage.status("r").network.as_ref().unwrap().suspects, ["n1"]);
 }
@@ -119,17 +96,11 @@ fn a_taken_port_gets_one_more_attempt_with_other_ports() {
         stage.pass(5, &[]);
         stage.go();
         if attempt == 1 {
-            assert_eq!(
-                lines(stage.status("r")),
-                ["n0 Assigned - -", "n1 Assigned - -"]
-            );
+            assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Assigned - -"]);
             assert_eq!(stage.target("r", "n0").attempt, Some(2));
         }
     }
-    assert_eq!(
-        lines(stage.status("r")),
-        ["n0 Done Pass Measured", "n1 Done Inconclusive PortTaken"]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Done Pass Measured", "n1 Done Inconclusive PortTaken"]);
 }
 
 #[test]
@@ -140,10 +111,7 @@ fn a_run_with_other_checks_is_not_repeated_for_a_taken_port() {
     stage.add_run("r", spec);
     stage.go();
     for node in ["n0", "n1"] {
-        let results = vec![
-            result("a", Outcome::Inconclusive, "PortTaken"),
-            result("custom", Outcome::Pass, "Ok"),
-        ];
+        let results = vec![result("a", Outcome::Inconclusive, "PortTaken"), result("custom", Outcome::Pass, "Ok")];
         stage.answer(node, ended(ID, results));
     }
     stage.go();

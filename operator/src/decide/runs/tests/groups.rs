@@ -27,15 +27,7 @@ pub(super) fn group(orders: &Orders, node: &str) -> Group {
 
 fn slots(orders: &Orders, node: &str) -> Vec<String> {
     let slots = group(orders, node).slots;
-    slots
-        .iter()
-        .map(|s| {
-            format!(
-                "{} {:?} {} {}:{}",
-                s.slot, s.role, s.peer, s.address, s.port
-            )
-        })
-        .collect()
+    slots.iter().map(|s| format!("{} {:?} {} {}:{}", s.slot, s.role, s.peer, s.address, s.port)).collect()
 }
 
 #[test]
@@ -57,27 +49,15 @@ fn a_group_first_gets_ready_and_starts_when_every_member_is() {
     // Whole seconds: 3 of them are at least 2 s.
     assert_eq!(group(&orders, "n0").start_at, Some(stage.now.plus(3)));
     assert_eq!(group(&orders, "n0").slot_seconds, Some(10));
-    assert_eq!(
-        slots(&orders, "n0"),
-        ["0 Client n1 10.0.0.2:5202", "2 Server n2 10.0.0.1:5201"]
-    );
-    assert_eq!(
-        slots(&orders, "n1"),
-        ["0 Server n0 10.0.0.2:5202", "1 Client n2 10.0.0.3:5203"]
-    );
-    assert_eq!(
-        slots(&orders, "n2"),
-        ["1 Server n1 10.0.0.3:5203", "2 Client n0 10.0.0.1:5201"]
-    );
+    assert_eq!(slots(&orders, "n0"), ["0 Client n1 10.0.0.2:5202", "2 Server n2 10.0.0.1:5201"]);
+    assert_eq!(slots(&orders, "n1"), ["0 Server n0 10.0.0.2:5202", "1 Client n2 10.0.0.3:5203"]);
+    assert_eq!(slots(&orders, "n2"), ["1 Server n1 10.0.0.3:5203", "2 Client n0 10.0.0.1:5201"]);
 }
 
 #[test]
 fn two_members_test_both_directions_one_after_the_other() {
     let (_, orders) = ready(2).go();
-    assert_eq!(
-        slots(&orders, "n0"),
-        ["0 Client n1 10.0.0.2:5202", "1 Server n1 10.0.0.1:5201"]
-    );
+    assert_eq!(slots(&orders, "n0"), ["0 Client n1 10.0.0.2:5202", "1 Server n1 10.0.0.1:5201"]);
 }
 
 #[test]
@@ -87,14 +67,8 @@ fn a_start_that_was_written_stands() {
     stage.pass(1, &[]);
     stage.says("n0", ID, RunState::Running);
     let (_, after) = stage.decide();
-    assert_eq!(
-        before.by_node["n0"].assignments,
-        after.by_node["n0"].assignments
-    );
-    assert_eq!(
-        before.by_node["n1"].assignments,
-        after.by_node["n1"].assignments
-    );
+    assert_eq!(before.by_node["n0"].assignments, after.by_node["n0"].assignments);
+    assert_eq!(before.by_node["n1"].assignments, after.by_node["n1"].assignments);
 }
 
 #[test]
@@ -121,10 +95,7 @@ fn where_the_start_passed_before_it_reached_everybody_the_group_tries_again_unde
     stage.pass(2, &[]);
     let (plan, orders) = stage.go();
     assert_eq!(plan.steps.len(), 1);
-    assert_eq!(
-        lines(stage.status("r")),
-        vec!["n0 Assigned - -", "n1 Assigned - -", "n2 Assigned - -"]
-    );
+    assert_eq!(lines(stage.status("r")), vec!["n0 Assigned - -", "n1 Assigned - -", "n2 Assigned - -"]);
     for node in ["n0", "n1", "n2"] {
         assert_eq!(orders.by_node[node].assignments[0].id, "uid-r/2");
         assert_eq!(orders.by_node[node].after, [0]);
@@ -146,10 +117,7 @@ fn after_three_attempts_those_whom_the_start_never_reached_are_not_ready() {
         stage.pass(4, &[]);
         stage.go();
     }
-    assert_eq!(
-        lines(stage.status("r")),
-        ["n0 Done Inconclusive NotReady", "n1 Assigned - -"]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Done Inconclusive NotReady", "n1 Assigned - -"]);
 }
 
 #[test]
@@ -165,14 +133,7 @@ fn those_who_are_not_ready_within_30_seconds_end_and_the_others_start_without_th
     assert_eq!(plan.wake_at, Some(stage.now.plus(1)));
     stage.pass(1, &[]);
     let (_, orders) = stage.go();
-    assert_eq!(
-        lines(stage.status("r")),
-        [
-            "n0 Assigned - -",
-            "n1 Done Inconclusive NotReady",
-            "n2 Assigned - -"
-        ]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Done Inconclusive NotReady", "n2 Assigned - -"]);
     assert_eq!(group(&orders, "n0").slots[0].peer, "n2");
     assert_eq!(orders.by_node["n0"].assignments[0].id, ID);
 }
@@ -185,13 +146,7 @@ fn a_member_that_is_ready_but_left_alone_is_not_tested() {
     stage.says("n0", ID, RunState::Ready);
     stage.pass(30, &[]);
     stage.go();
-    assert_eq!(
-        lines(stage.status("r")),
-        [
-            "n0 Done Inconclusive GroupTooSmall",
-            "n1 Done Inconclusive NotReady"
-        ]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Done Inconclusive GroupTooSmall", "n1 Done Inconclusive NotReady"]);
     assert_eq!(stage.status("r").phase, Phase::Inconclusive);
 }
 
@@ -213,11 +168,7 @@ fn a_server_listens_where_its_node_object_says_that_it_can_be_reached() {
         (&["10.9.9.9"], &["127.0.0.1", "10.9.9.9"], "10.9.9.9"),
         (&["127.0.0.1"], &["127.0.0.1"], "127.0.0.1"),
         (&[], &["127.0.0.1"], "127.0.0.1"),
-        (
-            &["fd00::1", "10.9.9.9"],
-            &["10.9.9.9", "fd00::1"],
-            "10.9.9.9",
-        ),
+        (&["fd00::1", "10.9.9.9"], &["10.9.9.9", "fd00::1"], "10.9.9.9"),
     ];
     for (node, reported, wanted) in cases {
         let (_, orders) = with_addresses(node, reported).go();
@@ -237,14 +188,7 @@ fn an_address_that_the_node_object_does_not_list_is_not_used() {
     for (node, reported) in cases {
         let mut stage = with_addresses(node, reported);
         let (_, orders) = stage.go();
-        assert_eq!(
-            lines(stage.status("r")),
-            [
-                "n0 Assigned - -",
-                "n1 Done Inconclusive NoAddress",
-                "n2 Assigned - -"
-            ]
-        );
+        assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Done Inconclusive NoAddress", "n2 Assigned - -"]);
         assert_eq!(group(&orders, "n0").slots[0].peer, "n2", "the others go on");
     }
 }
@@ -256,12 +200,8 @@ fn servers_that_share_an_address_have_ports_of_their_own() {
         stage.edit_node(&format!("n{index}"), |n| n.addresses.clear());
     }
     let (_, orders) = stage.go();
-    let ports: BTreeSet<i64> = orders
-        .by_node
-        .values()
-        .flat_map(|o| &o.assignments[0].group.as_ref().unwrap().slots)
-        .map(|s| s.port)
-        .collect();
+    let ports: BTreeSet<i64> =
+        orders.by_node.values().flat_map(|o| &o.assignments[0].group.as_ref().unwrap().slots).map(|s| s.port).collect();
     assert_eq!(ports.len(), 40);
     assert!(ports.iter().all(|p| (5_201..=5_264).contains(p)));
 }
@@ -289,10 +229,7 @@ fn a_member_that_falls_away_before_the_start_is_left_out() {
     stage.edit_node("n1", |n| n.uid = "uid-new".into());
     stage.pass(2, &[]);
     let (_, orders) = stage.go();
-    assert_eq!(
-        stage.target("r", "n1").reason.as_deref(),
-        Some("NodeReplaced")
-    );
+    assert_eq!(stage.target("r", "n1").reason.as_deref(), Some("NodeReplaced"));
     assert_eq!(group(&orders, "n0").slots.len(), 2);
     assert!(group(&orders, "n0").slots.iter().all(|s| s.peer == "n2"));
 }

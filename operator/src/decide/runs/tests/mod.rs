@@ -36,10 +36,7 @@ impl Stage {
     /// A world with nodes `n0`, `n1`, …, each with an accelerator, an address and an agent that reports.
     fn with_nodes(count: usize) -> Self {
         let mut stage = Self {
-            world: World {
-                started_at: Time::from_unix(START - 1_000),
-                ..World::default()
-            },
+            world: World { started_at: Time::from_unix(START - 1_000), ..World::default() },
             now: Time::from_unix(START),
             versions: 0,
         };
@@ -72,9 +69,7 @@ impl Stage {
         let status = health.status.get_or_insert_default();
         let report = status.report.get_or_insert_default();
         report.agent.addresses.clone_from(&node.addresses);
-        self.world
-            .node_healths
-            .insert(name.into(), Arc::new(health));
+        self.world.node_healths.insert(name.into(), Arc::new(health));
     }
 
     fn hear(&mut self, node: &str) {
@@ -86,9 +81,7 @@ impl Stage {
     }
 
     fn edit_health(&mut self, name: &str, edit: impl FnOnce(&mut NodeHealth)) {
-        edit(Arc::make_mut(
-            self.world.node_healths.get_mut(name).unwrap(),
-        ));
+        edit(Arc::make_mut(self.world.node_healths.get_mut(name).unwrap()));
     }
 
     fn edit_run(&mut self, name: &str, edit: impl FnOnce(&mut HealthCheckRun)) {
@@ -105,9 +98,7 @@ impl Stage {
         let created = k8s_openapi::jiff::Timestamp::from_second(created).unwrap();
         run.metadata.uid = Some(format!("uid-{name}"));
         run.metadata.generation = Some(1);
-        run.metadata.creation_timestamp = Some(
-            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created),
-        );
+        run.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created));
         run.metadata.resource_version = Some("0".into());
         self.world.runs.insert(name.into(), Arc::new(run));
     }
@@ -170,12 +161,7 @@ impl Stage {
 
     fn write_one(&mut self, write: &Write) -> bool {
         match write {
-            Write::RunStatus {
-                run,
-                uid,
-                resource_version,
-                status,
-            } => {
+            Write::RunStatus { run, uid, resource_version, status } => {
                 let fits = self.world.runs.get(run).is_some_and(|r| {
                     r.metadata.uid.as_ref() == Some(uid)
                         && r.metadata.resource_version.as_ref() == Some(resource_version)
@@ -204,22 +190,13 @@ impl Stage {
         self.edit_health(node, |h| {
             let ids: Vec<String> = h.spec.assignments.iter().map(|a| a.id.clone()).collect();
             let report = h.status.get_or_insert_default().report.as_mut().unwrap();
-            report
-                .runs
-                .retain(|r| r.id != answer.id && ids.contains(&r.id));
+            report.runs.retain(|r| r.id != answer.id && ids.contains(&r.id));
             report.runs.push(answer);
         });
     }
 
     fn says(&mut self, node: &str, id: &str, state: RunState) {
-        self.answer(
-            node,
-            RunReport {
-                id: id.into(),
-                state,
-                ..RunReport::default()
-            },
-        );
+        self.answer(node, RunReport { id: id.into(), state, ..RunReport::default() });
     }
 
     /// The agent ends a run of the one check `a` with this outcome.
@@ -229,23 +206,14 @@ impl Stage {
 }
 
 fn ended(id: &str, results: Vec<CheckResult>) -> RunReport {
-    RunReport {
-        id: id.into(),
-        state: RunState::Done,
-        results,
-        ..RunReport::default()
-    }
+    RunReport { id: id.into(), state: RunState::Done, results, ..RunReport::default() }
 }
 
 fn result(name: &str, outcome: Outcome, reason: &str) -> CheckResult {
     CheckResult {
         name: name.into(),
         check: "inventory".into(),
-        severity: if outcome == Outcome::Fail {
-            Severity::Isolate
-        } else {
-            Severity::None
-        },
+        severity: if outcome == Outcome::Fail { Severity::Isolate } else { Severity::None },
         outcome,
         reason: Some(reason.into()),
         ..CheckResult::default()
@@ -253,27 +221,14 @@ fn result(name: &str, outcome: Outcome, reason: &str) -> CheckResult {
 }
 
 fn edge(slot: i64, peer: &str, mbps: i64, outcome: Outcome) -> Edge {
-    Edge {
-        slot,
-        peer: peer.into(),
-        mbps: Some(mbps),
-        outcome,
-        reason: None,
-    }
+    Edge { slot, peer: peer.into(), mbps: Some(mbps), outcome, reason: None }
 }
 
 /// One check `a` that counts accelerators, on every accelerator node.
 fn counting() -> HealthCheckRunSpec {
     HealthCheckRunSpec {
-        targets: Targets {
-            node_selector: Some(crds::Selector::default()),
-            node_names: None,
-        },
-        checks: Some(vec![CheckSpec {
-            name: "a".into(),
-            inventory: Some(NoParameters {}),
-            ..CheckSpec::default()
-        }]),
+        targets: Targets { node_selector: Some(crds::Selector::default()), node_names: None },
+        checks: Some(vec![CheckSpec { name: "a".into(), inventory: Some(NoParameters {}), ..CheckSpec::default() }]),
         deadline_seconds: 600,
         ..HealthCheckRunSpec::default()
     }
@@ -284,10 +239,7 @@ fn ring() -> HealthCheckRunSpec {
     HealthCheckRunSpec {
         checks: Some(vec![CheckSpec {
             name: "a".into(),
-            network_bandwidth: Some(NetworkBandwidth {
-                pattern: Some(Pattern::Ring),
-                ..NetworkBandwidth::default()
-            }),
+            network_bandwidth: Some(NetworkBandwidth { pattern: Some(Pattern::Ring), ..NetworkBandwidth::default() }),
             ..CheckSpec::default()
         }]),
         ..counting()
@@ -296,27 +248,18 @@ fn ring() -> HealthCheckRunSpec {
 
 fn on(names: &[&str], spec: HealthCheckRunSpec) -> HealthCheckRunSpec {
     HealthCheckRunSpec {
-        targets: Targets {
-            node_names: Some(names.iter().map(|n| (*n).to_owned()).collect()),
-            node_selector: None,
-        },
+        targets: Targets { node_names: Some(names.iter().map(|n| (*n).to_owned()).collect()), node_selector: None },
         ..spec
     }
 }
 
 fn skipping(spec: HealthCheckRunSpec) -> HealthCheckRunSpec {
-    HealthCheckRunSpec {
-        when_busy: WhenBusy::Skip,
-        ..spec
-    }
+    HealthCheckRunSpec { when_busy: WhenBusy::Skip, ..spec }
 }
 
 fn custom(program: &str) -> CheckSpec {
     CheckSpec {
-        custom: Some(Custom {
-            program: program.into(),
-            ..Custom::default()
-        }),
+        custom: Some(Custom { program: program.into(), ..Custom::default() }),
         ..CheckSpec::with_defaults(Check::Custom)
     }
 }

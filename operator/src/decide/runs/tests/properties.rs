@@ -90,11 +90,7 @@ impl Story {
             return;
         }
         self.made += 1;
-        let mut spec = if a.is_multiple_of(3) {
-            counting()
-        } else {
-            ring()
-        };
+        let mut spec = if a.is_multiple_of(3) { counting() } else { ring() };
         if a.is_multiple_of(2) {
             let names = ["n0", "n1", "n2", "n3", "n9"];
             let chosen = (0..5).filter(|i| b & (1 << i) != 0).map(|i| names[i]);
@@ -130,22 +126,13 @@ impl Story {
 
     fn check_status(&mut self, stage: &Stage, run: &str, status: &HealthCheckRunStatus) {
         let spec = &stage.world.runs[run].spec;
-        let targets: Vec<_> = status
-            .targets
-            .iter()
-            .map(|t| (t.node.clone(), t.uid.clone()))
-            .collect();
+        let targets: Vec<_> = status.targets.iter().map(|t| (t.node.clone(), t.uid.clone())).collect();
         let is_recorded = stage.world.runs[run].status.as_ref() == Some(status);
         if status.start_time.is_some() && is_recorded {
-            self.frozen
-                .entry(run.to_owned())
-                .or_insert_with(|| targets.clone());
+            self.frozen.entry(run.to_owned()).or_insert_with(|| targets.clone());
         }
         let first = self.frozen.get(run);
-        assert!(
-            first.is_none_or(|f| *f == targets),
-            "frozen targets changed"
-        );
+        assert!(first.is_none_or(|f| *f == targets), "frozen targets changed");
         let c = &status.counts;
         let not_done = c.pending + c.waiting + c.running;
         let done = c.passed + c.warned + c.failed + c.inconclusive + c.skipped;
@@ -154,35 +141,18 @@ impl Story {
         assert_eq!(status.phase.is_final(), status.completion_time.is_some());
         assert!(status.phase.is_final() == (not_done == 0) || targets.is_empty());
         assert!(status.worst.len() <= MAX_WORST);
-        assert!(
-            status
-                .summary
-                .message
-                .as_ref()
-                .is_none_or(|m| m.len() <= 512)
-        );
+        assert!(status.summary.message.as_ref().is_none_or(|m| m.len() <= 512));
         if let Some(network) = &status.network {
             assert!(network.edges.len() <= MAX_EDGES);
         }
-        let conditions = status
-            .conditions
-            .iter()
-            .map(|c| (c.type_.as_str(), c.status.as_str()));
+        let conditions = status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str()));
         assert!(conditions.eq(table(&status.phase).iter().map(|(t, s)| (*t, s.as_str()))));
         let is_admitted = |t: &&Target| is_at_work(t);
         let is_left = |t: &Target| matches!(t.state, TargetState::Pending | TargetState::Waiting);
         if spec.has_group_check() && status.targets.iter().any(|t| is_admitted(&t)) {
-            assert!(
-                !status.targets.iter().any(is_left),
-                "half a group: {:?}",
-                lines(status)
-            );
+            assert!(!status.targets.iter().any(is_left), "half a group: {:?}", lines(status));
         }
-        for target in status
-            .targets
-            .iter()
-            .filter(|t| t.state == TargetState::Done)
-        {
+        for target in status.targets.iter().filter(|t| t.state == TargetState::Done) {
             assert!(target.outcome.is_some());
             if is_recorded {
                 let key = (run.to_owned(), target.node.clone());
@@ -229,25 +199,13 @@ fn check_orders(stage: &Stage, plan: &Plan, orders: &Orders) {
         assert!(stage.world.nodes.contains_key(node));
         for assignment in &order.assignments {
             if recorded(&assignment.run, node).as_ref() != Some(&assignment.id) {
-                assert!(
-                    writes(plan, &order.after, &assignment.run),
-                    "{assignment:?}"
-                );
+                assert!(writes(plan, &order.after, &assignment.run), "{assignment:?}");
             }
         }
     }
     for (node, health) in &stage.world.node_healths {
-        let given = orders
-            .by_node
-            .get(node)
-            .map(|o| &o.assignments[..])
-            .unwrap_or_default();
-        for gone in health
-            .spec
-            .assignments
-            .iter()
-            .filter(|a| !given.iter().any(|g| g.id == a.id))
-        {
+        let given = orders.by_node.get(node).map(|o| &o.assignments[..]).unwrap_or_default();
+        for gone in health.spec.assignments.iter().filter(|a| !given.iter().any(|g| g.id == a.id)) {
             let is_recorded = recorded(&gone.run, node).as_ref() == Some(&gone.id);
             let is_held_back = given.iter().filter(|a| is_heavy(a)).count() == 1 && is_heavy(gone);
             if is_recorded && !is_held_back {
@@ -264,34 +222,21 @@ fn check_slots(stage: &Stage, orders: &Orders) {
     for (node, order) in &orders.by_node {
         for assignment in &order.assignments {
             if let Some(group) = assignment.group.as_ref().filter(|g| g.start_at.is_some()) {
-                groups
-                    .entry(&assignment.id)
-                    .or_default()
-                    .insert(node, group);
+                groups.entry(&assignment.id).or_default().insert(node, group);
                 let spec = stage.world.node_healths.get(node).map(|h| &h.spec);
-                let written =
-                    spec.and_then(|s| s.assignments.iter().find(|a| a.id == assignment.id));
-                let written = written
-                    .and_then(|a| a.group.as_ref())
-                    .filter(|g| g.start_at.is_some());
+                let written = spec.and_then(|s| s.assignments.iter().find(|a| a.id == assignment.id));
+                let written = written.and_then(|a| a.group.as_ref()).filter(|g| g.start_at.is_some());
                 assert!(written.is_none_or(|w| w == group), "a start changed");
             }
         }
     }
     for members in groups.values() {
-        let starts: BTreeSet<_> = members
-            .values()
-            .map(|g| (g.start_at, g.slot_seconds))
-            .collect();
+        let starts: BTreeSet<_> = members.values().map(|g| (g.start_at, g.slot_seconds)).collect();
         assert_eq!(starts.len(), 1);
         for (node, group) in members {
             assert!(group.slots.len() <= MAX_SLOTS);
             let numbers: BTreeSet<_> = group.slots.iter().map(|s| s.slot).collect();
-            assert_eq!(
-                numbers.len(),
-                group.slots.len(),
-                "{node} is in two tests at once"
-            );
+            assert_eq!(numbers.len(), group.slots.len(), "{node} is in two tests at once");
             for slot in &group.slots {
                 let Some(peer) = members.get(slot.peer.as_str()) else {
                     continue;
@@ -315,19 +260,10 @@ fn notice(stage: &Stage, seen: &mut BTreeSet<&'static str>) {
     let mut groups = specs.flat_map(|s| s.assignments.iter().filter_map(|a| a.group.as_ref()));
     for (is_so, what) in [
         (statuses().any(|s| s.phase.is_final()), "a run ended"),
-        (
-            targets().any(|t| t.state == TargetState::Waiting),
-            "a target waited",
-        ),
+        (targets().any(|t| t.state == TargetState::Waiting), "a target waited"),
         (groups.any(|g| g.start_at.is_some()), "a group started"),
-        (
-            targets().any(|t| t.attempt > Some(1)),
-            "a group tried again",
-        ),
-        (
-            statuses().any(|s| s.network.is_some()),
-            "edges were measured",
-        ),
+        (targets().any(|t| t.attempt > Some(1)), "a group tried again"),
+        (statuses().any(|s| s.network.is_some()), "edges were measured"),
     ] {
         if is_so {
             seen.insert(what);
@@ -365,11 +301,7 @@ fn play(first: (u8, u8), events: &[(Event, Option<(u8, u8)>)]) -> BTreeSet<&'sta
 
 #[test]
 fn whatever_happens_every_promise_about_runs_is_kept() {
-    let config = ProptestConfig {
-        cases: CASES,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let event = (any::<Event>(), any::<Option<(u8, u8)>>());
     let stories = (any::<(u8, u8)>(), prop::collection::vec(event, 1..32));
     let counted = RefCell::new(BTreeMap::<&str, usize>::new());
@@ -391,9 +323,6 @@ fn whatever_happens_every_promise_about_runs_is_kept() {
         ("edges were measured", 1),
     ] {
         let count = counted.borrow().get(what).copied().unwrap_or(0);
-        assert!(
-            count * 100 >= CASES as usize * percent,
-            "{what} in {count} stories only"
-        );
+        assert!(count * 100 >= CASES as usize * percent, "{what} in {count} stories only");
     }
 }

@@ -48,41 +48,16 @@ fn the_worst_result_decides_and_a_check_without_a_result_could_not_be_judged() {
     let cases = [
         (vec![pass()], "Inconclusive NoOutput"),
         (vec![], "Inconclusive NoOutput"),
-        (
-            vec![pass(), result("b", Outcome::Pass, "X")],
-            "Pass CountRight",
-        ),
+        (vec![pass(), result("b", Outcome::Pass, "X")], "Pass CountRight"),
         (vec![pass(), result("b", Outcome::Warn, "X")], "Warn X"),
-        (
-            vec![
-                result("a", Outcome::Fail, "Y"),
-                result("b", Outcome::Warn, "X"),
-            ],
-            "Fail Y",
-        ),
-        (
-            vec![
-                pass(),
-                result("b", Outcome::Unrecognized("Odd".into()), "Z"),
-            ],
-            "Inconclusive Z",
-        ),
-        (
-            vec![
-                pass(),
-                result("b", Outcome::Pass, "X"),
-                result("c", Outcome::Fail, "Unasked"),
-            ],
-            "Pass CountRight",
-        ),
+        (vec![result("a", Outcome::Fail, "Y"), result("b", Outcome::Warn, "X")], "Fail Y"),
+        (vec![pass(), result("b", Outcome::Unrecognized("Odd".into()), "Z")], "Inconclusive Z"),
+        (vec![pass(), result("b", Outcome::Pass, "X"), result("c", Outcome::Fail, "Unasked")], "Pass CountRight"),
     ];
     for (results, wanted) in cases {
         let mut stage = Stage::with_nodes(1);
         let mut spec = counting();
-        spec.checks.as_mut().unwrap().push(CheckSpec {
-            name: "b".into(),
-            ..custom("b")
-        });
+        spec.checks.as_mut().unwrap().push(CheckSpec { name: "b".into(), ..custom("b") });
         stage.add_run("r", spec);
         stage.go();
         stage.answer("n0", ended("uid-r/1", results));
@@ -109,35 +84,19 @@ fn the_worst_findings_come_first_and_outlive_the_report() {
     stage.add_run("r", counting());
     stage.go();
     stage.edit_health("n0", |h| {
-        let report = h
-            .status
-            .get_or_insert_default()
-            .report
-            .get_or_insert_default();
+        let report = h.status.get_or_insert_default().report.get_or_insert_default();
         report.findings = vec![
             finding("0000:01:00.0", Severity::Reset),
             finding("0000:02:00.0", Severity::Isolate),
-            Finding {
-                check: "xid".into(),
-                ..finding("node", Severity::Isolate)
-            },
+            Finding { check: "xid".into(), ..finding("node", Severity::Isolate) },
         ];
     });
     stage.ends("n0", "uid-r/1", Outcome::Fail, "GpuMissing");
-    stage.ends(
-        "n1",
-        "uid-r/1",
-        Outcome::Inconclusive,
-        "DriverLibraryMissing",
-    );
+    stage.ends("n1", "uid-r/1", Outcome::Inconclusive, "DriverLibraryMissing");
     stage.ends("n2", "uid-r/1", Outcome::Fail, "NotInDriver");
     stage.go();
-    let worst: Vec<String> = stage
-        .status("r")
-        .worst
-        .iter()
-        .map(|w| format!("{} {} {}", w.node, w.target, w.reason))
-        .collect();
+    let worst: Vec<String> =
+        stage.status("r").worst.iter().map(|w| format!("{} {} {}", w.node, w.target, w.reason)).collect();
     assert_eq!(
         worst,
         [
@@ -151,9 +110,7 @@ fn the_worst_findings_come_first_and_outlive_the_report() {
     assert_eq!(status.phase, Phase::Failed);
     assert_eq!(
         status.summary.message.as_deref(),
-        Some(
-            "2 of 3 nodes failed: GpuMissing 1 (n0), NotInDriver 1 (n2); status.worst says what was found"
-        )
+        Some("2 of 3 nodes failed: GpuMissing 1 (n0), NotInDriver 1 (n2); status.worst says what was found")
     );
 }
 
@@ -168,10 +125,7 @@ fn no_more_than_fifty_findings_are_kept() {
     stage.go();
     assert_eq!(stage.status("r").worst.len(), 50);
     assert_eq!(stage.status("r").counts.failed, 60);
-    assert_eq!(
-        stage.status("r").summary.reason.as_deref(),
-        Some("GpuMissing")
-    );
+    assert_eq!(stage.status("r").summary.reason.as_deref(), Some("GpuMissing"));
 }
 
 #[test]
@@ -186,13 +140,7 @@ fn a_node_that_was_replaced_or_went_away_is_inconclusive_and_its_successor_gets_
     assert!(orders.by_node.is_empty());
     stage.pass(2, &[]);
     stage.go();
-    assert_eq!(
-        lines(stage.status("r")),
-        [
-            "n0 Done Inconclusive NodeReplaced",
-            "n1 Done Inconclusive NodeGone"
-        ]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Done Inconclusive NodeReplaced", "n1 Done Inconclusive NodeGone"]);
 }
 
 #[test]
@@ -206,10 +154,7 @@ fn an_agent_that_falls_silent_at_work_is_inconclusive() {
     assert_eq!(plan.wake_at, Some(stage.now.plus(1)));
     stage.pass(1, &["n0"]);
     stage.go();
-    assert_eq!(
-        lines(stage.status("r")),
-        ["n0 Done Inconclusive AgentSilent"]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Done Inconclusive AgentSilent"]);
 }
 
 #[test]
@@ -251,10 +196,7 @@ fn progress_alone_is_written_every_two_seconds_and_the_end_at_once() {
     let (plan, orders) = stage.go();
     assert!(plan.is_empty());
     assert_eq!(plan.wake_at, Some(stage.now.plus(1)));
-    assert!(
-        orders.by_node.contains_key("n0"),
-        "what is not recorded is not released"
-    );
+    assert!(orders.by_node.contains_key("n0"), "what is not recorded is not released");
     stage.pass(1, &[]);
     let (plan, orders) = stage.go();
     assert_eq!(plan.steps.len(), 1);

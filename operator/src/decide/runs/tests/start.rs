@@ -26,11 +26,7 @@ fn a_run_freezes_its_targets_and_assigns_them_in_one_write() {
 #[test]
 fn a_level_is_resolved_into_its_checks() {
     let mut stage = Stage::with_nodes(1);
-    let spec = HealthCheckRunSpec {
-        checks: None,
-        level: Some("basic".into()),
-        ..counting()
-    };
+    let spec = HealthCheckRunSpec { checks: None, level: Some("basic".into()), ..counting() };
     stage.add_run("r", spec);
     let (_, orders) = stage.go();
     let checks = &orders.by_node["n0"].assignments[0].checks;
@@ -66,9 +62,6 @@ fn a_named_node_that_does_not_exist_is_inconclusive_and_the_others_go_on() {
     let mut stage = Stage::with_nodes(1);
     stage.add_run("r", on(&["zz", "n0"], counting()));
     stage.go();
-    assert_eq!(
-        lines(stage.status("r")),
-        ["n0 Assigned - -", "zz Done Inconclusive UnknownNode"]
-    );
+    assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "zz Done Inconclusive UnknownNode"]);
     assert_eq!(stage.target("r", "zz").uid, "");
 }

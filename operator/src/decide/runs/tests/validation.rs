@@ -24,10 +24,7 @@ fn rejection(nodes: usize, spec: HealthCheckRunSpec) -> (String, String) {
 }
 
 fn checking(checks: Vec<CheckSpec>) -> HealthCheckRunSpec {
-    HealthCheckRunSpec {
-        checks: Some(checks),
-        ..counting()
-    }
+    HealthCheckRunSpec { checks: Some(checks), ..counting() }
 }
 
 fn network(edit: impl FnOnce(&mut NetworkBandwidth)) -> HealthCheckRunSpec {
@@ -39,48 +36,18 @@ fn network(edit: impl FnOnce(&mut NetworkBandwidth)) -> HealthCheckRunSpec {
 #[test]
 fn targets_that_cannot_be_tested_reject_the_run_with_a_remedy() {
     let mut selector = counting();
-    selector
-        .targets
-        .node_selector
-        .get_or_insert_default()
-        .match_labels
-        .insert("rack".into(), "r7".into());
+    selector.targets.node_selector.get_or_insert_default().match_labels.insert("rack".into(), "r7".into());
     let many: Vec<String> = (0..1_001).map(|i| format!("x{i}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let mut all_pairs = network(|n| n.pattern = Some(Pattern::AllPairs));
     all_pairs.targets = counting().targets;
     let cases = [
         (2, selector, "NoMatch", "--show-labels"),
-        (
-            2,
-            on(&["a", "b"], counting()),
-            "NoMatch",
-            "none of the 2 named nodes exists",
-        ),
-        (
-            1,
-            on(&many, counting()),
-            "TooMany",
-            "1001 nodes, and a run takes at most 1000; split it",
-        ),
-        (
-            1,
-            ring(),
-            "GroupTooSmall",
-            "spec.checks[a] tests between nodes and needs at least two",
-        ),
-        (
-            2,
-            on(&["n0", "zz"], ring()),
-            "GroupTooSmall",
-            "spec.checks[a]",
-        ),
-        (
-            65,
-            all_pairs,
-            "UseSample",
-            "AllPairs is limited to 64 nodes and spec.targets give 65",
-        ),
+        (2, on(&["a", "b"], counting()), "NoMatch", "none of the 2 named nodes exists"),
+        (1, on(&many, counting()), "TooMany", "1001 nodes, and a run takes at most 1000; split it"),
+        (1, ring(), "GroupTooSmall", "spec.checks[a] tests between nodes and needs at least two"),
+        (2, on(&["n0", "zz"], ring()), "GroupTooSmall", "spec.checks[a]"),
+        (65, all_pairs, "UseSample", "AllPairs is limited to 64 nodes and spec.targets give 65"),
     ];
     for (nodes, spec, reason, text) in cases {
         let (found, message) = rejection(nodes, spec);
@@ -107,11 +74,7 @@ fn with(edit: impl FnOnce(&mut HealthCheckRunSpec)) -> HealthCheckRunSpec {
 
 /// A check of this name that counts accelerators.
 fn named(name: &str) -> CheckSpec {
-    CheckSpec {
-        name: name.into(),
-        inventory: Some(NoParameters {}),
-        ..CheckSpec::default()
-    }
+    CheckSpec { name: name.into(), inventory: Some(NoParameters {}), ..CheckSpec::default() }
 }
 
 #[test]
@@ -122,44 +85,23 @@ fn targets_checks_and_limits_that_came_around_validation_are_rejected_with_field
     assert_rejected(
         "InvalidSpec",
         vec![
-            (
-                with(|s| s.targets.node_names = names()),
-                "nodeNames and nodeSelector are both given",
-            ),
-            (
-                with(|s| s.targets = Targets::default()),
-                "nodeSelector: {} selects every",
-            ),
+            (with(|s| s.targets.node_names = names()), "nodeNames and nodeSelector are both given"),
+            (with(|s| s.targets = Targets::default()), "nodeSelector: {} selects every"),
             (on(&[], counting()), "spec.targets.nodeNames is empty"),
-            (
-                with(|s| s.level = level()),
-                "checks and level are both given",
-            ),
+            (with(|s| s.level = level()), "checks and level are both given"),
             (with(|s| s.checks = None), "for example level: basic"),
             (checking(vec![]), "spec.checks holds 0 checks"),
             (with(|s| s.max_concurrent = percent), "spec.maxConcurrent"),
-            (
-                with(|s| s.max_concurrent = Some(Scale::Nodes(0))),
-                "spec.maxConcurrent",
-            ),
-            (
-                with(|s| s.deadline_seconds = 0),
-                "spec.deadlineSeconds is 0",
-            ),
-            (
-                with(|s| s.ttl_seconds_after_finished = Some(-1)),
-                "spec.ttlSeconds",
-            ),
+            (with(|s| s.max_concurrent = Some(Scale::Nodes(0))), "spec.maxConcurrent"),
+            (with(|s| s.deadline_seconds = 0), "spec.deadlineSeconds is 0"),
+            (with(|s| s.ttl_seconds_after_finished = Some(-1)), "spec.ttlSeconds"),
         ],
     );
 }
 
 #[test]
 fn checks_that_this_version_does_not_know_are_rejected() {
-    let no_kind = CheckSpec {
-        inventory: None,
-        ..named("a")
-    };
+    let no_kind = CheckSpec { inventory: None, ..named("a") };
     let heroic = with(|s| (s.checks, s.level) = (None, Some("heroic".into())));
     assert_rejected(
         "UnknownCheck",
@@ -174,16 +116,10 @@ fn checks_that_this_version_does_not_know_are_rejected() {
 
 #[test]
 fn checks_that_contradict_themselves_or_each_other_are_rejected() {
-    let two_kinds = CheckSpec {
-        gpu_memory: Some(GpuMemory::default()),
-        ..named("a")
-    };
+    let two_kinds = CheckSpec { gpu_memory: Some(GpuMemory::default()), ..named("a") };
     let two_rings = with(|s| {
         let mut checks = ring().checks.unwrap();
-        checks.push(CheckSpec {
-            name: "b".into(),
-            ..checks[0].clone()
-        });
+        checks.push(CheckSpec { name: "b".into(), ..checks[0].clone() });
         s.checks = Some(checks);
     });
     let mut env = custom("ok");
@@ -191,23 +127,11 @@ fn checks_that_contradict_themselves_or_each_other_are_rejected() {
     assert_rejected(
         "InvalidSpec",
         vec![
-            (
-                checking(vec![two_kinds]),
-                "spec.checks[a] names inventory and gpuMemory",
-            ),
-            (
-                checking(vec![named("a"), named("a")]),
-                "the name \"a\" is given twice",
-            ),
-            (
-                checking(vec![named("A b")]),
-                "the name \"A b\" must be of lower-case",
-            ),
+            (checking(vec![two_kinds]), "spec.checks[a] names inventory and gpuMemory"),
+            (checking(vec![named("a"), named("a")]), "the name \"a\" is given twice"),
+            (checking(vec![named("A b")]), "the name \"A b\" must be of lower-case"),
             (two_rings, "a and b are both checks between nodes"),
-            (
-                checking(vec![custom("../sh")]),
-                "custom.program \"../sh\" must be the name",
-            ),
+            (checking(vec![custom("../sh")]), "custom.program \"../sh\" must be the name"),
             (checking(vec![custom("")]), "custom.program \"\""),
             (checking(vec![env]), "\"PATH\" must begin with CHECK_"),
         ],
@@ -218,34 +142,18 @@ fn checks_that_contradict_themselves_or_each_other_are_rejected() {
 fn numbers_out_of_range_are_rejected_with_the_range() {
     let ports = |first, last| network(|n| n.ports = Some(PortRange { first, last }));
     let stress = CheckSpec {
-        stress: Some(Stress {
-            minutes: None,
-            power_caps_percent: vec![60, 130],
-        }),
+        stress: Some(Stress { minutes: None, power_caps_percent: vec![60, 130] }),
         inventory: None,
         ..named("s")
     };
-    let drill = CheckSpec {
-        drill: Some(Drill::default()),
-        inventory: None,
-        ..named("d")
-    };
+    let drill = CheckSpec { drill: Some(Drill::default()), inventory: None, ..named("d") };
     assert_rejected(
         "InvalidSpec",
         vec![
             (ports(10, 5_201), "ports.first is 10; it must be from 1024"),
-            (
-                ports(5_300, 5_200),
-                "ports is empty: first (5300) must not be above last (5200)",
-            ),
-            (
-                network(|n| n.streams = Some(0)),
-                "networkBandwidth.streams is 0",
-            ),
-            (
-                network(|n| n.duration_seconds = Some(-1)),
-                "durationSeconds is -1",
-            ),
+            (ports(5_300, 5_200), "ports is empty: first (5300) must not be above last (5200)"),
+            (network(|n| n.streams = Some(0)), "networkBandwidth.streams is 0"),
+            (network(|n| n.duration_seconds = Some(-1)), "durationSeconds is -1"),
             (checking(vec![stress]), "stress.powerCapsPercent is 130"),
             (checking(vec![drill]), "drill.seconds is 0"),
         ],
