@@ -34,7 +34,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// Apply metadata and spec of a NodeHealth (create it where `uid` is `None`).
-    NodeHealthSpec(NodeHealthSpecWrite),
+    NodeHealthSpec(Box<NodeHealthSpecWrite>),
     /// Delete a NodeHealth whose Node was replaced, so that it is made again for the new one. Precondition: `uid`.
     DeleteNodeHealth {
         /// Its name.

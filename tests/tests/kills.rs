@@ -1,13 +1,20 @@
 //! Sixty kills (`kill -9`), spread over agents, operator, and API server with etcd, and over the phases of a run: every
 //! run ends with every target accounted for, the marks are right, and nothing happens twice.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+
 use crds::{HealthCheckPolicy, HealthCheckRun, Outcome, State, health_check_run::TargetState};
 use gpu_health_tests::{
     cluster::Options,
     product::scene::{Scene, unhealthy_taints},
 };
 use kube::Api;
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// Bears a fault from the start to the end.
@@ -54,10 +61,8 @@ fn seen(run: &HealthCheckRun) -> String {
     if status.phase.is_final() {
         return "ended".into();
     }
-    let mut states: Vec<_> = status.targets.iter().map(|t| t.state.to_string()).collect();
-    states.sort();
-    states.dedup();
-    states.join("+")
+    let words: BTreeSet<_> = status.targets.iter().map(|t| t.state.to_string()).collect();
+    words.into_iter().collect::<Vec<_>>().join("+")
 }
 
 /// xorshift64: the same kills in the same order on every machine.

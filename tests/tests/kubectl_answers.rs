@@ -1,5 +1,7 @@
 //! What people see: the columns of `kubectl get`, and `kubectl wait` that ends in every phase.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+
 use crds::{HealthCheckRun, NodeHealth, State};
 use gpu_health_tests::{cluster::Options, product::Scene};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};

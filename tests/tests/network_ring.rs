@@ -1,5 +1,7 @@
 //! `networkBandwidth` in a ring: real iperf3 between agents, ordered through the API server alone.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+
 use crds::{HealthCheckRun, Outcome, health_check_run::HealthCheckRunStatus};
 use gpu_health_tests::{cluster::Options, product::Scene};
 use std::collections::BTreeSet;

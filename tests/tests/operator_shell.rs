@@ -1,6 +1,8 @@
 //! The operator as a process, with its own token, under its own roles and admission policies: what it does around its
 //! decisions. Each test has a control plane of its own: one is killed, and both count what the operator writes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, too")]
+
 use std::time::{Duration, Instant};
 
 use crds::node_health::{Finding, Report};

@@ -1,5 +1,7 @@
 //! From the kernel log to the taint and back, with real processes on a real API server.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+
 use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, State, names};
 use gpu_health_tests::{
     cluster::{NodeSpec, Options},

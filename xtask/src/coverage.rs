@@ -53,7 +53,7 @@ pub(crate) fn run() -> Outcome {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new(".")).to_owned()
 }
 
 fn per_crate(report: &Report, root: &Path) -> BTreeMap<&'static str, f64> {

@@ -87,11 +87,11 @@ fn marks_and_condition_touch_nothing_but_themselves() {
 fn a_node_health_is_owned_by_its_node_and_made_by_the_same_apply_that_changes_it() {
     let mut write =
         NodeHealthSpecWrite { name: "n1".into(), uid: None, node_uid: "u1".into(), spec: NodeHealthSpec::default() };
-    let made = body_of(&Write::NodeHealthSpec(write.clone()), None);
+    let made = body_of(&Write::NodeHealthSpec(Box::new(write.clone())), None);
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1"}]);
     assert_eq!(made["metadata"], json!({"name": "n1", "ownerReferences": owner}));
     write.uid = Some("h1".into());
-    let changed = body_of(&Write::NodeHealthSpec(write), None);
+    let changed = body_of(&Write::NodeHealthSpec(Box::new(write)), None);
     assert_eq!(changed["metadata"]["uid"], "h1");
 }
 

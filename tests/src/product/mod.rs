@@ -49,7 +49,7 @@ pub enum Error {
 /// The folder of the binaries of this build (`target/debug` or `target/release`).
 pub fn binary_folder() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
-    let folder = own.parent().unwrap_or(Path::new("."));
+    let folder = own.parent().unwrap_or_else(|| Path::new("."));
     if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
 }
 

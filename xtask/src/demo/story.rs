@@ -54,7 +54,7 @@ fn example(name: &str) -> String {
 
 fn apply(teller: &Teller, stage: &Stage, name: &str) -> Result<(), Failure> {
     let file = example(name);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."));
     let output = stage.cluster.kubectl_ok(&["apply", "-f", &root.join(&file).to_string_lossy()])?;
     teller.shell(&format!("kubectl apply -f {file}"), &output);
     Ok(())
@@ -278,7 +278,8 @@ async fn trespass(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
 fn refused(teller: &Teller, what: &str, answer: Option<kube::Error>) -> Result<(), Failure> {
     match answer {
         Some(kube::Error::Api(status)) if status.code == 403 => {
-            teller.shell(&format!("{what}, with the token of sim-1's agent"), &format!("403 {}", status.message));
+            teller.note(&format!("{what}, with the token of sim-1's agent:"));
+            teller.note(&format!("403 {}", status.message));
             Ok(())
         }
         Some(other) => Err(Failure::new(format!("{what}: refused, but not as forbidden: {other}"))),

@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 /// Writes the story to stdout.
 pub(crate) struct Teller {
     colour: bool,
+    indent: &'static str,
 }
 
 impl Teller {
     /// Colour where stdout is a terminal and `NO_COLOR` is not set (no-color.org).
     pub(crate) fn for_this_terminal() -> Self {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Self { colour }
+        Self { colour, indent: "   " }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -25,14 +26,14 @@ impl Teller {
 
     /// A sentence.
     pub(crate) fn note(&self, text: &str) {
-        println!("   {text}");
+        println!("{}{text}", self.indent);
     }
 
     /// A command and what it printed, as it was.
     pub(crate) fn shell(&self, command: &str, output: &str) {
-        println!("   {}", self.paint("36", &format!("$ {command}")));
+        println!("{}{}", self.indent, self.paint("36", &format!("$ {command}")));
         for line in output.trim_end().lines() {
-            println!("   {line}");
+            println!("{}{line}", self.indent);
         }
     }
 

@@ -142,10 +142,10 @@ impl World {
         match what {
             Happens::Pass(ms) => self.bench.pass(*ms),
             Happens::Fault(g, code, seq) => {
-                self.bench.fault(record(&gpu(*g), XidEvent::Xid(*code), XidDetail::Plain, *seq))
+                self.bench.fault(record(&gpu(*g), XidEvent::Xid(*code), XidDetail::Plain, *seq));
             }
             Happens::Recovered(g) => {
-                self.bench.fault(record(&gpu(*g), XidEvent::Xid(154), XidDetail::Recovery { from: 1, to: 0 }, 0))
+                self.bench.fault(record(&gpu(*g), XidEvent::Xid(154), XidDetail::Recovery { from: 1, to: 0 }, 0));
             }
             Happens::Overrun => self.bench.fault(LogEntry::Overrun),
             Happens::Spec(number) => {

@@ -49,12 +49,12 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     let orders_stand = before.is_some_and(|b| b.assignments == spec.assignments);
     let after = if orders_stand { Vec::new() } else { waits_for(orders, &node.name) };
     plan.push(
-        Write::NodeHealthSpec(NodeHealthSpecWrite {
+        Write::NodeHealthSpec(Box::new(NodeHealthSpecWrite {
             name: node.name.clone(),
             uid: standing.and_then(|health| health.metadata.uid.clone()),
             node_uid: node.uid.clone(),
             spec,
-        }),
+        })),
         after,
     );
 }
