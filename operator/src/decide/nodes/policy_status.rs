@@ -141,7 +141,7 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
             true,
             reason::BUDGET_EXHAUSTED,
             format!(
-                "At most {limit} nodes may be out of use; these wait: {named}{more}. Repair or replace what is out of use, or raise spec.budget."
+                "The budget is spent (limit {limit}); these wait: {named}{more}. Repair or replace what is out of use, or raise spec.budget."
             ),
         )
     };
