@@ -83,6 +83,10 @@ pub fn fit_exclusive(exclusive: &mut Exclusive) {
 /// out is found again from the report once there is room; the worst one stays in any case.
 pub fn fit_decision(decision: &mut Decision) {
     let max = MAX_DECISION_BYTES;
+    // What is left then has bounds of its own far below the budget; a quiet node costs nothing here.
+    if decision.causes.is_empty() && decision.history.is_empty() && decision.fleet_findings.is_empty() {
+        return;
+    }
     for bytes in TEXT_BYTES {
         if size(decision) <= max {
             return;

@@ -4,6 +4,7 @@ use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec, Options, until},
     product::{Agent, AgentOptions, SimulatedNode, binary_folder},
 };
+use k8s_openapi::api::core::v1::Node;
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -56,20 +57,26 @@ pub(crate) async fn agent_on(
     Ok((node, agent))
 }
 
-/// Waits until this many NodeHealths are there, and those of `judged` have a decision Healthy.
+/// Waits until the operator has judged and labelled this many nodes, and those of `judged` are Healthy: from then on it
+/// writes nothing by itself.
 pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &[String]) -> Result<(), Problem> {
-    let api: kube::Api<crds::NodeHealth> = kube::Api::all(cluster.admin()?);
+    let client = cluster.admin()?;
+    let nodes: kube::Api<Node> = kube::Api::all(client.clone());
+    let labelled = kube::api::ListParams::default().labels(crds::names::LABEL_HEALTH);
+    let labelling = async {
+        while nodes.list_metadata(&labelled).await?.items.len() < count {
+            // Listing a thousand nodes is work for the API server too: not more often.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        Ok::<(), kube::Error>(())
+    };
+    tokio::time::timeout(STAGE_WITHIN, labelling).await.map_err(|_| "the nodes were not all labelled in time")??;
+    let api: kube::Api<crds::NodeHealth> = kube::Api::all(client);
     let api = &api;
-    until("all NodeHealths", STAGE_WITHIN, || async move {
-        let seen = api.list_metadata(&kube::api::ListParams::default()).await.map_err(|e| e.to_string())?.items.len();
-        if seen >= count { Ok(()) } else { Err(format!("{seen} of {count}")) }
-    })
-    .await?;
     for name in judged {
         until(&format!("{name} to be Healthy"), STAGE_WITHIN, || async move {
             let health = api.get(name).await.map_err(|e| e.to_string())?;
-            let decision = health.status.and_then(|s| s.decision);
-            match decision {
+            match health.status.and_then(|s| s.decision) {
                 Some(d) if d.state == crds::State::Healthy => Ok(()),
                 other => Err(format!("{other:?}")),
             }
