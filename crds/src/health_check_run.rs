@@ -1,6 +1,6 @@
 //! `HealthCheckRun`: a test, once.
 
-use crate::{Check, CheckSpec, Condition, Outcome, Scale, Selector, Severity, Time, string_enum::string_enum};
+use crate::{CheckSpec, Condition, Outcome, Scale, Selector, Severity, Time, string_enum::string_enum};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -150,11 +150,6 @@ impl HealthCheckRunSpec {
             .unwrap_or_default()
             .iter()
             .any(|c| c.kind().is_some_and(|k| k.class() == crate::check::Class::Group))
-    }
-
-    /// The kinds of the checks that are asked for.
-    pub fn kinds(&self) -> Vec<Check> {
-        self.resolved_checks().unwrap_or_default().iter().filter_map(CheckSpec::kind).collect()
     }
 }
 

@@ -6,7 +6,7 @@
 use crds::{HealthCheckPolicy, HealthCheckRun, Outcome, State, health_check_run::TargetState};
 use gpu_health_tests::{
     cluster::Options,
-    product::scene::{Scene, unhealthy_taints},
+    product::{Scene, seen::unhealthy_taints},
 };
 use kube::Api;
 use std::{
@@ -104,13 +104,18 @@ metadata: {name: kills}
 spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 1}}
 ";
 
+/// Each agent has a directory of programs of its own, and in it a ledger.
+async fn start_agent(scene: &mut Scene, node: &str) {
+    let folder = scene.nodes[node].folder().join("custom");
+    scene.agent_args = vec!["--custom-directory".into(), folder.into(), "--custom-same-user".into()];
+    scene.start_agent(node).await.unwrap();
+}
+
 async fn set() -> Scene {
     let mut scene = Scene::set(Options { fsync: true, ..Options::default() }, &NODES).await.unwrap();
     for name in NODES {
-        let folder = scene.nodes[name].folder().join("custom");
-        write_program(&folder);
-        scene.agent_args = vec!["--custom-directory".into(), folder.into(), "--custom-same-user".into()];
-        scene.start_agent(name).await.unwrap();
+        write_program(&scene.nodes[name].folder().join("custom"));
+        start_agent(&mut scene, name).await;
     }
     scene.cluster.apply_yaml(POLICY).await.unwrap();
     for name in NODES {
@@ -125,9 +130,7 @@ async fn kill(scene: &mut Scene, victim: Victim, node: &str) {
     match victim {
         Victim::Agent => {
             scene.agents.remove(node).unwrap().child.kill9().unwrap();
-            let folder = scene.nodes[node].folder().join("custom");
-            scene.agent_args = vec!["--custom-directory".into(), folder.into(), "--custom-same-user".into()];
-            scene.start_agent(node).await.unwrap();
+            start_agent(scene, node).await;
         }
         Victim::Operator => {
             scene.operator.take().unwrap().child.kill9().unwrap();

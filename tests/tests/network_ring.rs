@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
 use crds::{HealthCheckRun, Outcome, health_check_run::HealthCheckRunStatus};
-use gpu_health_tests::{cluster::Options, product::Scene};
+use gpu_health_tests::{
+    cluster::Options,
+    product::{Scene, seen::is_installed},
+};
 use std::collections::BTreeSet;
 
 const POLICY: &str = "
@@ -25,14 +28,9 @@ async fn ended(scene: &Scene, name: &str) -> HealthCheckRunStatus {
     scene.until_run(name, "complete", complete).await.unwrap().status.unwrap()
 }
 
-fn iperf3_is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join("iperf3").is_file())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_judged() {
-    if !iperf3_is_installed() {
+    if !is_installed("iperf3") {
         println!("not run here: iperf3 is not installed");
         return;
     }

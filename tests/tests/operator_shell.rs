@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crds::node_health::{Finding, Report};
 use crds::{NodeHealth, Outcome, Severity, Time, names};
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, until};
-use gpu_health_tests::product::{Operator, binary_folder};
+use gpu_health_tests::product::{Operator, binary_folder, seen::resident_kib};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -222,7 +222,7 @@ async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_eve
     assert_eq!(ours.status, "False");
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     an_event_tells_of_it(&cluster).await;
-    let memory = resident_kib(operator.child.pid());
+    let memory = resident_kib(operator.child.pid()).unwrap();
     println!("resident: {memory} KiB");
     assert!(memory <= 32 * 1024, "the promise is 32 MiB");
 }
@@ -240,10 +240,4 @@ async fn an_event_tells_of_it(cluster: &ControlPlane) {
     })
     .await
     .unwrap();
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }

@@ -5,7 +5,10 @@
 use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, State, names};
 use gpu_health_tests::{
     cluster::{NodeSpec, Options},
-    product::scene::{Scene, unhealthy_taints},
+    product::{
+        Scene,
+        seen::{resident_kib, unhealthy_taints},
+    },
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -188,7 +191,7 @@ async fn what_a_program_writes_into_the_kernel_log_is_no_evidence() {
 async fn a_million_random_lines_in_the_kernel_log_neither_stop_the_agent_nor_grow_it() {
     let scene = scene(&["g1"], "Enforce").await;
     let pid = scene.agents["g1"].child.pid();
-    let before = resident_kib(pid);
+    let before = resident_kib(pid).unwrap();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..10 {
         let mut chunk = Vec::new();
@@ -212,13 +215,7 @@ async fn a_million_random_lines_in_the_kernel_log_neither_stop_the_agent_nor_gro
     scene.until_state("g1", State::Quarantined).await.unwrap();
     assert_eq!(scene.agents["g1"].child.pid(), pid);
     assert!(scene.agents["g1"].child.is_alive());
-    let grown = resident_kib(pid).saturating_sub(before);
+    let grown = resident_kib(pid).unwrap().saturating_sub(before);
     println!("a million random lines: resident memory {before} KiB, grown by {grown} KiB");
     assert!(grown < 8 * 1024, "the agent grew by {grown} KiB");
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }

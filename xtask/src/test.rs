@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold, stage by stage, with the minutes of each.
 
+use gpu_health_tests::product::seen::is_installed;
 use std::{
     io::{BufRead, BufReader, IsTerminal as _},
     process::{Command, ExitCode, Stdio},
@@ -85,11 +86,6 @@ fn announce(what: &str) {
         ("", "")
     };
     println!("{bold}==> {what}{plain}");
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn install(no_install: bool, tally: &mut Tally) {

@@ -3,7 +3,6 @@
 use crate::{Outcome, Severity, Time, string_enum::string_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The longest list of findings; beyond it `truncated` counts what was left out.
 pub const MAX_FINDINGS: usize = 24;
@@ -387,9 +386,4 @@ pub struct Exclusive {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub results: Vec<CheckResult>,
-}
-
-/// The findings of a report by check and target.
-pub fn findings_by_key(report: &Report) -> BTreeMap<(&str, &str), &Finding> {
-    report.findings.iter().map(|f| ((f.check.as_str(), f.target.as_str()), f)).collect()
 }

@@ -15,6 +15,7 @@ pub mod carry;
 mod compose;
 mod event;
 mod group;
+mod log;
 mod results;
 #[cfg(test)]
 mod tests;
@@ -27,10 +28,10 @@ pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
 use crate::judge::inventory::{self, Hardware};
 use crate::judge::xid::{self as judge_xid, KernelLog};
-use crate::judge::{self, Expectation, Measurements, Standing, interval_seconds};
+use crate::judge::{self, Expectation, Measurements, Standing, interval_of};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
-use crate::xid::{DedupeKey, XidObservation, judge as judge_fault};
+use crate::xid::DedupeKey;
 use crds::Time;
 use crds::check::Check;
 use crds::node_health::{CheckRow, Finding, Inventory};
@@ -44,12 +45,6 @@ pub const INVENTORY_DEADLINE_MS: u64 = 30_000;
 const FIRST_REPORT_MS: u64 = 5_000;
 /// After an inventory that did not come to an end the next one begins so much later at most, in milliseconds.
 const RETRY_MS: u64 = 10_000;
-/// Log entries that wait for the agent's own last report; the oldest are folded in beyond it.
-const WAITING_MAX: usize = 1_024;
-/// Two lines that tell the same fault within this many microseconds are one sighting.
-const BURST_USEC: u64 = 1_000_000;
-/// How many faults are remembered to know their repetitions.
-const RECENT_FAULTS: usize = 64;
 /// Without anything to wait for, the core is called again after this many milliseconds.
 const IDLE_MS: u64 = 60_000;
 
@@ -175,47 +170,6 @@ impl State {
     fn holds_driver(&self) -> bool {
         !self.in_maintenance() || self.inventory_probe.is_some()
     }
-
-    fn fold(&mut self, entry: &LogEntry, now: Now) {
-        match entry {
-            LogEntry::Overrun => self.log.overrun_at = Some(now.mono_ms),
-            LogEntry::Rotated => self.told = None,
-            LogEntry::Fault { .. } if carry::was_told(entry, self.told.as_ref()) => {}
-            LogEntry::Fault { observed, at, usec, .. } => {
-                let target = observed.pci.to_string();
-                let known = self.standing.findings.get(Check::Xid.name(), &target).is_some();
-                if self.is_repetition(observed, *usec) && known {
-                    return;
-                }
-                if judge_xid::is_switch(observed) && !self.log.switches.contains(&target) {
-                    self.log.switches.push(target);
-                    self.log.switches.truncate(judge::MAX_COVERED);
-                }
-                let verdict = judge_fault(observed, self.driver_major());
-                let at = at.unwrap_or(now.wall()).min(now.wall());
-                judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
-            }
-        }
-    }
-
-    /// One fault yields many lines. Without a time stamp every line counts. Each Xid 154 is a state of its own.
-    fn is_repetition(&mut self, observed: &XidObservation, usec: u64) -> bool {
-        let key = observed.dedupe_key();
-        let again = usec != 0
-            && self.recent_faults.iter().any(|(known, at)| *known == key && usec.abs_diff(*at) < BURST_USEC)
-            && !matches!(observed.detail, crate::xid::XidDetail::Recovery { .. });
-        if !again {
-            self.recent_faults.push_back((key, usec));
-            if self.recent_faults.len() > RECENT_FAULTS {
-                self.recent_faults.pop_front();
-            }
-        }
-        again
-    }
-
-    fn driver_major(&self) -> Option<u32> {
-        self.inventory.driver.as_deref()?.split('.').next()?.parse().ok()
-    }
 }
 
 /// Takes one event in and says what is to be done.
@@ -245,7 +199,7 @@ fn absorb(state: &mut State, event: Event, now: Now, effects: &mut Vec<Effect>, 
             }
             // Work under way goes on: an object that was deleted by hand is made again, with the same orders.
         }
-        Event::KernelLog { entries, cursor } => take_log(state, entries, cursor, now),
+        Event::KernelLog { entries, cursor } => log::take(state, entries, cursor, now),
         Event::KernelLogOpened { source } => {
             state.log.source = Some(source);
             state.log.unreadable = None;
@@ -293,25 +247,6 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
     state.order = Some(order);
 }
 
-fn take_log(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, now: Now) {
-    if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. })) {
-        state.fault_read_at.get_or_insert(now.mono_ms);
-    }
-    for entry in entries {
-        if state.carried {
-            state.fold(&entry, now);
-        } else {
-            state.waiting.push_back(entry);
-            if let Some(oldest) = (state.waiting.len() > WAITING_MAX).then(|| state.waiting.pop_front()).flatten() {
-                state.fold(&oldest, now);
-            }
-        }
-    }
-    if cursor.is_some() {
-        state.cursor = cursor;
-    }
-}
-
 fn take_measurement(
     state: &mut State,
     id: u64,
@@ -354,11 +289,7 @@ fn look(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) 
     }
     if state.inventory_probe.is_none() && now.mono_ms >= state.inventory_due {
         state.inventory_probe = Some(state.probes.start(Probe::Inventory, INVENTORY_DEADLINE_MS, effects));
-        let monitors = state.expectation().monitors();
-        let interval = monitors
-            .iter()
-            .find(|monitor| monitor.name == Check::Inventory.name())
-            .map_or(judge::DEFAULT_INTERVAL_SECONDS, interval_seconds);
+        let interval = interval_of(&state.expectation().monitors(), Check::Inventory);
         let pause = u64::try_from(interval).unwrap_or(1).saturating_mul(1000);
         state.inventory_due = now.mono_ms.saturating_add(pause);
     }
@@ -377,11 +308,7 @@ fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
     let measured = Measurements { hardware: &state.hardware, kernel_log: &state.log };
     let expected = state.expectation();
     let ends = expected.boot_grace_ends().filter(|end| now.wall() < *end);
-    let xid_interval = expected
-        .monitors()
-        .iter()
-        .find(|monitor| monitor.name == Check::Xid.name())
-        .map_or(judge::DEFAULT_INTERVAL_SECONDS, interval_seconds);
+    let xid_interval = interval_of(&expected.monitors(), Check::Xid);
     let standing = judge::judge(&expected, &measured, before, now);
     for time in ends.into_iter().chain(judge_xid::next_expiry(&standing.findings)) {
         *wake = (*wake).min(now.mono_of_time(time));

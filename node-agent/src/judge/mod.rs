@@ -27,8 +27,6 @@ use xid::KernelLog;
 
 /// How often a monitor looks where the spec does not say, in seconds (the default of `spec.monitors.intervalSeconds`).
 pub const DEFAULT_INTERVAL_SECONDS: i64 = 60;
-/// How long after a boot inventory says nothing where the spec does not say, in seconds.
-pub const DEFAULT_BOOT_GRACE_SECONDS: i64 = 600;
 
 /// What the node is expected to be, and in which state it is by order.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +59,10 @@ impl Expectation<'_> {
 
     /// When the boot grace ends, by the node's clock.
     pub fn boot_grace_ends(&self) -> Option<Time> {
-        let grace = self.spec.and_then(|spec| spec.boot_grace_seconds).unwrap_or(DEFAULT_BOOT_GRACE_SECONDS);
+        let grace = self
+            .spec
+            .and_then(|spec| spec.boot_grace_seconds)
+            .unwrap_or(crds::health_check_policy::DEFAULT_BOOT_GRACE_SECONDS);
         self.booted_at.map(|booted| booted.plus(grace))
     }
 }
@@ -69,6 +70,12 @@ impl Expectation<'_> {
 /// How often this monitor looks, in seconds.
 pub fn interval_seconds(monitor: &Monitor) -> i64 {
     monitor.interval_seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS).max(1)
+}
+
+/// How often the monitor of this check looks, in seconds; the default where it is not enabled.
+pub fn interval_of(monitors: &[Monitor], check: Check) -> i64 {
+    let monitor = monitors.iter().find(|monitor| monitor.name == check.name());
+    monitor.map_or(DEFAULT_INTERVAL_SECONDS, interval_seconds)
 }
 
 /// What was measured last.

@@ -5,6 +5,7 @@ mod agent;
 mod node;
 mod operator;
 pub mod scene;
+pub mod seen;
 
 use crate::{cluster, process};
 pub use agent::{Agent, AgentOptions};

@@ -1,9 +1,9 @@
 //! A small cluster with the whole product on it: what most scenario tests start from.
 
-use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder};
+use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder, seen};
 use crate::cluster::{ControlPlane, NodeSpec, Options, until};
-use crds::{HealthCheckRun, NodeHealth, State, names};
-use k8s_openapi::api::core::v1::{Node, Taint};
+use crds::{HealthCheckRun, NodeHealth, State};
+use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
@@ -73,12 +73,6 @@ impl Scene {
         Ok(())
     }
 
-    /// The NodeHealth of a node, if there is one.
-    pub async fn health(&self, node: &str) -> Result<Option<NodeHealth>, String> {
-        let api: Api<NodeHealth> = Api::all(self.cluster.admin().map_err(|e| e.to_string())?);
-        api.get_opt(node).await.map_err(|e| e.to_string())
-    }
-
     /// A run.
     pub async fn run(&self, name: &str) -> Result<HealthCheckRun, String> {
         let api: Api<HealthCheckRun> = Api::all(self.cluster.admin().map_err(|e| e.to_string())?);
@@ -92,35 +86,17 @@ impl Scene {
         what: &str,
         wanted: impl Fn(&NodeHealth) -> bool,
     ) -> Result<NodeHealth, Error> {
-        let what = format!("NodeHealth {node} to be {what}");
-        let wanted = &wanted;
-        let found = until(&what, WITHIN, || async move {
-            match self.health(node).await? {
-                Some(health) if wanted(&health) => Ok(health),
-                other => Err(format!(
-                    "{:?}",
-                    other.and_then(|h| h.status).map(|s| (s.decision, s.report.map(|r| r.findings)))
-                )),
-            }
-        });
-        Ok(found.await?)
+        seen::until_health(&self.cluster, node, what, WITHIN, wanted).await
     }
 
     /// Waits until the decision about `node` has this state.
     pub async fn until_state(&self, node: &str, state: State) -> Result<NodeHealth, Error> {
-        self.until_health(node, state.as_str(), |health| decided(health) == Some(&state)).await
+        self.until_health(node, state.as_str(), |health| seen::decided(health) == Some(&state)).await
     }
 
     /// Waits until the Node is as `wanted` says.
     pub async fn until_node(&self, node: &str, what: &str, wanted: impl Fn(&Node) -> bool) -> Result<Node, Error> {
-        let what = format!("Node {node} to have {what}");
-        let wanted = &wanted;
-        let found = until(&what, WITHIN, || async move {
-            let api: Api<Node> = Api::all(self.cluster.admin().map_err(|e| e.to_string())?);
-            let seen = api.get(node).await.map_err(|e| e.to_string())?;
-            if wanted(&seen) { Ok(seen) } else { Err(format!("{:?}", (seen.spec, seen.metadata.labels))) }
-        });
-        Ok(found.await?)
+        seen::until_node(&self.cluster, node, what, WITHIN, wanted).await
     }
 
     /// Waits until a run is as `wanted` says.
@@ -131,22 +107,12 @@ impl Scene {
         wanted: impl Fn(&HealthCheckRun) -> bool,
     ) -> Result<HealthCheckRun, Error> {
         let what = format!("HealthCheckRun {run} to be {what}");
-        let wanted = &wanted;
+        let api: Api<HealthCheckRun> = Api::all(self.cluster.admin()?);
+        let (api, wanted) = (&api, &wanted);
         let found = until(&what, WITHIN, || async move {
-            let seen = self.run(run).await?;
+            let seen = api.get(run).await.map_err(|e| e.to_string())?;
             if wanted(&seen) { Ok(seen) } else { Err(format!("{:?}", seen.status)) }
         });
         Ok(found.await?)
     }
-}
-
-/// The state that was decided, if any.
-pub fn decided(health: &NodeHealth) -> Option<&State> {
-    health.status.as_ref()?.decision.as_ref().map(|d| &d.state)
-}
-
-/// Our taints of the key `gpuhealth.dev/unhealthy` on a Node.
-pub fn unhealthy_taints(node: &Node) -> Vec<Taint> {
-    let taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
-    taints.into_iter().filter(|t| t.key == names::TAINT_UNHEALTHY).collect()
 }

@@ -5,11 +5,11 @@ use super::{
     scene::{self, Problem},
 };
 use clap::Args;
-use crds::{NodeHealth, names};
+use crds::NodeHealth;
 use futures::{StreamExt as _, stream::BoxStream};
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec, Options},
-    product::{Operator, SimulatedNode},
+    product::{Operator, SimulatedNode, seen::unhealthy_taints},
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -93,8 +93,7 @@ fn watch(cluster: &ControlPlane, simulated: SimulatedNode) -> Result<Watched, Pr
 }
 
 fn is_tainted(node: &Node) -> bool {
-    let taints = node.spec.as_ref().and_then(|s| s.taints.as_ref());
-    taints.is_some_and(|list| list.iter().any(|t| t.key == names::TAINT_UNHEALTHY && t.effect == "NoSchedule"))
+    unhealthy_taints(node).iter().any(|taint| taint.effect == "NoSchedule")
 }
 
 fn has_finding(health: &NodeHealth) -> bool {

@@ -7,8 +7,11 @@ use super::{
 };
 use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, State, names};
 use futures::TryStreamExt as _;
-use gpu_health_tests::cluster::until;
-use k8s_openapi::api::core::v1::{Node, Taint};
+use gpu_health_tests::{
+    cluster::until,
+    product::seen::{self, decided, is_installed, unhealthy_taints},
+};
+use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -67,46 +70,11 @@ async fn until_health(
     what: &str,
     wanted: impl Fn(&NodeHealth) -> bool,
 ) -> Result<NodeHealth, Failure> {
-    let api: Api<NodeHealth> = Api::all(stage.cluster.admin()?);
-    let (api, wanted) = (&api, &wanted);
-    let what = format!("{node} to be {what}");
-    let found = until(&what, STEP_WITHIN, || async move {
-        match api.get_opt(node).await {
-            Ok(Some(health)) if wanted(&health) => Ok(health),
-            Ok(Some(health)) => Err(format!("its decision is {}", decision(&health))),
-            Ok(None) => Err("it has no NodeHealth".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    });
-    Ok(found.await?)
-}
-
-fn decision(health: &NodeHealth) -> String {
-    let decision = health.status.as_ref().and_then(|s| s.decision.as_ref());
-    decision.map_or_else(|| "none".to_owned(), |d| format!("{} ({}): {}", d.state, d.reason, d.message))
-}
-
-fn state(health: &NodeHealth) -> Option<&State> {
-    health.status.as_ref()?.decision.as_ref().map(|d| &d.state)
-}
-
-fn our_taint(node: &Node) -> Option<&Taint> {
-    let taints = node.spec.as_ref()?.taints.as_ref()?;
-    taints.iter().find(|t| t.key == names::TAINT_UNHEALTHY)
+    Ok(seen::until_health(&stage.cluster, node, what, STEP_WITHIN, wanted).await?)
 }
 
 async fn until_node(stage: &Stage, node: &str, what: &str, wanted: impl Fn(&Node) -> bool) -> Result<Node, Failure> {
-    let api: Api<Node> = Api::all(stage.cluster.admin()?);
-    let (api, wanted) = (&api, &wanted);
-    let what = format!("node {node} to bear {what}");
-    let found = until(&what, STEP_WITHIN, || async move {
-        match api.get(node).await {
-            Ok(found) if wanted(&found) => Ok(found),
-            Ok(found) => Err(format!("its taints are {:?}", found.spec.and_then(|s| s.taints).unwrap_or_default())),
-            Err(error) => Err(error.to_string()),
-        }
-    });
-    Ok(found.await?)
+    Ok(seen::until_node(&stage.cluster, node, what, STEP_WITHIN, wanted).await?)
 }
 
 async fn judged(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
@@ -115,14 +83,15 @@ async fn judged(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     for node in SIMULATED {
         let all_seen =
             |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
-        until_health(stage, node, "Healthy with 8 GPUs", |h| state(h) == Some(&State::Healthy) && all_seen(h)).await?;
+        until_health(stage, node, "Healthy with 8 GPUs", |h| decided(h) == Some(&State::Healthy) && all_seen(h))
+            .await?;
         until_node(stage, node, "the label of a healthy node", |n| {
             n.metadata.labels.as_ref().and_then(|l| l.get(names::LABEL_HEALTH)).is_some_and(|v| v == "healthy")
         })
         .await?;
     }
     let this = stage.this_machine.clone();
-    let judged = until_health(stage, &this, "judged", |h| state(h).is_some_and(|s| *s != State::Unknown)).await?;
+    let judged = until_health(stage, &this, "judged", |h| decided(h).is_some_and(|s| *s != State::Unknown)).await?;
     stage.show(teller, &["get", "nodehealth"])?;
     let report = judged.status.and_then(|s| s.report).unwrap_or_default();
     let log = report.agent.kernel_log.unwrap_or_else(|| "none".to_owned());
@@ -154,8 +123,7 @@ async fn run_passes(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
 }
 
 async fn ring(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|folder| folder.join("iperf3").is_file()) {
+    if !is_installed("iperf3") {
         teller.note("left out: iperf3 is not installed on this machine (apt-get install iperf3)");
         return Ok(());
     }
@@ -183,7 +151,7 @@ async fn fault(stage: &Stage, node: &str) -> Result<(Duration, Duration), Failur
                 }
                 Event::Apply(seen) => {
                     let Some(began) = began else { continue };
-                    if our_taint(&seen).is_some() {
+                    if !unhealthy_taints(&seen).is_empty() {
                         tainted.get_or_insert_with(|| began.elapsed());
                     }
                     let conditions = seen.status.and_then(|s| s.conditions).unwrap_or_default();
@@ -212,7 +180,7 @@ async fn fatal_xid(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
         tainted.as_millis(),
         told.as_millis()
     ));
-    until_health(stage, "sim-2", "Quarantined", |h| state(h) == Some(&State::Quarantined)).await?;
+    until_health(stage, "sim-2", "Quarantined", |h| decided(h) == Some(&State::Quarantined)).await?;
     stage.show(teller, &["get", "nodehealth"])?;
     show_marks(teller, stage, "sim-2")
 }
@@ -229,8 +197,8 @@ fn show_marks(teller: &Teller, stage: &Stage, node: &str) -> Result<(), Failure>
 
 async fn second_fault(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     fault(stage, "sim-3").await?;
-    let node = until_node(stage, "sim-3", "our taint", |n| our_taint(n).is_some()).await?;
-    let effect = our_taint(&node).map(|t| t.effect.clone()).unwrap_or_default();
+    let node = until_node(stage, "sim-3", "our taint", |n| !unhealthy_taints(n).is_empty()).await?;
+    let effect = unhealthy_taints(&node).pop().map(|taint| taint.effect).unwrap_or_default();
     if effect != "PreferNoSchedule" {
         return Err(Failure::new(format!("sim-3 bears {effect}, although the budget of one node is spent")));
     }
@@ -297,8 +265,8 @@ async fn reboot(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Fa
     stage.cluster.set_boot_id(node, &boot_id).await?;
     let began = Instant::now();
     stage.start_agent(node).await?;
-    until_node(stage, node, "no taint of ours", |n| our_taint(n).is_none()).await?;
-    until_health(stage, node, "Healthy", |h| state(h) == Some(&State::Healthy)).await?;
+    until_node(stage, node, "no taint of ours", |n| unhealthy_taints(n).is_empty()).await?;
+    until_health(stage, node, "Healthy", |h| decided(h) == Some(&State::Healthy)).await?;
     teller.note(&format!(
         "{node} booted anew ({boot_id}); healthy {:.1} s after its agent started",
         began.elapsed().as_secs_f64()
@@ -308,7 +276,7 @@ async fn reboot(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Fa
 
 async fn repair(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Failure> {
     reboot(teller, stage, node).await?;
-    let enforced = |n: &Node| our_taint(n).is_some_and(|t| t.effect == "NoSchedule");
+    let enforced = |n: &Node| unhealthy_taints(n).iter().any(|taint| taint.effect == "NoSchedule");
     until_node(stage, "sim-3", "NoSchedule, now that there is room", enforced).await?;
     stage.show(teller, &["get", "nodehealth"])?;
     Ok(())

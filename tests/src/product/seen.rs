@@ -1,0 +1,83 @@
+//! What the API server shows of nodes, and waiting for it. Scenarios and the demo look in the same way.
+
+use super::Error;
+use crate::cluster::{ControlPlane, until};
+use crds::{NodeHealth, State, names};
+use k8s_openapi::api::core::v1::{Node, Taint};
+use kube::Api;
+use std::time::Duration;
+
+/// Waits until the NodeHealth of `node` is as `wanted` says; the error tells how it was instead.
+pub async fn until_health(
+    cluster: &ControlPlane,
+    node: &str,
+    what: &str,
+    within: Duration,
+    wanted: impl Fn(&NodeHealth) -> bool,
+) -> Result<NodeHealth, Error> {
+    let api: Api<NodeHealth> = Api::all(cluster.admin()?);
+    let (api, wanted) = (&api, &wanted);
+    let what = format!("NodeHealth {node} to be {what}");
+    let found = until(&what, within, || async move {
+        match api.get_opt(node).await {
+            Ok(Some(health)) if wanted(&health) => Ok(health),
+            Ok(Some(health)) => Err(described(&health)),
+            Ok(None) => Err("there is none".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    Ok(found.await?)
+}
+
+fn described(health: &NodeHealth) -> String {
+    let status = health.status.as_ref();
+    let decision = status.and_then(|s| s.decision.as_ref());
+    let decision = decision.map_or_else(|| "none".to_owned(), |d| format!("{} ({}): {}", d.state, d.reason, d.message));
+    let findings = status.and_then(|s| s.report.as_ref()).map(|r| &r.findings);
+    format!("its decision is {decision}; its findings are {findings:?}")
+}
+
+/// Waits until the Node is as `wanted` says; the error tells how it was instead.
+pub async fn until_node(
+    cluster: &ControlPlane,
+    node: &str,
+    what: &str,
+    within: Duration,
+    wanted: impl Fn(&Node) -> bool,
+) -> Result<Node, Error> {
+    let api: Api<Node> = Api::all(cluster.admin()?);
+    let (api, wanted) = (&api, &wanted);
+    let what = format!("Node {node} to have {what}");
+    let found = until(&what, within, || async move {
+        match api.get(node).await {
+            Ok(seen) if wanted(&seen) => Ok(seen),
+            Ok(seen) => Err(format!("{:?}", (seen.spec, seen.metadata.labels))),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    Ok(found.await?)
+}
+
+/// The state that was decided, if any.
+pub fn decided(health: &NodeHealth) -> Option<&State> {
+    health.status.as_ref()?.decision.as_ref().map(|d| &d.state)
+}
+
+/// Our taints of the key `gpuhealth.dev/unhealthy` on a Node.
+pub fn unhealthy_taints(node: &Node) -> Vec<Taint> {
+    let taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
+    taints.into_iter().filter(|t| t.key == names::TAINT_UNHEALTHY).collect()
+}
+
+/// Whether a program of this name lies in a folder of PATH.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The resident memory of a process, in KiB (VmRSS, proc(5)); `None` if it is gone.
+pub fn resident_kib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
