@@ -110,6 +110,14 @@ reasons! {
     RUNNER_GONE = "RunnerGone";
     /// The NVIDIA management library cannot be loaded.
     DRIVER_LIBRARY_MISSING = "DriverLibraryMissing";
+    /// A call into the driver's library does not come back.
+    CALL_HUNG = "CallHung";
+    /// The child that holds the driver's library crashed.
+    SAMPLER_CRASHED = "SamplerCrashed";
+    /// The device nodes exist and refuse us: our container lost its devices. Never the node's fault.
+    AGENT_LOST_DEVICE_ACCESS = "AgentLostDeviceAccess";
+    /// The last reading is older than its interval allows.
+    OVERDUE = "Overdue";
     /// Driver calls are suspended for maintenance.
     MAINTENANCE = "Maintenance";
     /// The node booted less than bootGraceSeconds ago.
@@ -141,7 +149,127 @@ reasons! {
     /// The model is not one that the profile declares.
     MODEL_UNEXPECTED = "ModelUnexpected";
 
+    // ---- driver
+    /// The driver asks for a reset of the GPU before it answers.
+    RESET_REQUIRED = "ResetRequired";
+    /// Library and kernel module are of different versions.
+    LIB_RM_VERSION_MISMATCH = "LibRmVersionMismatch";
+    /// The kernel module is not loaded although there are GPUs on PCI.
+    DRIVER_NOT_LOADED = "DriverNotLoaded";
+    /// Persistence mode is off.
+    PERSISTENCE_OFF = "PersistenceOff";
+    /// The driver is older than the profile allows.
+    DRIVER_TOO_OLD = "DriverTooOld";
+    /// Two GPUs answer with the same UUID.
+    UUID_REPEATED = "UuidRepeated";
+    /// A call into the library takes far longer than it should.
+    CALL_SLOW = "CallSlow";
+    /// The InfoROM is corrupted.
+    CORRUPTED_INFOROM = "CorruptedInforom";
+    /// The driver answers about this GPU with an error that says that it is not well.
+    DRIVER_ERROR = "DriverError";
+
+    // ---- memory
+    /// Uncorrectable ECC errors since the last reset.
+    ECC_UNCORRECTABLE = "EccUncorrectable";
+    /// The driver's flag: so many errors in SRAM that the board is to be replaced.
+    SRAM_THRESHOLD_EXCEEDED = "SramThresholdExceeded";
+    /// Far more corrected errors than the other GPUs of the node.
+    ECC_RATE_OUTLIER = "EccRateOutlier";
+    /// ECC is off although the profile asks for it.
+    ECC_DISABLED = "EccDisabled";
+    /// A row remapping waits for a reset.
+    REMAP_PENDING = "RemapPending";
+    /// A row remapping failed.
+    REMAP_FAILED = "RemapFailed";
+    /// A memory bank has no spare row left.
+    NO_SPARE_ROWS = "NoSpareRows";
+    /// A page retirement waits for a reboot.
+    RETIREMENT_PENDING = "RetirementPending";
+    /// Pages were retired after double-bit errors.
+    PAGES_RETIRED_DOUBLE_BIT = "PagesRetiredDoubleBit";
+    /// More pages were retired after single-bit errors than a healthy board needs.
+    PAGES_RETIRED_SINGLE_BIT = "PagesRetiredSingleBit";
+
+    // ---- clocks, heat, power
+    /// Hardware slowdown for too much of the time.
+    HW_SLOWDOWN = "HwSlowdown";
+    /// Hardware thermal slowdown for too much of the time.
+    HW_THERMAL_SLOWDOWN = "HwThermalSlowdown";
+    /// Power brake slowdown for too much of the time.
+    POWER_BRAKE = "PowerBrake";
+    /// Software thermal slowdown for too much of the time: cooling.
+    SW_THERMAL_SLOWDOWN = "SwThermalSlowdown";
+    /// Far lower clocks than the other GPUs under the same load.
+    CLOCK_OUTLIER = "ClockOutlier";
+    /// Hotter than the GPU's own slowdown threshold.
+    ABOVE_SLOWDOWN = "AboveSlowdown";
+    /// Far hotter than the other GPUs under the same load.
+    TEMPERATURE_OUTLIER = "TemperatureOutlier";
+    /// The enforced power limit is below the default.
+    POWER_LIMIT_LOWERED = "PowerLimitLowered";
+    /// Draws far less power than the other GPUs under the same load.
+    POWER_OUTLIER = "PowerOutlier";
+
+    // ---- links
+    /// Fewer PCIe lanes than declared.
+    WIDTH_BELOW_PROFILE = "WidthBelowProfile";
+    /// A lower PCIe generation than declared, under load.
+    GENERATION_BELOW_PROFILE = "GenerationBelowProfile";
+    /// Fewer lanes than this board has shown in this slot, or than the other GPUs have.
+    WIDTH_BELOW_BEST = "WidthBelowBest";
+    /// PCIe errors that lose data.
+    PCIE_ERRORS = "PcieErrors";
+    /// PCIe replays or corrected errors at a rate that slows transfers down.
+    PCIE_REPLAYS = "PcieReplays";
+    /// Fewer NVLinks are up than declared.
+    LINKS_BELOW_PROFILE = "LinksBelowProfile";
+    /// Fewer NVLinks are up than this board has shown, or than the other GPUs have.
+    LINKS_BELOW_BEST = "LinksBelowBest";
+    /// NVLink errors at a rate that slows transfers down.
+    LINK_ERRORS = "LinkErrors";
+    /// The fabric is not set up although the boot is long over: the fabric manager does not run.
+    FABRIC_NOT_READY = "FabricNotReady";
+    /// Setting the fabric up failed.
+    FABRIC_FAILED = "FabricFailed";
+    /// The fabric reports that this GPU's part of it is unhealthy.
+    FABRIC_UNHEALTHY = "FabricUnhealthy";
+    /// The fabric reports degraded bandwidth.
+    FABRIC_DEGRADED = "FabricDegraded";
+    /// A GPU or network device stands elsewhere than in its peers' pattern.
+    TOPOLOGY_DIFFERS = "TopologyDiffers";
+
     // ---- network
+    /// An RDMA port is not active.
+    PORT_DOWN = "PortDown";
+    /// An RDMA port runs below its declared rate.
+    PORT_SLOW = "PortSlow";
+    /// Fewer RDMA devices than declared.
+    RDMA_DEVICES_MISSING = "RdmaDevicesMissing";
+    /// An RDMA port goes down again and again.
+    PORT_FLAPPING = "PortFlapping";
+    /// An RDMA port counts errors at a rate that slows transfers down.
+    PORT_ERRORS = "PortErrors";
+    /// Fewer EFA devices than declared.
+    EFA_DEVICES_MISSING = "EfaDevicesMissing";
+    /// An EFA device on PCI has no RDMA device or no uverbs node.
+    EFA_INCOMPLETE = "EfaIncomplete";
+    /// A kernel module that EFA needs is not loaded.
+    EFA_MODULE_MISSING = "EfaModuleMissing";
+    /// The limit of locked memory is too low for EFA.
+    MEMLOCK_TOO_LOW = "MemlockTooLow";
+    /// EFA drops packets.
+    EFA_DROPS = "EfaDrops";
+
+    // ---- fleet and drills
+    /// A version differs from that of most nodes of the same profile.
+    VERSION_DIFFERS = "VersionDiffers";
+    /// A drill is going on; nothing is wrong.
+    DRILL = "Drill";
+    /// No policy allows drills on this node, or too many are going on.
+    DRILL_NOT_ALLOWED = "DrillNotAllowed";
+
+    // ---- network between nodes
     /// The measured rate is below the declared floor.
     BELOW_FLOOR = "BelowFloor";
     /// The measured rate is far below that of the other edges.

@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod pci;
 pub mod probe;
 pub mod runner;
+pub mod sampler;
 pub mod sense;
 pub mod shell;
 pub mod time;

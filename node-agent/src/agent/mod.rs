@@ -28,7 +28,7 @@ pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
 use crate::judge::inventory::{self, Hardware};
 use crate::judge::xid::{self as judge_xid, KernelLog};
-use crate::judge::{self, Expectation, Measurements, Standing, interval_of};
+use crate::judge::{self, Expectation, Measurements, Memory, Readings, Standing, interval_of};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crate::xid::DedupeKey;
@@ -75,6 +75,8 @@ pub struct State {
     inventory: Inventory,
     inventory_due: u64,
     inventory_probe: Option<u64>,
+    readings: Readings,
+    memory: Memory,
     log: KernelLog,
     cursor: Option<Cursor>,
     /// Up to here the report of a former process tells of the log.
@@ -130,6 +132,8 @@ impl State {
             inventory: Inventory::default(),
             inventory_due: now.mono_ms,
             inventory_probe: None,
+            readings: Readings::default(),
+            memory: Memory::default(),
             log: KernelLog::default(),
             cursor: None,
             told: None,
@@ -305,7 +309,13 @@ fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
     if let Some(published) = state.writer.published_rows() {
         before.rows = published.to_vec();
     }
-    let measured = Measurements { hardware: &state.hardware, kernel_log: &state.log };
+    let measured = Measurements {
+        hardware: &state.hardware,
+        kernel_log: &state.log,
+        readings: &state.readings,
+        memory: &state.memory,
+        gpus: &state.inventory.gpus,
+    };
     let expected = state.expectation();
     let ends = expected.boot_grace_ends().filter(|end| now.wall() < *end);
     let xid_interval = interval_of(&expected.monitors(), Check::Xid);

@@ -12,15 +12,37 @@
 //! - whatever could not be judged neither adds a finding nor removes one;
 //! - severities come from tables ([`inventory::RULES`], the Xid catalogue), never from the middle of the code.
 
+pub mod clocks;
+pub mod driver;
+pub mod ecc;
+pub mod efa;
+pub mod fabric;
 mod found;
+pub mod ground;
 pub mod inventory;
+pub mod memory;
+pub mod nvlink;
+pub mod pcie_link;
+pub mod peers;
+pub mod power;
+pub mod rdma_link;
+pub mod readings;
+pub mod recovery;
+pub mod row_remap;
+pub mod rule;
+pub mod thermal;
+pub mod topology;
 pub mod xid;
 
 pub use found::{Findings, Found, Judged, Key, bounded, same_verdict, worst_first};
+pub use ground::Ground;
+pub use memory::{Counter, Memory};
+pub use readings::{Readings, Trouble};
+pub use rule::{Page, Rule};
 
 use crate::time::Now;
 use crds::check::Check;
-use crds::node_health::{CheckRow, Monitor, NodeHealthSpec};
+use crds::node_health::{CheckRow, Gpu, Monitor, NodeHealthSpec};
 use crds::{Outcome, Time, reason};
 use inventory::Hardware;
 use xid::KernelLog;
@@ -85,6 +107,12 @@ pub struct Measurements<'a> {
     pub hardware: &'a Hardware,
     /// How the kernel log is being read.
     pub kernel_log: &'a KernelLog,
+    /// What the driver's library and the device tree said last.
+    pub readings: &'a Readings,
+    /// Counters by difference, and the best that boards have shown.
+    pub memory: &'a Memory,
+    /// The GPUs as the report shows them.
+    pub gpus: &'a [Gpu],
 }
 
 /// What stands: the findings and the rows of the monitors.
@@ -102,10 +130,18 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     xid::expire(&mut findings, now);
     let mut rows = Vec::new();
     for monitor in expected.monitors().iter().take(MAX_ROWS) {
+        let ground = Ground {
+            expected,
+            readings: measured.readings,
+            memory: measured.memory,
+            findings: &findings,
+            gpus: measured.gpus,
+            interval_seconds: interval_seconds(monitor),
+            now,
+        };
         let judged = match Check::from_name(&monitor.name) {
-            Some(Check::Inventory) => inventory::judge(expected, measured.hardware, now),
-            Some(Check::Xid) => xid::judge(measured, &findings, interval_seconds(monitor), now),
-            _ => not_implemented(&monitor.name),
+            Some(check) => judge_one(check, &ground, measured).unwrap_or_else(|| not_implemented(&monitor.name)),
+            None => not_implemented(&monitor.name),
         };
         findings.settle(&monitor.name, &judged, now.wall());
         if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {
@@ -114,6 +150,45 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     }
     Standing { findings, rows }
 }
+
+/// `None` for a check that is no monitor, or none that this version has.
+fn judge_one(check: Check, ground: &Ground<'_>, measured: &Measurements<'_>) -> Option<Judged> {
+    Some(match check {
+        Check::Inventory => inventory::judge(ground.expected, measured.hardware, ground.now),
+        Check::Xid => xid::judge(measured, ground.findings, ground.interval_seconds, ground.now),
+        Check::Clocks => clocks::judge(ground),
+        Check::Driver => driver::judge(ground),
+        Check::Ecc => ecc::judge(ground),
+        Check::Efa => efa::judge(ground),
+        Check::Fabric => fabric::judge(ground),
+        Check::Nvlink => nvlink::judge(ground),
+        Check::PcieLink => pcie_link::judge(ground),
+        Check::Power => power::judge(ground),
+        Check::RdmaLink => rdma_link::judge(ground),
+        Check::RecoveryAction => recovery::judge(ground),
+        Check::RowRemap => row_remap::judge(ground),
+        Check::Thermal => thermal::judge(ground),
+        Check::Topology => topology::judge(ground),
+        _ => return None,
+    })
+}
+
+/// The page of each check that this agent judges, in the order of the documentation.
+pub static PAGES: &[&Page] = &[
+    &driver::PAGE,
+    &recovery::PAGE,
+    &ecc::PAGE,
+    &row_remap::PAGE,
+    &clocks::PAGE,
+    &thermal::PAGE,
+    &power::PAGE,
+    &pcie_link::PAGE,
+    &nvlink::PAGE,
+    &fabric::PAGE,
+    &topology::PAGE,
+    &rdma_link::PAGE,
+    &efa::PAGE,
+];
 
 /// The bound of `report.checks`.
 const MAX_ROWS: usize = 32;

@@ -10,6 +10,7 @@ pub mod custom;
 pub mod inventory;
 pub mod iperf;
 mod tool;
+pub mod tree;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,0 +1,129 @@
+//! What a judge stands on, and the questions that every judge of the driver's readings asks first.
+
+use super::readings::Readings;
+use super::{Expectation, Findings, Judged, Memory};
+use crate::probe::inventory::NvmlView;
+use crate::probe::tree::TreeReport;
+use crate::sampler::sample::{DeviceAccess, GpuReadings, Section};
+use crate::time::Now;
+use crds::node_health::Gpu;
+use crds::reason;
+
+/// A section counts as overdue when it is older than this many of its intervals, and a margin.
+const OVERDUE_INTERVALS: u64 = 3;
+/// The margin, in milliseconds: the deadline of one call and the back-off behind it.
+const OVERDUE_MARGIN_MS: u64 = 30_000;
+
+/// Everything that a judgement may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// What the node is expected to be.
+    pub expected: &'a Expectation<'a>,
+    /// What was read last.
+    pub readings: &'a Readings,
+    /// Counters by difference, and the best that boards have shown.
+    pub memory: &'a Memory,
+    /// What stands already, for rules with hysteresis.
+    pub findings: &'a Findings,
+    /// The GPUs as the report shows them: identity.
+    pub gpus: &'a [Gpu],
+    /// How often the check looks, in seconds.
+    pub interval_seconds: i64,
+    /// The moment.
+    pub now: Now,
+}
+
+impl<'a> Ground<'a> {
+    /// The GPUs with a reading of this section, or why the driver's library says nothing: maintenance, a hang, a lost
+    /// device, no library, nothing read yet, or a reading that is overdue. No judge of the driver asks further then.
+    pub fn driver(&self, section: Section) -> Result<Vec<&'a GpuReadings>, Box<Judged>> {
+        if self.expected.spec.is_some_and(|spec| spec.maintenance.is_some()) {
+            return Err(Box::new(Judged::skipped(reason::MAINTENANCE)));
+        }
+        if let Some(trouble) = &self.readings.trouble {
+            return Err(Box::new(Judged::unknown(&trouble.reason, trouble.message.clone())));
+        }
+        let Some(view) = &self.readings.view else {
+            return Err(Box::new(never()));
+        };
+        if let Some(silent) = self.silent(view) {
+            return Err(Box::new(silent));
+        }
+        let Some(taken) = self.readings.taken.get(&section) else {
+            return Err(Box::new(never()));
+        };
+        self.in_time(*taken, "the driver's library")?;
+        let gpus: Vec<_> = self.readings.gpus.values().collect();
+        if gpus.is_empty() {
+            return Err(Box::new(Judged { complete: true, ..Judged::skipped(reason::NO_ACCELERATOR) }));
+        }
+        Ok(gpus)
+    }
+
+    /// What sysfs told, or why it says nothing.
+    pub fn tree(&self) -> Result<&'a TreeReport, Box<Judged>> {
+        if let Some((reason, message)) = &self.readings.tree_failed {
+            return Err(Box::new(Judged::unknown(reason, message.clone())));
+        }
+        let Some((tree, taken)) = &self.readings.tree else {
+            return Err(Box::new(never()));
+        };
+        self.in_time(*taken, "the node's device tree")?;
+        Ok(tree)
+    }
+
+    /// The serial number at an address, where it is known.
+    pub fn serial(&self, pci: &str) -> Option<&'a str> {
+        self.gpus.iter().find(|gpu| gpu.pci_address == pci)?.serial.as_deref()
+    }
+
+    /// The same GPU's reading before the last one.
+    pub fn before(&self, pci: &str) -> Option<&'a GpuReadings> {
+        self.readings.before.get(pci)
+    }
+
+    fn in_time(&self, taken: u64, what: &str) -> Result<(), Box<Judged>> {
+        let interval = u64::try_from(self.interval_seconds).unwrap_or(0).saturating_mul(1000);
+        let old = self.now.mono_ms.saturating_sub(taken);
+        if old <= interval.saturating_mul(OVERDUE_INTERVALS).saturating_add(OVERDUE_MARGIN_MS) {
+            return Ok(());
+        }
+        let message =
+            format!("{what} was last read {} s ago, although it is due every {} s", old / 1000, interval / 1000);
+        Err(Box::new(Judged::unknown(reason::OVERDUE, message)))
+    }
+
+    /// Why the library's view says nothing about any GPU, where it does not.
+    fn silent(&self, view: &NvmlView) -> Option<Judged> {
+        if view.status == NvmlView::OK {
+            return None;
+        }
+        if self.readings.device_access == Some(DeviceAccess::Refused) {
+            return Some(Judged::unknown(
+                reason::AGENT_LOST_DEVICE_ACCESS,
+                "the driver's device nodes exist and refuse us: restart the agent's pod; the node is not at fault"
+                    .to_owned(),
+            ));
+        }
+        let nvidia = self
+            .readings
+            .tree()
+            .is_some_and(|tree| tree.pci.iter().any(|gpu| gpu.vendor == crate::probe::inventory::Vendor::Nvidia));
+        if view.status == "LibraryNotFound" {
+            return Some(if nvidia {
+                Judged::unknown(
+                    reason::DRIVER_LIBRARY_MISSING,
+                    "PCI shows NVIDIA GPUs and the driver's library cannot be loaded: install the driver, or name the library with --nvml-library".to_owned(),
+                )
+            } else {
+                Judged { complete: true, ..Judged::skipped(reason::NO_ACCELERATOR) }
+            });
+        }
+        let said = view.message.as_deref().unwrap_or(&view.status);
+        Some(Judged::unknown(&view.status, format!("the driver's library does not answer: {said}")))
+    }
+}
+
+fn never() -> Judged {
+    Judged::unknown(reason::NEVER_JUDGED, "nothing has been measured yet".to_owned())
+}

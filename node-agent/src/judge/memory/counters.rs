@@ -1,0 +1,165 @@
+//! Which counters there are, and where in a reading each is found.
+
+use crate::probe::inventory::NvmlView;
+use crate::probe::tree::report::{PciLink, RdmaPort};
+use crate::sampler::sample::GpuReadings;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident $code:literal $life:ident;)+) => {
+        /// A counter that is judged by its rise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Counter { $($(#[$doc])* $variant,)+ }
+
+        impl Counter {
+            /// All of them, the more important first: baselines are cut at their end.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its name in a baseline.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// Whether it goes on counting over boots, as it is kept on the board.
+            pub const fn outlives_boot(self) -> bool {
+                matches!(match self { $(Self::$variant => Life::$life,)+ }, Life::Board)
+            }
+        }
+    };
+}
+
+enum Life {
+    /// From zero at each load of the driver.
+    Run,
+    /// For the life of the board.
+    Board,
+}
+
+counters! {
+    /// Aggregate uncorrected ECC errors.
+    EccUncorrected "eu" Board;
+    /// Aggregate corrected ECC errors (volatile where there is no aggregate is not used: one source only).
+    EccCorrected "ec" Board;
+    /// Rows remapped because of uncorrectable errors.
+    RemapUncorrectable "ru" Board;
+    /// Rows remapped because of correctable errors.
+    RemapCorrectable "rc" Board;
+    /// PCIe replays.
+    PcieReplays "pr" Run;
+    /// AER, fatal.
+    AerFatal "af" Run;
+    /// AER, not fatal.
+    AerNonfatal "an" Run;
+    /// AER, corrected.
+    AerCorrectable "ac" Run;
+    /// Nanoseconds in hardware thermal slowdown.
+    HwThermalNs "th" Run;
+    /// Nanoseconds in power brake slowdown.
+    PowerBrakeNs "pb" Run;
+    /// Nanoseconds in software thermal slowdown.
+    SwThermalNs "ts" Run;
+    /// NVLink recoveries: of a link, or of all links of a GPU.
+    NvlinkRecoveries "nr" Run;
+    /// NVLink replays.
+    NvlinkReplays "np" Run;
+    /// NVLink CRC errors, flits and data.
+    NvlinkCrc "nc" Run;
+    /// RDMA: times that the link went down.
+    LinkDowned "ld" Run;
+    /// RDMA: link recoveries.
+    LinkRecoveries "lr" Run;
+    /// RDMA: symbol errors.
+    SymbolErrors "se" Run;
+    /// RDMA: errors that lose or repeat packets, summed: receive errors, discards, local integrity, overruns, retries.
+    PacketErrors "pe" Run;
+    /// EFA: packets dropped on receipt.
+    ReceiveDrops "rd" Run;
+    /// EFA: retransmission timeouts.
+    RetransmitTimeouts "rt" Run;
+}
+
+/// Files whose sum is [`Counter::PacketErrors`]. Source: Documentation/ABI/stable/sysfs-class-infiniband; the hardware
+/// counters of mlx5 (`rnr_nak_retry_err`, `local_ack_timeout_err`).
+const PACKET_ERRORS: &[&str] = &[
+    "port_rcv_errors",
+    "port_xmit_discards",
+    "local_link_integrity_errors",
+    "excessive_buffer_overrun_errors",
+    "rnr_nak_retry_err",
+    "local_ack_timeout_err",
+];
+
+/// The counters of a GPU.
+pub(super) fn of_gpu(gpu: &GpuReadings) -> impl Iterator<Item = (Counter, u64)> {
+    let ecc = gpu.ecc.as_ref();
+    let remap = gpu.row_remap.as_ref();
+    let clocks = gpu.clocks.as_ref();
+    let sum = |pick: fn(&crate::sampler::sample::LinkReading) -> Option<u64>| {
+        let links = &gpu.nvlink.as_ref()?.links;
+        links.iter().filter_map(pick).reduce(u64::saturating_add)
+    };
+    [
+        (Counter::EccUncorrected, ecc.and_then(|ecc| ecc.aggregate_uncorrected)),
+        (Counter::EccCorrected, ecc.and_then(|ecc| ecc.aggregate_corrected)),
+        (Counter::RemapUncorrectable, remap.and_then(|remap| remap.uncorrectable)),
+        (Counter::RemapCorrectable, remap.and_then(|remap| remap.correctable)),
+        (Counter::PcieReplays, gpu.pcie.as_ref().and_then(|pcie| pcie.replays)),
+        (Counter::HwThermalNs, clocks.and_then(|clocks| clocks.hw_thermal_ns)),
+        (Counter::PowerBrakeNs, clocks.and_then(|clocks| clocks.power_brake_ns)),
+        (Counter::SwThermalNs, clocks.and_then(|clocks| clocks.sw_thermal_ns)),
+        (Counter::NvlinkRecoveries, sum(|link| link.recoveries)),
+        (Counter::NvlinkReplays, sum(|link| link.replays)),
+        (Counter::NvlinkCrc, sum(crc)),
+    ]
+    .into_iter()
+    .filter_map(|(counter, value)| Some((counter, value?)))
+}
+
+/// The counters of each link of a GPU.
+pub(super) fn of_links(gpu: &GpuReadings) -> impl Iterator<Item = (u32, Counter, u64)> {
+    gpu.nvlink.iter().flat_map(|nvlink| &nvlink.links).flat_map(|link| {
+        [
+            (Counter::NvlinkRecoveries, link.recoveries),
+            (Counter::NvlinkReplays, link.replays),
+            (Counter::NvlinkCrc, crc(link)),
+        ]
+        .into_iter()
+        .filter_map(|(counter, value)| Some((link.link, counter, value?)))
+    })
+}
+
+fn crc(link: &crate::sampler::sample::LinkReading) -> Option<u64> {
+    [link.crc_flit, link.crc_data].into_iter().flatten().reduce(u64::saturating_add)
+}
+
+/// The counters of a PCI device.
+pub(super) fn of_pci(link: &PciLink) -> impl Iterator<Item = (Counter, u64)> {
+    [
+        (Counter::AerFatal, link.aer_fatal),
+        (Counter::AerNonfatal, link.aer_nonfatal),
+        (Counter::AerCorrectable, link.aer_correctable),
+    ]
+    .into_iter()
+    .filter_map(|(counter, value)| Some((counter, value?)))
+}
+
+/// The counters of an RDMA port.
+pub(super) fn of_port(port: &RdmaPort) -> impl Iterator<Item = (Counter, u64)> {
+    let file = |name: &str| port.counters.get(name).copied();
+    let packet_errors = PACKET_ERRORS.iter().filter_map(|name| file(name)).reduce(u64::saturating_add);
+    [
+        (Counter::LinkDowned, file("link_downed")),
+        (Counter::LinkRecoveries, file("link_error_recovery")),
+        (Counter::SymbolErrors, file("symbol_error")),
+        (Counter::PacketErrors, packet_errors),
+        (Counter::ReceiveDrops, file("rx_drops")),
+        (Counter::RetransmitTimeouts, file("retrans_timeout_events")),
+    ]
+    .into_iter()
+    .filter_map(|(counter, value)| Some((counter, value?)))
+}
+
+/// What tells this board from another: its serial number, else its UUID.
+pub(super) fn serial(view: &NvmlView, pci: &str) -> Option<String> {
+    let gpu = view.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(pci))?;
+    gpu.serial.clone().filter(|serial| !matches!(serial.as_str(), "" | "0")).or_else(|| gpu.uuid.clone())
+}

@@ -1,0 +1,60 @@
+//! What goes to the sampler and what comes from it: one JSON document per line, at most [`MAX_SAID_BYTES`].
+
+use super::sample::{Sample, Section};
+use serde::{Deserialize, Serialize};
+
+/// The longest line of the sampler, in bytes, its newline included. Sixteen GPUs with eighteen links each stay below 64 KiB.
+pub const MAX_SAID_BYTES: usize = 192 * 1024;
+
+/// To the sampler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ask {
+    /// Told again in the answer.
+    pub id: u64,
+    /// What to read.
+    pub sections: Vec<Section>,
+}
+
+/// From the sampler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Said {
+    /// The answer to an [`Ask`].
+    Sample {
+        /// Its id.
+        id: u64,
+        /// What was read.
+        sample: Box<Sample>,
+    },
+    /// A call is past its deadline and has not come back. Told once per call, while it hangs.
+    Hung(Hung),
+    /// The driver announced an event (NVML event set).
+    Event(DriverEvent),
+}
+
+/// A call that does not come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hung {
+    /// The C function, `nvmlDeviceGetTotalEccErrors`.
+    pub call: String,
+    /// The library's index of the GPU, where the call is about one.
+    pub index: Option<u32>,
+    /// Its PCI address, where it is known.
+    pub pci: Option<String>,
+    /// For how long it has hung, in milliseconds.
+    pub for_ms: u64,
+}
+
+/// An event of the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriverEvent {
+    /// The GPU's PCI address, where it could be told.
+    pub pci: Option<String>,
+    /// The event bits of nvml.h (0x8 Xid, 0x200 single-bit storm, 0x400/0x800 DRAM retirement, 0x8000 recovery action, …).
+    pub bits: u64,
+    /// The Xid, for an event of bit 0x8.
+    pub xid: Option<u32>,
+}
