@@ -30,6 +30,8 @@ pub const EVIDENCE_BYTES: usize = 256;
 pub enum ProbeArgs {
     /// Accelerators and network cards on PCI, and GPUs as the driver's library sees them.
     Inventory(inventory::InventoryArgs),
+    /// PCI, links, RDMA ports and EFA, from sysfs and procfs alone.
+    Tree(tree::TreeArgs),
     /// A program by name from the one directory of the user's own checks.
     Custom(custom::CustomArgs),
     /// The listening half of a bandwidth test.
@@ -41,7 +43,7 @@ pub enum ProbeArgs {
 /// The document that every probe prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeReport<T> {
-    /// The subcommand that ran: `inventory`, `custom`, `iperf-server`, `iperf-client`.
+    /// The subcommand that ran: `inventory`, `tree`, `custom`, `iperf-server`, `iperf-client`.
     pub probe: String,
     /// [`REPORT_VERSION`] of the binary that wrote it.
     pub version: u32,
@@ -92,6 +94,7 @@ impl ProbeArgs {
         sys::take_the_group_along_on_hangup();
         match self {
             Self::Inventory(args) => print("inventory", inventory::measure(&args)),
+            Self::Tree(args) => print("tree", tree::measure(&args)),
             Self::Custom(args) => {
                 tool::block_on(custom::run(args)).map_or_else(|error| failed(&error), |report| print("custom", report))
             }
