@@ -37,8 +37,8 @@ pub struct Judged {
     pub covered: Vec<String>,
     /// What is wrong, by states.
     pub found: Vec<Found>,
-    /// Whether `found` is all that is wrong, so that what this check found before and is not in it goes. Otherwise it
-    /// only adds.
+    /// Whether `found` is all that is wrong with the covered targets, so that what this check found of them before and is
+    /// not in it goes. What was found of other targets stays: absence never heals. Otherwise it only adds.
     pub complete: bool,
 }
 
@@ -113,7 +113,8 @@ impl Findings {
     /// Takes what was found over into what stands.
     pub fn settle(&mut self, check: &str, judged: &Judged, at: Time) {
         if judged.complete {
-            self.retain(|finding| finding.check != check || judged.found.iter().any(|f| f.target == finding.target));
+            let found = |target: &str| judged.found.iter().any(|f| f.target == target);
+            self.retain(|f| f.check != check || !judged.covered.contains(&f.target) || found(&f.target));
         }
         for found in &judged.found {
             self.add_state(check, found, at);
@@ -155,4 +156,35 @@ pub fn worst_first<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<&'a F
 pub fn bounded(text: &str, bytes: usize) -> String {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or(0)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complete_judgement_heals_what_it_covered_and_leaves_what_it_did_not_see() {
+        let wrong = |target: &str| Found {
+            target: target.to_owned(),
+            outcome: Outcome::Fail,
+            severity: Severity::Reset,
+            reason: "RemapPending".to_owned(),
+            message: String::new(),
+            evidence: None,
+        };
+        let judged = |covered: &[&str], found: Vec<Found>| Judged {
+            outcome: Outcome::Pass,
+            reason: None,
+            message: None,
+            covered: covered.iter().map(|target| (*target).to_owned()).collect(),
+            found,
+            complete: true,
+        };
+        let mut findings = Findings::default();
+        let all = ["a", "b", "c"];
+        findings.settle("rowRemap", &judged(&all, all.map(wrong).to_vec()), Time::from_unix(1));
+        findings.settle("rowRemap", &judged(&["a", "b"], vec![wrong("b")]), Time::from_unix(2));
+        let stands: Vec<_> = findings.iter().map(|finding| finding.target.as_str()).collect();
+        assert_eq!(stands, ["b", "c"]);
+    }
 }
