@@ -14,6 +14,7 @@
 mod assemble;
 pub mod catalogue;
 mod judge;
+pub mod merge;
 pub mod nvlink5;
 pub mod nvlink_registers;
 mod observation;
@@ -26,6 +27,7 @@ mod tests;
 pub use assemble::{BoardIdentity, LineAssembler, LogFact};
 pub use catalogue::Severity;
 pub use judge::{XidVerdict, judge};
+pub use merge::Merge;
 pub use observation::{
     Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
