@@ -49,7 +49,7 @@ pub struct Trouble {
 impl Readings {
     /// Takes a sample in: the sections that it holds replace their former selves.
     pub fn take(&mut self, sample: &Sample, at: u64) {
-        let Sample { sections, took_ms: _, slowest, view, device_access, library_version, gpus } = sample;
+        let Sample { sections, took_ms: _, slowest, view, device_access, library_version, gpus, calls: _ } = sample;
         let mut former = std::mem::take(&mut self.gpus);
         self.before.retain(|pci, _| gpus.iter().any(|fresh| fresh.pci == *pci));
         for fresh in gpus {

@@ -69,6 +69,23 @@ pub struct Sample {
     pub library_version: Option<String>,
     /// Readings per GPU that has a PCI address, in the order of `view.gpus`.
     pub gpus: Vec<GpuReadings>,
+    /// How long each C function took, where [`super::Ask::timings`] asked for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallTime>,
+}
+
+/// The calls of one C function within one sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallTime {
+    /// The C function, `nvmlDeviceGetTotalEccErrors`.
+    pub call: String,
+    /// How many calls.
+    pub count: u32,
+    /// All of them together, in microseconds.
+    pub total_us: u64,
+    /// The longest, in microseconds.
+    pub longest_us: u64,
 }
 
 /// Whether the device nodes of the driver can be opened by us.

@@ -14,6 +14,9 @@ pub struct Ask {
     pub id: u64,
     /// What to read.
     pub sections: Vec<Section>,
+    /// Tell how long each C function took, too (`cargo xtask hardware`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timings: bool,
 }
 
 /// From the sampler.
