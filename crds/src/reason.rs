@@ -116,6 +116,8 @@ reasons! {
     SAMPLER_CRASHED = "SamplerCrashed";
     /// The device nodes exist and refuse us: our container lost its devices. Never the node's fault.
     AGENT_LOST_DEVICE_ACCESS = "AgentLostDeviceAccess";
+    /// No GPU of the node has what the check reads.
+    NOT_SUPPORTED = "NotSupported";
     /// The last reading is older than its interval allows.
     OVERDUE = "Overdue";
     /// Driver calls are suspended for maintenance.

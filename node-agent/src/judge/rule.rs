@@ -1,5 +1,6 @@
 //! Judgements as rows of data, and the page of each check: what the code looks up and what people read is one table.
 
+use super::{Found, Judged};
 use crds::check::Check;
 use crds::{Outcome, Severity};
 
@@ -43,4 +44,36 @@ pub struct Page {
 pub fn verdict(rules: &[Rule], reason: &str) -> (Outcome, Severity) {
     let rule = rules.iter().find(|rule| rule.reason == reason);
     rule.map_or((Outcome::Warn, Severity::Monitor), |rule| (rule.outcome.clone(), rule.severity.clone()))
+}
+
+/// A finding with the verdict of its row.
+pub fn found(rules: &[Rule], reason: &str, target: &str, message: String, evidence: String) -> Found {
+    let (outcome, severity) = verdict(rules, reason);
+    Found {
+        target: target.to_owned(),
+        outcome,
+        severity,
+        reason: reason.to_owned(),
+        message,
+        evidence: Some(evidence).filter(|text| !text.is_empty()),
+    }
+}
+
+/// What is wrong with the covered targets, the worst of each: findings are keyed by check and target.
+pub fn judged(covered: Vec<String>, found: Vec<Found>) -> Judged {
+    Judged { outcome: Outcome::Pass, reason: None, message: None, covered, found: worst_of_each(found), complete: true }
+}
+
+/// One finding per target: the worst, and of equals the first.
+pub fn worst_of_each(found: Vec<Found>) -> Vec<Found> {
+    let rank = |found: &Found| (found.outcome.rank(), found.severity.rank());
+    let mut worst: Vec<Found> = Vec::new();
+    for one in found {
+        match worst.iter_mut().find(|known| known.target == one.target) {
+            Some(known) if rank(&one) > rank(known) => *known = one,
+            Some(_) => {}
+            None => worst.push(one),
+        }
+    }
+    worst
 }
