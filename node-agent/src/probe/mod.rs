@@ -30,6 +30,8 @@ pub const EVIDENCE_BYTES: usize = 256;
 pub enum ProbeArgs {
     /// Accelerators and network cards on PCI, and GPUs as the driver's library sees them.
     Inventory(inventory::InventoryArgs),
+    /// Holds the driver's library and answers, line by line, what is asked on stdin, until that is closed.
+    Sampler(crate::sampler::SamplerArgs),
     /// PCI, links, RDMA ports and EFA, from sysfs and procfs alone.
     Tree(tree::TreeArgs),
     /// A program by name from the one directory of the user's own checks.
@@ -93,6 +95,7 @@ impl ProbeArgs {
     pub fn run(self) -> ExitCode {
         sys::take_the_group_along_on_hangup();
         match self {
+            Self::Sampler(args) => crate::sampler::run(&args),
             Self::Inventory(args) => print("inventory", inventory::measure(&args)),
             Self::Tree(args) => print("tree", tree::measure(&args)),
             Self::Custom(args) => {

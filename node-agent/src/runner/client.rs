@@ -19,12 +19,16 @@ use connection::{Way, keep_connected};
 
 /// How long a probe waits for a runner that is not there yet.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Lines of a talking probe that wait to be read. While they are not, the connection is not read either.
+const UNREAD_LINES: usize = 8;
+
 /// What to run, and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeRequest {
     /// The probe.
     pub probe: ProbeSpec,
-    /// After this the probe and all its children are killed. Whole milliseconds, at least one.
+    /// After this the probe and all its children are killed. Whole milliseconds, at least one. For a probe that talks the
+    /// time runs anew with each line that is said to it.
     pub deadline: Duration,
     /// Bytes of output, at most [`MAX_OUTPUT_CAP_BYTES`].
     pub output_cap_bytes: u32,
@@ -86,8 +90,19 @@ pub struct Runner {
 
 #[derive(Debug)]
 enum Command {
-    Start { id: u64, request: ProbeRequest, outcome: oneshot::Sender<ProbeOutcome> },
-    Stop { id: u64 },
+    Start {
+        id: u64,
+        request: ProbeRequest,
+        outcome: oneshot::Sender<ProbeOutcome>,
+        lines: Option<mpsc::Sender<String>>,
+    },
+    Stop {
+        id: u64,
+    },
+    Say {
+        id: u64,
+        line: String,
+    },
 }
 
 impl Runner {
@@ -126,13 +141,24 @@ impl Runner {
 
     /// Starts a probe that can be stopped. Dropping what is returned stops it, too.
     pub async fn start(&self, request: ProbeRequest) -> RunningProbe {
+        self.begin(request, None).await
+    }
+
+    /// Starts a probe that talks ([`ProbeSpec::talks`]) and hands over its lines as they come. The channel ends with the
+    /// probe, before its outcome is told. Read it on, or drop it: lines that nobody takes hold up the other probes.
+    pub async fn start_talking(&self, request: ProbeRequest) -> (RunningProbe, mpsc::Receiver<String>) {
+        let (to, lines) = mpsc::channel(UNREAD_LINES);
+        (self.begin(request, Some(to)).await, lines)
+    }
+
+    async fn begin(&self, request: ProbeRequest, lines: Option<mpsc::Sender<String>>) -> RunningProbe {
         let mut state = self.state.clone();
         // When it is not there in time, or never again, the actor's answer says why.
         let _ = timeout(PATIENCE, state.wait_for(|state| matches!(state, RunnerState::Ready { .. }))).await;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (outcome_to, outcome) = oneshot::channel();
         // A closed channel drops the sender of the outcome, which is an answer.
-        let _ = self.commands.send(Command::Start { id, request, outcome: outcome_to });
+        let _ = self.commands.send(Command::Start { id, request, outcome: outcome_to, lines });
         RunningProbe { id, outcome, commands: self.commands.clone() }
     }
 }
@@ -150,6 +176,12 @@ impl RunningProbe {
     pub fn stop(&self) {
         // No actor, no probe.
         let _ = self.commands.send(Command::Stop { id: self.id });
+    }
+
+    /// Says a line, without its newline, to a probe that talks. Nothing comes of it when the probe has ended.
+    pub fn say(&self, line: String) {
+        // No actor, no probe.
+        let _ = self.commands.send(Command::Say { id: self.id, line });
     }
 
     /// What became of it, once. Safe to cancel and to ask for again, so that a probe can be stopped while it is awaited.

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::capture::Streams;
 use super::protocol::End;
 use super::sys;
+use super::talk::{Silence, Talk};
 
 /// How long the pipes may stay open after everything in the group is dead: a process that left the group can hold them.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -68,40 +69,58 @@ enum Cause {
     TooLong,
 }
 
-/// Runs `command` to its end. `stop` ends it early, also when its sender is dropped. `started` gets the process id.
+/// Runs `command` to its end. `stop` ends it early, also when its sender is dropped. `started` gets the process id. With
+/// `talk` it is spoken to and heard while it runs.
 pub(crate) async fn execute(
     mut command: std::process::Command,
     limits: Limits,
     stop: oneshot::Receiver<()>,
+    mut talk: Option<Talk>,
     started: impl AsyncFnOnce(u32),
 ) -> Ended {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(if talk.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     sys::die_with_parent(&mut command, sys::RUNNER_DIED);
     let program = command.get_program().to_string_lossy().into_owned();
-    let child = match tokio::process::Command::from(command).spawn() {
+    let mut child = match tokio::process::Command::from(command).spawn() {
         Ok(child) => child,
         Err(error) => return not_started(format!("cannot start {program}: {error}")),
     };
     let Some((id, group)) = child.id().and_then(|id| Some((id, sys::pid_of(id)?))) else {
         return not_started(format!("{program} has no process id"));
     };
+    if let Some(talk) = &mut talk {
+        talk.take_pipes(&mut child);
+    }
     // A reporter that is slow to take the news must not keep the deadline from being watched.
-    let ((), ended) = tokio::join!(started(id), see_to_its_end(child, group, limits, stop));
+    let ((), ended) = tokio::join!(started(id), see_to_its_end(child, group, limits, stop, talk));
     ended
 }
 
-async fn see_to_its_end(mut child: Child, group: Pid, limits: Limits, stop: oneshot::Receiver<()>) -> Ended {
+async fn see_to_its_end(
+    mut child: Child,
+    group: Pid,
+    limits: Limits,
+    stop: oneshot::Receiver<()>,
+    mut talk: Option<Talk>,
+) -> Ended {
     let begin = Instant::now();
     let mut streams = Streams::of(&mut child, limits.output_cap);
-    let cause = watch(&mut child, &mut streams, begin + limits.deadline, stop).await;
+    let cause = watch(&mut child, &mut streams, limits.deadline, stop, &mut talk).await;
     let leader = match &cause {
         Cause::Ended(status) => Some(*status),
         Cause::Deadline | Cause::Stopped | Cause::TooLong => end_group(&mut child, &mut streams, group, limits).await,
     };
     let empty = leader.is_some() && clear(group, limits.unkillable_after).await;
     // Too little is read when someone outside the group holds the pipe; what was read until then stands.
-    let _ = timeout(DRAIN, streams.until_closed()).await;
+    let _ = timeout(DRAIN, async {
+        streams.until_closed().await;
+        if let Some(talk) = &mut talk {
+            talk.hear_the_rest().await;
+        }
+    })
+    .await;
     let (end, leftover) = match (empty, &cause) {
         (false, _) => {
             let pid = group.as_raw_nonzero().get().unsigned_abs();
@@ -137,7 +156,22 @@ fn end_of(cause: &Cause) -> End {
     }
 }
 
-async fn watch(child: &mut Child, streams: &mut Streams, deadline: Instant, stop: oneshot::Receiver<()>) -> Cause {
+async fn watch(
+    child: &mut Child,
+    streams: &mut Streams,
+    deadline: Duration,
+    stop: oneshot::Receiver<()>,
+    talk: &mut Option<Talk>,
+) -> Cause {
+    let talking = async {
+        match talk {
+            Some(talk) => talk.until_too_long_or_silent(deadline).await,
+            None => {
+                sleep(deadline).await;
+                Silence::Deadline
+            }
+        }
+    };
     tokio::select! {
         biased;
         () = streams.until_too_long() => Cause::TooLong,
@@ -146,7 +180,10 @@ async fn watch(child: &mut Child, streams: &mut Streams, deadline: Instant, stop
             Err(_) => Cause::Stopped,
         },
         _ = stop => Cause::Stopped,
-        () = tokio::time::sleep_until(deadline) => Cause::Deadline,
+        silence = talking => match silence {
+            Silence::Deadline => Cause::Deadline,
+            Silence::TooLong => Cause::TooLong,
+        },
     }
 }
 

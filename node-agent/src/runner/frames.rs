@@ -19,11 +19,18 @@ pub(super) struct Lines<R> {
     limit: usize,
     line: Vec<u8>,
     too_long: bool,
+    /// Tell that a line is too long without waiting for its end, which may never come.
+    at_once: bool,
 }
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, line: Vec::new(), too_long: false }
+        Self { reader, limit, line: Vec::new(), too_long: false, at_once: false }
+    }
+
+    /// For a writer who is not trusted to end a line: [`Line::TooLong`] comes as soon as one exceeds its bound.
+    pub(super) fn strict(reader: R, limit: usize) -> Self {
+        Self { at_once: true, ..Self::new(reader, limit) }
     }
 
     /// The next line, or `None` at the end of the stream; what stands after the last newline is no line. Safe to
@@ -44,7 +51,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
                 self.line.extend_from_slice(&chunk[..taken]);
             }
             self.reader.consume(newline.map_or(taken, |at| at + 1));
-            if newline.is_some() {
+            if newline.is_some() || (self.too_long && self.at_once) {
                 let line = std::mem::take(&mut self.line);
                 return Ok(Some(if std::mem::take(&mut self.too_long) { Line::TooLong } else { Line::Whole(line) }));
             }
@@ -70,5 +77,11 @@ mod tests {
         let all = lines_of(b"12345\n123456\n\nabc\nunfinished").await;
         let whole = |text: &str| Line::Whole(text.as_bytes().to_vec());
         assert_eq!(all, [whole("12345"), Line::TooLong, whole(""), whole("abc")]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_too_long_before_it_ends() {
+        let mut lines = Lines::strict(tokio::io::BufReader::with_capacity(3, tokio::io::repeat(b'x')), 5);
+        assert_eq!(lines.next().await.unwrap(), Some(Line::TooLong));
     }
 }

@@ -9,7 +9,8 @@
 //! socket as its stdin. In a pod the runner is a container of its own and listens at `--socket`.
 //!
 //! What must stay true:
-//! - every probe has a deadline, a process group and a bound on its output;
+//! - every probe has a deadline, a process group and a bound on its output (one that talks: on each line, and it waits
+//!   while the reporter does not read);
 //! - every `Start` gets exactly one `Finished` or `Refused` while the connection stands;
 //! - no probe outlives its connection, nor the runner, however either ends; what `kill -9` cannot end is reported, kept
 //!   and never piled upon;
@@ -24,6 +25,7 @@ pub mod protocol;
 mod serve;
 pub(crate) mod strays;
 pub(crate) mod sys;
+mod talk;
 
 pub(crate) use capture::Streams;
 

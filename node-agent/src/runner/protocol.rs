@@ -4,6 +4,9 @@
 //! the runner answers with [`Reply`]s of at most [`MAX_REPLY_BYTES`]. Every `Start` is answered by exactly one
 //! `Finished` or `Refused`, with `Started` before `Finished` when a process came to be. Nothing in here touches the
 //! world.
+//!
+//! A probe that talks ([`ProbeSpec::talks`]) gets the lines that are said to it by `Say` on its stdin, and each line of
+//! its stdout comes back as a `Line` at once; its `Finished` comes after its last line.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 /// The longest line that the runner reads, in bytes, its newline included.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
-/// The longest line that the runner writes, in bytes, its newline included.
-pub const MAX_REPLY_BYTES: usize = 256 * 1024;
-/// The most output of one probe that a request may ask for, in bytes. Half of a reply, as JSON escapes quotes.
+/// The longest line that the runner writes, in bytes, its newline included. Holds a line of
+/// [`MAX_SAID_BYTES`](crate::sampler::talk::MAX_SAID_BYTES) in which JSON escapes every character.
+pub const MAX_REPLY_BYTES: usize = 512 * 1024;
+/// The most output of one probe that a request may ask for, in bytes. Well below a reply, as JSON escapes quotes.
 pub const MAX_OUTPUT_CAP_BYTES: u32 = 128 * 1024;
 /// How much of a probe's stderr is handed on, in bytes, counted from its end.
 pub const STDERR_TAIL_BYTES: usize = 4 * 1024;
@@ -34,6 +38,13 @@ pub enum Request {
         /// The id of the `Start`.
         id: u64,
     },
+    /// A line for the stdin of a probe that talks. Unknown ids are ignored; a probe that does not read loses lines.
+    Say {
+        /// The id of the `Start`.
+        id: u64,
+        /// Without a newline.
+        line: String,
+    },
 }
 
 /// One probe to run.
@@ -44,9 +55,11 @@ pub struct Start {
     pub id: u64,
     /// What to run.
     pub probe: ProbeSpec,
-    /// After so many milliseconds the probe and all its children are killed. 1 to [`MAX_DEADLINE_MS`].
+    /// After so many milliseconds the probe and all its children are killed. 1 to [`MAX_DEADLINE_MS`]. For a probe that
+    /// talks the time runs anew with each line that is said to it.
     pub deadline_ms: u64,
-    /// A probe that prints more than this is killed. 1 to [`MAX_OUTPUT_CAP_BYTES`].
+    /// A probe that prints more than this is killed. 1 to [`MAX_OUTPUT_CAP_BYTES`]. Not for a probe that talks, which is
+    /// held to the length of its lines instead.
     pub output_cap_bytes: u32,
 }
 
@@ -60,6 +73,13 @@ pub enum Reply {
         id: u64,
         /// Its process id, which is also the id of its process group.
         pid: u32,
+    },
+    /// A line that a talking probe has printed.
+    Line {
+        /// The id of the `Start`.
+        id: u64,
+        /// Without its newline; bytes that are no UTF-8 are replaced.
+        line: String,
     },
     /// The probe ended, one way or another.
     Finished(Finished),
@@ -85,7 +105,7 @@ pub struct Finished {
     pub id: u64,
     /// How it ended.
     pub end: End,
-    /// What it printed, at most `outputCapBytes`; bytes that are no UTF-8 are replaced.
+    /// What it printed, at most `outputCapBytes`; bytes that are no UTF-8 are replaced. Empty for a probe that talks.
     pub stdout: String,
     /// The last [`STDERR_TAIL_BYTES`] of what it complained about.
     pub stderr_tail: String,
@@ -135,6 +155,22 @@ pub enum ProbeSpec {
         sysfs_root: PathBuf,
         /// Name or path of the driver's management library.
         nvml_library: PathBuf,
+    },
+    /// The sampler, which holds the driver's library. It talks: [`crate::sampler::talk`].
+    Sampler {
+        /// Name or path of the driver's management library.
+        nvml_library: PathBuf,
+        /// Root of the tree that is `/dev` on a node.
+        dev_root: PathBuf,
+        /// A call that takes longer than this is told as hung, in milliseconds.
+        call_deadline_ms: u64,
+    },
+    /// What sysfs and procfs tell without any driver library.
+    Tree {
+        /// Root of the tree that is `/sys` on a node.
+        sysfs_root: PathBuf,
+        /// Root of the tree that is `/proc` on a node.
+        proc_root: PathBuf,
     },
     /// A user's own check: a program by name from one directory.
     Custom {
@@ -189,10 +225,17 @@ impl ProbeSpec {
     pub fn kind(&self) -> String {
         match self {
             Self::Inventory { .. } => "inventory".to_owned(),
+            Self::Sampler { .. } => "sampler".to_owned(),
+            Self::Tree { .. } => "tree".to_owned(),
             Self::Custom { program, .. } => format!("custom/{program}"),
             Self::IperfServer { .. } => "iperf-server".to_owned(),
             Self::IperfClient { .. } => "iperf-client".to_owned(),
         }
+    }
+
+    /// Whether it is spoken to and answers while it runs, rather than printing one report.
+    pub const fn talks(&self) -> bool {
+        matches!(self, Self::Sampler { .. })
     }
 
     /// The command line of `gpu-health-agent` that runs this probe, without the program's own name.
@@ -203,6 +246,17 @@ impl ProbeSpec {
                 line.word("inventory");
                 line.path("sysfs-root", sysfs_root);
                 line.path("nvml-library", nvml_library);
+            }
+            Self::Sampler { nvml_library, dev_root, call_deadline_ms } => {
+                line.word("sampler");
+                line.path("nvml-library", nvml_library);
+                line.path("dev-root", dev_root);
+                line.option("call-deadline-ms", call_deadline_ms);
+            }
+            Self::Tree { sysfs_root, proc_root } => {
+                line.word("tree");
+                line.path("sysfs-root", sysfs_root);
+                line.path("proc-root", proc_root);
             }
             Self::Custom { directory, program, args, env, same_user, deadline_ms } => {
                 line.word("custom");
@@ -274,6 +328,9 @@ pub enum FrameError {
     /// Not JSON, or not a document of this protocol.
     #[error("the line is no frame of the runner's protocol: {0}")]
     Malformed(#[source] serde_json::Error),
+    /// What is said to a probe must be one line.
+    #[error("the line for the probe holds a newline; say one line at a time")]
+    Newline,
     /// A number outside its range.
     #[error("{field} is {value}; it must be 1 to {max}")]
     OutOfRange {
@@ -300,7 +357,8 @@ fn check(request: &Request) -> Result<(), FrameError> {
             in_range("deadlineMs", start.deadline_ms, MAX_DEADLINE_MS)?;
             in_range("outputCapBytes", start.output_cap_bytes.into(), MAX_OUTPUT_CAP_BYTES.into())
         }
-        Request::Stop { .. } => Ok(()),
+        Request::Say { line, .. } if line.contains('\n') => Err(FrameError::Newline),
+        Request::Stop { .. } | Request::Say { .. } => Ok(()),
     }
 }
 
@@ -330,7 +388,11 @@ pub fn encode_reply(reply: &Reply) -> Result<Vec<u8>, FrameError> {
             stderr_tail: finished.stderr_tail.clone(),
             duration_ms: finished.duration_ms,
         })),
-        Reply::Started { .. } | Reply::Finished(_) | Reply::Refused { .. } | Reply::BadFrame { .. } => Ok(line),
+        Reply::Started { .. }
+        | Reply::Line { .. }
+        | Reply::Finished(_)
+        | Reply::Refused { .. }
+        | Reply::BadFrame { .. } => Ok(line),
     }
 }
 

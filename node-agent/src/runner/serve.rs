@@ -3,7 +3,7 @@
 //! A connection owns its probes: when it ends, they are killed. Children that cannot be killed belong to the runner, so
 //! that a reporter that comes back does not pile another one upon them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +19,14 @@ use super::execute::{Leftover, Limits, execute};
 use super::frames::{Line, Lines};
 use super::protocol::{Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply};
 use super::strays::end_strays;
+use super::talk::{Talk, UNREAD_LINES};
 
 /// The most probes that run at once. A node has far fewer checks.
 const MAX_RUNNING: usize = 32;
+
+/// Replies that wait for the reporter to read. Small, because a line of a talking probe is long: this and the pipes are
+/// all that a reporter who does not read makes the runner hold.
+const UNREAD_REPLIES: usize = 8;
 
 /// A stray may leave children of its own, which become visible when it is dead: one second in all.
 const LOOKS_FOR_STRAYS: u32 = 100;
@@ -48,12 +53,19 @@ pub(crate) struct Runner {
 #[derive(Default)]
 struct Children {
     running: usize,
+    /// Process groups of probes that talk. They start no programs, so that strays are none of theirs.
+    talking: HashSet<u32>,
     /// Kind of probe, and the process that cannot be killed.
     unkillable: HashMap<String, u32>,
 }
 
 /// What one connection remembers of each probe: dropping it stops the probe.
-type Stops = HashMap<u64, oneshot::Sender<()>>;
+struct Reins {
+    _stop: oneshot::Sender<()>,
+    say: Option<mpsc::Sender<String>>,
+}
+
+type Stops = HashMap<u64, Reins>;
 
 impl Runner {
     pub(crate) fn new(settings: Settings) -> Self {
@@ -64,7 +76,7 @@ impl Runner {
     /// unkillable, when this returns.
     pub(crate) async fn serve(&self, stream: UnixStream, quit: impl Future<Output = ()>) {
         let (read, write) = stream.into_split();
-        let (replies, to_write) = mpsc::channel(64);
+        let (replies, to_write) = mpsc::channel(UNREAD_REPLIES);
         let writer = tokio::spawn(write_replies(write, to_write));
         let mut lines = Lines::new(BufReader::new(read), MAX_REQUEST_BYTES);
         let mut stops = Stops::new();
@@ -99,11 +111,14 @@ impl Runner {
         };
         let no = match request {
             Ok(Request::Stop { id }) => return drop(stops.remove(&id)),
+            Ok(Request::Say { id, line }) => return tell(stops, id, line),
             Ok(Request::Start(start)) => match self.admit(&start, stops) {
                 Ok(()) => {
                     let (stop, stopped) = oneshot::channel();
-                    stops.insert(start.id, stop);
-                    probes.spawn(self.clone().run(start, stopped, replies.clone()));
+                    let (say, to_say) = mpsc::channel(UNREAD_LINES);
+                    let talk = start.probe.talks().then(|| Talk::new(start.id, to_say, replies.clone()));
+                    stops.insert(start.id, Reins { _stop: stop, say: talk.is_some().then_some(say) });
+                    probes.spawn(self.clone().run(start, stopped, talk, replies.clone()));
                     return;
                 }
                 Err(reason) => Reply::Refused { id: start.id, reason },
@@ -129,7 +144,13 @@ impl Runner {
         Ok(())
     }
 
-    async fn run(self, start: Start, stop: oneshot::Receiver<()>, replies: mpsc::Sender<Reply>) -> u64 {
+    async fn run(
+        self,
+        start: Start,
+        stop: oneshot::Receiver<()>,
+        talk: Option<Talk>,
+        replies: mpsc::Sender<Reply>,
+    ) -> u64 {
         let Start { id, probe, deadline_ms, output_cap_bytes } = start;
         let mut command = Command::new(&self.settings.agent_binary);
         command.args(probe.arguments());
@@ -139,14 +160,21 @@ impl Runner {
             grace: self.settings.grace,
             unkillable_after: self.settings.unkillable_after,
         };
-        let ended = execute(command, limits, stop, async |pid| {
+        let talks = talk.is_some();
+        let mut group = None;
+        let ended = execute(command, limits, stop, talk, async |pid| {
+            // Before the first await, so that no sweep can come in between.
+            if talks {
+                self.children().talking.insert(pid);
+                group = Some(pid);
+            }
             say(&replies, Reply::Started { id, pid }).await;
         })
         .await;
         if let (super::protocol::End::Unkillable { pid }, Some(leftover)) = (&ended.end, ended.leftover) {
             self.keep(probe.kind(), *pid, leftover);
         }
-        self.one_less_running();
+        self.one_less_running(group);
         self.sweep().await;
         let finished = Finished {
             id,
@@ -170,8 +198,11 @@ impl Runner {
         });
     }
 
-    fn one_less_running(&self) {
+    fn one_less_running(&self, talking: Option<u32>) {
         let mut children = self.children();
+        if let Some(group) = talking {
+            children.talking.remove(&group);
+        }
         children.running = children.running.saturating_sub(1);
     }
 
@@ -181,8 +212,8 @@ impl Runner {
             // All probes are started on this thread, and nothing awaits within this block.
             let found = {
                 let children = self.children();
-                let spared: Vec<u32> = children.unkillable.values().copied().collect();
-                children.running == 0 && end_strays(&spared)
+                let spared: Vec<u32> = children.unkillable.values().chain(&children.talking).copied().collect();
+                children.running == children.talking.len() && end_strays(&spared)
             };
             if !found {
                 return;
@@ -199,6 +230,14 @@ impl Runner {
 
 fn lock(children: &Mutex<Children>) -> MutexGuard<'_, Children> {
     children.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A probe that does not read must not keep the connection from being served: what it has no room for is dropped.
+fn tell(stops: &Stops, id: u64, line: String) {
+    let say = stops.get(&id).and_then(|reins| reins.say.as_ref());
+    if let Some(Err(mpsc::error::TrySendError::Full(_))) = say.map(|say| say.try_send(line)) {
+        tracing::warn!(id, "a probe does not read what is said to it");
+    }
 }
 
 /// A reporter that is gone needs no reply.

@@ -15,5 +15,27 @@
 pub mod sample;
 pub mod talk;
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 pub use sample::{Sample, Section};
 pub use talk::{Ask, Said};
+
+/// `probe sampler`
+#[derive(Debug, Clone, clap::Args)]
+pub struct SamplerArgs {
+    /// Name or path of the NVIDIA management library.
+    #[arg(long, default_value = "libnvidia-ml.so.1")]
+    pub nvml_library: PathBuf,
+    /// Root of the tree that is `/dev` on a node.
+    #[arg(long, default_value = "/dev")]
+    pub dev_root: PathBuf,
+    /// A call that takes longer than this is told as hung, in milliseconds.
+    #[arg(long, default_value_t = 10_000)]
+    pub call_deadline_ms: u64,
+}
+
+/// Answers what is asked on stdin until that is closed.
+pub(crate) fn run(_args: &SamplerArgs) -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -121,11 +121,16 @@ async fn converse(
     commands: &mut mpsc::UnboundedReceiver<Command>,
     tell: &watch::Sender<RunnerState>,
 ) -> Over {
-    let mut waiting: HashMap<u64, oneshot::Sender<ProbeOutcome>> = HashMap::new();
+    let mut waiting = Waiting::new();
+    let mut unread: Option<(mpsc::Sender<String>, String)> = None;
     let reason = loop {
         tokio::select! {
-            line = connection.lines.next() => match line {
-                Ok(Some(line)) => hear(line, &mut waiting),
+            // Whoever listens to a probe is slow: nothing more is read meanwhile, so that nothing piles up here.
+            room = room_for(unread.as_ref()) => if let (Some(room), Some((_, line))) = (room, unread.take()) {
+                room.send(line);
+            },
+            line = connection.lines.next(), if unread.is_none() => match line {
+                Ok(Some(line)) => unread = hear(line, &mut waiting),
                 Ok(None) => break "the runner hung up".to_owned(),
                 Err(error) => break format!("cannot read from the runner: {error}"),
             },
@@ -139,22 +144,36 @@ async fn converse(
     };
     // Told before the probes are answered, so that nobody who was answered still sees `Ready`.
     tell.send_replace(RunnerState::Down { reason: reason.clone() });
-    for (_, outcome) in waiting {
+    for (_, Asker { outcome, lines }) in waiting {
+        drop(lines);
         let _ = outcome.send(ProbeOutcome::RunnerGone(reason.clone()));
     }
     Over::Gone(reason)
 }
 
-async fn pass_on(
-    command: Command,
-    connection: &mut Connection,
-    waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>,
-) -> std::io::Result<()> {
+/// Who waits for a probe's outcome, and listens to its lines.
+struct Asker {
+    outcome: oneshot::Sender<ProbeOutcome>,
+    lines: Option<mpsc::Sender<String>>,
+}
+
+type Waiting = HashMap<u64, Asker>;
+
+/// `None` when nobody listens any more. Pends for ever when there is no line.
+async fn room_for(unread: Option<&(mpsc::Sender<String>, String)>) -> Option<mpsc::OwnedPermit<String>> {
+    match unread {
+        Some((to, _)) => to.clone().reserve_owned().await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn pass_on(command: Command, connection: &mut Connection, waiting: &mut Waiting) -> std::io::Result<()> {
     let request = match command {
-        Command::Stop { id } if !waiting.contains_key(&id) => return Ok(()),
+        Command::Stop { id } | Command::Say { id, .. } if !waiting.contains_key(&id) => return Ok(()),
         Command::Stop { id } => Request::Stop { id },
-        Command::Start { id, request, outcome } => {
-            waiting.insert(id, outcome);
+        Command::Say { id, line } => Request::Say { id, line },
+        Command::Start { id, request, outcome, lines } => {
+            waiting.insert(id, Asker { outcome, lines });
             let ProbeRequest { probe, deadline, output_cap_bytes } = request;
             let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
             Request::Start(Start { id, probe, deadline_ms, output_cap_bytes })
@@ -166,16 +185,24 @@ async fn pass_on(
             answer(waiting, *id, ProbeOutcome::Refused(error.to_string()));
             Ok(())
         }
+        (Err(error), Request::Say { id, .. }) => {
+            tracing::error!(id, %error, "cannot say this to a probe");
+            Ok(())
+        }
         (Err(error), Request::Stop { .. }) => Err(std::io::Error::other(error)),
     }
 }
 
-fn hear(line: Line, waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>) {
+/// Returns a probe's line together with where it belongs.
+fn hear(line: Line, waiting: &mut Waiting) -> Option<(mpsc::Sender<String>, String)> {
     let reply = match line {
         Line::TooLong => Err(FrameError::TooLong { limit: MAX_REPLY_BYTES }),
         Line::Whole(line) => decode_reply(&line),
     };
     match reply {
+        Ok(Reply::Line { id, line }) => {
+            return waiting.get(&id).and_then(|asker| asker.lines.clone()).map(|to| (to, line));
+        }
         Ok(Reply::Started { id, pid }) => tracing::debug!(id, pid, "probe started"),
         Ok(Reply::Finished(finished)) => {
             answer(waiting, finished.id, ProbeOutcome::Finished(finished));
@@ -187,10 +214,12 @@ fn hear(line: Line, waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>) {
         }
         Err(error) => tracing::error!(%error, "the runner sent a line that is no reply"),
     }
+    None
 }
 
-fn answer(waiting: &mut HashMap<u64, oneshot::Sender<ProbeOutcome>>, id: u64, outcome: ProbeOutcome) {
-    if let Some(to) = waiting.remove(&id) {
+fn answer(waiting: &mut Waiting, id: u64, outcome: ProbeOutcome) {
+    if let Some(Asker { outcome: to, lines }) = waiting.remove(&id) {
+        drop(lines);
         // Whoever asked may have lost interest.
         let _ = to.send(outcome);
     }
@@ -232,7 +261,7 @@ async fn decline_for(pause: Duration, commands: &mut mpsc::UnboundedReceiver<Com
                 Some(Command::Start { outcome, .. }) => {
                     let _ = outcome.send(ProbeOutcome::RunnerGone(reason.to_owned()));
                 }
-                Some(Command::Stop { .. }) => {}
+                Some(Command::Stop { .. } | Command::Say { .. }) => {}
             },
         }
     }

@@ -52,14 +52,19 @@ fn probe() -> impl Strategy<Value = ProbeSpec> {
         .prop_map(|(iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms)| {
             ProbeSpec::IperfClient { iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms }
         });
-    prop_oneof![inventory, custom, server, client]
+    let sampler = (path(), path(), any::<u64>()).prop_map(|(nvml_library, dev_root, call_deadline_ms)| {
+        ProbeSpec::Sampler { nvml_library, dev_root, call_deadline_ms }
+    });
+    let tree = (path(), path()).prop_map(|(sysfs_root, proc_root)| ProbeSpec::Tree { sysfs_root, proc_root });
+    prop_oneof![inventory, sampler, tree, custom, server, client]
 }
 
 fn request() -> impl Strategy<Value = Request> {
     let start = (any::<u64>(), probe(), 1..=MAX_DEADLINE_MS, 1..=MAX_OUTPUT_CAP_BYTES).prop_map(
         |(id, probe, deadline_ms, output_cap_bytes)| Request::Start(Start { id, probe, deadline_ms, output_cap_bytes }),
     );
-    prop_oneof![start, any::<u64>().prop_map(|id| Request::Stop { id })]
+    let say = (any::<u64>(), text()).prop_map(|(id, line)| Request::Say { id, line: line.replace('\n', " ") });
+    prop_oneof![start, say, any::<u64>().prop_map(|id| Request::Stop { id })]
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -82,6 +87,7 @@ fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         (any::<u64>(), any::<u32>()).prop_map(|(id, pid)| Reply::Started { id, pid }),
         finished,
+        (any::<u64>(), text()).prop_map(|(id, line)| Reply::Line { id, line }),
         (any::<u64>(), text()).prop_map(|(id, reason)| Reply::Refused { id, reason }),
         text().prop_map(|reason| Reply::BadFrame { reason }),
     ]
@@ -142,7 +148,12 @@ proptest! {
         let says = |value: &dyn std::fmt::Debug| debug.contains(&format!("{value:?}"));
         match &probe {
             ProbeSpec::Custom { args: expected, .. } => prop_assert!(says(expected)),
-            ProbeSpec::Inventory { sysfs_root, .. } => prop_assert!(says(sysfs_root)),
+            ProbeSpec::Inventory { sysfs_root, .. } | ProbeSpec::Tree { sysfs_root, .. } => {
+                prop_assert!(says(sysfs_root));
+            }
+            ProbeSpec::Sampler { dev_root, call_deadline_ms, .. } => {
+                prop_assert!(says(dev_root) && says(call_deadline_ms));
+            }
             ProbeSpec::IperfServer { until_unix_ms, .. } | ProbeSpec::IperfClient { until_unix_ms, .. } => {
                 prop_assert!(says(until_unix_ms));
             }
@@ -161,6 +172,12 @@ fn numbers_out_of_range_are_refused_by_name() {
     assert_eq!(refused(&start(86_400_001, 1)), "deadlineMs is 86400001; it must be 1 to 86400000");
     assert_eq!(refused(&start(1, 0)), "outputCapBytes is 0; it must be 1 to 131072");
     assert!(decode_request(&start(1, 131_072)).is_ok());
+}
+
+#[test]
+fn what_is_said_to_a_probe_is_one_line() {
+    let refused = |line: &[u8]| decode_request(line).unwrap_err().to_string();
+    assert!(refused(br#"{"say":{"id":1,"line":"a\nb"}}"#).contains("say one line at a time"));
 }
 
 #[test]
