@@ -4,14 +4,16 @@
 //! business. Each view says by itself whether it could be read, so that "none" is never mistaken for "not seen".
 
 mod nvml;
-mod pci;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::tree::pci;
+use super::tree::root::Root;
+
+pub use super::tree::pci::{Accelerator, ConfigSpace, Nic, Vendor};
 pub use nvml::{NvmlError, NvmlGpu, NvmlView};
-pub use pci::{Accelerator, ConfigSpace, Nic, Vendor};
 
 /// `probe inventory`
 #[derive(Debug, Clone, clap::Args)]
@@ -40,6 +42,11 @@ pub struct InventoryReport {
 
 /// Reads the tree, then asks the library, which may hang: the runner's deadline is for that.
 pub(super) fn measure(args: &InventoryArgs) -> InventoryReport {
-    let pci::PciView { accelerators, nics, errors } = pci::read_tree(&args.sysfs_root);
-    InventoryReport { pci: accelerators, nics, pci_errors: errors, nvml: nvml::read_library(&args.nvml_library) }
+    let view = pci::read(&Root::new(&args.sysfs_root));
+    InventoryReport {
+        pci: view.accelerators,
+        nics: view.nics,
+        pci_errors: view.errors,
+        nvml: nvml::read_library(&args.nvml_library),
+    }
 }

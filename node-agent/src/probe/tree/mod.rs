@@ -1,10 +1,21 @@
 //! `probe tree`: what sysfs and procfs tell without any driver library: PCI, NICs, RDMA ports, EFA, device topology.
 //!
-//! Reads only; never opens a device node and never calls a driver library, so that it goes on when the driver hangs.
+//! Reads only; never opens a device node and never calls a driver library, so that it goes on when the driver hangs. What must
+//! stay true: no file, link or folder in the tree makes it wait, leave the tree or fail; lists are bounded; what could not be
+//! read is absent and named, never 0.
 
+mod efa;
+pub mod parse;
+pub(in crate::probe) mod pci;
+mod rdma;
 pub mod report;
+pub(in crate::probe) mod root;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
+
+use root::Root;
 
 pub use report::TreeReport;
 
@@ -19,7 +30,26 @@ pub struct TreeArgs {
     pub proc_root: PathBuf,
 }
 
-/// Reads both trees. Never blocks and never fails: what could not be read is named in the report.
-pub(super) fn measure(_args: &TreeArgs) -> TreeReport {
-    TreeReport::default()
+/// Reads both trees. Never waits and never fails: what could not be read is named in the report.
+pub(super) fn measure(args: &TreeArgs) -> TreeReport {
+    let (sysfs, proc) = (Root::new(&args.sysfs_root), Root::new(&args.proc_root));
+    let mut view = pci::read(&sysfs);
+    let mut errors = Vec::new();
+    if view.nics_left_out > 0 {
+        errors.push(format!("{} more network cards than are read", view.nics_left_out));
+    }
+    let rdma = rdma::ports(&sysfs, &view.nics, &mut errors);
+    let efa = efa::read(&sysfs, &proc, &view.nics, &rdma, &mut errors);
+    errors.truncate(pci::MAX_ERRORS);
+    view.errors.truncate(pci::MAX_ERRORS);
+    TreeReport {
+        pci: view.accelerators,
+        nics: view.nics,
+        pci_errors: view.errors,
+        links: view.links,
+        rdma,
+        errors,
+        efa,
+        bridges: view.bridges,
+    }
 }

@@ -68,7 +68,7 @@ pub struct RdmaPort {
     pub rate_gbps: Option<u32>,
     /// The network interface, where the device carries one.
     pub interface: Option<String>,
-    /// Files of `counters` and `hw_counters` by name, as far as they are numbers and errors (not traffic).
+    /// Files of `counters` and `hw_counters` by name, as far as they are numbers and errors (not traffic); at most 24.
     pub counters: BTreeMap<String, u64>,
 }
 
@@ -84,6 +84,7 @@ pub struct EfaView {
     pub uverbs: Vec<String>,
     /// Which of the modules `efa`, `ib_uverbs`, `ib_core` are loaded (or built in); empty where `module` cannot be read.
     pub modules: BTreeMap<String, bool>,
-    /// The limit of locked memory, in KiB; absent where it is unlimited or unknown.
+    /// The soft limit of locked memory, in KiB, of the agent's own process: what the container runtime gives to a pod, or the login
+    /// to a program. Absent where it is unlimited or unknown.
     pub memlock_kib: Option<u64>,
 }

@@ -1,0 +1,137 @@
+//! RDMA ports below `class/infiniband`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::parse;
+use super::pci::{Nic, rdma_address};
+use super::report::RdmaPort;
+use super::root::Root;
+
+/// The most ports that are read; the largest nodes have 40.
+const MAX_PORTS: usize = 128;
+/// The most counters of a port.
+const MAX_COUNTERS: usize = 24;
+
+/// Amazon's vendor id, and the device ids of EFA 0 to 3 (`drivers/infiniband/hw/efa/efa_main.c`).
+const EFA: (u16, std::ops::RangeInclusive<u16>) = (0x1d0f, 0xefa0..=0xefa3);
+
+/// Counters of errors, before all others. Source: `Documentation/ABI/stable/sysfs-class-infiniband`, mlx5
+/// (`drivers/infiniband/hw/mlx5/counters.c`), EFA (`drivers/infiniband/hw/efa/efa_verbs.c`).
+const KNOWN: &[&str] = &[
+    "link_downed",
+    "link_error_recovery",
+    "symbol_error",
+    "local_link_integrity_errors",
+    "excessive_buffer_overrun_errors",
+    "port_rcv_errors",
+    "port_rcv_remote_physical_errors",
+    "port_rcv_switch_relay_errors",
+    "port_rcv_constraint_errors",
+    "port_xmit_discards",
+    "port_xmit_constraint_errors",
+    "VL15_dropped",
+    "local_ack_timeout_err",
+    "packet_seq_err",
+    "out_of_sequence",
+    "out_of_buffer",
+    "rnr_nak_retry_err",
+    "rx_drops",
+    "retrans_timeout_events",
+    "unresponsive_remote_events",
+    "impaired_remote_conn_events",
+    "rdma_read_wr_err",
+    "rdma_write_wr_err",
+    "cmds_err",
+    "no_completion_cmds",
+];
+/// Parts of the names of error counters that other drivers have.
+const ERROR_WORDS: &[&str] = &["err", "drop", "discard", "timeout"];
+
+/// Whether a network card is an Elastic Fabric Adapter.
+pub(super) fn is_efa(nic: &Nic) -> bool {
+    (nic.vendor == EFA.0 && EFA.1.contains(&nic.device)) || nic.driver.as_deref() == Some("efa")
+}
+
+/// Every port, by device and number. What cannot be read is named in `errors`.
+pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> Vec<RdmaPort> {
+    let efa: BTreeSet<&str> =
+        nics.iter().filter(|nic| is_efa(nic)).flat_map(|nic| &nic.rdma_devices).map(String::as_str).collect();
+    let mut found = Vec::new();
+    let devices = root.names("class/infiniband").unwrap_or_else(|error| {
+        // A node without RDMA has no such folder.
+        if error.kind() != std::io::ErrorKind::NotFound {
+            errors.push(format!("{}: {error}", root.shown("class/infiniband")));
+        }
+        Vec::new()
+    });
+    for device in devices {
+        let folder = format!("class/infiniband/{device}/ports");
+        let numbers = match root.names(&folder) {
+            Ok(names) => names.into_iter().filter_map(|name| name.parse::<u32>().ok()),
+            // A device that went away since the folder was listed is not there: no error.
+            Err(_) if root.place(format!("class/infiniband/{device}")).is_err() => continue,
+            Err(error) => {
+                errors.push(format!("{}: {error}", root.shown(&folder)));
+                continue;
+            }
+        };
+        let mut numbers: Vec<u32> = numbers.collect();
+        numbers.sort_unstable();
+        found.extend(numbers.into_iter().map(|number| port(root, &device, number, efa.contains(device.as_str()))));
+    }
+    if found.len() > MAX_PORTS {
+        errors.push(format!("{} RDMA ports, of which the first {MAX_PORTS} are read", found.len()));
+        found.truncate(MAX_PORTS);
+    }
+    found
+}
+
+fn port(root: &Root, device: &str, number: u32, efa: bool) -> RdmaPort {
+    let folder = format!("class/infiniband/{device}/ports/{number}");
+    RdmaPort {
+        name: format!("{device}/{number}"),
+        device: device.to_owned(),
+        pci: rdma_address(root, device).map(|address| address.to_string()),
+        efa,
+        link_layer: root.read(format!("{folder}/link_layer"), parse::word),
+        state: root.read(format!("{folder}/state"), parse::port_state),
+        phys_state: root.read(format!("{folder}/phys_state"), parse::port_state),
+        rate_gbps: root.read(format!("{folder}/rate"), parse::rate_gbps),
+        interface: interface(root, device, number),
+        counters: counters(root, device, &folder),
+    }
+}
+
+/// The interface of a port. Where a device has several, the one whose `dev_port` (which counts from 0) is the port's.
+fn interface(root: &Root, device: &str, number: u32) -> Option<String> {
+    let folder = format!("class/infiniband/{device}/device/net");
+    let names = root.names(&folder).ok()?;
+    let is_ours = |name: &&String| {
+        let port = root.read(format!("{folder}/{name}/dev_port"), parse::counter);
+        port.is_some_and(|port| port + 1 == u64::from(number))
+    };
+    let several = names.len() > 1;
+    names.iter().find(|name| !several || is_ours(name)).or(names.first()).cloned()
+}
+
+/// Counters of errors: of the port, and of the whole device where its driver counts there (EFA).
+fn counters(root: &Root, device: &str, port: &str) -> BTreeMap<String, u64> {
+    let folders =
+        [format!("{port}/counters"), format!("{port}/hw_counters"), format!("class/infiniband/{device}/hw_counters")];
+    let mut places: BTreeMap<String, &str> = BTreeMap::new();
+    for folder in &folders {
+        for name in root.names(folder).unwrap_or_default() {
+            places.entry(name).or_insert(folder);
+        }
+    }
+    let others = places.keys().filter(|name| is_error(name) && !KNOWN.contains(&name.as_str())).map(String::as_str);
+    let wanted = KNOWN.iter().copied().filter(|name| places.contains_key(*name)).chain(others);
+    let value =
+        |name: &str| Some((name.to_owned(), root.read(format!("{}/{name}", places.get(name)?), parse::counter)?));
+    wanted.filter_map(value).take(MAX_COUNTERS).collect()
+}
+
+fn is_error(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.len() <= 64 && ERROR_WORDS.iter().any(|word| name.contains(word))
+}
