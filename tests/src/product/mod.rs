@@ -9,7 +9,7 @@ pub mod seen;
 
 use crate::{cluster, process};
 pub use agent::{Agent, AgentOptions};
-pub use node::SimulatedNode;
+pub use node::{RdmaKind, SimulatedNode};
 pub use operator::Operator;
 pub use scene::Scene;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,17 @@
-//! The hardware under one agent: a kernel log, a proc tree, a PCI tree and the state of the simulated driver library.
+//! The hardware under one agent: a kernel log, a proc tree, a sysfs tree and the state of the simulated driver library.
+
+mod tree;
 
 use super::{Error, write};
+use serde_json::Value;
 use std::{
     fs::OpenOptions,
     io::Write as _,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
+
+pub use tree::RdmaKind;
 
 /// The files that stand for the hardware of one node. Plainly simulated: the serial numbers say so.
 #[derive(Debug)]
@@ -16,23 +21,30 @@ pub struct SimulatedNode {
     gpus: Vec<String>,
     next_record: AtomicU64,
     boots: AtomicU64,
+    replaced: AtomicU64,
 }
 
 impl SimulatedNode {
     /// Makes the files of a freshly booted node with `gpus` H100 boards below `folder`.
     pub fn boot(name: &str, folder: &Path, gpus: usize) -> Result<Self, Error> {
-        let gpus = (0..gpus).map(|index| format!("0000:{:02x}:00.0", 0x18 + index * 0x11)).collect();
+        let gpus = (0..gpus).map(|index| format!("0000:{:02x}:00.0", Self::bus(index))).collect();
         let node = Self {
             name: name.to_owned(),
             folder: folder.join(name),
             gpus,
             next_record: AtomicU64::new(0),
             boots: AtomicU64::new(0),
+            replaced: AtomicU64::new(0),
         };
         node.write_pci_tree()?;
         node.write_driver_state(&node.gpus)?;
         node.reboot()?;
         Ok(node)
+    }
+
+    /// The PCI bus of a GPU: 18, 29, 3a and so on for the first eight, and what is between them for the next.
+    fn bus(index: usize) -> usize {
+        0x18 + index % 8 * 0x11 + index / 8 * 9
     }
 
     /// The node's name.
@@ -84,10 +96,7 @@ impl SimulatedNode {
         write(&self.proc_root().join("sys/kernel/random/boot_id"), format!("{}\n", self.boot_id()))?;
         write(&self.proc_root().join("stat"), format!("cpu 0 0 0 0\nbtime {}\n", jiff::Timestamp::now().as_second()))?;
         // A new file under the old name: whoever holds the old one sees it replaced.
-        let fresh = self.folder.join("kmsg.new");
-        write(&fresh, "")?;
-        std::fs::rename(&fresh, self.kernel_log())
-            .map_err(|source| Error::Write { path: self.kernel_log(), source })?;
+        self.replace(&self.kernel_log(), "")?;
         self.kernel_says("simulated kernel: booted")
     }
 
@@ -121,22 +130,6 @@ impl SimulatedNode {
         self.kernel_says(&format!("NVRM: Xid (PCI:{address}): {code}, {text}"))
     }
 
-    fn write_pci_tree(&self) -> Result<(), Error> {
-        let devices = self.sysfs_root().join("bus/pci/devices");
-        std::fs::create_dir_all(&devices).map_err(|source| Error::Write { path: devices.clone(), source })?;
-        for address in &self.gpus {
-            let device = devices.join(address);
-            // 10de:2330 is the H100 SXM; class 0302 a 3D controller (pci.ids).
-            for (file, content) in
-                [("vendor", "0x10de\n"), ("device", "0x2330\n"), ("class", "0x030200\n"), ("numa_node", "0\n")]
-            {
-                write(&device.join(file), content)?;
-            }
-            write(&device.join("config"), [0xde, 0x10, 0x30, 0x23])?;
-        }
-        Ok(())
-    }
-
     /// The driver shows these GPUs from now on.
     pub fn write_driver_state(&self, addresses: &[String]) -> Result<(), Error> {
         let gpus: Vec<_> = addresses
@@ -144,9 +137,16 @@ impl SimulatedNode {
             .map(|pci| serde_json::json!({"name": "NVIDIA H100 80GB HBM3", "pci": pci, "memory_mib": 81_559}))
             .collect();
         let state = serde_json::json!({"driver": "570.86.15", "nvml": "12.570.86.15", "gpus": gpus});
-        let fresh = self.folder.join("simulated-nvml.new");
-        write(&fresh, state.to_string())?;
-        std::fs::rename(&fresh, self.driver_state())
-            .map_err(|source| Error::Write { path: self.driver_state(), source })
+        self.replace(&self.driver_state(), state.to_string())
+    }
+
+    /// Changes single values of the driver's state: `|state| state["gpus"][3]["temperature"] = json!(97)`.
+    pub fn driver_state_json(&self, edit: impl FnOnce(&mut Value)) -> Result<(), Error> {
+        let path = self.driver_state();
+        let failed = |source| Error::Write { path: path.clone(), source };
+        let text = std::fs::read(&path).map_err(failed)?;
+        let mut state: Value = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        edit(&mut state);
+        self.replace(&path, state.to_string())
     }
 }
