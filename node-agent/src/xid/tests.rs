@@ -1,5 +1,8 @@
 //! Published log lines (their source in brackets) through the whole way: record, assembler, parser, verdict.
 
+mod corpus;
+mod links;
+mod origin;
 mod random;
 mod samples;
 
@@ -12,16 +15,23 @@ use XidEvent::FallenOffTheBus;
 
 /// One line as `syslog(2)` gives it, read as the agent reads it.
 fn faults(text: &str) -> Vec<XidObservation> {
-    told(text)
-        .into_iter()
-        .filter_map(|fact| if let LogFact::Fault(fault) = fact { Some(fault) } else { None })
-        .collect()
+    observations(text, 4)
 }
 
 fn told(text: &str) -> Vec<LogFact> {
+    told_by(text, 4)
+}
+
+/// The faults of a text, a record per line, by level and facility: 4 is a warning of the kernel, 12 one of a program.
+fn observations(text: &str, priority: u32) -> Vec<XidObservation> {
+    let facts = told_by(text, priority).into_iter();
+    facts.filter_map(|fact| if let LogFact::Fault(fault) = fact { Some(fault) } else { None }).collect()
+}
+
+fn told_by(text: &str, priority: u32) -> Vec<LogFact> {
     let mut assembler = LineAssembler::default();
     text.lines()
-        .map(|line| KernelRecord::from_syslog(format!("<4>[ 4580.565206] {line}").as_bytes()).unwrap())
+        .map(|line| KernelRecord::from_syslog(format!("<{priority}>[ 4580.565206] {line}").as_bytes()).unwrap())
         .filter(KernelRecord::is_kernel)
         .flat_map(|record| assembler.push(&record.message))
         .collect()

@@ -86,6 +86,67 @@ fn every_code_has_nvidias_actions() {
     assert_eq!(walked, in_table, "the table lists codes that NVIDIA does not");
 }
 
+/// What NVIDIA's immediate action is in our words.
+#[rustfmt::skip]
+const ACTIONS: &[(&str, Severity, &str)] = &[
+    ("", Severity::Monitor, "NVIDIA gives none yet"),
+    ("IGNORE", Severity::Monitor, "nothing to do"),
+    ("RESTART_APP", Severity::Monitor, "the program is started again; the node does nothing"),
+    ("UPDATE_SWFW", Severity::Monitor, "software to update, when it suits"),
+    ("follow the text", Severity::Monitor, "the text names the cure: xid::recovery; this is of a text that cannot be read"),
+    ("\"Unused\" on Ampere and later", Severity::Monitor, "says nothing of today's GPUs"),
+    ("WORKFLOW_XID_45", Severity::Monitor, "with another Xid ignore it; alone start the fabric manager again"),
+    ("WORKFLOW_NVLINK5_ERR", Severity::Monitor, "the decode sheet: xid::nvlink5; this is of words that no rule fits, and an Xid 154 decides"),
+    ("WORKFLOW_NVLINK_ERR", Severity::Reset, "the registers: xid::nvlink_registers; this is of registers that excuse nothing"),
+    ("WORKFLOW_XID_48", Severity::Reset, "alone RESET_GPU, with 63 or 64 DRAIN_AND_RESET"),
+    ("RESET_GPU", Severity::Reset, ""),
+    ("CHECK_UVM", Severity::Reset, "RESET_GPU if UVM or vGPU is in use"),
+    ("RESTART_VM", Severity::Reboot, ""),
+    ("RESTART_BM", Severity::Reboot, ""),
+    ("CHECK_MECHANICALS", Severity::Isolate, "hands are needed"),
+    ("CONTACT_SUPPORT", Severity::Isolate, "no cure but a person's word"),
+];
+
+/// Where our severity deliberately differs from NVIDIA's immediate action: code, ours, why.
+#[rustfmt::skip]
+const DIFFERENCES: &[(&str, Severity, &str)] = &[
+    ("157", Severity::Isolate, "NVIDIA: IGNORE, then CONTACT_SUPPORT. The retirement of a resource failed: there is nothing left to retire to, and only its support can say more"),
+    ("159", Severity::Monitor, "NVIDIA: reset if UVM or vGPU is in use, else ignore. The line does not tell which; if a reset is needed the driver's recovery action says so"),
+    ("165", Severity::Isolate, "NVIDIA: no action yet. Power smoothing has no lifetime left: only another board has (AWS under STRICT_PSHC)"),
+    ("167", Severity::Reboot, "NVIDIA: no action yet. A device that PCIe does not reach cannot be reset through it"),
+    ("168", Severity::Reboot, "NVIDIA: no action yet. The GPU booted with less memory: booting again is the cure of NVSentinel and AWS"),
+    ("173", Severity::Reboot, "not in the catalogue. The link between CPU and GPU is dead, through which a reset would go"),
+    ("1-7,9,10,12,14-24,26-30,33-36,42,47,49-53,55-59,65,73,81,87,90,91,108,111-118,122-125,138", Severity::Monitor, "NVIDIA prints CONTACT_SUPPORT for each number that is unused since Ampere: a number without a meaning takes no node away"),
+];
+
+#[test]
+fn each_severity_is_nvidias_immediate_action_or_a_difference_with_a_reason() {
+    let mut differences: BTreeMap<u32, (Severity, &str)> = BTreeMap::new();
+    for (listed, ours, why) in DIFFERENCES {
+        println!("Xid {listed}: {ours:?}. {why}.");
+        assert!(why.len() > 20, "{listed}: why?");
+        for code in codes(listed) {
+            assert_eq!(differences.insert(code, (*ours, why)), None, "{code} stands twice");
+        }
+    }
+    for code in ROWS.iter().flat_map(|row| row.codes.iter().cloned().flatten()) {
+        let row = row(code).unwrap();
+        let (_, theirs, _) =
+            ACTIONS.iter().find(|(word, ..)| *word == row.immediate).unwrap_or_else(|| panic!("{}", row.immediate));
+        match differences.remove(&code) {
+            Some((ours, _)) => {
+                assert_eq!(row.severity, ours, "Xid {code}: the difference says otherwise");
+                assert_ne!(ours, *theirs, "Xid {code}: no difference, and yet it is listed");
+            }
+            None => assert_eq!(row.severity, *theirs, "Xid {code} ({}): a difference without a reason", row.immediate),
+        }
+    }
+    assert!(differences.is_empty(), "differences about codes that have no row: {differences:?}");
+    for (word, ..) in ACTIONS {
+        assert!(ROWS.iter().any(|row| row.immediate == *word), "no row has the action {word}");
+    }
+}
+
 #[test]
 fn severities_above_monitor_are_exactly_these() {
     let mut by_severity: BTreeMap<Severity, Vec<u32>> = BTreeMap::new();

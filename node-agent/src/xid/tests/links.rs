@@ -1,0 +1,166 @@
+//! NVLink: each rule of NVIDIA's decode sheet for Xid 144 to 150, in both layouts, and each bit of Xid 74's registers.
+//!
+//! The rules stand here a second time, as numbers of NVIDIA's sheets ("Xid 144-150 Decode"; WORKFLOW_NVLINK_ERR), so that
+//! a slip in the code's tables shows.
+
+use super::corpus::Case;
+use super::origin::Origin::Derived;
+use crate::xid::Severity::{self, Monitor, Reset};
+
+/// What the sheet says to do.
+#[derive(Clone, Copy)]
+enum Do {
+    ResetGpu,
+    Eval154,
+    Ignore,
+}
+use Do::{Eval154, Ignore, ResetGpu};
+
+/// Xid, unit, sub code before R575, sub codes since, and by value of `errorStatus` (of the reason for a lost link) what to do.
+type Rules = (u32, &'static str, u32, &'static [u32], &'static [(Do, &'static [u32])]);
+
+const LINK_DOWN: &str = "NETIR_LINK_DOWN";
+
+#[rustfmt::skip]
+const SHEET: &[Rules] = &[
+    (144, "SAW_MVB", 1, &[1], &[(ResetGpu, &[0x2, 0x10]), (Ignore, &[0x1, 0x4, 0x8, 0x20])]),
+    (145, "RLW_CTRL", 3, &[3], &[(Ignore, &[0x8000_0000])]),
+    (145, "RLW_REMAP", 4, &[4], &[(Eval154, &[0x1, 0x2, 0x4, 0x8, 0x10, 0x20]), (ResetGpu, &[0x40, 0x80]), (Ignore, &[0x100, 0x200, 0x8000_0000])]),
+    (145, "RLW_RSPCOL", 5, &[5], &[(ResetGpu, &[0x2]), (Ignore, &[0x1, 0x8000_0000])]),
+    (145, "RLW_RXPIPE", 6, &[6], &[(Ignore, &[0x1, 0x2, 0x4, 0x8, 0x8000_0000])]),
+    (145, "RLW_SRC_TRACK", 7, &[7], &[(ResetGpu, &[0x1, 0x10, 0x20]), (Eval154, &[0x4, 0x8]), (Ignore, &[0x2, 0x8000_0000])]),
+    (145, "RLW_TAGSTATE", 8, &[8], &[(ResetGpu, &[0x2, 0x2_0000, 0x10_0000]), (Ignore, &[0x1, 0x1_0000, 0x8000_0000])]),
+    (146, "TLW_CTRL", 9, &[9], &[(ResetGpu, &[0x4]), (Ignore, &[0x1, 0x2, 0x8000_0000])]),
+    (146, "TLW_RX", 10, &[10, 11], &[(ResetGpu, &[0x4]), (Ignore, &[0x1, 0x2, 0x8000_0000])]),
+    (146, "TLW_TX", 11, &[12, 13], &[(ResetGpu, &[0x4]), (Ignore, &[0x1, 0x2, 0x8000_0000])]),
+    (147, "TREX", 12, &[14], &[(Ignore, &[0x1, 0x8000_0000])]),
+    (148, "NVLPW", 0, &[15], &[(Ignore, &[0x8000_0000])]),
+    (149, "NETIR_INT", 0, &[24], &[(ResetGpu, &[0x0])]),
+    (149, LINK_DOWN, 14, &[17], &[(ResetGpu, &[0, 1, 2, 4, 10, 15, 16, 17, 18, 21, 22, 32, 33, 34, 35, 36, 37, 42, 43]), (Ignore, &[38, 40])]),
+    (149, "NETIR_BER_EVENT", 17, &[19], &[(Ignore, &[0x0, 0x1, 0x2, 0x3])]),
+    (149, "NETIR_MFDE_EVENT", 18, &[20], &[(ResetGpu, &[0x1, 0x4, 0x5, 0x7]), (Ignore, &[0x3])]),
+    (150, "MSE", 0, &[0], &[(ResetGpu, &[0x0])]),
+];
+
+const REASONS: [&str; 7] =
+    ["NvLinkSaw", "NvLinkRlw", "NvLinkTlw", "NvLinkTrex", "NvLinkNvlpw", "NvLinkNetir", "NvLinkMse"];
+
+/// A major version of either layout.
+const V1: u32 = 570;
+const V2: u32 = 580;
+
+fn line(xid: u32, unit: &str, intr_info: u32, status: u32) -> String {
+    format!(
+        "NVRM: Xid (PCI:0009:01:00): {xid}, {unit} Nonfatal XC0 i0 Link 01 (0x{intr_info:08x} 0x{status:08x} 0x00000000 0x00000000 0x00000000 0x00000000)"
+    )
+}
+
+fn rule(xid: u32, unit: &str, layout: u32, intr_info: u32, status: u32, action: Do) -> Case {
+    let (severity, says) = match action {
+        ResetGpu => (Reset, "RESET_GPU"),
+        Eval154 => (Monitor, "the Xid 154 decides"),
+        Ignore => (Monitor, "IGNORE"),
+    };
+    // A reason where none belongs, one that nobody lists, and words that are none: no rule fits, and none is made up.
+    let mut misses = vec![line(31, unit, intr_info, status)];
+    if severity == Reset {
+        misses.push(line(xid, unit, intr_info | 0x3f << 20, status));
+        misses.push(line(xid, unit, intr_info, status).replace("(0x", "(0y"));
+        misses.push(line(if xid == 144 { 147 } else { 144 }, unit, intr_info, status));
+    }
+    Case {
+        line: line(xid, unit, intr_info, status),
+        driver: Some(layout),
+        severity,
+        reason: REASONS[(xid - 144) as usize],
+        says: format!("{unit}: {says}"),
+        origin: Derived("the recorded frame, the sheet's numbers"),
+        misses,
+    }
+}
+
+fn decoded() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (xid, unit, v1, v2, actions) in SHEET {
+        for (action, values) in *actions {
+            for value in *values {
+                let (status, lost) = if *unit == LINK_DOWN { (0, value << 20) } else { (*value, 0) };
+                // The group of the first layout: 1 for 144 to 6 for 149, 0 for 150.
+                let group = (xid - 143) % 7;
+                cases.push(rule(*xid, unit, V1, lost | v1 << 5 | group, status, *action));
+                for sub in *v2 {
+                    cases.push(rule(*xid, unit, V2, lost | sub, status, *action));
+                }
+            }
+        }
+    }
+    for status in [0x1, 0x2, 0x4] {
+        // Bit 7 of the second layout turns RXPIPE's notices into resets.
+        cases.push(rule(145, "RLW_RXPIPE", V2, 0x86, status, ResetGpu));
+    }
+    cases
+}
+
+/// Register from one, bits, severity and reason.
+#[rustfmt::skip]
+const REGISTERS: &[(usize, &[u32], Severity, &str)] = &[
+    (1, &[0, 23, 30], Monitor, "NvLinkNotice"),
+    (1, &[1, 20], Monitor, "NvLinkSecondary"),
+    (1, &[4, 5], Reset, "NvLinkEccOrParity"),
+    (1, &[8, 9, 12, 16, 17, 24, 28], Reset, "NvLinkHardware"),
+    (1, &[21, 22], Reset, "NvLinkMarginalSignal"),
+    (1, &[27, 29], Reset, "NvLinkInternal"),
+    (3, &[0, 1, 2, 6], Reset, "NvLinkEccOrParity"),
+    (3, &[16, 19], Reset, "NvLinkRepeatable"),
+    (3, &[17, 18], Reset, "NvLinkInternal"),
+    (4, &[16, 17], Monitor, "NvLinkSecondary"),
+    (4, &[18], Reset, "NvLinkFabricReset"),
+    (5, &[18, 19, 21, 22, 24, 25, 27, 28], Reset, "NvLinkEccOrParity"),
+    (5, &[20, 23, 26, 29], Monitor, "NvLinkThreshold"),
+];
+
+fn fault(xid: u32, register: usize, bit: u32) -> String {
+    let mut registers = [0_u32; 7];
+    registers[register - 1] = 1 << bit;
+    let words: Vec<String> = registers.iter().map(|word| format!("0x{word:x}")).collect();
+    format!(
+        "NVRM: Xid (PCI:0003:00:00): {xid}, pid='<unknown>', name=<unknown>, NVLink: fatal error detected on link 14({})",
+        words.join(", ")
+    )
+}
+
+fn registers() -> Vec<Case> {
+    let every = REGISTERS.iter().flat_map(|row| row.1.iter().map(move |bit| (row, *bit)));
+    every
+        .map(|((register, _, severity, reason), bit)| Case {
+            line: fault(74, *register, bit),
+            driver: None,
+            severity: *severity,
+            reason,
+            says: "Xid 74, NVLink 14".to_owned(),
+            origin: Derived("NVSentinel tests, other bits"),
+            // The second, sixth and seventh register say nothing, and a seventh word must be there.
+            misses: vec![
+                fault(74, 2, bit),
+                fault(74, 6, bit),
+                fault(74, 7, bit),
+                fault(31, *register, bit),
+                fault(74, *register, bit).replace(", 0x0)", ")"),
+            ],
+        })
+        .collect()
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut all = decoded();
+    all.extend(registers());
+    all
+}
+
+#[test]
+fn the_sheet_of_144_to_150_is_walked_in_both_layouts() {
+    let decoded = decoded();
+    let of = |layout| decoded.iter().filter(|case| case.driver == Some(layout)).count();
+    println!("NVLink5: {} rules before R575, {} since; Xid 74: {} bits", of(V1), of(V2), registers().len());
+    assert_eq!((of(V1), of(V2), registers().len()), (86, 97, 41));
+}
