@@ -51,11 +51,11 @@ pub struct HardwareProfileSpec {
     pub floors: Option<Floors>,
 }
 
-/// Which nodes a profile is about; both members must match where both are given.
+/// Which nodes a profile is about; every member that is given must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.instanceTypes) || has(self.nodeSelector)",
-    "message": "match needs instanceTypes, nodeSelector, or both; nodeSelector: {} matches every accelerator node"
+    "rule": "has(self.instanceTypes) || has(self.nodeSelector) || has(self.gpuModels)",
+    "message": "match needs at least one of instanceTypes, nodeSelector and gpuModels; nodeSelector: {} matches every accelerator node"
 }]))]
 #[serde(rename_all = "camelCase")]
 pub struct Match {
@@ -66,6 +66,10 @@ pub struct Match {
     /// Selects nodes by their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<Selector>,
+    /// Models of GPUs, by what the agent finds: every model that the driver reports must contain one of these names as whole words, so that L4 is no L40S. A node that matched keeps its profile while the driver is dead and no model is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 64)))]
+    pub gpu_models: Option<Vec<String>>,
 }
 
 /// What accelerators a node must have.
@@ -80,7 +84,7 @@ pub struct ExpectedGpus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 16))]
     pub count: Option<i64>,
-    /// Models that are allowed; a name that the driver reports must contain one of them.
+    /// Models that are allowed; a name that the driver reports must contain one of them as whole words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
     pub models: Vec<String>,
@@ -177,4 +181,46 @@ pub struct Floors {
 /// An instance type without the prefix `ml.` that SageMaker puts before it.
 pub fn instance_type(label: &str) -> &str {
     label.strip_prefix("ml.").unwrap_or(label)
+}
+
+/// Whether the name that a driver reports (`NVIDIA L4`) is of this model (`L4`): the model's name is in it as whole words,
+/// in any case of letters, so that `L4` is not an `NVIDIA L40S`, `A10` no `A100` and `H200` no `GH200`.
+pub fn is_of_model(reported: &str, model: &str) -> bool {
+    let (reported, model) = (reported.to_ascii_lowercase(), model.trim().to_ascii_lowercase());
+    let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let found = |(at, part): (usize, &str)| {
+        !inside(reported[..at].chars().next_back()) && !inside(reported[at + part.len()..].chars().next())
+    };
+    !model.is_empty() && reported.match_indices(model.as_str()).any(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_model;
+
+    #[test]
+    fn a_model_is_known_by_whole_words_of_the_reported_name() {
+        for (reported, model) in [
+            ("NVIDIA L4", "L4"),
+            ("NVIDIA H100 80GB HBM3", "H100"),
+            ("NVIDIA A100-SXM4-80GB", "a100"),
+            ("NVIDIA A100-SXM4-80GB", "A100-SXM4-80GB"),
+            ("Tesla V100-SXM2-16GB", "V100"),
+            ("NVIDIA H200", " H200 "),
+        ] {
+            assert!(is_of_model(reported, model), "{model} in {reported}");
+        }
+        for (reported, model) in [
+            ("NVIDIA L40S", "L4"),
+            ("NVIDIA A100-SXM4-80GB", "A10"),
+            ("NVIDIA A10G", "A10"),
+            ("NVIDIA GH200 480GB", "H200"),
+            ("NVIDIA GB200", "B200"),
+            ("NVIDIA H100 PCIe", "H100 80GB HBM3"),
+            ("NVIDIA H100 PCIe", ""),
+            ("", "L4"),
+        ] {
+            assert!(!is_of_model(reported, model), "{model} in {reported}");
+        }
+    }
 }

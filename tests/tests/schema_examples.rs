@@ -33,12 +33,12 @@ fn every_example_is_taken_as_it_stands() {
     }
 }
 
-/// The three folders go in by plain `kubectl apply` in this order, again and again, without a warning.
+/// The folders go in by plain `kubectl apply` in this order, again and again, without a warning.
 #[test]
 fn what_is_deployed_is_taken_by_kubectl_apply_without_a_warning() {
     let cluster = shared().unwrap();
     let deploy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy");
-    for folder in ["crds", "rbac", "admission"] {
+    for folder in ["crds", "rbac", "admission", "profiles"] {
         let args = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f"];
         let output = cluster.kubectl(&[&args[..], &[deploy.join(folder).to_str().unwrap()]].concat()).unwrap();
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
