@@ -128,6 +128,7 @@ impl Merge {
             mig: None,
             pid: None,
             process: None,
+            owner: None,
             caused_by: None,
             detail: XidDetail::Plain,
             message: BY_EVENT.to_owned(),

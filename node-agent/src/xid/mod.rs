@@ -18,6 +18,7 @@ pub mod merge;
 pub mod nvlink5;
 pub mod nvlink_registers;
 mod observation;
+pub mod owners;
 mod parse;
 pub mod recovery;
 pub mod sxid;
@@ -31,4 +32,5 @@ pub use merge::Merge;
 pub use observation::{
     Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
+pub use owners::{Owners, owner_of_cgroup};
 pub use parse::observe;

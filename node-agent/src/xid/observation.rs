@@ -105,6 +105,9 @@ pub struct XidObservation {
     pub pid: Option<u32>,
     /// The process's name, at most 64 bytes; a program chooses it freely.
     pub process: Option<String>,
+    /// The uid of the pod whose process it is. No line says it: whoever reads the log may look it up
+    /// ([`super::owner_of_cgroup`]).
+    pub owner: Option<String>,
     /// The Xid that this one (45) is the consequence of.
     pub caused_by: Option<u32>,
     /// Further fields.

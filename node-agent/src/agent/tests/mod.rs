@@ -243,6 +243,7 @@ fn record(address: &str, event: XidEvent, detail: XidDetail, seq: u64) -> LogEnt
             mig: None,
             pid: None,
             process: None,
+            owner: None,
             caused_by: None,
             detail,
             message: format!("{event:?}"),
