@@ -2,35 +2,34 @@
 
 use nvml_wrapper_sys::bindings::*;
 
-use crate::call::{Answer, put};
-use crate::state::Gpu;
+use crate::call::{At, put, put_version, tag};
 
 const MIB: u64 = 1024 * 1024;
 
 exports! { device:
-    nvmlDeviceGetMemoryInfo(to: *mut nvmlMemory_t) = |gpu: &Gpu, _, to| {
-        let (total, used) = bytes(gpu);
-        put(to, nvmlMemory_t { total, free: total - used, used })
+    nvmlDeviceGetMemoryInfo(to: *mut nvmlMemory_t) = |at: &At<'_>, to| {
+        let Bytes { total, used, reserved } = bytes(at);
+        put(to, nvmlMemory_t { total, free: total - used - reserved, used: used + reserved })
     };
-    nvmlDeviceGetMemoryInfo_v2(to: *mut nvmlMemory_v2_t) = |gpu: &Gpu, _, to| second(gpu, to);
+    nvmlDeviceGetMemoryInfo_v2(to: *mut nvmlMemory_v2_t) = |at: &At<'_>, to| {
+        let Bytes { total, used, reserved } = bytes(at);
+        let version = tag::<nvmlMemory_v2_t>(2);
+        put_version(to, 2, nvmlMemory_v2_t { version, total, reserved, free: total - used - reserved, used })
+    };
 }
 
-unsafe fn second(gpu: &Gpu, to: *mut nvmlMemory_v2_t) -> Answer {
-    // NVML_STRUCT_VERSION(Memory, 2): the size, and the version in the upper byte.
-    let expected = u32::try_from(size_of::<nvmlMemory_v2_t>() | (2 << 24)).unwrap_or_default();
-    if to.is_null() {
-        return Err(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT);
-    }
-    // SAFETY: not null; by nvml.h's contract the caller has set the version.
-    if unsafe { (*to).version } != expected {
-        return Err(nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
-    }
-    let (total, used) = bytes(gpu);
-    // SAFETY: as above.
-    unsafe { put(to, nvmlMemory_v2_t { version: expected, total, reserved: 0, free: total - used, used }) }
+struct Bytes {
+    total: u64,
+    used: u64,
+    reserved: u64,
 }
 
-fn bytes(gpu: &Gpu) -> (u64, u64) {
-    let total = gpu.memory_mib * MIB;
-    (total, total.min(gpu.memory_used_mib * MIB))
+fn bytes(at: &At<'_>) -> Bytes {
+    let instance = at.instance.and_then(|number| at.gpu.mig.as_ref()?.instances.get(number));
+    if let Some(instance) = instance {
+        return Bytes { total: instance.memory_mib * MIB, used: 0, reserved: 0 };
+    }
+    let total = at.gpu.memory_mib * MIB;
+    let reserved = total.min(at.gpu.memory_reserved_mib * MIB);
+    Bytes { total, used: (total - reserved).min(at.gpu.memory_used_mib * MIB), reserved }
 }

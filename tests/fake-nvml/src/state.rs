@@ -1,92 +1,149 @@
-//! The state file.
+//! The state file: the machine, and its GPUs as their models say with what the file says on top.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-/// Names the state file.
-const VARIABLE: &str = "SIMULATED_NVML_STATE";
+use crate::fault::Faults;
+use crate::gpu::Gpu;
+use crate::models;
+use crate::symbols::SYMBOLS;
 
 /// The simulated machine.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct State {
-    #[serde(default = "driver")]
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// The version of the library.
     pub(crate) driver: String,
-    #[serde(default = "nvml")]
+    /// The version of the kernel module.
+    pub(crate) module: String,
     pub(crate) nvml: String,
-    /// Faults by C function.
-    #[serde(default)]
-    pub(crate) calls: BTreeMap<String, Fault>,
-    #[serde(default)]
+    /// 1000 * major + 10 * minor.
+    pub(crate) cuda: i32,
+    pub(crate) calls: Faults,
+    /// Functions that this driver does not have.
+    pub(crate) missing: Vec<String>,
+    pub(crate) timing: Timing,
+    pub(crate) events: Vec<Event>,
     pub(crate) gpus: Vec<Gpu>,
+    by_pci: BTreeMap<String, usize>,
 }
 
-/// One simulated GPU.
+/// How long calls take.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Timing {
+    /// As long as they need here.
+    #[default]
+    None,
+    /// As long as a real driver's.
+    Real,
+}
+
+/// Something that the driver announces to event sets.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Event {
+    /// Each number is delivered once to each event set.
+    pub(crate) seq: u64,
+    /// The GPU.
+    pub(crate) pci: String,
+    /// One of the event bits of nvml.h.
+    pub(crate) bits: u64,
+    /// For bit 8 the Xid.
+    #[serde(default)]
+    pub(crate) data: u64,
+    #[serde(default = "no_instance")]
+    pub(crate) gpu_instance: u32,
+    #[serde(default = "no_instance")]
+    pub(crate) compute_instance: u32,
+    /// Delivered also to event sets in which the GPU is registered after it.
+    #[serde(default)]
+    pub(crate) late: bool,
+}
+
+fn no_instance() -> u32 {
+    u32::MAX
+}
+
+/// As it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Gpu {
-    #[serde(default = "name")]
-    pub(crate) name: String,
-    pub(crate) uuid: Option<String>,
-    pub(crate) serial: Option<String>,
-    /// `domain:bus:device.function`, hexadecimal.
-    pub(crate) pci: String,
-    /// Device id in the upper, vendor id in the lower 16 bits.
-    #[serde(default = "pci_device_id")]
-    pub(crate) pci_device_id: u32,
-    #[serde(default = "vbios")]
-    pub(crate) vbios: String,
-    #[serde(default = "memory_mib")]
-    pub(crate) memory_mib: u64,
+struct Document {
+    #[serde(default = "driver")]
+    driver: String,
+    module: Option<String>,
+    nvml: Option<String>,
+    #[serde(default = "cuda")]
+    cuda: i32,
+    /// For GPUs that name none.
+    #[serde(default = "model")]
+    model: String,
     #[serde(default)]
-    pub(crate) memory_used_mib: u64,
-    /// The index gives no handle, and the library does not count it.
+    calls: Faults,
     #[serde(default)]
-    pub(crate) hole: bool,
-    /// Faults by C function.
+    missing: Vec<String>,
     #[serde(default)]
-    pub(crate) calls: BTreeMap<String, Fault>,
-    /// What every call about this GPU does.
-    pub(crate) fault: Option<Fault>,
+    timing: Timing,
+    #[serde(default)]
+    events: Vec<Event>,
+    #[serde(default)]
+    gpus: Vec<Value>,
 }
 
-/// What a call does instead of its work.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Fault {
-    Return(u32),
-    Hang,
-    Abort,
-    Segfault,
-}
-
-// An H100 SXM5, as nvidia-smi and nvml.h show it.
 fn driver() -> String {
     "570.86.15".to_owned()
 }
-fn nvml() -> String {
-    "12.570.86.15".to_owned()
+fn cuda() -> i32 {
+    12_080
 }
-fn name() -> String {
-    "NVIDIA H100 80GB HBM3".to_owned()
-}
-fn pci_device_id() -> u32 {
-    0x2330_10de
-}
-fn vbios() -> String {
-    "96.00.74.00.01".to_owned()
-}
-fn memory_mib() -> u64 {
-    81_559
+fn model() -> String {
+    "H100-SXM".to_owned()
 }
 
-impl State {
-    /// Reads the file, or says why not.
-    pub(crate) fn read() -> Result<Self, String> {
-        let path: PathBuf = std::env::var_os(VARIABLE).ok_or_else(|| format!("{VARIABLE} is not set"))?.into();
-        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
+impl Machine {
+    /// Reads a document, or says what is wrong with it.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
+        let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if let Some(name) = document.missing.iter().find(|name| !SYMBOLS.contains(&name.as_str())) {
+            return Err(format!("missing: {name} is no function of this library"));
+        }
+        let mut gpus = Vec::with_capacity(document.gpus.len());
+        let mut by_pci = BTreeMap::new();
+        for (index, stated) in document.gpus.into_iter().enumerate() {
+            let whole = models::complete(&document.model, stated).map_err(|error| format!("gpus[{index}]: {error}"))?;
+            let gpu: Gpu = serde_json::from_value(whole).map_err(|error| format!("gpus[{index}]: {error}"))?;
+            if let Some(other) = by_pci.insert(gpu.pci.clone(), index) {
+                return Err(format!("gpus[{index}]: pci {} is that of gpus[{other}]", gpu.pci));
+            }
+            gpus.push(gpu);
+        }
+        let events = document.events;
+        Ok(Self {
+            // The real library's version is that of the driver, with a number of its own before it.
+            nvml: document.nvml.unwrap_or_else(|| format!("12.{}", document.driver)),
+            module: document.module.unwrap_or_else(|| document.driver.clone()),
+            driver: document.driver,
+            cuda: document.cuda,
+            calls: document.calls,
+            missing: document.missing,
+            timing: document.timing,
+            events,
+            gpus,
+            by_pci,
+        })
+    }
+
+    /// The GPU at an address as the file writes it, and its index.
+    pub(crate) fn gpu_at(&self, pci: &str) -> Option<(usize, &Gpu)> {
+        let index = *self.by_pci.get(pci)?;
+        Some((index, self.gpus.get(index)?))
+    }
+
+    /// Whether the driver numbers the fields 251 to 273 as CUDA 13.0 Update 1 does (580.82 and later).
+    pub(crate) fn has_new_field_ids(&self) -> bool {
+        let mut parts = self.driver.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+        let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        (major, minor) >= (580, 82)
     }
 }
