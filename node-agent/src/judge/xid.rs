@@ -1,12 +1,15 @@
 //! `xid`: what the kernel log says, folded into latched findings.
 //!
-//! A finding at Reset or above stays until the agent sees a new boot id, or until the driver says by Xid 154 that no
-//! recovery is needed any more. That word ends what a reset or a reboot cures; a board to be replaced it does not mend.
-//! A finding at Monitor stays for [`MONITOR_SECONDS`] after the last sighting.
+//! A finding at Reset or above stays until the agent sees a new boot id, or until the driver says by Xid 154, or by its
+//! recovery action (field 230), that no recovery is needed any more. That word ends what a reset or a reboot cures; a board
+//! to be replaced it does not mend. A finding at Monitor stays for [`MONITOR_SECONDS`] after the last sighting.
+//!
+//! One fault tells of itself by several codes (48, 63, 94, 154): there is one finding per GPU, the gravest, and it is acted on
+//! once. Of equals the first stays and the others are counted, because the first names the cause.
 
-use super::{Findings, Found, Judged, Measurements, bounded, inventory::Hardware};
+use super::{Findings, Found, Judged, Measurements, Readings, bounded, inventory::Hardware};
 use crate::time::Now;
-use crate::xid::{self, XidEvent, XidObservation, XidVerdict};
+use crate::xid::{self, XidEvent, XidObservation, XidVerdict, recovery};
 use crds::check::Check;
 use crds::names::TARGET_NODE;
 use crds::node_health::Finding;
@@ -14,6 +17,11 @@ use crds::{Outcome, Severity, Time, reason};
 
 /// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
 pub const MONITOR_SECONDS: i64 = 3_600;
+
+/// An SXid and an Xid 74 so close to each other are one fault, in seconds; its root is the switch (AWS, facts of Xid 74).
+const SAME_FAULT_SECONDS: i64 = 60;
+/// Between a finding's message and what the evidence adds to it.
+const REMARK: &str = " | ";
 
 /// How the kernel log is being read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +77,45 @@ pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &Xid
         Some(known) if rank(known) > rank(&fresh) => return,
         _ => fresh,
     };
+    let target = folded.target.clone();
     findings.put(folded);
+    name_the_switch(findings, observed, &target, at);
+}
+
+/// Adds to the finding of a GPU what the evidence says beyond the code, in the place of what it said before.
+pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
+    let Some(known) = findings.get(Check::Xid.name(), target) else { return };
+    let said = known.message.split(REMARK).next().unwrap_or_default();
+    let room = MESSAGE_MAX.saturating_sub(REMARK.len() + remark.len());
+    let message = bounded(&format!("{}{REMARK}{remark}", bounded(said, room)), MESSAGE_MAX);
+    findings.put(Finding { message, ..known.clone() });
+}
+
+/// Where NVLinks of GPUs (Xid 74) and a switch (SXid) fail together the switch is the root, whoever tells first.
+fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &str, at: Time) {
+    let near = |finding: &Finding| (finding.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
+    let begins = |finding: &Finding, what: &str| finding.evidence.as_deref().is_some_and(|told| told.starts_with(what));
+    let all = || findings.of(Check::Xid.name()).filter(|finding| near(finding));
+    let links: Vec<String> = match observed.event {
+        XidEvent::SXid(_) => {
+            all().filter(|known| begins(known, LINK_ERROR)).map(|known| known.target.clone()).collect()
+        }
+        XidEvent::Xid(_) => all()
+            .filter(|known| known.target == target && begins(known, LINK_ERROR))
+            .map(|_| target.to_owned())
+            .collect(),
+        XidEvent::FallenOffTheBus => Vec::new(),
+    };
+    let Some(switch) = all().find(|known| begins(known, SWITCH_ERROR)).map(|known| known.target.clone()) else {
+        return;
+    };
+    for link in links {
+        remark(
+            findings,
+            &link,
+            &format!("NVSwitch {switch} tells of an SXid at the same time: the switch is the root"),
+        );
+    }
 }
 
 /// Whether the driver's word that nothing needs to be done for this GPU ends the finding.
@@ -78,6 +124,26 @@ fn is_cured(finding: &Finding, target: &str) -> bool {
         && finding.target == target
         && matches!(finding.severity, Severity::Reset | Severity::Reboot)
 }
+
+/// Ends the findings that a reset or a reboot cures where the driver's recovery action has come back to None: there is still
+/// a finding that it was another, and the last reading says that it is none. To be called before that check is judged.
+pub fn lift_by_recovery_action(findings: &mut Findings, readings: &Readings) {
+    let none = |target: &str| {
+        let reading = readings.gpus.get(target).and_then(|gpu| gpu.recovery_action.as_ref());
+        reading.is_some_and(|reading| reading.action == Some(recovery::NONE))
+    };
+    let was_another = findings.of(Check::RecoveryAction.name()).map(|finding| finding.target.clone());
+    let cured: Vec<String> = was_another.filter(|target| none(target)).collect();
+    for target in cured {
+        findings.retain(|finding| !is_cured(finding, &target));
+    }
+}
+
+/// How the evidence of an NVLink's error begins, and of a switch's.
+const LINK_ERROR: &str = "Xid 74 ";
+const SWITCH_ERROR: &str = "SXid ";
+/// The bound of a finding's message, in bytes.
+const MESSAGE_MAX: usize = 256;
 
 fn evidence(observed: &XidObservation) -> String {
     let what = match observed.event {
@@ -161,3 +227,6 @@ fn covered(measured: &Measurements<'_>) -> Vec<String> {
     }
     covered
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,9 +70,9 @@ fn detailed(code: u32, row: &XidRow, detail: &XidDetail, driver_major: Option<u3
     }
 }
 
-/// Severity and reason by the gravest sign in the registers of an Xid 74.
+/// Severity, reason and meaning by the gravest sign in the registers of an Xid 74.
 #[rustfmt::skip]
-static SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
+pub static LINK_SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
     (LinkSign::Ignored, Severity::Monitor, "NvLinkNotice", "nothing to act on"),
     (LinkSign::Threshold, Severity::Monitor, "NvLinkThreshold", "a threshold was passed"),
     (LinkSign::Secondary, Severity::Monitor, "NvLinkSecondary", "the consequence of a fault at the other end"),
@@ -86,7 +86,7 @@ static SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
 
 fn registers(code: u32, fault: &NvLinkFault) -> Option<Finding> {
     let sign = nvlink_registers::read(&fault.registers)?;
-    let (_, severity, reason, means) = SIGNS.iter().find(|row| row.0 == sign)?;
+    let (_, severity, reason, means) = LINK_SIGNS.iter().find(|row| row.0 == sign)?;
     Some(Finding { severity: *severity, reason, says: format!("Xid {code}, NVLink {}: {means}", fault.link) })
 }
 

@@ -27,7 +27,7 @@ mod tests;
 
 pub use assemble::{BoardIdentity, LineAssembler, LogFact};
 pub use catalogue::Severity;
-pub use judge::{XidVerdict, judge};
+pub use judge::{LINK_SIGNS, XidVerdict, judge};
 pub use merge::Merge;
 pub use observation::{
     Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,

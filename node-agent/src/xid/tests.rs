@@ -1,5 +1,6 @@
 //! Published log lines (their source in brackets) through the whole way: record, assembler, parser, verdict.
 
+mod aws;
 mod corpus;
 mod links;
 mod origin;
