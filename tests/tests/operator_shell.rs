@@ -8,28 +8,21 @@ use std::time::{Duration, Instant};
 use crds::node_health::{Finding, Report};
 use crds::{NodeHealth, Outcome, Severity, Time, names};
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, until};
-use gpu_health_tests::product::{Operator, binary_folder, seen::resident_kib};
+use gpu_health_tests::product::seen::{self, resident_kib};
+use gpu_health_tests::product::{Operator, binary_folder};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(7);
 
 /// The status line's code and the body.
 async fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (code, body.to_owned())
+    seen::get(address, path).await.unwrap()
 }
 
 async fn metric(operator: &Operator, line: &str) -> Option<u64> {

@@ -8,6 +8,8 @@
 //! Waiting blocks the calling thread, except in [`Child::exited`].
 
 mod bound;
+pub mod cgroup;
+mod others;
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -19,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use bound::{spawn_bound, spawn_detached};
+pub use others::{Stopped, family, member, unread_output};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open};

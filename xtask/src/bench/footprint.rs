@@ -4,6 +4,7 @@ use super::scene::{self, Problem};
 use clap::Args;
 use gpu_health_tests::{
     cluster::{NodeSpec, Options},
+    process::family,
     product::Operator,
 };
 use serde_json::json;
@@ -81,21 +82,6 @@ pub(crate) async fn measure(binaries: &Path, wanted: &Wanted) -> Result<serde_js
 
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-/// A process and its children, theirs included: an agent's runner counts as agent.
-fn family(pid: u32) -> Vec<u32> {
-    let mut all = vec![pid];
-    let mut at = 0;
-    while let Some(pid) = all.get(at).copied() {
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        for task in tasks {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-        }
-        at += 1;
-    }
-    all
 }
 
 /// Resident set of these processes, in MiB; pages that they share are counted for each.

@@ -1,0 +1,102 @@
+//! Groups of cgroup v1, for processes that a test has started: frozen ones survive even SIGKILL, which is what a call into
+//! a hung driver looks like from outside (`D (disk sleep)` in /proc/PID/status).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A group of the v1 freezer. Dropping it thaws and removes it.
+#[derive(Debug)]
+pub struct Freezer {
+    folder: PathBuf,
+}
+
+impl Freezer {
+    /// Makes a group; `None` where there is no v1 freezer or we may not.
+    pub fn make(name: &str) -> Option<Self> {
+        let root = Path::new("/sys/fs/cgroup/freezer");
+        if !root.join("tasks").exists() {
+            return None;
+        }
+        let folder = root.join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&folder).ok()?;
+        Some(Self { folder })
+    }
+
+    /// Moves a process into it.
+    pub fn take(&self, pid: u32) -> io::Result<()> {
+        std::fs::write(self.folder.join("cgroup.procs"), pid.to_string())
+    }
+
+    /// Freezes all that is in it; comes back when they stand still.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.set("FROZEN")
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.set("THAWED")
+    }
+
+    fn set(&self, state: &str) -> io::Result<()> {
+        let file = self.folder.join("freezer.state");
+        std::fs::write(&file, state)?;
+        // FREEZING lasts until the last thread has left the kernel; writing again hurries it (cgroup v1, freezer).
+        for _ in 0..1_000 {
+            if std::fs::read_to_string(&file)?.trim() == state {
+                return Ok(());
+            }
+            std::fs::write(&file, state)?;
+            std::thread::yield_now();
+        }
+        Err(io::Error::other(format!("{} does not become {state}", file.display())))
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        // Whoever is left in it must not stay frozen for ever.
+        let _ = self.thaw();
+        let root = Path::new("/sys/fs/cgroup/freezer/cgroup.procs");
+        for pid in std::fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default().lines() {
+            let _ = std::fs::write(root, pid);
+        }
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// A group of the v1 devices controller that may open no NVIDIA device (character devices with major number 195), as a
+/// container that lost its devices. Dropping it lets its processes go and removes it.
+#[derive(Debug)]
+pub struct WithoutGpus {
+    folder: PathBuf,
+}
+
+impl WithoutGpus {
+    /// Makes a group; `None` where there is no v1 devices controller or we may not.
+    pub fn make(name: &str) -> Option<Self> {
+        let root = Path::new("/sys/fs/cgroup/devices");
+        if !root.join("tasks").exists() {
+            return None;
+        }
+        let folder = root.join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&folder).ok()?;
+        let group = Self { folder };
+        std::fs::write(group.folder.join("devices.deny"), "c 195:* rwm").ok()?;
+        Some(group)
+    }
+
+    /// Moves a process into it.
+    pub fn take(&self, pid: u32) -> io::Result<()> {
+        std::fs::write(self.folder.join("cgroup.procs"), pid.to_string())
+    }
+}
+
+impl Drop for WithoutGpus {
+    fn drop(&mut self) {
+        let root = Path::new("/sys/fs/cgroup/devices/cgroup.procs");
+        for pid in std::fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default().lines() {
+            let _ = std::fs::write(root, pid);
+        }
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
