@@ -37,6 +37,9 @@ reasons! {
     /// Another policy of higher priority, or older, wins on every node that this one selects.
     OVERRULED = "Overruled";
 
+    /// The node is under maintenance for longer than was expected.
+    MAINTENANCE_OVERRUN = "MaintenanceOverrun";
+
     // ---- runs
     /// The run is waiting for its turn.
     PENDING = "Pending";
@@ -135,6 +138,9 @@ reasons! {
     /// The node has no address that its peers could reach.
     NO_ADDRESS = "NoAddress";
 
+    /// The node has nothing of what the check is about, and nobody declared any.
+    NOT_APPLICABLE = "NotApplicable";
+
     // ---- inventory
     /// Every accelerator that is expected is there.
     COUNT_RIGHT = "CountRight";
@@ -200,12 +206,16 @@ reasons! {
     HW_THERMAL_SLOWDOWN = "HwThermalSlowdown";
     /// Power brake slowdown for too much of the time.
     POWER_BRAKE = "PowerBrake";
+    /// The hardware slowdown stays although the GPU is cool.
+    SLOWDOWN_STAYS = "SlowdownStays";
     /// Software thermal slowdown for too much of the time: cooling.
     SW_THERMAL_SLOWDOWN = "SwThermalSlowdown";
     /// Far lower clocks than the other GPUs under the same load.
     CLOCK_OUTLIER = "ClockOutlier";
     /// Hotter than the GPU's own slowdown threshold.
     ABOVE_SLOWDOWN = "AboveSlowdown";
+    /// The memory is hotter than the highest temperature that the GPU names for it.
+    MEMORY_ABOVE_MAXIMUM = "MemoryAboveMaximum";
     /// Far hotter than the other GPUs under the same load.
     TEMPERATURE_OUTLIER = "TemperatureOutlier";
     /// The enforced power limit is below the default.
@@ -220,8 +230,12 @@ reasons! {
     GENERATION_BELOW_PROFILE = "GenerationBelowProfile";
     /// Fewer lanes than this board has shown in this slot, or than the other GPUs have.
     WIDTH_BELOW_BEST = "WidthBelowBest";
-    /// PCIe errors that lose data.
+    /// A lower PCIe generation than this board has shown in this slot, or than the other GPUs have, under load.
+    GENERATION_BELOW_BEST = "GenerationBelowBest";
+    /// PCIe errors after which the link cannot be relied upon.
     PCIE_ERRORS = "PcieErrors";
+    /// PCIe errors that lost a transfer and left the link whole.
+    PCIE_NONFATAL_ERRORS = "PcieNonfatalErrors";
     /// PCIe replays or corrected errors at a rate that slows transfers down.
     PCIE_REPLAYS = "PcieReplays";
     /// Fewer NVLinks are up than declared.
@@ -230,6 +244,8 @@ reasons! {
     LINKS_BELOW_BEST = "LinksBelowBest";
     /// NVLink errors at a rate that slows transfers down.
     LINK_ERRORS = "LinkErrors";
+    /// NVLink errors that go on and on.
+    LINK_ERRORS_PERSISTENT = "LinkErrorsPersistent";
     /// The fabric is not set up although the boot is long over: the fabric manager does not run.
     FABRIC_NOT_READY = "FabricNotReady";
     /// Setting the fabric up failed.
@@ -238,6 +254,8 @@ reasons! {
     FABRIC_UNHEALTHY = "FabricUnhealthy";
     /// The fabric reports degraded bandwidth.
     FABRIC_DEGRADED = "FabricDegraded";
+    /// The driver tells no way from a GPU to any other although it tells those of all others.
+    TOPOLOGY_INCOMPLETE = "TopologyIncomplete";
     /// A GPU or network device stands elsewhere than in its peers' pattern.
     TOPOLOGY_DIFFERS = "TopologyDiffers";
 
