@@ -12,18 +12,13 @@ use std::time::Duration;
 
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
 use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, Request, Start, encode_request};
-use probe_support::runners::{Listening, custom, inventory};
-use probe_support::{AGENT, Programs, Simulated, is_alive, pid_in, simulated_nvml, wait_until_dead};
+use probe_support::runners::{Listening, custom, sampler, tree};
+use probe_support::{AGENT, Programs, is_alive, pid_in, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 
 const LONG: Duration = Duration::from_secs(300);
 
 fn runner(arguments: &[&str]) -> Runner {
-    runner_with(arguments, Vec::new())
-}
-
-fn runner_with(arguments: &[&str], environment: Vec<(std::ffi::OsString, std::ffi::OsString)>) -> Runner {
     Runner::spawn_child_with(RunnerCommand {
         binary: AGENT.into(),
         arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=400"]
@@ -31,7 +26,7 @@ fn runner_with(arguments: &[&str], environment: Vec<(std::ffi::OsString, std::ff
             .chain(arguments)
             .map(Into::into)
             .collect(),
-        environment,
+        environment: Vec::new(),
     })
 }
 
@@ -65,10 +60,10 @@ fn finished(outcome: ProbeOutcome) -> Finished {
 #[tokio::test]
 async fn a_probe_that_ends_by_itself_hands_over_its_report() {
     let root = tempfile::tempdir().unwrap();
-    let request = ProbeRequest::new(inventory(root.path(), Path::new("/nonexistent.so")), LONG);
+    let request = ProbeRequest::new(tree(root.path()), LONG);
     let end = finished(runner(&[]).run(request).await);
     assert_eq!((end.end, end.stderr_tail.as_str()), (End::Exited { code: 0 }, ""));
-    assert!(end.stdout.starts_with(r#"{"probe":"inventory","version":1,"report":{"pci":[]"#), "{}", end.stdout);
+    assert!(end.stdout.starts_with(r#"{"probe":"tree","version":1,"report":{"pci":[]"#), "{}", end.stdout);
 }
 
 #[tokio::test]
@@ -108,8 +103,7 @@ async fn endless_output_is_cut_and_its_writer_killed() {
     let programs = Programs::new();
     let chatty = programs.script("chatty", "echo $$ > ${0%chatty}pid; exec yes 0123456789");
     let binary = format!("--agent-binary={}", chatty.display());
-    let request =
-        ProbeRequest { output_cap_bytes: 1000, ..ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG) };
+    let request = ProbeRequest { output_cap_bytes: 1000, ..ProbeRequest::new(tree(Path::new("/nonexistent")), LONG) };
     let end = finished(runner(&[&binary]).run(request).await);
     assert_eq!((end.end, end.stdout.len()), (End::OutputTooLong, 1000));
     assert!(!is_alive(pid_in(&programs.path().join("pid"))));
@@ -118,7 +112,7 @@ async fn endless_output_is_cut_and_its_writer_killed() {
 #[tokio::test]
 async fn short_output_beyond_its_bound_counts_as_too_long_too() {
     let root = tempfile::tempdir().unwrap();
-    let probe = inventory(root.path(), Path::new("/nonexistent.so"));
+    let probe = tree(root.path());
     let request = ProbeRequest { output_cap_bytes: 10, ..ProbeRequest::new(probe, LONG) };
     let end = finished(runner(&[]).run(request).await);
     assert_eq!((end.end, end.stdout.as_str()), (End::OutputTooLong, r#"{"probe":""#));
@@ -129,7 +123,7 @@ async fn only_the_tail_of_stderr_is_handed_on() {
     let programs = Programs::new();
     let binary = programs.script("moans", "seq 1 100000 >&2; echo last words >&2; exit 4");
     let binary = format!("--agent-binary={}", binary.display());
-    let request = ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG);
+    let request = ProbeRequest::new(tree(Path::new("/nonexistent")), LONG);
     let end = finished(runner(&[&binary]).run(request).await);
     assert_eq!((end.end, end.stderr_tail.len()), (End::Exited { code: 4 }, 4096));
     assert!(end.stderr_tail.ends_with("100000\nlast words\n"), "{}", end.stderr_tail);
@@ -158,28 +152,8 @@ async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
 }
 
 #[tokio::test]
-async fn a_crash_in_the_driver_library_kills_the_probe_and_nothing_else() {
-    let library = simulated_nvml();
-    let simulated = Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "segfault"}]}));
-    let root = tempfile::tempdir().unwrap();
-    let environment = vec![("SIMULATED_NVML_STATE".into(), simulated.path().into_os_string())];
-    let runner = runner_with(&[], environment);
-    let request = ProbeRequest::new(inventory(root.path(), &library), LONG);
-    assert_eq!(finished(runner.run(request.clone()).await).end, End::Signaled { signal: 11 });
-    simulated.becomes(&json!({"calls": {"nvmlInit_v2": "abort"}}));
-    assert_eq!(finished(runner.run(request.clone()).await).end, End::Signaled { signal: 6 });
-    simulated.becomes(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "hang"}]}));
-    let hanging = ProbeRequest { deadline: Duration::from_millis(500), ..request.clone() };
-    assert_eq!(finished(runner.run(hanging).await).end, End::DeadlineExceeded);
-    simulated.becomes(&json!({"gpus": [{"pci": "0000:18:00.0"}]}));
-    let end = finished(runner.run(request).await);
-    assert_eq!(end.end, End::Exited { code: 0 });
-    assert!(end.stdout.contains("GPU-simulated-0000"), "{}", end.stdout);
-}
-
-#[tokio::test]
 async fn what_cannot_be_started_is_said_in_a_sentence() {
-    let request = ProbeRequest::new(inventory(Path::new("/"), Path::new("x")), LONG);
+    let request = ProbeRequest::new(tree(Path::new("/nonexistent")), LONG);
     let end = finished(runner(&["--agent-binary=/nonexistent/agent"]).run(request.clone()).await);
     let End::CouldNotStart { reason } = end.end else { panic!("{end:?}") };
     assert!(reason.starts_with("cannot start /nonexistent/agent: No such file"), "{reason}");
@@ -191,6 +165,119 @@ async fn what_cannot_be_started_is_said_in_a_sentence() {
     let outcome = runner(&[]).run(ProbeRequest { output_cap_bytes: MAX_OUTPUT_CAP_BYTES + 1, ..request }).await;
     let ProbeOutcome::Refused(reason) = outcome else { panic!("{outcome:?}") };
     assert_eq!(reason, "outputCapBytes is 131073; it must be 1 to 131072");
+}
+
+/// A runner whose probes are all this script; what talks is then the script.
+fn runner_of(programs: &Programs, script: &str) -> Runner {
+    let binary = programs.script("script", script);
+    runner(&[&format!("--agent-binary={}", binary.display())])
+}
+
+fn talking(deadline: Duration) -> ProbeRequest {
+    ProbeRequest { output_cap_bytes: 1, ..ProbeRequest::new(sampler(Path::new("x"), Path::new("/")), deadline) }
+}
+
+#[tokio::test]
+async fn a_probe_that_talks_is_heard_line_by_line_while_it_runs() {
+    let programs = Programs::new();
+    let runner = runner_of(
+        &programs,
+        "if [ $2 = sampler ]; then while read -r line; do echo \"heard $line\"; done; fi\n\
+         setsid sh -c 'echo $$ > \"$0\"; exec sleep 300' ${0%script}daemon >/dev/null 2>&1 &\n\
+         while [ ! -s ${0%script}daemon ]; do sleep 0.01; done; exit 3",
+    );
+    let (mut probe, mut lines) = runner.start_talking(talking(LONG)).await;
+    for said in ["one", "two \"quoted\""] {
+        probe.say(said.to_owned());
+        assert_eq!(lines.recv().await, Some(format!("heard {said}")));
+    }
+    // Other probes go on beside it, and what they leave behind is swept up as ever.
+    let other = runner.run(ProbeRequest::new(tree(Path::new("/")), LONG)).await;
+    assert_eq!(finished(other).end, End::Exited { code: 3 });
+    assert!(!is_alive(pid_in(&programs.path().join("daemon"))));
+    probe.say("three".to_owned());
+    assert_eq!(lines.recv().await.as_deref(), Some("heard three"));
+    probe.stop();
+    assert_eq!(finished(probe.ended().await).end, End::Stopped);
+    assert_eq!(lines.recv().await, None);
+}
+
+#[tokio::test]
+async fn the_last_words_of_a_probe_that_talks_come_before_its_end() {
+    let programs = Programs::new();
+    let runner = runner_of(&programs, "read -r line; seq 1 1000; echo bad >&2; kill -SEGV $$");
+    let (mut probe, mut lines) = runner.start_talking(talking(LONG)).await;
+    probe.say("go".to_owned());
+    let mut last = String::new();
+    while let Some(line) = lines.recv().await {
+        last = line;
+    }
+    let end = finished(probe.ended().await);
+    assert_eq!((last.as_str(), end.end, end.stderr_tail.as_str()), ("1000", End::Signaled { signal: 11 }, "bad\n"));
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_ends_a_probe_that_talks_and_many_short_ones_do_not() {
+    let programs = Programs::new();
+    let runner = runner_of(&programs, "seq 1 100000; read -r line; exec tr '\\0' x < /dev/zero");
+    let (mut probe, mut lines) = runner.start_talking(talking(LONG)).await;
+    for number in 1..=100_000 {
+        assert_eq!(lines.recv().await, Some(number.to_string()));
+    }
+    probe.say("go".to_owned());
+    assert_eq!(finished(probe.ended().await).end, End::OutputTooLong);
+}
+
+#[tokio::test]
+async fn a_probe_that_nobody_speaks_to_any_more_is_ended() {
+    let programs = Programs::new();
+    let runner = runner_of(&programs, "while read -r line; do echo \"$line\"; done");
+    let (mut probe, mut lines) = runner.start_talking(talking(Duration::from_millis(800))).await;
+    let begin = std::time::Instant::now();
+    while begin.elapsed() < Duration::from_millis(1_600) {
+        probe.say("still there".to_owned());
+        assert!(lines.recv().await.is_some(), "ended while it was spoken to");
+    }
+    assert_eq!(finished(probe.ended().await).end, End::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_reporter_that_does_not_read_holds_up_the_probe_and_fills_no_memory() {
+    let programs = Programs::new();
+    let counted = programs.path().join("counted");
+    let script = format!(
+        "i=0; x=$(head -c 20000 /dev/zero | tr '\\0' x); while :; do echo $x; i=$((i+1)); echo $i > {}; done",
+        counted.display()
+    );
+    let runner = runner_of(&programs, &script);
+    let pid = ready(&runner).await;
+    let (mut probe, mut lines) = runner.start_talking(talking(LONG)).await;
+    // It says no more when it says the same after a while.
+    let count = || std::fs::read_to_string(&counted).ok()?.trim().parse::<u32>().ok();
+    let (mut last, mut since) = (None, std::time::Instant::now());
+    while last.is_none() || since.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if let Some(now) = count().filter(|now| Some(*now) != last) {
+            (last, since) = (Some(now), std::time::Instant::now());
+        }
+    }
+    // Pipe, socket and queues: some hundred kilobytes.
+    assert!(last.unwrap() < 100, "{last:?} lines of 20 kB");
+    let rss = rss_kib(pid);
+    assert!(rss < 24 * 1024, "{rss} KiB");
+    // What was held up comes in full.
+    for _ in 0..last.unwrap() + 50 {
+        assert_eq!(lines.recv().await.map(|line| line.len()), Some(20_000));
+    }
+    probe.stop();
+    drop(lines);
+    assert_eq!(finished(probe.ended().await).end, End::Stopped);
+}
+
+fn rss_kib(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]
@@ -213,7 +300,7 @@ async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
 
     assert_ne!(ready(&runner).await, first);
     let root = tempfile::tempdir().unwrap();
-    let request = ProbeRequest::new(inventory(root.path(), Path::new("/nonexistent.so")), LONG);
+    let request = ProbeRequest::new(tree(root.path()), LONG);
     assert_eq!(finished(runner.run(request).await).end, End::Exited { code: 0 });
 }
 
@@ -259,7 +346,7 @@ fn kill_dash_nine_of_the_reporter_ends_the_runner_and_its_probes() {
 #[tokio::test]
 async fn a_client_connects_again_when_the_runner_at_the_socket_returns() {
     let folder = tempfile::tempdir().unwrap();
-    let request = ProbeRequest::new(inventory(folder.path(), Path::new("/nonexistent.so")), LONG);
+    let request = ProbeRequest::new(tree(folder.path()), LONG);
     let listening = Listening::new(folder.path(), &[]);
     let runner = Runner::connect(listening.socket.clone());
     assert_eq!(finished(runner.run(request.clone()).await).end, End::Exited { code: 0 });

@@ -5,12 +5,12 @@
 mod probe_support;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use node_agent::runner::protocol::{End, Reply};
-use probe_support::runners::{Listening, custom, inventory};
+use probe_support::runners::{Listening, custom, sampler, tree};
 use probe_support::{AGENT, Programs, Simulated, is_alive, simulated_nvml, wait_for, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -34,7 +34,7 @@ fn bad_frames_are_answered_and_the_connection_goes_on() {
     );
     refused(&[vec![b'x'; 70_000], vec![b'\n']].concat(), "longer than 65536 bytes");
     reporter.stop(99);
-    reporter.start(1, inventory(folder.path(), Path::new("/nonexistent.so")));
+    reporter.start(1, tree(folder.path()));
     reporter.started();
     assert_eq!(reporter.end(), End::Exited { code: 0 });
 }
@@ -136,8 +136,11 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     let state = simulated.path();
     let listening = Listening::new(folder.path(), &[("SIMULATED_NVML_STATE", &state)]);
     let mut reporter = listening.connect();
-    reporter.start(1, inventory(folder.path(), &library));
+    reporter.start(1, sampler(&library, folder.path()));
     let pid = reporter.started();
+    reporter.ask(1, 1);
+    let Reply::Line { line, .. } = reporter.hear() else { panic!("the call that hangs was not told") };
+    assert!(line.contains("nvmlInit_v2"), "{line}");
     freezer.freeze(pid);
     reporter.stop(1);
     assert_eq!(reporter.end(), End::Unkillable { pid: u32::try_from(pid).unwrap() });
@@ -146,10 +149,10 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
 
     // Also for a reporter that comes anew. Other probes still run.
     let mut reporter = listening.connect();
-    reporter.start(2, inventory(folder.path(), &library));
+    reporter.start(2, sampler(&library, folder.path()));
     let reply = reporter.hear();
     let Reply::Refused { id: 2, reason } = &reply else { panic!("{reply:?}") };
-    assert_eq!(*reason, format!("an earlier inventory probe, process {pid}, cannot be killed; it is not piled upon"));
+    assert_eq!(*reason, format!("an earlier sampler probe, process {pid}, cannot be killed; it is not piled upon"));
     let programs = Programs::new();
     programs.script("fine", "echo HEALTH_CHECK_RESULT:h:Passed:none:x");
     reporter.start(3, custom(&programs, "fine", &[]));
@@ -160,14 +163,18 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     wait_until_dead(pid);
     simulated.becomes(&json!({"gpus": []}));
     let mut id = 3;
-    let end = wait_for("the runner to forget what is gone", || {
+    wait_for("the runner to forget what is gone", || {
         id += 1;
-        reporter.start(id, inventory(folder.path(), &library));
+        reporter.start(id, sampler(&library, folder.path()));
         match reporter.hear() {
             Reply::Refused { .. } => None,
-            Reply::Started { .. } => Some(reporter.end()),
+            Reply::Started { .. } => {
+                reporter.ask(id, 7);
+                Some(())
+            }
             other => panic!("{other:?}"),
         }
     });
-    assert_eq!(end, End::Exited { code: 0 });
+    let Reply::Line { line, .. } = reporter.hear() else { panic!("no sample") };
+    assert!(line.starts_with(r#"{"sample":{"id":7,"#), "{line}");
 }

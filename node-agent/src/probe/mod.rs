@@ -1,6 +1,7 @@
 //! Probes: one measurement each, in a process of its own, started by the runner as `gpu-health-agent probe <check>`.
 //!
-//! A probe prints exactly one JSON document, a [`ProbeReport`], and exits 0; it exits with another status only when it
+//! A probe prints exactly one JSON document, a [`ProbeReport`], and exits 0 (but for the [sampler](crate::sampler), which
+//! talks); it exits with another status only when it
 //! could not even do that. Probes measure and never judge hardware: what could not be measured carries a reason, and the
 //! reporter makes `Inconclusive` of it. In each probe reading an output (pure, `read`, `parse`) is apart from acting.
 //!
@@ -28,8 +29,6 @@ pub const EVIDENCE_BYTES: usize = 256;
 /// `gpu-health-agent probe <check>`
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ProbeArgs {
-    /// Accelerators and network cards on PCI, and GPUs as the driver's library sees them.
-    Inventory(inventory::InventoryArgs),
     /// Holds the driver's library and answers, line by line, what is asked on stdin, until that is closed.
     Sampler(crate::sampler::SamplerArgs),
     /// PCI, links, RDMA ports and EFA, from sysfs and procfs alone.
@@ -45,7 +44,7 @@ pub enum ProbeArgs {
 /// The document that every probe prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeReport<T> {
-    /// The subcommand that ran: `inventory`, `tree`, `custom`, `iperf-server`, `iperf-client`.
+    /// The subcommand that ran: `tree`, `custom`, `iperf-server`, `iperf-client`.
     pub probe: String,
     /// [`REPORT_VERSION`] of the binary that wrote it.
     pub version: u32,
@@ -96,7 +95,6 @@ impl ProbeArgs {
         sys::take_the_group_along_on_hangup();
         match self {
             Self::Sampler(args) => crate::sampler::run(&args),
-            Self::Inventory(args) => print("inventory", inventory::measure(&args)),
             Self::Tree(args) => print("tree", tree::measure(&args)),
             Self::Custom(args) => {
                 tool::block_on(custom::run(args)).map_or_else(|error| failed(&error), |report| print("custom", report))
@@ -164,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_report_of_another_probe_or_version_is_refused_by_name() {
-        let error = ProbeReport::<u8>::parse("inventory", r#"{"probe":"custom","version":1,"report":1}"#).unwrap_err();
-        assert_eq!(error.to_string(), "expected a report of inventory in version 1, got custom in version 1");
+        let error = ProbeReport::<u8>::parse("tree", r#"{"probe":"custom","version":1,"report":1}"#).unwrap_err();
+        assert_eq!(error.to_string(), "expected a report of tree in version 1, got custom in version 1");
         assert!(ProbeReport::<u8>::parse("a", r#"{"probe":"a","version":2,"report":1}"#).is_err());
         assert!(ProbeReport::<u8>::parse("a", "Segmentation fault").is_err());
         assert_eq!(ProbeReport::<u8>::parse("a", r#"{"probe":"a","version":1,"report":1}"#).unwrap(), 1);

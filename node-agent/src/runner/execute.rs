@@ -164,13 +164,11 @@ async fn watch(
     talk: &mut Option<Talk>,
 ) -> Cause {
     let talking = async {
-        match talk {
-            Some(talk) => talk.until_too_long_or_silent(deadline).await,
-            None => {
-                sleep(deadline).await;
-                Silence::Deadline
-            }
+        if let Some(talk) = talk {
+            return talk.until_too_long_or_silent(deadline).await;
         }
+        sleep(deadline).await;
+        Silence::Deadline
     };
     tokio::select! {
         biased;

@@ -149,13 +149,6 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum ProbeSpec {
-    /// Accelerators and network cards on PCI, and GPUs as the driver's library sees them.
-    Inventory {
-        /// Root of the tree that is `/sys` on a node.
-        sysfs_root: PathBuf,
-        /// Name or path of the driver's management library.
-        nvml_library: PathBuf,
-    },
     /// The sampler, which holds the driver's library. It talks: [`crate::sampler::talk`].
     Sampler {
         /// Name or path of the driver's management library.
@@ -224,7 +217,6 @@ impl ProbeSpec {
     /// What counts as "the same probe" when a child cannot be killed: the check, and for custom checks the program.
     pub fn kind(&self) -> String {
         match self {
-            Self::Inventory { .. } => "inventory".to_owned(),
             Self::Sampler { .. } => "sampler".to_owned(),
             Self::Tree { .. } => "tree".to_owned(),
             Self::Custom { program, .. } => format!("custom/{program}"),
@@ -242,11 +234,6 @@ impl ProbeSpec {
     pub fn arguments(&self) -> Vec<OsString> {
         let mut line = Line(vec!["probe".into()]);
         match self {
-            Self::Inventory { sysfs_root, nvml_library } => {
-                line.word("inventory");
-                line.path("sysfs-root", sysfs_root);
-                line.path("nvml-library", nvml_library);
-            }
             Self::Sampler { nvml_library, dev_root, call_deadline_ms } => {
                 line.word("sampler");
                 line.path("nvml-library", nvml_library);

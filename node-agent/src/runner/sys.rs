@@ -59,6 +59,12 @@ extern "C" fn kill_own_group(_signal: libc::c_int) {
     }
 }
 
+/// Ends the process at once, without the destructors of libraries, which may hang in the driver as its functions do.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
 /// The process id of a child as a value that cannot be 0 or negative, which would address other processes.
 pub(crate) fn pid_of(id: u32) -> Option<Pid> {
     i32::try_from(id).ok().and_then(Pid::from_raw)

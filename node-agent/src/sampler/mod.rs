@@ -12,11 +12,31 @@
 //! - an answer that is missing is absent from the sample, never zero;
 //! - nothing of it outlives its pipe: when nobody reads or asks any more, it ends, and the library is let go.
 
+mod access;
+mod calls;
+mod events;
+mod identity;
+mod library;
+mod raw;
 pub mod sample;
+mod say;
+mod sections;
 pub mod talk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use calls::Calls;
+use library::Sampler;
+use say::{next_line, say, say_sample};
+
+use crate::runner::protocol::MAX_REQUEST_BYTES;
+use crate::runner::sys;
+
+pub use calls::SYMBOLS;
 
 pub use sample::{Sample, Section};
 pub use talk::{Ask, Said};
@@ -35,7 +55,58 @@ pub struct SamplerArgs {
     pub call_deadline_ms: u64,
 }
 
-/// Answers what is asked on stdin until that is closed.
-pub(crate) fn run(_args: &SamplerArgs) -> ExitCode {
-    ExitCode::SUCCESS
+/// Asks that wait while one is being answered. A reporter asks again when it has its answer.
+const WAITING_ASKS: usize = 4;
+
+/// Answers what is asked on stdin until that is closed. Three threads beside this one: one that calls the library, one
+/// that looks whether a call hangs, and one that waits for the driver's events. This one makes no call, so that the end
+/// of stdin is seen whatever hangs.
+pub(crate) fn run(args: &SamplerArgs) -> ExitCode {
+    let calls = Arc::new(Calls::default());
+    let sampler = Sampler::new(args.nvml_library.clone(), args.dev_root.clone(), Arc::clone(&calls));
+    let (ask, asked) = sync_channel(WAITING_ASKS);
+    let deadline = Duration::from_millis(args.call_deadline_ms);
+    let threads = std::thread::Builder::new()
+        .name("library".to_owned())
+        .spawn(move || answer(sampler, &asked))
+        .and_then(|_| std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&calls, deadline)));
+    match threads.and_then(|_| pass_on(&ask)) {
+        // At once: a library that is let go in good order may hang, and the kernel closes what is open.
+        Ok(()) => sys::exit_now(0),
+        Err(error) => {
+            crate::probe::complain(&error);
+            sys::exit_now(1)
+        }
+    }
+}
+
+/// Hands over what is asked until stdin ends. Both sides are one binary: what is no question is a fault.
+fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
+    let mut stdin = std::io::stdin().lock();
+    let mut line = Vec::new();
+    while next_line(&mut stdin, &mut line, MAX_REQUEST_BYTES)? {
+        match ask.try_send(serde_json::from_slice(&line)?) {
+            Ok(()) => {}
+            Err(TrySendError::Full(Ask { id, .. })) => {
+                eprintln!("gpu-health-agent: not answered: {id}, as {WAITING_ASKS} asks are waiting");
+            }
+            Err(TrySendError::Disconnected(_)) => return Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+    Ok(())
+}
+
+fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
+    while let Ok(Ask { id, sections, timings }) = asked.recv() {
+        say_sample(id, sampler.sample(sections, timings));
+    }
+}
+
+/// Tells each call that hangs, once. Looks often enough to be late by an eighth.
+fn watch(calls: &Calls, deadline: Duration) {
+    let pause = (deadline / 8).clamp(Duration::from_millis(5), Duration::from_millis(500));
+    loop {
+        std::thread::sleep(pause);
+        calls.hung(deadline).for_each(|hung| say(&Said::Hung(hung)));
+    }
 }

@@ -24,8 +24,14 @@ pub(crate) fn custom(programs: &Programs, program: &str, args: &[&Path]) -> Prob
     }
 }
 
-pub(crate) fn inventory(root: &Path, library: &Path) -> ProbeSpec {
-    ProbeSpec::Inventory { sysfs_root: root.to_owned(), nvml_library: library.to_owned() }
+/// A probe that ends by itself, at once.
+pub(crate) fn tree(root: &Path) -> ProbeSpec {
+    ProbeSpec::Tree { sysfs_root: root.to_owned(), proc_root: root.to_owned() }
+}
+
+/// A sampler that tells of a call after a second: longer than a busy machine keeps a process from running.
+pub(crate) fn sampler(library: &Path, dev_root: &Path) -> ProbeSpec {
+    ProbeSpec::Sampler { nvml_library: library.to_owned(), dev_root: dev_root.to_owned(), call_deadline_ms: 1_000 }
 }
 
 /// A runner at a socket, and the protocol spoken by hand.
@@ -70,6 +76,12 @@ impl Spoken {
     pub(crate) fn start(&mut self, id: u64, probe: ProbeSpec) {
         let start = Start { id, probe, deadline_ms: 300_000, output_cap_bytes: 10_000 };
         self.say(&encode_request(&Request::Start(start)).unwrap());
+    }
+
+    /// Asks a sampler for the identity of the GPUs alone.
+    pub(crate) fn ask(&mut self, id: u64, ask: u64) {
+        let line = format!(r#"{{"id":{ask},"sections":[]}}"#);
+        self.say(&encode_request(&Request::Say { id, line }).unwrap());
     }
 
     pub(crate) fn stop(&mut self, id: u64) {

@@ -1,18 +1,6 @@
-//! GPUs as NVIDIA's management library sees them.
-//!
-//! The library is loaded when asked and let go at the end of the probe: a process that holds it blocks the unloading of
-//! the kernel module.
+//! GPUs as NVIDIA's management library sees them: the form of the answer. The sampler reads it.
 
-use std::path::Path;
-
-use nvml_wrapper::error::NvmlError as Error;
-use nvml_wrapper::{Device, Nvml};
 use serde::{Deserialize, Serialize};
-
-use crate::pci::PciAddress;
-
-/// Indices beyond which no GPU is looked for: four times the largest node that is built.
-const MAX_INDEX: u32 = 64;
 
 /// Return codes (nvml.h) and the stable names that reasons are made of.
 const KINDS: &[(u32, &str)] = &[
@@ -45,8 +33,9 @@ const KINDS: &[(u32, &str)] = &[
     (999, "Unknown"),
 ];
 
-/// Answers that say that a value does not exist here, which is no error of the GPU.
-const ABSENCE: &[&str] = &["NotSupported", "FunctionNotFound", "NoData"];
+/// Answers that say that a value does not exist here or not now, which is no error of the GPU: not supported, no
+/// permission, function not found, in use, no data, argument version mismatch, deprecated.
+const ABSENCE: &[u32] = &[3, 4, 13, 19, 21, 25, 26];
 
 /// Answers to an index that say that the numbering has a hole there.
 const HOLE: &[&str] = &["InvalidArgument", "NotFound", "GpuNotFound"];
@@ -104,123 +93,43 @@ pub struct NvmlError {
     pub kind: String,
 }
 
-/// Loads the library, asks, and lets it go. Blocks for as long as the driver does.
-pub(super) fn read_library(library: &Path) -> NvmlView {
-    let mut view = NvmlView {
-        status: NvmlView::OK.to_owned(),
-        message: None,
-        driver: None,
-        count: None,
-        gpus: Vec::new(),
-        errors: Vec::new(),
-    };
-    let nvml = match Nvml::builder().lib_path(library.as_os_str()).init() {
-        Ok(nvml) => nvml,
-        Err(error) => return view.failed(error),
-    };
-    view.driver = view.keep(None, "SystemGetDriverVersion", nvml.sys_driver_version());
-    match nvml.device_count() {
-        Ok(count) => {
-            view.count = Some(count);
-            view.read_gpus(&nvml, count);
-            view
-        }
-        Err(error) => view.failed(error),
-    }
-}
-
 impl NvmlView {
     /// `status` of a library that answered.
     pub const OK: &str = "Ok";
 
-    fn failed(mut self, error: Error) -> Self {
-        self.message = Some(super::super::bounded(&error.to_string()));
-        self.status = kind_of(error);
-        self
-    }
-
-    /// A hole in the numbering does not count as one of the GPUs that the library counted.
-    fn read_gpus(&mut self, nvml: &Nvml, count: u32) {
-        let mut end = count.min(MAX_INDEX);
-        let mut index = 0;
-        while index < end {
-            match nvml.device_by_index(index) {
-                Ok(device) => self.read_gpu(index, &device),
-                Err(error) => {
-                    let kind = kind_of(error);
-                    if HOLE.contains(&kind.as_str()) {
-                        end = (end + 1).min(MAX_INDEX);
-                    }
-                    self.fail(Some(index), None, "DeviceGetHandleByIndex", kind);
-                }
-            }
-            index += 1;
-        }
-        self.forget_trailing_holes();
-    }
-
-    /// Behind the last GPU there are holes without end; only those before it tell anything.
-    fn forget_trailing_holes(&mut self) {
-        let last = self.gpus.iter().map(|gpu| gpu.index).max();
-        self.errors.retain(|error| !HOLE.contains(&error.kind.as_str()) || error.index <= last);
-    }
-
-    fn read_gpu(&mut self, index: u32, device: &Device<'_>) {
-        let pci = self.keep(Some(index), "DeviceGetPciInfo", device.pci_info());
-        // Text that is no address is shown as it is: it is the driver's, and matches nothing.
-        let pci = pci.map(|pci| pci.bus_id.parse::<PciAddress>().map_or(pci.bus_id, |address| address.to_string()));
-        let before = self.errors.len();
-        let gpu = NvmlGpu {
-            index,
-            uuid: self.keep(Some(index), "DeviceGetUUID", device.uuid()),
-            serial: self.keep(Some(index), "DeviceGetSerial", device.serial()),
-            name: self.keep(Some(index), "DeviceGetName", device.name()),
-            vbios: self.keep(Some(index), "DeviceGetVbiosVersion", device.vbios_version()),
-            memory_mib: self
-                .keep(Some(index), "DeviceGetMemoryInfo", device.memory_info())
-                .map(|memory| memory.total / (1024 * 1024)),
-            pci: pci.clone(),
-        };
-        for error in &mut self.errors[before..] {
-            error.pci.clone_from(&pci);
-        }
-        self.gpus.push(gpu);
-    }
-
-    fn keep<T>(&mut self, index: Option<u32>, call: &str, answer: Result<T, Error>) -> Option<T> {
-        match answer {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let kind = kind_of(error);
-                if !ABSENCE.contains(&kind.as_str()) {
-                    self.fail(index, None, call, kind);
-                }
-                None
-            }
+    /// A library that answered and has said nothing yet.
+    pub(crate) fn empty() -> Self {
+        Self {
+            status: Self::OK.to_owned(),
+            message: None,
+            driver: None,
+            count: None,
+            gpus: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
-    fn fail(&mut self, index: Option<u32>, pci: Option<String>, call: &str, kind: String) {
-        self.errors.push(NvmlError { index, pci, call: call.to_owned(), kind });
+    /// A library that could not be asked for its GPUs.
+    pub(crate) fn fail(&mut self, kind: String, message: &str) {
+        self.status = kind;
+        self.message = Some(crate::probe::bounded(message));
     }
 }
 
-/// A stable name for an error of the library or of its loading.
-fn kind_of(error: Error) -> String {
-    match error {
-        Error::LibloadingError(_) => "LibraryNotFound".to_owned(),
-        Error::FailedToLoadSymbol(_) => "FunctionNotFound".to_owned(),
-        Error::Utf8Error(_) | Error::NulError(_) | Error::StringTooLong { .. } | Error::IncorrectBits(_) => {
-            "UnreadableAnswer".to_owned()
-        }
-        // Each other variant stands for a return code, and those without a variant carry theirs.
-        other => name_of(u32::from(other)),
-    }
-}
-
-fn name_of(code: u32) -> String {
+/// A stable name for a return code of the library.
+pub(crate) fn kind_of(code: u32) -> String {
     let known = KINDS.iter().find(|(known, _)| *known == code);
     known.map_or_else(|| format!("Unknown({code})"), |(_, name)| (*name).to_owned())
+}
+
+/// Whether an answer is the absence of a value rather than a failure that tells something.
+pub(crate) fn is_absence(code: u32) -> bool {
+    ABSENCE.contains(&code)
+}
+
+/// Whether an answer to an index is a hole in the numbering.
+pub(crate) fn is_hole(kind: &str) -> bool {
+    HOLE.contains(&kind)
 }
 
 #[cfg(test)]
@@ -229,21 +138,12 @@ mod tests {
 
     #[test]
     fn every_return_code_has_a_stable_name() {
-        let name = |code: u32| kind_of(Error::from(code));
-        assert_eq!(name(9), "DriverNotLoaded");
-        assert_eq!(name(15), "GpuLost");
-        assert_eq!(name(16), "ResetRequired");
-        assert_eq!(name(18), "LibRmVersionMismatch");
-        assert_eq!(name(28), "GpuNotFound");
-        assert_eq!(name(999), "Unknown");
-        assert_eq!(name(1234), "Unknown(1234)");
-    }
-
-    #[test]
-    fn a_library_that_is_not_there_is_named_so() {
-        let view = read_library(Path::new("/nonexistent/libnvidia-ml.so.1"));
-        assert_eq!(view.status, "LibraryNotFound");
-        assert!(view.message.unwrap().contains("/nonexistent/libnvidia-ml.so.1"));
-        assert!(view.gpus.is_empty());
+        assert_eq!(kind_of(9), "DriverNotLoaded");
+        assert_eq!(kind_of(15), "GpuLost");
+        assert_eq!(kind_of(16), "ResetRequired");
+        assert_eq!(kind_of(18), "LibRmVersionMismatch");
+        assert_eq!(kind_of(28), "GpuNotFound");
+        assert_eq!(kind_of(999), "Unknown");
+        assert_eq!(kind_of(1234), "Unknown(1234)");
     }
 }

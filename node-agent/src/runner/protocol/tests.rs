@@ -19,8 +19,6 @@ fn address() -> impl Strategy<Value = IpAddr> {
 }
 
 fn probe() -> impl Strategy<Value = ProbeSpec> {
-    let inventory =
-        (path(), path()).prop_map(|(sysfs_root, nvml_library)| ProbeSpec::Inventory { sysfs_root, nvml_library });
     let custom = (
         path(),
         "[a-z0-9][a-z0-9-]{0,62}",
@@ -56,7 +54,7 @@ fn probe() -> impl Strategy<Value = ProbeSpec> {
         ProbeSpec::Sampler { nvml_library, dev_root, call_deadline_ms }
     });
     let tree = (path(), path()).prop_map(|(sysfs_root, proc_root)| ProbeSpec::Tree { sysfs_root, proc_root });
-    prop_oneof![inventory, sampler, tree, custom, server, client]
+    prop_oneof![sampler, tree, custom, server, client]
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -148,7 +146,7 @@ proptest! {
         let says = |value: &dyn std::fmt::Debug| debug.contains(&format!("{value:?}"));
         match &probe {
             ProbeSpec::Custom { args: expected, .. } => prop_assert!(says(expected)),
-            ProbeSpec::Inventory { sysfs_root, .. } | ProbeSpec::Tree { sysfs_root, .. } => {
+            ProbeSpec::Tree { sysfs_root, .. } => {
                 prop_assert!(says(sysfs_root));
             }
             ProbeSpec::Sampler { dev_root, call_deadline_ms, .. } => {
@@ -164,7 +162,7 @@ proptest! {
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     let start = |deadline_ms, output_cap_bytes| {
-        let probe = ProbeSpec::Inventory { sysfs_root: "/sys".into(), nvml_library: "x".into() };
+        let probe = ProbeSpec::Tree { sysfs_root: "/sys".into(), proc_root: "/proc".into() };
         line_of(&Request::Start(Start { id: 1, probe, deadline_ms, output_cap_bytes })).unwrap()
     };
     let refused = |line: &[u8]| decode_request(line).unwrap_err().to_string();

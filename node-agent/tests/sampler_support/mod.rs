@@ -1,0 +1,85 @@
+//! A sampler behind a real runner, and what is said to it and by it.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState, RunningProbe};
+use node_agent::runner::protocol::Finished;
+use node_agent::sampler::sample::{Sample, Section};
+use node_agent::sampler::talk::{Ask, Said};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::probe_support::runners::sampler;
+use crate::probe_support::{AGENT, Simulated, simulated_nvml};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Talking {
+    library: PathBuf,
+    devices: tempfile::TempDir,
+    runner: Runner,
+    pub(crate) probe: RunningProbe,
+    lines: mpsc::Receiver<String>,
+    last: u64,
+}
+
+impl Talking {
+    pub(crate) async fn with(simulated: &Simulated) -> Self {
+        Self::start(&simulated_nvml(), Some(&simulated.path())).await
+    }
+
+    pub(crate) async fn start(library: &Path, state: Option<&Path>) -> Self {
+        let runner = Runner::spawn_child_with(RunnerCommand {
+            binary: AGENT.into(),
+            arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=2000"].map(Into::into).to_vec(),
+            environment: state.map(|state| ("SIMULATED_NVML_STATE".into(), state.into())).into_iter().collect(),
+        });
+        let devices = tempfile::tempdir().unwrap();
+        let (probe, lines) = begin(&runner, library, devices.path()).await;
+        Self { library: library.to_owned(), devices, runner, probe, lines, last: 0 }
+    }
+
+    /// Another sampler, after the end of the one before.
+    pub(crate) async fn again(&mut self) {
+        (self.probe, self.lines) = begin(&self.runner, &self.library, self.devices.path()).await;
+    }
+
+    pub(crate) fn ask(&mut self, sections: &[Section]) {
+        self.last += 1;
+        let ask = Ask { id: self.last, sections: sections.to_vec(), timings: false };
+        self.probe.say(serde_json::to_string(&ask).unwrap());
+    }
+
+    pub(crate) async fn said(&mut self) -> Said {
+        let line = timeout(PATIENCE, self.lines.recv()).await.expect("the sampler says nothing");
+        serde_json::from_str(&line.expect("the sampler has ended")).unwrap()
+    }
+
+    pub(crate) async fn sample(&mut self, sections: &[Section]) -> Sample {
+        self.ask(sections);
+        match self.said().await {
+            Said::Sample { id, sample } if id == self.last => *sample,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn end(&mut self) -> Finished {
+        let outcome = timeout(PATIENCE, self.probe.ended()).await.expect("the sampler does not end");
+        let ProbeOutcome::Finished(finished) = outcome else { panic!("{outcome:?}") };
+        finished
+    }
+
+    /// The process of the sampler: the one child of the runner.
+    pub(crate) fn pid(&self) -> i32 {
+        let RunnerState::Ready { pid: Some(pid) } = *self.runner.state().borrow() else { panic!("no runner") };
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.trim().parse().expect("one child")
+    }
+}
+
+async fn begin(runner: &Runner, library: &Path, devices: &Path) -> (RunningProbe, mpsc::Receiver<String>) {
+    runner.start_talking(ProbeRequest::new(sampler(library, devices), Duration::from_secs(300))).await
+}
