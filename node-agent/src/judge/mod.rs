@@ -26,6 +26,7 @@ pub mod nvlink;
 pub mod pcie_link;
 pub mod peers;
 pub mod power;
+pub mod rates;
 pub mod rdma_link;
 pub mod readings;
 pub mod recovery;

@@ -50,6 +50,15 @@ pub fn outliers<'a>(values: &[(&'a str, f64)], side: Side, at_least: f64) -> Vec
     values.iter().filter(|(_, value)| is_odd(*value)).map(|(target, value)| (*target, *value, middle)).collect()
 }
 
+/// The value that more than half of at least [`FEWEST`] have.
+pub fn majority<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
+    if values.len() < FEWEST {
+        return None;
+    }
+    let times = |value: &T| values.iter().filter(|other| *other == value).count();
+    values.iter().find(|value| times(value) * 2 > values.len()).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Judgements as rows of data, and the page of each check: what the code looks up and what people read is one table.
 
-use super::{Found, Judged};
+use super::{Found, Ground, Judged};
 use crds::check::Check;
 use crds::{Outcome, Severity};
 
@@ -76,4 +76,28 @@ pub fn worst_of_each(found: Vec<Found>) -> Vec<Found> {
         }
     }
     worst
+}
+
+/// A finding with the verdict of the last row with this reason: what the first sight of something is worth where a later
+/// one has to confirm it.
+pub fn suspected(rules: &[Rule], reason: &str, target: &str, message: String, evidence: String) -> Found {
+    let last = rules.iter().rposition(|rule| rule.reason == reason).unwrap_or_default();
+    found(rules.get(last..).unwrap_or_default(), reason, target, message, evidence)
+}
+
+/// Whether what a reading shows was found before and has stood for at least `seconds` since, and at least since an
+/// earlier reading. `taken` is when the reading was taken, by the monotonic clock in milliseconds.
+pub fn is_confirmed(
+    ground: &Ground<'_>,
+    check: Check,
+    (target, reason): (&str, &str),
+    taken: u64,
+    seconds: i64,
+) -> bool {
+    let Some(known) = ground.findings.get(check.name(), target).filter(|known| known.reason == reason) else {
+        return false;
+    };
+    let age = i64::try_from(ground.now.mono_ms.saturating_sub(taken) / 1000).unwrap_or(i64::MAX);
+    let stood = ground.now.wall().unix().saturating_sub(age).saturating_sub(known.since.unix());
+    known.outcome == Outcome::Fail || stood >= seconds.max(1)
 }

@@ -134,7 +134,21 @@ impl Table {
 }
 
 /// The tables of every check that has one.
-static TABLES: &[&Table] = &[];
+static TABLES: &[&Table] = &[
+    &super::driver::tests::TABLE,
+    &super::recovery::tests::TABLE,
+    &super::ecc::tests::TABLE,
+    &super::row_remap::tests::TABLE,
+    &super::clocks::tests::TABLE,
+    &super::thermal::tests::TABLE,
+    &super::power::tests::TABLE,
+    &super::pcie_link::tests::TABLE,
+    &super::nvlink::tests::TABLE,
+    &super::fabric::tests::TABLE,
+    &super::topology::tests::TABLE,
+    &super::rdma_link::tests::TABLE,
+    &super::efa::tests::TABLE,
+];
 
 #[test]
 fn it_is_told_what_the_rules_rest_on() {

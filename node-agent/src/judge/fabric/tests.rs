@@ -1,0 +1,110 @@
+use super::*;
+use crate::judge::samples::Origin::{Derived, Invented, Recorded};
+use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
+use crate::judge::samples::{GPU, Sample, Scene, Table, h200, sample, t4};
+use crds::Time;
+
+const STUCK: &str = "NVIDIA/gpu-operator issue 2511: Fabric State In Progress, Status N/A, for good";
+const DEAD: &str = "NVIDIA/NVSentinel issue 883: the fabric manager was killed and did not start";
+const AZURE: &str = "Azure/azhpc-images pull request 506: Completed, Insufficient Resources (NVML 23)";
+const UNHEALTHY: &str =
+    "kubernetes-sigs/dra-driver-nvidia-gpu issue 626: Completed, Success, Summary Unhealthy, Bandwidth Full";
+const KTI: &str = "NVIDIA/k8s-test-infra issue 677 and facts/hardware.md 2.3: 0x1aa is healthy, 0x1a9 is degraded";
+
+pub(crate) static TABLE: Table = Table { page: &PAGE, judge, samples: SAMPLES };
+
+#[rustfmt::skip]
+static SAMPLES: &[Sample] = &[
+    sample(reason::FABRIC_NOT_READY, Fires, Recorded, STUCK, || stuck(2)),
+    sample(reason::FABRIC_NOT_READY, Fires, Recorded, DEAD, || stuck(1)),
+    sample(reason::FABRIC_NOT_READY, NearMiss, Invented, "the first reading after the driver came up", || h200s().then(state(2))),
+    sample(reason::FABRIC_NOT_READY, NearMiss, Invented, "the node boots", || booting(stuck(2))),
+    sample(reason::FABRIC_NOT_READY, NearMiss, Recorded, "telegraf tesla-t4.xml: no fabric", || Scene::of(t4(1)).then(|_| {})),
+    sample(reason::FABRIC_NOT_READY, Lifts, Recorded, STUCK, || settled(stuck(2)).then(state(3))),
+    sample(reason::FABRIC_FAILED, Fires, Recorded, AZURE, || h200s().then(status(23))),
+    sample(reason::FABRIC_FAILED, NearMiss, Recorded, "leptonai/gpud pull request 1108: Not Supported on standalone boards", || h200s().then(|gpu| { state(0)(gpu); status(23)(gpu); })),
+    sample(reason::FABRIC_FAILED, NearMiss, Invented, "not supported is no failure", || h200s().then(status(3))),
+    sample(reason::FABRIC_FAILED, Lifts, Recorded, AZURE, || settled(h200s().then(status(23))).then(status(0))),
+    sample(reason::FABRIC_UNHEALTHY, Fires, Recorded, UNHEALTHY, || h200s().then(health(0x1aa, 2)).then(|_| {})),
+    sample(reason::FABRIC_UNHEALTHY, Fires, Derived, KTI, || h200s().then(health(0x19a, 0)).then(|_| {})),
+    sample(reason::FABRIC_UNHEALTHY, Fires, Derived, "nvml.h: bits 8 to 11 are 5, too few NVLinks", || h200s().then(health(0x5aa, 0)).then(|_| {})),
+    sample(reason::FABRIC_UNHEALTHY, NearMiss, Recorded, "NVIDIA/nccl issue 2186: GB200 with mask 0xaa", || h200s().then(health(0xaa, 1)).then(|_| {})),
+    sample(reason::FABRIC_UNHEALTHY, NearMiss, Recorded, KTI, || h200s().then(health(0x1aa, 1)).then(|_| {})),
+    sample(reason::FABRIC_UNHEALTHY, NearMiss, Invented, "once only", || h200s().then(health(0x1aa, 2)).then(health(0x1aa, 1))),
+    sample(reason::FABRIC_UNHEALTHY, NearMiss, Invented, "a configuration that has no name yet", || h200s().then(health(0xfaa, 1)).then(|_| {})),
+    sample(reason::FABRIC_UNHEALTHY, Lifts, Recorded, UNHEALTHY, || settled(h200s().then(health(0x1aa, 2)).then(|_| {})).then(health(0x1aa, 1))),
+    sample(reason::FABRIC_DEGRADED, Fires, Derived, KTI, || h200s().then(health(0x1a9, 1))),
+    sample(reason::FABRIC_DEGRADED, Fires, Derived, "nvml.h: summary 3 is limited capacity", || h200s().then(health(0x1aa, 3))),
+    sample(reason::FABRIC_DEGRADED, NearMiss, Recorded, KTI, || h200s().then(health(0x1aa, 1))),
+    sample(reason::FABRIC_DEGRADED, Lifts, Derived, KTI, || settled(h200s().then(health(0x1a9, 1))).then(health(0x1aa, 1))),
+];
+
+fn h200s() -> Scene {
+    Scene::of(h200(8))
+}
+
+fn settled(scene: Scene) -> Scene {
+    scene.settled(&PAGE, judge)
+}
+
+fn state(state: u32) -> impl Fn(&mut GpuReadings) {
+    move |gpu| gpu.fabric.get_or_insert_default().state = Some(state)
+}
+
+fn status(status: u32) -> impl Fn(&mut GpuReadings) {
+    move |gpu| gpu.fabric.get_or_insert_default().status = Some(status)
+}
+
+fn health(mask: u32, summary: u32) -> impl Fn(&mut GpuReadings) {
+    move |gpu| {
+        let fabric = gpu.fabric.get_or_insert_default();
+        (fabric.health_mask, fabric.health_summary) = (Some(mask), Some(summary));
+    }
+}
+
+/// For four minutes.
+fn stuck(at: u32) -> Scene {
+    let scene = settled(h200s().then(state(at)).then(|_| {}));
+    settled(settled(scene.then(|_| {})).then(|_| {})).then(|_| {})
+}
+
+fn booting(mut scene: Scene) -> Scene {
+    scene.booted_at = Some(Time::from_unix(scene.now.wall().unix() - 500));
+    scene
+}
+
+#[test]
+fn every_row_has_samples_that_fire_that_almost_do_and_that_lift() {
+    TABLE.prove();
+}
+
+#[test]
+fn a_fabric_that_is_being_set_up_is_a_warning_for_three_minutes_and_a_fault_then() {
+    let mut scene = h200s().then(state(2));
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let judged = scene.judge(judge);
+        told.push(judged.found.first().map(|found| found.outcome.clone()));
+        scene = settled(scene).then(|_| {});
+    }
+    let (warn, fail) = (Some(Outcome::Warn), Some(Outcome::Fail));
+    assert_eq!(told, [None, warn.clone(), warn.clone(), warn, fail.clone(), fail]);
+}
+
+#[test]
+fn a_set_up_of_47_s_is_no_fault_at_any_interval() {
+    let mut scene = h200s();
+    for _ in 0..47 {
+        scene = settled(scene.later(1, |sample| sample.gpus.iter_mut().for_each(state(2))));
+        assert!(scene.findings.iter().all(|finding| finding.outcome == Outcome::Warn));
+    }
+    let scene = settled(scene.later(1, |sample| sample.gpus.iter_mut().for_each(state(3))));
+    assert_eq!(scene.findings.iter().count(), 0);
+}
+
+#[test]
+fn only_gpus_with_a_fabric_are_covered_and_without_any_the_check_does_not_apply() {
+    let judged = h200s().then(state(0)).judge(judge);
+    assert!(judged.covered.len() == 7 && !judged.covered.contains(&GPU.to_owned()));
+    assert_eq!(Scene::of(t4(1)).judge(judge).reason.as_deref(), Some(reason::NOT_APPLICABLE));
+}
