@@ -89,10 +89,12 @@ fn complaints(path: &str, value: &Value, schema: &Value, wrong: &mut Vec<String>
             }
         }
         Value::Array(items) => {
-            if items.len() as f64 > schema["maxItems"].as_f64().unwrap_or(f64::MAX) {
+            if schema["maxItems"].as_u64().is_some_and(|most| items.len() as u64 > most) {
                 wrong.push(format!("{path} is too long"));
             }
-            items.iter().for_each(|item| complaints(&format!("{path}[]"), item, &schema["items"], wrong));
+            for item in items {
+                complaints(&format!("{path}[]"), item, &schema["items"], wrong);
+            }
         }
         Value::Number(number) => {
             let number = number.as_f64().unwrap();
@@ -105,7 +107,7 @@ fn complaints(path: &str, value: &Value, schema: &Value, wrong: &mut Vec<String>
             }
         }
         Value::String(text) => {
-            if schema["type"] != "string" || text.len() as f64 > schema["maxLength"].as_f64().unwrap_or(f64::MAX) {
+            if schema["type"] != "string" || schema["maxLength"].as_u64().is_some_and(|most| text.len() as u64 > most) {
                 wrong.push(format!("{path}: {text} does not fit"));
             }
         }

@@ -111,7 +111,7 @@ fn interface(root: &Root, device: &str, number: u32) -> Option<String> {
         port.is_some_and(|port| port + 1 == u64::from(number))
     };
     let several = names.len() > 1;
-    names.iter().find(|name| !several || is_ours(name)).or(names.first()).cloned()
+    names.iter().find(|name| !several || is_ours(name)).or_else(|| names.first()).cloned()
 }
 
 /// Counters of errors: of the port, and of the whole device where its driver counts there (EFA).

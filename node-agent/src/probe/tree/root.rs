@@ -105,7 +105,7 @@ impl Root {
     /// What a link says, itself not followed. It may lead anywhere: it is read and not gone.
     pub(super) fn link_target(&self, inside: impl AsRef<Path>) -> io::Result<PathBuf> {
         let inside = inside.as_ref();
-        let folder = self.place(inside.parent().unwrap_or(Path::new("")))?;
+        let folder = self.place(inside.parent().unwrap_or_else(|| Path::new("")))?;
         fs::read_link(self.path.join(folder.0).join(inside.file_name().unwrap_or_default()))
     }
 
