@@ -82,6 +82,13 @@ pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &Xid
     name_the_switch(findings, observed, &target, at);
 }
 
+/// Whether a fault is graver than what stands of its target.
+pub fn raises(findings: &Findings, observed: &XidObservation, verdict: &XidVerdict) -> bool {
+    let (_, severity) = rating(verdict.severity);
+    let known = findings.get(Check::Xid.name(), &observed.pci.to_string());
+    !verdict.clears && known.is_none_or(|known| known.severity.rank() < severity.rank())
+}
+
 /// Adds to the finding of a GPU what the evidence says beyond the code, in the place of what it said before.
 pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
     let Some(known) = findings.get(Check::Xid.name(), target) else { return };

@@ -50,7 +50,8 @@ proptest! {
         let code = MEMORY[first].split(',').next().unwrap();
         let begins = format!("Xid {code} at {GPU}");
         prop_assert!(finding.evidence.as_deref().unwrap().starts_with(&begins));
-        prop_assert_eq!(finding.count as usize, if grave.is_empty() { lines.len() } else { grave.len() });
+        let counted = if grave.is_empty() { lines.len() } else { grave.len() };
+        prop_assert_eq!(usize::try_from(finding.count).unwrap(), counted);
         fold(&mut findings, &gpu("154, GPU recovery action changed from 0x4 (Drain and Reset) to 0x0 (None)"), 60);
         prop_assert_eq!(found(&findings, GPU).is_some(), grave.is_empty());
     }
@@ -143,4 +144,24 @@ fn the_recovery_action_back_at_none_lifts_what_a_reset_cures_and_only_if_it_was_
         lift_by_recovery_action(&mut findings, &readings(0));
         assert_eq!(found(&findings, GPU).is_none(), curable, "{line}");
     }
+}
+
+#[test]
+fn each_judgement_looks_at_the_recovery_action_before_that_check_is_judged() {
+    let mut findings = Findings::default();
+    fold(&mut findings, &gpu(MEMORY[0]), 0);
+    findings.put(Finding { check: Check::RecoveryAction.name().to_owned(), ..found(&findings, GPU).unwrap().clone() });
+    let readings = readings(0);
+    let measured = Measurements {
+        hardware: &Hardware::NotYet,
+        kernel_log: &KernelLog { source: Some("kmsg:/dev/kmsg".to_owned()), ..KernelLog::default() },
+        readings: &readings,
+        memory: &super::super::Memory::default(),
+        gpus: &[],
+    };
+    let expected = super::super::Expectation { spec: None, booted_at: None };
+    let before = super::super::Standing { findings, rows: Vec::new() };
+    let now = Now { unix_ms: (THEN + 60) * 1000, mono_ms: 60_000 };
+    let after = super::super::judge(&expected, &measured, before, now);
+    assert_eq!(found(&after.findings, GPU), None);
 }
