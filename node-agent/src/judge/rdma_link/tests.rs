@@ -15,14 +15,14 @@ pub(crate) static TABLE: Table = Table { page: &PAGE, judge, samples: SAMPLES };
 
 #[rustfmt::skip]
 static SAMPLES: &[Sample] = &[
-    sample(reason::RDMA_DEVICES_MISSING, Fires, Recorded, GONE, || settled(node(8)).then(|_| {}).tree(ports(8))),
+    sample(reason::RDMA_DEVICES_MISSING, Fires, Derived, GONE, || settled(node(8)).then(|_| {}).tree(ports(8))),
     sample(reason::RDMA_DEVICES_MISSING, NearMiss, Recorded, GOOD, || node(9)),
     sample(reason::RDMA_DEVICES_MISSING, NearMiss, Invented, "the tree could not be read", || { let mut tree = ports(8); tree.errors = vec!["class/infiniband: permission denied".to_owned()]; with(tree) }),
     sample(reason::RDMA_DEVICES_MISSING, NearMiss, Invented, "no sysfs at all", || with(TreeReport::default())),
-    sample(reason::RDMA_DEVICES_MISSING, Lifts, Recorded, GONE, || settled(settled(node(8)).then(|_| {}).tree(ports(8))).then(|_| {}).tree(ports(9))),
+    sample(reason::RDMA_DEVICES_MISSING, Lifts, Derived, GONE, || settled(settled(node(8)).then(|_| {}).tree(ports(8))).then(|_| {}).tree(ports(9))),
     sample(reason::PORT_DOWN, Fires, Recorded, DISABLED, || with(changed(8, |port| (port.state, port.phys_state) = (Some(1), Some(3))))),
     sample(reason::PORT_DOWN, Fires, Recorded, POLLING, || with(changed(0, |port| (port.state, port.phys_state, port.rate_gbps) = (Some(1), Some(2), Some(10))))),
-    sample(reason::PORT_DOWN, NearMiss, Recorded, "imbue-ai/cluster-health issue 4: the second Ethernet port of each card is down", || undeclared(changed(8, |port| (port.state, port.phys_state) = (Some(1), Some(3))))),
+    sample(reason::PORT_DOWN, NearMiss, Derived, "imbue-ai/cluster-health issue 4: the second Ethernet port of each card is down", || undeclared(changed(8, |port| (port.state, port.phys_state) = (Some(1), Some(3))))),
     sample(reason::PORT_DOWN, NearMiss, Derived, "sysfs-class-infiniband: 5 is ACTIVE_DEFER", || with(changed(8, |port| port.state = Some(5)))),
     sample(reason::PORT_DOWN, NearMiss, Derived, "EFA driver: the state of an adapter proves nothing", || with(changed(8, |port| (port.efa, port.state) = (true, Some(1))))),
     sample(reason::PORT_DOWN, Lifts, Recorded, DISABLED, || settled(with(changed(8, |port| port.state = Some(1)))).then(|_| {}).tree(ports(9))),
