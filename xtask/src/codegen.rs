@@ -4,19 +4,21 @@
 //! crds::custom_resource_definitions() ─▶ deploy/crds/*.yaml, docs/fields.md
 //! crds::names + rbac's table          ─▶ deploy/rbac/*.yaml
 //! crds::names + admission/*.yaml      ─▶ deploy/admission/*.yaml
+//! node_agent::judge's pages           ─▶ docs/checks/*.md
 //! ```
 //!
 //! Both ways go through [`generate`], so a check can never disagree with what would be written.
 
 mod admission;
+mod checks;
 mod fields;
 mod rbac;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders whose YAML files are all ours: one that is not generated any more is drift too.
-const OWNED_FOLDERS: &[&str] = &["deploy/crds", "deploy/rbac", "deploy/admission"];
+/// Folders whose files are all ours: one that is not generated any more is drift too. `deploy/profiles` is written by hand.
+const OWNED_FOLDERS: &[&str] = &["deploy/crds", "deploy/rbac", "deploy/admission", "docs/checks"];
 const HEADER: &str = "# Written by `cargo xtask codegen`. Edits are overwritten.\n";
 
 /// Why code generation ended.
@@ -47,6 +49,14 @@ pub(crate) enum Error {
         template: &'static str,
         /// What is left over.
         placeholder: String,
+    },
+    /// A check's page does not say everything.
+    #[error("the page of the check {check} has no text for `{text}`; write it in the PAGE of node-agent/src/judge")]
+    EmptyPage {
+        /// The check.
+        check: &'static str,
+        /// The member of the page or of one of its rules.
+        text: &'static str,
     },
     /// Committed files differ from what the code says.
     #[error("these files are not what the code says:\n  {}\nTo mend it, run: cargo xtask codegen", .0.join("\n  "))]
@@ -100,6 +110,7 @@ fn generate() -> Result<BTreeMap<String, String>, Error> {
     for (name, content) in admission::files()? {
         files.insert(format!("deploy/admission/{name}"), format!("{HEADER}{content}"));
     }
+    files.append(&mut checks::files()?);
     files.insert("docs/fields.md".to_owned(), fields::reference(&definitions));
     Ok(files)
 }

@@ -39,7 +39,7 @@ enum Command {
         #[arg(long)]
         no_install: bool,
     },
-    /// Writes CRDs, RBAC, admission policies and docs/fields.md
+    /// Writes CRDs, RBAC, admission policies, docs/fields.md and docs/checks
     Codegen {
         /// Only compare, and exit with 1 where a committed file differs
         #[arg(long)]

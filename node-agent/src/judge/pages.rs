@@ -88,7 +88,7 @@ pub static XID: Page = Page {
     means: "The driver reports faults by number, as Xid (a GPU) and SXid (an NVSwitch). Each number has a row below with what cures it. Faults of programs are only watched; a fault at Reset or above stays until it is known to be cured, never until it is merely silent.",
     measured: "Records of the kernel log (only those that the kernel itself wrote), and NVML's own events; a fault that both tell counts once. Xid 74 is decided by its registers, 144 to 150 by NVIDIA's decode table, 154 by the action that it names, 94 and 95 by what the line says of containment. Without a readable kernel log the row is Inconclusive/KernelLogUnreadable.",
     profile: &[],
-    metrics: &["gpu_health_kernel_log_readable", "gpu_health_findings"],
+    metrics: &["gpu_health_agent_kernel_log_readable", "gpu_health_findings"],
     rules: &[],
 };
 
@@ -116,11 +116,28 @@ mod tests {
     use crate::judge::{PAGES, inventory};
     use crds::check::Check;
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     #[test]
     fn the_page_of_the_inventory_has_the_rows_that_it_judges_by() {
         let page: Vec<_> = INVENTORY.rules.iter().map(|r| (r.reason, r.outcome.clone(), r.severity.clone())).collect();
         assert_eq!(page, inventory::RULES);
+    }
+
+    fn source_below(path: &Path) -> String {
+        match std::fs::read_dir(path) {
+            Ok(entries) => entries.map(|entry| source_below(&entry.unwrap().path())).collect(),
+            Err(_) => std::fs::read_to_string(path).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_page_names_only_metrics_that_there_are() {
+        let source = source_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/metrics"));
+        let names = PAGES.iter().chain(OTHERS).flat_map(|page| page.metrics);
+        let ours = names.filter(|name| !name.starts_with("gpu_health_operator_"));
+        let missing: Vec<_> = ours.filter(|name| !source.contains(&format!("\"{name}\""))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

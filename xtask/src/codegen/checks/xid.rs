@@ -1,0 +1,171 @@
+//! The tables of the page `xid`: the catalogue, and what decides where a code alone does not.
+
+use super::cell;
+use node_agent::judge::xid::MONITOR_SECONDS;
+use node_agent::xid::catalogue::{Concern, ROWS, Severity, XidRow};
+use node_agent::xid::nvlink5::{By, UNITS, Unit};
+use node_agent::xid::recovery::ACTIONS;
+use node_agent::xid::{LINK_SIGNS, nvlink_registers, sxid};
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+/// All of them.
+pub(super) fn tables() -> String {
+    let mut text = lifting();
+    text.push_str(&catalogue());
+    text.push_str(&recovery());
+    text.push_str(&registers());
+    text.push_str(&decode());
+    text.push_str(&switches());
+    text
+}
+
+fn lifting() -> String {
+    format!(
+        "\n## What lifts a finding\n\n\
+         | severity | outcome | lifts |\n|---|---|---|\n\
+         | Monitor | Warn | {MONITOR_SECONDS} s without another |\n\
+         | Reset, Reboot | Fail | a new boot id, or the driver's word that no recovery is needed any more (Xid 154 to None, field 230), or an override Acknowledge; never silence |\n\
+         | Isolate | Fail | a new boot id, or an override Acknowledge |\n\n\
+         ## What to do\n\n\
+         | severity | what to do |\n|---|---|\n\
+         | Monitor | Nothing to the node. If the code concerns programs: look at the job that ran; the same board across several owners is hardware after all. |\n\
+         | Reset | Drain the node, reset the GPU (`nvidia-smi --gpu-reset`), test it. If the same board comes again, replace it. |\n\
+         | Reboot | Drain the node, boot it, test it. |\n\
+         | Isolate | Keep the node out and replace the board. |\n"
+    )
+}
+
+fn catalogue() -> String {
+    let mut text = "\n## Xid\n\n\
+         Codes, meanings and NVIDIA's actions: NVIDIA's Xid catalogue (docs.nvidia.com/deploy/xid-errors); 173 to 176 from\n\
+         open-gpu-kernel-modules 595.45.04. Severities are ours; the note says where and why they differ from other published\n\
+         mappings. A code that is not listed is UnknownXid at Monitor.\n\n\
+         | Xid | meaning | concerns | severity | reason | NVIDIA: at once | NVIDIA: then | note |\n|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    let mut rows: Vec<&XidRow> = ROWS.iter().collect();
+    rows.sort_by_key(|row| row.reason == "UnusedXid");
+    for row in rows {
+        let concern = match row.concern {
+            Concern::Application => "the program",
+            Concern::Software => "driver or firmware",
+            Concern::Hardware => "hardware",
+        };
+        let severity = severity(row.severity);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {concern} | {severity} | {} | {} | {} | {} |",
+            codes(row.codes),
+            cell(row.meaning),
+            row.reason,
+            cell(row.immediate),
+            cell(row.investigate),
+            cell(row.note)
+        );
+    }
+    text
+}
+
+fn recovery() -> String {
+    let mut text = "\n## Xid 154: the recovery action\n\n\
+         | value | the driver's name | severity | reason | note |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for action in ACTIONS {
+        let severity = severity(action.severity);
+        let note = cell(action.note);
+        let _ = writeln!(text, "| {} | {} | {severity} | {} | {note} |", action.value, action.name, action.reason);
+    }
+    text
+}
+
+fn registers() -> String {
+    let mut text = "\n## Xid 74: the registers\n\n\
+         The gravest sign decides; an unlisted bit takes an excuse away. Source: NVIDIA's Xid catalogue, bucket WORKFLOW_NVLINK_ERR.\n\n\
+         | register: bits | severity | reason | means |\n|---|---|---|---|\n"
+        .to_owned();
+    for (sign, severe, reason, means) in LINK_SIGNS {
+        let of_sign = nvlink_registers::SIGNS.iter().filter(|(_, _, known)| known == sign);
+        let bits: Vec<String> = of_sign.map(|(register, bits, _)| format!("{register}: {}", list(bits))).collect();
+        let _ = writeln!(text, "| {} | {} | {reason} | {means} |", bits.join("; "), severity(*severe));
+    }
+    text
+}
+
+fn decode() -> String {
+    let mut text = "\n## Xid 144 to 150: NVLink5\n\n\
+         `intrInfo` and `errorStatus` are the two words in the line's parentheses. Source: NVIDIA's Xid catalogue, sheet \"Xid 144-150 Decode\".\n\n\
+         | Xid | unit | sub code before R575 | from R575 | decided by | reset | the Xid 154 decides | ignore |\n|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for unit in UNITS {
+        let by = match unit.by {
+            By::StatusBits => "bits of errorStatus",
+            By::StatusValue => "value of errorStatus",
+            By::LinkDownReason => "reason in intrInfo[25:20]",
+            By::Nothing => "nothing",
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {by} | {} | {} | {} |",
+            unit.xid,
+            unit.name,
+            unit.v1,
+            list(unit.v2),
+            resets(unit),
+            values(unit.follow),
+            values(unit.ignore)
+        );
+    }
+    text
+}
+
+fn resets(unit: &Unit) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    match (unit.by, unit.reset) {
+        (By::Nothing, []) => parts.push("always".to_owned()),
+        (_, []) => {}
+        (_, reset) => parts.push(values(reset)),
+    }
+    if let Some((info, status)) = unit.reset_if_v2 {
+        parts.push(format!("from R575 with intrInfo & {info:#x} and errorStatus & {status:#x}"));
+    }
+    parts.join("; ")
+}
+
+fn switches() -> String {
+    format!(
+        "\n## SXid\n\n\
+         The line itself says Fatal or Non-fatal, and is right where these lists (of gpud) say otherwise.\n\n\
+         | SXid | severity | reason |\n|---|---|---|\n\
+         | {} | Reset | NvSwitchFatal |\n| {} | Monitor | NvSwitchNonFatal |\n| any other | Monitor | NvSwitchUnknown |\n",
+        codes(sxid::FATAL),
+        codes(sxid::NON_FATAL)
+    )
+}
+
+fn codes(codes: &[RangeInclusive<u32>]) -> String {
+    let one = |range: &RangeInclusive<u32>| {
+        if range.start() == range.end() {
+            range.start().to_string()
+        } else {
+            format!("{}-{}", range.start(), range.end())
+        }
+    };
+    codes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn list(numbers: &[u32]) -> String {
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn values(numbers: &[u32]) -> String {
+    numbers.iter().map(|number| format!("{number:#x}")).collect::<Vec<_>>().join(", ")
+}
+
+const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Monitor => "Monitor",
+        Severity::Reset => "Reset",
+        Severity::Reboot => "Reboot",
+        Severity::Isolate => "Isolate",
+    }
+}
