@@ -67,7 +67,7 @@ impl Ecc {
 
     /// On after the next reset.
     pub(crate) fn will_be_on(&self) -> bool {
-        self.pending.unwrap_or(self.is_on())
+        self.pending.unwrap_or_else(|| self.is_on())
     }
 
     fn stated_total(&self, kind: Kind) -> Option<u64> {

@@ -55,9 +55,7 @@ impl Fault {
             },
             Self::Abort => std::process::abort(),
             Self::Segfault => {
-                // SAFETY: not safe, and meant so: the process dies by SIGSEGV here, as with a bug in a driver library. The
-                // address is below the lowest that can be mapped, and not null, which the compiler would check for.
-                unsafe { std::ptr::without_provenance_mut::<u8>(1).write_volatile(0) };
+                segfault();
                 Played::Nothing
             }
             Self::Slow(time, then) => {
@@ -86,6 +84,12 @@ impl Fault {
         entry.1 += 1;
         entry.1 - 1
     }
+}
+
+fn segfault() {
+    // SAFETY: not safe, and meant so: the process dies by SIGSEGV here, as with a bug in a driver library. The address is
+    // below the lowest that can be mapped, and not null, which the compiler would check for.
+    unsafe { std::ptr::without_provenance_mut::<u8>(1).write_volatile(0) };
 }
 
 impl TryFrom<Value> for Fault {

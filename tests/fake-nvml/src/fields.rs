@@ -117,9 +117,9 @@ fn read(at: &At<'_>, id: u32, scope: u32) -> Read {
         NVML_FI_DEV_RETIRED_SBE..=NVML_FI_DEV_RETIRED_PENDING
         | NVML_FI_DEV_RETIRED_PENDING_SBE
         | NVML_FI_DEV_RETIRED_PENDING_DBE => pages(at, id),
-        NVML_FI_DEV_PERF_POLICY_POWER..=NVML_FI_DEV_PERF_POLICY_TOTAL_BASE_CLOCKS => reason_time(at, id),
-        251..=253 if !at.machine.has_new_field_ids() => reason_time(at, id),
-        269..=271 if at.machine.has_new_field_ids() => reason_time(at, id - 18),
+        NVML_FI_DEV_PERF_POLICY_POWER..=NVML_FI_DEV_PERF_POLICY_TOTAL_BASE_CLOCKS => Ok(reason_time(at, id)),
+        251..=253 if !at.machine.has_new_field_ids() => Ok(reason_time(at, id)),
+        269..=271 if at.machine.has_new_field_ids() => Ok(reason_time(at, id - 18)),
         NVML_FI_DEV_REMAPPED_COR..=NVML_FI_DEV_REMAPPED_FAILURE => remap(at, id),
         NVML_FI_DEV_PCIE_REPLAY_COUNTER
         | NVML_FI_DEV_PCIE_REPLAY_ROLLOVER_COUNTER
@@ -136,8 +136,7 @@ fn read(at: &At<'_>, id: u32, scope: u32) -> Read {
             supported(at.gpu.recovery_action).map(|_| FieldValue::Unsigned(0))
         }
         NVML_FI_DEV_GET_GPU_RECOVERY_ACTION => supported(at.gpu.recovery_action).map(FieldValue::Unsigned),
-        NVML_FI_DEV_IS_RESETLESS_MIG_SUPPORTED => Ok(FieldValue::Unsigned(0)),
-        NVML_FI_DEV_C2C_LINK_COUNT => Ok(FieldValue::Unsigned(0)),
+        NVML_FI_DEV_IS_RESETLESS_MIG_SUPPORTED | NVML_FI_DEV_C2C_LINK_COUNT => Ok(FieldValue::Unsigned(0)),
         _ => links(at, id, scope),
     }
 }
@@ -183,9 +182,9 @@ fn pages(at: &At<'_>, id: u32) -> Read {
     })
 }
 
-fn reason_time(at: &At<'_>, id: u32) -> Read {
+fn reason_time(at: &At<'_>, id: u32) -> FieldValue {
     let clocks = &at.gpu.clocks;
-    Ok(FieldValue::Long(match id {
+    FieldValue::Long(match id {
         NVML_FI_DEV_PERF_POLICY_POWER => clocks.sw_power_ns,
         NVML_FI_DEV_PERF_POLICY_THERMAL => clocks.sw_thermal_ns + clocks.hw_thermal_ns,
         NVML_FI_DEV_PERF_POLICY_SYNC_BOOST => clocks.sync_boost_ns,
@@ -195,7 +194,7 @@ fn reason_time(at: &At<'_>, id: u32) -> Read {
             clocks.power_brake_ns
         }
         _ => 0,
-    }))
+    })
 }
 
 fn remap(at: &At<'_>, id: u32) -> Read {

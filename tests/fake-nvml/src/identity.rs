@@ -25,12 +25,9 @@ exports! { device:
     nvmlDeviceGetGspFirmwareVersion(to: *mut c_char) =
         // NVML_GSP_FIRMWARE_VERSION_BUF_SIZE.
         |at: &At<'_>, to| put_text(to, 0x40, supported(at.gpu.gsp_firmware.as_deref())?);
-    nvmlDeviceValidateInforom() = |at: &At<'_>| match at.gpu.inforom_valid {
-        true => Ok(()),
-        false => Err(nvmlReturn_enum_NVML_ERROR_CORRUPTED_INFOROM),
-    };
+    nvmlDeviceValidateInforom() = |at: &At<'_>| at.gpu.inforom_valid.then_some(()).ok_or(nvmlReturn_enum_NVML_ERROR_CORRUPTED_INFOROM);
     nvmlDeviceGetPciInfo_v3(to: *mut nvmlPciInfo_t) = |at: &At<'_>, to| put(to, pci_info(at.gpu)?);
-    nvmlDeviceGetMinorNumber(to: *mut c_uint) = |at: &At<'_>, to| put(to, at.gpu.minor.unwrap_or(small(at.index)));
+    nvmlDeviceGetMinorNumber(to: *mut c_uint) = |at: &At<'_>, to| put(to, at.gpu.minor.unwrap_or_else(|| small(at.index)));
     nvmlDeviceGetModuleId(to: *mut c_uint) = |at: &At<'_>, to| put_some(to, module_id(at));
     nvmlDeviceGetBrand(to: *mut nvmlBrandType_t) = |at: &At<'_>, to| put(to, at.gpu.brand);
     nvmlDeviceGetArchitecture(to: *mut nvmlDeviceArchitecture_t) = |at: &At<'_>, to| put(to, at.gpu.architecture);

@@ -140,7 +140,7 @@ fn a_call_costs_no_parse() {
 #[test]
 fn library_and_module_of_different_versions_do_not_start() {
     let machine = Machine::new(&json!({"driver": "570.86.15", "module": "565.57.01"}));
-    assert!(matches!(machine.try_load(), Err(NvmlError::LibRmVersionMismatch)));
+    assert!(matches!(Machine::try_load(), Err(NvmlError::LibRmVersionMismatch)));
     machine.becomes(&json!({"driver": "570.86.15"}));
     assert_eq!(machine.load().sys_driver_version().unwrap(), "570.86.15");
 }

@@ -70,11 +70,13 @@ impl Machine {
         self.folder.join("state.json")
     }
 
+    #[allow(clippy::unused_self, reason = "loaded in the machine's turn")]
     pub(crate) fn load(&self) -> Nvml {
-        self.try_load().expect("the library starts")
+        Self::try_load().expect("the library starts")
     }
 
-    pub(crate) fn try_load(&self) -> Result<Nvml, nvml_wrapper::error::NvmlError> {
+    /// In the turn of a machine.
+    pub(crate) fn try_load() -> Result<Nvml, nvml_wrapper::error::NvmlError> {
         Nvml::builder().lib_path(library().as_os_str()).init()
     }
 }
