@@ -34,9 +34,15 @@ pub struct RunArgs {
     /// Root of the tree that is /sys on the node.
     #[arg(long, default_value = "/sys")]
     sysfs_root: PathBuf,
+    /// Root of the tree that is /dev on the node.
+    #[arg(long, default_value = "/dev")]
+    dev_root: PathBuf,
     /// Name or path of the NVIDIA management library.
     #[arg(long, default_value = "libnvidia-ml.so.1")]
     nvml_library: PathBuf,
+    /// A call into the library that has not come back after so many milliseconds hangs.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    call_deadline_ms: u64,
     /// The one directory from which custom checks run.
     #[arg(long)]
     custom_directory: Option<PathBuf>,
@@ -110,7 +116,9 @@ impl RunArgs {
     /// Checks what clap cannot, and says for each problem which flag and what to write.
     pub fn resolve(self) -> Result<Settings, AgentError> {
         node_name(&self.node_name)?;
-        for (flag, path) in [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root)] {
+        let roots =
+            [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root), ("--dev-root", &self.dev_root)];
+        for (flag, path) in roots {
             directory(flag, path, "name the root of the mounted tree")?;
         }
         if let Some(path) = &self.custom_directory {
@@ -131,10 +139,13 @@ impl RunArgs {
             } else {
                 KernelLogChoice::Path(self.kernel_log.into())
             },
-            proc_root: self.proc_root,
+            proc_root: self.proc_root.clone(),
             places: Places {
                 sysfs_root: self.sysfs_root,
+                proc_root: self.proc_root,
+                dev_root: self.dev_root,
                 nvml_library: self.nvml_library,
+                call_deadline_ms: self.call_deadline_ms,
                 custom_directory: self.custom_directory,
                 custom_same_user: self.custom_same_user,
                 iperf3: self.iperf3,
@@ -221,6 +232,8 @@ mod tests {
             (vec!["--http", "localhost"], ["--http", "127.0.0.1:9464"]),
             (vec!["--address", "ten"], ["--address", "10.0.0.7"]),
             (vec!["--sysfs-root", "/nonexistent"], ["--sysfs-root", "root of the mounted tree"]),
+            (vec!["--dev-root", "/nonexistent"], ["--dev-root", "root of the mounted tree"]),
+            (vec!["--call-deadline-ms", "5"], ["--call-deadline-ms", "100..=600000"]),
             (vec!["--custom-directory", "/nonexistent"], ["--custom-directory", "leave the flag out"]),
             (vec!["--server", "https://x"], ["--certificate-authority", "--token-file"]),
             (vec!["--lease-seconds", "0"], ["--lease-seconds", "1..=3600"]),

@@ -21,6 +21,8 @@ pub const MAX_DECISION_BYTES: usize = 6 * 1024;
 const MAX_TRUNCATED: i64 = 1_000_000;
 /// So many findings are worth more than the descriptions of the GPUs.
 const KEPT_FINDINGS: usize = 8;
+/// The first baselines hold the places in the kernel log, without which a restart would count faults twice.
+const KEPT_BASELINES: usize = 2;
 /// Lengths to which texts are cut, one after the other, in bytes.
 const TEXT_BYTES: &[usize] = &[160, 96, 48, 0];
 
@@ -36,6 +38,10 @@ pub fn fit_report(report: &mut Report) {
         report.checks.iter_mut().for_each(|row| cut(&mut row.message, *bytes));
         report.runs.iter_mut().flat_map(|run| &mut run.results).for_each(|result| cut(&mut result.message, *bytes));
     }
+    // Missed only if the agent restarts before there is room again, and then only a rise in between.
+    while_over(report, max, |report| {
+        (report.baselines.len() > KEPT_BASELINES).then(|| pop(&mut report.baselines)).flatten()
+    });
     // The worst edges are what an operator of a network looks for; the others are in the aggregates.
     for run in &mut report.runs {
         run.edges.sort_by_key(|edge| std::cmp::Reverse(edge.outcome.rank()));
@@ -45,6 +51,7 @@ pub fn fit_report(report: &mut Report) {
     while_over(report, max, |report| report.checks.iter_mut().rev().find_map(|row| pop(&mut row.covered)));
     while_over(report, max, |report| pop(&mut report.baselines));
     while_over(report, max, |report| pop(&mut report.inventory.nics));
+    while_over(report, max, |report| report.findings.iter_mut().rev().find_map(|finding| cut_text(&mut finding.uuid)));
     while_over(report, max, |report| drop_mildest_finding(report, KEPT_FINDINGS));
     while_over(report, max, |report| report.inventory.gpus.iter_mut().rev().find_map(strip));
     while_over(report, max, |report| drop_mildest_finding(report, 0));
@@ -131,6 +138,10 @@ fn shorten(text: &str, bytes: usize) -> String {
 
 fn cut(text: &mut Option<String>, bytes: usize) {
     *text = text.take().map(|text| shorten(&text, bytes)).filter(|text| !text.is_empty());
+}
+
+fn cut_text(text: &mut Option<String>) -> Option<usize> {
+    text.take().map(|text| text.len().max(1))
 }
 
 fn cut_finding(finding: &mut Finding, bytes: usize) {

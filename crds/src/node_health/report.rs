@@ -227,6 +227,14 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub evidence: Option<String>,
+    /// The UUID of the board that it is about, as it was known then; another board at the same address is not meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 96))]
+    pub uuid: Option<String>,
+    /// The serial number of that board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub serial: Option<String>,
 }
 
 /// Counters of one target as they stood at a time.

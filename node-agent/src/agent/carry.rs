@@ -2,7 +2,7 @@
 
 use super::event::{LogEntry, Order};
 use super::{State, work::Work};
-use crate::judge::{inventory::Hardware, same_verdict, xid};
+use crate::judge::{same_verdict, xid};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crds::Time;
@@ -30,16 +30,20 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     if same_boot {
         state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
         // What this process has measured already is newer.
-        if state.hardware == Hardware::NotYet {
+        if state.inventory.gpus.is_empty() {
             state.inventory = report.inventory.clone();
         }
     } else {
         xid::end_with_boot(&mut state.standing.findings);
     }
     state.standing.rows.clone_from(&report.checks);
+    // What was read before is read again, to be remembered with the counters from which it rose.
+    state.memory.restore(&report.baselines, &state.facts.boot_id, now);
+    state.sampler.read_again();
+    state.tree.read_again();
     for assignment in &order.spec.assignments {
         if let Some(run) = report.runs.iter().find(|run| run.id == assignment.id) {
-            state.works.push(Work::taken_over(assignment, run.clone(), now.wall()));
+            state.works.push(Work::taken_over(assignment, run.clone(), &state.standing.findings, now));
         }
     }
     let told = cursor(&report).filter(|cursor| cursor.boot_id == state.facts.boot_id);

@@ -1,19 +1,22 @@
 //! The report as it would be written now, within every bound of the API.
 
-use super::{State, carry};
+use super::{State, carry, drill};
 use crate::judge::{bounded, worst_first};
 use crate::time::Now;
+use crds::Time;
 use crds::check::Check;
 use crds::node_health::{
-    AgentFacts, DriverHandles, Finding, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED, Report, RunReport,
-    fit_report,
+    AgentFacts, Baseline, DriverHandles, Finding, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED,
+    Report, RunReport, fit_report,
 };
 
 const MAX_ADDRESSES: usize = 16;
 
 /// The report, and when count or time of one of its findings may move next.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
-    let all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
+    let mut all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
+    // A drill takes nobody's place.
+    all.sort_by_key(|finding| drill::is_drill(finding));
     let truncated = all.len().saturating_sub(MAX_FINDINGS);
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();
     let moves_at = state.writer.damp(&mut findings, now.mono_ms);
@@ -25,16 +28,24 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
         checks: state.standing.rows.clone(),
         findings,
         truncated: (truncated > 0).then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),
-        baselines: state
-            .cursor
-            .iter()
-            .map(|cursor| carry::cursor_baseline(cursor, wall))
-            .chain(carry::switches_baseline(&state.log.switches, &state.facts.boot_id, wall))
-            .collect(),
+        baselines: baselines(state, wall),
         runs: runs(state),
     };
     fit_report(&mut report);
     (report, moves_at)
+}
+
+/// The places in the log first, then counters, as many as there is room for.
+fn baselines(state: &State, at: Time) -> Vec<Baseline> {
+    let boot_id = &state.facts.boot_id;
+    let mut baselines: Vec<Baseline> = state
+        .cursor
+        .iter()
+        .map(|cursor| carry::cursor_baseline(cursor, at))
+        .chain(carry::switches_baseline(&state.log.switches, boot_id, at))
+        .collect();
+    baselines.extend(state.memory.baselines(boot_id, at, MAX_BASELINES - baselines.len()));
+    baselines
 }
 
 fn agent_facts(state: &State) -> AgentFacts {

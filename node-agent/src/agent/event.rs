@@ -2,8 +2,9 @@
 
 use crate::kernel_log::Cursor;
 use crate::probe::custom::CustomReport;
-use crate::probe::inventory::InventoryReport;
 use crate::probe::iperf::IperfReport;
+use crate::probe::tree::TreeReport;
+use crate::sampler::{Ask, Said};
 use crate::xid::XidObservation;
 use crds::Time;
 use crds::check::Custom;
@@ -42,6 +43,13 @@ pub enum Event {
         measured: Measured,
         /// How long it took, in milliseconds.
         duration_ms: u64,
+    },
+    /// The sampler said something.
+    SamplerSaid {
+        /// The id of its start.
+        id: u64,
+        /// What it said.
+        said: Said,
     },
     /// The last [`Effect::Report`] was written, or was not.
     ReportApplied(Result<(), Refusal>),
@@ -85,8 +93,8 @@ pub enum LogEntry {
 /// What a probe brought home.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measured {
-    /// The accelerators.
-    Inventory(Box<InventoryReport>),
+    /// What sysfs tells.
+    Tree(Box<TreeReport>),
     /// The word of a user's program.
     Custom(Box<CustomReport>),
     /// One half of a bandwidth test.
@@ -116,8 +124,10 @@ pub enum Refusal {
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// Accelerators on PCI and in the driver.
-    Inventory,
+    /// The child that holds the driver's library and answers until it is stopped.
+    Sampler,
+    /// What sysfs and procfs tell, without the driver's library.
+    Tree,
     /// A user's program.
     Custom(Custom),
     /// The listening half of a bandwidth test.
@@ -144,6 +154,16 @@ pub enum Probe {
     },
 }
 
+impl Probe {
+    /// Whether the probe has the driver open, or may have: nobody knows what a user's program does.
+    pub const fn may_hold_driver(&self) -> bool {
+        match self {
+            Self::Sampler | Self::Custom(_) => true,
+            Self::Tree | Self::Serve { .. } | Self::Send { .. } => false,
+        }
+    }
+}
+
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -161,12 +181,21 @@ pub enum Effect {
         /// The id of the start.
         id: u64,
     },
+    /// Ask the sampler.
+    Ask {
+        /// The id of its start.
+        id: u64,
+        /// What to read.
+        ask: Ask,
+    },
     /// Write the report. At most one is under way: the next follows after [`Event::ReportApplied`].
     Report {
         /// The report, whole.
         report: Box<Report>,
         /// When the first fault that it tells for the first time was read from the log, by the monotonic clock in ms.
         fault_read_at: Option<u64>,
+        /// When the first sample arrived that changed what this report says is wrong, by the monotonic clock in ms.
+        sample_read_at: Option<u64>,
     },
     /// Call again at this moment of the monotonic clock (ms); replaces the moment named before.
     Wake {

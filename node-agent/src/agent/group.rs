@@ -183,7 +183,7 @@ impl Slots {
                     Self::edge(&slot, None, Outcome::Inconclusive, &reason, edges);
                 }
             }
-            Measured::Inventory(_) | Measured::Custom(_) => {
+            Measured::Tree(_) | Measured::Custom(_) => {
                 Self::edge(&slot, None, Outcome::Inconclusive, reason::UNKNOWN_OUTPUT, edges);
             }
         }

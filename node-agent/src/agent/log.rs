@@ -1,10 +1,13 @@
 //! The kernel log, entry by entry: what was told already, what repeats, and what is a new fault.
 
-use super::{State, carry, event::LogEntry};
+use super::{State, Turn, carry, event::LogEntry, sampler};
 use crate::judge::{self, xid as judge_xid};
 use crate::kernel_log::Cursor;
+use crate::pci::PciAddress;
+use crate::sampler::talk::DriverEvent;
 use crate::time::Now;
-use crate::xid::{XidDetail, XidObservation, judge as judge_fault};
+use crate::xid::{XidDetail, XidEvent, XidObservation, judge as judge_fault};
+use crds::Time;
 use crds::check::Check;
 
 /// Log entries that wait for the agent's own last report; the oldest are folded in beyond it.
@@ -34,6 +37,27 @@ pub(super) fn take(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cur
     }
 }
 
+/// Takes an Xid that the driver announced; the line of the log, which tells more, is waited for.
+pub(super) fn take_event(state: &mut State, event: &DriverEvent, now: Now) {
+    let pci = event.pci.as_deref().and_then(|pci| pci.parse::<PciAddress>().ok());
+    let (Some(pci), Some(code)) = (pci, event.xid) else { return };
+    state.fault_read_at.get_or_insert(now.mono_ms);
+    let log_readable = state.log.source.is_some() && state.log.unreadable.is_none();
+    if let Some(observed) = state.merge.driver_event(pci, code, log_readable, now.mono_ms) {
+        state.tell(&observed, now.wall(), now);
+    }
+}
+
+/// Folds in what the driver announced and the log has not told in time.
+pub(super) fn fold_due(state: &mut State, turn: &mut Turn<'_>) {
+    for observed in state.merge.due(turn.now.mono_ms) {
+        state.tell(&observed, turn.now.wall(), turn.now);
+    }
+    if let Some(at) = state.merge.next_due() {
+        turn.wake_at(at);
+    }
+}
+
 impl State {
     pub(super) fn fold(&mut self, entry: &LogEntry, now: Now) {
         match entry {
@@ -41,19 +65,46 @@ impl State {
             LogEntry::Rotated => self.told = None,
             LogEntry::Fault { .. } if carry::was_told(entry, self.told.as_ref()) => {}
             LogEntry::Fault { observed, at, usec, .. } => {
-                let target = observed.pci.to_string();
-                let known = self.standing.findings.get(Check::Xid.name(), &target).is_some();
-                if self.is_repetition(observed, *usec) && known {
-                    return;
+                let known = self.standing.findings.get(Check::Xid.name(), &observed.pci.to_string()).is_some();
+                let told_by_event = self.merge.log_fault(observed, now.mono_ms) && !self.raises(observed);
+                let again = self.is_repetition(observed, *usec) || told_by_event;
+                if !(again && known) {
+                    self.tell(observed, at.unwrap_or(now.wall()).min(now.wall()), now);
                 }
-                if judge_xid::is_switch(observed) && !self.log.switches.contains(&target) {
-                    self.log.switches.push(target);
-                    self.log.switches.truncate(judge::MAX_COVERED);
-                }
-                let verdict = judge_fault(observed, self.driver_major());
-                let at = at.unwrap_or(now.wall()).min(now.wall());
-                judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
+                self.name_the_suspect(observed, now);
             }
+        }
+    }
+
+    /// Judges one fault and folds it into what stands. The driver may have more to say about it.
+    fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
+        let target = observed.pci.to_string();
+        if let XidEvent::Xid(code) = observed.event {
+            let sections = sampler::concerned_by_xid(code).into_iter();
+            sections.for_each(|section| self.sampler.want(section, now.mono_ms));
+        }
+        if judge_xid::is_switch(observed) && !self.log.switches.contains(&target) {
+            self.log.switches.push(target);
+            self.log.switches.truncate(judge::MAX_COVERED);
+        }
+        let verdict = judge_fault(observed, self.driver_major());
+        judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
+    }
+
+    /// Whether the fault is graver than what stands of its target: a line may say more than the event before it.
+    fn raises(&self, observed: &XidObservation) -> bool {
+        let verdict = judge_fault(observed, self.driver_major());
+        judge_xid::raises(&self.standing.findings, observed, &verdict)
+    }
+
+    /// Board or job: adds what the evidence of the day points at.
+    fn name_the_suspect(&mut self, observed: &XidObservation, now: Now) {
+        let target = observed.pci.to_string();
+        let board = self.inventory.gpus.iter().find(|gpu| gpu.pci_address == target);
+        let board = board.and_then(|gpu| gpu.serial.clone()).unwrap_or_else(|| target.clone());
+        if let (XidEvent::Xid(code), Some(suspect)) = (observed.event, self.owners.sight(observed, &board, now.mono_ms))
+        {
+            judge_xid::remark(&mut self.standing.findings, &target, &suspect.says(code));
         }
     }
 

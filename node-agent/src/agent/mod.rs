@@ -13,38 +13,44 @@
 
 pub mod carry;
 mod compose;
+mod drill;
 mod event;
 mod group;
 mod log;
+mod looking;
+mod passive;
 mod results;
+mod sampler;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod work;
 mod writer;
 
 pub use event::{Effect, Event, LogEntry, Measured, Order, Probe, Refusal};
 pub use group::SLOT_MISSED;
+pub use passive::READING_MS;
+pub use sampler::{ANSWER_MS, PAUSE_MS as SAMPLER_PAUSE_MS, PROMPT_MS, SAMPLER_DEADLINE_MS, SECTION_MS};
+pub use tree::TREE_DEADLINE_MS;
 pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
-use crate::judge::inventory::{self, Hardware};
+use crate::judge::inventory::Hardware;
 use crate::judge::xid::{self as judge_xid, KernelLog};
-use crate::judge::{self, Expectation, Measurements, Memory, Readings, Standing, interval_of};
+use crate::judge::{self, Expectation, Measurements, Memory, Readings, Standing, interval_of, same_verdict};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
-use crate::xid::DedupeKey;
+use crate::xid::{DedupeKey, Merge, Owners};
 use crds::Time;
 use crds::check::Check;
 use crds::node_health::{CheckRow, Finding, Inventory};
+use sampler::Sampler;
 use std::collections::{BTreeMap, VecDeque};
-use work::{Ground, Work};
+use tree::Tree;
+use work::{Ground, Senses, Work};
 use writer::{Writer, Writing};
 
-/// The longest that an inventory may take, in milliseconds. NVML answers in well under a second; 30 s is a driver that hangs.
-pub const INVENTORY_DEADLINE_MS: u64 = 30_000;
 /// The first report waits so long for the first inventory and the kernel log, in milliseconds.
 const FIRST_REPORT_MS: u64 = 5_000;
-/// After an inventory that did not come to an end the next one begins so much later at most, in milliseconds.
-const RETRY_MS: u64 = 10_000;
 /// Without anything to wait for, the core is called again after this many milliseconds.
 const IDLE_MS: u64 = 60_000;
 
@@ -71,13 +77,19 @@ pub struct State {
     /// The agent's own last report was read, or there is none.
     carried: bool,
     first_report_by: u64,
-    hardware: Hardware,
-    inventory: Inventory,
-    inventory_due: u64,
-    inventory_probe: Option<u64>,
+    sampler: Sampler,
+    tree: Tree,
     readings: Readings,
     memory: Memory,
+    /// The last readings of both, side by side.
+    hardware: Hardware,
+    inventory: Inventory,
+    /// The driver was let go for a maintenance at the last look.
+    was_released: bool,
     log: KernelLog,
+    merge: Merge,
+    /// Board or job: whose Xids were seen on which board.
+    owners: Owners,
     cursor: Option<Cursor>,
     /// Up to here the report of a former process tells of the log.
     told: Option<Cursor>,
@@ -85,6 +97,9 @@ pub struct State {
     recent_faults: VecDeque<(DedupeKey, u64)>,
     /// When the first fault that no report tells yet was read, by the monotonic clock in milliseconds.
     fault_read_at: Option<u64>,
+    /// When the first sample arrived that changed findings which no report tells yet; while one is being taken in, when it
+    /// arrived.
+    sample_read_at: Option<u64>,
     standing: Standing,
     works: Vec<Work>,
     probes: Probes,
@@ -95,28 +110,59 @@ pub struct State {
 #[derive(Clone, Debug, Default)]
 struct Probes {
     last: u64,
-    /// Id, and whether it was asked to stop.
-    running: BTreeMap<u64, bool>,
+    running: BTreeMap<u64, Running>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    may_hold_driver: bool,
+    /// It was asked to stop.
+    asked: bool,
 }
 
 impl Probes {
     fn start(&mut self, probe: Probe, deadline_ms: u64, effects: &mut Vec<Effect>) -> u64 {
         self.last += 1;
-        self.running.insert(self.last, false);
+        self.running.insert(self.last, Running { may_hold_driver: probe.may_hold_driver(), asked: false });
         effects.push(Effect::StartProbe { id: self.last, probe, deadline_ms });
         self.last
     }
 
     /// Asks once.
     fn stop(&mut self, id: u64, effects: &mut Vec<Effect>) {
-        if let Some(asked) = self.running.get_mut(&id).filter(|asked| !**asked) {
-            *asked = true;
+        if let Some(running) = self.running.get_mut(&id).filter(|running| !running.asked) {
+            running.asked = true;
             effects.push(Effect::StopProbe { id });
         }
     }
 
+    fn stop_all_that_may_hold_the_driver(&mut self, effects: &mut Vec<Effect>) {
+        let holders: Vec<u64> =
+            self.running.iter().filter(|(_, running)| running.may_hold_driver).map(|(id, _)| *id).collect();
+        holders.into_iter().for_each(|id| self.stop(id, effects));
+    }
+
+    fn may_hold_driver(&self) -> bool {
+        self.running.values().any(|running| running.may_hold_driver)
+    }
+
     fn is_running(&self, id: u64) -> bool {
         self.running.contains_key(&id)
+    }
+}
+
+/// What one step has at hand beside the state.
+struct Turn<'a> {
+    probes: &'a mut Probes,
+    now: Now,
+    effects: &'a mut Vec<Effect>,
+    /// The next moment of interest, by the monotonic clock in milliseconds.
+    wake: &'a mut u64,
+}
+
+impl Turn<'_> {
+    fn wake_at(&mut self, mono_ms: u64) {
+        *self.wake = (*self.wake).min(mono_ms);
     }
 }
 
@@ -128,18 +174,22 @@ impl State {
             order: None,
             carried: false,
             first_report_by: now.mono_ms.saturating_add(FIRST_REPORT_MS),
-            hardware: Hardware::NotYet,
-            inventory: Inventory::default(),
-            inventory_due: now.mono_ms,
-            inventory_probe: None,
+            sampler: Sampler::default(),
+            tree: Tree::default(),
             readings: Readings::default(),
             memory: Memory::default(),
+            hardware: Hardware::NotYet,
+            inventory: Inventory::default(),
+            was_released: false,
             log: KernelLog::default(),
+            merge: Merge::default(),
+            owners: Owners::default(),
             cursor: None,
             told: None,
             waiting: VecDeque::new(),
             recent_faults: VecDeque::new(),
             fault_read_at: None,
+            sample_read_at: None,
             standing: Standing::default(),
             works: Vec::new(),
             probes: Probes::default(),
@@ -162,6 +212,11 @@ impl State {
         &self.inventory
     }
 
+    /// What the driver's library and sysfs said last.
+    pub const fn readings(&self) -> &Readings {
+        &self.readings
+    }
+
     fn expectation(&self) -> Expectation<'_> {
         Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.facts.booted_at }
     }
@@ -172,7 +227,7 @@ impl State {
 
     /// Whether a process of ours has the driver open, or may open it.
     fn holds_driver(&self) -> bool {
-        !self.in_maintenance() || self.inventory_probe.is_some()
+        !self.in_maintenance() || self.sampler.may_hold_driver() || self.probes.may_hold_driver()
     }
 }
 
@@ -180,16 +235,23 @@ impl State {
 pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut wake = now.mono_ms.saturating_add(IDLE_MS);
-    absorb(state, event, now, &mut effects, &mut wake);
-    look(state, now, &mut effects, &mut wake);
-    judge_all(state, now, &mut wake);
-    work(state, now, &mut effects, &mut wake);
-    write(state, now, &mut effects, &mut wake);
+    let mut probes = std::mem::take(&mut state.probes);
+    let mut turn = Turn { probes: &mut probes, now, effects: &mut effects, wake: &mut wake };
+    let told = state.sample_read_at.take();
+    absorb(state, event, &mut turn);
+    looking::look(state, &mut turn);
+    judge_all(state, told, &mut turn);
+    if work(state, &mut turn) {
+        looking::look(state, &mut turn);
+    }
+    std::mem::swap(&mut state.probes, turn.probes);
+    write(state, &mut turn);
     effects.push(Effect::Wake { at: wake.max(now.mono_ms + 1) });
     effects
 }
 
-fn absorb(state: &mut State, event: Event, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) {
+fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
+    let now = turn.now;
     match event {
         Event::SpecChanged(order) => take_order(state, *order, now),
         Event::SpecGone => {
@@ -210,9 +272,10 @@ fn absorb(state: &mut State, event: Event, now: Now, effects: &mut Vec<Effect>, 
         }
         Event::KernelLogUnreadable { message } => state.log.unreadable = Some(message),
         Event::ProbeFinished { id, measured, duration_ms } => {
-            state.probes.running.remove(&id);
-            take_measurement(state, id, measured, duration_ms, now, effects, wake);
+            turn.probes.running.remove(&id);
+            looking::take_measurement(state, id, measured, duration_ms, turn);
         }
+        Event::SamplerSaid { id, said } => looking::hear(state, id, said, turn),
         Event::ReportApplied(outcome) => {
             let written: Vec<String> = state
                 .writer
@@ -251,64 +314,16 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
     state.order = Some(order);
 }
 
-fn take_measurement(
-    state: &mut State,
-    id: u64,
-    measured: Measured,
-    duration_ms: u64,
-    now: Now,
-    effects: &mut Vec<Effect>,
-    wake: &mut u64,
-) {
-    if let Measured::Inventory(report) = &measured {
-        state.inventory = inventory::as_reported(report);
-        state.hardware = Hardware::Seen(report.clone());
-    }
-    if state.inventory_probe == Some(id) {
-        state.inventory_probe = None;
-        if let Measured::Unknown { reason, message } = measured {
-            if !state.in_maintenance() {
-                state.hardware = Hardware::Unknown { reason, message };
-            }
-            state.inventory_due = state.inventory_due.min(now.mono_ms.saturating_add(RETRY_MS));
-        }
-        return;
-    }
-    let mut measured = Some(measured);
-    with_ground(state, now, effects, wake, |works, ground| {
-        for work in works {
-            let Some(still) = measured.take() else { break };
-            measured = work.probe_finished(id, still, duration_ms, ground);
-        }
-    });
-}
-
-/// Measures what is due. Under maintenance nothing of ours touches the driver.
-fn look(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) {
-    if state.in_maintenance() {
-        if let Some(id) = state.inventory_probe {
-            state.probes.stop(id, effects);
-        }
-        return;
-    }
-    if state.inventory_probe.is_none() && now.mono_ms >= state.inventory_due {
-        state.inventory_probe = Some(state.probes.start(Probe::Inventory, INVENTORY_DEADLINE_MS, effects));
-        let interval = interval_of(&state.expectation().monitors(), Check::Inventory);
-        let pause = u64::try_from(interval).unwrap_or(1).saturating_mul(1000);
-        state.inventory_due = now.mono_ms.saturating_add(pause);
-    }
-    // One that runs is waited for by itself.
-    if state.inventory_probe.is_none() {
-        *wake = (*wake).min(state.inventory_due);
-    }
-}
-
-fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
+/// `told`: when the sample arrived that changed what no report tells yet.
+fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
+    let now = turn.now;
+    log::fold_due(state, turn);
     let mut before = std::mem::take(&mut state.standing);
     // Since when a row says what it says is told by what was published: what came and went unpublished was not.
     if let Some(published) = state.writer.published_rows() {
         before.rows = published.to_vec();
     }
+    let known = state.sample_read_at.is_some().then(|| before.findings.clone());
     let measured = Measurements {
         hardware: &state.hardware,
         kernel_log: &state.log,
@@ -321,62 +336,73 @@ fn judge_all(state: &mut State, now: Now, wake: &mut u64) {
     let xid_interval = interval_of(&expected.monitors(), Check::Xid);
     let standing = judge::judge(&expected, &measured, before, now);
     for time in ends.into_iter().chain(judge_xid::next_expiry(&standing.findings)) {
-        *wake = (*wake).min(now.mono_of_time(time));
+        turn.wake_at(now.mono_of_time(time));
     }
     let overrun_ends = state.log.overrun_at.map(|at| judge_xid::overrun_ends(at, xid_interval));
     if let Some(ends) = overrun_ends.filter(|ends| *ends > now.mono_ms) {
-        *wake = (*wake).min(ends);
+        turn.wake_at(ends);
     }
+    let changed = known.is_some_and(|known| {
+        let was = |finding: &Finding| {
+            known.get(&finding.check, &finding.target).is_some_and(|known| same_verdict(known, finding))
+        };
+        standing.findings.iter().count() != known.iter().count() || !standing.findings.iter().all(was)
+    });
+    state.sample_read_at = told.or(state.sample_read_at.filter(|_| changed));
     state.standing = standing;
 }
 
-fn work(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) {
-    with_ground(state, now, effects, wake, |works, ground| {
-        for work in works {
+/// Goes on with the work orders. Whether one of them wants something to be read.
+fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
+    let wants = with_ground(state, turn, |works, ground| {
+        for work in works.iter_mut() {
             work.advance(ground);
         }
+        // A drill whose order is gone, or over, is over.
+        ground
+            .findings
+            .retain(|finding| !drill::is_drill(finding) || works.iter().any(|work| work.drills_at(&finding.target)));
     });
     let ordered: Vec<String> =
         state.order.iter().flat_map(|order| &order.spec.assignments).map(|assignment| assignment.id.clone()).collect();
-    let probes = &state.probes;
     state.works.retain_mut(|work| {
-        let given_again = work.is_over(probes) && ordered.iter().any(|id| id == work.id());
+        let given_again = work.is_over(turn.probes) && ordered.iter().any(|id| id == work.id());
         if given_again {
-            work.end_as_interrupted(now.wall());
+            work.end_as_interrupted(turn.now.wall());
         }
-        given_again || !work.is_over(probes)
+        given_again || !work.is_over(turn.probes)
     });
+    wants
 }
 
-fn with_ground(
-    state: &mut State,
-    now: Now,
-    effects: &mut Vec<Effect>,
-    wake: &mut u64,
-    act: impl FnOnce(&mut Vec<Work>, &mut Ground<'_>),
-) {
-    let State { order, facts, standing, works, probes, .. } = state;
+/// Whether something is wanted to be read.
+fn with_ground(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Vec<Work>, &mut Ground<'_>)) -> bool {
+    let mut wanted = false;
+    let State { order, facts, standing, works, sampler, tree, readings, memory, hardware, inventory, log, .. } = state;
     let mut ground = Ground {
         expected: Expectation { spec: order.as_ref().map(|order| &order.spec), booted_at: facts.booted_at },
         findings: &mut standing.findings,
+        senses: Senses { sampler, tree, wanted: &mut wanted, hardware, readings, memory, log, inventory },
         has_address: !facts.addresses.is_empty(),
-        probes,
-        now,
-        effects,
-        wake,
+        probes: turn.probes,
+        now: turn.now,
+        effects: turn.effects,
+        wake: turn.wake,
     };
     act(works, &mut ground);
+    wanted
 }
 
-fn write(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64) {
+fn write(state: &mut State, turn: &mut Turn<'_>) {
     if !state.carried || state.order.is_none() {
         return;
     }
+    let now = turn.now;
     let (report, moves_at) = compose::compose(state, now);
     let is_urgent = state.writer.is_urgent(&report);
     let waits = !state.is_ready() && now.mono_ms < state.first_report_by;
     if waits && !is_urgent {
-        *wake = (*wake).min(state.first_report_by);
+        turn.wake_at(state.first_report_by);
         return;
     }
     if !is_urgent {
@@ -384,15 +410,15 @@ fn write(state: &mut State, now: Now, effects: &mut Vec<Effect>, wake: &mut u64)
         state.fault_read_at = None;
     }
     if let Some(at) = moves_at {
-        *wake = (*wake).min(at);
+        turn.wake_at(at);
     }
     match state.writer.consider(&report, now.mono_ms) {
         Writing::Nothing => {}
-        Writing::Later(at) => *wake = (*wake).min(at),
+        Writing::Later(at) => turn.wake_at(at),
         Writing::Now => {
             state.writer.sent(report.clone(), now.mono_ms);
-            let fault_read_at = state.fault_read_at.take();
-            effects.push(Effect::Report { report: Box::new(report), fault_read_at });
+            let (fault_read_at, sample_read_at) = (state.fault_read_at.take(), state.sample_read_at.take());
+            turn.effects.push(Effect::Report { report: Box::new(report), fault_read_at, sample_read_at });
         }
     }
 }
@@ -401,7 +427,10 @@ impl State {
     /// Whether a first report would say more than that nothing was measured yet.
     fn is_ready(&self) -> bool {
         let log = self.log.source.is_some() || self.log.unreadable.is_some();
-        let hardware = self.hardware != Hardware::NotYet || self.in_maintenance();
-        log && hardware
+        let wanted = sampler::plan(&self.expectation().monitors());
+        let driver = self.readings.trouble.is_some()
+            || self.in_maintenance()
+            || wanted.keys().all(|section| self.readings.taken.contains_key(section));
+        log && driver && (self.readings.tree.is_some() || self.readings.tree_failed.is_some())
     }
 }

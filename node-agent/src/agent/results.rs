@@ -1,12 +1,11 @@
 //! From what a probe brought home to the result of one check of a run.
 
-use crate::judge::inventory::{self, Hardware};
-use crate::judge::{Expectation, Findings, Found, worst_first};
+use crate::judge::{Findings, Found, Judged, bounded, worst_first};
 use crate::probe::custom::{self, CustomReport};
-use crate::probe::inventory::InventoryReport;
 use crate::time::Now;
+use crds::check::Check;
 use crds::names::TARGET_NODE;
-use crds::node_health::{Aggregate, Finding};
+use crds::node_health::{Aggregate, CheckResult, Finding, Gpu};
 use crds::{CheckSpec, Outcome, Severity, Time, reason};
 
 /// What a check of a run says.
@@ -35,6 +34,27 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The result of a check, within the bounds of the API.
+    pub(super) fn into_result(self, spec: &CheckSpec, duration_ms: u64) -> CheckResult {
+        let severity = match self.outcome {
+            Outcome::Fail | Outcome::Warn => self.severity,
+            _ => Severity::None,
+        };
+        CheckResult {
+            name: bounded(&spec.name, 63),
+            check: bounded(&spec.reported_as(), 80),
+            outcome: self.outcome,
+            severity,
+            reason: self.reason.map(|text| bounded(&text, 63)),
+            message: self.message.map(|text| bounded(&text, 256)),
+            duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX).min(604_800_000),
+            tested: self.tested.into_iter().take(16).map(|text| bounded(&text, 64)).collect(),
+            aggregates: self.aggregates.into_iter().take(4).collect(),
+        }
+    }
+}
+
 /// A check that names no kind or several.
 pub(super) fn invalid(spec: &CheckSpec) -> Verdict {
     let kinds: Vec<&str> = spec.kinds().into_iter().map(crds::Check::name).collect();
@@ -45,15 +65,20 @@ pub(super) fn invalid(spec: &CheckSpec) -> Verdict {
     )
 }
 
-/// The inventory as it is at this moment.
-pub(super) fn of_inventory(expected: &Expectation<'_>, report: &InventoryReport, now: Now) -> Verdict {
-    let judged = inventory::judge(expected, &Hardware::Seen(Box::new(report.clone())), now);
+/// A check that this version cannot run.
+pub(super) fn not_implemented(check: Check) -> Verdict {
+    let message = format!("this version of the agent ({}) cannot run {}", env!("CARGO_PKG_VERSION"), check.name());
+    Verdict::unknown(reason::NOT_IMPLEMENTED, message)
+}
+
+/// What a passive check says at this moment. What its monitor has found before and this judgement does not lift, stands.
+pub(super) fn of_judged(check: Check, judged: Judged, standing: &Findings, boards: &[Gpu], now: Now) -> Verdict {
     let mut findings = Findings::default();
-    for found in &judged.found {
-        findings.add_state("inventory", found, now.wall());
-    }
+    standing.of(check.name()).for_each(|finding| findings.put(finding.clone()));
+    findings.settle(check.name(), &judged, boards, now.wall());
+    let says = judged.outcome == Outcome::Pass || !judged.found.is_empty();
     let tested = judged.covered;
-    match worst_first(findings.iter()).first() {
+    match worst_first(findings.iter()).first().filter(|_| says) {
         Some(worst) => Verdict {
             outcome: worst.outcome.clone(),
             severity: worst.severity.clone(),
@@ -139,7 +164,7 @@ fn stable_reason(reason: &str) -> &str {
 }
 
 /// A PCI address in the one spelling of the report; any other text as it is.
-fn address_or_text(target: &str) -> String {
+pub(super) fn address_or_text(target: &str) -> String {
     target.parse::<crate::pci::PciAddress>().map_or_else(|_| target.to_owned(), |address| address.to_string())
 }
 

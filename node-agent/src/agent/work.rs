@@ -7,14 +7,20 @@
 //! At most once: no probe starts before the report that says `Accepted` is written, and an assignment that the report of
 //! a former process names is never started again. Nothing is `Done` while a probe of it runs.
 
-use super::event::{Effect, Measured, Probe};
+mod drilling;
+mod ground;
+
+pub(super) use ground::{Ground, Senses};
+
+use super::event::{Measured, Probe};
 use super::group::Slots;
+use super::passive;
 use super::results::{self, Verdict};
-use crate::judge::{Expectation, Findings, bounded};
+use crate::judge::Findings;
 use crate::time::Now;
 use crds::check::Check;
-use crds::node_health::{Assignment, CheckResult, RunReport, RunState};
-use crds::{CheckSpec, Outcome, Severity, Time, reason};
+use crds::node_health::{Assignment, RunReport, RunState};
+use crds::{CheckSpec, Outcome, Time, reason};
 
 /// The bound of `report.runs[].results`.
 const MAX_RESULTS: usize = 16;
@@ -22,32 +28,6 @@ const MAX_RESULTS: usize = 16;
 const CUSTOM_SECONDS: i64 = 300;
 /// What the probe gets beyond the program's own time, in milliseconds: it reports the program's silence by itself.
 const CUSTOM_MARGIN_MS: u64 = 2_000;
-
-/// What an assignment needs to go on.
-pub(super) struct Ground<'a> {
-    pub(super) expected: Expectation<'a>,
-    pub(super) findings: &'a mut Findings,
-    pub(super) probes: &'a mut super::Probes,
-    pub(super) has_address: bool,
-    pub(super) now: Now,
-    pub(super) effects: &'a mut Vec<Effect>,
-    /// The next moment of interest, by the monotonic clock in milliseconds.
-    pub(super) wake: &'a mut u64,
-}
-
-impl Ground<'_> {
-    pub(super) fn wake_at(&mut self, mono_ms: u64) {
-        *self.wake = (*self.wake).min(mono_ms);
-    }
-
-    pub(super) fn start(&mut self, probe: Probe, deadline_ms: u64) -> u64 {
-        self.probes.start(probe, deadline_ms.max(1), self.effects)
-    }
-
-    pub(super) fn stop(&mut self, id: u64) {
-        self.probes.stop(id, self.effects);
-    }
-}
 
 /// One assignment under way.
 #[derive(Clone, Debug)]
@@ -61,10 +41,37 @@ pub(super) struct Work {
 
 #[derive(Clone, Debug)]
 enum Phase {
-    Accepted { written: bool },
-    Checks { next: usize, probe: Option<Running> },
-    Ready { check: usize },
-    Slots { check: usize, slots: Slots, since: u64 },
+    Accepted {
+        written: bool,
+    },
+    Checks {
+        next: usize,
+        probe: Option<Running>,
+    },
+    /// Waits for readings that begin now.
+    Reads {
+        next: usize,
+        check: usize,
+        kind: Check,
+        since: u64,
+    },
+    /// A drill stands. After a restart of the agent nothing else of the order is begun.
+    Drill {
+        next: usize,
+        check: usize,
+        target: String,
+        until: Time,
+        since: u64,
+        is_last: bool,
+    },
+    Ready {
+        check: usize,
+    },
+    Slots {
+        check: usize,
+        slots: Slots,
+        since: u64,
+    },
     Done,
 }
 
@@ -82,10 +89,17 @@ impl Work {
         Self { assignment: assignment.clone(), report, phase: Phase::Accepted { written: false }, cancelled: false }
     }
 
-    /// An order that a former process of this agent took on: done is done, and everything else was interrupted.
-    pub(super) fn taken_over(assignment: &Assignment, report: RunReport, now: Time) -> Self {
+    /// An order that a former process of this agent took on: done is done, a drill whose finding stands goes on to its
+    /// end, and everything else was interrupted.
+    pub(super) fn taken_over(assignment: &Assignment, report: RunReport, findings: &Findings, now: Now) -> Self {
         let mut work = Self { assignment: assignment.clone(), report, phase: Phase::Done, cancelled: false };
-        if work.report.state != RunState::Done {
+        if work.report.state == RunState::Done {
+            return work;
+        }
+        if let Some(phase) = work.drill_under_way(findings, now) {
+            work.phase = phase;
+        } else {
+            let now = now.wall();
             let why = "the agent or the node restarted in the middle of this work order; it is not started again";
             work.end_rest(reason::INTERRUPTED, why, now);
         }
@@ -168,10 +182,12 @@ impl Work {
         };
         let late = self.is_late(ground.now);
         let mut verdict = match measured {
-            Measured::Inventory(report) => results::of_inventory(&ground.expected, report, ground.now),
             Measured::Custom(report) => results::of_custom(&spec, report, ground.findings, ground.now.wall()),
-            Measured::Iperf(_) => {
+            Measured::Tree(_) | Measured::Iperf(_) => {
                 Verdict::unknown(reason::UNKNOWN_OUTPUT, "the probe answered with another report".to_owned())
+            }
+            Measured::Unknown { reason, .. } if reason == reason::INTERRUPTED && ground.in_maintenance() => {
+                Verdict::skipped(reason::MAINTENANCE)
             }
             Measured::Unknown { reason, message } => Verdict::unknown(reason, message.clone()),
         };
@@ -226,6 +242,13 @@ impl Work {
                 }
                 false
             }
+            Phase::Reads { next, check, kind, since } => {
+                let (next, check, kind, since) = (*next, *check, *kind, *since);
+                let Some(verdict) = passive::advance(kind, since, late, ground) else { return false };
+                self.conclude_at(next, check, verdict, ground.now.mono_ms.saturating_sub(since));
+                true
+            }
+            Phase::Drill { .. } => self.advance_drill(late, ground),
             Phase::Checks { .. } | Phase::Ready { .. } if late => {
                 self.end_rest(
                     reason::DEADLINE_EXCEEDED,
@@ -274,20 +297,28 @@ impl Work {
             self.end(ground.now.wall());
             return;
         };
-        let verdict = match self.begin(&spec, ground) {
+        let since = ground.now.mono_ms;
+        match self.begin(&spec, ground) {
             Begun::Probe(probe) => {
-                let running = Running { probe, check };
-                self.phase = Phase::Checks { next, probe: Some(running) };
-                return;
+                self.phase = Phase::Checks { next, probe: Some(Running { probe, check }) };
+            }
+            Begun::Reads(kind) => self.phase = Phase::Reads { next, check, kind, since },
+            Begun::Drill { target, until } => {
+                self.phase = Phase::Drill { next, check, target, until, since, is_last: false };
             }
             Begun::Group => {
                 self.phase = Phase::Ready { check };
                 self.report.state = RunState::Ready;
-                return;
             }
-            Begun::Judged(verdict) => verdict,
-        };
-        self.push(&spec, verdict, 0);
+            Begun::Judged(verdict) => self.conclude_at(next, check, verdict, 0),
+        }
+    }
+
+    /// The result of a check, after which the next one begins.
+    fn conclude_at(&mut self, next: usize, check: usize, verdict: Verdict, duration_ms: u64) {
+        if let Some(spec) = self.assignment.checks.get(check).cloned() {
+            self.push(&spec, verdict, duration_ms);
+        }
         self.phase = Phase::Checks { next: next + 1, probe: None };
     }
 
@@ -295,10 +326,12 @@ impl Work {
         let left_ms = ground.now.mono_of_time(self.assignment.deadline).saturating_sub(ground.now.mono_ms);
         match spec.kind() {
             None => Begun::Judged(results::invalid(spec)),
-            Some(Check::Inventory) => match ground.expected.pause(ground.now) {
+            Some(check) if check.is_monitor() && check.is_built() => match passive::pause(check, ground) {
                 Some(pause) => Begun::Judged(Verdict::skipped(pause)),
-                None => Begun::Probe(ground.start(Probe::Inventory, left_ms.min(super::INVENTORY_DEADLINE_MS))),
+                None => Begun::Reads(check),
             },
+            Some(Check::Drill) => self.begin_drill(&spec.drill.clone().unwrap_or_default(), ground),
+            Some(Check::Custom) if ground.in_maintenance() => Begun::Judged(Verdict::skipped(reason::MAINTENANCE)),
             Some(Check::Custom) => {
                 let custom = spec.custom.clone().unwrap_or_default();
                 let seconds = custom.timeout_seconds.unwrap_or(CUSTOM_SECONDS).clamp(1, 86_400);
@@ -306,10 +339,7 @@ impl Work {
                 Begun::Probe(ground.start(Probe::Custom(custom), left_ms.min(own_ms)))
             }
             Some(Check::NetworkBandwidth) => self.begin_group(spec, ground),
-            Some(other) => Begun::Judged(Verdict::unknown(
-                reason::NOT_IMPLEMENTED,
-                format!("this version of the agent ({}) cannot run {}", env!("CARGO_PKG_VERSION"), other.name()),
-            )),
+            Some(other) => Begun::Judged(results::not_implemented(other)),
         }
     }
 
@@ -381,27 +411,8 @@ impl Work {
 /// How a check begins.
 enum Begun {
     Probe(u64),
+    Reads(Check),
+    Drill { target: String, until: Time },
     Group,
     Judged(Verdict),
-}
-
-impl Verdict {
-    /// The result of a check, within the bounds of the API.
-    fn into_result(self, spec: &CheckSpec, duration_ms: u64) -> CheckResult {
-        let severity = match self.outcome {
-            Outcome::Fail | Outcome::Warn => self.severity,
-            _ => Severity::None,
-        };
-        CheckResult {
-            name: bounded(&spec.name, 63),
-            check: bounded(&spec.reported_as(), 80),
-            outcome: self.outcome,
-            severity,
-            reason: self.reason.map(|text| bounded(&text, 63)),
-            message: self.message.map(|text| bounded(&text, 256)),
-            duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX).min(604_800_000),
-            tested: self.tested.into_iter().take(16).map(|text| bounded(&text, 64)).collect(),
-            aggregates: self.aggregates.into_iter().take(4).collect(),
-        }
-    }
 }

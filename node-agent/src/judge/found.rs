@@ -1,6 +1,6 @@
 //! Findings by key, and what one judgement says about them.
 
-use crds::node_health::Finding;
+use crds::node_health::{Finding, Gpu};
 use crds::{Outcome, Severity, Time};
 use std::collections::BTreeMap;
 
@@ -98,27 +98,68 @@ impl Findings {
     }
 
     /// Adds what was found, keeping the past of what is already known with the same verdict. A state that goes on is no
-    /// new sighting: its count and time stay.
-    pub fn add_state(&mut self, check: &str, found: &Found, at: Time) {
-        let fresh = found.as_finding(check, at);
+    /// new sighting: its count and time stay. `boards` says which board it is about: the same fault of another board is
+    /// another finding.
+    pub fn add_state(&mut self, check: &str, found: &Found, boards: &[Gpu], at: Time) {
+        let mut fresh = found.as_finding(check, at);
+        identify(&mut fresh, boards);
         let finding = match self.get(check, &fresh.target) {
-            Some(known) if same_verdict(known, &fresh) => {
-                Finding { since: known.since, last_seen: known.last_seen, count: known.count, ..fresh }
-            }
+            Some(known) if same_verdict(known, &fresh) && !is_of_another_board(known, boards) => Finding {
+                since: known.since,
+                last_seen: known.last_seen,
+                count: known.count,
+                uuid: fresh.uuid.or_else(|| known.uuid.clone()),
+                serial: fresh.serial.or_else(|| known.serial.clone()),
+                ..fresh
+            },
             _ => fresh,
         };
         self.put(finding);
     }
 
-    /// Takes what was found over into what stands.
-    pub fn settle(&mut self, check: &str, judged: &Judged, at: Time) {
+    /// Takes what was found over into what stands. What was found of a board that is not at its address any more goes
+    /// once the check has judged the one that is.
+    pub fn settle(&mut self, check: &str, judged: &Judged, boards: &[Gpu], at: Time) {
+        let is_found = |finding: &Finding| judged.found.iter().any(|found| found.target == finding.target);
         if judged.complete {
-            let found = |target: &str| judged.found.iter().any(|f| f.target == target);
-            self.retain(|f| f.check != check || !judged.covered.contains(&f.target) || found(&f.target));
+            let covered = |finding: &Finding| judged.covered.contains(&finding.target);
+            self.retain(|finding| finding.check != check || !covered(finding) || is_found(finding));
+        }
+        if judged.outcome == Outcome::Pass {
+            self.retain(|finding| {
+                finding.check != check
+                    || !judged.covered.contains(&finding.target)
+                    || !is_of_another_board(finding, boards)
+            });
         }
         for found in &judged.found {
-            self.add_state(check, found, at);
+            self.add_state(check, found, boards, at);
         }
+    }
+
+    /// Says of which board each finding is that names none yet.
+    pub fn identify(&mut self, boards: &[Gpu]) {
+        for finding in self.by_key.values_mut().filter(|finding| finding.serial.is_none() && finding.uuid.is_none()) {
+            identify(finding, boards);
+        }
+    }
+}
+
+fn identify(finding: &mut Finding, boards: &[Gpu]) {
+    if let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) {
+        finding.uuid.clone_from(&board.uuid);
+        finding.serial.clone_from(&board.serial);
+    }
+}
+
+/// Whether the serial numbers differ; where there are none, the UUIDs.
+fn is_of_another_board(finding: &Finding, boards: &[Gpu]) -> bool {
+    let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) else {
+        return false;
+    };
+    match (&finding.serial, &board.serial) {
+        (Some(then), Some(now)) => then != now,
+        _ => finding.uuid.is_some() && board.uuid.is_some() && finding.uuid != board.uuid,
     }
 }
 
@@ -136,6 +177,8 @@ impl Found {
             last_seen: at,
             count: 1,
             evidence: self.evidence.as_deref().map(|text| bounded(text, 256)),
+            uuid: None,
+            serial: None,
         }
     }
 }
@@ -182,8 +225,8 @@ mod tests {
         };
         let mut findings = Findings::default();
         let all = ["a", "b", "c"];
-        findings.settle("rowRemap", &judged(&all, all.map(wrong).to_vec()), Time::from_unix(1));
-        findings.settle("rowRemap", &judged(&["a", "b"], vec![wrong("b")]), Time::from_unix(2));
+        findings.settle("rowRemap", &judged(&all, all.map(wrong).to_vec()), &[], Time::from_unix(1));
+        findings.settle("rowRemap", &judged(&["a", "b"], vec![wrong("b")]), &[], Time::from_unix(2));
         let stands: Vec<_> = findings.iter().map(|finding| finding.target.as_str()).collect();
         assert_eq!(stands, ["b", "c"]);
     }

@@ -2,7 +2,7 @@
 
 use super::readings::Readings;
 use super::{Expectation, Findings, Judged, Memory};
-use crate::probe::inventory::NvmlView;
+use crate::probe::inventory::{NvmlView, Vendor};
 use crate::probe::tree::TreeReport;
 use crate::sampler::sample::{DeviceAccess, GpuReadings, Section};
 use crate::time::Now;
@@ -40,6 +40,9 @@ impl<'a> Ground<'a> {
         if self.expected.spec.is_some_and(|spec| spec.maintenance.is_some()) {
             return Err(Box::new(Judged::skipped(reason::MAINTENANCE)));
         }
+        if self.has_no_nvidia() {
+            return Err(Box::new(self.no_accelerator()));
+        }
         if let Some(trouble) = &self.readings.trouble {
             return Err(Box::new(Judged::unknown(&trouble.reason, trouble.message.clone())));
         }
@@ -55,7 +58,7 @@ impl<'a> Ground<'a> {
         self.in_time(*taken, "the driver's library")?;
         let gpus: Vec<_> = self.readings.gpus.values().collect();
         if gpus.is_empty() {
-            return Err(Box::new(Judged { complete: true, ..Judged::skipped(reason::NO_ACCELERATOR) }));
+            return Err(Box::new(self.no_accelerator()));
         }
         Ok(gpus)
     }
@@ -82,6 +85,22 @@ impl<'a> Ground<'a> {
         self.readings.before.get(pci)
     }
 
+    /// Whether PCI was read and shows no NVIDIA GPU, and the library knows of none either.
+    fn has_no_nvidia(&self) -> bool {
+        let Some(tree) = self.readings.tree().filter(|tree| tree.pci_errors.is_empty()) else {
+            return false;
+        };
+        tree.pci.iter().all(|gpu| gpu.vendor != Vendor::Nvidia)
+            && self.readings.view.as_ref().is_none_or(|view| view.gpus.is_empty() && view.errors.is_empty())
+    }
+
+    /// Nothing to judge. What was found before goes only where none is expected: absence heals nothing.
+    fn no_accelerator(&self) -> Judged {
+        let gpus = self.expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref());
+        let complete = gpus.and_then(|gpus| gpus.count).unwrap_or(0) == 0;
+        Judged { complete, ..Judged::skipped(reason::NO_ACCELERATOR) }
+    }
+
     fn in_time(&self, taken: u64, what: &str) -> Result<(), Box<Judged>> {
         let interval = u64::try_from(self.interval_seconds).unwrap_or(0).saturating_mul(1000);
         let old = self.now.mono_ms.saturating_sub(taken);
@@ -105,18 +124,14 @@ impl<'a> Ground<'a> {
                     .to_owned(),
             ));
         }
-        let nvidia = self
-            .readings
-            .tree()
-            .is_some_and(|tree| tree.pci.iter().any(|gpu| gpu.vendor == crate::probe::inventory::Vendor::Nvidia));
         if view.status == "LibraryNotFound" {
-            return Some(if nvidia {
-                Judged::unknown(
+            // A node without GPUs was told apart before; one whose PCI was not read yet may have some.
+            return Some(match self.readings.tree() {
+                Some(_) => Judged::unknown(
                     reason::DRIVER_LIBRARY_MISSING,
                     "PCI shows NVIDIA GPUs and the driver's library cannot be loaded: install the driver, or name the library with --nvml-library".to_owned(),
-                )
-            } else {
-                Judged { complete: true, ..Judged::skipped(reason::NO_ACCELERATOR) }
+                ),
+                None => never(),
             });
         }
         let said = view.message.as_deref().unwrap_or(&view.status);

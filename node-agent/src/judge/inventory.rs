@@ -1,10 +1,11 @@
 //! `inventory`: accelerators on PCI, in the driver, expected and allocatable.
 
-use super::{Expectation, Found, Judged};
+use super::{Expectation, Found, Judged, Readings};
 use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlView, Vendor};
 use crate::time::Now;
+use crds::check::Check;
 use crds::names::TARGET_NODE;
-use crds::node_health::{Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
+use crds::node_health::{CheckRow, Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeSet;
 
@@ -42,6 +43,35 @@ pub enum Hardware {
         /// Why, as a sentence.
         message: String,
     },
+}
+
+impl Hardware {
+    /// The last tree beside what the driver's library said last. Where the library cannot be asked, that is its word:
+    /// PCI alone still counts.
+    pub fn of(readings: &Readings) -> Self {
+        if let Some((reason, message)) = &readings.tree_failed {
+            return Self::Unknown { reason: reason.clone(), message: message.clone() };
+        }
+        let Some(tree) = readings.tree() else { return Self::NotYet };
+        let nvml = match (&readings.trouble, &readings.view) {
+            (Some(trouble), _) => NvmlView {
+                status: trouble.reason.clone(),
+                message: Some(trouble.message.clone()),
+                driver: None,
+                count: None,
+                gpus: Vec::new(),
+                errors: Vec::new(),
+            },
+            (None, Some(view)) => view.clone(),
+            (None, None) => return Self::NotYet,
+        };
+        Self::Seen(Box::new(InventoryReport {
+            pci: tree.pci.clone(),
+            nics: tree.nics.clone(),
+            pci_errors: tree.pci_errors.clone(),
+            nvml,
+        }))
+    }
 }
 
 /// Judges the inventory. Without the driver's library the count is judged by PCI alone, and nothing else: the row is
@@ -258,7 +288,7 @@ fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> 
     }
     let named = view.nvml.gpus.iter().filter_map(|gpu| Some((gpu.pci.as_deref()?, gpu.name.as_deref()?)));
     named
-        .filter(|(_, name)| !gpus.models.iter().any(|model| name.contains(model.as_str())))
+        .filter(|(_, name)| !gpus.models.iter().any(|model| crds::hardware_profile::is_of_model(name, model)))
         .map(|(address, name)| {
             let wanted = gpus.models.join(", ");
             found(reason::MODEL_UNEXPECTED, address, format!("GPU {address} is {name}; the profile declares {wanted}"))
@@ -303,7 +333,7 @@ pub fn addresses(report: &InventoryReport) -> Vec<String> {
 /// The inventory as the report shows it, within its bounds.
 pub fn as_reported(report: &InventoryReport) -> Inventory {
     let view = View::of(report);
-    let gpus = view.present.iter().take(MAX_GPUS).map(|address| gpu(address, &report.nvml)).collect();
+    let gpus = view.present.iter().take(MAX_GPUS).map(|address| gpu(address, &report.nvml));
     let nics = report.nics.iter().take(MAX_NICS).map(|nic| Nic {
         pci_address: super::bounded(&nic.address, 32),
         interface: nic.interfaces.first().map(|name| super::bounded(name, 32)),
@@ -313,8 +343,39 @@ pub fn as_reported(report: &InventoryReport) -> Inventory {
     Inventory {
         vendor: vendor.map(|vendor| vendor_name(vendor).to_owned()),
         driver: report.nvml.driver.as_deref().map(|text| super::bounded(text, 64)),
-        gpus,
+        gpus: gpus.collect(),
         nics: nics.collect(),
+    }
+}
+
+/// A GPU that the driver does not show at the moment keeps the name that it had: it is then that people want to know which
+/// board it is.
+pub fn named_as_before(inventory: &mut Inventory, before: &Inventory) {
+    for gpu in inventory.gpus.iter_mut().filter(|gpu| gpu.uuid.is_none() && gpu.serial.is_none()) {
+        if let Some(known) = before.gpus.iter().find(|known| known.pci_address == gpu.pci_address) {
+            *gpu = Gpu { index: gpu.index, ..known.clone() };
+        }
+    }
+}
+
+/// Where as many accelerators are there as the profile declares, those whose addresses are no more are not missed: what
+/// was found at such an address was judged with the count, and stays so as long as the count is right.
+pub(super) fn cover_gone(
+    expected: &Expectation<'_>,
+    judged: &mut Judged,
+    findings: &super::Findings,
+    before: Option<&CheckRow>,
+) {
+    let declared = expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref()?.count);
+    let right = judged.found.iter().all(|found| found.reason != reason::GPU_MISSING);
+    if !judged.complete || judged.outcome != Outcome::Pass || declared.is_none() || !right {
+        return;
+    }
+    let found_before = findings.of(Check::Inventory.name()).map(|finding| &finding.target);
+    for target in found_before.chain(before.into_iter().flat_map(|row| &row.covered)) {
+        if !judged.covered.contains(target) {
+            judged.covered.push(target.clone());
+        }
     }
 }
 

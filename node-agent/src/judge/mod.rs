@@ -23,6 +23,7 @@ pub mod inventory;
 mod like_load;
 pub mod memory;
 pub mod nvlink;
+pub mod pages;
 pub mod pcie_link;
 pub mod peers;
 pub mod power;
@@ -32,6 +33,8 @@ pub mod readings;
 pub mod recovery;
 pub mod row_remap;
 pub mod rule;
+#[cfg(test)]
+pub(crate) mod samples;
 mod tally;
 pub mod thermal;
 pub mod topology;
@@ -103,6 +106,16 @@ pub fn interval_of(monitors: &[Monitor], check: Check) -> i64 {
     monitor.map_or(DEFAULT_INTERVAL_SECONDS, interval_seconds)
 }
 
+/// The reading of the topology costs a call per pair of GPUs and changes with a reboot only: it is taken at every tenth
+/// interval of its monitor.
+pub const TOPOLOGY_INTERVALS: i64 = 10;
+
+/// How old the readings of a monitor may become by plan, in seconds.
+fn reading_seconds(check: Check, monitor: &Monitor) -> i64 {
+    let interval = interval_seconds(monitor);
+    if check == Check::Topology { interval.saturating_mul(TOPOLOGY_INTERVALS) } else { interval }
+}
+
 /// What was measured last.
 #[derive(Clone, Copy, Debug)]
 pub struct Measurements<'a> {
@@ -131,28 +144,58 @@ pub struct Standing {
 pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: Standing, now: Now) -> Standing {
     let Standing { mut findings, rows: rows_before } = before;
     xid::expire(&mut findings, now);
+    xid::lift_by_recovery_action(&mut findings, measured.readings);
     let mut rows = Vec::new();
     for monitor in expected.monitors().iter().take(MAX_ROWS) {
-        let ground = Ground {
-            expected,
-            readings: measured.readings,
-            memory: measured.memory,
-            findings: &findings,
-            gpus: measured.gpus,
-            interval_seconds: interval_seconds(monitor),
-            now,
-        };
-        let judged = match Check::from_name(&monitor.name) {
-            Some(check) => judge_one(check, &ground, measured).unwrap_or_else(|| not_implemented(&monitor.name)),
+        let mut judged = match Check::from_name(&monitor.name) {
+            Some(check) => {
+                judge_check(check, reading_seconds(check, monitor), expected, measured, &findings, now)
+                    .unwrap_or_else(|| not_implemented(&monitor.name))
+            }
             None => not_implemented(&monitor.name),
         };
-        findings.settle(&monitor.name, &judged, now.wall());
+        if monitor.name == Check::Inventory.name() {
+            let row = rows_before.iter().find(|row| row.check == monitor.name);
+            inventory::cover_gone(expected, &mut judged, &findings, row);
+        }
+        findings.settle(&monitor.name, &judged, measured.gpus, now.wall());
         if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {
             rows.push(row(&monitor.name, judged, &findings, &rows_before, now));
         }
     }
+    findings.identify(measured.gpus);
     Standing { findings, rows }
 }
+
+/// Judges one check; `None` for one that is no monitor, or none that this version has. `interval_seconds` is how often
+/// its readings are taken.
+pub fn judge_check(
+    check: Check,
+    interval_seconds: i64,
+    expected: &Expectation<'_>,
+    measured: &Measurements<'_>,
+    findings: &Findings,
+    now: Now,
+) -> Option<Judged> {
+    if BOOT_GRACE.contains(&check)
+        && let Some(pause) = expected.pause(now)
+    {
+        return Some(Judged::skipped(pause));
+    }
+    let ground = Ground {
+        expected,
+        readings: measured.readings,
+        memory: measured.memory,
+        findings,
+        gpus: measured.gpus,
+        interval_seconds,
+        now,
+    };
+    judge_one(check, &ground, measured)
+}
+
+/// What is silent under maintenance and for some time after a boot, while the driver and its daemons come up.
+const BOOT_GRACE: &[Check] = &[Check::Driver, Check::Inventory, Check::Fabric];
 
 /// `None` for a check that is no monitor, or none that this version has.
 fn judge_one(check: Check, ground: &Ground<'_>, measured: &Measurements<'_>) -> Option<Judged> {
@@ -194,7 +237,7 @@ pub static PAGES: &[&Page] = &[
 ];
 
 /// The bound of `report.checks`.
-const MAX_ROWS: usize = 32;
+const MAX_ROWS: usize = 24;
 /// The bound of `report.checks[].covered`.
 pub const MAX_COVERED: usize = 49;
 
@@ -222,7 +265,7 @@ fn row(check: &str, judged: Judged, findings: &Findings, before: &[CheckRow], no
     let mut covered = judged.covered;
     covered.truncate(MAX_COVERED);
     CheckRow {
-        check: bounded(check, 80),
+        check: bounded(check, 32),
         outcome,
         covered,
         since: Some(since),

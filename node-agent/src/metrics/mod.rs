@@ -1,5 +1,11 @@
 //! The agent's metrics, in the text format of Prometheus. Labels are bounded: checks, severities, sources, PCI addresses.
 
+mod measurements;
+mod sampler;
+
+pub use measurements::{MEASUREMENTS, Measurement, Measurements};
+pub use sampler::SamplerMetrics;
+
 use crate::judge::interval_seconds;
 use crds::node_health::{CheckRow, Finding, Inventory, Monitor};
 use prometheus::{
@@ -37,6 +43,12 @@ pub struct Metrics {
     pub report_seconds: Histogram,
     /// From the line of the kernel log to the request that reports it.
     pub kmsg_to_report_seconds: Histogram,
+    /// From the arrival of the sample that changed what is wrong to the request that reports it.
+    pub counter_to_report_seconds: Histogram,
+    /// What was measured last.
+    pub gpus: Measurements,
+    /// How the sampler fares.
+    pub sampler: SamplerMetrics,
     /// How long probes took, by probe.
     pub probe_seconds: HistogramVec,
     /// Probes that brought nothing home, by probe and reason.
@@ -105,6 +117,12 @@ impl Metrics {
                 "gpu_health_agent_kmsg_to_report_seconds",
                 "From reading a fault in the kernel log to sending the report that tells it, in seconds.",
             )?,
+            counter_to_report_seconds: new.histogram(
+                "gpu_health_agent_counter_to_report_seconds",
+                "From the arrival of the sample that changed a finding to sending the report that tells it, in seconds.",
+            )?,
+            gpus: Measurements::default(),
+            sampler: SamplerMetrics::new(&new)?,
             probe_seconds: new.histograms(
                 "gpu_health_agent_probe_seconds",
                 "How long probes took, in seconds.",
@@ -168,6 +186,9 @@ impl Metrics {
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");
         }
+        let mut measured = String::new();
+        self.gpus.write(&mut measured);
+        text.extend_from_slice(measured.as_bytes());
         text
     }
 }

@@ -19,8 +19,14 @@ const CONNECT_MS: u64 = 2_000;
 pub struct Places {
     /// Root of the tree that is `/sys` on a node.
     pub sysfs_root: PathBuf,
+    /// Root of the tree that is `/proc` on a node.
+    pub proc_root: PathBuf,
+    /// Root of the tree that is `/dev` on a node.
+    pub dev_root: PathBuf,
     /// Name or path of the NVIDIA management library.
     pub nvml_library: PathBuf,
+    /// A call into the library that takes longer hangs, in milliseconds.
+    pub call_deadline_ms: u64,
     /// The one directory of the user's own checks, if there is one.
     pub custom_directory: Option<PathBuf>,
     /// Run these under the runner's own uid.
@@ -33,9 +39,12 @@ pub struct Places {
 pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
     let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
     let spec = match probe {
-        Probe::Inventory => {
-            ProbeSpec::Inventory { sysfs_root: places.sysfs_root.clone(), nvml_library: places.nvml_library.clone() }
-        }
+        Probe::Sampler => ProbeSpec::Sampler {
+            nvml_library: places.nvml_library.clone(),
+            dev_root: places.dev_root.clone(),
+            call_deadline_ms: places.call_deadline_ms,
+        },
+        Probe::Tree => ProbeSpec::Tree { sysfs_root: places.sysfs_root.clone(), proc_root: places.proc_root.clone() },
         Probe::Custom(custom) => {
             let Some(directory) = places.custom_directory.clone() else {
                 return Err(unknown(
@@ -75,7 +84,8 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
 /// The name of a probe for metrics and logs: the subcommand that ran it.
 pub const fn name(probe: &Probe) -> &'static str {
     match probe {
-        Probe::Inventory => "inventory",
+        Probe::Sampler => "sampler",
+        Probe::Tree => "tree",
         Probe::Custom(_) => "custom",
         Probe::Serve { .. } => "iperf-server",
         Probe::Send { .. } => "iperf-client",
@@ -100,13 +110,20 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
     let said = said.trim();
     match finished.end {
         End::Exited { code: 0 } => match probe {
-            Probe::Inventory => parse(name, &finished.stdout, |report| Measured::Inventory(Box::new(report))),
+            Probe::Sampler => {
+                unknown(reason::TOOL_ERROR, format!("the sampler ended by itself, although it was not told to: {said}"))
+            }
+            Probe::Tree => parse(name, &finished.stdout, |report| Measured::Tree(Box::new(report))),
             Probe::Custom(_) => parse(name, &finished.stdout, |report| Measured::Custom(Box::new(report))),
             Probe::Serve { .. } | Probe::Send { .. } => {
                 parse(name, &finished.stdout, |report| Measured::Iperf(Box::new(report)))
             }
         },
         End::Exited { code } => unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}")),
+        End::Signaled { signal } if *probe == Probe::Sampler => unknown(
+            reason::SAMPLER_CRASHED,
+            format!("signal {signal} ended the child that holds the driver's library: {said}"),
+        ),
         End::Signaled { signal } => {
             unknown(reason::PROGRAM_KILLED, format!("signal {signal} ended the {name} probe: {said}"))
         }
@@ -147,6 +164,9 @@ mod tests {
     fn places() -> Places {
         Places {
             sysfs_root: "/sys".into(),
+            proc_root: "/proc".into(),
+            dev_root: "/dev".into(),
+            call_deadline_ms: 10_000,
             nvml_library: "libnvidia-ml.so.1".into(),
             custom_directory: None,
             custom_same_user: false,
@@ -196,7 +216,10 @@ mod tests {
             (ProbeOutcome::Refused("no".into()), reason::TOOL_ERROR),
             (ProbeOutcome::RunnerGone("no".into()), reason::RUNNER_GONE),
         ] {
-            assert_eq!(reason_of(&Probe::Inventory, outcome.clone()), reason, "{outcome:?}");
+            assert_eq!(reason_of(&Probe::Tree, outcome.clone()), reason, "{outcome:?}");
         }
+        let crashed = ended(End::Signaled { signal: 11 }, "");
+        assert_eq!(reason_of(&Probe::Sampler, crashed), reason::SAMPLER_CRASHED);
+        assert_eq!(reason_of(&Probe::Sampler, ended(End::Exited { code: 0 }, "")), reason::TOOL_ERROR);
     }
 }

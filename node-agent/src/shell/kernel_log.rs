@@ -4,8 +4,9 @@ use super::BackOff;
 use crate::agent::{Event, LogEntry};
 use crate::kernel_log::{Batch, Item, KernelLogChoice, KernelRecord, Source};
 use crate::metrics::Metrics;
-use crate::xid::{LineAssembler, LogFact};
+use crate::xid::{LineAssembler, LogFact, owner_of_cgroup};
 use crds::Time;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -18,6 +19,8 @@ pub(super) struct Place {
     pub(super) choice: KernelLogChoice,
     pub(super) boot_id: String,
     pub(super) booted_at: Option<Time>,
+    /// Where the processes of the node are seen.
+    pub(super) proc_root: PathBuf,
 }
 
 /// Tells the core what the log says. The core knows by itself what it heard before a restart.
@@ -37,7 +40,7 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
                     match source.next().await {
                         Ok(batch) => {
                             back_off.succeeded();
-                            let entries = read(batch, &mut lines, stamps, &metrics);
+                            let entries = read(batch, &mut lines, stamps, &place.proc_root, &metrics);
                             cursor = source.cursor();
                             // A place alone is nothing to wake the core for: it goes along with the next fault.
                             if !entries.is_empty() {
@@ -63,7 +66,13 @@ fn stamps_of(source: &str) -> bool {
     source == "syslog" || source.starts_with("kmsg:")
 }
 
-fn read(batch: Batch, lines: &mut LineAssembler, booted_at: Option<Time>, metrics: &Metrics) -> Vec<LogEntry> {
+fn read(
+    batch: Batch,
+    lines: &mut LineAssembler,
+    booted_at: Option<Time>,
+    proc_root: &Path,
+    metrics: &Metrics,
+) -> Vec<LogEntry> {
     let mut entries = Vec::new();
     for item in batch.items {
         match item {
@@ -71,7 +80,7 @@ fn read(batch: Batch, lines: &mut LineAssembler, booted_at: Option<Time>, metric
                 metrics.kernel_log_records.inc();
                 // A program can write anything into the log, but never as the kernel.
                 if record.is_kernel() {
-                    faults(&record, lines, booted_at, &mut entries);
+                    faults(&record, lines, booted_at, proc_root, &mut entries);
                 }
             }
             Item::Overrun { lost } => {
@@ -88,16 +97,28 @@ fn read(batch: Batch, lines: &mut LineAssembler, booted_at: Option<Time>, metric
     entries
 }
 
-fn faults(record: &KernelRecord, lines: &mut LineAssembler, booted_at: Option<Time>, entries: &mut Vec<LogEntry>) {
+fn faults(
+    record: &KernelRecord,
+    lines: &mut LineAssembler,
+    booted_at: Option<Time>,
+    proc_root: &Path,
+    entries: &mut Vec<LogEntry>,
+) {
     let since_boot = i64::try_from(record.usec / 1_000_000).unwrap_or(i64::MAX);
     let at = booted_at.filter(|_| record.usec > 0).map(|booted| booted.plus(since_boot));
     for fact in lines.push(&record.message) {
         match fact {
-            LogFact::Fault(observed) => {
+            LogFact::Fault(mut observed) => {
+                observed.owner = observed.pid.and_then(|pid| pod_of(proc_root, pid));
                 tracing::warn!(pci = %observed.pci, event = ?observed.event, message = observed.message, "the kernel tells of a fault");
                 entries.push(LogEntry::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec });
             }
             LogFact::Board(board) => tracing::debug!(?board, "the kernel tells of a board"),
         }
     }
+}
+
+/// The pod of a process, while the process is still there to be asked and seen from here.
+fn pod_of(proc_root: &Path, pid: u32) -> Option<String> {
+    owner_of_cgroup(&std::fs::read_to_string(proc_root.join(pid.to_string()).join("cgroup")).ok()?)
 }

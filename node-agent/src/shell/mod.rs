@@ -10,6 +10,7 @@ mod api;
 mod clock;
 mod kernel_log;
 mod lease;
+pub(crate) mod look;
 mod probes;
 mod reporter;
 mod watch;
@@ -81,6 +82,7 @@ impl Agent {
             choice: settings.kernel_log.clone(),
             boot_id: facts.boot_id.clone(),
             booted_at: facts.booted_at,
+            proc_root: settings.proc_root.clone(),
         };
         tokio::spawn(kernel_log::follow(log, events.clone(), metrics.clone()));
         let probes = Probes::start(settings.runner_socket.clone(), settings.places, events.clone(), metrics.clone())?;
@@ -98,7 +100,11 @@ impl Agent {
                 () = tokio::time::sleep(self.clock.until(self.wake_at)) => Event::Tick,
             };
             self.note(&event);
+            let is_new = self.metrics.sampler.note(&event);
             let effects = step(&mut self.state, event, self.clock.now());
+            if is_new {
+                self.metrics.gpus.show(self.state.readings());
+            }
             for effect in effects {
                 self.act(effect);
             }
@@ -127,7 +133,8 @@ impl Agent {
         match effect {
             Effect::StartProbe { id, probe, deadline_ms } => self.probes.begin(id, probe, deadline_ms),
             Effect::StopProbe { id } => self.probes.stop(id),
-            Effect::Report { report, fault_read_at } => {
+            Effect::Ask { id, ask } => self.probes.ask(id, ask),
+            Effect::Report { report, fault_read_at, sample_read_at } => {
                 let now = self.clock.now().mono_ms;
                 if let Some(read_at) = fault_read_at {
                     let waited = Duration::from_millis(now.saturating_sub(read_at));
@@ -136,6 +143,10 @@ impl Agent {
                         milliseconds = now.saturating_sub(read_at),
                         "a fault goes from the kernel log to the API server"
                     );
+                }
+                if let Some(read_at) = sample_read_at {
+                    let waited = Duration::from_millis(now.saturating_sub(read_at));
+                    self.metrics.counter_to_report_seconds.observe(waited.as_secs_f64());
                 }
                 self.reporter.apply(*report);
             }

@@ -3,7 +3,8 @@
 use crate::agent::{Event, Measured, Probe};
 use crate::error::AgentError;
 use crate::metrics::Metrics;
-use crate::runner::client::{Runner, RunnerState};
+use crate::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerState};
+use crate::sampler::{Ask, Said};
 use crate::sense::{self, Places};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,7 +24,14 @@ pub(super) struct Probes {
     events: mpsc::Sender<Event>,
     metrics: Metrics,
     tasks: JoinSet<u64>,
-    stops: HashMap<u64, Arc<Notify>>,
+    reins: HashMap<u64, Reins>,
+}
+
+/// How a probe that runs is reached.
+struct Reins {
+    stop: Arc<Notify>,
+    /// At most one question is under way, so that this stays short.
+    asks: mpsc::UnboundedSender<Ask>,
 }
 
 impl Probes {
@@ -39,42 +47,37 @@ impl Probes {
             None => Runner::spawn_child(std::env::current_exe().map_err(AgentError::OwnBinary)?, Vec::new()),
         };
         tokio::spawn(count_losses(runner.state(), metrics.clone()));
-        Ok(Self { runner, places: Arc::new(places), events, metrics, tasks: JoinSet::new(), stops: HashMap::new() })
+        Ok(Self { runner, places: Arc::new(places), events, metrics, tasks: JoinSet::new(), reins: HashMap::new() })
     }
 
     /// Starts a probe; its end is told to the core, whatever happens.
     pub(super) fn begin(&mut self, id: u64, probe: Probe, deadline_ms: u64) {
         while let Some(ended) = self.tasks.try_join_next() {
             if let Ok(ended) = ended {
-                self.stops.remove(&ended);
+                self.reins.remove(&ended);
             }
         }
         let stop = Arc::new(Notify::new());
-        self.stops.insert(id, stop.clone());
+        let (asks, to_ask) = mpsc::unbounded_channel();
+        self.reins.insert(id, Reins { stop: stop.clone(), asks });
+        if probe == Probe::Sampler {
+            self.metrics.sampler.starts.inc();
+        }
         let (runner, places, events, metrics) =
             (self.runner.clone(), self.places.clone(), self.events.clone(), self.metrics.clone());
         self.tasks.spawn(async move {
-            let name = sense::name(&probe);
             let (measured, duration_ms) = match sense::request(&probe, deadline_ms, &places) {
                 Ok(request) => {
-                    let mut running = runner.start(request).await;
-                    let outcome = tokio::select! {
-                        outcome = running.ended() => outcome,
-                        // Whoever asked before this point has left a permit.
-                        () = stop.notified() => {
-                            running.stop();
-                            running.ended().await
-                        }
+                    let outcome = if probe == Probe::Sampler {
+                        converse(id, &runner, request, &stop, to_ask, &events).await
+                    } else {
+                        wait(&runner, request, &stop).await
                     };
                     sense::read(&probe, outcome)
                 }
                 Err(measured) => (measured, 0),
             };
-            metrics.probe_seconds.with_label_values(&[name]).observe(Duration::from_millis(duration_ms).as_secs_f64());
-            if let Measured::Unknown { reason, message } = &measured {
-                metrics.probe_inconclusive.with_label_values(&[name, reason]).inc();
-                tracing::warn!(probe = name, reason, message, "nothing was measured");
-            }
+            note(&probe, &measured, duration_ms, &metrics);
             let _ = events.send(Event::ProbeFinished { id, measured, duration_ms }).await;
             id
         });
@@ -82,8 +85,15 @@ impl Probes {
 
     /// Asks a probe to end; its end is still told.
     pub(super) fn stop(&self, id: u64) {
-        if let Some(stop) = self.stops.get(&id) {
-            stop.notify_one();
+        if let Some(reins) = self.reins.get(&id) {
+            reins.stop.notify_one();
+        }
+    }
+
+    /// Asks the sampler. Of one that has ended the core hears by its end.
+    pub(super) fn ask(&self, id: u64, ask: Ask) {
+        if let Some(reins) = self.reins.get(&id) {
+            let _ = reins.asks.send(ask);
         }
     }
 
@@ -96,6 +106,60 @@ impl Probes {
         if timeout(FAREWELL, gone).await.is_err() {
             tracing::warn!("the runner did not end in time");
         }
+    }
+}
+
+async fn wait(runner: &Runner, request: ProbeRequest, stop: &Notify) -> ProbeOutcome {
+    let mut running = runner.start(request).await;
+    tokio::select! {
+        outcome = running.ended() => outcome,
+        // Whoever asked before this point has left a permit.
+        () = stop.notified() => {
+            running.stop();
+            running.ended().await
+        }
+    }
+}
+
+/// Hands questions over and tells every answer, until the sampler has ended.
+async fn converse(
+    id: u64,
+    runner: &Runner,
+    request: ProbeRequest,
+    stop: &Notify,
+    mut asks: mpsc::UnboundedReceiver<Ask>,
+    events: &mpsc::Sender<Event>,
+) -> ProbeOutcome {
+    let (mut running, mut lines) = runner.start_talking(request).await;
+    loop {
+        tokio::select! {
+            // What it said last is told before its end.
+            biased;
+            Some(line) = lines.recv() => match serde_json::from_str::<Said>(&line) {
+                Ok(said) => {
+                    let _ = events.send(Event::SamplerSaid { id, said }).await;
+                }
+                // The question that it does not answer tells that something is wrong.
+                Err(error) => tracing::warn!(%error, "the sampler said something that is no answer"),
+            },
+            Some(ask) = asks.recv() => match serde_json::to_string(&ask) {
+                Ok(line) => running.say(line),
+                Err(error) => tracing::error!(%error, "a question to the sampler cannot be written"),
+            },
+            () = stop.notified() => running.stop(),
+            outcome = running.ended() => return outcome,
+        }
+    }
+}
+
+fn note(probe: &Probe, measured: &Measured, duration_ms: u64, metrics: &Metrics) {
+    let name = sense::name(probe);
+    if *probe != Probe::Sampler {
+        metrics.probe_seconds.with_label_values(&[name]).observe(Duration::from_millis(duration_ms).as_secs_f64());
+    }
+    if let Measured::Unknown { reason, message } = measured {
+        metrics.probe_inconclusive.with_label_values(&[name, reason]).inc();
+        tracing::warn!(probe = name, reason, message, "nothing was measured");
     }
 }
 

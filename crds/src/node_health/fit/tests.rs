@@ -13,6 +13,8 @@ fn finding(target: usize, outcome: Outcome, severity: Severity) -> Finding {
         reason: "R".repeat(63),
         message: "m".repeat(256),
         evidence: Some("e".repeat(256)),
+        uuid: Some("u".repeat(96)),
+        serial: Some("s".repeat(64)),
         ..Finding::default()
     }
 }

@@ -115,17 +115,6 @@ fn a_check_that_cannot_be_run_here_says_which_and_why() {
 }
 
 #[test]
-fn an_inventory_of_a_run_is_measured_anew_and_names_what_it_tested() {
-    let check = CheckSpec { name: "inv".into(), inventory: Some(crds::check::NoParameters {}), ..CheckSpec::default() };
-    let mut bench = given(vec![check]);
-    let id = *bench.running(|probe| *probe == Probe::Inventory).last().unwrap();
-    bench.finish(id, Measured::Inventory(Box::new(healthy(2))));
-    bench.pass(1_100);
-    let result = &bench.report().runs[0].results[0];
-    assert_eq!((result.outcome.clone(), result.tested.clone()), (Outcome::Pass, vec![gpu(0), gpu(1), "node".into()]));
-}
-
-#[test]
 fn a_restart_in_the_middle_ends_as_interrupted_once_and_starts_nothing_again() {
     for at in [RunState::Accepted, RunState::Ready, RunState::Running] {
         let mut before = given(vec![custom("one"), custom("two")]);

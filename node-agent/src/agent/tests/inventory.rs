@@ -4,7 +4,7 @@ use super::*;
 use crate::probe::inventory::NvmlError;
 use crds::Severity;
 use crds::hardware_profile::ExpectedGpus;
-use crds::node_health::{DriverHandles, Expected, Maintenance};
+use crds::node_health::Expected;
 
 fn expecting(count: i64) -> NodeHealthSpec {
     let gpus = ExpectedGpus { count: Some(count), models: vec!["H100".into()], ..ExpectedGpus::default() };
@@ -168,38 +168,16 @@ fn within_the_boot_grace_nothing_is_added_and_nothing_healed() {
 }
 
 #[test]
-fn maintenance_stops_the_probe_and_the_driver_is_released_once_it_has_ended() {
-    let mut bench = Bench::at_rest(expecting(3));
-    while bench.state.inventory_probe.is_none() {
-        bench.pass(1_000);
-    }
-    let probe = bench.state.inventory_probe.unwrap();
-    let maintenance = Maintenance { reason: "upgrade".into(), ..Maintenance::default() };
-    bench.send(Event::SpecChanged(Box::new(order(
-        NodeHealthSpec { maintenance: Some(maintenance), ..expecting(3) },
-        None,
-    ))));
-    bench.pass(2_000);
-    assert!(bench.stopped(probe));
-    assert_eq!(bench.row_says("inventory"), (Outcome::Skipped, reason::MAINTENANCE));
-    assert_eq!(bench.report().agent.driver_handles, DriverHandles::Held);
-    bench.finish(probe, Measured::Unknown { reason: reason::INTERRUPTED.into(), message: String::new() });
-    bench.pass(300_000);
-    assert_eq!(bench.report().agent.driver_handles, DriverHandles::Released);
-    assert_eq!(bench.running(|_| true), Vec::<u64>::new());
-    assert_eq!(found(&bench).len(), 1, "what was found before is kept");
-}
-
-#[test]
-fn an_inventory_that_does_not_end_is_inconclusive_and_a_child_that_cannot_be_killed_is_told() {
+fn a_tree_that_does_not_end_is_inconclusive_and_a_child_that_cannot_be_killed_is_told() {
     for (why, findings) in
         [(reason::PROBE_DEADLINE_EXCEEDED, 0), (reason::RUNNER_GONE, 0), (reason::CHILD_UNKILLABLE, 1)]
     {
         let mut bench = Bench::at_rest(spec());
-        while bench.state.inventory_probe.is_none() {
+        bench.by_hand();
+        while bench.tree_probe().is_none() {
             bench.pass(1_000);
         }
-        let id = bench.state.inventory_probe.unwrap();
+        let id = bench.tree_probe().unwrap();
         bench.finish(id, Measured::Unknown { reason: why.into(), message: "process 7".into() });
         bench.pass(2_000);
         assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, why));
@@ -210,15 +188,70 @@ fn an_inventory_that_does_not_end_is_inconclusive_and_a_child_that_cannot_be_kil
 }
 
 #[test]
+fn a_driver_that_does_not_answer_leaves_the_count_on_pci_to_be_judged() {
+    let mut bench = Bench::at_rest(expecting(2));
+    bench.by_hand();
+    bench.pass(60_000);
+    bench.hang("nvmlDeviceGetUUID", None);
+    bench.pass(2_000);
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::CALL_HUNG));
+    assert_eq!(bench.report().inventory.gpus[0].serial.as_deref(), Some("serial-0"), "what was seen is still shown");
+    let id = bench.tree_probe().unwrap();
+    let tree = TreeReport { pci: healthy(1).pci, ..TreeReport::default() };
+    bench.finish(id, Measured::Tree(Box::new(tree)));
+    bench.pass(2_000);
+    assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
+}
+
+#[test]
+fn a_gpu_that_the_driver_does_not_show_any_more_keeps_its_name() {
+    let mut bench = Bench::at_rest(expecting(2));
+    let mut report = healthy(2);
+    report.nvml.gpus.pop();
+    bench.measure_again(report);
+    let finding = bench.finding("inventory", &gpu(1)).unwrap();
+    assert_eq!((finding.serial.as_deref(), finding.uuid.as_deref()), (Some("serial-1"), Some("GPU-1")));
+    assert_eq!(bench.report().inventory.gpus[1].serial.as_deref(), Some("serial-1"));
+}
+
+#[test]
+fn another_board_at_the_address_is_shown_at_once_and_what_was_found_of_the_former_goes() {
+    let mut bench = Bench::at_rest(spec());
+    bench.fault(xid(&gpu(1), 79));
+    assert_eq!(bench.finding("xid", &gpu(1)).unwrap().serial.as_deref(), Some("serial-1"));
+    let mut report = healthy(2);
+    report.nvml.gpus[1].serial = Some("other".into());
+    bench.measure_again(report);
+    assert_eq!(bench.report().inventory.gpus[1].serial.as_deref(), Some("other"));
+    assert_eq!(bench.finding("xid", &gpu(1)), None);
+    assert!(bench.row("xid").covered.contains(&gpu(1)));
+}
+
+#[test]
+fn an_address_that_is_no_more_is_not_missed_once_the_count_is_right() {
+    let mut bench = Bench::at_rest(expecting(2));
+    let mut report = healthy(2);
+    report.nvml.gpus.pop();
+    bench.measure_again(report);
+    assert!(bench.finding("inventory", &gpu(1)).is_some());
+    let mut moved = healthy(3);
+    moved.pci.remove(1);
+    moved.nvml.gpus.remove(1);
+    bench.measure_again(moved);
+    assert_eq!((found(&bench), bench.row_says("inventory").0), (Vec::new(), Outcome::Pass));
+    assert!(bench.row("inventory").covered.contains(&gpu(1)), "the pass says that it heals the old address");
+}
+
+#[test]
 fn a_monitor_that_this_agent_does_not_have_has_its_row_and_one_that_is_off_has_none() {
     let mut bench = Bench::at_rest(spec());
     let mut changed = spec();
     changed.monitors.retain(|monitor| monitor.name != "xid");
-    changed.monitors.push(Monitor { name: "ecc".into(), interval_seconds: None });
+    changed.monitors.push(Monitor { name: "drift".into(), interval_seconds: None });
     bench.fault(xid(&gpu(0), 79));
     bench.send(Event::SpecChanged(Box::new(Order { generation: 2, ..order(changed, None) })));
     bench.pass(2_000);
-    assert_eq!(bench.row_says("ecc"), (Outcome::Inconclusive, reason::NOT_IMPLEMENTED));
+    assert_eq!(bench.row_says("drift"), (Outcome::Inconclusive, reason::NOT_IMPLEMENTED));
     assert!(bench.report().checks.iter().all(|row| row.check != "xid"));
     assert!(bench.report().findings.is_empty());
     assert_eq!(bench.report().observed_generation, Some(2));

@@ -1,15 +1,23 @@
 //! The core, event by event. Nothing here waits: time is an argument.
 
 mod assignments;
+mod drills;
 mod faults;
 mod groups;
 mod inventory;
 mod properties;
+mod reading;
+mod sampling;
 mod writing;
+mod xids;
 
 use super::*;
 use crate::pci::PciAddress;
 use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlGpu, NvmlView, Vendor};
+use crate::probe::tree::TreeReport;
+use crate::sampler::sample::GpuReadings;
+use crate::sampler::talk::Hung;
+use crate::sampler::{Ask, Said, Sample, Section};
 use crate::xid::{XidDetail, XidEvent};
 use crds::node_health::{Assignment, CheckRow, Monitor, NodeHealthSpec, Report};
 use crds::{CheckSpec, Outcome, reason};
@@ -26,6 +34,10 @@ struct Bench {
     /// What the API server answers to the next reports.
     answer: Result<(), Refusal>,
     written: Vec<Report>,
+    /// Questions that were answered: sampler and id.
+    answered: std::collections::BTreeSet<(u64, u64)>,
+    /// What is measured at once whenever the core asks; without it a test answers by hand.
+    world: Option<InventoryReport>,
 }
 
 fn facts(boot_id: &str) -> Facts {
@@ -46,7 +58,15 @@ impl Bench {
     fn booted(boot_id: &str) -> Self {
         let now = Now { unix_ms: MORNING * 1000, mono_ms: 1_000 };
         let state = State::new(facts(boot_id), now);
-        Self { state, now, effects: Vec::new(), answer: Ok(()), written: Vec::new() }
+        Self {
+            state,
+            now,
+            effects: Vec::new(),
+            answer: Ok(()),
+            written: Vec::new(),
+            answered: Default::default(),
+            world: None,
+        }
     }
 
     /// An agent that has seen its NodeHealth, its kernel log and healthy hardware.
@@ -64,6 +84,7 @@ impl Bench {
         self.send(Event::KernelLogOpened { source: "kmsg:/dev/kmsg".into() });
         self.send(Event::SpecChanged(Box::new(order)));
         self.measure(healthy(2));
+        self.world = Some(healthy(2));
     }
 
     fn send(&mut self, event: Event) {
@@ -75,13 +96,27 @@ impl Bench {
                 _ => None,
             })
             .collect();
-        self.effects.extend(effects);
+        self.effects.extend(effects.iter().cloned());
         for report in reports {
             if self.answer.is_ok() {
                 self.written.push(report);
             }
             self.send(Event::ReportApplied(self.answer));
         }
+        if let Some(world) = self.world.clone() {
+            for effect in effects {
+                match effect {
+                    Effect::StartProbe { id, probe: Probe::Tree, .. } => self.finish(id, tree_of(&world)),
+                    Effect::Ask { .. } if self.asked().is_some() => self.answer_with(sample_of(world.nvml.clone())),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// From now on the test answers what the core asks.
+    fn by_hand(&mut self) {
+        self.world = None;
     }
 
     /// Time passes; the core is woken whenever it asked to be.
@@ -133,19 +168,81 @@ impl Bench {
         self.send(Event::ProbeFinished { id, measured, duration_ms: 40 });
     }
 
-    /// Ends the monitor's inventory.
-    fn measure(&mut self, report: InventoryReport) {
-        let id = self.state.inventory_probe.expect("an inventory is under way");
-        self.finish(id, Measured::Inventory(Box::new(report)));
+    /// The sampler, if one was started and has not ended.
+    fn sampler(&self) -> Option<u64> {
+        self.running(|probe| *probe == Probe::Sampler).last().copied()
     }
 
-    /// Waits for the next inventory of the monitor and ends it.
-    fn measure_again(&mut self, report: InventoryReport) {
-        while self.state.inventory_probe.is_none() {
-            self.pass(1_000);
+    /// The question to the sampler that waits for its answer.
+    fn asked(&self) -> Option<Ask> {
+        let sampler = self.sampler()?;
+        let asked = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Ask { id, ask } if *id == sampler => Some(ask.clone()),
+            _ => None,
+        });
+        asked.filter(|ask| !self.answered.contains(&(sampler, ask.id)))
+    }
+
+    fn say(&mut self, said: Said) {
+        let id = self.sampler().expect("a sampler runs");
+        self.send(Event::SamplerSaid { id, said });
+    }
+
+    /// Answers the question that waits.
+    fn answer_with(&mut self, sample: Sample) {
+        let ask = self.asked().expect("something is asked");
+        self.answered.insert((self.sampler().unwrap(), ask.id));
+        self.say(Said::Sample { id: ask.id, sample: Box::new(Sample { sections: ask.sections, ..sample }) });
+    }
+
+    fn tree_probe(&self) -> Option<u64> {
+        self.running(|probe| *probe == Probe::Tree).last().copied()
+    }
+
+    /// What is being measured is what the hardware is now: sysfs first, then the driver.
+    fn measure(&mut self, report: InventoryReport) {
+        if let Some(id) = self.tree_probe() {
+            self.finish(id, tree_of(&report));
         }
-        self.measure(report);
-        self.pass(2_000);
+        while self.asked().is_some() {
+            self.answer_with(sample_of(report.nvml.clone()));
+        }
+    }
+
+    /// Waits until both are measured anew.
+    fn measure_again(&mut self, report: InventoryReport) {
+        self.world = Some(report);
+        self.pass(62_000);
+    }
+
+    fn hang(&mut self, call: &str, pci: Option<&str>) {
+        let (call, pci) = (call.to_owned(), pci.map(str::to_owned));
+        self.say(Said::Hung(Hung { call, index: None, pci, for_ms: 10_000 }));
+    }
+
+    /// Ends the sampler.
+    fn lose_sampler(&mut self, reason: &str) {
+        let id = self.sampler().expect("a sampler runs");
+        self.finish(id, Measured::Unknown { reason: reason.into(), message: "process 7".into() });
+    }
+
+    /// The moments at which a sampler was started, in milliseconds since the first call of this.
+    fn starts(&mut self, ms: u64, mut each: impl FnMut(&mut Self)) -> Vec<u64> {
+        let began = self.now.mono_ms;
+        let mut at = Vec::new();
+        let mut known = self.started(|probe| *probe == Probe::Sampler);
+        while self.now.mono_ms < began + ms {
+            if self.sampler().is_some() {
+                each(self);
+            }
+            self.pass(100);
+            let started = self.started(|probe| *probe == Probe::Sampler);
+            if started > known {
+                at.push(self.now.mono_ms - began);
+                known = started;
+            }
+        }
+        at
     }
 
     fn fault(&mut self, entry: LogEntry) {
@@ -205,6 +302,27 @@ fn healthy(count: u8) -> InventoryReport {
             errors: Vec::new(),
         },
     }
+}
+
+/// The library's answer: every GPU has readings, empty where nobody asks.
+fn sample_of(view: NvmlView) -> Sample {
+    let gpus = view.gpus.iter().filter_map(|gpu| gpu.pci.clone());
+    let gpus = gpus.map(|pci| GpuReadings { pci, ..GpuReadings::default() }).collect();
+    Sample {
+        sections: Vec::new(),
+        took_ms: 5,
+        slowest: None,
+        view,
+        device_access: None,
+        library_version: None,
+        gpus,
+        calls: Vec::new(),
+    }
+}
+
+fn tree_of(report: &InventoryReport) -> Measured {
+    let InventoryReport { pci, nics, pci_errors, nvml: _ } = report.clone();
+    Measured::Tree(Box::new(TreeReport { pci, nics, pci_errors, ..TreeReport::default() }))
 }
 
 fn on_pci(address: &str) -> Accelerator {

@@ -1,6 +1,7 @@
 //! Whatever happens in whatever order: no panic, every bound holds, nothing starts twice, nobody is flooded.
 
 use super::*;
+use crate::sampler::talk::DriverEvent;
 use crds::node_health::{Group, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, Role, RunState, Slot};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,16 @@ enum Happens {
     Overrun,
     Spec(u8),
     SpecGone,
+    /// The sampler answers, hangs, is silent, or announces an event.
+    Says(u8),
     EndOldest(u8),
     EndNewest(u8),
     Unreadable,
     Opened,
     Answer(u8),
-    Restart { reboots: bool },
+    Restart {
+        reboots: bool,
+    },
     ClockJumps(i64),
 }
 
@@ -31,6 +36,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::Overrun),
         3 => (0_u8..12).prop_map(Happens::Spec),
         1 => Just(Happens::SpecGone),
+        6 => (0_u8..8).prop_map(Happens::Says),
         4 => (0_u8..6).prop_map(Happens::EndOldest),
         4 => (0_u8..6).prop_map(Happens::EndNewest),
         1 => Just(Happens::Unreadable),
@@ -88,17 +94,48 @@ fn some_spec(number: u8, now: Now) -> NodeHealthSpec {
     spec
 }
 
-fn measured(kind: u8, probe: &Probe) -> Measured {
-    let report = |status: &str| {
-        let mut report = healthy(20);
+fn crashed(why: &str) -> Measured {
+    Measured::Unknown { reason: why.into(), message: "ü".repeat(400) }
+}
+
+/// What the sampler says, by number; `None` for a number that is silence.
+fn said(number: u8, ask: Option<&Ask>) -> Option<Said> {
+    let answer = |mut report: InventoryReport, status: &str| {
+        let ask = ask?;
         report.nvml.status = status.into();
-        report.pci.truncate(18);
-        Measured::Inventory(Box::new(report))
+        let sample = Sample { sections: ask.sections.clone(), ..sample_of(report.nvml) };
+        Some(Said::Sample { id: ask.id, sample: Box::new(sample) })
     };
+    let event = |bits, xid| Some(Said::Event(DriverEvent { pci: Some(gpu(1)), bits, xid }));
+    match number {
+        0 => answer(healthy(8), "Ok"),
+        1 => answer(healthy(20), "Ok"),
+        2 => answer(healthy(0), "LibraryNotFound"),
+        3 => Some(Said::Hung(Hung {
+            call: "n".repeat(300),
+            index: Some(1),
+            pci: Some("p".repeat(300)),
+            for_ms: u64::MAX,
+        })),
+        4 => event(0x8, Some(48)),
+        5 => event(0x8000, None),
+        6 => Some(Said::Sample { id: u64::MAX, sample: Box::new(sample_of(healthy(2).nvml)) }),
+        _ => None,
+    }
+}
+
+fn measured(kind: u8, probe: &Probe) -> Measured {
     match (kind, probe) {
-        (0, Probe::Inventory) => Measured::Inventory(Box::new(healthy(8))),
-        (1, Probe::Inventory) => report("Ok"),
-        (2, Probe::Inventory) => report("LibraryNotFound"),
+        (0, Probe::Tree) => tree_of(&healthy(8)),
+        (1, Probe::Tree) => {
+            let mut report = healthy(20);
+            report.pci.truncate(18);
+            tree_of(&report)
+        }
+        (2, Probe::Tree) => tree_of(&healthy(0)),
+        (0, Probe::Sampler) => crashed(reason::SAMPLER_CRASHED),
+        (1, Probe::Sampler) => crashed(reason::CHILD_UNKILLABLE),
+        (2, Probe::Sampler) => crashed(reason::INTERRUPTED),
         (0 | 1, Probe::Send { .. } | Probe::Serve { .. }) => {
             Measured::Iperf(Box::new(crate::probe::iperf::IperfReport {
                 mbps: Some(u64::MAX),
@@ -153,6 +190,12 @@ impl World {
                 self.bench.send(Event::SpecChanged(Box::new(order)));
             }
             Happens::SpecGone => self.bench.send(Event::SpecGone),
+            Happens::Says(number) => {
+                let said = said(*number, self.bench.asked().as_ref());
+                if let (Some(said), Some(_)) = (said, self.bench.sampler()) {
+                    self.bench.say(said);
+                }
+            }
             Happens::EndOldest(kind) => self.end(*kind, false),
             Happens::EndNewest(kind) => self.end(*kind, true),
             Happens::Unreadable => self.bench.send(Event::KernelLogUnreadable { message: "ü".repeat(300) }),
@@ -202,6 +245,9 @@ impl World {
     }
 
     fn check(&mut self) {
+        // One sampler, and one question to it.
+        assert!(self.bench.running(|probe| *probe == Probe::Sampler).len() <= 1);
+        assert!(self.bench.running(|probe| *probe == Probe::Tree).len() <= 1);
         let effects = self.bench.effects[self.checked..].to_vec();
         self.checked = self.bench.effects.len();
         for effect in effects {

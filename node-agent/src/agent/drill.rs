@@ -1,0 +1,48 @@
+//! A drill: a finding that is not true, plainly marked, with an end.
+//!
+//! It stands under a check name of its own, so that it neither hides a real finding nor is taken for one. Whether it still
+//! stands is read from the finding itself, by its `since`, so that it outlives a restart of the agent and ends in time.
+
+use crate::judge::bounded;
+use crds::check::{Check, Drill};
+use crds::names::TARGET_NODE;
+use crds::node_health::Finding;
+use crds::{Outcome, Time};
+
+/// What every message of a drill begins with.
+pub(super) const MARK: &str = "DRILL:";
+
+/// The target of the drill, in the one spelling of the report.
+pub(super) fn target(drill: &Drill) -> String {
+    let text = drill.finding.target.as_deref().unwrap_or(TARGET_NODE);
+    bounded(&super::results::address_or_text(text), 64)
+}
+
+/// Its end, if it began at this time. A drill takes a day at most.
+pub(super) fn until(drill: &Drill, began: Time) -> Time {
+    began.plus(drill.seconds.clamp(1, 86_400))
+}
+
+/// The finding that stands meanwhile.
+pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
+    let reason = &drill.finding.reason;
+    Finding {
+        check: Check::Drill.name().to_owned(),
+        target: target(drill),
+        outcome: Outcome::Fail,
+        severity: drill.finding.severity.clone(),
+        reason: bounded(reason, 63),
+        message: bounded(&format!("{MARK} {reason} is not true; it ends at {}", until(drill, now)), 256),
+        since: now,
+        last_seen: now,
+        count: 1,
+        evidence: Some(bounded(&format!("drill of run {run}"), 256)),
+        uuid: None,
+        serial: None,
+    }
+}
+
+/// Whether the finding is of a drill.
+pub(super) fn is_drill(finding: &Finding) -> bool {
+    finding.check == Check::Drill.name()
+}
