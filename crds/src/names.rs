@@ -17,6 +17,21 @@ pub const LABEL_AGENT: &str = "gpuhealth.dev/agent";
 pub const LABEL_CERTIFIED_PREFIX: &str = "gpuhealth.dev/certified-";
 /// Label on a Node, set by people or automation: the reason of a maintenance.
 pub const LABEL_MAINTENANCE: &str = "gpuhealth.dev/maintenance";
+/// Label on a Node, set by NVIDIA's GPU operator (k8s-operator-libs, `pkg/upgrade/consts.go`): where the upgrade of the
+/// driver stands. Empty: not yet looked at.
+pub const LABEL_DRIVER_UPGRADE: &str = "nvidia.com/gpu-driver-upgrade-state";
+/// Values of [`LABEL_DRIVER_UPGRADE`] in which nothing is done to the node: `upgrade-required` waits for its turn, for
+/// weeks where automatic upgrades are off.
+pub const DRIVER_UPGRADE_AT_REST: &[&str] = &["", "upgrade-required", "upgrade-done"];
+/// Prefix of the labels by which NVIDIA's GPU operator starts and stops what it runs on a Node (k8s-driver-manager).
+pub const LABEL_DEPLOY_PREFIX: &str = "nvidia.com/gpu.deploy.";
+/// Value of a label of [`LABEL_DEPLOY_PREFIX`] while the driver is being replaced.
+pub const PAUSED_FOR_DRIVER_UPGRADE: &str = "paused-for-driver-upgrade";
+/// Label on a Node, set by NVIDIA's MIG manager: `pending` and `rebooting` while it repartitions, then `success` or
+/// `failed`.
+pub const LABEL_MIG_STATE: &str = "nvidia.com/mig.config.state";
+/// Values of [`LABEL_MIG_STATE`] in which GPUs come and go.
+pub const MIG_UNDER_WAY: &[&str] = &["pending", "rebooting"];
 /// Annotation on a Node: compact JSON of state, severity, action, since and causes.
 pub const ANNOTATION_SUMMARY: &str = "gpuhealth.dev/summary";
 

@@ -4,7 +4,7 @@ use crate::{
     stores::{Stores, kind::Kind},
     world::World,
 };
-use crds::State;
+use crds::{Activity, State, node_health::Decision, reason};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -43,6 +43,10 @@ pub struct Metrics {
     pub watch_breaks: IntCounterVec,
     malformed: IntGaugeVec,
     nodes: IntGaugeVec,
+    drills: IntGauge,
+    drifting: IntGauge,
+    maintenance: IntGauge,
+    overruns: IntGauge,
     claims: IntGaugeVec,
     limit: IntGaugeVec,
 }
@@ -74,7 +78,20 @@ impl Metrics {
             events: counters(r, "events_total", "Events by what became of them", &["result"])?,
             watch_breaks: counters(r, "watch_restarts_total", "Watches that broke", &["kind"])?,
             malformed: gauges(r, "malformed_objects", "Objects that do not parse and are left alone", &["kind"])?,
-            nodes: gauges(r, "nodes", "Nodes with a NodeHealth, by state", &["state"])?,
+            nodes: gauges(
+                r,
+                "nodes",
+                "Nodes with a NodeHealth, by state; a node in a drill counts as what it is without the drill",
+                &["state"],
+            )?,
+            drills: gauge(r, "nodes_in_drill", "Nodes on which a drill is going on")?,
+            drifting: gauge(r, "nodes_drifting", "Nodes whose driver or VBIOS differs from most of the same profile")?,
+            maintenance: gauge(r, "nodes_in_maintenance", "Nodes under maintenance")?,
+            overruns: gauge(
+                r,
+                "nodes_maintenance_overrun",
+                "Nodes against which nothing speaks but a maintenance that takes longer than expected",
+            )?,
             claims: gauges(r, "policy_budget_claims", "Nodes that a policy's budget pays for", &["policy"])?,
             limit: gauges(r, "policy_budget_limit", "Nodes that a policy's budget could pay for", &["policy"])?,
             registry,
@@ -92,17 +109,18 @@ impl Metrics {
     }
 
     fn observe_world(&self, world: &World) {
-        let state_of = |state: &State| {
-            let decisions = world.node_healths.values().map(|h| {
-                let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
-                decision.map_or(&State::Unknown, |d| &d.state)
-            });
-            decisions.filter(|s| *s == state).count()
-        };
+        let decisions = || world.node_healths.values().map(|h| h.status.as_ref().and_then(|s| s.decision.as_ref()));
+        let states: Vec<State> =
+            decisions().map(|d| d.map_or(State::Unknown, Decision::state_without_drills)).collect();
         for state in State::ALL {
             let gauge = self.nodes.with_label_values(&[state.as_str()]);
-            gauge.set(number(state_of(state)));
+            gauge.set(number(states.iter().filter(|s| *s == state).count()));
         }
+        let count = |is: fn(&Decision) -> bool| number(decisions().flatten().filter(|d| is(d)).count());
+        self.drills.set(count(Decision::has_drill));
+        self.drifting.set(count(|d| !d.fleet_findings.is_empty()));
+        self.maintenance.set(count(|d| d.activity == Activity::Maintenance));
+        self.overruns.set(count(|d| d.reason == reason::MAINTENANCE_OVERRUN));
         // A policy that is gone must not keep its last figures.
         self.claims.reset();
         self.limit.reset();

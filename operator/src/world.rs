@@ -3,7 +3,7 @@
 //! A [`World`] is a value. The shell builds one from its stores and the overlay of its own unseen writes; property tests
 //! generate them. All maps are ordered, so that the same world always gives the same plan.
 
-use crds::{Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time};
+use crds::{Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time, names};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// After how many seconds without a change of its Lease an agent counts as silent.
@@ -82,6 +82,25 @@ impl Node {
     /// The instance type, without the prefix `ml.`; empty if unknown.
     pub fn instance_type(&self) -> &str {
         self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::hardware_profile::instance_type(v))
+    }
+
+    /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the label that tells of it.
+    pub fn maintenance(&self) -> Option<&str> {
+        if let Some(value) = self.labels.get(names::LABEL_MAINTENANCE) {
+            return Some(if value.is_empty() { "maintenance" } else { value });
+        }
+        let says = |label: &'static str, tells: fn(&str) -> bool| {
+            self.labels.get(label).is_some_and(|value| tells(value)).then_some(label)
+        };
+        says(names::LABEL_DRIVER_UPGRADE, |v| !names::DRIVER_UPGRADE_AT_REST.contains(&v))
+            .or_else(|| says(names::LABEL_MIG_STATE, |v| names::MIG_UNDER_WAY.contains(&v)))
+            .or_else(|| {
+                let deployed = self.labels.range(names::LABEL_DEPLOY_PREFIX.to_owned()..);
+                deployed
+                    .take_while(|(label, _)| label.starts_with(names::LABEL_DEPLOY_PREFIX))
+                    .find(|(_, value)| *value == names::PAUSED_FOR_DRIVER_UPGRADE)
+                    .map(|(label, _)| label.as_str())
+            })
     }
 
     /// Our taint of this key, if the Node bears it.

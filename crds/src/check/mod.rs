@@ -88,7 +88,7 @@ checks! {
     /// GPU and NIC topology.
     Topology "topology" Passive false;
     /// Versions against the majority of the fleet.
-    Drift "drift" Passive false;
+    Drift "drift" Passive true;
     /// Host-to-device copies.
     PcieBandwidth "pcieBandwidth" Light false;
     /// Memory patterns.
@@ -116,7 +116,7 @@ checks! {
     /// A program of the user's.
     Custom "custom" Declared true;
     /// A synthetic finding.
-    Drill "drill" Declared false;
+    Drill "drill" Declared true;
 }
 
 impl Check {
@@ -126,9 +126,10 @@ impl Check {
         Self::ALL.iter().copied().find(|c| c.name() == kind)
     }
 
-    /// Whether the agent runs this check without being asked, as a monitor.
+    /// Whether the agent runs this check without being asked, as a monitor. Drift is the operator's own: only it sees
+    /// more than one node.
     pub const fn is_monitor(self) -> bool {
-        matches!(self.class(), Class::Passive)
+        matches!(self.class(), Class::Passive) && !matches!(self, Self::Drift)
     }
 }
 

@@ -229,8 +229,8 @@ pub struct Drill {
 pub struct DrillFinding {
     /// The severity of the synthetic finding.
     pub severity: Severity,
-    /// The reason of the synthetic finding, one word in PascalCase.
-    #[schemars(length(min = 1, max = 63))]
+    /// The reason of the synthetic finding, one word in PascalCase; wherever it shows, `Drill` stands before it.
+    #[schemars(length(min = 1, max = 58), regex(pattern = r"^[A-Z][A-Za-z0-9]*$"))]
     pub reason: String,
     /// The target of the synthetic finding: a PCI address or `node`; default `node`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

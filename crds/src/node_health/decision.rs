@@ -93,6 +93,45 @@ pub struct Cause {
     pub since: Time,
     /// What lifts it, and how far that is.
     pub lift: Lift,
+    /// The serial number of the board that it is about, where the finding names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub serial: Option<String>,
+}
+
+impl Cause {
+    /// Whether a drill opened it: nothing is wrong.
+    pub fn is_drill(&self) -> bool {
+        self.check == crate::Check::Drill.name()
+    }
+
+    /// Whether it takes a node out of use.
+    pub fn condemns(&self) -> bool {
+        self.outcome == Outcome::Fail && self.severity.condemns()
+    }
+}
+
+impl Decision {
+    /// Whether a drill is going on.
+    pub fn has_drill(&self) -> bool {
+        self.causes.iter().any(Cause::is_drill)
+    }
+
+    /// The state as it would be without drills. Only a node that was judged is drilled, so that one without another cause
+    /// is Healthy.
+    pub fn state_without_drills(&self) -> State {
+        if !self.has_drill() {
+            return self.state.clone();
+        }
+        let real = || self.causes.iter().filter(|cause| !cause.is_drill());
+        if real().any(Cause::condemns) {
+            State::Quarantined
+        } else if real().next().is_some() {
+            State::Suspect
+        } else {
+            State::Healthy
+        }
+    }
 }
 
 /// What lifts a cause.

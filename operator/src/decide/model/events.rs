@@ -117,10 +117,14 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
         }
         20 => {
             model.edit_node(name, |n| {
-                n.labels.insert(names::LABEL_MAINTENANCE.into(), "firmware".into());
+                for label in [names::LABEL_MAINTENANCE, names::LABEL_DRIVER_UPGRADE] {
+                    if n.labels.remove(label).is_none() {
+                        n.labels.insert(label.into(), "firmware".into());
+                    }
+                }
                 n.condition = n.condition.take().map(|c| Condition { reason: "Tampered".into(), ..c });
             });
-            "a maintenance begins"
+            "a maintenance begins or ends"
         }
         _ => {
             agent_works(dice, model, name);
@@ -169,6 +173,15 @@ pub(crate) fn agent_works(dice: &mut Dice<'_>, model: &mut Model, node: &str) {
                 _ => RunState::Done,
             };
             run.started_at = Some(now);
+            let drills = order.checks.iter().filter_map(|spec| spec.drill.as_ref());
+            for drill in drills {
+                let target = drill.finding.target.as_deref().unwrap_or(names::TARGET_NODE);
+                report.findings.retain(|f| f.check != "drill" || f.target != target);
+                if run.state == RunState::Running {
+                    let severity = drill.finding.severity.clone();
+                    report.findings.push(fixtures::finding("drill", target, Outcome::Fail, severity, "Xid79"));
+                }
+            }
             if run.state == RunState::Done {
                 run.finished_at = Some(now);
                 run.results = order.checks.iter().map(|spec| result(spec, &outcome, &severity)).collect();

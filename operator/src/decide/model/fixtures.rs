@@ -2,7 +2,7 @@
 
 use crate::world::{Node, Taint, World};
 use crds::{
-    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
+    Check, Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
     hardware_profile::{ExpectedGpus, HardwareProfileSpec, Match},
     health_check_policy::{HealthCheckPolicySpec, Mode},
     health_check_run::HealthCheckRunSpec,
@@ -62,7 +62,7 @@ pub(crate) fn profile(name: &str, gpus: i64) -> HardwareProfile {
     let mut profile = HardwareProfile::new(
         name,
         HardwareProfileSpec {
-            match_: Match { instance_types: Some(vec!["p5.48xlarge".into()]), node_selector: None },
+            match_: Match { instance_types: Some(vec!["p5.48xlarge".into()]), ..Match::default() },
             gpus: Some(ExpectedGpus { count: Some(gpus), ..ExpectedGpus::default() }),
             ..HardwareProfileSpec::default()
         },
@@ -101,7 +101,7 @@ pub(crate) fn health(node: &Node) -> NodeHealth {
     health
 }
 
-/// A report of eight GPUs on which `inventory` and `xid` pass.
+/// A report of eight GPUs on which every monitor passes; the first rows are those of `inventory` and `xid`.
 pub(crate) fn passing_report() -> Report {
     let covered: Vec<String> = (0..8).map(address).chain([crds::names::TARGET_NODE.to_owned()]).collect();
     let row = |check: &str| CheckRow {
@@ -125,9 +125,17 @@ pub(crate) fn passing_report() -> Report {
                 .collect(),
             nics: Vec::new(),
         },
-        checks: vec![row("inventory"), row("xid")],
+        checks: monitors().map(|check| row(check.name())).collect(),
         ..Report::default()
     }
+}
+
+/// Every monitor of an agent on a node of NVIDIA, built or not: `inventory` and `xid`, then the others.
+pub(crate) fn monitors() -> impl Iterator<Item = Check> {
+    let first = [Check::Inventory, Check::Xid];
+    let is_amd = |check: &Check| check.name().starts_with("amd");
+    let others = Check::ALL.iter().copied().filter(move |c| c.is_monitor() && !is_amd(c) && !first.contains(c));
+    first.into_iter().chain(others)
 }
 
 /// A finding.
@@ -142,7 +150,7 @@ pub(crate) fn finding(check: &str, target: &str, outcome: Outcome, severity: Sev
         since: START,
         last_seen: START,
         count: 1,
-        evidence: None,
+        ..Finding::default()
     }
 }
 

@@ -4,11 +4,11 @@ use super::fixtures;
 use crate::world::{Node, World};
 use crds::{
     CheckSpec, HealthCheckRun, Outcome, Selector, Severity, Time,
-    check::{Check, Custom, NetworkBandwidth},
-    health_check_policy::{Budget, Effect, HealthCheckPolicySpec, Mode, Rule, TaintEffect},
-    health_check_run::{HealthCheckRunSpec, Targets, WhenBusy},
+    check::{Check, Custom, Drill, DrillFinding, NetworkBandwidth},
+    health_check_policy::{Budget, Drills, Effect, HealthCheckPolicySpec, Mode, Rule, TaintEffect},
+    health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus, Target, TargetState, Targets, WhenBusy},
     names,
-    node_health::{CheckRow, Finding, Report},
+    node_health::{Assignment, CheckRow, Finding, Report, RunReport, RunState},
 };
 use std::sync::Arc;
 
@@ -75,10 +75,57 @@ pub(crate) fn world(dice: &mut Dice<'_>) -> World {
         fixtures::add_policy(&mut world, policy);
     }
     if dice.chance(50) {
-        let profile = fixtures::profile("p5", 8);
+        let mut profile = fixtures::profile("p5", 8);
+        if dice.chance(20) {
+            profile.spec.match_.gpu_models = Some(vec!["H100".into()]);
+        }
         world.profiles.insert("p5".into(), Arc::new(profile));
     }
+    if dice.chance(20) {
+        begin_drill(dice, &mut world);
+    }
     world
+}
+
+/// A drill that two nodes are in the middle of, and policies that allow it.
+fn begin_drill(dice: &mut Dice<'_>, world: &mut World) {
+    for policy in world.policies.values_mut() {
+        Arc::make_mut(policy).spec.drills = Some(Drills { allow: true, max_nodes: Some(2) });
+    }
+    let check = drill(dice);
+    let target = check.drill.as_ref().and_then(|d| d.finding.target.clone()).unwrap_or_else(|| "node".to_owned());
+    let mut run = run_of(dice, RUNS[0], fixtures::START, check.clone());
+    run.spec.deadline_seconds = 3600;
+    let mut status = HealthCheckRunStatus { start_time: Some(fixtures::START), ..HealthCheckRunStatus::default() };
+    let id = format!("{}/1", run.metadata.uid.as_deref().unwrap_or_default());
+    for (name, node) in world.nodes.iter().take(2) {
+        let Some(health) = world.node_healths.get_mut(name) else { continue };
+        status.targets.push(Target {
+            node: name.clone(),
+            uid: node.uid.clone(),
+            state: TargetState::Running,
+            attempt: Some(1),
+            since: Some(fixtures::START),
+            ..Target::default()
+        });
+        let health = Arc::make_mut(health);
+        health.spec.assignments.push(Assignment {
+            id: id.clone(),
+            run: RUNS[0].to_owned(),
+            checks: vec![check.clone()],
+            deadline: fixtures::START.plus(3600),
+            group: None,
+        });
+        if let Some(report) = health.status.as_mut().and_then(|s| s.report.as_mut()) {
+            report.findings.retain(|f| f.check != "drill");
+            report.findings.push(fixtures::finding("drill", &target, Outcome::Fail, Severity::Isolate, "Xid79"));
+            report.runs.push(RunReport { id: id.clone(), state: RunState::Running, ..RunReport::default() });
+        }
+    }
+    if !status.targets.is_empty() {
+        run.status = Some(status);
+        world.runs.insert(RUNS[0].to_owned(), Arc::new(run));
+    }
 }
 
 /// A Node: often plain, sometimes cordoned, not ready, tainted by others or by a former life of ours.
@@ -99,6 +146,9 @@ pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
     }
     if dice.chance(20) {
         node.labels.insert("rack".into(), format!("r{}", dice.below(2)));
+    }
+    if dice.chance(8) {
+        node.labels.insert(names::LABEL_DRIVER_UPGRADE.into(), "drain-required".into());
     }
     if dice.chance(5) {
         node.labels.insert(names::LABEL_HEALTH.into(), "quarantined".into());
@@ -137,15 +187,20 @@ pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
         mode,
         budget,
         rules,
+        drills: dice.chance(60).then(|| Drills { allow: dice.chance(90), max_nodes: dice.chance(50).then_some(2) }),
         release_all: dice.chance(5).then(|| "spare parts came".to_owned()),
         ..HealthCheckPolicySpec::default()
     }
 }
 
-/// A report: two rows over a few GPUs, findings of all kinds.
+/// A report: three rows over a few GPUs, findings of all kinds.
 pub(crate) fn report(dice: &mut Dice<'_>) -> Report {
     let mut report = fixtures::passing_report();
     report.inventory.gpus.truncate(3);
+    report.checks.truncate(3);
+    if dice.chance(10) {
+        report.inventory.driver = Some("570.1".into());
+    }
     for row in &mut report.checks {
         row.covered.retain(|t| t == "node" || t.as_str() < "0000:13");
     }
@@ -193,7 +248,7 @@ fn unjudged(dice: &mut Dice<'_>, row: &mut CheckRow) {
 }
 
 fn finding(dice: &mut Dice<'_>) -> Finding {
-    let check = *dice.of(&["xid", "inventory", "custom/burn"]);
+    let check = *dice.of(&["xid", "inventory", "custom/burn", "drill"]);
     let target = if dice.chance(70) { fixtures::address(dice.below(4)) } else { "node".to_owned() };
     let (outcome, severity) = dice
         .of(&[
@@ -209,9 +264,22 @@ fn finding(dice: &mut Dice<'_>) -> Finding {
     fixtures::finding(check, &target, outcome, severity, reason)
 }
 
+/// A short drill, often on a GPU that real findings are about too.
+fn drill(dice: &mut Dice<'_>) -> CheckSpec {
+    let finding = DrillFinding {
+        severity: dice.of(&[Severity::Isolate, Severity::Reset, Severity::Monitor]).clone(),
+        reason: "Xid79".into(),
+        target: dice.chance(70).then(|| fixtures::address(dice.below(2))),
+    };
+    let seconds = *dice.of(&[5, 60, 300]);
+    let drill = Drill { finding, seconds, marks: dice.chance(60) };
+    CheckSpec { name: "rehearse".into(), drill: Some(drill), ..CheckSpec::default() }
+}
+
 /// A run over some nodes.
 pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun {
-    let check = match dice.below(3) {
+    let check = match dice.below(4) {
+        3 => drill(dice),
         0 => CheckSpec::with_defaults(Check::Inventory),
         1 => CheckSpec {
             name: "burn".into(),
@@ -224,6 +292,10 @@ pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun 
             ..CheckSpec::default()
         },
     };
+    run_of(dice, name, now, check)
+}
+
+fn run_of(dice: &mut Dice<'_>, name: &str, now: Time, check: CheckSpec) -> HealthCheckRun {
     let targets = if dice.chance(50) {
         Targets {
             node_names: Some(NODES.iter().take(1 + dice.below(3)).map(|n| (*n).to_owned()).collect()),

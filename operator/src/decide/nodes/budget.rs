@@ -68,7 +68,7 @@ pub(super) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTree
 }
 
 /// Gives the free slots to the worst nodes, then to those that wait longest. Marks that stand without a claim come
-/// first: they hold the node already.
+/// first: they hold the node already. Drills come last.
 pub(super) fn allocate<'w>(
     policy: &HealthCheckPolicy,
     claims: &[&'w Claim],
@@ -81,7 +81,9 @@ pub(super) fn allocate<'w>(
     let mut domains =
         budget.and_then(|b| b.topology_key.as_deref()).map(|key| Domains::new(key, budget, governed, &used));
     wishes.sort_by_key(|wish| {
-        (Reverse(wish.marked), Reverse(wish.judgement.severity.rank()), wish.judgement.since, wish.node.name.as_str())
+        let judgement = wish.judgement;
+        let badness = (Reverse(wish.marked), judgement.is_drill(), Reverse(judgement.severity.rank()));
+        (badness, judgement.since, wish.node.name.as_str())
     });
     let mut allocation = Allocation { limit: total, ..Allocation::default() };
     for wish in wishes {

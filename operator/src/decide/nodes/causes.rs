@@ -2,9 +2,11 @@
 //!
 //! A cause opens with a finding (or a failed result of a run) and is remembered in `status.decision.causes`. It lifts
 //! only by a later pass of the same check that covered the same target. Absence, `Inconclusive`, `Skipped`, a truncated
-//! list and a silent agent lift nothing.
+//! list and a silent agent lift nothing. Drills have a rule of their own (see [`super::drills`]).
+//!
+//! What reports say of driver, inventory and fabric during a maintenance opens nothing.
 
-use super::{selection::Subject, spec::wanted_monitors};
+use super::{drills, judge::has_verdict, selection::Subject, spec::wanted_monitors};
 use crate::world::{Node, Taint};
 use crds::{
     Check, HealthCheckPolicy, NodeHealth, Outcome, Severity, State, Time,
@@ -12,13 +14,16 @@ use crds::{
     condition::truncate,
     health_check_policy::ClaimFor,
     names,
-    node_health::{Cause, CheckResult, Finding, Lift, MAX_CAUSES, MAX_HISTORY, Occurrence, Report},
+    node_health::{Assignment, Cause, CheckResult, Finding, Lift, MAX_CAUSES, MAX_HISTORY, Occurrence, Report},
     reason,
 };
 use std::cmp::Reverse;
 
 /// The check of the cause of a node that bears our taint while nothing tells why.
 pub(super) const ADOPTED_CHECK: &str = "adopted";
+
+/// The checks of which a maintenance may say anything: the driver is unloaded, GPUs come and go.
+const MAINTAINED: [Check; 3] = [Check::Driver, Check::Inventory, Check::Fabric];
 
 /// The open causes of a node after this look at it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,10 +36,11 @@ pub(super) struct Folded {
     pub(super) adopted: bool,
 }
 
-/// Folds the report of the agent into the causes that are remembered.
+/// Folds the report of the agent into the causes that are remembered. `orders`: what the node shall work on.
 pub(super) fn fold(
     subject: &Subject<'_>,
     health: &NodeHealth,
+    orders: &[Assignment],
     claim: Option<&ClaimFor>,
     silent: bool,
     marks_are_frozen: bool,
@@ -45,17 +51,26 @@ pub(super) fn fold(
     let before = status.and_then(|s| s.decision.as_ref());
     let report = status.and_then(|s| s.report.as_ref());
     let remembered = before.map_or(&[][..], |d| d.causes.as_slice());
+    let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
     let mut causes = remembered.to_vec();
-    for finding in report.iter().flat_map(|r| &r.findings) {
-        if is_bad(&finding.outcome) {
-            fold_in(&mut causes, from_finding(finding, now));
+    for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
+        let opened = if drills::is_of_drill(&finding.check) {
+            // What a drill makes of a node must not be taken for what its checks have said.
+            let goes_on = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
+            let may_open = goes_on || report.is_some_and(has_verdict);
+            drills::cause(finding, orders, now).filter(|_| may_open)
+        } else {
+            Some(from_finding(finding, now))
+        };
+        if let Some(cause) = opened {
+            fold_in(&mut causes, cause);
         }
     }
-    for (id, result) in report.into_iter().flat_map(failed_results) {
+    for (id, result) in report.into_iter().flat_map(failed_results).filter(|(_, result)| counts(&result.check)) {
         let order = health.spec.assignments.iter().find(|a| a.id == id);
         fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
     }
-    let found = causes.iter().any(condemns);
+    let found = causes.iter().any(Cause::condemns);
     // While marks are frozen the mark outlives what lifted its cause: a judgement that stands has explained it.
     let is_explained = found || (marks_are_frozen && before.is_some());
     if !is_explained && node.taints.iter().any(removes_capacity) {
@@ -63,25 +78,28 @@ pub(super) fn fold(
             fold_in(&mut causes, cause);
         }
     }
-    if let (Some(report), false) = (report, silent) {
-        causes.retain(|cause| !is_lifted(cause, subject.policy, report));
-    }
+    causes.retain(|cause| {
+        if cause.is_drill() {
+            drills::goes_on(cause, orders, report)
+        } else {
+            silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
+        }
+    });
+    // What is real comes before a drill, however bad the drill makes it.
     causes.sort_by_cached_key(|c| {
-        (Reverse(condemns(c)), Reverse(c.severity.rank()), c.since, c.check.clone(), c.target.clone())
+        let badness = (Reverse(c.condemns()), c.is_drill(), Reverse(c.severity.rank()));
+        (badness, c.since, c.check.clone(), c.target.clone())
     });
     causes.truncate(MAX_CAUSES);
     let explained = |cause: &Cause| report.is_some_and(|r| is_reported(cause, r));
     let was_adopted = !found || before.is_some_and(|d| d.reason == reason::ADOPTED);
     Folded {
         history: history(before.map_or(&[], |d| d.history.as_slice()), remembered, &causes, now),
-        adopted: was_adopted && causes.iter().any(condemns) && !causes.iter().any(|c| condemns(c) && explained(c)),
+        adopted: was_adopted
+            && causes.iter().any(Cause::condemns)
+            && !causes.iter().any(|c| c.condemns() && explained(c)),
         causes,
     }
-}
-
-/// Whether a cause takes a node out of use.
-pub(super) fn condemns(cause: &Cause) -> bool {
-    cause.outcome == Outcome::Fail && cause.severity.condemns()
 }
 
 /// Whether this is our taint in a form that keeps pods away.
@@ -89,19 +107,27 @@ pub(super) fn removes_capacity(taint: &Taint) -> bool {
     taint.key == names::TAINT_UNHEALTHY && taint.effect != "PreferNoSchedule"
 }
 
-/// Opens a cause, or refreshes it: its severity may rise and never falls while it stands.
+/// Whether the two are about different boards, as far as is known.
+fn of_another_board(a: &Cause, b: &Cause) -> bool {
+    a.serial.is_some() && b.serial.is_some() && a.serial != b.serial
+}
+
+/// Opens a cause, or refreshes it: its severity may rise and never falls while it stands. One about another board at the
+/// same address takes the place of the former.
 fn fold_in(causes: &mut Vec<Cause>, new: Cause) {
     let known = causes.iter_mut().find(|c| c.check == new.check && c.target == new.target);
     match known {
         None => causes.push(new),
+        Some(known) if of_another_board(known, &new) => *known = new,
         Some(known) => {
-            let badness = |c: &Cause| (condemns(c), c.severity.rank(), c.outcome.rank());
-            if badness(&new) >= badness(known) {
+            let badness = |c: &Cause| (c.condemns(), c.severity.rank(), c.outcome.rank());
+            if new.is_drill() || badness(&new) >= badness(known) {
                 *known = Cause {
                     since: known.since,
                     lift: known.lift.clone(),
                     rule: known.rule.clone(),
                     run: new.run.or_else(|| known.run.take()),
+                    serial: new.serial.or_else(|| known.serial.take()),
                     ..new
                 };
             }
@@ -119,6 +145,7 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
         message: truncate(&finding.message, 256),
         since: now,
         lift: one_pass(&finding.check, &finding.target),
+        serial: finding.serial.as_deref().map(|serial| truncate(serial, 64)),
         ..Cause::default()
     }
 }
@@ -180,6 +207,7 @@ fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)>
     report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
         |(_, result)| {
             is_bad(&result.outcome)
+                && !drills::is_of_drill(&result.check)
                 && Check::from_name(&result.check).is_none_or(|c| c.class() != Class::Group)
                 && last_result(report, &result.check).is_some_and(|last| std::ptr::eq(last, *result))
                 && !report.findings.iter().any(|f| f.check == result.check)
@@ -220,14 +248,17 @@ fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report)
 fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
     let mut monitors = wanted_monitors(policy).peekable();
     monitors.peek().is_some()
-        && report.findings.is_empty()
+        && report.findings.iter().all(|f| drills::is_of_drill(&f.check))
         && monitors.all(|(name, _)| report.checks.iter().any(|row| row.check == name && row.outcome == Outcome::Pass))
 }
 
-/// The remembered occurrences and one for each cause that opens now.
+/// The remembered occurrences and one for each cause that opens now; a drill is none.
 fn history(before: &[Occurrence], remembered: &[Cause], causes: &[Cause], now: Time) -> Vec<Occurrence> {
-    let opened =
-        causes.iter().filter(|cause| !remembered.iter().any(|r| r.check == cause.check && r.target == cause.target));
+    let is_known = |cause: &Cause| {
+        let mut same = remembered.iter().filter(|r| r.check == cause.check && r.target == cause.target);
+        same.any(|r| !of_another_board(r, cause))
+    };
+    let opened = causes.iter().filter(|cause| !cause.is_drill() && !is_known(cause));
     let mut history = before.to_vec();
     history.extend(opened.map(|cause| Occurrence {
         check: cause.check.clone(),
@@ -256,7 +287,7 @@ struct RememberedCause {
 }
 
 /// The causes of a node that bears our taint without a known cause: from its claim, else from its annotation, else one
-/// that a pass of every enabled check lifts. Never healed by forgetting.
+/// that a pass of every enabled check lifts. Never healed by forgetting; only a drill is, which is over by then.
 fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause> {
     let told: Option<Remembered> = node
         .summary
@@ -288,23 +319,20 @@ fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause
             ..Cause::default()
         }
     };
-    if let Some(check) = claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty()) {
+    if let Some(check) = claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty() && !drills::is_of_drill(c)) {
         let target = claim.and_then(|c| c.target.as_deref()).unwrap_or(names::TARGET_NODE);
         let why = claim.and_then(|c| c.reason.as_deref()).unwrap_or(reason::ADOPTED);
         return vec![cause(check, target, why)];
     }
-    let from_annotation: Vec<Cause> = told
+    let listed: Vec<&RememberedCause> = told
         .iter()
         .flat_map(|t| &t.causes)
         .filter(|c| !c.check.is_empty() && !c.target.is_empty() && !c.reason.is_empty())
         .take(MAX_CAUSES)
-        .map(|c| cause(&c.check, &c.target, &c.reason))
         .collect();
-    if from_annotation.is_empty() {
-        vec![cause(ADOPTED_CHECK, names::TARGET_NODE, reason::ADOPTED)]
-    } else {
-        from_annotation
-    }
+    let real = listed.iter().filter(|c| !drills::is_of_drill(&c.check));
+    let from_annotation: Vec<Cause> = real.map(|c| cause(&c.check, &c.target, &c.reason)).collect();
+    if listed.is_empty() { vec![cause(ADOPTED_CHECK, names::TARGET_NODE, reason::ADOPTED)] } else { from_annotation }
 }
 
 /// The severity that the value of our taint tells.

@@ -1,4 +1,5 @@
-//! What is told as Events: a node's state changes, or it begins to wait for budget. Each only after the status says so.
+//! What is told as Events: a node's state changes, a drill begins or ends, or the node begins to wait for budget. Each only
+//! after the status says so. A drill is told as what it is and never as a warning; what is real is told beside it.
 
 use super::selection::Subject;
 use crate::plan::{EventNote, Plan, Regarding};
@@ -13,18 +14,30 @@ pub(super) fn tell(
     step: usize,
     plan: &mut Plan,
 ) {
-    let before = health.status.as_ref().and_then(|s| s.decision.as_ref()).map_or(&State::Unknown, |d| &d.state);
-    if is_news(before, &decision.state) {
-        let warning = match decision.state {
+    let former = health.status.as_ref().and_then(|s| s.decision.as_ref());
+    let before = former.map_or(State::Unknown, Decision::state_without_drills);
+    let after = decision.state_without_drills();
+    if is_news(&before, &after) {
+        let warning = match after {
             State::Quarantined | State::Suspect | State::Unknown | State::Unrecognized(_) => true,
             State::Healthy | State::NotApplicable => false,
         };
-        let message = format!("{before} -> {}: {}", decision.state, decision.message);
-        note(subject, health, warning, decision.state.as_str(), &message, step, plan);
+        let message = format!("{before} -> {after}: {}", decision.message);
+        note(subject, health, warning, after.as_str(), &message, step, plan);
     }
-    let waited = *before == State::Quarantined && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
+    match (former.is_some_and(Decision::has_drill), decision.has_drill()) {
+        (false, true) => note(subject, health, false, reason::DRILL, &decision.message, step, plan),
+        (true, false) => {
+            let message = format!("The drill is over; the node is {after}.");
+            note(subject, health, false, reason::DRILL, &message, step, plan);
+        }
+        (true, true) | (false, false) => {}
+    }
+    let waited =
+        former.is_some_and(|d| d.state == State::Quarantined) && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
     if waits && !waited {
-        note(subject, health, true, reason::BUDGET_EXHAUSTED, &decision.message, step, plan);
+        let is_real = after == State::Quarantined;
+        note(subject, health, is_real, reason::BUDGET_EXHAUSTED, &decision.message, step, plan);
     }
 }
 

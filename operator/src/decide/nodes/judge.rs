@@ -8,20 +8,26 @@
 //! | another cause is open | Suspect | that of the worst cause |
 //! | `inventory` was skipped for want of an accelerator, none is offered, none is expected | NotApplicable | NoAccelerator |
 //! | no row holds a verdict, and the node was neither Healthy, Suspect nor Quarantined before | Unknown | NeverJudged |
+//! | a maintenance takes longer than expected | Healthy | MaintenanceOverrun |
 //! | some row could not be judged | Healthy | Inconclusive |
 //! | else | Healthy | AllChecksPassed |
 //!
 //! So `Inconclusive` never condemns (a healthy node stays Healthy when its checks can no longer judge) and never heals
 //! (causes stay open), and silence hides everything but a quarantine.
+//!
+//! A drill without marks makes its node Suspect in the NodeHealth, while the Node itself is told what is true without it
+//! ([`Judgement::on_node`]).
 
 use super::{
-    causes::{self, Folded, condemns, is_verdict},
+    causes::{self, Folded, is_verdict},
+    drills, marks,
     selection::Subject,
+    spec,
 };
 use crds::{
-    NodeHealth, Outcome, Severity, State, Time,
+    Action, NodeHealth, Outcome, Severity, State, Time,
     health_check_policy::ClaimFor,
-    node_health::{Cause, CheckRow, Decision, Occurrence, Report},
+    node_health::{Assignment, Cause, CheckRow, Decision, Occurrence, Report},
     reason,
 };
 
@@ -42,26 +48,72 @@ pub(super) struct Judgement {
     pub(super) history: Vec<Occurrence>,
     /// Whether the agent is silent.
     pub(super) silent: bool,
+    /// Whether a maintenance takes longer than expected.
+    pub(super) overrun: bool,
+    /// What the Node is told where that differs: the judgement without drills that set no marks.
+    told_to_node: Option<Box<Judgement>>,
 }
 
-/// Judges a node by its report and by what is remembered of it.
+impl Judgement {
+    /// The judgement as the marks on the Node tell it.
+    pub(super) fn on_node(&self) -> &Self {
+        self.told_to_node.as_deref().unwrap_or(self)
+    }
+
+    /// Whether a drill alone makes the node what it is judged to be.
+    pub(super) fn is_drill(&self) -> bool {
+        self.causes.first().is_some_and(Cause::is_drill)
+    }
+
+    /// What to do next; nothing in a drill, or automation would repair what works.
+    pub(super) fn action(&self) -> Action {
+        if self.is_drill() { Action::None } else { Action::for_severity(&self.severity) }
+    }
+}
+
+/// Judges a node by its report and by what is remembered of it. `orders`: what the node shall work on.
 pub(super) fn judge(
     subject: &Subject<'_>,
     health: &NodeHealth,
+    orders: &[Assignment],
     claim: Option<&ClaimFor>,
     silent: bool,
     marks_are_frozen: bool,
     now: Time,
 ) -> Judgement {
+    let folded = causes::fold(subject, health, orders, claim, silent, marks_are_frozen, now);
+    let told_to_node = folded.causes.iter().any(drills::is_unmarked).then(|| {
+        let mut real = folded.clone();
+        real.causes.retain(|cause| !drills::is_unmarked(cause));
+        Box::new(conclude(subject, health, real, silent, now))
+    });
+    Judgement { told_to_node, ..conclude(subject, health, folded, silent, now) }
+}
+
+/// The judgement that follows from these causes.
+fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: bool, now: Time) -> Judgement {
     let status = health.status.as_ref();
     let before = status.and_then(|s| s.decision.as_ref());
     let report = status.and_then(|s| s.report.as_ref());
-    let folded = causes::fold(subject, health, claim, silent, marks_are_frozen, now);
-    let (state, why) = verdict(subject, &folded, report, before, silent);
+    let overrun = spec::overrun(subject.node, health, now).is_some();
+    let (state, why) = verdict(subject, &folded, report, before, silent, overrun);
     let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
-    let since =
-        before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map_or(now, |b| b.since);
-    Judgement { severity, reason: why.to_owned(), since, state, causes: folded.causes, history: folded.history, silent }
+    let stood = before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map(|b| b.since);
+    // A drill without marks leaves the Node as it was: the annotation remembers since when.
+    let told = || marks::told_since(subject.node, &state, &severity);
+    let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drills::is_unmarked);
+    let since = stood.or_else(|| if is_interlude { told() } else { None }).unwrap_or(now);
+    Judgement {
+        severity,
+        reason: why.to_owned(),
+        since,
+        state,
+        causes: folded.causes,
+        history: folded.history,
+        silent,
+        overrun,
+        told_to_node: None,
+    }
 }
 
 fn verdict<'a>(
@@ -70,9 +122,10 @@ fn verdict<'a>(
     report: Option<&Report>,
     before: Option<&Decision>,
     silent: bool,
+    overrun: bool,
 ) -> (State, &'a str) {
     let worst = folded.causes.first();
-    if let Some(worst) = worst.filter(|cause| condemns(cause)) {
+    if let Some(worst) = worst.filter(|cause| cause.condemns()) {
         let why = if folded.adopted { reason::ADOPTED } else { worst.reason.as_str() };
         return (State::Quarantined, why);
     }
@@ -92,14 +145,21 @@ fn verdict<'a>(
         State::Healthy | State::Suspect | State::Quarantined => true,
         State::Unknown | State::NotApplicable | State::Unrecognized(_) => false,
     });
-    if !was_judged && !report.checks.iter().any(|row| is_verdict(&row.outcome)) {
+    if !was_judged && !has_verdict(report) {
         return (State::Unknown, reason::NEVER_JUDGED);
     }
-    if unjudged(report).next().is_some() {
+    if overrun {
+        (State::Healthy, reason::MAINTENANCE_OVERRUN)
+    } else if unjudged(report).next().is_some() {
         (State::Healthy, reason::INCONCLUSIVE)
     } else {
         (State::Healthy, reason::ALL_CHECKS_PASSED)
     }
+}
+
+/// Whether some monitor has judged something.
+pub(super) fn has_verdict(report: &Report) -> bool {
+    report.checks.iter().any(|row| is_verdict(&row.outcome))
 }
 
 /// The rows that could not be judged, for another reason than that they did not apply.

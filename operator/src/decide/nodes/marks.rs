@@ -1,10 +1,6 @@
 //! What shall be on a Node: taint, labels, annotation, condition. Only ours are ever touched.
 
-use super::{
-    causes::{condemns, removes_capacity},
-    judge::Judgement,
-    selection::Subject,
-};
+use super::{causes::removes_capacity, judge::Judgement, selection::Subject};
 use crate::world::{Node, Taint, World};
 use crds::{
     Action, Condition, HealthCheckPolicy, State, Time,
@@ -55,6 +51,7 @@ pub(super) enum TaintToBe {
 
 /// The effect that the policy's rules give this judgement: the strongest over all condemning causes, each of which takes
 /// the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the policy writes no taints.
+/// A drill has no say where something real condemns.
 pub(super) fn effect_of(policy: Option<&HealthCheckPolicy>, judgement: &Judgement) -> TaintEffect {
     let spec = policy.map(|p| &p.spec);
     let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
@@ -65,7 +62,7 @@ pub(super) fn effect_of(policy: Option<&HealthCheckPolicy>, judgement: &Judgemen
     judgement
         .causes
         .iter()
-        .filter(|cause| condemns(cause))
+        .filter(|cause| cause.condemns() && (judgement.is_drill() || !cause.is_drill()))
         .map(|cause| {
             rules
                 .iter()
@@ -187,9 +184,9 @@ const fn effect_name(effect: TaintEffect) -> Option<&'static str> {
 /// What the words on a Node are made of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told<'a> {
-    /// The judgement.
+    /// The judgement as the Node is told it.
     pub(super) judgement: &'a Judgement,
-    /// The message of the decision.
+    /// Why, as a sentence.
     pub(super) message: &'a str,
     /// The certifications that are fresh.
     pub(super) certifications: &'a [Certification],
@@ -284,7 +281,7 @@ fn summary(judgement: &Judgement) -> String {
     let summary = Summary {
         state: &judgement.state,
         severity: &judgement.severity,
-        action: Action::for_severity(&judgement.severity),
+        action: judgement.action(),
         since: judgement.since,
         causes: judgement
             .causes
@@ -293,6 +290,18 @@ fn summary(judgement: &Judgement) -> String {
             .collect(),
     };
     serde_json::to_string(&summary).unwrap_or_default()
+}
+
+/// Since when the annotation of a Node tells of this state and severity.
+pub(super) fn told_since(node: &Node, state: &State, severity: &crds::Severity) -> Option<Time> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        state: State,
+        severity: crds::Severity,
+        since: Time,
+    }
+    let told: Told = serde_json::from_str(node.summary.as_deref()?).ok()?;
+    (told.state == *state && told.severity == *severity).then_some(told.since)
 }
 
 /// The condition of this judgement: False if Quarantined, Unknown if Unknown, else True.

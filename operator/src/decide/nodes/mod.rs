@@ -12,6 +12,8 @@
 mod budget;
 mod causes;
 mod claims;
+mod drift;
+mod drills;
 mod events;
 mod judge;
 mod marks;
@@ -30,7 +32,8 @@ use crate::{
     world::{Node, SILENT_AFTER_SECONDS, World},
 };
 use claims::Ledger;
-use crds::{Time, health_check_policy::TaintEffect, node_health::NodeHealthStatus};
+use crds::{HealthCheckPolicy, Time, health_check_policy::TaintEffect, node_health::NodeHealthStatus};
+use drift::{Drift, Fleet};
 use judge::Judgement;
 use marks::{Authority, TaintToBe};
 use selection::Subject;
@@ -45,6 +48,8 @@ struct Case<'w> {
     authority: Authority<'w>,
     /// The taint that rules give this judgement, whatever the mode.
     effect: TaintEffect,
+    /// How it differs from its fleet.
+    drift: Drift,
     /// Whether our taint keeps pods away from the Node now.
     is_marked: bool,
     /// Whether a claim stands for the node without a mark: a leader died or sleeps between claim and mark, or somebody
@@ -95,7 +100,9 @@ impl Case<'_> {
 pub fn decide(world: &World, orders: &Orders, now: Time, plan: &mut Plan) {
     let mut ledger = Ledger::read(world);
     let (subjects, policies) = selection::select(world, |node| ledger.holds_one_for(node));
-    let cases: Vec<Case<'_>> = subjects.into_iter().map(|subject| case(world, subject, &ledger, now, plan)).collect();
+    let fleet = Fleet::of(&subjects);
+    let cases: Vec<Case<'_>> =
+        subjects.into_iter().map(|subject| case(world, subject, orders, &fleet, &ledger, now, plan)).collect();
     let by_name: BTreeMap<&str, usize> =
         cases.iter().enumerate().map(|(index, case)| (case.subject.node.name.as_str(), index)).collect();
     let mut accounts = Vec::with_capacity(policies.len());
@@ -120,22 +127,44 @@ pub fn decide(world: &World, orders: &Orders, now: Time, plan: &mut Plan) {
     }
 }
 
+/// The policy that governs each node that has one.
+pub(super) fn policies_by_node(world: &World) -> BTreeMap<&str, &HealthCheckPolicy> {
+    let ledger = Ledger::read(world);
+    let (subjects, _) = selection::select(world, |node| ledger.holds_one_for(node));
+    subjects.iter().filter_map(|subject| Some((subject.node.name.as_str(), subject.policy?))).collect()
+}
+
 /// Judges one node and finds out what may be done to it.
-fn case<'w>(world: &World, subject: Subject<'w>, ledger: &Ledger<'w>, now: Time, plan: &mut Plan) -> Case<'w> {
+fn case<'w>(
+    world: &World,
+    subject: Subject<'w>,
+    orders: &Orders,
+    fleet: &Fleet<'w>,
+    ledger: &Ledger<'w>,
+    now: Time,
+    plan: &mut Plan,
+) -> Case<'w> {
     let node = subject.node;
     let authority = marks::authority(world, &subject);
     let marks_are_frozen = matches!(authority, Authority::Frozen);
     let judgement = subject.health.current().map(|health| {
         let silent = world.agent_is_silent(&node.name, now);
         wake(world, &node.name, health.status.as_ref(), silent, now, plan);
+        if node.maintenance().is_some()
+            && let Some(until) = health.spec.maintenance.as_ref().and_then(|m| m.until).filter(|until| *until > now)
+        {
+            plan.wake(until);
+        }
         let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
         let claim = ledger.claim_for(&node.name, winner);
-        judge::judge(&subject, health, claim, silent, marks_are_frozen, now)
+        let ordered = spec::assignments(orders, &node.name);
+        judge::judge(&subject, health, ordered, claim, silent, marks_are_frozen, now)
     });
     let is_marked = marks::is_marked(node);
     let effect = judgement.as_ref().map_or(TaintEffect::None, |judgement| marks::effect_of(subject.policy, judgement));
     Case {
         authority,
+        drift: fleet.drift(&subject, now),
         is_leftover: judgement.is_some() && !is_marked && ledger.may_drop_one_for(world, &node.name),
         is_marked,
         effect,
@@ -144,7 +173,7 @@ fn case<'w>(world: &World, subject: Subject<'w>, ledger: &Ledger<'w>, now: Time,
     }
 }
 
-/// Time alone changes two things: an agent falls silent, and a certification expires.
+/// Time alone changes three things: an agent falls silent, a maintenance overruns, and a certification expires.
 fn wake(world: &World, node: &str, status: Option<&NodeHealthStatus>, silent: bool, now: Time, plan: &mut Plan) {
     let Some(status) = status else { return };
     if status.report.is_some() && !silent {

@@ -3,6 +3,7 @@
 use crate::world::{Node, World};
 use crds::{HardwareProfile, HealthCheckPolicy, NodeHealth, Selector, names};
 use kube::ResourceExt;
+use std::collections::HashMap;
 
 /// A node that has a NodeHealth, or shall have one.
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +67,13 @@ pub(super) fn select(world: &World, is_claimed: impl Fn(&str) -> bool) -> (Vec<S
             p.metadata.name.clone(),
         )
     });
+    let mut shelf = Shelf { profiles, answers: HashMap::new() };
     let subjects = world
         .nodes
         .values()
         .filter_map(|node| {
             let is_ours = is_claimed(&node.name);
-            subject(world, node, is_ours, &mut policies, &profiles)
+            subject(world, node, is_ours, &mut policies, &mut shelf)
         })
         .collect();
     (subjects, policies)
@@ -82,7 +84,7 @@ fn subject<'w>(
     node: &'w Node,
     is_claimed: bool,
     policies: &mut [Ranked<'w>],
-    profiles: &[&'w HardwareProfile],
+    shelf: &mut Shelf<'w>,
 ) -> Option<Subject<'w>> {
     let health = standing(node, world.node_healths.get(&node.name).map(|health| &**health));
     let is_accelerator_node = is_claimed
@@ -98,7 +100,7 @@ fn subject<'w>(
             policy = policy.or(Some(ranked.policy));
         }
     }
-    let profile = profiles.iter().copied().find(|profile| matches_profile(profile, node, is_accelerator_node));
+    let profile = shelf.find(node, health.current(), is_accelerator_node);
     (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject { node, health, policy, profile })
 }
 
@@ -107,17 +109,57 @@ fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool 
     if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
 }
 
-/// Whether both members of a profile's `match` hold; a profile without any matches nothing.
-fn matches_profile(profile: &HardwareProfile, node: &Node, is_accelerator_node: bool) -> bool {
-    let wanted = &profile.spec.match_;
-    let instance_type = node.instance_type();
-    let type_matches = wanted.instance_types.as_ref().map(|types| {
-        !instance_type.is_empty() && types.iter().any(|t| crds::hardware_profile::instance_type(t) == instance_type)
-    });
-    let selector_matches = wanted.node_selector.as_ref().map(|selector| selects(selector, node, is_accelerator_node));
-    match (type_matches, selector_matches) {
-        (None, None) => false,
-        (by_type, by_selector) => by_type.unwrap_or(true) && by_selector.unwrap_or(true),
+/// The profiles, the highest rank first, and what was asked of them: a fleet has few models.
+struct Shelf<'w> {
+    profiles: Vec<&'w HardwareProfile>,
+    /// Whether the profile at this index is about GPUs of this model.
+    answers: HashMap<(usize, &'w str), bool>,
+}
+
+impl<'w> Shelf<'w> {
+    /// The profile of a node.
+    fn find(
+        &mut self,
+        node: &Node,
+        health: Option<&'w NodeHealth>,
+        is_accelerator_node: bool,
+    ) -> Option<&'w HardwareProfile> {
+        let index = (0..self.profiles.len()).find(|&index| self.matches(index, node, health, is_accelerator_node))?;
+        Some(self.profiles[index])
+    }
+
+    /// Whether every given member of a profile's `match` holds; a profile without any matches nothing.
+    fn matches(
+        &mut self,
+        index: usize,
+        node: &Node,
+        health: Option<&'w NodeHealth>,
+        is_accelerator_node: bool,
+    ) -> bool {
+        let wanted = &self.profiles[index].spec.match_;
+        let has_type = |types: &Vec<String>| {
+            let found = node.instance_type();
+            !found.is_empty() && types.iter().any(|t| crds::hardware_profile::instance_type(t) == found)
+        };
+        let is_given = wanted.instance_types.is_some() || wanted.node_selector.is_some() || wanted.gpu_models.is_some();
+        is_given
+            && wanted.instance_types.as_ref().is_none_or(has_type)
+            && wanted.node_selector.as_ref().is_none_or(|selector| selects(selector, node, is_accelerator_node))
+            && wanted.gpu_models.as_ref().is_none_or(|names| self.has_models(index, names, health))
+    }
+
+    /// Whether every model that the last report knows is one of these. Where it knows none (the driver is dead, or the
+    /// only GPU is gone), the profile that stands stays: absence changes nothing.
+    fn has_models(&mut self, index: usize, names: &[String], health: Option<&'w NodeHealth>) -> bool {
+        let Some(health) = health else { return false };
+        let report = health.status.as_ref().and_then(|s| s.report.as_ref());
+        let mut known = report.iter().flat_map(|r| &r.inventory.gpus).filter_map(|gpu| gpu.model.as_deref()).peekable();
+        if known.peek().is_none() {
+            let standing = health.spec.profile.as_ref();
+            return standing.is_some() && standing == self.profiles[index].metadata.name.as_ref();
+        }
+        let is_one = |model: &str| names.iter().any(|name| crds::hardware_profile::is_of_model(model, name));
+        known.all(|model| *self.answers.entry((index, model)).or_insert_with(|| is_one(model)))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     world::Node,
 };
 use crds::{
-    Check, HardwareProfile, HealthCheckPolicy, Time, names,
+    Check, HardwareProfile, HealthCheckPolicy, NodeHealth, Time,
     node_health::{Assignment, Expected, Maintenance, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
 };
 
@@ -64,9 +64,14 @@ pub(super) fn assignments<'o>(orders: &'o Orders, node: &str) -> &'o [Assignment
     orders.by_node.get(node).map_or(&[], |orders| orders.assignments.as_slice())
 }
 
-/// Whether the node is under maintenance: our own label says so.
-pub(super) fn maintenance_reason(node: &Node) -> Option<&str> {
-    node.labels.get(names::LABEL_MAINTENANCE).map(|value| if value.is_empty() { "maintenance" } else { value })
+/// How long a maintenance is expected to take, in seconds; afterwards it overruns. An upgrade of the driver by NVIDIA's
+/// GPU operator takes minutes, and its own waits for pods to go end after 300 s each.
+pub(super) const MAINTENANCE_SECONDS: i64 = 3_600;
+
+/// The maintenance of a node that takes longer than expected.
+pub(super) fn overrun<'h>(node: &Node, health: &'h NodeHealth, now: Time) -> Option<&'h Maintenance> {
+    let standing = health.spec.maintenance.as_ref().filter(|m| m.until.is_some_and(|until| now >= until));
+    node.maintenance().and(standing)
 }
 
 /// The steps that must succeed before the orders of this node change.
@@ -100,8 +105,12 @@ fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignmen
                 .policy
                 .map(|p| (p.metadata.name.as_deref().unwrap_or_default(), p.metadata.generation.unwrap_or(0)))
         && *boot_grace_seconds == subject.policy.and_then(|p| p.spec.boot_grace_seconds)
-        && maintenance.as_ref().map(|m| m.reason.as_str()) == maintenance_reason(subject.node)
+        && maintenance_stands(maintenance.as_ref(), subject.node)
         && standing_assignments.as_slice() == assignments
+}
+
+fn maintenance_stands(standing: Option<&Maintenance>, node: &Node) -> bool {
+    standing.map(|m| m.reason.as_str()) == node.maintenance() && standing.is_none_or(|m| m.until.is_some())
 }
 
 fn monitors_stand(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
@@ -158,11 +167,13 @@ fn monitors(policy: Option<&HealthCheckPolicy>) -> Vec<Monitor> {
 
 /// The maintenance as it shall stand; `since` is kept while there is one.
 fn maintenance(node: &Node, before: Option<&NodeHealthSpec>, now: Time) -> Option<Maintenance> {
-    let reason = maintenance_reason(node)?;
+    let reason = node.maintenance()?;
     let standing = before.and_then(|spec| spec.maintenance.as_ref());
+    let since = standing.map_or(now, |m| m.since);
     Some(Maintenance {
+        // The values of labels have 63 bytes, the names of these labels 74: nothing is ever cut.
         reason: crds::condition::truncate(reason, 128),
-        since: standing.map_or(now, |m| m.since),
-        until: standing.and_then(|m| m.until),
+        since,
+        until: Some(standing.and_then(|m| m.until).unwrap_or_else(|| since.plus(MAINTENANCE_SECONDS))),
     })
 }

@@ -1,8 +1,13 @@
 //! The rules about nodes, one by one, on small worlds.
 
 mod budgets;
+mod drift;
+mod drills;
 mod judging;
+mod maintenance;
 mod objects;
+mod profiles;
+mod severities;
 
 use crate::{
     decide::model::{Model, fixtures},

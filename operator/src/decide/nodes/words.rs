@@ -1,13 +1,14 @@
 //! What people read: message, summary, verdicts on GPUs, conditions of the NodeHealth.
 
 use super::{
-    causes::{condemns, is_verdict},
+    causes::is_verdict,
+    drift::Drift,
     judge::{Judgement, unjudged},
     marks::{Authority, TaintToBe, status_of},
     selection::Subject,
 };
 use crds::{
-    Action, Activity, Check, Condition, NodeHealth, Severity, State, Time,
+    Activity, Check, Condition, NodeHealth, Severity, State, Time,
     condition::{Wanted, merge, truncate},
     names,
     node_health::{
@@ -15,7 +16,7 @@ use crds::{
     },
     reason,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The longest message of a decision, in bytes.
 const MAX_MESSAGE: usize = 512;
@@ -51,6 +52,7 @@ pub(super) fn decision(
     judgement: &Judgement,
     marking: Marking<'_>,
     activity: Activity,
+    drift: &Drift,
 ) -> Decision {
     let before = health.status.as_ref().and_then(|s| s.decision.as_ref());
     let quarantined = judgement.state == State::Quarantined;
@@ -76,14 +78,14 @@ pub(super) fn decision(
         activity,
         enforced: quarantined && marking.removes_capacity,
         severity: judgement.severity.clone(),
-        action: Action::for_severity(&judgement.severity),
+        action: judgement.action(),
         since: judgement.since,
         reason: judgement.reason.clone(),
-        message: message(subject, health, judgement, marking),
+        message: truncate(&(message(subject, health, judgement, marking) + &drift.note), MAX_MESSAGE),
         held,
         causes: judgement.causes.clone(),
         history: judgement.history.clone(),
-        fleet_findings: before.map(|b| b.fleet_findings.clone()).unwrap_or_default(),
+        fleet_findings: drift.findings.clone(),
         flaps: before.and_then(|b| b.flaps.clone()),
         retest: before.and_then(|b| b.retest.clone()),
     };
@@ -91,13 +93,18 @@ pub(super) fn decision(
     decision
 }
 
-fn message(subject: &Subject<'_>, health: &NodeHealth, judgement: &Judgement, marking: Marking<'_>) -> String {
+/// Why, as a sentence, with what to do.
+pub(super) fn message(
+    subject: &Subject<'_>,
+    health: &NodeHealth,
+    judgement: &Judgement,
+    marking: Marking<'_>,
+) -> String {
     let report = health.status.as_ref().and_then(|s| s.report.as_ref());
-    let text = match judgement.state {
+    let mut text = match judgement.state {
         State::Quarantined | State::Suspect => {
             let mut text = causes_text(health, judgement);
-            text.push(' ');
-            text.push_str(cure(judgement));
+            text.push_str(&cure_text(judgement));
             text.push_str(&marks_text(subject, judgement, marking));
             text
         }
@@ -110,22 +117,60 @@ fn message(subject: &Subject<'_>, health: &NodeHealth, judgement: &Judgement, ma
             None => "Every enabled check passed or did not apply.".to_owned(),
         },
     };
+    text.push_str(&overrun_text(health, judgement));
     truncate(&text, MAX_MESSAGE)
 }
 
+/// A drill begins with the word that nobody can miss, and does not hide what is real.
 fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
-    let Some(worst) = judgement.causes.first() else {
+    let mut causes = judgement.causes.iter();
+    let Some(worst) = causes.next() else {
         return String::new();
     };
-    let what = if worst.message.is_empty() { worst.reason.as_str() } else { worst.message.trim_end_matches('.') };
-    let target = part(health, &worst.target);
-    let place = if target == worst.target { target } else { format!("{target} ({})", worst.target) };
-    let more = match judgement.causes.len() - 1 {
-        0 => String::new(),
-        1 => " And 1 more cause.".to_owned(),
-        n => format!(" And {n} more causes."),
+    let (mut text, told) = if worst.is_drill() {
+        let run = worst.run.as_deref().unwrap_or_default();
+        let drill = format!("DRILL of run {run}, nothing is wrong: {}", cause_text(health, worst));
+        match judgement.causes.iter().find(|cause| !cause.is_drill()) {
+            Some(real) => (format!("{drill} What is real: {}", cause_text(health, real)), 2),
+            None => (drill, 1),
+        }
+    } else {
+        (cause_text(health, worst), 1)
     };
-    format!("{place}: {what} [{} {}].{more}", worst.check, worst.reason)
+    match judgement.causes.len() - told {
+        0 => {}
+        1 => text.push_str(" And 1 more cause."),
+        n => {
+            let _ = write!(text, " And {n} more causes.");
+        }
+    }
+    text
+}
+
+fn cause_text(health: &NodeHealth, cause: &Cause) -> String {
+    let what = if cause.message.is_empty() { cause.reason.as_str() } else { cause.message.trim_end_matches('.') };
+    let target = part(health, &cause.target);
+    let place = if target == cause.target { target } else { format!("{target} ({})", cause.target) };
+    format!("{place}: {what} [{} {}].", cause.check, cause.reason)
+}
+
+fn cure_text(judgement: &Judgement) -> String {
+    let cure = cure(judgement);
+    if judgement.is_drill() {
+        format!(" Nothing is to be done, it ends by itself; a real one would ask for this: {cure}")
+    } else {
+        format!(" {cure}")
+    }
+}
+
+fn overrun_text(health: &NodeHealth, judgement: &Judgement) -> String {
+    let maintenance = health.spec.maintenance.as_ref().filter(|_| judgement.overrun);
+    maintenance.map_or_else(String::new, |m| {
+        format!(
+            " The maintenance ({}) began at {} and takes longer than expected; end it, or look where it is stuck.",
+            m.reason, m.since
+        )
+    })
 }
 
 fn cure(judgement: &Judgement) -> &'static str {
@@ -234,7 +279,7 @@ pub(super) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict
                 ..GpuVerdict::default()
             }
         });
-        entry.state = if condemns(cause) { State::Quarantined } else { State::Suspect };
+        entry.state = if cause.condemns() { State::Quarantined } else { State::Suspect };
         entry.severity = cause.severity.clone();
         entry.reason = Some(cause.reason.clone());
     }

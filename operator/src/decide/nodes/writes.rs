@@ -88,12 +88,12 @@ fn status(
 ) -> NodeHealthStatusWrite {
     let subject = &case.subject;
     let activity = words::activity(
-        spec::maintenance_reason(subject.node).is_some(),
+        subject.node.maintenance().is_some(),
         !spec::assignments(orders, &subject.node.name).is_empty(),
     );
     let certifications = fresh(health, now);
     let gpus = words::gpus(health, judgement);
-    let decision = words::decision(subject, health, judgement, marking, activity);
+    let decision = words::decision(subject, health, judgement, marking, activity, &case.drift);
     NodeHealthStatusWrite {
         name: subject.node.name.clone(),
         uid: health.metadata.uid.clone().unwrap_or_default(),
@@ -135,7 +135,9 @@ fn plan_words(
     steps: &mut Vec<usize>,
 ) {
     let node = case.node();
-    let told = Told { judgement, message: &write.decision.message, certifications: &write.certifications };
+    let judgement = judgement.on_node();
+    let message = words::message(&case.subject, health, judgement, marking);
+    let told = Told { judgement, message: &message, certifications: &write.certifications };
     if let Some(condition) = marks::node_condition(node, case.authority, told, now) {
         steps.push(
             plan.push(

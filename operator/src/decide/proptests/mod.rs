@@ -4,8 +4,10 @@
 //! spoilt, so that production code holds no switch for tests.
 
 mod checks;
+mod drills;
 mod leaders;
 mod mutants;
+mod shapes;
 
 use super::{
     decide,
@@ -36,6 +38,7 @@ struct Tally {
     held: u32,
     foreign_taints: u32,
     exhausted: u32,
+    drilled: u32,
 }
 
 /// What one world met.
@@ -44,6 +47,7 @@ struct Met {
     held: bool,
     foreign_taint: bool,
     exhausted: bool,
+    drilled: bool,
 }
 
 impl Met {
@@ -55,6 +59,8 @@ impl Met {
                 self.foreign_taint |= !ours;
             }
         }
+        let mut decisions = model.world.node_healths.values().filter_map(|h| h.status.as_ref()?.decision.as_ref());
+        self.drilled |= decisions.any(crds::node_health::Decision::has_drill);
         self.exhausted |= model.world.policies.values().filter_map(|p| p.status.as_ref()).any(|s| s.waiting > 0);
     }
 }
@@ -128,6 +134,7 @@ fn hold_in_every_world(name: &str, check: Checker) {
         tally.held += u32::from(met.held);
         tally.foreign_taints += u32::from(met.foreign_taint);
         tally.exhausted += u32::from(met.exhausted);
+        tally.drilled += u32::from(met.drilled);
         Ok(())
     });
     if let Err(error) = result {
@@ -137,7 +144,10 @@ fn hold_in_every_world(name: &str, check: Checker) {
     println!("{name}: {tally:?}");
     let tenth = tally.worlds / 10;
     assert!(
-        tally.held >= tenth && tally.foreign_taints >= tenth && tally.exhausted >= tenth,
+        tally.held >= tenth
+            && tally.foreign_taints >= tenth
+            && tally.exhausted >= tenth
+            && tally.drilled >= tally.worlds / 50,
         "too few worlds are worth it: {tally:?}"
     );
 }
@@ -164,15 +174,20 @@ fn observe_adds_nothing_hold_changes_nothing_and_no_verdict_comes_from_silence()
 
 #[test]
 fn frozen_targets_never_change_and_every_list_has_its_bound() {
-    hold_in_every_world("bounds", checks::bounds_are_kept);
+    hold_in_every_world("bounds", shapes::bounds_are_kept);
+}
+
+#[test]
+fn a_drill_is_plain_marks_only_if_told_to_and_ends() {
+    hold_in_every_world("drills", drills::drills_are_plain_and_end);
 }
 
 #[test]
 fn transition_times_change_only_with_the_status() {
-    hold_in_every_world("transitions", checks::transition_times_are_kept);
+    hold_in_every_world("transitions", shapes::transition_times_are_kept);
 }
 
 #[test]
 fn no_write_reaches_a_node_of_another_uid() {
-    hold_in_every_world("uids", checks::uids_are_kept);
+    hold_in_every_world("uids", shapes::uids_are_kept);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     checks::{self, Checker, Seen},
-    live,
+    drills, live, shapes,
 };
 use crate::{
     decide::model::Model,
@@ -12,7 +12,7 @@ use crate::{
 use crds::{
     health_check_policy::{Claim, Mode},
     names,
-    node_health::Occurrence,
+    node_health::{Cause, Occurrence},
 };
 
 /// What is done to a plan.
@@ -42,6 +42,10 @@ enum Mutant {
     TouchTransitionTimes,
     /// Writes whatever Node bears the name.
     IgnoreUid,
+    /// Shows a drill as a real fault.
+    HideDrills,
+    /// Keeps a drill that is over.
+    DrillForEver,
 }
 
 impl Mutant {
@@ -60,7 +64,9 @@ impl Mutant {
             | Self::GrowHistory
             | Self::ChangeTargets
             | Self::TouchTransitionTimes
-            | Self::IgnoreUid => {
+            | Self::IgnoreUid
+            | Self::HideDrills
+            | Self::DrillForEver => {
                 for step in &mut plan.steps {
                     self.spoil_write(model, &mut step.write);
                 }
@@ -77,6 +83,16 @@ impl Mutant {
             (Self::ForgetCauses, Write::NodeHealthStatus(w)) => w.decision.causes.clear(),
             (Self::GrowHistory, Write::NodeHealthStatus(w)) => {
                 w.decision.history = vec![Occurrence::default(); 17];
+            }
+            (Self::HideDrills, Write::NodeHealthStatus(w)) => {
+                w.decision.message = w.decision.message.replace("DRILL ", "");
+            }
+            (Self::DrillForEver, Write::NodeHealthStatus(w)) => {
+                let health = model.world.node_healths.get(&w.name);
+                let before = health.and_then(|h| h.status.as_ref()?.decision.as_ref());
+                let gone = before.into_iter().flat_map(|d| &d.causes).filter(|c| c.is_drill());
+                let gone: Vec<Cause> = gone.filter(|c| !w.decision.causes.contains(c)).cloned().collect();
+                w.decision.causes.extend(gone);
             }
             (Self::TouchTransitionTimes, Write::NodeHealthStatus(w)) => {
                 for condition in &mut w.conditions {
@@ -193,7 +209,7 @@ fn is_caught(mutant: Mutant, check: Checker) -> bool {
 
 #[test]
 fn every_invariant_notices_its_mutants() {
-    let table: [(Mutant, Checker); 12] = [
+    let table: [(Mutant, Checker); 14] = [
         (Mutant::NonIdempotentMessage, checks::nothing_is_left_to_do),
         (Mutant::ForgetClaims, checks::claims_come_first),
         (Mutant::ClaimEverything, checks::claims_come_first),
@@ -202,10 +218,12 @@ fn every_invariant_notices_its_mutants() {
         (Mutant::DropForeignLabel, checks::foreign_marks_survive),
         (Mutant::MarkUnderObserveOrHold, checks::modes_are_kept),
         (Mutant::ForgetCauses, checks::modes_are_kept),
-        (Mutant::GrowHistory, checks::bounds_are_kept),
-        (Mutant::ChangeTargets, checks::bounds_are_kept),
-        (Mutant::TouchTransitionTimes, checks::transition_times_are_kept),
-        (Mutant::IgnoreUid, checks::uids_are_kept),
+        (Mutant::GrowHistory, shapes::bounds_are_kept),
+        (Mutant::ChangeTargets, shapes::bounds_are_kept),
+        (Mutant::TouchTransitionTimes, shapes::transition_times_are_kept),
+        (Mutant::IgnoreUid, shapes::uids_are_kept),
+        (Mutant::HideDrills, drills::drills_are_plain_and_end),
+        (Mutant::DrillForEver, drills::drills_are_plain_and_end),
     ];
     let missed: Vec<Mutant> =
         table.into_iter().filter(|(mutant, check)| !is_caught(*mutant, *check)).map(|(mutant, _)| mutant).collect();

@@ -2,13 +2,13 @@
 
 use super::{
     Course,
+    drills::{self, Drilled, Permits},
     view::{end, enter, is_at_work, is_unadmitted, node_of, report_of},
 };
 use crate::world::World;
 use crds::{
     Outcome, Time,
     health_check_run::{Target, TargetState, WhenBusy},
-    names,
     node_health::{MAX_ASSIGNED_CHECKS, MAX_ASSIGNMENTS},
     reason,
 };
@@ -18,6 +18,8 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(super) struct Load<'w> {
     by_node: HashMap<&'w str, Seat>,
+    permits: Permits<'w>,
+    drilled: Drilled<'w>,
 }
 
 /// What is held of one node.
@@ -35,18 +37,21 @@ struct Seat {
 struct Need {
     checks: usize,
     heavy: bool,
+    is_drill: bool,
 }
 
 impl Need {
     fn of(course: &Course<'_>) -> Self {
-        Self { checks: course.checks.len(), heavy: course.heavy }
+        let is_drill = drills::seconds(&course.checks).is_some();
+        Self { checks: course.checks.len(), heavy: course.heavy, is_drill }
     }
 }
 
 impl<'w> Load<'w> {
     /// What the runs hold now.
-    pub(super) fn of(world: &'w World, courses: &[Course<'w>]) -> Self {
-        let mut load = Self::default();
+    pub(super) fn of(world: &'w World, permits: Permits<'w>, courses: &[Course<'w>]) -> Self {
+        let drilled = Drilled::of(world, &permits, courses);
+        let mut load = Self { by_node: HashMap::new(), permits, drilled };
         for course in courses {
             for target in course.status.targets.iter().filter(|t| is_at_work(t)) {
                 load.take(world, target, Need::of(course));
@@ -62,6 +67,9 @@ impl<'w> Load<'w> {
             seat.checks += need.checks;
             seat.heavy |= need.heavy;
         }
+        if need.is_drill {
+            self.drilled.take(world, &self.permits, target);
+        }
     }
 
     /// Keeps a seat for a group that waits: the one that another test between nodes will leave, else one more.
@@ -70,6 +78,17 @@ impl<'w> Load<'w> {
             let seat = self.by_node.entry(&node.name).or_default();
             seat.assignments += usize::from(!seat.heavy);
             seat.heavy = true;
+        }
+    }
+
+    /// Why the node cannot take the run now, whoever else could.
+    fn obstacle(&self, target: &Target, need: Need) -> Option<&'static str> {
+        if self.is_busy(target, need) {
+            Some(reason::NODE_BUSY)
+        } else if need.is_drill && !self.drilled.has_room(&self.permits, target) {
+            Some(reason::DRILL_NOT_ALLOWED)
+        } else {
+            None
         }
     }
 
@@ -84,10 +103,9 @@ impl<'w> Load<'w> {
 
 /// Why a node cannot work at all at the moment, whoever asks.
 fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
-    let labels = node_of(world, target).map(|n| &n.labels);
     let health = super::view::health_of(world, target);
     if health.is_some_and(|h| h.spec.maintenance.is_some())
-        || labels.is_some_and(|l| l.contains_key(names::LABEL_MAINTENANCE))
+        || node_of(world, target).is_some_and(|node| node.maintenance().is_some())
     {
         Some(reason::MAINTENANCE)
     } else if report_of(world, target).is_none() {
@@ -139,9 +157,12 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
         if !is_unadmitted(target) || (!is_its_turn && target.state != TargetState::Waiting) {
             continue;
         }
-        let obstacle = absence(world, target, now).or_else(|| load.is_busy(target, need).then_some(reason::NODE_BUSY));
+        let unjudged = || (need.is_drill && !drills::is_judged(world, target)).then_some(reason::NEVER_JUDGED);
+        let obstacle = absence(world, target, now).or_else(unjudged).or_else(|| load.obstacle(target, need));
         match obstacle {
-            Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE)) if skips && is_its_turn => {
+            Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE | reason::DRILL_NOT_ALLOWED))
+                if skips && is_its_turn =>
+            {
                 end(target, Outcome::Skipped, Some(why), now);
             }
             Some(why) => enter(target, TargetState::Waiting, Some(why), now),

@@ -14,6 +14,7 @@
 
 mod admit;
 mod collect;
+mod drills;
 mod freeze;
 mod group;
 mod network;
@@ -36,6 +37,7 @@ use crds::{
     node_health::{Assignment, Group, MAX_ASSIGNMENTS},
     reason,
 };
+use drills::Permits;
 use group::GroupCheck;
 use std::collections::{BTreeMap, BTreeSet};
 use view::{all_done, is_at_work, is_unadmitted, node_of};
@@ -91,9 +93,10 @@ impl Course<'_> {
 
 /// Decides every run: pushes statuses and deletions to the plan and returns what each node shall work on.
 pub fn decide(world: &World, now: Time, plan: &mut Plan) -> Orders {
+    let permits = Permits::of(world);
     let mut courses: Vec<Course<'_>> =
-        in_order(world).into_iter().filter_map(|run| set_out(world, run, now, plan)).collect();
-    let mut load = Load::of(world, &courses);
+        in_order(world).into_iter().filter_map(|run| set_out(world, run, &permits, now, plan)).collect();
+    let mut load = Load::of(world, permits, &courses);
     for course in &mut courses {
         admit::admit(world, course, &mut load, now);
         if course.may_write {
@@ -122,7 +125,13 @@ fn in_order(world: &World) -> Vec<&HealthCheckRun> {
 }
 
 /// A run that is under way, brought up to date with what is reported; `None` where nothing is left to order.
-fn set_out<'w>(world: &'w World, run: &'w HealthCheckRun, now: Time, plan: &mut Plan) -> Option<Course<'w>> {
+fn set_out<'w>(
+    world: &'w World,
+    run: &'w HealthCheckRun,
+    permits: &Permits<'w>,
+    now: Time,
+    plan: &mut Plan,
+) -> Option<Course<'w>> {
     // One that is being deleted orders nothing more.
     if run.metadata.deletion_timestamp.is_some() {
         return None;
@@ -157,6 +166,7 @@ fn set_out<'w>(world: &'w World, run: &'w HealthCheckRun, now: Time, plan: &mut 
         }
     }
     collect::collect(world, &mut course, now);
+    drills::end_drills(&mut course, permits, now);
     if let Some(before) = before.filter(|s| s.start_time.is_some())
         && !all_done(&course.status)
     {
@@ -308,6 +318,9 @@ fn wakes(world: &World, course: &Course<'_>, now: Time, plan: &mut Plan) {
         if is_at_work(target) {
             let heard = world.agent_last_heard(&target.node);
             wake_after(plan, now, heard.plus(SILENT_AFTER_SECONDS + 1));
+            if let Some(over) = drills::over_at(course, target) {
+                wake_after(plan, now, over);
+            }
         } else if is_unadmitted(target)
             && target.state == TargetState::Waiting
             && target.reason.as_deref() == Some(reason::AGENT_SILENT)

@@ -3,8 +3,8 @@
 
 use super::freeze::Rejection;
 use crds::{
-    Check, CheckSpec, Scale,
-    check::{Class, Custom, Pattern},
+    Check, CheckSpec, Scale, Severity,
+    check::{Class, Custom, Drill, Pattern},
     health_check_run::HealthCheckRunSpec,
     level, reason,
 };
@@ -44,8 +44,12 @@ pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Reje
         if let Some(program) = &check.custom {
             custom(&check.name, program)?;
         }
+        if let Some(rehearsal) = &check.drill {
+            drill(&check.name, rehearsal)?;
+        }
     }
     group(&checks)?;
+    drills(spec, &checks)?;
     Ok(checks)
 }
 
@@ -211,6 +215,51 @@ fn custom(check: &str, custom: &Custom) -> Result<(), Rejection> {
     }
     if custom.args.len() > 16 || custom.env.len() > 16 {
         return Err(invalid(format!("spec.checks[{check}].custom: at most 16 args and 16 variables in env")));
+    }
+    Ok(())
+}
+
+fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
+    let finding = &drill.finding;
+    if finding.severity == Severity::None || matches!(finding.severity, Severity::Unrecognized(_)) {
+        return Err(invalid(format!(
+            "spec.checks[{check}].drill.finding.severity is {}; it must be Monitor, Reset, Reboot or Isolate",
+            finding.severity
+        )));
+    }
+    let is_word = finding.reason.starts_with(|c: char| c.is_ascii_uppercase())
+        && finding.reason.len() <= 58
+        && finding.reason.chars().all(|c| c.is_ascii_alphanumeric());
+    if !is_word {
+        return Err(invalid(format!(
+            "spec.checks[{check}].drill.finding.reason {:?} must be one word in PascalCase of at most 58 letters and digits, for example FallenOffTheBus",
+            finding.reason
+        )));
+    }
+    if finding.target.as_ref().is_some_and(|target| target.is_empty() || target.len() > 64) {
+        return Err(invalid(format!(
+            "spec.checks[{check}].drill.finding.target must be a PCI address of at most 64 characters, or node; leave it out for node"
+        )));
+    }
+    Ok(())
+}
+
+/// What is real and what is not must not be in one result; and a drill must fit into its run, so that it ends by itself.
+fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejection> {
+    let Some(seconds) = super::drills::seconds(checks) else {
+        return Ok(());
+    };
+    if let Some(other) = checks.iter().find(|check| check.drill.is_none()) {
+        return Err(invalid(format!(
+            "spec.checks[{}] is no drill, and a run of drills takes nothing else; create a run for each",
+            other.name
+        )));
+    }
+    if seconds >= spec.deadline_seconds {
+        return Err(invalid(format!(
+            "spec.deadlineSeconds is {}, and the drills take {seconds} s (drill.seconds); it must be longer",
+            spec.deadline_seconds
+        )));
     }
     Ok(())
 }

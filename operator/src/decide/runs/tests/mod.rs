@@ -2,6 +2,7 @@
 
 mod admission;
 mod agents;
+mod drills;
 mod ends;
 mod group_results;
 mod groups;
