@@ -13,7 +13,7 @@ use std::time::Duration;
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
 use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, Request, Start, encode_request};
 use probe_support::runners::{Listening, custom, sampler, tree};
-use probe_support::{AGENT, Programs, is_alive, pid_in, wait_until_dead};
+use probe_support::{AGENT, Programs, is_alive, pid_in, rss_kib, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
 
 const LONG: Duration = Duration::from_secs(300);
@@ -272,12 +272,6 @@ async fn a_reporter_that_does_not_read_holds_up_the_probe_and_fills_no_memory() 
     probe.stop();
     drop(lines);
     assert_eq!(finished(probe.ended().await).end, End::Stopped);
-}
-
-fn rss_kib(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]

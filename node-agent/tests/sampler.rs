@@ -5,13 +5,15 @@
 mod probe_support;
 mod sampler_support;
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use node_agent::runner::protocol::End;
 use node_agent::sampler::SYMBOLS;
 use node_agent::sampler::sample::{DeviceAccess, Sample, Section};
 use node_agent::sampler::talk::Said;
-use probe_support::{Simulated, is_alive, wait_until_dead};
+use probe_support::{AGENT, Simulated, is_alive, rss_kib, wait_until_dead};
 use sampler_support::Talking;
 use serde_json::json;
 
@@ -326,6 +328,59 @@ async fn an_event_of_the_driver_is_told_without_being_asked() {
     }));
     let Said::Event(event) = talking.said().await else { panic!("no event") };
     assert_eq!((event.pci.as_deref(), event.bits, event.xid), (Some("0000:2a:00.0"), 8, Some(79)));
+}
+
+#[tokio::test]
+async fn garbage_in_every_answer_at_once_kills_nobody() {
+    let gpus = json!([{"pci": "0000:18:00.0"}, {"pci": "0000:2a:00.0"}]);
+    let simulated =
+        Simulated::new(&json!({"gpus": gpus, "calls": {"nvmlDevice*": "garbage", "nvmlSystem*": "garbage"}}));
+    let mut talking = Talking::with(&simulated).await;
+    assert!(talking.sample(Section::ALL).await.view.gpus.len() <= 64);
+    simulated.becomes(&json!({"gpus": gpus}));
+    assert_eq!(talking.sample(Section::ALL).await.view.gpus.len(), 2);
+}
+
+#[tokio::test]
+async fn hundreds_of_switches_between_answers_neither_end_it_nor_make_it_grow() {
+    let flip = json!({"flip": ["ok", {"return": 15}, {"return": 16}, {"return": 999}, "garbage", {"return": 3}]});
+    let simulated = Simulated::new(&json!({
+        "gpus": [{"pci": "0000:18:00.0"}, {"pci": "0000:2a:00.0", "calls": {"nvmlDevice*": flip}}],
+    }));
+    let mut talking = Talking::with(&simulated).await;
+    talking.sample(&[]).await;
+    let pid = talking.pid();
+    let mut settled = 0;
+    for ask in 0..400 {
+        let sample = talking.sample(Section::ALL).await;
+        assert!(sample.view.errors.len() <= 20, "{:?}", sample.view.errors);
+        if ask == 100 {
+            settled = rss_kib(pid);
+        }
+    }
+    let grown = rss_kib(pid).saturating_sub(settled);
+    assert!(grown < 1024, "{grown} KiB within 300 samples");
+}
+
+#[test]
+fn the_end_of_stdin_ends_it_and_what_is_no_question_is_a_fault() {
+    let run = |input: &str| {
+        let mut child = Command::new(AGENT)
+            .args(["probe", "sampler", "--nvml-library=/nonexistent.so"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(""), (Some(0), String::new()));
+    let (code, stderr) = run("hello\n");
+    assert!(code == Some(1) && stderr.contains("expected value"), "{code:?}: {stderr}");
+    let (code, _) = run(&"x".repeat(100_000));
+    assert_eq!(code, Some(1));
 }
 
 #[tokio::test]

@@ -18,16 +18,24 @@ pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
         let begun = calls.asked.begin_other("open", About::default(), Duration::ZERO);
         let opened = OpenOptions::new().read(true).write(true).open(entry.path());
         drop(begun);
-        match opened {
-            // EPERM and EACCES alike.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => return DeviceAccess::Refused,
-            // Gone since it was listed.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            // Any other error is the driver's, not ours.
-            Ok(_) | Err(_) => access = DeviceAccess::Granted,
+        match told_by(opened.map(drop)) {
+            DeviceAccess::Refused => return DeviceAccess::Refused,
+            DeviceAccess::Granted => access = DeviceAccess::Granted,
+            DeviceAccess::Absent => {}
         }
     }
     access
+}
+
+fn told_by(opened: std::io::Result<()>) -> DeviceAccess {
+    match opened.map_err(|error| error.kind()) {
+        // EPERM and EACCES alike.
+        Err(ErrorKind::PermissionDenied) => DeviceAccess::Refused,
+        // Gone since it was listed.
+        Err(ErrorKind::NotFound) => DeviceAccess::Absent,
+        // Any other error is the driver's, not ours.
+        Ok(()) | Err(_) => DeviceAccess::Granted,
+    }
 }
 
 /// `nvidiactl`, `nvidia0`, …; not `nvidia-uvm`, which the library does without.
@@ -52,6 +60,21 @@ mod tests {
             ("null", false),
         ] {
             assert_eq!(is_node(name), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_is_the_loss_of_a_device_and_an_error_of_the_driver_is_none() {
+        let told = |code| told_by(Err(std::io::Error::from_raw_os_error(code)));
+        for (code, access) in [
+            (libc::EPERM, DeviceAccess::Refused),
+            (libc::EACCES, DeviceAccess::Refused),
+            (libc::ENOENT, DeviceAccess::Absent),
+            (libc::EIO, DeviceAccess::Granted),
+            (libc::ENODEV, DeviceAccess::Granted),
+            (libc::EBUSY, DeviceAccess::Granted),
+        ] {
+            assert_eq!(told(code), access, "{code}");
         }
     }
 

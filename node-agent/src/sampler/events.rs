@@ -17,7 +17,7 @@ const TIMEOUT: u32 = 10;
 /// What says that this library will never tell events: not supported, no permission, function not found.
 const NEVER: [u32; 3] = [3, 4, 13];
 /// One wait. The library is let go no later than this after it was asked for.
-const WAIT_MS: u32 = 1_000;
+const WAIT_MS: u32 = 250;
 
 /// The thread. Dropped, it ends.
 pub(super) struct Events {

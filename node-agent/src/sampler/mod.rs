@@ -6,6 +6,13 @@
 //!       └──── Said ───────┴────── stdout ─────────┘   (one JSON document per line, [`talk`])
 //! ```
 //!
+//! ```text
+//!  main (stdin) ─ Ask ─▶ library: load, view, sections ── Sample ──┐
+//!                          │ calls: what is under way              │
+//!                        watchdog ──────────────────────── Hung ───┼─▶ stdout, a line at a time
+//!                        events: nvmlEventSetWait ──────── Event ──┘
+//! ```
+//!
 //! It is asked for sections of a [`Sample`] and answers with what the library said; it judges nothing. What must stay
 //! true:
 //! - a call that does not come back is told while it hangs, with its name and its GPU; the runner then kills the child;

@@ -40,7 +40,7 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hung {
-    /// The C function, `nvmlDeviceGetTotalEccErrors`.
+    /// The C function, `nvmlDeviceGetTotalEccErrors`; `dlopen` or `open` where it was not a function of the library.
     pub call: String,
     /// The library's index of the GPU, where the call is about one.
     pub index: Option<u32>,
