@@ -12,10 +12,9 @@ use crds::{Outcome, Time};
 /// What every message of a drill begins with.
 pub(super) const MARK: &str = "DRILL:";
 
-/// The target of the drill, in the one spelling of the report.
+/// The target of the drill, spelled as its order spells it: the operator knows the drill by it.
 pub(super) fn target(drill: &Drill) -> String {
-    let text = drill.finding.target.as_deref().unwrap_or(TARGET_NODE);
-    bounded(&super::results::address_or_text(text), 64)
+    bounded(drill.finding.target.as_deref().unwrap_or(TARGET_NODE), 64)
 }
 
 /// Its end, if it began at this time. A drill takes a day at most.

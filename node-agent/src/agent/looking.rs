@@ -12,6 +12,7 @@ pub(super) fn look(state: &mut State, turn: &mut Turn<'_>) {
     let monitors = state.expectation().monitors();
     state.tree.look(tree::interval_ms(&monitors), turn);
     let released = state.in_maintenance();
+    let trouble = state.readings.trouble.clone();
     if released {
         state.sampler.release(turn);
         turn.probes.stop_all_that_may_hold_the_driver(turn.effects);
@@ -23,8 +24,10 @@ pub(super) fn look(state: &mut State, turn: &mut Turn<'_>) {
         }
         state.sampler.look(&sampler::plan(&monitors), &mut state.readings, turn);
     }
+    if state.was_released != released || state.readings.trouble != trouble {
+        see(state);
+    }
     state.was_released = released;
-    see(state);
 }
 
 /// Takes a line of the sampler.
@@ -34,7 +37,9 @@ pub(super) fn hear(state: &mut State, probe: u64, said: Said, turn: &mut Turn<'_
         Heard::Sample(sample) => take_sample(state, &sample, turn.now),
         Heard::Event(event) => {
             let since = turn.now.mono_ms;
-            sampler::concerned(&event).into_iter().for_each(|section| state.sampler.want(section, since));
+            for section in sampler::concerned(&event) {
+                state.sampler.want(section, since);
+            }
             log::take_event(state, &event, turn.now);
         }
     }

@@ -139,7 +139,9 @@ impl Probes {
     fn stop_all_that_may_hold_the_driver(&mut self, effects: &mut Vec<Effect>) {
         let holders: Vec<u64> =
             self.running.iter().filter(|(_, running)| running.may_hold_driver).map(|(id, _)| *id).collect();
-        holders.into_iter().for_each(|id| self.stop(id, effects));
+        for id in holders {
+            self.stop(id, effects);
+        }
     }
 
     fn may_hold_driver(&self) -> bool {
@@ -348,7 +350,7 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
         };
         standing.findings.iter().count() != known.iter().count() || !standing.findings.iter().all(was)
     });
-    state.sample_read_at = told.or(state.sample_read_at.filter(|_| changed));
+    state.sample_read_at = told.or_else(|| state.sample_read_at.filter(|_| changed));
     state.standing = standing;
 }
 

@@ -164,7 +164,7 @@ fn stable_reason(reason: &str) -> &str {
 }
 
 /// A PCI address in the one spelling of the report; any other text as it is.
-pub(super) fn address_or_text(target: &str) -> String {
+fn address_or_text(target: &str) -> String {
     target.parse::<crate::pci::PciAddress>().map_or_else(|_| target.to_owned(), |address| address.to_string())
 }
 

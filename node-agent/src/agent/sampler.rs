@@ -193,7 +193,7 @@ impl Sampler {
                     "the driver has not answered for {} s, and the sampler does not say which call hangs",
                     now.saturating_sub(asked.at) / 1000
                 );
-                self.be_in_trouble(readings, reason::CALL_HUNG, message, None, now);
+                be_in_trouble(readings, reason::CALL_HUNG, message, None, now);
                 self.stop(turn);
             }
             Some(asked) => turn.wake_at(asked.until),
@@ -258,7 +258,7 @@ impl Sampler {
             }
             Said::Hung(hung) => {
                 let message = in_words(&hung);
-                self.be_in_trouble(readings, reason::CALL_HUNG, message, Some(hung), turn.now.mono_ms);
+                be_in_trouble(readings, reason::CALL_HUNG, message, Some(hung), turn.now.mono_ms);
                 self.stop(turn);
                 Heard::Nothing
             }
@@ -301,7 +301,7 @@ impl Sampler {
                 return true;
             }
         } else if !refused {
-            self.be_in_trouble(readings, why, message, None, now);
+            be_in_trouble(readings, why, message, None, now);
         }
         let pause = PAUSE_MS.0.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MS.1);
         self.failures = self.failures.saturating_add(1);
@@ -309,25 +309,25 @@ impl Sampler {
         self.due.clear();
         true
     }
+}
 
-    /// What keeps the driver from answering. A child that cannot be killed hangs in the call that it told before.
-    fn be_in_trouble(&self, readings: &mut Readings, why: &str, message: String, hung: Option<Hung>, now: u64) {
-        let before = readings.trouble.take();
-        let since = before.as_ref().map_or(now, |before| before.since);
-        let (call, pci) = match (hung, before) {
-            (Some(hung), _) => (Some(hung.call), hung.pci),
-            (None, Some(before)) if why == reason::CHILD_UNKILLABLE => (before.call, before.pci),
-            (None, _) => (None, None),
-        };
-        let message = match &call {
-            Some(call) if why == reason::CHILD_UNKILLABLE => {
-                let place = pci.as_deref().map(|pci| format!(" about GPU {pci}")).unwrap_or_default();
-                format!("{message}; it called {call}{place}")
-            }
-            _ => message,
-        };
-        readings.trouble = Some(Trouble { reason: why.to_owned(), message, call, pci, since });
-    }
+/// What keeps the driver from answering. A child that cannot be killed hangs in the call that it told before.
+fn be_in_trouble(readings: &mut Readings, why: &str, message: String, hung: Option<Hung>, now: u64) {
+    let before = readings.trouble.take();
+    let since = before.as_ref().map_or(now, |before| before.since);
+    let (call, pci) = match (hung, before) {
+        (Some(hung), _) => (Some(hung.call), hung.pci),
+        (None, Some(before)) if why == reason::CHILD_UNKILLABLE => (before.call, before.pci),
+        (None, _) => (None, None),
+    };
+    let message = match &call {
+        Some(call) if why == reason::CHILD_UNKILLABLE => {
+            let place = pci.as_deref().map(|pci| format!(" about GPU {pci}")).unwrap_or_default();
+            format!("{message}; it called {call}{place}")
+        }
+        _ => message,
+    };
+    readings.trouble = Some(Trouble { reason: why.to_owned(), message, call, pci, since });
 }
 
 fn in_words(hung: &Hung) -> String {

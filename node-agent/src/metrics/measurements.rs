@@ -208,7 +208,9 @@ pub static MEASUREMENTS: &[Measurement] = &[
                     ("low", banks.low),
                     ("none", banks.none),
                 ];
-                by.into_iter().for_each(|(spares, count)| put(series, &[spares], Some(count)));
+                for (spares, count) in by {
+                    put(series, &[spares], Some(count));
+                }
             }
         }),
     },
@@ -231,7 +233,9 @@ pub static MEASUREMENTS: &[Measurement] = &[
         labels: &["pci_address", "reason"],
         read: Read::Gpu(|gpu, series| {
             if let Some(reasons) = gpu.clocks.as_ref().and_then(|clocks| clocks.reasons) {
-                REASONS.iter().for_each(|(bit, name)| put(series, &[name], Some(u8::from(reasons & bit != 0))));
+                for (bit, name) in REASONS {
+                    put(series, &[name], Some(u8::from(reasons & bit != 0)));
+                }
             }
         }),
     },
@@ -448,7 +452,9 @@ fn ecc_errors(gpu: &GpuReadings, series: &mut Series) {
         (["uncorrected", "volatile", "dram"], ecc.dram_uncorrected),
         (["uncorrected", "volatile", "sram"], ecc.sram_uncorrected),
     ];
-    all.into_iter().for_each(|(labels, value)| put(series, &labels, number(value)));
+    for (labels, value) in all {
+        put(series, &labels, number(value));
+    }
 }
 
 fn link_errors(link: &LinkReading, series: &mut Series) {
@@ -459,13 +465,17 @@ fn link_errors(link: &LinkReading, series: &mut Series) {
         ("crc_flit", link.crc_flit),
         ("crc_data", link.crc_data),
     ];
-    all.into_iter().for_each(|(kind, value)| put(series, &[&number_of, kind], number(value)));
+    for (kind, value) in all {
+        put(series, &[&number_of, kind], number(value));
+    }
 }
 
 fn aer_errors(readings: &Readings, series: &mut Series) {
     for (pci, link) in readings.tree().into_iter().flat_map(|tree| &tree.links) {
         let all = [("correctable", link.aer_correctable), ("nonfatal", link.aer_nonfatal), ("fatal", link.aer_fatal)];
-        all.into_iter().for_each(|(kind, value)| put(series, &[pci, kind], number(value)));
+        for (kind, value) in all {
+            put(series, &[pci, kind], number(value));
+        }
     }
 }
 

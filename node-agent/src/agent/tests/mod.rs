@@ -64,7 +64,7 @@ impl Bench {
             effects: Vec::new(),
             answer: Ok(()),
             written: Vec::new(),
-            answered: Default::default(),
+            answered: std::collections::BTreeSet::default(),
             world: None,
         }
     }
@@ -200,6 +200,7 @@ impl Bench {
     }
 
     /// What is being measured is what the hardware is now: sysfs first, then the driver.
+    #[expect(clippy::needless_pass_by_value)]
     fn measure(&mut self, report: InventoryReport) {
         if let Some(id) = self.tree_probe() {
             self.finish(id, tree_of(&report));
