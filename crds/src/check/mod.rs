@@ -54,27 +54,27 @@ checks! {
     /// Accelerators on PCI, in the driver, expected and allocatable.
     Inventory "inventory" Passive true;
     /// The driver answers, and library and module match.
-    Driver "driver" Passive false;
+    Driver "driver" Passive true;
     /// Kernel log records and NVML events: Xid, SXid, fallen off the bus.
     Xid "xid" Passive true;
     /// What the driver itself asks for (NVML field 230).
-    RecoveryAction "recoveryAction" Passive false;
+    RecoveryAction "recoveryAction" Passive true;
     /// ECC counters.
-    Ecc "ecc" Passive false;
+    Ecc "ecc" Passive true;
     /// Row remapping and retired pages.
-    RowRemap "rowRemap" Passive false;
+    RowRemap "rowRemap" Passive true;
     /// Clock event reasons.
-    Clocks "clocks" Passive false;
+    Clocks "clocks" Passive true;
     /// Temperatures.
-    Thermal "thermal" Passive false;
+    Thermal "thermal" Passive true;
     /// Power draw and limits.
-    Power "power" Passive false;
+    Power "power" Passive true;
     /// PCIe generation, width and errors.
-    PcieLink "pcieLink" Passive false;
+    PcieLink "pcieLink" Passive true;
     /// NVLink states and errors.
-    Nvlink "nvlink" Passive false;
+    Nvlink "nvlink" Passive true;
     /// NVSwitch fabric.
-    Fabric "fabric" Passive false;
+    Fabric "fabric" Passive true;
     /// AMD RAS counters.
     AmdRas "amdRas" Passive false;
     /// AMD bad pages.
@@ -82,11 +82,11 @@ checks! {
     /// AMD PCIe and XGMI links.
     AmdLinks "amdLinks" Passive false;
     /// RDMA port states and counters.
-    RdmaLink "rdmaLink" Passive false;
+    RdmaLink "rdmaLink" Passive true;
     /// EFA devices.
-    Efa "efa" Passive false;
+    Efa "efa" Passive true;
     /// GPU and NIC topology.
-    Topology "topology" Passive false;
+    Topology "topology" Passive true;
     /// Versions against the majority of the fleet.
     Drift "drift" Passive true;
     /// Host-to-device copies.
