@@ -22,6 +22,8 @@
 
 pub mod agent;
 pub mod args;
+pub mod check;
+pub mod command_line;
 pub mod error;
 pub mod http;
 pub mod judge;

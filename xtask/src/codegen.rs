@@ -5,6 +5,7 @@
 //! crds::names + rbac's table          ─▶ deploy/rbac/*.yaml
 //! crds::names + admission/*.yaml      ─▶ deploy/admission/*.yaml
 //! node_agent::judge's pages           ─▶ docs/checks/*.md
+//! node_agent::command_line            ─▶ docs/man/*.1, deploy/completions/*
 //! ```
 //!
 //! Both ways go through [`generate`], so a check can never disagree with what would be written.
@@ -13,12 +14,13 @@ mod admission;
 mod checks;
 mod fields;
 mod rbac;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Folders whose files are all ours: one that is not generated any more is drift too. `deploy/profiles` is written by hand.
-const OWNED_FOLDERS: &[&str] = &["deploy/crds", "deploy/rbac", "deploy/admission", "docs/checks"];
+const OWNED_FOLDERS: &[&str] = &["deploy/crds", "deploy/rbac", "deploy/admission", "deploy/completions", "docs/checks", "docs/man"];
 const HEADER: &str = "# Written by `cargo xtask codegen`. Edits are overwritten.\n";
 
 /// Why code generation ended.
@@ -111,6 +113,7 @@ fn generate() -> Result<BTreeMap<String, String>, Error> {
         files.insert(format!("deploy/admission/{name}"), format!("{HEADER}{content}"));
     }
     files.append(&mut checks::files()?);
+    files.append(&mut shell::files());
     files.insert("docs/fields.md".to_owned(), fields::reference(&definitions));
     Ok(files)
 }

@@ -83,6 +83,10 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         }
         findings.extend(errors(ground, link));
     }
+    // Neither source tells anything of any link: that is no pass.
+    if findings.is_empty() && links.values().all(|link| link.now == Reading::default()) {
+        return driver.map_or_else(|why| *why, |_| Judged::skipped(reason::NOT_SUPPORTED));
+    }
     judged(covered, findings)
 }
 
@@ -198,11 +202,17 @@ fn model<'a>(ground: &Ground<'a>, pci: &str) -> Option<&'a str> {
     ground.gpus.iter().find(|gpu| gpu.pci_address == pci)?.model.as_deref()
 }
 
-/// Utilization tells it; where it is not told (MIG) the highest performance state does.
+/// `nvmlClocksEventReasonGpuIdle` of nvml.h.
+const GPU_IDLE: u64 = 0x1;
+
+/// Utilization tells it; where it is not told (MIG) the highest performance state does, unless the GPU says that it is
+/// idle: some keep that state while they are.
 fn is_at_work(gpu: &GpuReadings) -> bool {
     gpu.clocks.as_ref().is_some_and(|clocks| match clocks.utilization_percent {
         Some(percent) => percent >= AT_WORK_PERCENT,
-        None => clocks.performance_state == Some(0),
+        None => {
+            clocks.performance_state == Some(0) && clocks.reasons.is_some_and(|reasons| reasons & GPU_IDLE == 0)
+        }
     })
 }
 

@@ -142,6 +142,19 @@ impl Source {
         }
     }
 
+    /// What can be read without waiting; `None` once that is all.
+    pub fn available(&mut self) -> Result<Option<Batch>, KernelLogError> {
+        loop {
+            let (items, progress) = self.read().map_err(|source| self.failed(source))?;
+            if !items.is_empty() {
+                return Ok(Some(Batch { items }));
+            }
+            if progress == Progress::Drained {
+                return Ok(None);
+            }
+        }
+    }
+
     fn read(&mut self) -> io::Result<(Vec<Item>, Progress)> {
         let mut sink = Sink { items: Vec::new(), resume: &mut self.resume };
         let progress = match &mut self.reader {

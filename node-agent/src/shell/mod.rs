@@ -147,6 +147,10 @@ impl Agent {
                 if let Some(read_at) = sample_read_at {
                     let waited = Duration::from_millis(now.saturating_sub(read_at));
                     self.metrics.counter_to_report_seconds.observe(waited.as_secs_f64());
+                    tracing::debug!(
+                        milliseconds = now.saturating_sub(read_at),
+                        "a finding goes from a reading to the API server"
+                    );
                 }
                 self.reporter.apply(*report);
             }

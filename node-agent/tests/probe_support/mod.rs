@@ -88,24 +88,25 @@ pub(crate) fn rss_kib(pid: i32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a process that lives")
 }
 
-/// The simulated driver library, built if it is not there.
+/// The simulated driver library, as its sources say now.
 pub(crate) fn simulated_nvml() -> PathBuf {
+    static BUILT: std::sync::Once = std::sync::Once::new();
     let folder = Path::new(AGENT).parent().expect("the binary lies in a folder");
     let library = folder.join("libsimulated_nvml.so");
-    if !library.exists() {
+    BUILT.call_once(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let target = folder.parent().expect("target/PROFILE");
         let built = Command::new(cargo)
-            .args(["build", "-p", "fake-nvml", "--target-dir"])
+            .args(["build", "--quiet", "-p", "fake-nvml", "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status();
         assert!(
             built.is_ok_and(|status| status.success()) && library.exists(),
-            "{} is missing and could not be built: run `cargo build -p fake-nvml`",
+            "{} could not be built: run `cargo build -p fake-nvml`",
             library.display()
         );
-    }
+    });
     library
 }
 

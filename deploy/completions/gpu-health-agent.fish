@@ -1,0 +1,125 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_gpu_health_agent_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_gpu_health_agent_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_gpu_health_agent_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_gpu_health_agent_using_subcommand
+    set -l cmd (__fish_gpu_health_agent_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -s V -l version -d 'Print version'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "run" -d 'Measures this node and reports, until SIGTERM'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "check" -d 'Looks at this machine, or at the files of another one, and says whether it is well'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "probe" -d 'Runs one probe, prints its report as JSON, and ends'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "runner" -d 'Runs probes for a reporter'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l node-name -d 'The name of the Node that this agent is on' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kubeconfig -d 'A kubeconfig. Without it and without --server: the one of the pod' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l server -d 'The URL of the API server' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l certificate-authority -d 'The file with the certificates that the API server\'s is checked against' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l token-file -d 'The file with the token; it is read again every minute, as it rotates' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kernel-log -d 'The kernel log: `auto`, or a device, file or FIFO with records in the form of /dev/kmsg' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l proc-root -d 'Root of the tree that is /proc on the node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l sysfs-root -d 'Root of the tree that is /sys on the node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l dev-root -d 'Root of the tree that is /dev on the node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l call-deadline-ms -d 'A call into the library that has not come back after so many milliseconds hangs' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-directory -d 'The one directory from which custom checks run' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l iperf3 -d 'Name or path of iperf3' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l address -d 'An address at which peers reach this node; repeat it for several. Default: those of the interfaces' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l http -d 'Where to serve /metrics, /healthz and /readyz: ADDRESS:PORT, or 0 for a free port on loopback' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l runner-socket -d 'The socket of a runner that runs already. Without it the agent starts one' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l lease-seconds -d 'How often the Lease is renewed, in seconds' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l log-level -d 'How much to log: error, warn, info, debug or trace' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-same-user -d 'Run custom checks under the runner\'s own uid instead of 65534'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l checks -d 'Only these checks; all by default' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'A HardwareProfile (YAML) that says what the machine must be; without it nothing is condemned for a number' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s o -l output -d 'How to print' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l color -d 'Colours in the table' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l watch -d 'Look again and again, every so many seconds (5 if no number is given), and print what changed' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l kernel-log -d 'The kernel log: `auto`, `none`, or a file: records of /dev/kmsg, or what dmesg or journalctl printed' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l proc-root -d 'Root of the tree that is /proc' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l sysfs-root -d 'Root of the tree that is /sys' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l dev-root -d 'Root of the tree that is /dev' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l call-deadline-ms -d 'A call into the library that takes longer than this many milliseconds hangs' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l log-level -d 'How much to log on stderr: error, warn, info, debug or trace' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "sampler" -d 'Holds the driver\'s library and answers, line by line, what is asked on stdin, until that is closed'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "tree" -d 'PCI, links, RDMA ports and EFA, from sysfs and procfs alone'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "custom" -d 'A program by name from the one directory of the user\'s own checks'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "iperf-server" -d 'The listening half of a bandwidth test'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "iperf-client" -d 'The sending half of a bandwidth test'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l dev-root -d 'Root of the tree that is `/dev` on a node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l call-deadline-ms -d 'A call that takes longer than this is told as hung, in milliseconds' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l sysfs-root -d 'Root of the tree that is `/sys` on a node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l proc-root -d 'Root of the tree that is `/proc` on a node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -l directory -d 'The one directory that programs are run from' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -l program -d 'The program\'s name in it: lower-case letters, digits and dashes, at most 63, no dash first' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -l env -d 'KEY=VALUE for the program\'s environment; the key begins with CHECK_. May be repeated' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -l deadline-ms -d 'Milliseconds after which a program that has not ended is killed' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -l custom-same-user -d 'Run the program under our own uid instead of 65534'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l iperf3 -d 'Name or path of iperf3' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l bind -d 'The address to listen at' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l port -d 'The port to listen at' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l until-unix-ms -d 'End of the slot, in milliseconds since 1970' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l iperf3 -d 'Name or path of iperf3' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l server -d 'The peer\'s address' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l port -d 'The peer\'s port' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l bind -d 'The own address to send from' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l streams -d 'Parallel streams; 128 is iperf3\'s own limit' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l seconds -d 'Length of the measurement, in seconds' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l connect-timeout-ms -d 'Limit of one TCP connect, in milliseconds' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l until-unix-ms -d 'End of the slot, in milliseconds since 1970' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from help" -f -a "sampler" -d 'Holds the driver\'s library and answers, line by line, what is asked on stdin, until that is closed'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from help" -f -a "tree" -d 'PCI, links, RDMA ports and EFA, from sysfs and procfs alone'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from help" -f -a "custom" -d 'A program by name from the one directory of the user\'s own checks'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from help" -f -a "iperf-server" -d 'The listening half of a bandwidth test'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from help" -f -a "iperf-client" -d 'The sending half of a bandwidth test'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -l socket -d 'Listen at this unix socket. Without it, stdin must be a connected unix socket' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -l agent-binary -d 'The program that is started as `PROGRAM probe …`; this program itself if not given' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -l kill-grace-ms -d 'Milliseconds between SIGTERM and SIGKILL for a probe that is stopped or late' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -l unkillable-after-ms -d 'Milliseconds after SIGKILL after which a probe counts as unkillable' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -s h -l help -d 'Print help'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "run" -d 'Measures this node and reports, until SIGTERM'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "check" -d 'Looks at this machine, or at the files of another one, and says whether it is well'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "probe" -d 'Runs one probe, prints its report as JSON, and ends'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "runner" -d 'Runs probes for a reporter'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and __fish_seen_subcommand_from probe" -f -a "sampler" -d 'Holds the driver\'s library and answers, line by line, what is asked on stdin, until that is closed'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and __fish_seen_subcommand_from probe" -f -a "tree" -d 'PCI, links, RDMA ports and EFA, from sysfs and procfs alone'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and __fish_seen_subcommand_from probe" -f -a "custom" -d 'A program by name from the one directory of the user\'s own checks'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and __fish_seen_subcommand_from probe" -f -a "iperf-server" -d 'The listening half of a bandwidth test'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and __fish_seen_subcommand_from probe" -f -a "iperf-client" -d 'The sending half of a bandwidth test'

@@ -1,0 +1,153 @@
+//! The command line of `gpu-health-agent check`.
+
+use super::order::{self, OrderError};
+use crate::sense::Places;
+use crds::Check;
+use crds::node_health::NodeHealthSpec;
+use std::path::PathBuf;
+
+/// `gpu-health-agent check`: is this machine well? Exit status 0: yes; 1: something failed; 2: it could not be judged, or
+/// there is no accelerator.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckArgs {
+    /// Only these checks; all by default.
+    #[arg(long, value_delimiter = ',')]
+    checks: Vec<String>,
+    /// A HardwareProfile (YAML) that says what the machine must be; without it nothing is condemned for a number.
+    #[arg(long)]
+    profile: Option<PathBuf>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Colours in the table.
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    /// Look again and again, every so many seconds (5 if no number is given), and print what changed.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", require_equals = true,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    watch: Option<u64>,
+    /// The kernel log: `auto`, `none`, or a file: records of /dev/kmsg, or what dmesg or journalctl printed.
+    #[arg(long, default_value = "auto")]
+    kernel_log: String,
+    /// Root of the tree that is /proc.
+    #[arg(long, default_value = "/proc")]
+    proc_root: PathBuf,
+    /// Root of the tree that is /sys.
+    #[arg(long, default_value = "/sys")]
+    sysfs_root: PathBuf,
+    /// Root of the tree that is /dev.
+    #[arg(long, default_value = "/dev")]
+    dev_root: PathBuf,
+    /// Name or path of the NVIDIA management library.
+    #[arg(long, default_value = "libnvidia-ml.so.1")]
+    nvml_library: PathBuf,
+    /// A call into the library that takes longer than this many milliseconds hangs.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    call_deadline_ms: u64,
+    /// How much to log on stderr: error, warn, info, debug or trace.
+    #[arg(long, default_value = "error")]
+    log_level: tracing::Level,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where the kernel log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LogPlace {
+    /// The machine's own.
+    Auto,
+    /// Not read; the check `xid` says so.
+    None,
+    /// A file, device or FIFO.
+    Path(PathBuf),
+}
+
+/// What `check` runs with.
+#[derive(Debug, Clone)]
+pub(super) struct CheckSettings {
+    pub(super) spec: NodeHealthSpec,
+    /// What was asked for; all where empty.
+    pub(super) asked: Vec<Check>,
+    pub(super) output: Output,
+    pub(super) color: Color,
+    pub(super) watch_seconds: Option<u64>,
+    pub(super) kernel_log: LogPlace,
+    pub(super) proc_root: PathBuf,
+    pub(super) places: Places,
+    pub(super) log_level: tracing::Level,
+}
+
+impl CheckSettings {
+    pub(super) const fn is_table(&self) -> bool {
+        matches!(self.output, Output::Table)
+    }
+}
+
+impl CheckArgs {
+    /// Checks what clap cannot, and says for each problem which flag and what to write.
+    pub(super) fn resolve(self) -> Result<CheckSettings, OrderError> {
+        for (flag, path) in [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root)] {
+            if !path.is_dir() {
+                let problem = format!("{} is no directory", path.display());
+                return Err(OrderError::argument(flag, problem, "name the root of the tree"));
+            }
+        }
+        let checks = self.checks.iter().map(|name| order::monitor(name)).collect::<Result<Vec<Check>, _>>()?;
+        let kernel_log = match self.kernel_log.as_str() {
+            "auto" => LogPlace::Auto,
+            "none" => LogPlace::None,
+            path => {
+                let path = PathBuf::from(path);
+                if let Err(error) = std::fs::metadata(&path) {
+                    let problem = format!("{}: {error}", path.display());
+                    return Err(OrderError::argument("--kernel-log", problem, "name a file, or write auto or none"));
+                }
+                LogPlace::Path(path)
+            }
+        };
+        let mut spec = order::spec(&checks, self.profile.as_deref())?;
+        if kernel_log == LogPlace::None && checks.is_empty() {
+            spec.monitors.retain(|monitor| monitor.name != Check::Xid.name());
+        }
+        Ok(CheckSettings {
+            spec,
+            asked: checks,
+            output: self.output,
+            color: self.color,
+            watch_seconds: self.watch,
+            kernel_log,
+            proc_root: self.proc_root.clone(),
+            places: Places {
+                sysfs_root: self.sysfs_root,
+                proc_root: self.proc_root,
+                dev_root: self.dev_root,
+                nvml_library: self.nvml_library,
+                call_deadline_ms: self.call_deadline_ms,
+                custom_directory: None,
+                custom_same_user: false,
+                iperf3: "iperf3".into(),
+            },
+            log_level: self.log_level,
+        })
+    }
+}
