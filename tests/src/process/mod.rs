@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use bound::{spawn_bound, spawn_detached};
-pub use others::{Stopped, family, member, unread_output};
+pub use others::{Stopped, family, make_character_device, member, members, open_below, unread};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open};

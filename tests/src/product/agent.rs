@@ -31,6 +31,7 @@ impl AgentOptions {
             ("--kernel-log", node.kernel_log()),
             ("--proc-root", node.proc_root()),
             ("--sysfs-root", node.sysfs_root()),
+            ("--dev-root", node.dev_root()),
             ("--nvml-library", library),
         ] {
             options = options.arg(flag).arg(path);

@@ -37,6 +37,8 @@ impl SimulatedNode {
             replaced: AtomicU64::new(0),
         };
         node.write_pci_tree()?;
+        let devices = node.dev_root();
+        std::fs::create_dir_all(&devices).map_err(|source| Error::Write { path: devices.clone(), source })?;
         node.write_driver_state(&node.gpus)?;
         node.reboot()?;
         Ok(node)
@@ -75,6 +77,11 @@ impl SimulatedNode {
     /// The root of its sysfs tree.
     pub fn sysfs_root(&self) -> PathBuf {
         self.folder.join("sys")
+    }
+
+    /// The root of its device nodes; none are there but those that a test makes.
+    pub fn dev_root(&self) -> PathBuf {
+        self.folder.join("dev")
     }
 
     /// The state file of the simulated driver library.
@@ -148,5 +155,24 @@ impl SimulatedNode {
         let mut state: Value = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
         edit(&mut state);
         self.replace(&path, state.to_string())
+    }
+
+    /// Changes one member of a GPU in the driver's state, by its index: `(3, "temperature", json!({"gpu": 97}))`.
+    pub fn set_gpu(&self, gpu: usize, member: &str, value: Value) -> Result<(), Error> {
+        self.driver_state_json(|state| state["gpus"][gpu][member] = value)
+    }
+
+    /// What calls into the driver's library do from now on, by C function: `{"nvmlInit_v2": {"return": 9}}`.
+    pub fn set_calls(&self, calls: Value) -> Result<(), Error> {
+        self.driver_state_json(|state| state["calls"] = calls)
+    }
+
+    /// All GPUs are of this model from now on, at the addresses that they have.
+    pub fn set_model(&self, model: &str) -> Result<(), Error> {
+        self.driver_state_json(|state| {
+            for gpu in state["gpus"].as_array_mut().into_iter().flatten() {
+                *gpu = serde_json::json!({"pci": gpu["pci"], "model": model});
+            }
+        })
     }
 }

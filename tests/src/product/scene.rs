@@ -2,7 +2,8 @@
 
 use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder, seen};
 use crate::cluster::{ControlPlane, NodeSpec, Options, until};
-use crds::{HealthCheckRun, NodeHealth, State};
+use crds::node_health::CheckRow;
+use crds::{Check, HealthCheckRun, NodeHealth, State};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
@@ -11,6 +12,17 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 pub const WITHIN: Duration = Duration::from_secs(60);
 /// GPUs of each simulated node.
 pub const GPUS: u32 = 8;
+
+/// A policy `name` with every monitor there is at this interval; `members` are the other members of its spec, in the flow
+/// style of YAML: `mode: Enforce, nodeSelector: {}`.
+pub fn policy_with_all_monitors(name: &str, interval_seconds: u32, members: &str) -> String {
+    let monitors = Check::ALL.iter().filter(|check| check.is_monitor() && check.is_built());
+    let each = monitors.map(|check| format!("{{name: {}, intervalSeconds: {interval_seconds}}}", check.name()));
+    let monitors = each.collect::<Vec<_>>().join(", ");
+    format!(
+        "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckPolicy\nmetadata: {{name: {name}}}\nspec: {{{members}, monitors: [{monitors}]}}\n"
+    )
+}
 
 /// A control plane of its own, the operator, and simulated nodes with their agents. Dropping it ends everything.
 #[derive(Debug)]
@@ -92,6 +104,18 @@ impl Scene {
     /// Waits until the decision about `node` has this state.
     pub async fn until_state(&self, node: &str, state: State) -> Result<NodeHealth, Error> {
         self.until_health(node, state.as_str(), |health| seen::decided(health) == Some(&state)).await
+    }
+
+    /// Waits until the agent's row of a check is as `wanted` says.
+    pub async fn until_row(
+        &self,
+        node: &str,
+        check: &str,
+        what: &str,
+        wanted: impl Fn(&CheckRow) -> bool,
+    ) -> Result<NodeHealth, Error> {
+        let what = format!("such that {check} {what}");
+        self.until_health(node, &what, |health| seen::row(health, check).is_some_and(&wanted)).await
     }
 
     /// Waits until the Node is as `wanted` says.

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::cluster::{ControlPlane, until};
+use crds::node_health::{CheckRow, Finding};
 use crds::{NodeHealth, State, names};
 use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::Api;
@@ -61,6 +62,17 @@ pub async fn until_node(
 /// The state that was decided, if any.
 pub fn decided(health: &NodeHealth) -> Option<&State> {
     health.status.as_ref()?.decision.as_ref().map(|d| &d.state)
+}
+
+/// What the agent has found.
+pub fn findings(health: &NodeHealth) -> &[Finding] {
+    let report = health.status.as_ref().and_then(|status| status.report.as_ref());
+    report.map_or(&[], |report| &report.findings)
+}
+
+/// The agent's row of a check.
+pub fn row<'a>(health: &'a NodeHealth, check: &str) -> Option<&'a CheckRow> {
+    health.status.as_ref()?.report.as_ref()?.checks.iter().find(|row| row.check == check)
 }
 
 /// Our taints of the key `gpuhealth.dev/unhealthy` on a Node.
