@@ -150,6 +150,10 @@ fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
 fn cause_text(health: &NodeHealth, cause: &Cause) -> String {
     let what = if cause.message.is_empty() { cause.reason.as_str() } else { cause.message.trim_end_matches('.') };
     let target = part(health, &cause.target);
+    if what.starts_with("GPU ") && what.contains(&cause.target) {
+        // The agent's own words name the board, by its serial too.
+        return format!("{what} [{} {}].", cause.check, cause.reason);
+    }
     let place = if target == cause.target { target } else { format!("{target} ({})", cause.target) };
     format!("{place}: {what} [{} {}].", cause.check, cause.reason)
 }

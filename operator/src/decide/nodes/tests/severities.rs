@@ -214,3 +214,13 @@ fn silence_is_unknown_whatever_the_rows_of_the_monitors_say() {
         assert_eq!(our_taint(&model, "a"), "", "silence condemns nobody");
     }
 }
+
+#[test]
+fn a_message_that_names_its_gpu_is_not_told_of_which_gpu_it_is() {
+    let mut of_itself = fail("rowRemap", &address(3), Severity::Reset, "RemapPending");
+    of_itself.message = format!("GPU 3 ({}, serial S3): a row remapping waits", address(3));
+    let wanted = format!("{} [rowRemap RemapPending]. ", of_itself.message);
+    let model = judged(report_of(vec![of_itself]));
+    let told = &decision(&model, "a").message;
+    assert!(told.starts_with(&wanted), "{told}");
+}
