@@ -1,11 +1,12 @@
 //! `cargo xtask coverage`: line coverage per crate, by cargo-tarpaulin (which needs no component of rustup).
 
 use crate::Outcome;
+use crate::cargo::cargo;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 /// The crates that are measured, and the files of each that are written by a program.
@@ -28,12 +29,12 @@ struct Source {
 
 /// Measures all tests, those on a cluster included; prints one line per crate and the figures as one JSON line.
 pub(crate) fn run() -> Outcome {
-    let tarpaulin = Command::new("cargo").args(["tarpaulin", "--version"]).output();
+    let tarpaulin = cargo().args(["tarpaulin", "--version"]).output();
     if !tarpaulin.is_ok_and(|output| output.status.success()) {
         return Err("cargo-tarpaulin is not installed: `cargo install cargo-tarpaulin`, then try again".into());
     }
     let out = tempfile::tempdir()?;
-    let mut command = Command::new("cargo");
+    let mut command = cargo();
     command.args(["tarpaulin", "--workspace", "--engine", "llvm", "--follow-exec", "--skip-clean", "--out", "Json"]);
     command.args(["--timeout", "900", "--output-dir"]).arg(out.path());
     for pattern in GENERATED {

@@ -1,10 +1,13 @@
 //! Development commands. One file per command; `cargo xtask help` lists them.
 
 mod bench;
+mod cargo;
 mod cluster;
 mod codegen;
 mod coverage;
 mod demo;
+mod fuzz;
+mod hardware;
 mod test;
 
 use std::process::ExitCode;
@@ -31,6 +34,11 @@ enum Command {
     /// Figures; each bench ends with one JSON line
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// What only a machine with real hardware can tell
+    #[command(subcommand)]
+    Hardware(hardware::Hardware),
+    /// Coverage-guided fuzzing of everything that the agent reads
+    Fuzz(fuzz::Wanted),
     /// Line coverage per crate, by cargo-tarpaulin
     Coverage,
     /// Everything that must hold
@@ -52,6 +60,8 @@ fn main() -> ExitCode {
         Command::Cluster(command) => cluster::run(command),
         Command::Bench(bench) => bench::run(&bench),
         Command::Coverage => coverage::run(),
+        Command::Fuzz(wanted) => fuzz::run(&wanted),
+        Command::Hardware(hardware) => hardware::run(&hardware),
         Command::Demo(wanted) => demo::run(&wanted),
         Command::Test { no_install } => Ok(test::run(no_install)),
         Command::Codegen { check } => codegen::run(check).map(|()| ExitCode::SUCCESS).map_err(Into::into),

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold, stage by stage, with the minutes of each.
 
+use crate::cargo::as_from_a_shell;
 use gpu_health_tests::product::seen::is_installed;
 use std::{
     io::{BufRead, BufReader, IsTerminal as _},
@@ -11,7 +12,7 @@ use std::{
 const SOMETHING_LEFT_OUT: u8 = 3;
 
 /// Programs that the tests use, and the Debian package of each.
-const PACKAGES: &[(&str, &str)] = &[("iperf3", "iperf3"), ("gcc", "gcc")];
+const PACKAGES: &[(&str, &str)] = &[("iperf3", "iperf3"), ("gcc", "gcc"), ("g++", "g++")];
 
 /// One stage: a name, a command, and what it is for. Tests of cargo are counted from its closing lines.
 struct Stage {
@@ -44,6 +45,7 @@ const STAGES: &[Stage] = &[
             "--show-output",
         ],
     },
+    Stage { name: "fuzzing", program: "cargo", args: &["xtask", "fuzz", "--seconds", "30"] },
     Stage { name: "control plane", program: "cargo", args: &["xtask", "cluster", "build"] },
     Stage {
         name: "tests on a cluster",
@@ -114,7 +116,7 @@ fn install(no_install: bool, tally: &mut Tally) {
 }
 
 fn run_stage(stage: &Stage, tally: &mut Tally) -> bool {
-    let child = Command::new(stage.program).args(stage.args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let child = as_from_a_shell(stage.program).args(stage.args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = match child {
         Ok(child) => child,
         Err(error) => {

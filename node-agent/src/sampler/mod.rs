@@ -44,7 +44,7 @@ use crate::runner::protocol::MAX_REQUEST_BYTES;
 use crate::runner::sys;
 
 pub use calls::SYMBOLS;
-
+pub use raw::text_of;
 pub use sample::{Sample, Section};
 pub use talk::{Ask, Said};
 

@@ -391,8 +391,9 @@ fn number_in(value: &nvmlFieldValue_t) -> Answer<i128> {
     }
 }
 
-/// Up to the NUL, or to the end where a driver forgot it. What is no text is replaced.
-pub(crate) fn text_of(buffer: &[c_char]) -> String {
+/// The text in a buffer that a driver filled: up to the NUL, or to the end where it forgot that. Space around it is cut;
+/// what is no text, and what would steer a terminal, becomes U+FFFD.
+pub fn text_of(buffer: &[c_char]) -> String {
     let bytes: Vec<u8> = buffer.iter().map(|c| c.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).trim().replace(char::is_control, "\u{fffd}")
 }

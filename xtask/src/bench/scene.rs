@@ -1,5 +1,6 @@
 //! What benches measure on: a control plane, many nodes, the release binaries.
 
+use crate::cargo::cargo;
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec, Options, until},
     product::{Agent, AgentOptions, SimulatedNode, binary_folder},
@@ -7,29 +8,32 @@ use gpu_health_tests::{
 use k8s_openapi::api::core::v1::Node;
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
 pub(crate) type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// A policy that marks whatever it finds: benches must not wait for budget.
-const POLICY: &str = r"
+/// A policy that marks whatever it finds: benches must not wait for budget. `more` are further members of its spec, as
+/// they stand in braces.
+pub(crate) fn policy(more: &str) -> String {
+    format!(
+        r"
 apiVersion: gpuhealth.dev/v1alpha1
 kind: HealthCheckPolicy
-metadata: {name: bench}
-spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}}
-";
+metadata: {{name: bench}}
+spec: {{mode: Enforce, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailablePercent: 100}}, {more}}}
+"
+    )
+}
 
 /// NodeHealths of a thousand nodes are there in some 20 s on 2 cores.
 const STAGE_WITHIN: Duration = Duration::from_secs(300);
 
 /// Builds operator and agent for release, and the simulated driver library; gives the folder of the first two.
 pub(crate) fn build_release() -> Result<PathBuf, Problem> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     eprintln!("building release binaries (about 3 min the first time)");
     let packages = ["--package", "operator", "--package", "node-agent", "--package", "fake-nvml"];
-    let status = Command::new(cargo).args(["build", "--release", "--quiet"]).args(packages).status()?;
+    let status = cargo().args(["build", "--release", "--quiet"]).args(packages).status()?;
     if !status.success() {
         return Err("cargo build --release failed; its output is above".into());
     }
@@ -42,7 +46,7 @@ pub(crate) async fn cluster_with(nodes: &[NodeSpec], options: Options) -> Result
     let cluster = tokio::task::spawn_blocking(move || ControlPlane::start(options)).await??;
     cluster.install_product().await?;
     cluster.create_nodes(nodes).await?;
-    cluster.apply_yaml(POLICY).await?;
+    cluster.apply_yaml(&policy("")).await?;
     Ok(cluster)
 }
 

@@ -1,11 +1,12 @@
 //! What stands on the stage: a control plane, this machine and three simulated GPU nodes, the operator and the agents.
 
 use super::{Failure, told::Teller};
+use crate::cargo::cargo;
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec, Options},
     product::{Agent, AgentOptions, Operator, SimulatedNode, binary_folder},
 };
-use std::{collections::BTreeMap, path::PathBuf, process::Command, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 /// The simulated GPU nodes.
 pub(crate) const SIMULATED: [&str; 3] = ["sim-1", "sim-2", "sim-3"];
@@ -26,9 +27,8 @@ pub(crate) struct Stage {
 /// Builds the product and the simulated driver library.
 pub(crate) fn build(teller: &Teller) -> std::io::Result<()> {
     teller.note("building what is missing (cargo build --workspace)");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let packages = ["--package", "operator", "--package", "node-agent", "--package", "fake-nvml"];
-    let status = Command::new(cargo).args(["build", "--quiet"]).args(packages).status()?;
+    let status = cargo().args(["build", "--quiet"]).args(packages).status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other("cargo build failed; its output is above")) }
 }
 

@@ -94,10 +94,9 @@ fn row(address: &str, field: &Field, ours: &Ours<'_>, theirs: &SmiGpu) -> Row {
 
 fn is_near(one: &Value, other: &Value, moves: Moves) -> bool {
     match (moves, one, other) {
-        (Moves::No, ..) => false,
         (Moves::Freely, ..) => true,
         (Moves::By(limit), Value::Number(one), Value::Number(other)) => (one - other).abs() <= limit,
-        (Moves::By(_), ..) => false,
+        (Moves::No | Moves::By(_), ..) => false,
     }
 }
 
@@ -112,8 +111,7 @@ fn shown(value: Option<&Value>) -> String {
 
 /// How many rows stand how, in the order of the table's words.
 pub(super) fn tally(rows: &[Row]) -> Vec<(Stands, usize)> {
-    let all =
-        [Stands::Equal, Stands::Moved, Stands::Absent, Stands::OnlyOurs, Stands::OnlySmi, Stands::Different];
+    let all = [Stands::Equal, Stands::Moved, Stands::Absent, Stands::OnlyOurs, Stands::OnlySmi, Stands::Different];
     all.into_iter().map(|stands| (stands, rows.iter().filter(|row| row.stands == stands).count())).collect()
 }
 

@@ -40,7 +40,10 @@ pub(super) fn read(text: &str) -> BTreeMap<u32, Vec<Option<u64>>> {
 }
 
 /// Lines of the table: index, field, ours, DCGM's, and whether they agree.
-pub(super) fn compare(sample: &Sample, dcgm: &BTreeMap<u32, Vec<Option<u64>>>) -> Vec<(u32, &'static str, String, String, bool)> {
+pub(super) fn compare(
+    sample: &Sample,
+    dcgm: &BTreeMap<u32, Vec<Option<u64>>>,
+) -> Vec<(u32, &'static str, String, String, bool)> {
     let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let mut lines = Vec::new();
     for gpu in &sample.view.gpus {

@@ -94,8 +94,7 @@ fn remap(ours: &Ours<'_>, pick: fn(&RemapReading) -> Option<u64>) -> Option<Valu
 }
 
 /// Names of the recovery action in nvidia-smi (nvml.h, field 230).
-const RECOVERY: &[(&str, u32)] =
-    &[("None", 0), ("Reset", 1), ("Reboot", 2), ("Drain P2P", 3), ("Drain and Reset", 4)];
+const RECOVERY: &[(&str, u32)] = &[("None", 0), ("Reset", 1), ("Reboot", 2), ("Drain P2P", 3), ("Drain and Reset", 4)];
 /// Names of the fabric's state in nvidia-smi.
 const FABRIC: &[(&str, u32)] = &[("Not Supported", 0), ("Not Started", 1), ("In Progress", 2), ("Completed", 3)];
 /// Bits of the clock event reasons by the end of their element's name (nvml.h).

@@ -10,6 +10,7 @@ mod fields;
 mod smi;
 
 use crate::Outcome;
+use crate::cargo::cargo;
 use clap::{Args, Subcommand};
 use compare::{Row, Stands};
 use gpu_health_tests::product::seen::is_installed;
@@ -64,11 +65,18 @@ pub(crate) fn run(hardware: &Hardware) -> Outcome {
         return Ok(ExitCode::from(NOTHING_TO_MEASURE));
     }
     let xml = match &wanted.smi_xml {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| format!("--smi-xml {}: {error}", file.display()))?,
-        None => printed(Command::new(&wanted.smi).args(["-q", "-x"]))
-            .map_err(|error| format!("{}: {error}; name it with --smi, or its output with --smi-xml", wanted.smi.display()))?,
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|error| format!("--smi-xml {}: {error}", file.display()))?
+        }
+        None => printed(Command::new(&wanted.smi).args(["-q", "-x"])).map_err(|error| {
+            format!("{}: {error}; name it with --smi, or its output with --smi-xml", wanted.smi.display())
+        })?,
     };
-    let rows = compare::compare(sample, &smi::read(&xml)?);
+    let gpus = smi::read(&xml).map_err(|error| {
+        let source = wanted.smi_xml.as_ref().unwrap_or(&wanted.smi);
+        format!("{}: {error}", source.display())
+    })?;
+    let rows = compare::compare(sample, &gpus);
     let mut text = heading(sample);
     table(&mut text, &rows);
     beside_dcgm(&mut text, sample);
@@ -83,7 +91,7 @@ pub(crate) fn run(hardware: &Hardware) -> Outcome {
 
 /// Asks a real sampler for everything, `rounds` times.
 fn sample(wanted: &Nvml) -> Result<Vec<Sample>, Box<dyn std::error::Error + Send + Sync>> {
-    let built = Command::new("cargo").args(["build", "--locked", "--package", "node-agent"]).status()?;
+    let built = cargo().args(["build", "--quiet", "--locked", "--package", "node-agent"]).status()?;
     if !built.success() {
         return Err("the agent does not build".into());
     }
@@ -155,7 +163,10 @@ fn beside_dcgm(text: &mut String, sample: &Sample) {
     }
     match printed(Command::new("dcgmi").args(dcgm::arguments())) {
         Ok(said) => {
-            let _ = writeln!(text, "\n## Our readings against dcgmi\n\n| GPU | field | ours | dcgmi | stands |\n|---|---|---|---|---|");
+            let _ = writeln!(
+                text,
+                "\n## Our readings against dcgmi\n\n| GPU | field | ours | dcgmi | stands |\n|---|---|---|---|---|"
+            );
             for (gpu, field, ours, theirs, equal) in dcgm::compare(sample, &dcgm::read(&said)) {
                 let word = if equal { "equal" } else { "DIFFERENT" };
                 let _ = writeln!(text, "| {gpu} | {field} | {ours} | {theirs} | {word} |");
@@ -169,13 +180,18 @@ fn beside_dcgm(text: &mut String, sample: &Sample) {
 
 /// The first round loads the library; its times are told apart.
 fn times(text: &mut String, samples: &[Sample]) {
-    let _ = writeln!(text, "\n## Times of the calls, in microseconds\n\n| call | calls | mean | longest | longest of the first round |\n|---|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "\n## Times of the calls, in microseconds\n\n| call | calls | mean | longest | longest of the first round |\n|---|---|---|---|---|"
+    );
     let (first, rest) = samples.split_first().map_or((None, samples), |(first, rest)| (Some(first), rest));
     let mut names: Vec<&str> = samples.iter().flat_map(|sample| &sample.calls).map(|time| time.call.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
-        let of = |sample: &Sample| -> Vec<CallTime> { sample.calls.iter().filter(|time| time.call == name).cloned().collect() };
+        let of = |sample: &Sample| -> Vec<CallTime> {
+            sample.calls.iter().filter(|time| time.call == name).cloned().collect()
+        };
         let later: Vec<CallTime> = rest.iter().flat_map(of).collect();
         let calls: u64 = later.iter().map(|time| u64::from(time.count)).sum();
         let total: u64 = later.iter().map(|time| time.total_us).sum();

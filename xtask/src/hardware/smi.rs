@@ -11,7 +11,7 @@ pub(super) struct SmiGpu {
 /// Why the document cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SmiError {
-    #[error("nvidia-smi printed no XML: {0}")]
+    #[error("no XML as nvidia-smi -q -x prints it: {0}")]
     NotXml(#[source] roxmltree::Error),
     #[error("the document is no nvidia_smi_log but {0}")]
     OtherRoot(String),
@@ -66,7 +66,7 @@ impl SmiGpu {
     /// The PCI address, as sysfs writes it.
     pub(super) fn pci(&self) -> Option<String> {
         let said = self.text(&["pci/pci_bus_id"])?;
-        Some(said.parse::<node_agent::pci::PciAddress>().map_or(said.to_owned(), |pci| pci.to_string()))
+        Some(said.parse::<node_agent::pci::PciAddress>().map_or_else(|_| said.to_owned(), |pci| pci.to_string()))
     }
 
     /// The number before the unit: `67.03 W`, `16x`, `512 bank(s)`.
