@@ -207,6 +207,31 @@ async fn garbage_of_a_driver_is_carried_as_text_and_kills_nobody() {
 }
 
 #[tokio::test]
+async fn a_number_of_all_ones_and_a_flag_that_is_neither_are_not_read() {
+    let calls: serde_json::Map<_, _> = [
+        "nvmlDeviceGetTotalEccErrors",
+        "nvmlDeviceGetSramEccErrorStatus",
+        "nvmlDeviceGetRemappedRows",
+        "nvmlDeviceGetCurrPcieLinkWidth",
+        "nvmlDeviceGetPcieReplayCounter",
+        "nvmlDeviceGetNvLinkErrorCounter",
+        "nvmlDeviceGetPersistenceMode",
+    ]
+    .map(|call| (call.to_owned(), json!("garbage")))
+    .into_iter()
+    .collect();
+    let simulated = Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0", "calls": calls}]}));
+    let sample = Talking::with(&simulated).await.sample(Section::ALL).await;
+    let gpu = &sample.gpus[0];
+    let (ecc, remap, pcie) = (gpu.ecc.as_ref().unwrap(), gpu.row_remap.as_ref().unwrap(), gpu.pcie.as_ref().unwrap());
+    assert_eq!((ecc.volatile_corrected, ecc.sram_threshold_exceeded), (None, None));
+    assert_eq!((remap.uncorrectable, remap.pending, remap.failure), (None, None, None));
+    assert_eq!((pcie.width, pcie.replays), (None, None));
+    assert_eq!(gpu.driver.as_ref().unwrap().persistence, None);
+    assert!(gpu.nvlink.as_ref().unwrap().links.iter().all(|link| link.crc_data.is_none()));
+}
+
+#[tokio::test]
 async fn each_failure_of_the_driver_has_its_own_status_and_a_driver_that_comes_back_is_seen() {
     let simulated = Simulated::new(&json!({"gpus": []}));
     let mut talking = Talking::with(&simulated).await;
@@ -360,6 +385,28 @@ async fn hundreds_of_switches_between_answers_neither_end_it_nor_make_it_grow() 
     }
     let grown = rss_kib(pid).saturating_sub(settled);
     assert!(grown < 1024, "{grown} KiB within 300 samples");
+}
+
+#[tokio::test]
+async fn a_library_that_comes_and_goes_for_weeks_does_not_make_it_grow() {
+    let simulated = Simulated::new(&json!({
+        "calls": {"nvmlDeviceGetCount_v2": {"flip": ["ok", {"return": 999}]}},
+        "gpus": [{"pci": "0000:18:00.0"}],
+    }));
+    let mut talking = Talking::with(&simulated).await;
+    talking.sample(&[]).await;
+    let pid = talking.pid();
+    let (mut settled, mut answered) = (0, 0);
+    for ask in 0..400 {
+        answered += u32::from(talking.sample(&[]).await.view.status == "Ok");
+        if ask == 100 {
+            settled = rss_kib(pid);
+        }
+    }
+    assert!(answered > 150, "it goes on to answer: {answered} of 400");
+    let grown = rss_kib(pid).saturating_sub(settled);
+    assert!(grown < 4_096, "{grown} KiB within 300 samples, every other of which lost the library");
+    assert_eq!(talking.pid(), pid);
 }
 
 #[test]

@@ -14,12 +14,17 @@ use super::sample::{GpuReadings, Sample, Section, TopologyReading};
 use super::sections::{Reader, ancestors, slowdown_fields};
 use crate::probe::inventory::{NvmlGpu, NvmlView, kind_of};
 
+/// So often a process may load the library. Each load leaves something behind, in the library or in the loader; a driver
+/// that is absent for weeks would make the sampler grow by megabytes a day.
+const LOADS: u32 = 64;
+
 /// Takes samples. Loads the library when it is asked and has none.
 pub(super) struct Sampler {
     library: PathBuf,
     dev_root: PathBuf,
     calls: Arc<Calls>,
     loaded: Option<Loaded>,
+    loads: u32,
 }
 
 /// Fields are dropped in this order: the thread that waits for events first, then the library.
@@ -32,7 +37,7 @@ struct Loaded {
 
 impl Sampler {
     pub(super) fn new(library: PathBuf, dev_root: PathBuf, calls: Arc<Calls>) -> Self {
-        Self { library, dev_root, calls, loaded: None }
+        Self { library, dev_root, calls, loaded: None, loads: 0 }
     }
 
     /// Takes a sample; blocks for as long as the driver does.
@@ -56,10 +61,18 @@ impl Sampler {
         sample
     }
 
+    /// Whether the process has loaded the library so often that a fresh one should do it the next time.
+    pub(super) const fn is_worn(&self) -> bool {
+        self.loaded.is_none() && self.loads >= LOADS
+    }
+
     fn load(&mut self) -> Result<&mut Loaded, LoadError> {
         let loaded = match self.loaded.take() {
             Some(loaded) => loaded,
-            None => Loaded::new(Library::load(&self.library, &self.calls)?),
+            None => {
+                self.loads += 1;
+                Loaded::new(Library::load(&self.library, &self.calls)?)
+            }
         };
         Ok(self.loaded.insert(loaded))
     }

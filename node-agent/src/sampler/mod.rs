@@ -30,6 +30,7 @@ mod say;
 mod sections;
 pub mod talk;
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,6 +61,13 @@ pub struct SamplerArgs {
     /// A call that takes longer than this is told as hung, in milliseconds.
     #[arg(long, default_value_t = 10_000)]
     pub call_deadline_ms: u64,
+    /// What the process was asked before it began anew.
+    #[arg(long, hide = true, value_parser = first_ask)]
+    first_ask: Option<Ask>,
+}
+
+fn first_ask(text: &str) -> Result<Ask, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 /// Asks that wait while one is being answered. A reporter asks again when it has its answer.
@@ -72,6 +80,10 @@ pub(crate) fn run(args: &SamplerArgs) -> ExitCode {
     let calls = Arc::new(Calls::default());
     let sampler = Sampler::new(args.nvml_library.clone(), args.dev_root.clone(), Arc::clone(&calls));
     let (ask, asked) = sync_channel(WAITING_ASKS);
+    if let Some(first) = args.first_ask.clone() {
+        // The channel is empty, and its other end is here.
+        let _ = ask.try_send(first);
+    }
     let deadline = Duration::from_millis(args.call_deadline_ms);
     let threads = std::thread::Builder::new()
         .name("library".to_owned())
@@ -104,9 +116,27 @@ fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
 }
 
 fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
-    while let Ok(Ask { id, sections, timings }) = asked.recv() {
+    while let Ok(ask) = asked.recv() {
+        if sampler.is_worn() {
+            begin_anew(&ask);
+        }
+        let Ask { id, sections, timings } = ask;
         say_sample(id, sampler.sample(sections, timings));
     }
+}
+
+/// The same process with a fresh memory: its pipes and its place among its parent's children stay. It takes along what it
+/// was asked; nobody asks more before that is answered. Comes back only where that is not possible.
+fn begin_anew(ask: &Ask) {
+    const FLAG: &str = "--first-ask=";
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
+    let others = std::env::args_os().skip(1).filter(|arg| !arg.to_string_lossy().starts_with(FLAG));
+    let first = serde_json::to_string(ask).map(|ask| format!("{FLAG}{ask}"));
+    let error = match first {
+        Ok(first) => std::process::Command::new(program).args(others).arg(first).exec(),
+        Err(error) => error.into(),
+    };
+    eprintln!("gpu-health-agent: cannot begin anew: {error}");
 }
 
 /// Tells each call that hangs, once. Looks often enough to be late by an eighth.

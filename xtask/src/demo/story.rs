@@ -48,6 +48,8 @@ pub(crate) async fn tell(teller: &Teller, stage: &mut Stage, broken: Option<Brea
     step!("The agent of sim-1 tries to touch sim-2", trespass(teller, stage));
     step!("sim-2 is repaired and comes back by itself; sim-3 takes its place", repair(teller, stage, "sim-2"));
     step!("sim-3 is repaired too", repair_last(teller, stage));
+    step!("The driver of sim-1 says that a row of GPU5's memory waits for a reset", row_remap(teller, stage));
+    step!("A drill on sim-3: everybody sees a GPU off the bus, and that it is a drill", drill(teller, stage));
     Ok(())
 }
 
@@ -285,5 +287,41 @@ async fn repair(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Fa
 async fn repair_last(teller: &Teller, stage: &mut Stage) -> Result<(), Failure> {
     reboot(teller, stage, "sim-3").await?;
     stage.show(teller, &["get", "nodehealth,hcr,hcp"])?;
+    Ok(())
+}
+
+/// From a counter of the driver's library to the taint, and back after the reset that it asks for.
+async fn row_remap(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    let simulated = stage.simulated.get("sim-1").ok_or_else(|| Failure::new("sim-1 is not simulated"))?;
+    let set = |remap: serde_json::Value| simulated.driver_state_json(|state| state["gpus"][5]["remap"] = remap);
+    set(serde_json::json!({"uncorrectable": 1, "pending": true}))?;
+    until_node(stage, "sim-1", "the taint reset", |n| {
+        unhealthy_taints(n).iter().any(|taint| taint.value.as_deref() == Some("reset"))
+    })
+    .await?;
+    until_health(stage, "sim-1", "Quarantined", |h| decided(h) == Some(&State::Quarantined)).await?;
+    stage.show(teller, &["get", "nodehealth"])?;
+    let message =
+        stage.cluster.kubectl_ok(&["get", "nh", "sim-1", "-o", "jsonpath={.status.decision.message}{\"\\n\"}"])?;
+    teller.shell("kubectl get nh sim-1 -o jsonpath='{.status.decision.message}'", &message);
+    set(serde_json::json!({"uncorrectable": 1, "pending": false}))?;
+    teller.note("the GPU is reset: the driver says that nothing waits any more");
+    until_node(stage, "sim-1", "no taint of ours", |n| unhealthy_taints(n).is_empty()).await?;
+    until_health(stage, "sim-1", "Healthy", |h| decided(h) == Some(&State::Healthy)).await?;
+    Ok(())
+}
+
+async fn drill(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
+    apply(teller, stage, "run-drill.yaml")?;
+    until_node(stage, "sim-3", "the drill's taint", |n| !unhealthy_taints(n).is_empty()).await?;
+    let says_drill = |h: &NodeHealth| {
+        let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
+        decision.is_some_and(|d| d.state == State::Quarantined && d.message.starts_with("DRILL"))
+    };
+    until_health(stage, "sim-3", "in a drill", says_drill).await?;
+    stage.show(teller, &["get", "nodehealth"])?;
+    until_complete(teller, stage, "fire-drill", "Passed").await?;
+    until_node(stage, "sim-3", "no taint of ours", |n| unhealthy_taints(n).is_empty()).await?;
+    until_health(stage, "sim-3", "Healthy", |h| decided(h) == Some(&State::Healthy)).await?;
     Ok(())
 }
