@@ -10,6 +10,13 @@ use crate::time::Now;
 /// Measures what is due. Under maintenance nothing of ours touches the driver; afterwards everything begins anew.
 pub(super) fn look(state: &mut State, turn: &mut Turn<'_>) {
     let monitors = state.expectation().monitors();
+    let in_boot_grace = state.expectation().boot_grace_ends().is_some_and(|end| turn.now.wall() < end);
+    if state.was_in_boot_grace && !in_boot_grace {
+        // What was read while the node came up tells nothing of the time after it.
+        state.sampler.read_again();
+        state.tree.read_again();
+    }
+    state.was_in_boot_grace = in_boot_grace;
     state.tree.look(tree::interval_ms(&monitors), turn);
     let released = state.in_maintenance();
     let trouble = state.readings.trouble.clone();

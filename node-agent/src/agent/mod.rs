@@ -86,6 +86,12 @@ pub struct State {
     inventory: Inventory,
     /// The driver was let go for a maintenance at the last look.
     was_released: bool,
+    /// The node was coming up at the last look.
+    was_in_boot_grace: bool,
+    /// When the node booted, by the wall clock as it goes now: it moves along where that is set.
+    booted_at: Option<Time>,
+    /// The wall clock at zero of the monotonic clock when the agent started, in milliseconds.
+    clock_began: i64,
     log: KernelLog,
     merge: Merge,
     /// Board or job: whose Xids were seen on which board.
@@ -171,6 +177,7 @@ impl Turn<'_> {
 impl State {
     /// An agent that has just started and knows nothing of the world yet.
     pub fn new(facts: Facts, now: Now) -> Self {
+        let booted_at = facts.booted_at;
         Self {
             facts,
             order: None,
@@ -183,6 +190,9 @@ impl State {
             hardware: Hardware::NotYet,
             inventory: Inventory::default(),
             was_released: false,
+            was_in_boot_grace: false,
+            booted_at,
+            clock_began: clock_began(now),
             log: KernelLog::default(),
             merge: Merge::default(),
             owners: Owners::default(),
@@ -220,7 +230,7 @@ impl State {
     }
 
     fn expectation(&self) -> Expectation<'_> {
-        Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.facts.booted_at }
+        Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.booted_at }
     }
 
     fn in_maintenance(&self) -> bool {
@@ -240,6 +250,8 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     let mut probes = std::mem::take(&mut state.probes);
     let mut turn = Turn { probes: &mut probes, now, effects: &mut effects, wake: &mut wake };
     let told = state.sample_read_at.take();
+    let set_by = (clock_began(now) - state.clock_began).div_euclid(1000);
+    state.booted_at = state.facts.booted_at.map(|booted| booted.plus(set_by));
     absorb(state, event, &mut turn);
     looking::look(state, &mut turn);
     judge_all(state, told, &mut turn);
@@ -250,6 +262,11 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     write(state, &mut turn);
     effects.push(Effect::Wake { at: wake.max(now.mono_ms + 1) });
     effects
+}
+
+/// The wall clock at zero of the monotonic one: moves only where the wall clock is set.
+fn clock_began(now: Now) -> i64 {
+    now.unix_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX))
 }
 
 fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
@@ -380,9 +397,10 @@ fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
 /// Whether something is wanted to be read.
 fn with_ground(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Vec<Work>, &mut Ground<'_>)) -> bool {
     let mut wanted = false;
+    let booted_at = state.booted_at;
     let State { order, facts, standing, works, sampler, tree, readings, memory, hardware, inventory, log, .. } = state;
     let mut ground = Ground {
-        expected: Expectation { spec: order.as_ref().map(|order| &order.spec), booted_at: facts.booted_at },
+        expected: Expectation { spec: order.as_ref().map(|order| &order.spec), booted_at },
         findings: &mut standing.findings,
         senses: Senses { sampler, tree, wanted: &mut wanted, hardware, readings, memory, log, inventory },
         has_address: !facts.addresses.is_empty(),

@@ -27,6 +27,8 @@ pub mod pages;
 pub mod pcie_link;
 pub mod peers;
 pub mod power;
+#[cfg(test)]
+mod properties;
 pub mod rates;
 pub mod rdma_link;
 pub mod readings;
@@ -46,6 +48,7 @@ pub use memory::{Counter, Memory};
 pub use readings::{Readings, Trouble};
 pub use rule::{Page, Rule};
 
+use crate::sampler::sample::Section;
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{CheckRow, Gpu, Monitor, NodeHealthSpec};
@@ -182,6 +185,9 @@ pub fn judge_check(
     {
         return Some(Judged::skipped(pause));
     }
+    if was_read_in_boot_grace(check, expected, measured.readings, now) {
+        return Some(Judged::skipped(reason::BOOT_GRACE));
+    }
     let ground = Ground {
         expected,
         readings: measured.readings,
@@ -196,6 +202,22 @@ pub fn judge_check(
 
 /// What is silent under maintenance and for some time after a boot, while the driver and its daemons come up.
 const BOOT_GRACE: &[Check] = &[Check::Driver, Check::Inventory, Check::Fabric];
+
+/// Whether the last reading for this check was taken before the boot grace ended: it tells nothing about the time after
+/// it. The next one does, and so does the failure of the next one.
+fn was_read_in_boot_grace(check: Check, expected: &Expectation<'_>, readings: &Readings, now: Now) -> bool {
+    let section = match check {
+        Check::Driver | Check::Inventory => Section::Driver,
+        Check::Fabric => Section::Fabric,
+        _ => return false,
+    };
+    let Some(end) = expected.boot_grace_ends() else { return false };
+    let since_ms = u64::try_from(now.unix_ms.saturating_sub(end.unix().saturating_mul(1000))).unwrap_or(0);
+    let is_earlier = |taken: &u64| now.mono_ms.saturating_sub(*taken) > since_ms;
+    let driver = readings.trouble.is_none() && readings.taken.get(&section).is_some_and(is_earlier);
+    let tree = readings.tree_failed.is_none() && readings.tree.as_ref().is_some_and(|(_, taken)| is_earlier(taken));
+    driver || (check != Check::Fabric && tree)
+}
 
 /// `None` for a check that is no monitor, or none that this version has.
 fn judge_one(check: Check, ground: &Ground<'_>, measured: &Measurements<'_>) -> Option<Judged> {

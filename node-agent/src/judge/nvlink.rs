@@ -152,6 +152,9 @@ fn errors(ground: &Ground<'_>, gpu: &GpuReadings) -> Vec<Found> {
 
 fn errors_of(ground: &Ground<'_>, pci: &str, link: u32) -> Option<Sick> {
     let target = target(pci, link);
+    if !has_risen(ground, &target) {
+        return None;
+    }
     let rise = |counter, window| rise_since_boot(ground, &target, counter, window);
     let rising = [Counter::NvlinkRecoveries, Counter::NvlinkReplays]
         .map(|counter| rising_ms(ground, &target, counter, PERSISTENT_WINDOW_MS));

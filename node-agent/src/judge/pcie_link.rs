@@ -210,9 +210,7 @@ const GPU_IDLE: u64 = 0x1;
 fn is_at_work(gpu: &GpuReadings) -> bool {
     gpu.clocks.as_ref().is_some_and(|clocks| match clocks.utilization_percent {
         Some(percent) => percent >= AT_WORK_PERCENT,
-        None => {
-            clocks.performance_state == Some(0) && clocks.reasons.is_some_and(|reasons| reasons & GPU_IDLE == 0)
-        }
+        None => clocks.performance_state == Some(0) && clocks.reasons.is_some_and(|reasons| reasons & GPU_IDLE == 0),
     })
 }
 

@@ -13,19 +13,32 @@ pub fn per_minute(ground: &Ground<'_>, target: &str, counter: Counter, window_ms
 }
 
 /// By how much a counter rose within the window, without what rose while the node came up: links that train and drivers
-/// that load leave counts behind that tell nothing.
+/// that load leave counts behind that tell nothing. A step that began before the window counts with its share, rounded
+/// up.
 pub fn rise_since_boot(ground: &Ground<'_>, target: &str, counter: Counter, window_ms: u64) -> u64 {
     let (window, grace) = (ground.now.mono_ms.saturating_sub(window_ms), boot_grace_end(ground));
     let steps = ground.memory.steps(target, counter);
-    steps.filter(|step| step.to > window && step.from >= grace).fold(0, |sum, step| sum.saturating_add(step.by))
+    steps
+        .filter(|step| step.to > window && step.from >= grace)
+        .fold(0, |sum, step| sum.saturating_add(step.by_since(window)))
 }
 
-/// For how long of the window a counter was rising, in milliseconds: the time between two readings counts whole if the
-/// later one is higher.
+/// What one error may stand for where errors are told by windows of a minute, in milliseconds.
+const ONE_ERROR_MS: u64 = 60_000;
+/// A single step stands for no more than this share of a window: one long gap between readings, or one burst, tells
+/// nothing about what goes on and on.
+const STEP_SHARE: u64 = 3;
+
+/// For how long of the window a counter was rising, in milliseconds. The time between two readings counts whole if the
+/// later one is higher by at least one per minute; n errors are in no more than n minutes.
 pub fn rising_ms(ground: &Ground<'_>, target: &str, counter: Counter, window_ms: u64) -> u64 {
     let window = ground.now.mono_ms.saturating_sub(window_ms);
     let rising = ground.memory.steps(target, counter).filter(|step| step.by > 0 && step.to > window);
-    rising.fold(0, |sum, step| sum.saturating_add(step.to.saturating_sub(step.from.max(window))))
+    rising.fold(0, |sum, step| {
+        let inside = step.to.saturating_sub(step.from.max(window));
+        let most = step.by_since(window).saturating_mul(ONE_ERROR_MS).min(window_ms / STEP_SHARE);
+        sum.saturating_add(inside.min(most))
+    })
 }
 
 /// When the boot grace ended or will end at the earliest, by the monotonic clock in milliseconds; 0 where that is long

@@ -134,7 +134,7 @@ impl Table {
 }
 
 /// The tables of every check that has one.
-static TABLES: &[&Table] = &[
+pub(crate) static TABLES: &[&Table] = &[
     &super::driver::tests::TABLE,
     &super::recovery::tests::TABLE,
     &super::ecc::tests::TABLE,

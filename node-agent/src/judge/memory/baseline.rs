@@ -4,7 +4,7 @@ use super::{Board, Counter, Memory};
 use crate::time::Now;
 use crds::Time;
 use crds::node_health::Baseline;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The bound of a baseline's values, in bytes.
@@ -29,6 +29,12 @@ pub(super) struct Before {
 }
 
 impl Restored {
+    /// The counters that were not read since, as they must be reported again: of those that began at zero since, zero.
+    fn unread(&self) -> impl Iterator<Item = (Counter, u64)> {
+        let goes_on = |counter: Counter| self.same_boot || counter.outlives_boot();
+        self.counters.iter().map(move |(counter, value)| (*counter, if goes_on(*counter) { *value } else { 0 }))
+    }
+
     pub(super) fn take(&mut self, counter: Counter) -> Option<Before> {
         let value = self.counters.remove(&counter)?;
         let same_run = self.same_boot || counter.outlives_boot();
@@ -70,11 +76,9 @@ pub(super) fn read(baseline: &Baseline, boot_id: &str, now: Now) -> Option<(Stri
 /// GPUs first, then ports. Links have no baseline of their own: their GPU's sums tell that something rose.
 pub(super) fn write(memory: &Memory, boot_id: &str, at: Time, max: usize) -> Vec<Baseline> {
     let mut targets: Vec<&str> = memory.boards.keys().map(String::as_str).collect();
-    for (target, _) in memory.tracks.keys() {
-        if !target.contains("/link") && !targets.contains(&target.as_str()) {
-            targets.push(target);
-        }
-    }
+    let others: BTreeSet<&String> = memory.tracks.keys().chain(memory.restored.keys()).collect();
+    let others = others.into_iter().filter(|target| !target.contains("/link") && !memory.boards.contains_key(*target));
+    targets.extend(others.map(String::as_str));
     targets.into_iter().take(max).map(|target| one(memory, target, boot_id, at)).collect()
 }
 
@@ -98,10 +102,11 @@ fn one(memory: &Memory, target: &str, boot_id: &str, at: Time) -> Baseline {
             }
         }
     }
-    for counter in Counter::ALL {
-        if let Some(track) = memory.tracks.get(&(target.to_owned(), *counter)) {
-            put(counter.code(), &track.value);
-        }
+    let tracks = memory.tracks.get(target).into_iter().flatten().map(|(counter, track)| (*counter, track.value));
+    let unread = memory.restored.get(target).into_iter().flat_map(Restored::unread);
+    // In the order of the variants, the more important first.
+    for (counter, value) in unread.chain(tracks).collect::<BTreeMap<_, _>>() {
+        put(counter.code(), &value);
     }
     Baseline { target: crate::judge::bounded(target, 64), boot_id: boot_id.to_owned(), at, values }
 }

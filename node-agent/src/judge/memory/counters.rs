@@ -2,7 +2,7 @@
 
 use crate::probe::inventory::NvmlView;
 use crate::probe::tree::report::{PciLink, RdmaPort};
-use crate::sampler::sample::GpuReadings;
+use crate::sampler::sample::{GpuReadings, LinkReading};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident $code:literal $life:ident;)+) => {
@@ -93,7 +93,7 @@ pub(super) fn of_gpu(gpu: &GpuReadings) -> impl Iterator<Item = (Counter, u64)> 
     let ecc = gpu.ecc.as_ref();
     let remap = gpu.row_remap.as_ref();
     let clocks = gpu.clocks.as_ref();
-    let sum = |pick: fn(&crate::sampler::sample::LinkReading) -> Option<u64>| {
+    let sum = |pick: fn(&LinkReading) -> Option<u64>| {
         let links = &gpu.nvlink.as_ref()?.links;
         links.iter().filter_map(pick).reduce(u64::saturating_add)
     };
@@ -114,20 +114,18 @@ pub(super) fn of_gpu(gpu: &GpuReadings) -> impl Iterator<Item = (Counter, u64)> 
     .filter_map(|(counter, value)| Some((counter, value?)))
 }
 
-/// The counters of each link of a GPU.
-pub(super) fn of_links(gpu: &GpuReadings) -> impl Iterator<Item = (u32, Counter, u64)> {
-    gpu.nvlink.iter().flat_map(|nvlink| &nvlink.links).flat_map(|link| {
-        [
-            (Counter::NvlinkRecoveries, link.recoveries),
-            (Counter::NvlinkReplays, link.replays),
-            (Counter::NvlinkCrc, crc(link)),
-        ]
-        .into_iter()
-        .filter_map(|(counter, value)| Some((link.link, counter, value?)))
-    })
+/// The counters of a link of a GPU.
+pub(super) fn of_link(link: &LinkReading) -> impl Iterator<Item = (Counter, u64)> {
+    [
+        (Counter::NvlinkRecoveries, link.recoveries),
+        (Counter::NvlinkReplays, link.replays),
+        (Counter::NvlinkCrc, crc(link)),
+    ]
+    .into_iter()
+    .filter_map(|(counter, value)| Some((counter, value?)))
 }
 
-fn crc(link: &crate::sampler::sample::LinkReading) -> Option<u64> {
+fn crc(link: &LinkReading) -> Option<u64> {
     [link.crc_flit, link.crc_data].into_iter().flatten().reduce(u64::saturating_add)
 }
 

@@ -19,7 +19,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::GENERATION_BELOW_PROFILE,
         outcome: Outcome::Fail,
         severity: Severity::Reset,
-        when: "The link runs below the profile's gpus.pcie.generation in two readings in a row while the GPU is at work (utilization of 50 % or more; performance state 0 where no utilization is told). An idle GPU lowers the generation to save power.",
+        when: "The link runs below the profile's gpus.pcie.generation in two readings in a row while the GPU is at work (utilization of 50 % or more; performance state 0 without the clock event reason for idle where no utilization is told). An idle GPU lowers the generation to save power.",
         lifts: "One reading at work with at least the declared generation, or an idle one.",
         act: "Reset the GPU or reboot the node. If it comes back, look at the slot's retimers and the firmware's settings before the board is replaced.",
         source: "nvidia-smi --help-query-gpu (pcie.link.gen.current: may be reduced when the GPU is not in use); NVIDIA/NVSentinel issue 890; 50 % is a judgement",
