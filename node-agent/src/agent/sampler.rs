@@ -177,6 +177,7 @@ impl Sampler {
     /// Starts the child, asks what is due, and notices that an answer does not come.
     pub(super) fn look(&mut self, plan: &BTreeMap<Section, u64>, readings: &mut Readings, turn: &mut Turn<'_>) {
         let now = turn.now.mono_ms;
+        self.hurry(plan, now);
         if self.child.is_none() {
             if now < self.not_before {
                 turn.wake_at(self.not_before);
@@ -214,6 +215,15 @@ impl Sampler {
                 self.prompt_after = now.saturating_add(PROMPT_MS);
                 let ask = Ask { id: self.last_ask, sections, timings: false };
                 turn.effects.push(Effect::Ask { id: child.probe, ask });
+            }
+        }
+    }
+
+    /// An interval that has become shorter counts from now on, not only after what was planned by the longer one.
+    fn hurry(&mut self, plan: &BTreeMap<Section, u64>, now: u64) {
+        for (section, due) in &mut self.due {
+            if let Some(interval) = plan.get(section) {
+                *due = (*due).min(now.saturating_add(*interval));
             }
         }
     }

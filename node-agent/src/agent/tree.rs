@@ -64,6 +64,8 @@ impl Tree {
     /// Starts a reading that is due.
     pub(super) fn look(&mut self, interval_ms: u64, turn: &mut Turn<'_>) {
         let now = turn.now.mono_ms;
+        // An interval that has become shorter counts from now on.
+        self.due = self.due.min(now.saturating_add(interval_ms));
         let due = self.due.max(self.not_before);
         if self.probe.is_none() && now >= due {
             self.probe = Some(turn.probes.start(Probe::Tree, TREE_DEADLINE_MS, turn.effects));

@@ -11,6 +11,7 @@
 use super::readings::{Readings, Trouble};
 use super::tally::{Answer, Tally, gpu_name};
 use super::{Ground, Judged, Page, rule};
+use crate::pci::PciAddress;
 use crate::probe::inventory::{NvmlError, NvmlView, Vendor};
 use crate::sampler::sample::{DeviceAccess, Section};
 use crds::check::Check;
@@ -170,7 +171,9 @@ fn errors_by_target(view: &NvmlView) -> BTreeMap<String, Vec<&NvmlError>> {
     let mut by_target: BTreeMap<String, Vec<&NvmlError>> = BTreeMap::new();
     for error in view.errors.iter().filter(|error| why(&error.kind).is_some()) {
         let by_index = || view.gpus.iter().find(|gpu| Some(gpu.index) == error.index)?.pci.clone();
-        let target = error.pci.clone().or_else(by_index).unwrap_or_else(|| TARGET_NODE.to_owned());
+        // What is no address names no GPU, and would stand for ever.
+        let target = error.pci.clone().or_else(by_index).filter(|pci| pci.parse::<PciAddress>().is_ok());
+        let target = target.unwrap_or_else(|| TARGET_NODE.to_owned());
         by_target.entry(target).or_default().push(error);
     }
     by_target

@@ -1,6 +1,7 @@
 //! `inventory`: accelerators on PCI, in the driver, expected and allocatable.
 
 use super::{Expectation, Found, Judged, Readings};
+use crate::pci::PciAddress;
 use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlView, Vendor};
 use crate::time::Now;
 use crds::check::Check;
@@ -153,18 +154,29 @@ struct View<'a> {
     /// Every accelerator that either side shows.
     present: BTreeSet<String>,
     in_driver: BTreeSet<&'a str>,
+    /// What the driver gave as the address of a GPU and is none.
+    no_addresses: Vec<&'a str>,
+    /// GPUs that the driver shows and gives no address for, or none that is one.
+    nameless: usize,
 }
 
 impl<'a> View<'a> {
     fn of(report: &'a InventoryReport) -> Self {
-        let in_driver: BTreeSet<&str> = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref()).collect();
+        let (in_driver, no_addresses): (Vec<&str>, Vec<&str>) = report
+            .nvml
+            .gpus
+            .iter()
+            .filter_map(|gpu| gpu.pci.as_deref())
+            .partition(|text| text.parse::<PciAddress>().is_ok());
+        let nameless = report.nvml.gpus.len() - in_driver.len();
+        let in_driver: BTreeSet<&str> = in_driver.into_iter().collect();
         let present = report
             .pci
             .iter()
             .map(|gpu| gpu.address.clone())
             .chain(in_driver.iter().map(|address| (*address).to_owned()))
             .collect();
-        Self { pci: &report.pci, nvml: &report.nvml, present, in_driver }
+        Self { pci: &report.pci, nvml: &report.nvml, present, in_driver, no_addresses, nameless }
     }
 
     fn of_vendor(&self, vendor: Option<&str>) -> usize {
@@ -215,6 +227,8 @@ impl<'a> View<'a> {
             .map(|gpu| gpu.address.as_str())
             .filter(|address| !self.in_driver.contains(address))
             .collect();
+        // As many answer without an address: they are those, and no address says more of them than their own errors.
+        let absent = if self.nameless >= absent.len() { Vec::new() } else { absent };
         // A lost GPU may have no address any more: it is one of those that the driver does not show.
         let absent_are_lost = !absent.is_empty() && lost_somewhere.len() >= absent.len();
         for address in lost_at {
@@ -244,6 +258,10 @@ impl<'a> View<'a> {
         }
         for address in self.only_in_driver() {
             all.push(found(reason::NOT_ON_PCI, address, format!("the driver shows GPU {address}, PCI does not")));
+        }
+        if let Some(text) = self.no_addresses.first() {
+            let message = format!("the driver shows a GPU at `{text}`, which is no PCI address");
+            all.push(found(reason::NOT_ON_PCI, TARGET_NODE, message));
         }
         all
     }

@@ -84,6 +84,17 @@ pub(crate) struct Calls {
     pub(super) asked: Thread,
     /// Of the thread that waits for events.
     pub(super) events: Thread,
+    /// When the watchdog looked last.
+    looked: Mutex<Option<Instant>>,
+}
+
+/// A watchdog that is late by so many of its pauses did not run, nor did anything else of this process: its container was
+/// frozen, it was stopped, or its machine was moved to another. No call is to blame for that time.
+const STOOD_STILL: u32 = 4;
+
+/// How long the watchdog waits between two looks: often enough to be late by an eighth of the deadline.
+pub(super) fn pause(deadline: Duration) -> Duration {
+    (deadline / 8).clamp(Duration::from_millis(5), Duration::from_millis(500))
 }
 
 /// The call of one thread, and the slowest one since somebody asked.
@@ -118,7 +129,16 @@ struct UnderWay {
 impl Calls {
     /// The calls that have been under way for longer than `deadline`; each is told once.
     pub(super) fn hung(&self, deadline: Duration) -> impl Iterator<Item = Hung> {
-        [&self.asked, &self.events].into_iter().filter_map(move |thread| thread.hung(deadline))
+        let stood_still = self.stood_still(deadline);
+        [&self.asked, &self.events].into_iter().filter_map(move |thread| thread.hung(deadline, stood_still))
+    }
+
+    /// For how long nothing of this process ran since the last look.
+    fn stood_still(&self, deadline: Duration) -> Duration {
+        let now = Instant::now();
+        let before = self.looked.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let since = before.map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
+        if since > pause(deadline) * STOOD_STILL { since } else { Duration::ZERO }
     }
 }
 
@@ -162,9 +182,10 @@ impl Thread {
             .collect()
     }
 
-    fn hung(&self, deadline: Duration) -> Option<Hung> {
+    fn hung(&self, deadline: Duration, stood_still: Duration) -> Option<Hung> {
         let mut state = self.state();
         let call = state.now.as_mut()?;
+        call.meant += stood_still;
         let past = call.since.elapsed().checked_sub(call.meant)?;
         if call.told || past <= deadline {
             return None;
@@ -242,6 +263,16 @@ mod tests {
     fn a_wait_that_is_meant_to_take_its_time_is_not_hung_meanwhile() {
         let calls = Calls::default();
         let _begun = calls.events.begin("nvmlEventSetWait_v2", About::default(), Duration::from_secs(60));
+        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+    }
+
+    #[test]
+    fn the_time_in_which_the_whole_process_stood_still_counts_against_no_call() {
+        let calls = Calls::default();
+        let _begun = calls.asked.begin("nvmlDeviceGetUUID", HERE, Duration::ZERO);
+        *calls.looked.lock().unwrap_or_else(PoisonError::into_inner) =
+            Instant::now().checked_sub(Duration::from_secs(60));
+        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
         assert_eq!(calls.hung(Duration::ZERO).count(), 0);
     }
 

@@ -107,7 +107,9 @@ fn read_gpu<'library>(
     // Text that is no address is shown as it is: it is the driver's, and matches nothing.
     let text = info.map(|info| text_of(&info.busId)).filter(|text| !text.is_empty());
     gpu.about.pci = text.as_deref().and_then(|text| text.parse::<PciAddress>().ok());
-    let pci = gpu.about.pci.map(|address| address.to_string()).or(text);
+    // A failure is of the GPU that the index stood for before, rather than of what is no address.
+    let pci = gpu.about.pci.map(|address| address.to_string());
+    let shown = pci.clone().or(text);
     let mut text =
         |answer: Answer<String>| failures.keep(Some(index), pci.as_deref(), answer).filter(|text| !text.is_empty());
     let mut read = NvmlGpu {
@@ -121,7 +123,7 @@ fn read_gpu<'library>(
     };
     let memory = failures.keep(Some(index), pci.as_deref(), library.memory(gpu));
     read.memory_mib = memory.map(|memory| memory.total / (1024 * 1024));
-    read.pci = pci;
+    read.pci = shown;
     (gpu, read)
 }
 

@@ -139,11 +139,10 @@ fn begin_anew(ask: &Ask) {
     eprintln!("gpu-health-agent: cannot begin anew: {error}");
 }
 
-/// Tells each call that hangs, once. Looks often enough to be late by an eighth.
+/// Tells each call that hangs, once.
 fn watch(calls: &Calls, deadline: Duration) {
-    let pause = (deadline / 8).clamp(Duration::from_millis(5), Duration::from_millis(500));
     loop {
-        std::thread::sleep(pause);
+        std::thread::sleep(calls::pause(deadline));
         calls.hung(deadline).for_each(|hung| say(&Said::Hung(hung)));
     }
 }

@@ -107,8 +107,8 @@ impl<'a> Reader<'a> {
 
     fn driver(&mut self) -> DriverReading {
         DriverReading {
-            persistence: self.get(Library::persistence).map(is_on),
-            mig: self.get(Library::mig_mode).map(is_on),
+            persistence: self.get(Library::persistence).and_then(flag),
+            mig: self.get(Library::mig_mode).and_then(flag),
             processes: self.get(Library::processes),
         }
     }
@@ -126,20 +126,22 @@ impl<'a> Reader<'a> {
         const DRAM: u32 = 2;
         const SRAM: u32 = 7;
         let mode = self.get(Library::ecc_mode);
-        let mut total = |kind, counter| self.get(|library, gpu| library.total_ecc_errors(gpu, kind, counter));
+        let mut total =
+            |kind, counter| self.get(|library, gpu| library.total_ecc_errors(gpu, kind, counter)).and_then(told);
         let (volatile_uncorrected, volatile_corrected) = (total(UNCORRECTED, VOLATILE), total(CORRECTED, VOLATILE));
         let (aggregate_uncorrected, aggregate_corrected) = (total(UNCORRECTED, AGGREGATE), total(CORRECTED, AGGREGATE));
-        let mut at = |place| self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place));
+        let mut at =
+            |place| self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place)).and_then(told);
         EccReading {
-            enabled: mode.map(|(current, _)| is_on(current)),
-            pending: mode.map(|(_, pending)| is_on(pending)),
+            enabled: mode.and_then(|(current, _)| flag(current)),
+            pending: mode.and_then(|(_, pending)| flag(pending)),
             volatile_uncorrected,
             volatile_corrected,
             aggregate_uncorrected,
             aggregate_corrected,
             dram_uncorrected: at(DRAM),
             sram_uncorrected: at(SRAM),
-            sram_threshold_exceeded: self.get(Library::sram_status).map(|status| status.bThresholdExceeded != 0),
+            sram_threshold_exceeded: self.get(Library::sram_status).and_then(|status| flag(status.bThresholdExceeded)),
         }
     }
 
@@ -150,8 +152,8 @@ impl<'a> Reader<'a> {
         RemapReading {
             correctable,
             uncorrectable,
-            pending: pending.map(|pending| pending != 0),
-            failure: failure.map(|failure| failure != 0),
+            pending: pending.and_then(flag),
+            failure: failure.and_then(flag),
             banks: self.get(Library::histogram).map(|banks| BankSpares {
                 max: banks.max,
                 high: banks.high,
@@ -161,13 +163,13 @@ impl<'a> Reader<'a> {
             }),
             retired_single_bit: self.retired_pages(SINGLE_BIT),
             retired_double_bit: self.retired_pages(DOUBLE_BIT),
-            retirement_pending: self.get(Library::retirement_pending).map(is_on),
+            retirement_pending: self.get(Library::retirement_pending).and_then(flag),
         }
     }
 
     fn remapped_rows(&mut self) -> [Option<u64>; 4] {
         match self.get(|library, gpu| or_if_old(library.remapped_rows(gpu).map(Some), || Ok(None))) {
-            Some(Some(rows)) => rows.map(|rows| Some(rows.into())),
+            Some(Some(rows)) => rows.map(|rows| told(rows.into())),
             Some(None) => self.fields(REMAPPED.map(|field| (field, 0))).map(count),
             None => [None; 4],
         }
@@ -176,6 +178,7 @@ impl<'a> Reader<'a> {
     fn retired_pages(&mut self, cause: u32) -> Option<u64> {
         self.get(|library, gpu| or_if_old(library.retired_pages(gpu, cause), || library.retired_pages_v1(gpu, cause)))
             .map(u64::from)
+            .and_then(told)
     }
 
     fn clocks(&mut self) -> ClocksReading {
@@ -187,9 +190,9 @@ impl<'a> Reader<'a> {
             sw_thermal_ns: count(software),
             hw_thermal_ns: count(hardware),
             power_brake_ns: count(brake),
-            sm_mhz: self.get(|library, gpu| library.clock(gpu, SM)),
-            max_sm_mhz: self.get(|library, gpu| library.max_clock(gpu, SM)),
-            memory_mhz: self.get(|library, gpu| library.clock(gpu, MEMORY)),
+            sm_mhz: self.get(|library, gpu| library.clock(gpu, SM)).and_then(known),
+            max_sm_mhz: self.get(|library, gpu| library.max_clock(gpu, SM)).and_then(known),
+            memory_mhz: self.get(|library, gpu| library.clock(gpu, MEMORY)).and_then(known),
             utilization_percent: self.get(Library::utilization).map(|utilization| utilization.gpu),
             performance_state: self.get(Library::performance_state).filter(|state| *state != STATE_UNKNOWN),
         }
@@ -217,20 +220,20 @@ impl<'a> Reader<'a> {
 
     fn power(&mut self) -> PowerReading {
         PowerReading {
-            draw_milliwatts: self.get(Library::power_usage).map(u64::from),
-            limit_milliwatts: self.get(Library::power_limit).map(u64::from),
-            enforced_milliwatts: self.get(Library::enforced_power_limit).map(u64::from),
-            default_milliwatts: self.get(Library::default_power_limit).map(u64::from),
+            draw_milliwatts: self.get(Library::power_usage).and_then(known).map(u64::from),
+            limit_milliwatts: self.get(Library::power_limit).and_then(known).map(u64::from),
+            enforced_milliwatts: self.get(Library::enforced_power_limit).and_then(known).map(u64::from),
+            default_milliwatts: self.get(Library::default_power_limit).and_then(known).map(u64::from),
         }
     }
 
     fn pcie(&mut self) -> PcieReading {
         PcieReading {
-            generation: self.get(Library::link_generation),
-            width: self.get(Library::link_width),
-            max_generation: self.get(Library::max_link_generation),
-            max_width: self.get(Library::max_link_width),
-            replays: self.get(Library::pcie_replays).map(u64::from),
+            generation: self.get(Library::link_generation).and_then(known),
+            width: self.get(Library::link_width).and_then(known),
+            max_generation: self.get(Library::max_link_generation).and_then(known),
+            max_width: self.get(Library::max_link_width).and_then(known),
+            replays: self.get(Library::pcie_replays).and_then(known).map(u64::from),
         }
     }
 
@@ -255,8 +258,8 @@ impl<'a> Reader<'a> {
     fn link(&mut self, link: u32, active: bool) -> LinkReading {
         // A link that is down has no other side and counts nothing.
         let remote = active.then(|| self.get(|library, gpu| library.nvlink_remote(gpu, link))).flatten();
-        let [replays, recoveries, crc_flit, crc_data] =
-            [0, 1, 2, 3].map(|counter| self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)));
+        let [replays, recoveries, crc_flit, crc_data] = [0, 1, 2, 3]
+            .map(|counter| self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)).and_then(told));
         let mut reading = LinkReading {
             link,
             active,
@@ -342,7 +345,26 @@ const fn is_on(state: u32) -> bool {
 }
 
 fn count(value: Option<i128>) -> Option<u64> {
-    value.and_then(|value| u64::try_from(value).ok())
+    value.and_then(|value| u64::try_from(value).ok()).and_then(told)
+}
+
+/// A number of all ones is none: `NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what a device that is gone reads as.
+fn told(value: u64) -> Option<u64> {
+    (value != u64::MAX && value != u64::from(u32::MAX)).then_some(value)
+}
+
+/// As [`told`].
+fn known(value: u32) -> Option<u32> {
+    (value != u32::MAX).then_some(value)
+}
+
+/// Yes or no (`NVML_FEATURE_ENABLED` and its like); anything else is no answer, and least of all a verdict.
+fn flag(value: impl Into<u64>) -> Option<bool> {
+    match value.into() {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 /// The library's numbers have no sign, temperatures do: below zero they come as two's complement.

@@ -80,6 +80,22 @@ fn without_a_profile_nothing_is_missing() {
 }
 
 #[test]
+fn a_gpu_whose_address_the_driver_garbles_is_not_gone_and_the_garble_does_not_stay() {
+    for garbled in [Some("\u{fffd}\u{fffd}".to_owned()), None] {
+        let mut report = healthy(2);
+        report.nvml.gpus[1].pci = garbled.clone();
+        let mut bench = judged(expecting(2), report);
+        let wanted: Vec<_> = garbled
+            .map(|_| ("node".to_owned(), reason::NOT_ON_PCI.into(), Outcome::Warn, Severity::Monitor))
+            .into_iter()
+            .collect();
+        assert_eq!(found(&bench), wanted);
+        bench.measure_again(healthy(2));
+        assert_eq!(found(&bench), []);
+    }
+}
+
+#[test]
 fn a_gpu_that_the_driver_does_not_show_needs_a_reboot() {
     let mut report = healthy(2);
     report.nvml.gpus.pop();

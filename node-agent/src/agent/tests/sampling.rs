@@ -58,6 +58,18 @@ fn the_topology_is_read_at_every_tenth_interval_and_is_not_overdue_in_between() 
 }
 
 #[test]
+fn an_interval_that_becomes_shorter_counts_at_once() {
+    let mut bench = Bench::at_rest(watching(&[]));
+    let trees = bench.started(|probe| *probe == Probe::Tree);
+    let shorter = watching(&[("ecc", 5), ("inventory", 5)]);
+    bench.send(Event::SpecChanged(Box::new(order(shorter, None))));
+    let asked = questions(&mut bench, 12);
+    let at: Vec<u64> = asked.iter().filter(|(_, all)| all.contains(&Section::Ecc)).map(|(at, _)| *at).collect();
+    assert_eq!(at, [5, 10], "{asked:?}");
+    assert!(bench.started(|probe| *probe == Probe::Tree) > trees);
+}
+
+#[test]
 fn a_call_that_hangs_is_told_with_its_name_and_gpu_and_the_sampler_is_replaced() {
     let mut bench = Bench::at_rest(watching(&[]));
     bench.by_hand();
