@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A group of the v1 freezer. Dropping it thaws and removes it.
 #[derive(Debug)]
@@ -57,12 +58,27 @@ impl Drop for Freezer {
         // Whoever is left in it must not stay frozen for ever.
         let _ = self.thaw();
         let root = Path::new("/sys/fs/cgroup/freezer/cgroup.procs");
-        for pid in std::fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default().lines() {
-            let _ = std::fs::write(root, pid);
-        }
-        let _ = std::fs::remove_dir(&self.folder);
+        remove(&self.folder, root);
     }
 }
+
+/// Moves the processes of a group to the root group and removes it. One that is dying stays in it until it is dead.
+fn remove(folder: &Path, root: &Path) {
+    let begin = Instant::now();
+    while begin.elapsed() < REMOVED_WITHIN {
+        for pid in std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
+            let _ = std::fs::write(root, pid);
+        }
+        match std::fs::remove_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => std::thread::yield_now(),
+            _ => return,
+        }
+    }
+    eprintln!("warning: {} is left behind", folder.display());
+}
+
+/// A process dies within milliseconds once it is thawed.
+const REMOVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A group of the v1 devices controller that may open no NVIDIA device (character devices with major number 195), as a
 /// container that lost its devices. Dropping it lets its processes go and removes it.
@@ -94,9 +110,6 @@ impl WithoutGpus {
 impl Drop for WithoutGpus {
     fn drop(&mut self) {
         let root = Path::new("/sys/fs/cgroup/devices/cgroup.procs");
-        for pid in std::fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default().lines() {
-            let _ = std::fs::write(root, pid);
-        }
-        let _ = std::fs::remove_dir(&self.folder);
+        remove(&self.folder, root);
     }
 }
