@@ -118,10 +118,11 @@ impl Writer {
         self.published.as_ref().is_none_or(|published| !same_but_for_baselines(published, candidate))
     }
 
-    /// Whether a Fail is new or worse than what is published.
+    /// Whether a Fail is new or worse than what is published, or is being written.
     pub(super) fn is_urgent(&self, candidate: &Report) -> bool {
+        let standing = self.under_way.as_ref().or(self.published.as_ref());
         let known = |finding: &Finding| {
-            self.published.iter().flat_map(|report| &report.findings).any(|known| {
+            standing.iter().flat_map(|report| &report.findings).any(|known| {
                 known.check == finding.check
                     && known.target == finding.target
                     && known.outcome == Outcome::Fail

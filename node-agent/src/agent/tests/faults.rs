@@ -28,6 +28,19 @@ fn a_fatal_xid_is_reported_at_once_with_the_place_in_the_log() {
 }
 
 #[test]
+fn the_latency_of_a_fault_that_comes_back_while_its_end_is_being_written_is_measured() {
+    let mut bench = Bench::at_rest(spec());
+    bench.fault(record(&gpu(0), XidEvent::Xid(FELL_OFF), XidDetail::Plain, 7));
+    bench.pass(5_000);
+    let mut read = |entry| step(&mut bench.state, Event::KernelLog { entries: vec![entry], cursor: None }, bench.now);
+    let is_report = |effect: &Effect| matches!(effect, Effect::Report { .. });
+    assert!(read(recovery(&gpu(0), 0, 8)).iter().any(is_report));
+    assert!(!read(record(&gpu(0), XidEvent::Xid(FELL_OFF), XidDetail::Plain, 9)).iter().any(is_report));
+    let effects = step(&mut bench.state, Event::ReportApplied(Ok(())), bench.now);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Report { fault_read_at: Some(_), .. })));
+}
+
+#[test]
 fn a_row_without_a_finding_passes_and_covers_every_gpu_and_the_node() {
     let bench = Bench::at_rest(spec());
     assert_eq!(bench.row_says("xid"), (Outcome::Pass, ""));
