@@ -88,7 +88,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     for target in &targets {
         let is_whole = read.is_empty() || has_all_pairs(&read, target);
         let was_cut_off = cut_off == Some(*target) && is_cut_off_before(ground, &read, target);
-        if is_whole || was_cut_off {
+        if (is_whole || was_cut_off) && !lacks_tree(ground, target, tree) {
             covered.push((*target).to_owned());
         }
         if was_cut_off {
@@ -97,6 +97,14 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
     findings.retain(|found| covered.contains(&found.target));
     judged(covered, findings)
+}
+
+/// Whether the target's place was odd by the tree too, and the tree does not tell it now: then nothing lifts it.
+fn lacks_tree(ground: &Ground<'_>, target: &str, tree: Option<&TreeReport>) -> bool {
+    let known = ground.findings.get(Check::Topology.name(), target);
+    let known = known.filter(|known| known.reason == reason::TOPOLOGY_DIFFERS);
+    let own = known.and_then(|known| known.evidence.as_deref()?.split(';').next());
+    own.is_some_and(|own| !own.contains("bridges=-")) && tree.is_none_or(|tree| !tree.bridges.contains_key(target))
 }
 
 fn pairs(gpu: &GpuReadings) -> &[(String, u32)] {
