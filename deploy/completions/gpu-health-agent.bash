@@ -556,7 +556,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__sampler)
-            opts="-h --nvml-library --dev-root --call-deadline-ms --help"
+            opts="-h --nvml-library --dev-root --call-deadline-ms --first-ask --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -571,6 +571,10 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --call-deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --first-ask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

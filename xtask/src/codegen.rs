@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Folders whose files are all ours: one that is not generated any more is drift too. `deploy/profiles` is written by hand.
-const OWNED_FOLDERS: &[&str] = &["deploy/crds", "deploy/rbac", "deploy/admission", "deploy/completions", "docs/checks", "docs/man"];
+const OWNED_FOLDERS: &[&str] =
+    &["deploy/crds", "deploy/rbac", "deploy/admission", "deploy/completions", "docs/checks", "docs/man"];
 const HEADER: &str = "# Written by `cargo xtask codegen`. Edits are overwritten.\n";
 
 /// Why code generation ended.

@@ -151,10 +151,8 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     let mut rows = Vec::new();
     for monitor in expected.monitors().iter().take(MAX_ROWS) {
         let mut judged = match Check::from_name(&monitor.name) {
-            Some(check) => {
-                judge_check(check, reading_seconds(check, monitor), expected, measured, &findings, now)
-                    .unwrap_or_else(|| not_implemented(&monitor.name))
-            }
+            Some(check) => judge_check(check, reading_seconds(check, monitor), expected, measured, &findings, now)
+                .unwrap_or_else(|| not_implemented(&monitor.name)),
             None => not_implemented(&monitor.name),
         };
         if monitor.name == Check::Inventory.name() {

@@ -67,12 +67,11 @@ impl Sampler {
     }
 
     fn load(&mut self) -> Result<&mut Loaded, LoadError> {
-        let loaded = match self.loaded.take() {
-            Some(loaded) => loaded,
-            None => {
-                self.loads += 1;
-                Loaded::new(Library::load(&self.library, &self.calls)?)
-            }
+        let loaded = if let Some(loaded) = self.loaded.take() {
+            loaded
+        } else {
+            self.loads += 1;
+            Loaded::new(Library::load(&self.library, &self.calls)?)
         };
         Ok(self.loaded.insert(loaded))
     }

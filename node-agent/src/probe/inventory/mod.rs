@@ -8,8 +8,8 @@ mod nvml;
 use serde::{Deserialize, Serialize};
 
 pub use super::tree::pci::{Accelerator, ConfigSpace, Nic, Vendor};
-pub(crate) use nvml::{is_absence, is_hole, kind_of};
 pub use nvml::{NvmlError, NvmlGpu, NvmlView};
+pub(crate) use nvml::{is_absence, is_hole, kind_of};
 
 /// What a node has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
