@@ -20,7 +20,7 @@ pub(super) fn files() -> BTreeMap<String, String> {
     for (shell, name) in SHELLS {
         let mut text = Vec::new();
         clap_complete::generate(*shell, &mut CommandLine::command(), "gpu-health-agent", &mut text);
-        files.insert(format!("deploy/completions/{name}"), lossy(text));
+        files.insert(format!("deploy/completions/{name}"), lossy(&text));
     }
     let command = CommandLine::command();
     files.insert("docs/man/gpu-health-agent.1".to_owned(), page(command.clone()));
@@ -36,11 +36,11 @@ fn page(command: clap::Command) -> String {
     let mut text = Vec::new();
     // Writing to a vector cannot fail.
     let _ = clap_mangen::Man::new(command).render(&mut text);
-    lossy(text)
+    lossy(&text)
 }
 
-fn lossy(text: Vec<u8>) -> String {
-    String::from_utf8_lossy(&text).into_owned()
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 #[cfg(test)]
