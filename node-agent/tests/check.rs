@@ -1,6 +1,6 @@
 //! `gpu-health-agent check` as a user calls it: the real program, on file trees and the simulated library.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere, in its helpers too")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod probe_support;
 
