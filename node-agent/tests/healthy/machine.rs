@@ -1,0 +1,410 @@
+//! A healthy machine as its agent sees it: what sysfs shows, and what the driver's library answers.
+
+use node_agent::pci::PciAddress;
+use node_agent::probe::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
+use node_agent::probe::tree::TreeReport;
+use node_agent::probe::tree::report::{PciLink, RdmaPort};
+use node_agent::sampler::sample::{
+    BankSpares, ClocksReading, DeviceAccess, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading,
+    NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section, ThermalReading,
+    TopologyReading,
+};
+
+/// What kind of board it is. Numbers: `facts/hardware.md` 2.1 and 4.3, and nvidia-smi of real boards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Model {
+    pub(crate) name: &'static str,
+    pub(crate) device: u16,
+    pub(crate) memory_mib: u64,
+    pub(crate) links: u32,
+    pub(crate) generation: u32,
+    pub(crate) width: u32,
+    /// What the board could do in a better slot: it never fails by itself.
+    pub(crate) max_width: u32,
+    pub(crate) remaps: bool,
+    pub(crate) fabric: bool,
+    pub(crate) limit_watts: u64,
+    /// It keeps performance state 0, and with it the link's generation, while it is idle (A100, H100); others go to 8.
+    pub(crate) idles_at_p0: bool,
+}
+
+pub(crate) const H100: Model = Model {
+    name: "NVIDIA H100 80GB HBM3",
+    device: 0x2330,
+    memory_mib: 81_559,
+    links: 18,
+    generation: 5,
+    width: 16,
+    max_width: 16,
+    remaps: true,
+    fabric: true,
+    limit_watts: 700,
+    idles_at_p0: true,
+};
+pub(crate) const A100_PCIE: Model = Model {
+    name: "NVIDIA A100 80GB PCIe",
+    device: 0x20b5,
+    memory_mib: 81_920,
+    links: 0,
+    generation: 4,
+    width: 16,
+    max_width: 16,
+    remaps: true,
+    fabric: false,
+    limit_watts: 300,
+    idles_at_p0: true,
+};
+pub(crate) const L4: Model = Model {
+    name: "NVIDIA L4",
+    device: 0x27b8,
+    memory_mib: 23_034,
+    links: 0,
+    generation: 4,
+    width: 8,
+    max_width: 16,
+    remaps: true,
+    fabric: false,
+    limit_watts: 72,
+    idles_at_p0: false,
+};
+pub(crate) const T4: Model = Model {
+    name: "Tesla T4",
+    device: 0x1eb8,
+    memory_mib: 15_360,
+    links: 0,
+    generation: 3,
+    width: 8,
+    max_width: 16,
+    remaps: false,
+    fabric: false,
+    limit_watts: 70,
+    idles_at_p0: false,
+};
+
+/// How the driver is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    Answers,
+    NotLoaded,
+    Mismatch,
+    Refuses,
+}
+
+/// One board.
+#[derive(Clone, Debug)]
+pub(crate) struct Board {
+    pub(crate) serial: String,
+    pub(crate) mig: bool,
+    pub(crate) busy: bool,
+    /// Its own small difference from the others, in degrees.
+    pub(crate) warmth: i32,
+    pub(crate) corrected: u64,
+    pub(crate) replays: u64,
+    pub(crate) sw_thermal_ns: u64,
+    /// NVLink packets that were sent again.
+    pub(crate) link_replays: u64,
+}
+
+/// The whole machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) model: Model,
+    pub(crate) boards: Vec<Board>,
+    pub(crate) driver: Driver,
+    pub(crate) version: String,
+    /// The fabric manager has set the fabric up.
+    pub(crate) fabric_ready: bool,
+    pub(crate) aer_correctable: u64,
+    pub(crate) ports: u32,
+    /// The fabric's switch was rebooted so often.
+    pub(crate) link_downed: u64,
+}
+
+impl Machine {
+    pub(crate) fn new(model: Model, gpus: usize, name: &str) -> Self {
+        let boards = (0..gpus)
+            .map(|index| Board {
+                serial: format!("{name}-{index}"),
+                mig: false,
+                busy: false,
+                warmth: i32::try_from(index % 5).unwrap_or(0) * 2,
+                corrected: 0,
+                replays: 0,
+                sw_thermal_ns: 0,
+                link_replays: 0,
+            })
+            .collect();
+        Self {
+            model,
+            boards,
+            driver: Driver::Answers,
+            version: "570.86.15".into(),
+            fabric_ready: true,
+            aer_correctable: 0,
+            ports: 2,
+            link_downed: 0,
+        }
+    }
+
+    pub(crate) fn address(index: usize) -> String {
+        let bus = u8::try_from(0x10 + index * 0x0b).unwrap_or(0xff);
+        PciAddress { domain: 0, bus, device: 0, function: 0 }.to_string()
+    }
+
+    pub(crate) fn tree(&self) -> TreeReport {
+        let addresses = (0..self.boards.len()).map(Self::address);
+        TreeReport {
+            pci: addresses.clone().map(|address| self.accelerator(address)).collect(),
+            nics: (0..self.ports).map(nic).collect(),
+            links: addresses.map(|address| (address, self.link())).collect(),
+            rdma: (0..self.ports).map(|index| port(index, self.link_downed)).collect(),
+            ..TreeReport::default()
+        }
+    }
+
+    fn accelerator(&self, address: String) -> Accelerator {
+        let driver = (self.driver != Driver::NotLoaded).then(|| "nvidia".to_owned());
+        Accelerator {
+            address,
+            vendor: Vendor::Nvidia,
+            device: self.model.device,
+            numa_node: Some(0),
+            driver,
+            slot: None,
+            config_space: ConfigSpace::Answers,
+        }
+    }
+
+    fn link(&self) -> PciLink {
+        let busy = self.boards.iter().any(|board| board.busy);
+        PciLink {
+            generation: Some(self.generation(busy)),
+            width: Some(self.model.width),
+            max_generation: Some(self.model.generation),
+            max_width: Some(self.model.max_width),
+            aer_correctable: Some(self.aer_correctable),
+            aer_nonfatal: Some(0),
+            aer_fatal: Some(0),
+        }
+    }
+
+    fn generation(&self, busy: bool) -> u32 {
+        if busy || self.model.idles_at_p0 { self.model.generation } else { 1 }
+    }
+
+    pub(crate) fn sample(&self, sections: &[Section]) -> Sample {
+        let answers = self.driver == Driver::Answers;
+        let (status, message) = match self.driver {
+            Driver::Answers => ("Ok", None),
+            Driver::NotLoaded => ("DriverNotLoaded", Some("Driver Not Loaded")),
+            Driver::Mismatch => ("LibRmVersionMismatch", Some("Driver/library version mismatch")),
+            Driver::Refuses => ("Unknown", Some("Unknown Error")),
+        };
+        let boards = if answers { self.boards.as_slice() } else { &[] };
+        Sample {
+            sections: sections.to_vec(),
+            took_ms: 12,
+            slowest: None,
+            view: NvmlView {
+                status: status.into(),
+                message: message.map(str::to_owned),
+                driver: answers.then(|| self.version.clone()),
+                count: answers.then(|| u32::try_from(boards.len()).unwrap_or(0)),
+                gpus: boards.iter().enumerate().map(|(index, board)| self.identity(index, board)).collect(),
+                errors: Vec::new(),
+            },
+            device_access: match self.driver {
+                Driver::Answers => None,
+                Driver::Refuses => Some(DeviceAccess::Refused),
+                Driver::Mismatch => Some(DeviceAccess::Granted),
+                Driver::NotLoaded => Some(DeviceAccess::Absent),
+            },
+            library_version: Some(format!("12.{}", self.version)),
+            gpus: boards.iter().enumerate().map(|(index, board)| self.readings(index, board, sections)).collect(),
+            calls: Vec::new(),
+        }
+    }
+
+    fn identity(&self, index: usize, board: &Board) -> NvmlGpu {
+        NvmlGpu {
+            index: u32::try_from(index).unwrap_or(0),
+            pci: Some(Self::address(index)),
+            uuid: Some(format!("GPU-{}", board.serial)),
+            serial: Some(board.serial.clone()),
+            name: Some(self.model.name.into()),
+            vbios: Some("96.00.74.00.01".into()),
+            memory_mib: Some(self.model.memory_mib),
+        }
+    }
+
+    fn readings(&self, index: usize, board: &Board, sections: &[Section]) -> GpuReadings {
+        let mut gpu = GpuReadings { pci: Self::address(index), ..GpuReadings::default() };
+        for section in sections {
+            match section {
+                Section::Driver => {
+                    let mig = self.model.remaps.then_some(board.mig);
+                    let processes = Some(u32::from(board.busy));
+                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes });
+                }
+                Section::RecoveryAction => gpu.recovery_action = Some(RecoveryReading { action: Some(0) }),
+                Section::Ecc => gpu.ecc = Some(ecc(board)),
+                Section::RowRemap => gpu.row_remap = Some(self.remap(board)),
+                Section::Clocks => gpu.clocks = Some(self.clocks(board)),
+                Section::Thermal => gpu.thermal = Some(thermal(board)),
+                Section::Power => gpu.power = Some(self.power(board)),
+                Section::Pcie => gpu.pcie = Some(self.pcie(board)),
+                Section::Nvlink => gpu.nvlink = Some(self.nvlink(board)),
+                Section::Fabric => gpu.fabric = Some(self.fabric()),
+                Section::Topology => gpu.topology = Some(self.topology(index)),
+            }
+        }
+        gpu
+    }
+
+    /// A GPU in MIG mode has none (NOT_SUPPORTED), and neither has one before Ampere.
+    fn remap(&self, board: &Board) -> RemapReading {
+        if !self.model.remaps {
+            return RemapReading {
+                retired_single_bit: Some(3),
+                retired_double_bit: Some(0),
+                retirement_pending: Some(false),
+                ..RemapReading::default()
+            };
+        }
+        if board.mig {
+            return RemapReading::default();
+        }
+        RemapReading {
+            correctable: Some(0),
+            uncorrectable: Some(0),
+            pending: Some(false),
+            failure: Some(false),
+            banks: Some(BankSpares { max: 2560, ..BankSpares::default() }),
+            ..RemapReading::default()
+        }
+    }
+
+    fn clocks(&self, board: &Board) -> ClocksReading {
+        ClocksReading {
+            // Idle, or held by its power cap: both benign.
+            reasons: Some(if board.busy { 0x4 } else { 0x1 }),
+            sw_thermal_ns: Some(board.sw_thermal_ns),
+            hw_thermal_ns: Some(0),
+            power_brake_ns: Some(0),
+            sm_mhz: Some(if board.busy { 1_755 } else { 345 }),
+            max_sm_mhz: Some(1_980),
+            memory_mhz: Some(2_619),
+            utilization_percent: if board.mig { None } else { Some(if board.busy { 100 } else { 0 }) },
+            performance_state: Some(if board.busy || self.model.idles_at_p0 { 0 } else { 8 }),
+        }
+    }
+
+    fn power(&self, board: &Board) -> PowerReading {
+        let limit = Some(self.model.limit_watts * 1000);
+        let draw = if board.busy { self.model.limit_watts * 900 } else { self.model.limit_watts * 100 };
+        PowerReading {
+            draw_milliwatts: Some(draw + u64::from(board.warmth.unsigned_abs()) * 500),
+            limit_milliwatts: limit,
+            enforced_milliwatts: limit,
+            default_milliwatts: limit,
+        }
+    }
+
+    fn pcie(&self, board: &Board) -> PcieReading {
+        PcieReading {
+            generation: Some(self.generation(board.busy)),
+            width: Some(self.model.width),
+            max_generation: Some(self.model.generation),
+            max_width: Some(self.model.max_width),
+            replays: Some(board.replays),
+        }
+    }
+
+    fn nvlink(&self, board: &Board) -> NvlinkReading {
+        let links = if board.mig { 0 } else { self.model.links };
+        let link = |link| LinkReading {
+            link,
+            active: true,
+            remote: Some("0000:85:00.0".into()),
+            replays: Some(if link == 3 { board.link_replays } else { 0 }),
+            recoveries: Some(0),
+            crc_flit: Some(0),
+            crc_data: Some(0),
+        };
+        NvlinkReading { links: (0..links).map(link).collect() }
+    }
+
+    fn fabric(&self) -> FabricReading {
+        if !self.model.fabric {
+            return FabricReading { state: Some(0), ..FabricReading::default() };
+        }
+        FabricReading {
+            state: Some(if self.fabric_ready { 3 } else { 2 }),
+            status: Some(0),
+            // A healthy mask as it was published (k8s-test-infra).
+            health_mask: self.fabric_ready.then_some(0x1aa),
+            health_summary: self.fabric_ready.then_some(1),
+            cluster_uuid: None,
+            clique: None,
+        }
+    }
+
+    fn topology(&self, own: usize) -> TopologyReading {
+        let others = (0..self.boards.len()).filter(|index| *index != own);
+        TopologyReading { ancestors: others.map(|index| (Self::address(index), 50)).collect() }
+    }
+}
+
+fn ecc(board: &Board) -> EccReading {
+    EccReading {
+        enabled: Some(true),
+        pending: Some(true),
+        volatile_uncorrected: Some(0),
+        volatile_corrected: Some(board.corrected),
+        aggregate_uncorrected: Some(0),
+        aggregate_corrected: Some(board.corrected),
+        dram_uncorrected: Some(0),
+        sram_uncorrected: Some(0),
+        sram_threshold_exceeded: Some(false),
+    }
+}
+
+fn thermal(board: &Board) -> ThermalReading {
+    let base = if board.busy { 62 } else { 31 };
+    ThermalReading {
+        gpu_celsius: Some(base + board.warmth),
+        memory_celsius: Some(base + 8 + board.warmth),
+        slowdown_celsius: Some(89),
+        shutdown_celsius: Some(92),
+        gpu_max_celsius: Some(85),
+        memory_max_celsius: Some(95),
+    }
+}
+
+fn nic(index: u32) -> Nic {
+    Nic {
+        address: format!("0000:c{index}:00.0"),
+        vendor: 0x15b3,
+        device: 0x1021,
+        numa_node: Some(0),
+        driver: Some("mlx5_core".into()),
+        rdma_devices: vec![format!("mlx5_{index}")],
+        interfaces: vec![format!("ib{index}")],
+    }
+}
+
+fn port(index: u32, link_downed: u64) -> RdmaPort {
+    let counters = ["symbol_error", "link_downed", "link_error_recovery", "port_rcv_errors", "port_xmit_discards"];
+    RdmaPort {
+        name: format!("mlx5_{index}/1"),
+        device: format!("mlx5_{index}"),
+        pci: Some(format!("0000:c{index}:00.0")),
+        efa: false,
+        link_layer: Some("InfiniBand".into()),
+        state: Some(4),
+        phys_state: Some(5),
+        rate_gbps: Some(400),
+        interface: Some(format!("ib{index}")),
+        counters: counters.map(|name| (name.to_owned(), if name == "link_downed" { link_downed } else { 0 })).into(),
+    }
+}

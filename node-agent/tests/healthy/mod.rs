@@ -1,0 +1,5 @@
+//! A node that is well, whatever happens to it: its machine, its world, and the scenes of its life.
+
+pub(crate) mod machine;
+pub(crate) mod scenes;
+pub(crate) mod world;

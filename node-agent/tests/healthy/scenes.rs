@@ -1,0 +1,262 @@
+//! What happens to healthy nodes, scene by scene.
+
+use super::machine::{A100_PCIE, Driver, H100, L4, Machine, T4};
+use super::world::{HOUR, MINUTE, World};
+use crds::hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
+use crds::node_health::{Expected, NodeHealthSpec};
+
+/// A scene: its name, how it begins, and what happens in one round; `chance` is a number that differs from round to round.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) begin: fn(interval: i64) -> World,
+    pub(crate) round: fn(&mut World, chance: u64),
+    /// Hours of one round.
+    pub(crate) hours: u64,
+}
+
+pub(crate) static SCENES: &[Scene] = &[
+    Scene { name: "work and rest", begin: h100, round: work_and_rest, hours: 24 },
+    Scene { name: "idle clocks", begin: h100, round: |world, _| world.pass(24 * HOUR), hours: 24 },
+    Scene { name: "boot", begin: h100, round: boot, hours: 12 },
+    Scene { name: "slow first boot", begin: slow_first_boot, round: slow_boot, hours: 12 },
+    Scene { name: "driver upgrade (ten nodes)", begin: h100, round: driver_upgrade, hours: 24 },
+    Scene { name: "x8 slots (L4)", begin: l4, round: work_and_rest, hours: 24 },
+    Scene { name: "x8 slot (T4, retired pages)", begin: t4, round: work_and_rest, hours: 24 },
+    Scene { name: "PCIe cards without bridge", begin: a100_pcie, round: work_and_rest, hours: 24 },
+    Scene { name: "MIG changes", begin: h100, round: mig_changes, hours: 12 },
+    Scene { name: "lost device access", begin: h100, round: lost_device_access, hours: 12 },
+    Scene { name: "application Xids", begin: h100, round: application_xids, hours: 12 },
+    Scene { name: "board swaps", begin: h100, round: board_swap, hours: 48 },
+    Scene { name: "agent restarts and clocks that are set", begin: h100, round: restarts, hours: 12 },
+    Scene { name: "the clock is set while the node boots", begin: slow_first_boot, round: clock_at_boot, hours: 12 },
+    Scene { name: "the odd replay and a port that blinks", begin: h100, round: small_faults, hours: 24 },
+    Scene { name: "a driver that is slow to come back", begin: h100, round: silence, hours: 12 },
+    Scene { name: "one GPU in a machine", begin: single, round: work_and_rest, hours: 24 },
+    Scene { name: "no accelerator", begin: bare, round: |world, _| world.pass(24 * HOUR), hours: 24 },
+    Scene { name: "no profile", begin: undeclared, round: work_and_rest, hours: 24 },
+];
+
+fn declared(model: super::machine::Model, count: i64, ports: usize) -> NodeHealthSpec {
+    let pcie = ExpectedPcie { generation: Some(model.generation.into()), width: Some(model.width.into()) };
+    let gpus = ExpectedGpus {
+        vendor: Some("nvidia".into()),
+        count: Some(count),
+        models: vec![model.name.into()],
+        nvlink_links: (model.links > 0).then_some(model.links.into()),
+        pcie: Some(pcie),
+        ecc_required: Some(true),
+        ..ExpectedGpus::default()
+    };
+    let network = ExpectedNetwork {
+        rdma_devices: i64::try_from(ports).ok(),
+        ports: (0..ports).map(|port| format!("mlx5_{port}/1")).collect(),
+        rate_gbps: Some(400),
+        ..ExpectedNetwork::default()
+    };
+    let expected = Expected { gpus: Some(gpus), network: Some(network), ..Expected::default() };
+    NodeHealthSpec { expected: Some(expected), ..NodeHealthSpec::default() }
+}
+
+fn h100(interval: i64) -> World {
+    World::boot(Machine::new(H100, 8, "H"), interval, declared(H100, 8, 2))
+}
+
+fn l4(interval: i64) -> World {
+    World::boot(Machine::new(L4, 8, "L"), interval, declared(L4, 8, 2))
+}
+
+fn t4(interval: i64) -> World {
+    World::boot(Machine::new(T4, 1, "T"), interval, NodeHealthSpec::default())
+}
+
+fn a100_pcie(interval: i64) -> World {
+    World::boot(Machine::new(A100_PCIE, 4, "A"), interval, declared(A100_PCIE, 4, 2))
+}
+
+fn undeclared(interval: i64) -> World {
+    World::boot(Machine::new(H100, 8, "U"), interval, NodeHealthSpec::default())
+}
+
+fn single(interval: i64) -> World {
+    World::boot(Machine::new(A100_PCIE, 1, "O"), interval, declared(A100_PCIE, 1, 2))
+}
+
+fn bare(interval: i64) -> World {
+    let mut machine = Machine::new(T4, 0, "N");
+    machine.driver = Driver::NotLoaded;
+    World::boot(machine, interval, NodeHealthSpec::default())
+}
+
+fn slow_first_boot(interval: i64) -> World {
+    let mut machine = Machine::new(H100, 8, "S");
+    machine.driver = Driver::NotLoaded;
+    machine.fabric_ready = false;
+    let mut world = World::boot(machine, interval, declared(H100, 8, 2));
+    come_up(&mut world);
+    world
+}
+
+/// The driver after 5 minutes, the fabric after 9: within the boot grace of 10.
+fn come_up(world: &mut World) {
+    world.pass(5 * MINUTE);
+    world.machine.driver = Driver::Answers;
+    world.pass(4 * MINUTE);
+    world.machine.fabric_ready = true;
+    world.pass(HOUR - 9 * MINUTE);
+}
+
+fn all(world: &mut World, busy: bool) {
+    for board in &mut world.machine.boards {
+        board.busy = busy;
+    }
+}
+
+/// A job takes all GPUs or some; now and then a corrected error, a replay, a corrected AER, a moment of warmth.
+fn work_and_rest(world: &mut World, chance: u64) {
+    all(world, true);
+    if chance.is_multiple_of(3) {
+        world.machine.boards[0].busy = false;
+    }
+    world.pass(15 * HOUR);
+    let gpus = world.machine.boards.len();
+    let odd = usize::try_from(chance % 97).unwrap_or(0) % gpus;
+    let board = &mut world.machine.boards[odd];
+    board.corrected += chance % 2;
+    board.replays += chance % 3;
+    board.sw_thermal_ns += 20_000_000 * (chance % 5);
+    world.machine.aer_correctable += chance % 4;
+    world.pass(3 * HOUR);
+    all(world, false);
+    world.pass(6 * HOUR);
+}
+
+fn boot(world: &mut World, _: u64) {
+    world.reboot();
+    world.pass(12 * HOUR);
+}
+
+fn slow_boot(world: &mut World, _: u64) {
+    world.machine.driver = Driver::NotLoaded;
+    world.machine.fabric_ready = false;
+    world.reboot();
+    come_up(world);
+    world.pass(11 * HOUR);
+}
+
+/// As the GPU operator does it: ordered, unloaded, another version, back.
+fn driver_upgrade(world: &mut World, chance: u64) {
+    world.maintenance(Some("driver-upgrade"));
+    world.pass(2 * MINUTE);
+    world.machine.driver = Driver::Mismatch;
+    world.pass(3 * MINUTE);
+    world.machine.driver = Driver::NotLoaded;
+    world.pass(10 * MINUTE);
+    world.machine.version = format!("570.{}.15", 86 + chance % 50);
+    world.machine.driver = Driver::Answers;
+    for board in &mut world.machine.boards {
+        board.replays = 0;
+        board.sw_thermal_ns = 0;
+        board.link_replays = 0;
+    }
+    world.pass(2 * MINUTE);
+    world.maintenance(None);
+    world.pass(24 * HOUR - 17 * MINUTE);
+}
+
+fn mig_changes(world: &mut World, chance: u64) {
+    let count = usize::try_from(chance % 9).unwrap_or(0);
+    for (index, board) in world.machine.boards.iter_mut().enumerate() {
+        board.mig = index < count;
+    }
+    world.pass(6 * HOUR);
+    for board in &mut world.machine.boards {
+        board.mig = false;
+    }
+    world.pass(6 * HOUR);
+}
+
+/// `systemctl daemon-reload` strips containers of their devices; a restart of the pod gives them back.
+fn lost_device_access(world: &mut World, _: u64) {
+    world.machine.driver = Driver::Refuses;
+    world.pass(2 * HOUR);
+    world.machine.driver = Driver::Answers;
+    world.restart_agent();
+    world.pass(10 * HOUR);
+}
+
+/// Lines as drivers wrote them (gpud PR 46, open-gpu-kernel-modules 1030 and 1150), of programs that did wrong.
+fn application_xids(world: &mut World, chance: u64) {
+    let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
+    let address = Machine::address(gpu);
+    let address = address.trim_end_matches(".0");
+    for line in [
+        "13, pid='<unknown>', name=<unknown>, Graphics SM Warp Exception on (GPC 7, TPC 7, SM 0): Illegal Instruction Parameter",
+        "31, pid=13705, name=UnrealEditor, channel 0x0000000c, intr 00000000. MMU Fault: ENGINE GRAPHICS GPC2 GPCCLIENT_PROP_0 faulted @ 0x0_00000000. Fault is of type FAULT_PDE ACCESS_TYPE_VIRT_READ",
+        "43, pid=1818990, name=python3, Ch 00000008",
+        "45, pid=1818990, name=python3, Ch 00000001",
+        "69, pid=1310987, name=train.3, Class Error: ChId 0008, Class 0000cbc0, Offset 00000184, Data ffffffff, ErrorCode 00000004",
+    ] {
+        world.kernel_says(&format!("NVRM: Xid (PCI:{address}): {line}"));
+        world.pass(20 * MINUTE);
+    }
+    world.pass(12 * HOUR - 100 * MINUTE);
+}
+
+/// A board is replaced by another one, which begins its counters elsewhere.
+fn board_swap(world: &mut World, chance: u64) {
+    let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
+    world.pass(24 * HOUR);
+    let board = &mut world.machine.boards[gpu];
+    board.serial = format!("H-new-{chance}");
+    board.corrected = (chance % 7) * 100_000;
+    world.reboot();
+    world.pass(24 * HOUR);
+}
+
+fn restarts(world: &mut World, chance: u64) {
+    world.pass(2 * HOUR);
+    world.restart_agent();
+    world.pass(4 * HOUR);
+    let seconds = i64::try_from(chance % 7_200).unwrap_or(0) - 3_600;
+    world.clock_jumps(seconds);
+    world.pass(6 * HOUR);
+}
+
+/// A board clock without battery: years behind until NTP sets it, before the driver is up.
+fn clock_at_boot(world: &mut World, chance: u64) {
+    world.machine.driver = Driver::NotLoaded;
+    world.machine.fabric_ready = false;
+    world.reboot();
+    world.pass(MINUTE);
+    world.clock_jumps(i64::try_from(chance % 100_000_000).unwrap_or(0) - 50_000_000);
+    world.pass(4 * MINUTE);
+    world.machine.driver = Driver::Answers;
+    world.pass(4 * MINUTE);
+    world.machine.fabric_ready = true;
+    world.pass(12 * HOUR - 9 * MINUTE);
+}
+
+/// A link repeats a packet every few hours, a port goes down for a moment every few days, and the agent is updated.
+fn small_faults(world: &mut World, chance: u64) {
+    all(world, chance.is_multiple_of(2));
+    world.pass(5 * HOUR);
+    world.machine.boards[3].link_replays += 1;
+    world.pass(7 * HOUR);
+    world.machine.boards[3].link_replays += chance % 3;
+    world.machine.link_downed += u64::from(chance.is_multiple_of(5));
+    if chance.is_multiple_of(11) {
+        world.restart_agent();
+    }
+    world.pass(12 * HOUR);
+}
+
+/// The library refuses for hours (device nodes taken away), and counters have moved meanwhile.
+fn silence(world: &mut World, chance: u64) {
+    world.machine.driver = Driver::Refuses;
+    world.pass(3 * HOUR);
+    world.machine.boards[2].link_replays += 1 + chance % 2;
+    world.machine.boards[2].replays += 5;
+    world.machine.boards[2].corrected += 2;
+    world.machine.driver = Driver::Answers;
+    world.pass(9 * HOUR);
+}

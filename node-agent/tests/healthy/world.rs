@@ -1,0 +1,218 @@
+//! The world of one agent: time, a machine, an API server that takes every report.
+
+use super::machine::Machine;
+use crds::node_health::{Maintenance, Monitor, NodeHealthSpec, Report};
+use crds::{Check, Outcome, Time};
+use node_agent::agent::{Effect, Event, Facts, LogEntry, Measured, Order, Probe, State, step};
+use node_agent::sampler::Said;
+use node_agent::time::Now;
+use node_agent::xid::{LineAssembler, LogFact};
+use std::collections::{BTreeSet, VecDeque};
+
+/// The first boot of every world, in seconds since 1970.
+const DAWN: i64 = 1_800_000_000;
+/// The core's wake without anything to wait for.
+const IDLE_MS: u64 = 60_000;
+pub(crate) const HOUR: u64 = 3_600_000;
+pub(crate) const MINUTE: u64 = 60_000;
+
+/// An agent and everything around it.
+pub(crate) struct World {
+    pub(crate) machine: Machine,
+    pub(crate) steps: u64,
+    /// What took the node out of use, as `check target reason`.
+    pub(crate) condemned: BTreeSet<String>,
+    /// What was worth a look.
+    pub(crate) warned: BTreeSet<String>,
+    state: State,
+    now: Now,
+    booted_at: i64,
+    boots: u32,
+    spec: NodeHealthSpec,
+    generation: i64,
+    sampler: Option<u64>,
+    report: Option<Report>,
+    wake: u64,
+    interval_ms: u64,
+    lines: LineAssembler,
+    log_seq: u64,
+}
+
+impl World {
+    /// A node that boots now, watched at this interval.
+    pub(crate) fn boot(machine: Machine, interval_seconds: i64, mut spec: NodeHealthSpec) -> Self {
+        let monitors =
+            Check::ALL.iter().filter(|check| check.is_monitor() && check.is_built() && **check != Check::Drift);
+        spec.monitors = monitors
+            .map(|check| Monitor { name: check.name().into(), interval_seconds: Some(interval_seconds) })
+            .collect();
+        let now = Now { unix_ms: DAWN * 1000, mono_ms: 1_000 };
+        let state = State::new(facts(1, DAWN, DAWN), now);
+        let mut world = Self {
+            machine,
+            steps: 0,
+            condemned: BTreeSet::new(),
+            warned: BTreeSet::new(),
+            state,
+            now,
+            booted_at: DAWN,
+            boots: 1,
+            spec,
+            generation: 0,
+            sampler: None,
+            report: None,
+            wake: 0,
+            interval_ms: interval_seconds.unsigned_abs() * 1000,
+            lines: LineAssembler::default(),
+            log_seq: 0,
+        };
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        self.send(Event::KernelLogOpened { source: "kmsg:/dev/kmsg".into() });
+        self.order();
+    }
+
+    fn order(&mut self) {
+        self.generation += 1;
+        let report = self.report.clone().map(Box::new);
+        let order = Order { uid: "uid".into(), generation: self.generation, spec: self.spec.clone(), report };
+        self.send(Event::SpecChanged(Box::new(order)));
+    }
+
+    /// Time passes; the agent is woken whenever it asked to be. Where it looks more seldom than each minute, the wakes of
+    /// each minute without anything to do are left out: they are what costs the time, and they look at nothing new.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let end = self.now.mono_ms + ms;
+        while self.now.mono_ms < end {
+            let is_idle = self.wake == self.now.mono_ms + IDLE_MS;
+            let wake = if is_idle { self.now.mono_ms + self.interval_ms.max(IDLE_MS) } else { self.wake };
+            self.advance_to(wake.clamp(self.now.mono_ms + 1, end));
+            self.send(Event::Tick);
+        }
+    }
+
+    fn advance_to(&mut self, mono_ms: u64) {
+        self.now.unix_ms += i64::try_from(mono_ms - self.now.mono_ms).unwrap_or(0);
+        self.now.mono_ms = mono_ms;
+    }
+
+    /// The wall clock is set.
+    pub(crate) fn clock_jumps(&mut self, seconds: i64) {
+        self.now.unix_ms += seconds * 1000;
+        self.send(Event::Tick);
+    }
+
+    /// The agent's process ends and another one begins; what it knew is in its report.
+    pub(crate) fn restart_agent(&mut self) {
+        self.sampler = None;
+        self.state = State::new(facts(self.boots, self.booted_at, self.now.wall().unix()), self.now);
+        self.begin();
+    }
+
+    /// The node boots: counters of the run begin at zero.
+    pub(crate) fn reboot(&mut self) {
+        self.boots += 1;
+        self.booted_at = self.now.wall().unix();
+        self.log_seq = 0;
+        self.machine.aer_correctable = 0;
+        for board in &mut self.machine.boards {
+            board.replays = 0;
+            board.sw_thermal_ns = 0;
+            board.link_replays = 0;
+        }
+        self.machine.link_downed = 0;
+        self.restart_agent();
+    }
+
+    /// The operator orders a maintenance, or ends it.
+    pub(crate) fn maintenance(&mut self, reason: Option<&str>) {
+        let since = self.now.wall();
+        self.spec.maintenance = reason.map(|reason| Maintenance { reason: reason.into(), since, until: None });
+        self.order();
+    }
+
+    /// The kernel writes a line.
+    pub(crate) fn kernel_says(&mut self, line: &str) {
+        self.log_seq += 1;
+        let uptime = self.now.wall().unix() - self.booted_at;
+        let usec = u64::try_from(uptime).unwrap_or(0) * 1_000_000 + self.log_seq;
+        let at = Some(Time::from_unix(self.now.wall().unix()));
+        let entries: Vec<LogEntry> = self
+            .lines
+            .push(line)
+            .into_iter()
+            .filter_map(|fact| match fact {
+                LogFact::Fault(observed) => {
+                    Some(LogEntry::Fault { observed: Box::new(observed), at, seq: Some(self.log_seq), usec })
+                }
+                LogFact::Board(_) => None,
+            })
+            .collect();
+        if !entries.is_empty() {
+            self.send(Event::KernelLog { entries, cursor: None });
+        }
+    }
+
+    fn send(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.steps += 1;
+            for effect in step(&mut self.state, event, self.now) {
+                self.obey(effect, &mut events);
+            }
+            self.look();
+        }
+    }
+
+    fn obey(&mut self, effect: Effect, events: &mut VecDeque<Event>) {
+        match effect {
+            Effect::StartProbe { id, probe, .. } => match probe {
+                Probe::Sampler => self.sampler = Some(id),
+                Probe::Tree => {
+                    let measured = Measured::Tree(Box::new(self.machine.tree()));
+                    events.push_back(Event::ProbeFinished { id, measured, duration_ms: 5 });
+                }
+                other => panic!("nobody ordered {other:?}"),
+            },
+            Effect::StopProbe { id } => {
+                self.sampler = self.sampler.filter(|sampler| *sampler != id);
+                let measured = Measured::Unknown { reason: crds::reason::INTERRUPTED.into(), message: String::new() };
+                events.push_back(Event::ProbeFinished { id, measured, duration_ms: 5 });
+            }
+            Effect::Ask { id, ask } => {
+                assert_eq!(self.sampler, Some(id), "only a sampler that runs can be asked");
+                let sample = Box::new(self.machine.sample(&ask.sections));
+                events.push_back(Event::SamplerSaid { id, said: Said::Sample { id: ask.id, sample } });
+            }
+            Effect::Report { report, .. } => {
+                self.report = Some(*report);
+                events.push_back(Event::ReportApplied(Ok(())));
+            }
+            Effect::Wake { at } => self.wake = at,
+        }
+    }
+
+    fn look(&mut self) {
+        for finding in self.state.findings() {
+            let told = || format!("{} {} {}: {}", finding.check, finding.target, finding.reason, finding.message);
+            if finding.outcome == Outcome::Fail && finding.severity.condemns() {
+                self.condemned.insert(told());
+            } else if self.warned.len() < 64 {
+                self.warned.insert(format!("{} {}", finding.check, finding.reason));
+            }
+        }
+    }
+}
+
+fn facts(boot: u32, booted_at: i64, started_at: i64) -> Facts {
+    Facts {
+        version: "1.0.0".into(),
+        boot_id: format!("boot-{boot}"),
+        booted_at: Some(Time::from_unix(booted_at)),
+        started_at: Time::from_unix(started_at),
+        addresses: vec!["10.0.0.1".into()],
+    }
+}

@@ -1,0 +1,144 @@
+//! The healthy corpus is silent: over at least a million hours of simulated nodes that are well, nothing condemns one.
+//!
+//! The hours are lived by the real core (`step` and `judge`); only the machine is simulated. Most of them are looked at
+//! twice a day, some every hour or ten minutes, some at the default interval of a minute, so that all of it ends in
+//! minutes: the last line says how many were lived how.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
+mod healthy;
+
+use healthy::scenes::{SCENES, Scene};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Interval in seconds, and the hours that are lived with it over all scenes.
+const LIVES: &[(i64, u64)] = &[(60, 800), (600, 6_000), (3_600, 40_000), (43_200, 955_000)];
+/// Each life is lived by a node of its own.
+const HOURS_OF_A_LIFE: u64 = 6_000;
+/// Scenes that are of several nodes at the same time: each of them lives.
+const NODES: &[(&str, u64)] = &[("driver upgrade (ten nodes)", 10)];
+
+/// What may be worth a look in a scene, and why. Everything else must be silent.
+const WORTH_A_LOOK: &[(&str, &str)] = &[
+    // Programs that did wrong are told, so that whoever asks why a job ended finds it; nothing is taken out of use.
+    ("application Xids", "xid EngineException"),
+];
+
+/// A small generator (splitmix64): the same numbers at every run.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// One node in one scene.
+#[derive(Clone, Copy)]
+struct Life {
+    scene: &'static Scene,
+    interval: i64,
+    hours: u64,
+    number: u64,
+}
+
+/// What came of a life, or of many.
+#[derive(Debug, Default)]
+struct Lived {
+    hours: u64,
+    steps: u64,
+    condemned: BTreeSet<String>,
+    warned: BTreeSet<String>,
+}
+
+impl Life {
+    fn live(self) -> Lived {
+        let mut world = (self.scene.begin)(self.interval);
+        let mut seed = self.scene.hours ^ self.interval.unsigned_abs() ^ (self.number << 32);
+        let mut hours = 0;
+        while hours < self.hours && world.condemned.is_empty() {
+            (self.scene.round)(&mut world, next(&mut seed));
+            hours += self.scene.hours;
+        }
+        let Self { scene, interval, .. } = self;
+        let told = |what: &String| format!("{}, looked at every {interval} s: {what}", scene.name);
+        let (condemned, warned) = (world.condemned.iter().map(told).collect(), world.warned);
+        Lived { hours, steps: world.steps, condemned, warned }
+    }
+}
+
+impl Lived {
+    fn add(&mut self, other: Self) {
+        let Self { hours, steps, condemned, warned } = other;
+        self.hours += hours;
+        self.steps += steps;
+        self.condemned.extend(condemned);
+        self.warned.extend(warned);
+    }
+}
+
+fn lives() -> Vec<Life> {
+    let nodes = |scene: &Scene| NODES.iter().find(|(name, _)| *name == scene.name).map_or(1, |(_, nodes)| *nodes);
+    let mut lives = Vec::new();
+    for (interval, all) in LIVES {
+        for scene in SCENES {
+            let hours = all.div_ceil(SCENES.len() as u64);
+            let nodes = nodes(scene).max(hours.div_ceil(HOURS_OF_A_LIFE));
+            let hours = hours.div_ceil(nodes);
+            lives.extend((0..nodes).map(|number| Life { scene, interval: *interval, hours, number }));
+        }
+    }
+    lives
+}
+
+fn is_expected(scene: &str, warned: &str) -> bool {
+    WORTH_A_LOOK.contains(&(scene, warned))
+}
+
+#[test]
+fn a_million_hours_of_healthy_nodes_condemn_nobody() {
+    let began = Instant::now();
+    let waiting = Mutex::new(lives());
+    let lived: Mutex<Vec<(Life, Lived)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(life) = { waiting.lock().unwrap().pop() } {
+                    let of_life = life.live();
+                    lived.lock().unwrap().push((life, of_life));
+                }
+            });
+        }
+    });
+    let (mut all, mut unexpected) = (Lived::default(), BTreeSet::new());
+    let lived = lived.into_inner().unwrap();
+    let mut by_interval: Vec<(i64, u64)> = LIVES.iter().map(|(interval, _)| (*interval, 0)).collect();
+    let mut of_scenes: Vec<(&str, Lived)> = SCENES.iter().map(|scene| (scene.name, Lived::default())).collect();
+    for (life, of_life) in lived {
+        let at = by_interval.iter_mut().find(|(interval, _)| *interval == life.interval).unwrap();
+        at.1 += of_life.hours;
+        let odd = of_life.warned.iter().filter(|warned| !is_expected(life.scene.name, warned));
+        unexpected.extend(odd.map(|warned| format!("{}, every {} s: {warned}", life.scene.name, life.interval)));
+        of_scenes.iter_mut().find(|(name, _)| *name == life.scene.name).unwrap().1.add(of_life);
+    }
+    for (name, of_scene) in of_scenes {
+        let Lived { hours, steps, condemned, warned } = &of_scene;
+        println!("{name:<40} {hours:>7} h {steps:>8} steps, {} condemn, worth a look: {warned:?}", condemned.len());
+        all.add(of_scene);
+    }
+    let intervals: Vec<String> =
+        by_interval.iter().map(|(interval, hours)| format!("{hours} h every {interval} s")).collect();
+    println!(
+        "{} simulated node-hours ({}) in {} steps and {} s: {} condemning findings",
+        all.hours,
+        intervals.join(", "),
+        all.steps,
+        began.elapsed().as_secs(),
+        all.condemned.len()
+    );
+    assert!(all.condemned.is_empty(), "{:#?}", all.condemned);
+    assert!(unexpected.is_empty(), "worth a look, and nobody expected it: {unexpected:#?}");
+    assert!(all.hours >= 1_000_000);
+}
