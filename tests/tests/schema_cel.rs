@@ -186,7 +186,7 @@ fn own_rows() -> Vec<Row> {
         row(
             "HardwareProfile",
             "spec.match",
-            "match needs instanceTypes, nodeSelector, or both; nodeSelector: {} matches every accelerator node",
+            "match needs at least one of instanceTypes, nodeSelector and gpuModels; nodeSelector: {} matches every accelerator node",
             json!({"match": {"instanceTypes": ["p5.48xlarge"]}}),
             json!({"match": {}}),
         ),
