@@ -10,7 +10,7 @@ use node_agent::sampler::sample::{
     TopologyReading,
 };
 
-/// What kind of board it is. Numbers: `facts/hardware.md` 2.1 and 4.3, and nvidia-smi of real boards.
+/// What kind of board it is. Numbers: data sheets, and nvidia-smi of real boards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Model {
     pub(crate) name: &'static str,
