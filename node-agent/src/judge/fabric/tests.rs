@@ -9,7 +9,8 @@ const DEAD: &str = "NVIDIA/NVSentinel issue 883: the fabric manager was killed a
 const AZURE: &str = "Azure/azhpc-images pull request 506: Completed, Insufficient Resources (NVML 23)";
 const UNHEALTHY: &str =
     "kubernetes-sigs/dra-driver-nvidia-gpu issue 626: Completed, Success, Summary Unhealthy, Bandwidth Full";
-const KTI: &str = "NVIDIA/k8s-test-infra issue 677 and the fabric health mask of nvml.h: 0x1aa is healthy, 0x1a9 is degraded";
+const KTI: &str =
+    "NVIDIA/k8s-test-infra issue 677 and the fabric health mask of nvml.h: 0x1aa is healthy, 0x1a9 is degraded";
 
 pub(crate) static TABLE: Table = Table { page: &PAGE, judge, samples: SAMPLES };
 
