@@ -1,30 +1,30 @@
-//! Conditions: one vocabulary for every kind, `lastTransitionTime` kept while the status stays.
+//! Conditions, the same for every kind. `lastTransitionTime` changes only when the status changes.
 
 use crate::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One observation about an object, in the form that `kubectl wait` and kstatus read.
+/// One observation about an object, in the form that `kubectl wait` and kstatus expect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Name of the condition in PascalCase, for example `Complete`.
+    /// Type of the condition in PascalCase, for example `Complete`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 63))]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     #[schemars(regex(pattern = r"^(True|False|Unknown)$"), length(max = 7))]
     pub status: String,
-    /// Why, as one word in PascalCase.
+    /// Machine-readable reason, one word in PascalCase.
     #[schemars(length(min = 1, max = 63))]
     pub reason: String,
-    /// Why, as a sentence for people.
+    /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub message: String,
     /// When the status last changed.
     pub last_transition_time: Time,
-    /// The generation of the object that this observation is about.
+    /// The generation of the object that this condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
@@ -33,11 +33,11 @@ pub struct Condition {
 /// The three values of a condition's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It is so.
+    /// The condition holds.
     True,
-    /// It is not so.
+    /// The condition does not hold.
     False,
-    /// It cannot be told.
+    /// Cannot be determined.
     Unknown,
 }
 
@@ -58,27 +58,27 @@ impl From<bool> for Status {
     }
 }
 
-/// What a condition shall say from now on; [`merge`] turns it into a [`Condition`].
+/// The desired content of a condition; [`merge`] turns it into a [`Condition`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Name of the condition.
+    /// Type of the condition.
     pub type_: &'static str,
     /// Its status.
     pub status: Status,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     pub reason: String,
-    /// Why, as a sentence; cut at 512 bytes.
+    /// Human-readable explanation, truncated to 512 bytes.
     pub message: String,
 }
 
 impl Wanted {
-    /// A wanted condition.
+    /// A desired condition.
     pub fn new(type_: &'static str, status: impl Into<Status>, reason: &str, message: impl Into<String>) -> Self {
         Self { type_, status: status.into(), reason: reason.to_owned(), message: message.into() }
     }
 }
 
-/// The conditions that `wanted` asks for. `lastTransitionTime` is taken from `before` where the status is the same.
+/// The conditions in `wanted`. Where the status is unchanged, `lastTransitionTime` is taken from `before`.
 pub fn merge(before: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>, now: Time) -> Vec<Condition> {
     wanted
         .into_iter()
@@ -98,7 +98,7 @@ pub fn merge(before: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>,
         .collect()
 }
 
-/// The longest prefix of `text` of at most `bytes` bytes that ends at a character; a cut is marked by `…`.
+/// Truncates `text` to at most `bytes` bytes at a character boundary. A truncated text ends with `…`.
 pub fn truncate(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();

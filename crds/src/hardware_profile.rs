@@ -1,11 +1,11 @@
-//! `HardwareProfile`: what a node of a kind must be.
+//! `HardwareProfile`: the hardware that a type of node must have.
 
 use crate::Selector;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a node of a kind must be. Nothing is condemned for a number that nobody declared.
+/// The hardware that a type of node must have. Values that are not declared are not judged.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
@@ -16,135 +16,140 @@ use serde::{Deserialize, Serialize};
     shortname = "hwp",
     category = "gpuhealth",
     derive = "PartialEq",
-    doc = "HardwareProfile declares what a node of a kind must be: its GPUs, network devices and minimum rates. The profile of the highest priority that matches a node is copied into NodeHealth.spec.expected.",
-    printcolumn(name = "Priority", type_ = "integer", json_path = ".spec.priority", description = "The highest wins."),
+    doc = "HardwareProfile declares the hardware that a type of node must have: GPUs, network devices and minimum rates. Of the profiles that match a node, the one with the highest priority is copied into NodeHealth.spec.expected.",
+    printcolumn(
+        name = "Priority",
+        type_ = "integer",
+        json_path = ".spec.priority",
+        description = "Priority; the highest wins."
+    ),
     printcolumn(
         name = "GPUs",
         type_ = "integer",
         json_path = ".spec.gpus.count",
-        description = "How many accelerators."
+        description = "Expected number of accelerators."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "When it was created."
+        description = "Time since creation."
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HardwareProfileSpec {
-    /// Among the profiles that match a node the one with the highest priority number wins, then the oldest.
+    /// If several profiles match a node, the one with the highest priority number wins, then the oldest.
     #[serde(default)]
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     pub priority: i64,
-    /// The nodes that this profile is about.
+    /// The nodes that this profile applies to.
     #[serde(rename = "match")]
     pub match_: Match,
-    /// The accelerators.
+    /// Expected accelerators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<ExpectedGpus>,
-    /// The network devices.
+    /// Expected network devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<ExpectedNetwork>,
-    /// Minimum rates per check.
+    /// Minimum rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floors: Option<Floors>,
 }
 
-/// Which nodes a profile is about; every member that is given must match.
+/// The nodes that a profile applies to. Every member that is set must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.instanceTypes) || has(self.nodeSelector) || has(self.gpuModels)",
-    "message": "match needs at least one of instanceTypes, nodeSelector and gpuModels; nodeSelector: {} matches every accelerator node"
+    "message": "match needs at least one of instanceTypes, nodeSelector and gpuModels; use nodeSelector: {} to match every accelerator node"
 }]))]
 #[serde(rename_all = "camelCase")]
 pub struct Match {
-    /// Values of the label node.kubernetes.io/instance-type; a prefix `ml.` of the label's value is ignored.
+    /// Values of the label node.kubernetes.io/instance-type. A prefix `ml.` in the label's value is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63)))]
     pub instance_types: Option<Vec<String>>,
     /// Selects nodes by their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<Selector>,
-    /// Models of GPUs, by what the agent finds: every model that the driver reports must contain one of these names as whole words, so that L4 is no L40S. A node that matched keeps its profile while the driver is dead and no model is reported.
+    /// GPU models. Every model that the driver reports must contain one of these names as whole words, so L4 does not match L40S. A node keeps its profile while the driver is down and reports no model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 64)))]
     pub gpu_models: Option<Vec<String>>,
 }
 
-/// What accelerators a node must have.
+/// The accelerators that a node must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedGpus {
-    /// The vendor: nvidia or amd.
+    /// Vendor: nvidia or amd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^(nvidia|amd)$"))]
     pub vendor: Option<String>,
-    /// How many accelerators, as a number of devices.
+    /// The number of accelerators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 16))]
     pub count: Option<i64>,
-    /// Models that are allowed; a name that the driver reports must contain one of them as whole words.
+    /// Allowed models. A model that the driver reports must contain one of these names as whole words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
     pub models: Vec<String>,
-    /// The memory of each, in MiB.
+    /// Memory of each accelerator, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
     #[schemars(range(min = 1, max = 16_777_216))]
     pub memory_mib: Option<i64>,
-    /// Whether ECC must be on.
+    /// Whether ECC must be enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecc_required: Option<bool>,
-    /// How many NVLinks of each must be up, as a number of links.
+    /// The number of NVLinks of each accelerator that must be up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub nvlink_links: Option<i64>,
-    /// The PCIe link of each.
+    /// PCIe link of each accelerator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pcie: Option<ExpectedPcie>,
-    /// The lowest driver version that is allowed, for example `535.54.03`.
+    /// Minimum driver version, for example `535.54.03`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^[0-9]+(\.[0-9]+)*$"))]
     pub driver_at_least: Option<String>,
 }
 
-/// What a PCIe link must be.
+/// Expected PCIe link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedPcie {
-    /// The generation number, judged under load.
+    /// PCIe generation, judged under load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 8))]
     pub generation: Option<i64>,
-    /// The width, as a number of lanes.
+    /// The number of lanes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32))]
     pub width: Option<i64>,
 }
 
-/// What network devices a node must have.
+/// The network devices that a node must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedNetwork {
-    /// How many RDMA devices, as a number of devices.
+    /// The number of RDMA devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub rdma_devices: Option<i64>,
-    /// How many EFA devices, as a number of devices.
+    /// The number of EFA devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub efa_devices: Option<i64>,
-    /// The names of the ports that must be up, for example `mlx5_0/1`.
+    /// Ports that must be up, for example `mlx5_0/1`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 32)))]
     pub ports: Vec<String>,
-    /// The rate of each port, in gigabits per second.
+    /// Rate of each port, in gigabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub rate_gbps: Option<i64>,
 }
 
-/// Minimum rates; a check without a floor reports its value and judges nothing.
+/// Minimum rates. Without a floor, a check reports the measured value and does not judge it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Floors {
@@ -160,31 +165,31 @@ pub struct Floors {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub gpu_memory_megabytes_per_second: Option<i64>,
-    /// Matrix products of one GPU, in gigaflops (1e9 operations) per second.
+    /// Matrix multiplication throughput of one GPU, in gigaflops (1e9 operations per second).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub gpu_compute_gigaflops: Option<i64>,
-    /// Rate of iperf3 between two nodes, in megabits per second.
+    /// Bandwidth between two nodes, measured with iperf3, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub network_bandwidth_megabits_per_second: Option<i64>,
-    /// RDMA between two nodes, in megabits per second.
+    /// RDMA bandwidth between two nodes, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub rdma_bandwidth_megabits_per_second: Option<i64>,
-    /// Bus bandwidth of an all-reduce, in megabytes (1e6 bytes) per second.
+    /// Bus bandwidth of a NCCL all-reduce, in megabytes (1e6 bytes) per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub nccl_bus_megabytes_per_second: Option<i64>,
 }
 
-/// An instance type without the prefix `ml.` that SageMaker puts before it.
+/// An instance type without SageMaker's prefix `ml.`.
 pub fn instance_type(label: &str) -> &str {
     label.strip_prefix("ml.").unwrap_or(label)
 }
 
-/// Whether the name that a driver reports (`NVIDIA L4`) is of this model (`L4`): the model's name is in it as whole words,
-/// in any case of letters, so that `L4` is not an `NVIDIA L40S`, `A10` no `A100` and `H200` no `GH200`.
+/// Whether a name reported by a driver (`NVIDIA L4`) is of this model (`L4`). The name must contain the model as whole
+/// words, ignoring case, so `L4` does not match `NVIDIA L40S`, `A10` not `A100`, and `H200` not `GH200`.
 pub fn is_of_model(reported: &str, model: &str) -> bool {
     let (reported, model) = (reported.to_ascii_lowercase(), model.trim().to_ascii_lowercase());
     let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);

@@ -1,11 +1,11 @@
-//! `HardwareRecord`: a board's past.
+//! `HardwareRecord`: the incident history of one board.
 
 use crate::{Time, string_enum::string_enum};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is known of one board.
+/// One board, identified by its serial number.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
@@ -17,27 +17,27 @@ use serde::{Deserialize, Serialize};
     category = "gpuhealth",
     status = "HardwareRecordStatus",
     derive = "PartialEq",
-    doc = "HardwareRecord keeps the incidents of one board, by serial number. A board that moves takes its record along; a rebuilt node does not inherit one.",
-    printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "The model."),
+    doc = "HardwareRecord keeps the incident history of one board, by serial number. The record follows the board to another node; a rebuilt node does not inherit it.",
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "GPU model."),
     printcolumn(
         name = "Incidents",
         type_ = "integer",
         json_path = ".status.count",
-        description = "How many incidents are kept."
+        description = "Number of recorded incidents."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "When it was created."
+        description = "Time since creation."
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HardwareRecordSpec {
-    /// The serial number of the board.
+    /// Serial number of the board.
     #[schemars(length(min = 1, max = 64))]
     pub serial: String,
-    /// The model.
+    /// Model of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub model: Option<String>,
@@ -47,11 +47,11 @@ pub struct HardwareRecordSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HardwareRecordStatus {
-    /// How many incidents are kept, as a number of incidents.
+    /// The number of recorded incidents.
     #[serde(default)]
     #[schemars(range(min = 0, max = 16))]
     pub count: i64,
-    /// The incidents, newest last; kept for 180 days after the last.
+    /// Incidents, newest last, kept until 180 days after the last one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub incidents: Vec<Incident>,
@@ -60,11 +60,11 @@ pub struct HardwareRecordStatus {
 string_enum! {
     /// How an incident ended.
     IncidentEnd {
-        /// Not ended.
+        /// Not over yet.
         Open,
-        /// A repair or a later test confirmed it.
+        /// Confirmed by a repair or a later test.
         Confirmed,
-        /// Later tests found nothing.
+        /// Later tests found no fault.
         Refuted,
     } default Open
 }
@@ -73,18 +73,18 @@ string_enum! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
-    /// The node in which the board was.
+    /// Node that contained the board.
     #[schemars(length(max = 253))]
     pub node: String,
-    /// The PCI address at which the board was.
+    /// PCI address of the board.
     #[schemars(length(max = 32))]
     pub slot: String,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// When.
+    /// When the incident began.
     pub at: Time,
-    /// How it ended.
+    /// How the incident ended.
     #[serde(default)]
     pub end: IncidentEnd,
 }

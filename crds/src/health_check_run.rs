@@ -1,20 +1,20 @@
-//! `HealthCheckRun`: a test, once.
+//! `HealthCheckRun`: one test of a set of nodes.
 
 use crate::{CheckSpec, Condition, Outcome, Scale, Selector, Severity, Time, string_enum::string_enum};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The highest number of targets of one run; above it the run is Rejected/TooMany.
+/// Maximum number of targets of one run. A larger run ends as Rejected/TooMany.
 pub const MAX_TARGETS: usize = 1_000;
-/// The longest list of worst findings in a run's status.
+/// Maximum number of findings in a run's status.
 pub const MAX_WORST: usize = 50;
-/// The longest list of worst edges in a run's status.
+/// Maximum number of edges in a run's status.
 pub const MAX_EDGES: usize = 200;
-/// `deadlineSeconds` where a run does not say.
+/// Default of `deadlineSeconds`.
 pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
 
-/// A test of some nodes, once: which nodes, which checks, how many at a time.
+/// One test of a set of nodes: which nodes, which checks, how many nodes at a time.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
@@ -26,106 +26,106 @@ pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
     category = "gpuhealth",
     status = "HealthCheckRunStatus",
     derive = "PartialEq",
-    doc = "HealthCheckRun asks for a test of some nodes, once. Wait for it with `kubectl wait --for=condition=Complete hcr/NAME`: the condition becomes True in every end, also Rejected.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the run stands."),
+    doc = "HealthCheckRun tests a set of nodes once. Wait for the end with `kubectl wait --for=condition=Complete hcr/NAME`: Complete becomes True however the run ends, even if it is Rejected.",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Phase of the run."),
     printcolumn(
         name = "Nodes",
         type_ = "integer",
         json_path = ".status.counts.total",
-        description = "How many nodes it tests."
+        description = "Number of nodes to test."
     ),
     printcolumn(
         name = "Passed",
         type_ = "integer",
         json_path = ".status.counts.passed",
-        description = "How many nodes passed."
+        description = "Number of nodes that passed."
     ),
     printcolumn(
         name = "Failed",
         type_ = "integer",
         json_path = ".status.counts.failed",
-        description = "How many nodes failed."
+        description = "Number of nodes that failed."
     ),
     printcolumn(
         name = "Inconclusive",
         type_ = "integer",
         json_path = ".status.counts.inconclusive",
-        description = "How many nodes could not be judged."
+        description = "Number of nodes that could not be judged."
     ),
     printcolumn(
         name = "Waiting",
         type_ = "integer",
         json_path = ".status.counts.waiting",
-        description = "How many nodes wait for their turn."
+        description = "Number of nodes that are busy or not reporting."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "When it was created."
+        description = "Time since creation."
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.summary.reason",
-        description = "Why it stands there.",
+        description = "Reason for the phase.",
         priority = 1
     ),
     printcolumn(
         name = "Deadline",
         type_ = "string",
         json_path = ".status.summary.deadline",
-        description = "When it ends at the latest.",
+        description = "When the run ends at the latest.",
         priority = 1
     )
 )]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.targets == oldSelf.targets", "fieldPath": ".targets", "reason": "FieldValueForbidden",
-     "message": "targets cannot be changed: create another HealthCheckRun"},
+     "message": "targets is immutable: create a new HealthCheckRun"},
     {"rule": "has(self.checks) != has(self.level)",
      "message": "exactly one of checks and level is needed, for example level: basic"},
     {"rule": "has(self.checks) == has(oldSelf.checks) && (!has(self.checks) || self.checks == oldSelf.checks)", "fieldPath": ".checks", "reason": "FieldValueForbidden",
-     "message": "checks cannot be changed: create another HealthCheckRun"},
+     "message": "checks is immutable: create a new HealthCheckRun"},
     {"rule": "has(self.level) == has(oldSelf.level) && (!has(self.level) || self.level == oldSelf.level)", "fieldPath": ".level", "reason": "FieldValueForbidden",
-     "message": "level cannot be changed: create another HealthCheckRun"},
+     "message": "level is immutable: create a new HealthCheckRun"},
     {"rule": "has(self.maxConcurrent) == has(oldSelf.maxConcurrent) && (!has(self.maxConcurrent) || self.maxConcurrent == oldSelf.maxConcurrent)", "fieldPath": ".maxConcurrent", "reason": "FieldValueForbidden",
-     "message": "maxConcurrent cannot be changed: create another HealthCheckRun"},
+     "message": "maxConcurrent is immutable: create a new HealthCheckRun"},
     {"rule": "self.whenBusy == oldSelf.whenBusy", "fieldPath": ".whenBusy", "reason": "FieldValueForbidden",
-     "message": "whenBusy cannot be changed: create another HealthCheckRun"},
+     "message": "whenBusy is immutable: create a new HealthCheckRun"},
     {"rule": "self.deadlineSeconds == oldSelf.deadlineSeconds", "fieldPath": ".deadlineSeconds", "reason": "FieldValueForbidden",
-     "message": "deadlineSeconds cannot be changed: create another HealthCheckRun"},
+     "message": "deadlineSeconds is immutable: create a new HealthCheckRun"},
     {"rule": "has(self.ttlSecondsAfterFinished) == has(oldSelf.ttlSecondsAfterFinished) && (!has(self.ttlSecondsAfterFinished) || self.ttlSecondsAfterFinished == oldSelf.ttlSecondsAfterFinished)", "fieldPath": ".ttlSecondsAfterFinished", "reason": "FieldValueForbidden",
-     "message": "ttlSecondsAfterFinished cannot be changed: create another HealthCheckRun"},
+     "message": "ttlSecondsAfterFinished is immutable: create a new HealthCheckRun"},
     {"rule": "self.cancel == oldSelf.cancel || self.cancel", "fieldPath": ".cancel", "reason": "FieldValueForbidden",
-     "message": "cancel cannot be taken back: create another HealthCheckRun"}
+     "message": "cancel cannot be undone: create a new HealthCheckRun"}
 ]))]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckRunSpec {
-    /// The nodes to test; frozen when the run starts.
+    /// The nodes to test. The list is frozen when the run starts.
     pub targets: Targets,
-    /// The checks to run on each node, in this order; exactly one of `checks` and `level` is given.
+    /// Checks to run on each node, in this order. Exactly one of `checks` and `level` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Option<Vec<CheckSpec>>,
-    /// A named list of checks: `basic`.
+    /// A named list of checks. This version has one: `basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
     pub level: Option<String>,
-    /// How many nodes are tested at once, as a number of nodes or a percentage of the targets; default all.
+    /// How many nodes to test at once, as a number of nodes or a percentage of the targets. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<Scale>,
-    /// What to do with a node that is busy: wait for it, or skip it.
+    /// Whether to wait for a busy node or to skip it.
     #[serde(default)]
     pub when_busy: WhenBusy,
-    /// How long the whole run may take, in seconds; what is left then is Inconclusive.
+    /// How long the whole run may take, in seconds. Nodes not finished by then are Inconclusive.
     #[serde(default = "default_deadline")]
     #[schemars(range(min = 1, max = 604_800))]
     pub deadline_seconds: i64,
-    /// How long the object stays after its end, in seconds; without it the object stays. Leave it out where GitOps owns the object, which would create it again.
+    /// How long to keep the object after the run ended, in seconds. Default: forever. Do not set it on a run managed by GitOps, which would create the run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 31_536_000))]
     pub ttl_seconds_after_finished: Option<i64>,
-    /// Set to true to end the run early; cannot be taken back.
+    /// Set to true to end the run early. Cannot be undone.
     #[serde(default)]
     pub cancel: bool,
 }
@@ -135,7 +135,7 @@ const fn default_deadline() -> i64 {
 }
 
 impl HealthCheckRunSpec {
-    /// The checks that are asked for, a level resolved; `None` if there are none, both are given, or the level is unknown.
+    /// The checks to run, with `level` resolved. `None` if there are none, if both are set, or if the level is unknown.
     pub fn resolved_checks(&self) -> Option<Vec<CheckSpec>> {
         match (&self.checks, &self.level) {
             (Some(checks), None) if !checks.is_empty() => Some(checks.clone()),
@@ -144,7 +144,7 @@ impl HealthCheckRunSpec {
         }
     }
 
-    /// Whether any of the checks needs several nodes at once.
+    /// Whether any check involves several nodes at once.
     pub fn has_group_check(&self) -> bool {
         self.resolved_checks()
             .unwrap_or_default()
@@ -153,51 +153,51 @@ impl HealthCheckRunSpec {
     }
 }
 
-/// The nodes of a run: by selector, or by name.
+/// The nodes of a run, by selector or by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.nodeSelector) != has(self.nodeNames)",
-    "message": "exactly one of targets.nodeSelector and targets.nodeNames is needed; nodeSelector: {} selects every accelerator node"
+    "message": "exactly one of targets.nodeSelector and targets.nodeNames is needed; use nodeSelector: {} to select every accelerator node"
 }]))]
 #[serde(rename_all = "camelCase")]
 pub struct Targets {
-    /// Selects nodes by their labels; an empty selector selects every accelerator node.
+    /// Selects nodes by label. An empty selector selects every accelerator node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<Selector>,
-    /// The names of the nodes; 63 characters each, because a kubelet registers no node whose hostname label is longer.
+    /// Names of the nodes. At most 63 characters each: a kubelet does not register a node with a longer hostname label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1000), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub node_names: Option<Vec<String>>,
 }
 
-/// What a run does with a node that is busy.
+/// What a run does with a busy node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhenBusy {
-    /// Wait until it is idle, at most until the deadline.
+    /// Wait until the node is idle, at most until the deadline.
     #[default]
     Wait,
-    /// Skip it.
+    /// Skip the node.
     Skip,
 }
 
 string_enum! {
-    /// Where a run stands.
+    /// Phase of a run.
     Phase {
-        /// Not started.
+        /// Not started yet.
         Pending,
-        /// Started; every node that is left is busy or not reporting.
+        /// Started, but all remaining nodes are busy or not reporting.
         WaitingForIdle,
-        /// At work.
+        /// At least one node is being tested.
         Running,
-        /// Every target passed, warned or was skipped, and at least one was judged.
+        /// Every target ended as Pass, Warn or Skipped, and at least one was judged.
         Passed,
         /// At least one target failed.
         Failed,
-        /// No target failed, and some could not be judged.
+        /// No target failed, but some could not be judged.
         Inconclusive,
         /// Cancelled.
         Cancelled,
-        /// Refused, with a reason; nothing was tested.
+        /// Rejected with a reason; nothing was tested.
         Rejected,
     } default Pending
 }
@@ -213,7 +213,7 @@ impl Phase {
 }
 
 string_enum! {
-    /// Where one target of a run stands.
+    /// State of one target of a run.
     TargetState {
         /// Not admitted yet.
         Pending,
@@ -221,22 +221,22 @@ string_enum! {
         Waiting,
         /// The work order is in the NodeHealth.
         Assigned,
-        /// The agent is at work.
+        /// The agent is running the checks.
         Running,
-        /// Ended.
+        /// Finished.
         Done,
     } default Pending
 }
 
-/// What the operator knows about a run.
+/// Observed state of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckRunStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// Where the run stands.
+    /// Phase of the run.
     #[serde(default)]
     pub phase: Phase,
     /// When the targets were frozen.
@@ -245,10 +245,10 @@ pub struct HealthCheckRunStatus {
     /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// How many nodes stand where.
+    /// Node counts by state and outcome.
     #[serde(default)]
     pub counts: Counts,
-    /// The frozen targets; the list never changes after the start, only what is known about each.
+    /// The frozen targets. After the start only their states change, never the list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub targets: Vec<Target>,
@@ -256,32 +256,32 @@ pub struct HealthCheckRunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub worst: Vec<WorstFinding>,
-    /// What the checks between nodes found.
+    /// Results of checks between nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// Texts for the columns of kubectl.
+    /// Texts for kubectl columns.
     #[serde(default)]
     pub summary: RunSummary,
-    /// Accepted, Complete, Passed, Ready, Reconciling, Stalled.
+    /// Conditions: Accepted, Complete, Passed, Ready, Reconciling and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
-/// How many nodes of a run stand where.
+/// Node counts of a run by state and outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// The number of all targets, in nodes.
+    /// The number of targets.
     #[schemars(range(min = 0, max = 1000))]
     pub total: i64,
-    /// The number of nodes that are not admitted yet.
+    /// The number of nodes not admitted yet.
     #[schemars(range(min = 0, max = 1000))]
     pub pending: i64,
-    /// The number of nodes that wait to become idle or to report.
+    /// The number of nodes that are busy or not reporting.
     #[schemars(range(min = 0, max = 1000))]
     pub waiting: i64,
-    /// The number of nodes at work.
+    /// The number of nodes being tested.
     #[schemars(range(min = 0, max = 1000))]
     pub running: i64,
     /// The number of nodes that passed.
@@ -305,28 +305,28 @@ pub struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
-    /// The name of the node.
+    /// Name of the node.
     #[schemars(length(min = 1, max = 253))]
     pub node: String,
-    /// The uid of the Node when the targets were frozen; empty if there was no such Node.
+    /// UID of the Node when the targets were frozen. Empty if the Node did not exist.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// Where it stands.
+    /// State of the target.
     #[serde(default)]
     pub state: TargetState,
-    /// How it ended.
+    /// Worst outcome of the checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why.
+    /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
-    /// The number of the attempt; the work order's id is `<run uid>/<attempt>`. Counts from 1.
+    /// The number of the attempt, counted from 1. The work order's id is `<run uid>/<attempt>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16))]
     pub attempt: Option<i64>,
-    /// When the state was reached.
+    /// When the target entered this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 }
@@ -335,34 +335,34 @@ pub struct Target {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorstFinding {
-    /// The name of the node.
+    /// Name of the node.
     #[schemars(length(min = 1, max = 253))]
     pub node: String,
-    /// The check.
+    /// Name of the check.
     #[schemars(length(max = 80))]
     pub check: String,
-    /// The PCI address, link, port or `node`.
+    /// PCI address, link, port or `node`.
     #[schemars(length(max = 64))]
     pub target: String,
-    /// The outcome.
+    /// Outcome.
     pub outcome: Outcome,
-    /// The severity.
+    /// Severity.
     #[serde(default)]
     pub severity: Severity,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// Why, as a sentence.
+    /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub message: String,
 }
 
-/// What the checks between nodes found.
+/// Results of checks between nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Network {
-    /// Nodes that many of their edges speak against.
+    /// Nodes suspected because many of their edges are slow or failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 253)))]
     pub suspects: Vec<String>,
@@ -370,59 +370,59 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub edges: Vec<NetworkEdge>,
-    /// The number of edges that were measured, in edges.
+    /// The number of edges that were measured.
     #[serde(default)]
     #[schemars(range(min = 0, max = 32_000))]
     pub measured: i64,
-    /// The lowest rate, in megabits per second.
+    /// Lowest rate, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub min_mbps: Option<i64>,
-    /// The mean rate, in megabits per second.
+    /// Mean rate, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub mean_mbps: Option<i64>,
-    /// The highest rate, in megabits per second.
+    /// Highest rate, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub max_mbps: Option<i64>,
-    /// The sum of all rates, in megabits per second.
+    /// Sum of all rates, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000_000_i64))]
     pub aggregate_mbps: Option<i64>,
 }
 
-/// One tested pair.
+/// One tested pair of nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkEdge {
-    /// The node that sent.
+    /// Sending node.
     #[schemars(length(max = 253))]
     pub from: String,
-    /// The node that received.
+    /// Receiving node.
     #[schemars(length(max = 253))]
     pub to: String,
-    /// The rate, in megabits per second.
+    /// Rate, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub mbps: Option<i64>,
-    /// The outcome.
+    /// Outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
 }
 
-/// Texts for the columns of kubectl.
+/// Texts for kubectl columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSummary {
-    /// Why the run stands where it stands, as one word.
+    /// Reason for the phase, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
-    /// The same as a sentence, with the remedy.
+    /// Human-readable explanation of the phase, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,

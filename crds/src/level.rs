@@ -5,16 +5,16 @@ use crate::{Check, CheckSpec};
 /// A named list of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
-    /// The name that `spec.level` gives.
+    /// The value of `spec.level`.
     pub name: &'static str,
-    /// Its checks, in the order in which they run.
+    /// Its checks, in the order they run.
     pub checks: &'static [Check],
 }
 
-/// Every level. Levels hold only checks that this version can run; they grow with it.
+/// All levels. A level lists only checks that this version implements, so levels grow over time.
 pub const LEVELS: &[Level] = &[Level { name: "basic", checks: &[Check::Inventory] }];
 
-/// The checks of the level of this name, with default parameters; `None` if there is no such level.
+/// The checks of the named level with default parameters, or `None` if there is no such level.
 pub fn checks_of(name: &str) -> Option<Vec<CheckSpec>> {
     let level = LEVELS.iter().find(|l| l.name == name)?;
     Some(level.checks.iter().map(|c| CheckSpec::with_defaults(*c)).collect())

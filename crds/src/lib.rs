@@ -1,12 +1,12 @@
 //! The API of gpu-health-operator: group `gpuhealth.dev`, version `v1alpha1`.
 //!
-//! This crate holds the kinds, the vocabulary they share (outcomes, severities, states), the names of every mark that
-//! the product leaves on a Node, and the conditions. It has no client, reads no clock and does no IO.
+//! The kinds, their shared vocabulary (outcomes, severities, states), the names of all marks on a Node, and the
+//! conditions. This crate has no client, reads no clock and does no I/O.
 //!
 //! # How data flows through it
 //!
 //! ```text
-//! people ─▶ HealthCheckRun, HealthCheckPolicy, HardwareProfile, NodeHealthOverride
+//! users  ─▶ HealthCheckRun, HealthCheckPolicy, HardwareProfile, NodeHealthOverride
 //!                                  │ operator::decide
 //!                                  ▼
 //!            NodeHealth.spec (work orders) ─▶ node_agent::step ─▶ NodeHealth.status.report
@@ -17,14 +17,14 @@
 //!
 //! # What must stay true
 //!
-//! - Every field has a sentence, every number a range and a unit, every list, map and string a bound
-//!   (`xtask codegen` writes the schemas; tests walk them).
+//! - Every field is documented, every number has a range and a unit, and every list, map and string is bounded.
+//!   Tests walk the generated schemas.
 //! - Integers only. Times are whole seconds ([`Time`]).
-//! - Fields are only added. Enums in status are strings with an `Unrecognized` variant, so that an older operator reads
-//!   a newer agent.
-//! - What one writer replaces whole (`report`, `exclusive`, `decision`, `expected`) is an atomic map.
+//! - Fields are only ever added. Enums in a status are strings with an `Unrecognized` variant, so that an older operator
+//!   can read a newer agent's report.
+//! - Members that one writer replaces as a whole (`report`, `exclusive`, `decision`, `expected`) are atomic maps.
 
-// Printer columns of the same type look like repetitions to it.
+// Clippy takes printer columns of the same type for duplicates.
 #![allow(clippy::duplicated_attributes)]
 
 pub mod check;
@@ -59,7 +59,7 @@ pub use vocabulary::{Action, Activity, Outcome, Severity, State};
 
 use kube::CustomResourceExt;
 
-/// Every CustomResourceDefinition of the product, in the order in which they are documented.
+/// All CustomResourceDefinitions, in documentation order.
 pub fn custom_resource_definitions()
 -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     vec![

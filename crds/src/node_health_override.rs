@@ -1,11 +1,11 @@
-//! `NodeHealthOverride`: a person's word.
+//! `NodeHealthOverride`: a person overrides the operator's decision on a node.
 
 use crate::{Time, string_enum::string_enum};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A person's word about a node, with an end and a reason.
+/// Overrides the operator's decision on a node, with a reason and an end.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
@@ -17,77 +17,87 @@ use serde::{Deserialize, Serialize};
     category = "gpuhealth",
     status = "NodeHealthOverrideStatus",
     derive = "PartialEq",
-    doc = "NodeHealthOverride is a person's word about a node, with an end and a reason. It is a kind of its own, because who may grant it need not be able to write work orders.",
-    printcolumn(name = "Node", type_ = "string", json_path = ".spec.nodeName", description = "The node."),
-    printcolumn(name = "Action", type_ = "string", json_path = ".spec.action", description = "What is ordered."),
+    doc = "NodeHealthOverride lets a person override the operator's decision on a node, with a reason and an end. It is a kind of its own so that RBAC can grant it without access to NodeHealth.",
+    printcolumn(name = "Node", type_ = "string", json_path = ".spec.nodeName", description = "Name of the node."),
+    printcolumn(
+        name = "Action",
+        type_ = "string",
+        json_path = ".spec.action",
+        description = "What the override does."
+    ),
     printcolumn(
         name = "Check",
         type_ = "string",
         json_path = ".spec.check",
-        description = "Which check; empty for all."
+        description = "Name of the check; empty for all."
     ),
-    printcolumn(name = "Until", type_ = "string", json_path = ".spec.until", description = "When it ends."),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".spec.reason", description = "Why.")
+    printcolumn(name = "Until", type_ = "string", json_path = ".spec.until", description = "When the override ends."),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".spec.reason",
+        description = "Reason for the override."
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealthOverrideSpec {
-    /// The name of the node.
+    /// Name of the node.
     #[schemars(length(min = 1, max = 253))]
     pub node_name: String,
-    /// The check that is meant; absent for all.
+    /// Check that the override applies to. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 80))]
     pub check: Option<String>,
-    /// The PCI address, link, port or `node` that is meant; absent for all.
+    /// PCI address, link, port or `node` that the override applies to. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub target: Option<String>,
-    /// What is ordered.
+    /// What the override does.
     pub action: OverrideAction,
-    /// When it ends.
+    /// When the override ends.
     pub until: Time,
-    /// Why, as a sentence.
+    /// Reason for the override, as a sentence.
     #[schemars(length(min = 1, max = 256))]
     pub reason: String,
-    /// Who says so.
+    /// Person or system that requested the override.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub author: Option<String>,
 }
 
-/// What an override orders.
+/// What an override does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OverrideAction {
-    /// Findings of the check and target count for nothing.
+    /// Findings of this check and target are ignored.
     #[default]
     Ignore,
-    /// The node is healthy, whatever is found.
+    /// The node is Healthy, whatever the checks find.
     ForceHealthy,
-    /// The node is quarantined, whatever is found.
+    /// The node is Quarantined, whatever the checks find.
     ForceQuarantined,
-    /// Findings older than the override are lifted.
+    /// Causes older than the override are lifted.
     Acknowledge,
 }
 
 string_enum! {
     /// Whether an override is in force.
     OverrideState {
-        /// It is in force.
+        /// The override is in force.
         Active,
-        /// Its time is over.
+        /// The override has ended.
         Expired,
     } default Active
 }
 
-/// What the operator knows about an override.
+/// Observed state of an override.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealthOverrideStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// Whether it is in force.
+    /// Whether the override is in force.
     #[serde(default)]
     pub state: OverrideState,
 }

@@ -1,4 +1,4 @@
-//! Reasons: the machine-readable word of a condition, finding, result or decision. PascalCase, stable.
+//! Machine-readable reasons of conditions, findings, results and decisions: PascalCase and stable.
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
@@ -8,7 +8,7 @@ macro_rules! reasons {
 
 reasons! {
     // ---- decisions about a node
-    /// Every enabled check of the node passed or did not apply.
+    /// Every enabled check passed or did not apply.
     ALL_CHECKS_PASSED = "AllChecksPassed";
     /// Nothing has been judged yet.
     NEVER_JUDGED = "NeverJudged";
@@ -16,13 +16,13 @@ reasons! {
     AGENT_SILENT = "AgentSilent";
     /// The node has no accelerator.
     NO_ACCELERATOR = "NoAccelerator";
-    /// A node that bears our taint while its findings do not explain it.
+    /// The node has our taint, but no finding explains it.
     ADOPTED = "Adopted";
-    /// Marks stay although the policy that set them no longer enforces.
+    /// Marks stay although the policy that set them no longer enforces them.
     HELD_BY_FORMER_POLICY = "HeldByFormerPolicy";
-    /// The budget is spent; the marks that remove capacity wait.
+    /// The budget is used up; marks that remove capacity wait.
     BUDGET_EXHAUSTED = "BudgetExhausted";
-    /// There is room in the budget.
+    /// The budget has room.
     WITHIN_BUDGET = "WithinBudget";
     /// The agent reports.
     REPORTING = "Reporting";
@@ -30,24 +30,24 @@ reasons! {
     NEVER_REPORTED = "NeverReported";
     /// A HardwareProfile matched.
     PROFILE_MATCHED = "ProfileMatched";
-    /// No HardwareProfile matched; nothing is condemned for a number that nobody declared.
+    /// No HardwareProfile matched, so counts and rates are not judged.
     NO_PROFILE = "NoProfile";
     /// The policy is accepted.
     POLICY_ACCEPTED = "Accepted";
-    /// Another policy of higher priority, or older, wins on every node that this one selects.
+    /// On every node that this policy selects, another policy wins by priority or age.
     OVERRULED = "Overruled";
 
-    /// The node is under maintenance for longer than was expected.
+    /// The maintenance of the node takes longer than expected.
     MAINTENANCE_OVERRUN = "MaintenanceOverrun";
 
     // ---- runs
-    /// The run is waiting for its turn.
+    /// The run has not started yet.
     PENDING = "Pending";
     /// Nodes of the run are busy or not reporting yet.
     WAITING_FOR_IDLE = "WaitingForIdle";
-    /// The run is at work.
+    /// The run is in progress.
     RUNNING = "Running";
-    /// Every target passed.
+    /// No target failed or was inconclusive.
     PASSED = "Passed";
     /// At least one target failed.
     FAILED = "Failed";
@@ -55,112 +55,112 @@ reasons! {
     INCONCLUSIVE = "Inconclusive";
     /// The run was cancelled.
     CANCELLED = "Cancelled";
-    /// The targets of the run match no node.
+    /// No node matches the targets of the run.
     NO_MATCH = "NoMatch";
     /// The run has more than 1,000 targets.
     TOO_MANY = "TooMany";
-    /// A group check has more members than it can take.
+    /// A group check has too many members.
     GROUP_TOO_LARGE = "GroupTooLarge";
     /// A group check needs at least two members.
     GROUP_TOO_SMALL = "GroupTooSmall";
-    /// All pairs are asked for on more than 64 nodes.
+    /// The pattern AllPairs was requested for more than 64 nodes.
     USE_SAMPLE = "UseSample";
     /// The run names a node that does not exist.
     UNKNOWN_NODE = "UnknownNode";
-    /// The run names a check or a level that this version does not know.
+    /// The run names a check or level that is unknown to this version.
     UNKNOWN_CHECK = "UnknownCheck";
-    /// The spec does not say what to do (older API servers without its validation let it through).
+    /// The spec is invalid (an API server without our validation rules accepted it).
     INVALID_SPEC = "InvalidSpec";
     /// The Node was replaced under the same name after the targets were frozen.
     NODE_REPLACED = "NodeReplaced";
-    /// The Node went away after the targets were frozen.
+    /// The Node was deleted after the targets were frozen.
     NODE_GONE = "NodeGone";
-    /// The deadline of the run passed first.
+    /// The run reached its deadline.
     DEADLINE_EXCEEDED = "DeadlineExceeded";
     /// The members of a group were not all ready within 30 s.
     NOT_READY = "NotReady";
-    /// The agent died or the node rebooted in the middle of the assignment.
+    /// The agent restarted or the node rebooted during the assignment.
     INTERRUPTED = "Interrupted";
     /// The node is busy with another run.
     NODE_BUSY = "NodeBusy";
 
     // ---- checks that could not judge
-    /// This version has no implementation of the check.
+    /// This version does not implement the check.
     NOT_IMPLEMENTED = "NotImplemented";
     /// A program that the check needs is not installed.
     TOOL_MISSING = "ToolMissing";
-    /// The named program does not exist in the mounted directory.
+    /// The program does not exist in the directory for custom checks.
     PROGRAM_NOT_FOUND = "ProgramNotFound";
-    /// The named program may not be executed.
+    /// The program is not executable.
     PROGRAM_NOT_EXECUTABLE = "ProgramNotExecutable";
-    /// The program was ended by a signal that was not ours.
+    /// The program was killed by a signal that the agent did not send.
     PROGRAM_KILLED = "ProgramKilled";
-    /// The program wrote more than the cap.
+    /// The program wrote more output than allowed.
     OUTPUT_TOO_LONG = "OutputTooLong";
-    /// The program ended without a word.
+    /// The program wrote no output.
     NO_OUTPUT = "NoOutput";
-    /// The output is in no known format.
+    /// The output has an unknown format.
     UNKNOWN_OUTPUT = "UnknownOutput";
-    /// The program did not end before its deadline.
+    /// The probe reached its deadline.
     PROBE_DEADLINE_EXCEEDED = "ProbeDeadlineExceeded";
-    /// A child of ours cannot be killed; the driver, most likely, holds it in the kernel.
+    /// A child process cannot be killed. Most likely it hangs in the driver (state D).
     CHILD_UNKILLABLE = "ChildUnkillable";
     /// No kernel log can be read.
     KERNEL_LOG_UNREADABLE = "KernelLogUnreadable";
     /// Records of the kernel log were overwritten before they were read.
     KERNEL_LOG_OVERRUN = "KernelLogOverrun";
-    /// The runner, which starts the probes, is gone.
+    /// The runner, which starts the probes, is not running.
     RUNNER_GONE = "RunnerGone";
     /// The NVIDIA management library cannot be loaded.
     DRIVER_LIBRARY_MISSING = "DriverLibraryMissing";
-    /// A call into the driver's library does not come back.
+    /// A call into the driver's library does not return.
     CALL_HUNG = "CallHung";
-    /// The child that holds the driver's library crashed.
+    /// The child process that calls the driver's library crashed.
     SAMPLER_CRASHED = "SamplerCrashed";
-    /// The device nodes exist and refuse us: our container lost its devices. Never the node's fault.
+    /// The device nodes exist but deny access: the agent's container lost its devices. The node is not at fault.
     AGENT_LOST_DEVICE_ACCESS = "AgentLostDeviceAccess";
-    /// No GPU of the node has what the check reads.
+    /// No GPU of the node supports what the check reads.
     NOT_SUPPORTED = "NotSupported";
-    /// The last reading is older than its interval allows.
+    /// The last reading is older than the interval allows.
     OVERDUE = "Overdue";
-    /// Driver calls are suspended for maintenance.
+    /// Driver calls are suspended during maintenance.
     MAINTENANCE = "Maintenance";
     /// The node booted less than bootGraceSeconds ago.
     BOOT_GRACE = "BootGrace";
-    /// iperf3: nobody listens at the peer.
+    /// iperf3: the peer does not listen.
     CONNECTION_REFUSED = "ConnectionRefused";
-    /// iperf3: the peer accepted and stayed silent.
+    /// iperf3: the peer accepted the connection but did not respond.
     PEER_SILENT = "PeerSilent";
-    /// iperf3: the port of the slot is in use by somebody else.
+    /// iperf3: another process uses the port of the slot.
     PORT_TAKEN = "PortTaken";
-    /// The tool reported an error of its own.
+    /// The tool reported an error.
     TOOL_ERROR = "ToolError";
-    /// The node has no address that its peers could reach.
+    /// The node has no address that its peers can reach.
     NO_ADDRESS = "NoAddress";
 
-    /// The node has nothing of what the check is about, and nobody declared any.
+    /// The node has none of the devices that the check covers, and its profile declares none.
     NOT_APPLICABLE = "NotApplicable";
 
     // ---- inventory
-    /// Every accelerator that is expected is there.
+    /// All expected accelerators are present.
     COUNT_RIGHT = "CountRight";
     /// Fewer accelerators than the profile declares.
     GPU_MISSING = "GpuMissing";
-    /// PCI shows an accelerator that the driver does not.
+    /// An accelerator is on PCI but not in the driver.
     NOT_IN_DRIVER = "NotInDriver";
-    /// The driver shows an accelerator that PCI does not.
+    /// An accelerator is in the driver but not on PCI.
     NOT_ON_PCI = "NotOnPci";
-    /// The Node offers fewer accelerators than the driver shows.
+    /// The Node has fewer allocatable accelerators than the driver reports.
     NOT_ALLOCATABLE = "NotAllocatable";
-    /// The driver says that the GPU is lost.
+    /// The driver reports the GPU as lost.
     GPU_LOST = "GpuLost";
-    /// The model is not one that the profile declares.
+    /// The profile does not declare this GPU model.
     MODEL_UNEXPECTED = "ModelUnexpected";
 
     // ---- driver
-    /// The driver asks for a reset of the GPU before it answers.
+    /// The driver requires a reset of the GPU.
     RESET_REQUIRED = "ResetRequired";
-    /// Library and kernel module are of different versions.
+    /// The versions of driver library and kernel module differ.
     LIB_RM_VERSION_MISMATCH = "LibRmVersionMismatch";
     /// The kernel module is not loaded although there are GPUs on PCI.
     DRIVER_NOT_LOADED = "DriverNotLoaded";
@@ -168,31 +168,31 @@ reasons! {
     PERSISTENCE_OFF = "PersistenceOff";
     /// The driver is older than the profile allows.
     DRIVER_TOO_OLD = "DriverTooOld";
-    /// Two GPUs answer with the same UUID.
+    /// Two GPUs report the same UUID.
     UUID_REPEATED = "UuidRepeated";
-    /// A call into the library takes far longer than it should.
+    /// A call into the driver's library is much too slow.
     CALL_SLOW = "CallSlow";
     /// The InfoROM is corrupted.
     CORRUPTED_INFOROM = "CorruptedInforom";
-    /// The driver answers about this GPU with an error that says that it is not well.
+    /// The driver returns an error for this GPU that indicates a fault.
     DRIVER_ERROR = "DriverError";
 
     // ---- memory
     /// Uncorrectable ECC errors since the last reset.
     ECC_UNCORRECTABLE = "EccUncorrectable";
-    /// The driver's flag: so many errors in SRAM that the board is to be replaced.
+    /// The driver reports that SRAM errors exceeded its threshold for replacing the board.
     SRAM_THRESHOLD_EXCEEDED = "SramThresholdExceeded";
-    /// Far more corrected errors than the other GPUs of the node.
+    /// Many more corrected errors than on the other GPUs of the node.
     ECC_RATE_OUTLIER = "EccRateOutlier";
-    /// ECC is off although the profile asks for it.
+    /// ECC is off although the profile requires it.
     ECC_DISABLED = "EccDisabled";
-    /// A row remapping waits for a reset.
+    /// A row remapping is pending until the GPU is reset.
     REMAP_PENDING = "RemapPending";
     /// A row remapping failed.
     REMAP_FAILED = "RemapFailed";
     /// A memory bank has no spare row left.
     NO_SPARE_ROWS = "NoSpareRows";
-    /// A page retirement waits for a reboot.
+    /// A page retirement is pending until the node reboots.
     RETIREMENT_PENDING = "RetirementPending";
     /// Pages were retired after double-bit errors.
     PAGES_RETIRED_DOUBLE_BIT = "PagesRetiredDoubleBit";
@@ -200,27 +200,27 @@ reasons! {
     PAGES_RETIRED_SINGLE_BIT = "PagesRetiredSingleBit";
 
     // ---- clocks, heat, power
-    /// Hardware slowdown for too much of the time.
+    /// Hardware slowdown for too large a share of the time.
     HW_SLOWDOWN = "HwSlowdown";
-    /// Hardware thermal slowdown for too much of the time.
+    /// Hardware thermal slowdown for too large a share of the time.
     HW_THERMAL_SLOWDOWN = "HwThermalSlowdown";
-    /// Power brake slowdown for too much of the time.
+    /// Power brake slowdown for too large a share of the time.
     POWER_BRAKE = "PowerBrake";
-    /// The hardware slowdown stays although the GPU is cool.
+    /// Hardware slowdown persists although the GPU is cool.
     SLOWDOWN_STAYS = "SlowdownStays";
-    /// Software thermal slowdown for too much of the time: cooling.
+    /// Software thermal slowdown for too large a share of the time: insufficient cooling.
     SW_THERMAL_SLOWDOWN = "SwThermalSlowdown";
-    /// Far lower clocks than the other GPUs under the same load.
+    /// Much lower clocks than the other GPUs under the same load.
     CLOCK_OUTLIER = "ClockOutlier";
-    /// Hotter than the GPU's own slowdown threshold.
+    /// The temperature exceeds the GPU's slowdown threshold.
     ABOVE_SLOWDOWN = "AboveSlowdown";
-    /// The memory is hotter than the highest temperature that the GPU names for it.
+    /// The memory temperature exceeds the maximum that the GPU reports.
     MEMORY_ABOVE_MAXIMUM = "MemoryAboveMaximum";
-    /// Far hotter than the other GPUs under the same load.
+    /// Much hotter than the other GPUs under the same load.
     TEMPERATURE_OUTLIER = "TemperatureOutlier";
     /// The enforced power limit is below the default.
     POWER_LIMIT_LOWERED = "PowerLimitLowered";
-    /// Draws far less power than the other GPUs under the same load.
+    /// Draws much less power than the other GPUs under the same load.
     POWER_OUTLIER = "PowerOutlier";
 
     // ---- links
@@ -228,45 +228,45 @@ reasons! {
     WIDTH_BELOW_PROFILE = "WidthBelowProfile";
     /// A lower PCIe generation than declared, under load.
     GENERATION_BELOW_PROFILE = "GenerationBelowProfile";
-    /// Fewer lanes than this board has shown in this slot, or than the other GPUs have.
+    /// Fewer PCIe lanes than this board had in this slot before, or than the other GPUs have.
     WIDTH_BELOW_BEST = "WidthBelowBest";
-    /// A lower PCIe generation than this board has shown in this slot, or than the other GPUs have, under load.
+    /// A lower PCIe generation under load than this board had in this slot before, or than the other GPUs have.
     GENERATION_BELOW_BEST = "GenerationBelowBest";
-    /// PCIe errors after which the link cannot be relied upon.
+    /// PCIe errors that make the link unreliable.
     PCIE_ERRORS = "PcieErrors";
-    /// PCIe errors that lost a transfer and left the link whole.
+    /// PCIe errors that lost a transfer but did not affect the link.
     PCIE_NONFATAL_ERRORS = "PcieNonfatalErrors";
     /// PCIe replays or corrected errors at a rate that slows transfers down.
     PCIE_REPLAYS = "PcieReplays";
     /// Fewer NVLinks are up than declared.
     LINKS_BELOW_PROFILE = "LinksBelowProfile";
-    /// Fewer NVLinks are up than this board has shown, or than the other GPUs have.
+    /// Fewer NVLinks are up than on this board before, or than on the other GPUs.
     LINKS_BELOW_BEST = "LinksBelowBest";
     /// NVLink errors at a rate that slows transfers down.
     LINK_ERRORS = "LinkErrors";
-    /// NVLink errors that go on and on.
+    /// NVLink errors that persist.
     LINK_ERRORS_PERSISTENT = "LinkErrorsPersistent";
-    /// The fabric is not set up although the boot is long over: the fabric manager does not run.
+    /// The fabric is not initialized long after boot: the fabric manager is not running.
     FABRIC_NOT_READY = "FabricNotReady";
-    /// Setting the fabric up failed.
+    /// The initialization of the fabric failed.
     FABRIC_FAILED = "FabricFailed";
-    /// The fabric reports that this GPU's part of it is unhealthy.
+    /// The fabric reports this GPU's part as unhealthy.
     FABRIC_UNHEALTHY = "FabricUnhealthy";
     /// The fabric reports degraded bandwidth.
     FABRIC_DEGRADED = "FabricDegraded";
-    /// The driver tells no way from a GPU to any other although it tells those of all others.
+    /// The driver reports no path from this GPU to any other, but reports the paths of all others.
     TOPOLOGY_INCOMPLETE = "TopologyIncomplete";
-    /// A GPU or network device stands elsewhere than in its peers' pattern.
+    /// The position of a GPU or network device differs from the pattern of its peers.
     TOPOLOGY_DIFFERS = "TopologyDiffers";
 
     // ---- network
     /// An RDMA port is not active.
     PORT_DOWN = "PortDown";
-    /// An RDMA port runs below its declared rate.
+    /// The rate of an RDMA port is below the declared rate.
     PORT_SLOW = "PortSlow";
     /// Fewer RDMA devices than declared.
     RDMA_DEVICES_MISSING = "RdmaDevicesMissing";
-    /// An RDMA port goes down again and again.
+    /// An RDMA port goes down repeatedly.
     PORT_FLAPPING = "PortFlapping";
     /// An RDMA port counts errors at a rate that slows transfers down.
     PORT_ERRORS = "PortErrors";
@@ -276,7 +276,7 @@ reasons! {
     EFA_INCOMPLETE = "EfaIncomplete";
     /// A kernel module that EFA needs is not loaded.
     EFA_MODULE_MISSING = "EfaModuleMissing";
-    /// The limit of locked memory is too low for EFA.
+    /// The limit on locked memory is too low for EFA.
     MEMLOCK_TOO_LOW = "MemlockTooLow";
     /// EFA drops packets.
     EFA_DROPS = "EfaDrops";
@@ -284,9 +284,9 @@ reasons! {
     // ---- fleet and drills
     /// A version differs from that of most nodes of the same profile.
     VERSION_DIFFERS = "VersionDiffers";
-    /// A drill is going on; nothing is wrong.
+    /// A drill is in progress; there is no real fault.
     DRILL = "Drill";
-    /// No policy allows drills on this node, or too many are going on.
+    /// The node's policy does not allow drills, or too many are in progress.
     DRILL_NOT_ALLOWED = "DrillNotAllowed";
 
     // ---- network between nodes
@@ -294,6 +294,6 @@ reasons! {
     BELOW_FLOOR = "BelowFloor";
     /// The measured rate is far below that of the other edges.
     OUTLIER = "Outlier";
-    /// A rate was measured and nobody declared a floor.
+    /// A rate was measured, but no floor is declared.
     MEASURED = "Measured";
 }

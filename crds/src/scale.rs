@@ -7,14 +7,14 @@ use std::borrow::Cow;
 /// A number of nodes (`3`) or a percentage of them (`10%`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// So many nodes.
+    /// An absolute number of nodes.
     Nodes(i64),
-    /// So many hundredths of the nodes.
+    /// A percentage of the nodes.
     Percent(i64),
 }
 
 impl Scale {
-    /// How many of `total` nodes this allows, rounded down, but at least `minimum`.
+    /// The number of nodes out of `total` that this allows, rounded down, but at least `minimum`.
     pub fn of(self, total: usize, minimum: usize) -> usize {
         let allowed = match self {
             Self::Nodes(n) => usize::try_from(n).unwrap_or(0),

@@ -1,14 +1,15 @@
-//! Our own bounded label selector: Kubernetes' has no bounds, which the CEL cost estimate needs.
+//! A label selector with bounds. The one of Kubernetes has none, and the API server needs them to estimate the cost of CEL
+//! rules.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Selects nodes by their labels; every requirement must hold. An empty selector selects every node.
+/// Selects nodes by label. All requirements must hold. An empty selector selects every node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
-    /// Labels that must be there with exactly these values.
+    /// Labels that must be present with exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16), with = "BTreeMap<String, LabelValue>")]
     pub match_labels: BTreeMap<String, String>,
@@ -28,37 +29,37 @@ struct LabelValue(#[schemars(length(max = 63))] String);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.operator in ['In', 'NotIn'] ? size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
-    "message": "values must be given for the operators In and NotIn, and left out for Exists and DoesNotExist"
+    "message": "values is required for the operators In and NotIn and must be omitted for Exists and DoesNotExist"
 }]))]
 #[serde(rename_all = "camelCase")]
 pub struct Requirement {
-    /// The label key.
+    /// Label key.
     #[schemars(length(min = 1, max = 316))]
     pub key: String,
-    /// In, NotIn, Exists or DoesNotExist.
+    /// Operator: In, NotIn, Exists or DoesNotExist.
     pub operator: Operator,
-    /// The values that the operators In and NotIn compare with.
+    /// Values for the operators In and NotIn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     pub values: Vec<String>,
 }
 
-/// How a requirement compares.
+/// Operator of a requirement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Operator {
-    /// The label is there and its value is in the list.
+    /// The label is present and its value is in the list.
     In,
-    /// The label is not there, or its value is not in the list.
+    /// The label is absent, or its value is not in the list.
     NotIn,
-    /// The label is there.
+    /// The label is present.
     #[default]
     Exists,
-    /// The label is not there.
+    /// The label is absent.
     DoesNotExist,
 }
 
 impl Selector {
-    /// Whether `labels` meet every requirement (semantics of Kubernetes' label selectors).
+    /// Whether `labels` match, with the semantics of Kubernetes label selectors.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
             && self.match_expressions.iter().all(|r| {

@@ -1,20 +1,19 @@
-//! One macro: an enum that is a string on the wire and survives values that this version does not know.
+//! A macro for enums that are strings on the wire and keep values unknown to this version.
 
-/// Declares an enum whose variants are written as their own names, with an `Unrecognized` variant that keeps any other
-/// string as it was read. Its schema is a string with a pattern (no `enum` list), so that an older API server accepts a
-/// newer writer.
+/// Declares an enum that serializes each variant as its name, with an `Unrecognized` variant that keeps any other string
+/// as read. The schema is a string with a pattern instead of an `enum` list, so that older CRDs accept newer writers.
 macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident),+ $(,)? } default $default:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $($(#[$vdoc])* $variant,)+
-            /// A value written by a newer version, kept as it was read.
+            /// A value written by a newer version, kept as read.
             Unrecognized(String),
         }
 
         impl $name {
-            /// Every value that this version knows, in order of declaration.
+            /// All values known to this version, in declaration order.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
             /// The string on the wire.

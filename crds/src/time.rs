@@ -1,17 +1,17 @@
-//! Points in time as the API writes them: whole seconds, RFC 3339, UTC.
+//! Points in time as used by the API: whole seconds, RFC 3339, UTC.
 
 use std::{borrow::Cow, fmt};
 
 /// A point in time in whole seconds since the Unix epoch; on the wire an RFC 3339 string such as
 /// `2026-11-21T09:30:00Z`.
 ///
-/// Kubernetes' own `Time` has no arithmetic and is not `Copy`; decisions compare and add seconds all the time.
-/// Fractions of a second are dropped when read, so that what is written and what is read back are equal.
+/// Decisions compare times and add seconds everywhere, but the `Time` of `k8s-openapi` has no arithmetic and is not `Copy`.
+/// Fractions of a second are dropped on reading, so that a time reads back as it was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
 impl Time {
-    /// The time that is `seconds` after the Unix epoch.
+    /// The time `seconds` after the Unix epoch.
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds)
     }
@@ -21,18 +21,18 @@ impl Time {
         self.0
     }
 
-    /// This time moved by `seconds`, which may be negative.
+    /// This time plus `seconds`, which may be negative.
     #[must_use]
     pub const fn plus(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Seconds from `earlier` to this time; negative if this time is the earlier one.
+    /// Seconds from `earlier` to this time. Negative if this time is earlier.
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Reads an RFC 3339 string; `None` if it is not one.
+    /// Parses an RFC 3339 string, or returns `None`.
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_second()))
     }

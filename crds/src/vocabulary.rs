@@ -1,31 +1,31 @@
-//! The words that every kind shares: outcomes, severities, states, actions.
+//! The vocabulary shared by all kinds: outcomes, severities, states, actions.
 
 use crate::string_enum::string_enum;
 
 string_enum! {
-    /// What a check said about one target. `Inconclusive` never condemns and never heals; neither does `Skipped`.
+    /// Result of a check for one target. `Inconclusive` and `Skipped` neither quarantine a node nor lift a cause.
     Outcome {
-        /// The target was judged and is well.
+        /// No fault found.
         Pass,
-        /// The target did not apply, or was not tested because the node was busy or under maintenance.
+        /// Not applicable, or not tested because the node was busy or under maintenance.
         Skipped,
-        /// The target could not be judged: tool missing, deadline of the tool, unknown format, no permission.
+        /// The target could not be judged: tool missing, timeout, unknown output format, or no permission.
         Inconclusive,
-        /// Worth a look; marks nothing.
+        /// Worth a look; does not quarantine the node.
         Warn,
-        /// The target is bad.
+        /// Fault found.
         Fail,
     } default Inconclusive
 }
 
 impl Outcome {
-    /// The worse of two outcomes: Fail, Warn, Inconclusive, Skipped, Pass.
+    /// The worse of two outcomes. From worst to best: Fail, Warn, Inconclusive, Skipped, Pass.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }
     }
 
-    /// 0 for Pass up to 4 for Fail. An unrecognized outcome ranks as Inconclusive.
+    /// Rank from 0 (Pass) to 4 (Fail). An unrecognized outcome ranks as Inconclusive.
     pub fn rank(&self) -> u8 {
         match self {
             Self::Pass => 0,
@@ -38,23 +38,23 @@ impl Outcome {
 }
 
 string_enum! {
-    /// How bad a finding is, told by what cures it.
+    /// How severe a finding is, in terms of what it takes to fix it.
     Severity {
-        /// Nothing to cure.
+        /// Nothing to fix.
         None,
-        /// Watch it.
+        /// Watch the target.
         Monitor,
-        /// A reset of the GPU cures it.
+        /// Reset the GPU.
         Reset,
-        /// A reboot of the node cures it.
+        /// Reboot the node.
         Reboot,
-        /// The part must be replaced.
+        /// Take the part out of service and replace it.
         Isolate,
     } default None
 }
 
 impl Severity {
-    /// 0 for None up to 4 for Isolate. An unrecognized severity ranks as Monitor: seen, but never condemning.
+    /// Rank from 0 (None) to 4 (Isolate). An unrecognized severity ranks as Monitor, so it never quarantines a node.
     pub fn rank(&self) -> u8 {
         match self {
             Self::None => 0,
@@ -65,12 +65,12 @@ impl Severity {
         }
     }
 
-    /// Whether a `Fail` of this severity takes a node out of use (Reset and above).
+    /// Whether a `Fail` of this severity quarantines a node (Reset and above).
     pub fn condemns(&self) -> bool {
         self.rank() >= Self::Reset.rank()
     }
 
-    /// The value of the severity label and of the taint: lower case.
+    /// The value of the severity label and of the taint, in lowercase.
     pub fn label(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -83,23 +83,23 @@ impl Severity {
 }
 
 string_enum! {
-    /// The judgement about a node or a GPU.
+    /// Health state of a node or a GPU.
     State {
-        /// Judged, and nothing condemns it.
+        /// Judged, and no fault found.
         Healthy,
-        /// Something is odd, but not enough to take it out of use.
+        /// A finding exists, but is not severe enough to quarantine.
         Suspect,
-        /// Out of use until every cause is lifted.
+        /// Out of service until every cause is lifted.
         Quarantined,
-        /// Never judged, or the agent is silent.
+        /// Not judged yet, or the agent does not report.
         Unknown,
-        /// No accelerator here.
+        /// The node has no accelerator.
         NotApplicable,
     } default Unknown
 }
 
 impl State {
-    /// The value of the label `gpuhealth.dev/health`; `None` where the label is not set.
+    /// The value of the label `gpuhealth.dev/health`, or `None` if the label is not set.
     pub fn label(&self) -> Option<&'static str> {
         match self {
             Self::Healthy => Some("healthy"),
@@ -112,25 +112,25 @@ impl State {
 }
 
 string_enum! {
-    /// What the operator is doing with a node at the moment.
+    /// What the operator is currently doing with a node.
     Activity {
         /// Nothing.
         None,
         /// The node is being reserved for an exclusive check.
         Reserving,
-        /// A run is at work on the node.
+        /// A run is testing the node.
         Checking,
-        /// The node is under maintenance; its driver is not touched.
+        /// The node is under maintenance; the agent does not use the driver.
         Maintenance,
     } default None
 }
 
 string_enum! {
-    /// What a person, or a repair system, should do next.
+    /// What a person or a repair system should do next.
     Action {
         /// Nothing.
         None,
-        /// Keep an eye on it.
+        /// Watch the node.
         Observe,
         /// Drain the node and reset the GPU.
         ResetGpu,
@@ -138,13 +138,13 @@ string_enum! {
         Reboot,
         /// Replace the part.
         Replace,
-        /// The causes are gone; the node can go back to work.
+        /// All causes are lifted; the node can return to service.
         ReturnToService,
     } default None
 }
 
 impl Action {
-    /// The action that cures a finding of this severity.
+    /// The action for a finding of this severity.
     pub fn for_severity(severity: &Severity) -> Self {
         match severity {
             Severity::None => Self::None,

@@ -1,4 +1,4 @@
-//! The shipped profiles: whole, valid, and each number with its source beside it.
+//! The shipped profiles are complete and valid, and each number has its source beside it.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,8 +14,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The instance types that must have a profile, with GPUs, EFA devices (where the number is fixed) and NVLink: the table of
-/// awslabs/awsome-distributed-ai's instance-profiles.conf and its PR 1201.
+/// The instance types that must have a profile, with their number of GPUs, number of EFA devices (where fixed), and
+/// whether they have NVLink. Source: instance-profiles.conf of awslabs/awsome-distributed-ai, and its PR 1201.
 const INSTANCE_TYPES: &[(&str, i64, Option<i64>, bool)] = &[
     ("p4d.24xlarge", 8, Some(4), true),
     ("p4de.24xlarge", 8, Some(4), true),
@@ -29,7 +29,7 @@ const INSTANCE_TYPES: &[(&str, i64, Option<i64>, bool)] = &[
     ("g6.xlarge", 1, Some(0), false),
 ];
 
-/// Names as drivers report them, and the profile of each.
+/// Model names as reported by drivers, and the profile of each.
 const MODELS: &[(&str, &str)] = &[
     ("Tesla V100-SXM2-16GB", "gpu-v100"),
     ("Tesla V100-PCIE-32GB", "gpu-v100"),
@@ -77,14 +77,14 @@ fn name(profile: &HardwareProfile) -> &str {
     profile.metadata.name.as_deref().unwrap()
 }
 
-/// What of `value` the schema does not know or does not allow.
+/// Collects the parts of `value` that the schema does not define or does not allow.
 fn complaints(path: &str, value: &Value, schema: &Value, wrong: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (field, value) in fields {
                 match schema["properties"].get(field) {
                     Some(schema) => complaints(&format!("{path}.{field}"), value, schema, wrong),
-                    None => wrong.push(format!("{path}.{field} is no field")),
+                    None => wrong.push(format!("{path}.{field} is not a field")),
                 }
             }
         }
@@ -183,7 +183,7 @@ fn a_model_declares_nothing_that_its_machine_decides_and_yields_to_an_instance_t
         let spec = &profile.spec;
         let gpus = spec.gpus.as_ref().unwrap();
         assert!(spec.match_.gpu_models.is_some() != spec.match_.instance_types.is_some(), "{}", name(&profile));
-        // Below 0, so that a profile of the user's own wins over both.
+        // Below 0, so that the user's own profiles win over both.
         let priority = if spec.match_.gpu_models.is_some() { -200 } else { -100 };
         assert_eq!(spec.priority, priority, "{}", name(&profile));
         if spec.match_.gpu_models.is_some() {

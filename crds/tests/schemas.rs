@@ -1,4 +1,4 @@
-//! Walks the generated schemas: what `kubectl explain` shows must be a manual, and nothing may be without a bound.
+//! Walks the generated schemas: `kubectl explain` must serve as the manual, and everything must be bounded.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@
 
 use serde_json::Value;
 
-/// Words that tell the unit of a number; each integer's sentence has one.
+/// Words that give the unit of a number. The description of each integer has one of them.
 const UNIT_WORDS: &[&str] = &[
     "seconds",
     "minutes",
@@ -40,7 +40,7 @@ const UNIT_WORDS: &[&str] = &[
     "The sum of all rates, in megabits",
 ];
 
-/// Every schema below a kind's spec and status, with its path; properties are told apart from elements.
+/// Visits every schema below a kind's spec and status, with its path and whether it is a property.
 fn walk(path: &str, schema: &Value, is_property: bool, visit: &mut impl FnMut(&str, &Value, bool)) {
     visit(path, schema, is_property);
     if let Some(items) = schema.get("items") {
@@ -54,7 +54,7 @@ fn walk(path: &str, schema: &Value, is_property: bool, visit: &mut impl FnMut(&s
     }
 }
 
-/// What `wrong` says about any schema of any kind.
+/// All problems that `wrong` reports, over all schemas of all kinds.
 fn complaints(wrong: impl Fn(&Value, bool) -> Option<String>) -> Vec<String> {
     let mut complaints = Vec::new();
     for definition in crds::custom_resource_definitions() {
@@ -89,7 +89,7 @@ fn none(complaints: &[String]) {
 fn every_field_has_a_sentence() {
     none(&complaints(|schema, is_property| {
         let description = schema["description"].as_str().unwrap_or_default();
-        (is_property && !is_sentence(description)).then(|| format!("{description:?} is no sentence"))
+        (is_property && !is_sentence(description)).then(|| format!("{description:?} is not a sentence"))
     }));
 }
 
@@ -103,7 +103,7 @@ fn every_number_is_an_integer_with_a_range_and_a_unit() {
                 Some("no range".to_owned())
             }
             Some("integer") if is_property && !UNIT_WORDS.iter().any(|word| description.contains(word)) => {
-                Some(format!("{description:?} tells no unit"))
+                Some(format!("{description:?} has no unit"))
             }
             _ => None,
         }

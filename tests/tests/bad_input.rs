@@ -62,7 +62,7 @@ fn assert_refused(rows: Vec<Row>) {
 
 #[test]
 fn targets_must_be_given_by_exactly_one_way() {
-    const ONE: &str = "spec.targets: Invalid value: exactly one of targets.nodeSelector and targets.nodeNames is needed; nodeSelector: {} selects every accelerator node";
+    const ONE: &str = "spec.targets: Invalid value: exactly one of targets.nodeSelector and targets.nodeNames is needed; use nodeSelector: {} to select every accelerator node";
     let names: Vec<String> = (0..1001).map(|number| format!("node-{number}")).collect();
     assert_refused(vec![
         ("both", run("bad", json!({"targets": {"nodeNames": ["a"], "nodeSelector": {}}, "level": "basic"})), &[ONE]),
@@ -190,7 +190,7 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
 
 #[test]
 fn an_empty_or_impossible_range_of_ports_is_refused() {
-    const EMPTY: &str = "spec.checks[0].networkBandwidth.ports: Invalid value: the port range is empty: ports.first must not be above ports.last, for example {first: 5201, last: 5264}";
+    const EMPTY: &str = "spec.checks[0].networkBandwidth.ports: Invalid value: the port range is empty: ports.first must not exceed ports.last, for example {first: 5201, last: 5264}";
     let ports = |first: i64, last: i64| {
         checks(json!([{"name": "ring", "networkBandwidth": {"ports": {"first": first, "last": last}}}]))
     };
@@ -214,7 +214,7 @@ fn a_custom_program_is_a_name_and_never_a_path_or_a_command_line() {
     for program in ["/bin/sh", "../sh", "..", "bin/sh", "sh -c true", "Sh", "-x"] {
         let said = refused(&checks(json!([{"name": "c", "custom": {"program": program}}])), &[]);
         let words = format!(
-            "spec.checks[0].custom: Invalid value: custom.program {program} must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line"
+            "spec.checks[0].custom: Invalid value: custom.program {program} must be the name of a program in the directory for custom checks (lowercase letters, digits, hyphens), not a path or a command line"
         );
         assert_says(&said, &[&words]);
     }
@@ -227,7 +227,7 @@ fn a_custom_program_is_a_name_and_never_a_path_or_a_command_line() {
         (
             "a foreign variable",
             checks(json!([{"name": "c", "custom": {"program": "p", "env": {"LD_PRELOAD": "x"}}}])),
-            &["the keys of custom.env must begin with CHECK_"],
+            &["keys of custom.env must start with CHECK_"],
         ),
     ]);
 }
@@ -243,23 +243,23 @@ fn a_run_cannot_be_changed_and_a_cancel_cannot_be_taken_back() {
     for (more, words) in [
         (
             json!({"targets": {"nodeNames": ["a", "b"]}}),
-            "spec.targets: Forbidden: targets cannot be changed: create another HealthCheckRun",
+            "spec.targets: Forbidden: targets is immutable: create a new HealthCheckRun",
         ),
-        (json!({"level": "other"}), "spec.level: Forbidden: level cannot be changed: create another HealthCheckRun"),
+        (json!({"level": "other"}), "spec.level: Forbidden: level is immutable: create a new HealthCheckRun"),
         (
             json!({"deadlineSeconds": 60}),
-            "spec.deadlineSeconds: Forbidden: deadlineSeconds cannot be changed: create another HealthCheckRun",
+            "spec.deadlineSeconds: Forbidden: deadlineSeconds is immutable: create a new HealthCheckRun",
         ),
         (
             json!({"maxConcurrent": 1}),
-            "spec.maxConcurrent: Forbidden: maxConcurrent cannot be changed: create another HealthCheckRun",
+            "spec.maxConcurrent: Forbidden: maxConcurrent is immutable: create a new HealthCheckRun",
         ),
     ] {
         assert_says(&refused(&named(more), &[]), &[words]);
     }
     assert!(apply(&named(json!({"cancel": true})), &[]).0);
     let said = refused(&named(json!({"cancel": false})), &[]);
-    assert_says(&said, &["spec.cancel: Forbidden: cancel cannot be taken back: create another HealthCheckRun"]);
+    assert_says(&said, &["spec.cancel: Forbidden: cancel cannot be undone: create a new HealthCheckRun"]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value
     vec![
         (
             "",
-            "custom.args and custom.env of all checks together may hold 1024 characters: put what is longer into a file that the program reads",
+            "custom.args and custom.env are limited to 1024 characters over all checks: put longer input into a file that the program reads",
             None,
             json!([
                 {"name": "a", "custom": {"program": "p", "args": vec!["x".repeat(256); 2]}},
@@ -91,23 +91,23 @@ fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value
         ),
         (
             "[].custom",
-            "custom.program must be the name of a program in the mounted directory, never a path or a command line",
+            "custom.program must be the name of a program in the directory for custom checks, not a path or a command line",
             Some(
-                "custom.program ../sh must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line",
+                "custom.program ../sh must be the name of a program in the directory for custom checks (lowercase letters, digits, hyphens), not a path or a command line",
             ),
             custom(json!({"program": "disk-latency"})),
             custom(json!({"program": "../sh"})),
         ),
         (
             "[].custom",
-            "the keys of custom.env must begin with CHECK_ and have at most 63 characters",
+            "keys of custom.env must start with CHECK_ and have at most 63 characters",
             None,
             custom(json!({"program": "p", "env": {"CHECK_DISK": "sda"}})),
             custom(json!({"program": "p", "env": {"PATH": "/tmp"}})),
         ),
         (
             "[].networkBandwidth.ports",
-            "the port range is empty: ports.first must not be above ports.last, for example {first: 5201, last: 5264}",
+            "the port range is empty: ports.first must not exceed ports.last, for example {first: 5201, last: 5264}",
             None,
             json!([{"name": "n", "networkBandwidth": {"ports": {"first": 5201, "last": 5201}}}]),
             json!([{"name": "n", "networkBandwidth": {"ports": {"first": 5202, "last": 5201}}}]),
@@ -132,7 +132,7 @@ fn rows() -> Vec<Row> {
         rows.push(Row {
             kind,
             path: format!("{path}.matchExpressions[]"),
-            message: "values must be given for the operators In and NotIn, and left out for Exists and DoesNotExist",
+            message: "values is required for the operators In and NotIn and must be omitted for Exists and DoesNotExist",
             says: None,
             before: None,
             accepted: spec(json!({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}, {"key": "a", "operator": "Exists"}]})),
@@ -165,7 +165,7 @@ fn own_rows() -> Vec<Row> {
         row(
             "HealthCheckRun",
             "spec.targets",
-            "exactly one of targets.nodeSelector and targets.nodeNames is needed; nodeSelector: {} selects every accelerator node",
+            "exactly one of targets.nodeSelector and targets.nodeNames is needed; use nodeSelector: {} to select every accelerator node",
             json!({"targets": {"nodeNames": ["a"]}, "level": "basic"}),
             json!({"targets": {"nodeNames": ["a"], "nodeSelector": {}}, "level": "basic"}),
         ),
@@ -186,14 +186,14 @@ fn own_rows() -> Vec<Row> {
         row(
             "HardwareProfile",
             "spec.match",
-            "match needs at least one of instanceTypes, nodeSelector and gpuModels; nodeSelector: {} matches every accelerator node",
+            "match needs at least one of instanceTypes, nodeSelector and gpuModels; use nodeSelector: {} to match every accelerator node",
             json!({"match": {"instanceTypes": ["p5.48xlarge"]}}),
             json!({"match": {}}),
         ),
         row(
             "NodeHealth",
             "spec.assignments",
-            "the assignments of a node may hold 16 checks together",
+            "the assignments of a node may have at most 16 checks in total",
             json!({"assignments": [assignment("a", inventories(8)), assignment("b", inventories(8))]}),
             json!({"assignments": [assignment("a", inventories(8)), assignment("b", inventories(9))]}),
         ),
@@ -209,49 +209,41 @@ fn own_rows() -> Vec<Row> {
     rows
 }
 
-/// A run cannot be changed but for `cancel`, which cannot be taken back.
+/// A run is immutable except for `cancel`, which cannot be undone.
 fn immutable_rows() -> Vec<Row> {
     let changes = [
         (
-            "targets cannot be changed: create another HealthCheckRun",
+            "targets is immutable: create a new HealthCheckRun",
             json!({"targets": {"nodeNames": ["a"]}}),
             json!({"targets": {"nodeNames": ["b"]}}),
         ),
         (
-            "checks cannot be changed: create another HealthCheckRun",
+            "checks is immutable: create a new HealthCheckRun",
             json!({"checks": inventories(1), "level": null}),
             json!({"checks": inventories(2)}),
         ),
+        ("level is immutable: create a new HealthCheckRun", json!({"level": "basic"}), json!({"level": "other"})),
         (
-            "level cannot be changed: create another HealthCheckRun",
-            json!({"level": "basic"}),
-            json!({"level": "other"}),
-        ),
-        (
-            "maxConcurrent cannot be changed: create another HealthCheckRun",
+            "maxConcurrent is immutable: create a new HealthCheckRun",
             json!({"maxConcurrent": 1}),
             json!({"maxConcurrent": null}),
         ),
         (
-            "whenBusy cannot be changed: create another HealthCheckRun",
+            "whenBusy is immutable: create a new HealthCheckRun",
             json!({"whenBusy": "Wait"}),
             json!({"whenBusy": "Skip"}),
         ),
         (
-            "deadlineSeconds cannot be changed: create another HealthCheckRun",
+            "deadlineSeconds is immutable: create a new HealthCheckRun",
             json!({"deadlineSeconds": 60}),
             json!({"deadlineSeconds": 61}),
         ),
         (
-            "ttlSecondsAfterFinished cannot be changed: create another HealthCheckRun",
+            "ttlSecondsAfterFinished is immutable: create a new HealthCheckRun",
             json!({}),
             json!({"ttlSecondsAfterFinished": 60}),
         ),
-        (
-            "cancel cannot be taken back: create another HealthCheckRun",
-            json!({"cancel": true}),
-            json!({"cancel": false}),
-        ),
+        ("cancel cannot be undone: create a new HealthCheckRun", json!({"cancel": true}), json!({"cancel": false})),
     ];
     let whole = json!({"targets": {"nodeNames": ["a"]}, "level": "basic"});
     let row = |(message, before, refused)| Row {

@@ -1,4 +1,4 @@
-//! The checks: their names, and what a run may ask of each.
+//! The checks: their names, classes and parameters.
 
 mod parameters;
 
@@ -7,29 +7,29 @@ pub use parameters::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The class of a check: what it needs and whom it may disturb.
+/// The class of a check: what it needs, and whether it disturbs workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Reads state; always allowed.
+    /// Only reads state; always allowed.
     Passive,
-    /// Short, uses little; allowed beside work.
+    /// Short and cheap; may run alongside workloads.
     Light,
-    /// Needs the GPUs for itself; the node is reserved first.
+    /// Needs the GPUs to itself; the node is reserved first.
     Exclusive,
-    /// Several nodes at once.
+    /// Involves several nodes at once.
     Group,
-    /// As the custom program says.
+    /// Depends on the check's parameters (custom programs, drills).
     Declared,
 }
 
 macro_rules! checks {
     ($($(#[$doc:meta])* $variant:ident $name:literal $class:ident $built:literal;)+) => {
-        /// Every check that the API knows.
+        /// Every check in the API.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Check { $($(#[$doc])* $variant,)+ }
 
         impl Check {
-            /// Every check, in the order of the documentation.
+            /// All checks, in documentation order.
             pub const ALL: &'static [Check] = &[$(Check::$variant),+];
 
             /// The name in the API, in metrics and in the documentation.
@@ -42,7 +42,7 @@ macro_rules! checks {
                 match self { $(Check::$variant => Class::$class,)+ }
             }
 
-            /// Whether this version can run it; the others end as `Inconclusive/NotImplemented`.
+            /// Whether this version implements the check. Others end as `Inconclusive/NotImplemented`.
             pub const fn is_built(self) -> bool {
                 match self { $(Check::$variant => $built,)+ }
             }
@@ -51,13 +51,13 @@ macro_rules! checks {
 }
 
 checks! {
-    /// Accelerators on PCI, in the driver, expected and allocatable.
+    /// Accelerator counts: on PCI, in the driver, in the profile, allocatable on the Node.
     Inventory "inventory" Passive true;
-    /// The driver answers, and library and module match.
+    /// The driver responds, and its library matches the kernel module.
     Driver "driver" Passive true;
-    /// Kernel log records and NVML events: Xid, SXid, fallen off the bus.
+    /// Xid, SXid and lost GPUs, from kernel log records and NVML events.
     Xid "xid" Passive true;
-    /// What the driver itself asks for (NVML field 230).
+    /// The recovery action that the driver reports (NVML field 230).
     RecoveryAction "recoveryAction" Passive true;
     /// ECC counters.
     Ecc "ecc" Passive true;
@@ -73,7 +73,7 @@ checks! {
     PcieLink "pcieLink" Passive true;
     /// NVLink states and errors.
     Nvlink "nvlink" Passive true;
-    /// NVSwitch fabric.
+    /// NVSwitch fabric state.
     Fabric "fabric" Passive true;
     /// AMD RAS counters.
     AmdRas "amdRas" Passive false;
@@ -87,47 +87,47 @@ checks! {
     Efa "efa" Passive true;
     /// GPU and NIC topology.
     Topology "topology" Passive true;
-    /// Versions against the majority of the fleet.
+    /// Versions that differ from those of most nodes.
     Drift "drift" Passive true;
-    /// Host-to-device copies.
+    /// Copy bandwidth between host and GPU.
     PcieBandwidth "pcieBandwidth" Light false;
-    /// Memory patterns.
+    /// Memory test patterns.
     GpuMemory "gpuMemory" Exclusive false;
     /// Bit-exact arithmetic.
     GpuCompute "gpuCompute" Exclusive false;
-    /// GPU-to-GPU copies.
+    /// Copy bandwidth between GPUs.
     GpuPeer "gpuPeer" Exclusive false;
-    /// dcgmi diag.
+    /// `dcgmi diag`.
     DcgmDiag "dcgmDiag" Exclusive false;
-    /// Compute and memory together for minutes.
+    /// Minutes of combined compute and memory load.
     Stress "stress" Exclusive false;
-    /// Reachability and round trip between nodes.
+    /// Reachability and round-trip time between nodes.
     Ping "ping" Group false;
-    /// iperf3 in rounds of disjoint pairs.
+    /// `iperf3` in rounds of disjoint pairs.
     NetworkBandwidth "networkBandwidth" Group true;
-    /// perftest, loopback and pairs.
+    /// `perftest`, in loopback and between pairs.
     RdmaBandwidth "rdmaBandwidth" Exclusive false;
-    /// fi_pingpong per EFA domain.
+    /// `fi_pingpong` on each EFA domain.
     EfaLoopback "efaLoopback" Exclusive false;
     /// NCCL all-reduce.
     Nccl "nccl" Exclusive false;
-    /// A claim is bound, written, read and deleted.
+    /// A PersistentVolumeClaim is created, written, read and deleted.
     Pvc "pvc" Light false;
-    /// A program of the user's.
+    /// A program that the user supplies.
     Custom "custom" Declared true;
     /// A synthetic finding.
     Drill "drill" Declared true;
 }
 
 impl Check {
-    /// The check of this name; `custom/<program>` is [`Check::Custom`].
+    /// Looks up a check by name; `custom/<program>` is [`Check::Custom`].
     pub fn from_name(name: &str) -> Option<Self> {
         let kind = name.split('/').next().unwrap_or(name);
         Self::ALL.iter().copied().find(|c| c.name() == kind)
     }
 
-    /// Whether the agent runs this check without being asked, as a monitor. Drift is the operator's own: only it sees
-    /// more than one node.
+    /// Whether the agent runs this check all the time, as a monitor. Drift runs in the operator, which alone sees more than
+    /// one node.
     pub const fn is_monitor(self) -> bool {
         matches!(self.class(), Class::Passive) && !matches!(self, Self::Drift)
     }
@@ -135,7 +135,7 @@ impl Check {
 
 macro_rules! check_spec {
     ($($(#[$doc:meta])* $field:ident $wire:literal $variant:ident $params:ty;)+) => {
-        /// One check of a run: a name, and exactly one member that says the kind.
+        /// One check of a run: a name and exactly one kind.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[schemars(extend("x-kubernetes-validations" = [{
             "rule": concat!("[", $("has(self.", $wire, "),",)+ "false].filter(given, given).size() == 1"),
@@ -144,7 +144,7 @@ macro_rules! check_spec {
         }]))]
         #[serde(rename_all = "camelCase")]
         pub struct CheckSpec {
-            /// The name of this check within the run: lower-case letters, digits and hyphens.
+            /// Name of the check, unique within the run: lowercase letters, digits and hyphens.
             #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
             pub name: String,
             $(
@@ -155,15 +155,15 @@ macro_rules! check_spec {
         }
 
         impl CheckSpec {
-            /// The kinds that are given. The API server refuses anything but one; an object that came around it may
-            /// have none or several.
+            /// The kinds that are set. The API server requires exactly one; an object that bypassed validation may have
+            /// none or several.
             pub fn kinds(&self) -> Vec<Check> {
                 let mut kinds = Vec::new();
                 $(if self.$field.is_some() { kinds.push(Check::$variant); })+
                 kinds
             }
 
-            /// A check of this kind with default parameters, named as the kind in lower case.
+            /// A check of this kind with default parameters, named after the kind in lowercase.
             pub fn with_defaults(check: Check) -> Self {
                 let mut spec = Self { name: check.name().to_lowercase(), ..Self::default() };
                 match check {
@@ -177,13 +177,13 @@ macro_rules! check_spec {
 }
 
 check_spec! {
-    /// Counts accelerators on PCI, in the driver, expected and allocatable.
+    /// Compares the accelerators on PCI, in the driver, in the profile and in the Node's allocatable resources.
     inventory "inventory" Inventory NoParameters;
-    /// Asks the driver whether it is well.
+    /// Checks that the driver responds and that its library matches the kernel module.
     driver "driver" Driver NoParameters;
     /// Reads the ECC counters.
     ecc "ecc" Ecc NoParameters;
-    /// Reads the row remapper.
+    /// Reads the row remapping state.
     row_remap "rowRemap" RowRemap NoParameters;
     /// Reads the clock event reasons.
     clocks "clocks" Clocks NoParameters;
@@ -199,38 +199,38 @@ check_spec! {
     rdma_link "rdmaLink" RdmaLink NoParameters;
     /// Counts EFA devices.
     efa "efa" Efa NoParameters;
-    /// Measures copies between host and device.
+    /// Measures copy bandwidth between host and GPU.
     pcie_bandwidth "pcieBandwidth" PcieBandwidth PcieBandwidth;
     /// Fills and verifies the memory of each GPU.
     gpu_memory "gpuMemory" GpuMemory GpuMemory;
-    /// Computes exact results and compares them bit by bit.
+    /// Runs computations with known results and compares the results bit by bit.
     gpu_compute "gpuCompute" GpuCompute NoParameters;
-    /// Measures copies between GPUs.
+    /// Measures copy bandwidth between GPUs.
     gpu_peer "gpuPeer" GpuPeer NoParameters;
-    /// Runs NVIDIA's own diagnostics.
+    /// Runs NVIDIA's diagnostics, `dcgmi diag`.
     dcgm_diag "dcgmDiag" DcgmDiag DcgmDiag;
-    /// Runs compute and memory together at full power.
+    /// Loads compute and memory together at full power.
     stress "stress" Stress Stress;
-    /// Measures reachability and round trip between nodes.
+    /// Measures reachability and round-trip time between nodes.
     ping "ping" Ping Ping;
-    /// Measures the bandwidth between nodes by iperf3.
+    /// Measures bandwidth between nodes with iperf3.
     network_bandwidth "networkBandwidth" NetworkBandwidth NetworkBandwidth;
-    /// Measures the RDMA bandwidth.
+    /// Measures RDMA bandwidth.
     rdma_bandwidth "rdmaBandwidth" RdmaBandwidth RdmaBandwidth;
-    /// Tests each EFA domain against itself.
+    /// Runs a loopback test on each EFA domain.
     efa_loopback "efaLoopback" EfaLoopback NoParameters;
-    /// Runs an all-reduce.
+    /// Runs a NCCL all-reduce.
     nccl "nccl" Nccl Nccl;
-    /// Tests a storage class.
+    /// Tests a storage class with a temporary PersistentVolumeClaim.
     pvc "pvc" Pvc Pvc;
-    /// Runs a program of the user's.
+    /// Runs a program that you supply.
     custom "custom" Custom Custom;
     /// Reports a synthetic finding.
     drill "drill" Drill Drill;
 }
 
 impl CheckSpec {
-    /// The one kind, or `None` where the spec names none or several.
+    /// The kind, or `None` if none or several are set.
     pub fn kind(&self) -> Option<Check> {
         match self.kinds().as_slice() {
             [one] => Some(*one),
@@ -238,7 +238,7 @@ impl CheckSpec {
         }
     }
 
-    /// The name under which findings and results appear: the kind, or `custom/<program>`.
+    /// The check name in findings and results: the kind, or `custom/<program>`.
     pub fn reported_as(&self) -> String {
         match (&self.custom, self.kind()) {
             (Some(custom), _) => format!("custom/{}", custom.program),

@@ -1,4 +1,4 @@
-//! `HealthCheckPolicy`: standing orders.
+//! `HealthCheckPolicy`: what to monitor on a set of nodes, and what findings lead to.
 
 mod rules;
 mod status;
@@ -11,16 +11,16 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The longest list of claims of one policy.
+/// Maximum number of claims of one policy.
 pub const MAX_CLAIMS: usize = 1_000;
-/// `bootGraceSeconds` where a policy does not say.
+/// Default of `bootGraceSeconds`.
 pub const DEFAULT_BOOT_GRACE_SECONDS: i64 = 600;
-/// `budget.maxUnavailablePercent` where a policy sets neither number nor percentage.
+/// Default of `budget.maxUnavailablePercent` in a policy that also does not set `budget.maxUnavailable`.
 pub const DEFAULT_MAX_UNAVAILABLE_PERCENT: i64 = 10;
-/// `budget.minimum` where a policy does not say.
+/// Default of `budget.minimum`.
 pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
 
-/// Standing orders for some nodes.
+/// What to monitor on a set of nodes, what findings lead to, and how many nodes may be unavailable at once.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
@@ -32,131 +32,131 @@ pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
     category = "gpuhealth",
     status = "HealthCheckPolicyStatus",
     derive = "PartialEq",
-    doc = "HealthCheckPolicy holds the standing orders for some nodes: what is monitored, what a finding leads to, and how many nodes may be out of use at once. The default mode is Observe: nothing is marked.",
+    doc = "HealthCheckPolicy sets, for the nodes it selects, what is monitored, what findings lead to, and how many nodes may be unavailable at once. The default mode, Observe, marks no node.",
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Observe, Hold or Enforce."),
     printcolumn(
         name = "Matched",
         type_ = "integer",
         json_path = ".status.matched",
-        description = "How many nodes it governs."
+        description = "Number of nodes that the policy governs."
     ),
     printcolumn(
         name = "Healthy",
         type_ = "integer",
         json_path = ".status.healthy",
-        description = "How many of them are healthy."
+        description = "Number of healthy nodes."
     ),
     printcolumn(
         name = "Quarantined",
         type_ = "integer",
         json_path = ".status.quarantined",
-        description = "How many of them are quarantined."
+        description = "Number of quarantined nodes."
     ),
     printcolumn(
         name = "Waiting",
         type_ = "integer",
         json_path = ".status.waiting",
-        description = "How many of them wait for budget."
+        description = "Number of nodes waiting for budget."
     ),
     printcolumn(
         name = "Used",
         type_ = "integer",
         json_path = ".status.budget.used",
-        description = "How many nodes are out of use."
+        description = "Number of unavailable nodes."
     ),
     printcolumn(
         name = "Limit",
         type_ = "integer",
         json_path = ".status.budget.limit",
-        description = "How many nodes may be out of use."
+        description = "Maximum number of unavailable nodes."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "When it was created."
+        description = "Time since creation."
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckPolicySpec {
-    /// Selects the nodes by their labels; an empty selector selects every accelerator node.
+    /// Selects nodes by label. An empty selector selects every accelerator node.
     #[serde(default)]
     pub node_selector: Selector,
-    /// Among the policies that select a node the one with the highest priority number wins, then the oldest.
+    /// If several policies select a node, the one with the highest priority number wins, then the oldest.
     #[serde(default)]
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     pub priority: i64,
-    /// Whether marks are set.
+    /// Whether nodes are marked: Observe, Hold or Enforce.
     #[serde(default)]
     pub mode: Mode,
-    /// Which monitors run; one that is not listed runs with its defaults.
+    /// Settings of monitors. A monitor that is not listed runs with its defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub monitors: Vec<PolicyMonitor>,
-    /// Tests that are made again and again.
+    /// Recurring tests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub schedules: Vec<Schedule>,
-    /// What findings lead to; the first rule that matches counts. Without rules, Fail at Reset or above quarantines at once.
+    /// What findings lead to. The first matching rule applies. Without rules, a Fail of severity Reset or above quarantines the node at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub rules: Vec<Rule>,
-    /// The start-up gate for new and rebooted nodes.
+    /// Start-up gate for new and rebooted nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// How many nodes may be out of use at once; default 10 percent, at least one node.
+    /// How many nodes may be unavailable at once. Default: 10 percent, but at least one node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// When the same reason on many nodes is taken for a storm, which suspends new quarantines.
+    /// When the same reason on many nodes counts as a storm. A storm suspends new quarantines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storm: Option<StormRule>,
-    /// Levels that certify a node, and for how long.
+    /// Levels that certify a node, and how long each certification is valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["level"]))]
     pub certify: Vec<Certify>,
-    /// Whether drills are allowed on these nodes.
+    /// Whether drills are allowed on these nodes, and on how many at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drills: Option<Drills>,
-    /// How long after a boot the checks driver, inventory and fabric say nothing, in seconds; default 600.
+    /// How long after a boot the checks driver, inventory and fabric are skipped, in seconds. Default: 600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub boot_grace_seconds: Option<i64>,
-    /// Which marks are set; default nodeCondition, labels, taints and annotation.
+    /// Which marks are set. Default: nodeCondition, labels, taints and annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
-    /// Lifts every mark of these nodes that a former policy left; the text is the reason.
+    /// If set, removes all marks that an earlier policy left on these nodes. The text is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub release_all: Option<String>,
 }
 
-/// Whether a policy sets marks.
+/// Whether a policy marks nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
-    /// Judge and report; mark nothing.
+    /// Judge and report, but do not mark nodes.
     #[default]
     Observe,
-    /// Freeze: no new mark, none lifted.
+    /// Freeze all marks: none is added, none is removed.
     Hold,
-    /// Set and lift marks.
+    /// Add and remove marks.
     Enforce,
 }
 
-/// How a policy sets one monitor.
+/// Settings of one monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyMonitor {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(min = 1, max = 32))]
     pub name: String,
-    /// Whether it runs; default true.
+    /// Whether the monitor runs. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// How often it looks, in seconds; default 60.
+    /// Interval between readings, in seconds. Default: 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub interval_seconds: Option<i64>,
-    /// Thresholds by name, as numbers in the unit that the name gives; the page of the check lists them.
+    /// Thresholds by name, in the unit that the name gives. The check's documentation page lists them.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16), with = "std::collections::BTreeMap<String, Threshold>")]
     pub thresholds: std::collections::BTreeMap<String, i64>,
@@ -168,7 +168,7 @@ pub struct PolicyMonitor {
 #[allow(dead_code)]
 struct Threshold(#[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))] i64);
 
-/// A test that is made again and again.
+/// A recurring test.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.checks) != has(self.level)",
@@ -176,98 +176,98 @@ struct Threshold(#[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))] i6
 }]))]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
-    /// The name of the schedule; the runs it creates begin with it.
+    /// Name of the schedule, used as the prefix of the names of its runs.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
-    /// When, as five fields of cron.
+    /// Cron expression with five fields.
     #[schemars(length(min = 9, max = 128))]
     pub cron: String,
-    /// The time zone of `cron`, for example `Europe/Berlin`; default UTC.
+    /// Time zone of `cron`, for example `Europe/Berlin`. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
-    /// The checks of its runs.
+    /// Checks of the runs. Exactly one of `checks` and `level` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Option<Vec<CheckSpec>>,
-    /// The level of its runs.
+    /// Level of the runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub level: Option<String>,
-    /// Whether only idle nodes are tested; default true.
+    /// Whether only idle nodes are tested. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_idle: Option<bool>,
-    /// How many nodes one run tests at most, as a number of nodes; those tested longest ago come first.
+    /// Maximum number of nodes per run. Nodes tested longest ago come first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_nodes: Option<i64>,
 }
 
-/// The start-up gate.
+/// Start-up gate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gate {
-    /// The level that must pass before the taint gpuhealth.dev/uncertified is removed.
+    /// Level that must pass before the taint gpuhealth.dev/uncertified is removed.
     #[schemars(length(min = 1, max = 63))]
     pub level: String,
-    /// How long the gate waits, in seconds; default 1800.
+    /// How long the gate waits for a pass, in seconds. Default: 1800.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub timeout_seconds: Option<i64>,
-    /// What happens then; default Open.
+    /// What happens after the timeout. Default: Open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<OnTimeout>,
 }
 
-/// What a gate does when its time is over.
+/// What a gate does after its timeout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnTimeout {
-    /// The node may work.
+    /// The taint is removed.
     #[default]
     Open,
-    /// The node stays shut.
+    /// The taint stays.
     Closed,
 }
 
-/// How many nodes may be out of use at once. The lower of number and percentage counts.
+/// How many nodes may be unavailable at once. If a number and a percentage are set, the lower limit applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
-    /// The highest number of nodes.
+    /// Maximum number of nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000))]
     pub max_unavailable: Option<i64>,
-    /// The highest share of the nodes, in percent, rounded down; default 10.
+    /// Maximum share of the nodes, in percent, rounded down. Default: 10, if maxUnavailable is not set either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_unavailable_percent: Option<i64>,
-    /// The limit is never below this number of nodes; default 1, may be 0.
+    /// Lower bound of the limit, as a number of nodes. Default: 1. May be 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub minimum: Option<i64>,
-    /// A label key; the same limit is computed again over the nodes of each of its values.
+    /// Label key of a failure domain, for example a rack. The limit also applies to the nodes of each value of this label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 316))]
     pub topology_key: Option<String>,
 }
 
-/// When the same reason on many nodes is taken for a storm.
+/// When the same reason on many nodes counts as a storm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StormRule {
-    /// How many nodes, as a number of nodes; default 5.
+    /// Minimum number of nodes. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 100_000))]
     pub nodes: Option<i64>,
-    /// Within how many seconds; default 300.
+    /// Time window, in seconds. Default: 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub within_seconds: Option<i64>,
-    /// How long it must be quiet until the storm is over, in seconds; default 1800.
+    /// How long no further node may fail before the storm is over, in seconds. Default: 1800.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 604_800))]
     pub quiet_seconds: Option<i64>,
-    /// A storm that began before this time is acknowledged: quarantines go on.
+    /// Acknowledges every storm that began before this time: quarantines resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledge: Option<Time>,
 }
@@ -276,10 +276,10 @@ pub struct StormRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Certify {
-    /// The name of the level.
+    /// Name of the level.
     #[schemars(length(min = 1, max = 63))]
     pub level: String,
-    /// How long it is worth something, in seconds.
+    /// How long the certification is valid, in seconds.
     #[schemars(range(min = 60, max = 31_536_000))]
     pub valid_seconds: i64,
 }
@@ -288,10 +288,10 @@ pub struct Certify {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drills {
-    /// Whether drills are allowed; default false.
+    /// Whether drills are allowed. Default: false.
     #[serde(default)]
     pub allow: bool,
-    /// On how many nodes at once, as a number of nodes; default 1.
+    /// Maximum number of nodes with a drill at once. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_nodes: Option<i64>,
@@ -301,34 +301,34 @@ pub struct Drills {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outputs {
-    /// The Node condition GPUHealthy; default true.
+    /// Node condition GPUHealthy. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_condition: Option<bool>,
-    /// The labels gpuhealth.dev/health and gpuhealth.dev/severity; default true.
+    /// Labels gpuhealth.dev/health and gpuhealth.dev/severity. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<bool>,
-    /// The taint gpuhealth.dev/unhealthy; default true.
+    /// Taint gpuhealth.dev/unhealthy. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taints: Option<bool>,
-    /// The annotation gpuhealth.dev/summary; default true.
+    /// Annotation gpuhealth.dev/summary. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation: Option<bool>,
-    /// Labels, taints and annotations of IBM Autopilot; default false.
+    /// Labels, taints and annotations of IBM Autopilot. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autopilot: Option<bool>,
-    /// Labels, taints and annotations of the AWS suite; default false.
+    /// Labels, taints and annotations of the AWS GPU cluster health check suite. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<bool>,
-    /// The label of AMD's health service; default false.
+    /// Label of AMD's health service. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amd: Option<bool>,
-    /// The Node condition AcceleratedHardwareReady of Karpenter and EKS; default false.
+    /// Node condition AcceleratedHardwareReady, as read by Karpenter and EKS. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accelerated_hardware_ready: Option<bool>,
-    /// Device taints of DRA; default false.
+    /// DRA device taints. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_taints: Option<bool>,
-    /// A condition on pods that request GPUs; default false.
+    /// A condition on pods that request GPUs. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_condition: Option<bool>,
 }

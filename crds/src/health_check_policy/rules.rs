@@ -1,38 +1,38 @@
-//! `HealthCheckPolicy.spec.rules`: what findings lead to, and what lifts it.
+//! `HealthCheckPolicy.spec.rules`: what findings lead to, and what lifts the causes they open.
 
 use crate::Severity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What some findings lead to.
+/// What matching findings lead to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
-    /// The name of the rule.
+    /// Name of the rule.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
-    /// Which findings it is about; what is left out matches everything.
+    /// The findings that the rule applies to. A criterion that is left out matches everything.
     #[serde(default, rename = "match")]
     pub match_: RuleMatch,
-    /// How often it must be seen first; default once.
+    /// How often a finding must occur before the rule applies. Default: once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<After>,
-    /// What it leads to.
+    /// What the rule does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
-    /// What lifts it; default one pass.
+    /// What lifts the cause. Default: one pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lift: Option<LiftRule>,
-    /// Whether it also acts in a storm; default false.
+    /// Whether the rule also applies during a storm. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub even_in_storm: Option<bool>,
-    /// The lowest share of past quarantines of this rule that were confirmed, in percent; below it the rule only reports.
+    /// Minimum share of this rule's past quarantines that were confirmed, in percent. Below it the rule only reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub min_precision_percent: Option<i64>,
 }
 
-/// Which findings a rule is about.
+/// The findings that a rule applies to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleMatch {
@@ -50,29 +50,29 @@ pub struct RuleMatch {
     pub severities: Vec<Severity>,
 }
 
-/// How often a finding must be seen before a rule acts.
+/// How often a finding must occur before a rule applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct After {
-    /// How many occurrences, as a number of occurrences.
+    /// The number of occurrences.
     #[schemars(range(min = 1, max = 16))]
     pub occurrences: i64,
-    /// Within how many seconds.
+    /// Time window, in seconds.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub within_seconds: i64,
 }
 
-/// What a rule leads to.
+/// What a rule does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Effect {
-    /// The effect of the taint gpuhealth.dev/unhealthy; default NoSchedule.
+    /// Effect of the taint gpuhealth.dev/unhealthy. Default: NoSchedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taint: Option<TaintEffect>,
-    /// Whether the condition GPUHealthy becomes False; default true.
+    /// Whether the condition GPUHealthy becomes False. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<bool>,
-    /// The level of a run that is made on the quarantined node; default none.
+    /// Level of a run to start on the quarantined node. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub quarantine_run: Option<String>,
@@ -81,12 +81,12 @@ pub struct Effect {
 /// The effect of a taint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
-    /// New pods stay away.
+    /// New pods are not scheduled to the node.
     #[default]
     NoSchedule,
-    /// New pods go elsewhere where they can.
+    /// New pods are scheduled to other nodes if possible.
     PreferNoSchedule,
-    /// Running pods are evicted too.
+    /// Running pods are evicted as well.
     NoExecute,
     /// No taint.
     #[serde(rename = "none")]
@@ -94,23 +94,23 @@ pub enum TaintEffect {
     None,
 }
 
-/// What lifts the causes of a rule.
+/// What lifts a cause that the rule opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiftRule {
-    /// How many passes of the same check on the same target, as a number of passes; default 1.
+    /// The number of passes of the same check on the same target. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub passes: Option<i64>,
-    /// Over how long without another finding, in seconds; default 0.
+    /// How long no further finding may occur, in seconds. Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 31_536_000))]
     pub quiet_seconds: Option<i64>,
-    /// The level or the check of a run that must pass.
+    /// Level or check of a run that must pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub retest: Option<String>,
-    /// Whether only a NodeHealthOverride lifts it; default false.
+    /// Whether only a NodeHealthOverride lifts the cause. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<bool>,
 }

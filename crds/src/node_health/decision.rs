@@ -1,124 +1,124 @@
-//! `NodeHealth.status.decision` and its neighbours: what the operator decided.
+//! `NodeHealth.status.decision` and the other members that the operator writes.
 
 use crate::{Action, Activity, Outcome, Severity, State, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The longest list of causes.
+/// Maximum number of causes.
 pub const MAX_CAUSES: usize = 24;
-/// The longest list of remembered occurrences.
+/// Maximum number of recorded occurrences.
 pub const MAX_HISTORY: usize = 16;
 
-/// The operator's judgement about the node.
+/// The operator's decision about the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// The judgement.
+    /// Health state.
     pub state: State,
-    /// What the operator is doing with the node.
+    /// What the operator is currently doing with the node.
     #[serde(default)]
     pub activity: Activity,
-    /// Whether the marks that take capacity out of use are on the Node; false in Observe and while waiting for budget.
+    /// Whether the marks that remove capacity are on the Node. False in mode Observe and while waiting for budget.
     #[serde(default)]
     pub enforced: bool,
-    /// What cures the worst cause.
+    /// Severity of the worst cause.
     #[serde(default)]
     pub severity: Severity,
-    /// What to do next.
+    /// Recommended action.
     #[serde(default)]
     pub action: Action,
-    /// Since when state, severity and reason stand.
+    /// When state, severity or reason last changed.
     pub since: Time,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(min = 1, max = 63))]
     pub reason: String,
-    /// Why, as a sentence.
+    /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub message: String,
-    /// Which marks are on the Node: taint, label, deviceTaint.
+    /// Marks that are on the Node: taint, label, deviceTaint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), inner(length(max = 32)))]
     pub held: Vec<String>,
-    /// Every open cause, worst first; the marks go when none is left.
+    /// All open causes, worst first. The marks are removed once no cause is left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
     pub causes: Vec<Cause>,
-    /// When findings were received, newest last; what rules with `after` count.
+    /// When findings were received, newest last. Rules with `after` count these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub history: Vec<Occurrence>,
-    /// The operator's own findings, from comparing nodes.
+    /// Findings of the operator, from comparing nodes with each other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub fleet_findings: Vec<FleetFinding>,
-    /// How often the node came back and fell again.
+    /// How often the node returned to service and failed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaps: Option<Flaps>,
-    /// The run that retests the node.
+    /// Retest of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retest: Option<Retest>,
 }
 
-/// One open cause of a judgement.
+/// One open cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(min = 1, max = 80))]
     pub check: String,
-    /// The PCI address, link, port or `node`.
+    /// PCI address, link, port or `node`.
     #[schemars(length(min = 1, max = 64))]
     pub target: String,
-    /// The run that found it, where one did.
+    /// The run that found the fault, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub run: Option<String>,
-    /// The name of the policy's rule that applied, where one did.
+    /// Name of the policy rule that applied, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub rule: Option<String>,
-    /// Fail condemns from Reset on; Warn never does.
+    /// Outcome. A Fail of severity Reset or above quarantines the node; a Warn never does.
     pub outcome: Outcome,
-    /// What cures it.
+    /// Severity: what it takes to fix the fault.
     pub severity: Severity,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(min = 1, max = 63))]
     pub reason: String,
-    /// Why, as a sentence.
+    /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub message: String,
-    /// When the operator learned of it.
+    /// When the operator received the finding.
     pub since: Time,
-    /// What lifts it, and how far that is.
+    /// What lifts the cause, and the progress so far.
     pub lift: Lift,
-    /// The serial number of the board that it is about, where the finding names one.
+    /// Serial number of the affected board, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
 }
 
 impl Cause {
-    /// Whether a drill opened it: nothing is wrong.
+    /// Whether a drill opened this cause, so there is no real fault.
     pub fn is_drill(&self) -> bool {
         self.check == crate::Check::Drill.name()
     }
 
-    /// Whether it takes a node out of use.
+    /// Whether this cause quarantines the node.
     pub fn condemns(&self) -> bool {
         self.outcome == Outcome::Fail && self.severity.condemns()
     }
 }
 
 impl Decision {
-    /// Whether a drill is going on.
+    /// Whether a drill is in progress.
     pub fn has_drill(&self) -> bool {
         self.causes.iter().any(Cause::is_drill)
     }
 
-    /// The state as it would be without drills. Only a node that was judged is drilled, so that one without another cause
-    /// is Healthy.
+    /// The state without drills. Drills run only on nodes that have been judged, so a node without other causes is
+    /// Healthy.
     pub fn state_without_drills(&self) -> State {
         if !self.has_drill() {
             return self.state.clone();
@@ -138,84 +138,84 @@ impl Decision {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lift {
-    /// The rule as a sentence.
+    /// The lift rule as a sentence.
     #[schemars(length(min = 1, max = 128))]
     pub text: String,
-    /// How many passes were seen, as a number of passes.
+    /// The number of passes so far.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub passes: i64,
-    /// How many passes are needed, as a number of passes.
+    /// The number of passes required.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub required_passes: i64,
-    /// Over how long, in seconds.
+    /// Time over which the passes are required, in seconds.
     #[serde(default)]
     #[schemars(range(min = 0, max = 31_536_000))]
     pub required_seconds: i64,
-    /// When the first of the passes was seen.
+    /// When the first of these passes was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 }
 
-/// One occurrence of a finding, by the operator's clock.
+/// One occurrence of a finding, timed by the operator's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Occurrence {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(max = 80))]
     pub check: String,
-    /// The PCI address, link, port or `node`.
+    /// PCI address, link, port or `node`.
     #[schemars(length(max = 64))]
     pub target: String,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// When the operator learned of it.
+    /// When the operator received the finding.
     pub received_at: Time,
 }
 
-/// A finding of the operator's own.
+/// A finding of the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetFinding {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(max = 80))]
     pub check: String,
-    /// What differs.
+    /// The item that differs.
     #[schemars(length(max = 64))]
     pub target: String,
-    /// The outcome.
+    /// Outcome.
     pub outcome: Outcome,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// Since when.
+    /// When it was first found.
     pub since: Time,
 }
 
-/// How often a node came back and fell again.
+/// How often a node returned to service and failed again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Flaps {
-    /// How many times it came back, as a number of returns.
+    /// The number of returns to service.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub returns: i64,
-    /// How long it must be well now before it comes back, in seconds.
+    /// How long the node must now stay healthy before it returns to service, in seconds.
     #[serde(default)]
     #[schemars(range(min = 0, max = 31_536_000))]
     pub proof_seconds: i64,
-    /// When it last came back.
+    /// When the node last returned to service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_return: Option<Time>,
 }
 
-/// The run that retests a node.
+/// Retest of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Retest {
-    /// The name of the run.
+    /// Name of the run.
     #[serde(default)]
     #[schemars(length(max = 253))]
     pub run: String,
@@ -223,32 +223,32 @@ pub struct Retest {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub attempt: i64,
-    /// When the next attempt may begin.
+    /// Earliest start of the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
 }
 
-/// The operator's verdict on one GPU.
+/// The operator's decision on one GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GpuVerdict {
-    /// The PCI address; the key.
+    /// PCI address. Unique within the list.
     #[schemars(length(min = 1, max = 32))]
     pub pci_address: String,
-    /// The UUID.
+    /// UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub uuid: Option<String>,
-    /// The serial number of the board.
+    /// Serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
-    /// The judgement.
+    /// Health state.
     pub state: State,
-    /// What cures it.
+    /// Severity: what it takes to fix the fault.
     #[serde(default)]
     pub severity: Severity,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
@@ -258,28 +258,28 @@ pub struct GpuVerdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Certification {
-    /// The name of the level.
+    /// Name of the level.
     #[schemars(length(min = 1, max = 63))]
     pub level: String,
-    /// When it was passed.
+    /// When the node passed the level.
     pub passed_at: Time,
-    /// When it is no longer worth anything.
+    /// When the certification expires.
     pub expires_at: Time,
 }
 
-/// Texts for the columns of kubectl.
+/// Texts for kubectl columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeSummary {
-    /// Well and expected GPUs, for example `7/8`.
+    /// Healthy GPUs out of expected GPUs, for example `7/8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub gpus: Option<String>,
-    /// The highest level that is fresh.
+    /// Highest level with a valid certification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub certified: Option<String>,
-    /// Which part the worst cause is about, for example `GPU3`.
+    /// Part affected by the worst cause, for example `GPU3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub target: Option<String>,

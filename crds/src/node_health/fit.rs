@@ -1,33 +1,33 @@
-//! Byte budgets: the lists of a NodeHealth have bounds of their own, but all of them full at once would be ten times what
-//! etcd and every watcher should carry. Each writer therefore cuts its member to a budget before it writes it.
+//! Size limits. Each list of a NodeHealth is bounded, but with all of them full the object would be ten times larger than
+//! etcd and every watcher should carry. Each writer therefore trims its member to a size limit before writing it.
 //!
-//! What is cut first is what is missed least: the ends of texts, then figures, then rows of which worse ones stay. An
-//! entry that is left out never heals anything ("absence never heals"), and what is within its budget is not touched.
+//! The least useful parts go first: the ends of texts, then figures, then the mildest rows. Leaving out an entry never
+//! heals anything ("absence never heals"). A member within its limit is not changed.
 
 use super::{CheckResult, Decision, Exclusive, Finding, Gpu, Report};
 use crate::condition::truncate;
 use serde::Serialize;
 
-/// A NodeHealth with every member at its bound and managedFields stays below this, in bytes of JSON.
+/// Maximum size of a NodeHealth with every member at its limit, including managedFields, in bytes of JSON.
 pub const MAX_NODE_HEALTH_BYTES: usize = 64 * 1024;
-/// The largest `status.report`, in bytes of JSON.
+/// Maximum size of `status.report`, in bytes of JSON.
 pub const MAX_REPORT_BYTES: usize = 20 * 1024;
-/// The largest `status.exclusive`, in bytes of JSON.
+/// Maximum size of `status.exclusive`, in bytes of JSON.
 pub const MAX_EXCLUSIVE_BYTES: usize = 3 * 1024;
-/// The largest `status.decision`, in bytes of JSON.
+/// Maximum size of `status.decision`, in bytes of JSON.
 pub const MAX_DECISION_BYTES: usize = 6 * 1024;
 
-/// The largest `truncated` that the schema allows.
+/// Maximum of `truncated` in the schema.
 const MAX_TRUNCATED: i64 = 1_000_000;
-/// So many findings are worth more than the descriptions of the GPUs.
+/// This many findings are kept before the descriptions of the GPUs.
 const KEPT_FINDINGS: usize = 8;
-/// The first baselines hold the places in the kernel log, without which a restart would count faults twice.
+/// The first baselines are the kernel-log cursors. Without them a restart would count faults twice.
 const KEPT_BASELINES: usize = 2;
-/// Lengths to which texts are cut, one after the other, in bytes.
+/// Lengths to which texts are truncated, step by step, in bytes.
 const TEXT_BYTES: &[usize] = &[160, 96, 48, 0];
 
-/// Cuts a report to [`MAX_REPORT_BYTES`]. Findings go last, the mildest first, and are counted in
-/// `truncated`. Results stay: their number is bounded by [`super::MAX_ASSIGNED_CHECKS`], and each answers for a target.
+/// Trims a report to [`MAX_REPORT_BYTES`]. Findings are dropped last, mildest first, and counted in `truncated`. Results
+/// are kept: their number is bounded by [`super::MAX_ASSIGNED_CHECKS`], and each one covers a target.
 pub fn fit_report(report: &mut Report) {
     let max = MAX_REPORT_BYTES;
     for bytes in TEXT_BYTES {
@@ -38,11 +38,12 @@ pub fn fit_report(report: &mut Report) {
         report.checks.iter_mut().for_each(|row| cut(&mut row.message, *bytes));
         report.runs.iter_mut().flat_map(|run| &mut run.results).for_each(|result| cut(&mut result.message, *bytes));
     }
-    // Missed only if the agent restarts before there is room again, and then only a rise in between.
+    // A missing baseline matters only if the agent restarts before there is room again, and then hides only an increase in
+    // between.
     while_over(report, max, |report| {
         (report.baselines.len() > KEPT_BASELINES).then(|| pop(&mut report.baselines)).flatten()
     });
-    // The worst edges are what an operator of a network looks for; the others are in the aggregates.
+    // Network operators need the worst edges; the aggregates cover the others.
     for run in &mut report.runs {
         run.edges.sort_by_key(|edge| std::cmp::Reverse(edge.outcome.rank()));
     }
@@ -57,21 +58,21 @@ pub fn fit_report(report: &mut Report) {
     while_over(report, max, |report| drop_mildest_finding(report, 0));
 }
 
-/// The mildest finding, unless only `keep` are left.
+/// Drops the mildest finding, unless only `keep` are left.
 fn drop_mildest_finding(report: &mut Report, keep: usize) -> Option<usize> {
     let bytes = (report.findings.len() > keep).then(|| drop_mildest(&mut report.findings)).flatten()?;
     report.truncated = Some(report.truncated.map_or(1, |count| (count + 1).min(MAX_TRUNCATED)));
     Some(bytes)
 }
 
-/// Takes off a GPU what nobody judges by; its address, number and UUID stay.
+/// Removes the fields of a GPU that no check uses; its address, index and UUID stay.
 fn strip(gpu: &mut Gpu) -> Option<usize> {
     let texts = [gpu.vbios.take(), gpu.serial.take(), gpu.model.take()];
     let bytes = texts.iter().flatten().map(String::len).sum::<usize>();
     (bytes > 0).then_some(bytes)
 }
 
-/// Cuts what a reservation pod reports to [`MAX_EXCLUSIVE_BYTES`].
+/// Trims the report of a reservation pod to [`MAX_EXCLUSIVE_BYTES`].
 pub fn fit_exclusive(exclusive: &mut Exclusive) {
     let max = MAX_EXCLUSIVE_BYTES;
     for bytes in TEXT_BYTES {
@@ -86,8 +87,8 @@ pub fn fit_exclusive(exclusive: &mut Exclusive) {
     while_over(exclusive, max, |exclusive| pop(&mut exclusive.results));
 }
 
-/// Cuts a decision to [`MAX_DECISION_BYTES`]: texts, then the oldest history, then the mildest causes. A cause that is left
-/// out is found again from the report once there is room; the worst one stays in any case.
+/// Trims a decision to [`MAX_DECISION_BYTES`]: texts, then the oldest history, then the mildest causes. A dropped cause is
+/// derived again from the report once there is room. The worst cause is always kept.
 pub fn fit_decision(decision: &mut Decision) {
     let max = MAX_DECISION_BYTES;
     // What is left then has bounds of its own far below the budget; a quiet node costs nothing here.
@@ -108,8 +109,8 @@ pub fn fit_decision(decision: &mut Decision) {
     while_over(decision, max, |decision| pop(&mut decision.fleet_findings));
 }
 
-/// Takes away until the member fits or nothing is left to take. `take` gives the bytes that it took: measuring the whole
-/// member anew for each entry would be quadratic.
+/// Removes entries until the member fits or nothing is left to remove. `take` returns the number of bytes it removed:
+/// measuring the whole member again after each entry would be quadratic.
 fn while_over<T: Serialize>(member: &mut T, max: usize, mut take: impl FnMut(&mut T) -> Option<usize>) {
     loop {
         let mut over = size(member).saturating_sub(max);
@@ -128,7 +129,7 @@ fn pop<T: Serialize>(list: &mut Vec<T>) -> Option<usize> {
 }
 
 fn size<T: Serialize>(member: &T) -> usize {
-    // Our own types always serialize; a member that did not could not be written either.
+    // Our own types always serialize. A member that did not serialize could not be written anyway.
     serde_json::to_vec(member).map_or(0, |bytes| bytes.len())
 }
 
@@ -156,7 +157,7 @@ fn cut_figures(results: &mut [CheckResult]) -> Option<usize> {
 
 fn drop_mildest(findings: &mut Vec<Finding>) -> Option<usize> {
     let badness = |finding: &Finding| (finding.outcome.rank(), finding.severity.rank());
-    // Of several equally mild ones the last goes.
+    // Among equally mild findings, drop the last.
     let mildest = findings.iter().enumerate().rev().min_by_key(|(_, finding)| badness(finding)).map(|(index, _)| index);
     mildest.map(|index| size(&findings.remove(index)))
 }

@@ -1,4 +1,4 @@
-//! `NodeHealth`: one per accelerator node, named as the node and owned by it.
+//! `NodeHealth`: one object per accelerator node, with the node's name and owned by it.
 
 mod decision;
 mod fit;
@@ -15,7 +15,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator orders: which monitors, which expectations, which assignments. Written by the operator alone.
+/// The operator's instructions to the agent: monitors, expected hardware and assignments. Only the operator writes it.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
@@ -27,131 +27,146 @@ use serde::{Deserialize, Serialize};
     category = "gpuhealth",
     status = "NodeHealthStatus",
     derive = "PartialEq",
-    doc = "NodeHealth says how one accelerator node is, since when, why, and what to do. It is named as its Node. The operator writes the spec and status.decision, the agent of that node writes status.report.",
+    doc = "NodeHealth describes the health of one accelerator node: its state, since when, why, and what to do. It has the name of its Node. The operator writes the spec and status.decision; the agent on the node writes status.report.",
     printcolumn(
         name = "Health",
         type_ = "string",
         json_path = ".status.decision.state",
-        description = "The judgement: Healthy, Suspect, Quarantined, Unknown or NotApplicable."
+        description = "Health state: Healthy, Suspect, Quarantined, Unknown or NotApplicable."
     ),
     printcolumn(
         name = "Severity",
         type_ = "string",
         json_path = ".status.decision.severity",
-        description = "What cures it: Monitor, Reset, Reboot or Isolate."
+        description = "What the fault requires: Monitor, Reset, Reboot or Isolate."
     ),
     printcolumn(
         name = "GPUs",
         type_ = "string",
         json_path = ".status.summary.gpus",
-        description = "Well and expected GPUs."
+        description = "Healthy GPUs out of expected GPUs."
     ),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.decision.reason", description = "Why."),
-    printcolumn(name = "Target", type_ = "string", json_path = ".status.summary.target", description = "Which part."),
-    printcolumn(name = "Action", type_ = "string", json_path = ".status.decision.action", description = "What to do."),
-    printcolumn(name = "Since", type_ = "date", json_path = ".status.decision.since", description = "Since when."),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.decision.reason",
+        description = "Reason for the state."
+    ),
+    printcolumn(name = "Target", type_ = "string", json_path = ".status.summary.target", description = "Faulty part."),
+    printcolumn(
+        name = "Action",
+        type_ = "string",
+        json_path = ".status.decision.action",
+        description = "Recommended action."
+    ),
+    printcolumn(
+        name = "Since",
+        type_ = "date",
+        json_path = ".status.decision.since",
+        description = "Time since the last change of state, severity or reason."
+    ),
     printcolumn(
         name = "Certified",
         type_ = "string",
         json_path = ".status.summary.certified",
-        description = "The highest level that the node passed and that has not expired."
+        description = "Highest level with a valid certification."
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "When the object was created."
+        description = "Time since creation."
     ),
     printcolumn(
         name = "Profile",
         type_ = "string",
         json_path = ".spec.profile",
-        description = "The HardwareProfile that matched.",
+        description = "Matching HardwareProfile.",
         priority = 1
     ),
     printcolumn(
         name = "Driver",
         type_ = "string",
         json_path = ".status.report.inventory.driver",
-        description = "The version of the driver.",
+        description = "Driver version.",
         priority = 1
     ),
     printcolumn(
         name = "Agent",
         type_ = "string",
         json_path = ".status.report.agent.version",
-        description = "The version of the agent.",
+        description = "Agent version.",
         priority = 1
     ),
     printcolumn(
         name = "Message",
         type_ = "string",
         json_path = ".status.decision.message",
-        description = "Why, as a sentence.",
+        description = "Explanation of the state.",
         priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealthSpec {
-    /// The name of the HardwareProfile that matched.
+    /// Name of the HardwareProfile that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub profile: Option<String>,
-    /// What the agent needs to know of its Node, which it cannot read.
+    /// Facts about the Node that the agent needs. Agents have no access to Nodes.
     #[serde(default)]
     pub node: NodeFacts,
-    /// What the node must be, resolved from the profile; absent where no profile matched.
+    /// Expected hardware, resolved from the profile. Absent if no profile matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub expected: Option<Expected>,
-    /// The complete list of monitors to run; one that is not listed is off.
+    /// All monitors to run. A monitor that is not listed is off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
     pub monitors: Vec<Monitor>,
-    /// The policy that wins on this node, whose monitors these are.
+    /// The policy that governs this node and sets the monitors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyRef>,
-    /// How long after a boot the checks driver, inventory and fabric say nothing, in seconds; default 600.
+    /// How long after a boot the checks driver, inventory and fabric are skipped, in seconds. Default: 600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub boot_grace_seconds: Option<i64>,
-    /// Present while the node is under maintenance: the agent holds no driver handle then.
+    /// Set while the node is under maintenance. The agent then closes all driver handles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
-    /// The work orders.
+    /// Work orders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2), extend("x-kubernetes-validations" = assignments_rules()))]
     pub assignments: Vec<Assignment>,
 }
 
-/// What was measured and what was decided. Each member has one writer, who replaces it whole.
+/// Measurements and decisions. Each member has one writer, which replaces it as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealthStatus {
-    /// What the agent of this node reports, and nobody else writes.
+    /// Report of the agent on this node. Only that agent writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub report: Option<Report>,
-    /// What the reservation pod of this node reports, one at a time.
+    /// Report of the reservation pod on this node. There is at most one such pod at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub exclusive: Option<Exclusive>,
-    /// The operator's judgement.
+    /// The operator's decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub decision: Option<Decision>,
-    /// The operator's verdict on each GPU.
+    /// The operator's decision on each GPU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub gpus: Vec<GpuVerdict>,
-    /// The levels that the node has passed.
+    /// Levels that the node has passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub certifications: Vec<Certification>,
-    /// Texts for the columns of kubectl.
+    /// Texts for kubectl columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<NodeSummary>,
-    /// Healthy, AgentReporting, ProfileResolved.
+    /// Conditions: Healthy, AgentReporting and ProfileResolved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -1,118 +1,118 @@
-//! `NodeHealth.status.report` and `.exclusive`: what was measured.
+//! `NodeHealth.status.report` and `.exclusive`: the measurements.
 
 use crate::{Outcome, Severity, Time, string_enum::string_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The longest list of findings; beyond it `truncated` counts what was left out.
+/// Maximum number of findings. `truncated` counts those left out.
 pub const MAX_FINDINGS: usize = 24;
-/// The longest list of accelerators.
+/// Maximum number of accelerators.
 pub const MAX_GPUS: usize = 16;
-/// The longest list of network devices.
+/// Maximum number of network devices.
 pub const MAX_NICS: usize = 32;
-/// The longest list of baselines.
+/// Maximum number of baselines.
 pub const MAX_BASELINES: usize = 49;
-/// The longest evidence, in bytes.
+/// Maximum length of evidence, in bytes.
 pub const MAX_EVIDENCE: usize = 256;
-/// The longest list of edges, over all runs of a report.
+/// Maximum number of edges over all runs of a report.
 pub const MAX_EDGES_REPORTED: usize = 64;
-/// The longest list of runs of a report.
+/// Maximum number of runs in a report.
 pub const MAX_RUNS_REPORTED: usize = 2;
 
-/// What the agent reports. A result leaves the report only after its id left `spec.assignments`.
+/// Report of the agent. A result stays in the report until its id is gone from `spec.assignments`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The generation of the spec that the agent acts on.
+    /// The generation of the spec that the agent uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// The agent itself.
+    /// Facts about the agent.
     #[serde(default)]
     pub agent: AgentFacts,
-    /// What hardware there is.
+    /// Hardware of the node.
     #[serde(default)]
     pub inventory: Inventory,
     /// One row per enabled monitor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
     pub checks: Vec<CheckRow>,
-    /// What is wrong; check and target together are unique.
+    /// Faults found. The combination of check and target is unique.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
     pub findings: Vec<Finding>,
-    /// How many findings found no room, as a number of findings; absent if none.
+    /// The number of findings left out for lack of space. Absent if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub truncated: Option<i64>,
-    /// Counters as they stood at the start, per target; never a reason to write.
+    /// Reference values of counters, per target. A change here alone does not cause a write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 49))]
     pub baselines: Vec<Baseline>,
-    /// Where the assignments stand, and their results.
+    /// State and results of the assignments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     pub runs: Vec<RunReport>,
 }
 
 string_enum! {
-    /// Whether any process of ours has the driver open.
+    /// Whether any of the agent's processes has the driver open.
     DriverHandles {
-        /// Some process of ours has the driver library or a device node open, or may open it.
+        /// An agent process has the driver library or a device node open, or may open it.
         Held,
-        /// None has; a driver upgrade can go on.
+        /// No agent process has the driver open. A driver upgrade can proceed.
         Released,
     } default Held
 }
 
-/// The agent itself.
+/// Facts about the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentFacts {
-    /// The version of the agent.
+    /// Version of the agent.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub version: String,
-    /// The boot id of the node's kernel.
+    /// Boot id of the node's kernel.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub boot_id: String,
-    /// When the node booted, by its own clock.
+    /// When the node booted, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub booted_at: Option<Time>,
-    /// When the agent started, by its own clock.
+    /// When the agent started, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// The source of the kernel log, for example `kmsg:/dev/kmsg` or `syslog`.
+    /// Source of the kernel log, for example `kmsg:/dev/kmsg` or `syslog`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub kernel_log: Option<String>,
-    /// Whether a process of ours has the driver open.
+    /// Whether any of the agent's processes has the driver open.
     #[serde(default)]
     pub driver_handles: DriverHandles,
-    /// Addresses at which peers may reach this node for checks between nodes.
+    /// Addresses at which other nodes can reach this node for network checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub addresses: Vec<String>,
 }
 
-/// What hardware there is.
+/// Hardware of the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
-    /// The vendor of the accelerators: nvidia or amd.
+    /// Vendor of the accelerators: nvidia or amd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub vendor: Option<String>,
-    /// The version of the driver.
+    /// Driver version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub driver: Option<String>,
-    /// The accelerators, by PCI address.
+    /// Accelerators, by PCI address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub gpus: Vec<Gpu>,
-    /// The network devices that matter for training.
+    /// Network devices relevant to training.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub nics: Vec<Nic>,
@@ -122,30 +122,30 @@ pub struct Inventory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gpu {
-    /// The PCI address, for example `0000:83:00.0`; the key.
+    /// PCI address, for example `0000:83:00.0`. Unique within the list.
     #[schemars(length(min = 1, max = 32))]
     pub pci_address: String,
-    /// The index number that the driver gives it.
+    /// The driver's index number of the accelerator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 4096))]
     pub index: Option<i64>,
-    /// The UUID.
+    /// UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub uuid: Option<String>,
-    /// The serial number of the board.
+    /// Serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
-    /// The model.
+    /// Model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub model: Option<String>,
-    /// The version of the video BIOS.
+    /// VBIOS version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub vbios: Option<String>,
-    /// The memory, in MiB.
+    /// Memory, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
     #[schemars(range(min = 0, max = 16_777_216))]
     pub memory_mib: Option<i64>,
@@ -155,139 +155,139 @@ pub struct Gpu {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Nic {
-    /// The PCI address.
+    /// PCI address.
     #[schemars(length(max = 32))]
     pub pci_address: String,
-    /// The name of the interface, where it has one.
+    /// Name of the network interface, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub interface: Option<String>,
-    /// The name of the RDMA device, where it has one.
+    /// Name of the RDMA device, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub rdma: Option<String>,
 }
 
-/// What one monitor says.
+/// Latest result of one monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckRow {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(min = 1, max = 32))]
     pub check: String,
-    /// The worst outcome of its targets.
+    /// Worst outcome over all targets.
     pub outcome: Outcome,
-    /// The targets that it could judge; one that is listed here and has no finding of this check is well.
+    /// Targets that the check could judge. A target listed here without a finding of this check passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 49), inner(length(max = 64)))]
     pub covered: Vec<String>,
-    /// Since when the outcome stands, by the node's clock.
+    /// When the outcome last changed, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
-    /// Why, as a sentence; given where the check could not judge.
+    /// Human-readable explanation, present if the check could not judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message: Option<String>,
 }
 
-/// Something that is wrong.
+/// A fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(min = 1, max = 80))]
     pub check: String,
-    /// The PCI address, link, port or `node`.
+    /// PCI address, link, port or `node`.
     #[schemars(length(min = 1, max = 64))]
     pub target: String,
     /// Warn or Fail.
     pub outcome: Outcome,
-    /// What cures it.
+    /// Severity: what it takes to fix the fault.
     pub severity: Severity,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[schemars(length(min = 1, max = 63))]
     pub reason: String,
-    /// Why, as a sentence.
+    /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub message: String,
-    /// When it was first seen, by the node's clock.
+    /// When the fault was first seen, by the node's clock.
     pub since: Time,
-    /// When it was last seen, by the node's clock; moves at most once a minute.
+    /// When the fault was last seen, by the node's clock. Updated at most once a minute.
     pub last_seen: Time,
-    /// How many times it was seen, as a number of sightings.
+    /// The number of times the fault was seen.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub count: i64,
-    /// The text that proves it, at most 256 bytes.
+    /// Text that proves the fault, at most 256 bytes, for example the kernel log record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub evidence: Option<String>,
-    /// The UUID of the board that it is about, as it was known then; another board at the same address is not meant.
+    /// UUID of the affected board when the fault was found. The finding does not apply to another board at the same address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub uuid: Option<String>,
-    /// The serial number of that board.
+    /// Serial number of that board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
 }
 
-/// Counters of one target as they stood at a time.
+/// Counter values of one target at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
-    /// The target, or `kernelLog` for the cursor of the kernel log.
+    /// Target, or `kernelLog` for the cursor in the kernel log.
     #[schemars(length(min = 1, max = 64))]
     pub target: String,
-    /// The boot in which it was read.
+    /// Boot id at the time of the reading.
     #[schemars(length(max = 64))]
     pub boot_id: String,
-    /// When it was read.
+    /// Time of the reading.
     pub at: Time,
-    /// The values, in a compact form of the agent's own.
+    /// Counter values, in a compact format internal to the agent.
     #[schemars(length(max = 256))]
     pub values: String,
 }
 
 string_enum! {
-    /// Where an assignment stands.
+    /// State of an assignment.
     RunState {
-        /// The agent has read the order.
+        /// The agent has accepted the work order.
         Accepted,
-        /// The agent is ready for the group to start.
+        /// The agent is ready to start the group check.
         Ready,
-        /// At work.
+        /// The checks are running.
         Running,
-        /// Ended; results are complete.
+        /// Finished; the results are complete.
         Done,
     } default Accepted
 }
 
-/// Where one assignment stands.
+/// State and results of one assignment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
-    /// The id of the assignment.
+    /// Id of the assignment.
     #[schemars(length(min = 1, max = 80))]
     pub id: String,
-    /// Where it stands.
+    /// State of the assignment.
     pub state: RunState,
-    /// When the agent began, by the node's clock.
+    /// When the agent started the assignment, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// When it ended, by the node's clock.
+    /// When the assignment ended, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
-    /// One result per check that ended.
+    /// One result per finished check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub results: Vec<CheckResult>,
-    /// The tested pairs, for checks between nodes.
+    /// Tested pairs, for checks between nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub edges: Vec<Edge>,
@@ -297,100 +297,100 @@ pub struct RunReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckResult {
-    /// The name of the check within the run.
+    /// Name of the check within the run.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// The kind, for a custom program `custom/<program>`.
+    /// Kind of the check; `custom/<program>` for a custom program.
     #[schemars(length(min = 1, max = 80))]
     pub check: String,
-    /// The worst outcome of its targets.
+    /// Worst outcome over all targets.
     pub outcome: Outcome,
-    /// What cures the worst of it.
+    /// Severity of the worst fault.
     #[serde(default)]
     pub severity: Severity,
-    /// Why, as one word.
+    /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
-    /// Why, as a sentence, with the first lines of a tool's output where it could not be judged.
+    /// Human-readable explanation, with the first lines of the tool's output if the check could not judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message: Option<String>,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     #[serde(default)]
     #[schemars(range(min = 0, max = 604_800_000))]
     pub duration_ms: i64,
-    /// The targets that were tested; a pass lifts findings of these only.
+    /// Targets that were tested. A pass lifts findings of these targets only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub tested: Vec<String>,
-    /// Figures over the targets.
+    /// Aggregated measurements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub aggregates: Vec<Aggregate>,
 }
 
-/// A figure over the targets of a check.
+/// One measurement, aggregated over the targets of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Aggregate {
-    /// What was measured, with its unit, for example `sendMbps`.
+    /// Name of the measurement, with its unit, for example `sendMbps`.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// The lowest value, in the unit that the name gives.
+    /// Lowest value, in the unit that the name gives.
     #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
     pub min: i64,
-    /// The median value, in the unit that the name gives.
+    /// Median value, in the unit that the name gives.
     #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
     pub median: i64,
-    /// The highest value, in the unit that the name gives.
+    /// Highest value, in the unit that the name gives.
     #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
     pub max: i64,
-    /// The target with the worst value.
+    /// Target with the worst value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub worst: Option<String>,
 }
 
-/// One tested pair, as the client of the pair saw it.
+/// One tested pair, as measured by the client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Edge {
     /// The number of the slot.
     #[schemars(range(min = 0, max = 4095))]
     pub slot: i64,
-    /// The name of the other node.
+    /// Name of the other node.
     #[schemars(length(min = 1, max = 63))]
     pub peer: String,
-    /// The rate at which the peer received, in megabits per second.
+    /// Rate at which the peer received, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub mbps: Option<i64>,
-    /// The outcome.
+    /// Outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
 }
 
-/// What the reservation pod of this node reports, replaced whole.
+/// Report of the reservation pod on this node, replaced as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exclusive {
-    /// The uid of the pod.
+    /// UID of the pod.
     #[schemars(length(max = 64))]
     pub pod_uid: String,
-    /// The id of the assignment that it works on.
+    /// Id of the pod's assignment.
     #[schemars(length(max = 80))]
     pub assignment: String,
-    /// Where it stands.
+    /// State of the assignment.
     pub state: RunState,
-    /// What it found.
+    /// Faults that the pod found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
     pub findings: Vec<Finding>,
-    /// One result per check that ended.
+    /// One result per finished check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub results: Vec<CheckResult>,

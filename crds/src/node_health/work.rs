@@ -1,36 +1,36 @@
-//! `NodeHealth.spec`: what the operator orders.
+//! `NodeHealth.spec`: the operator's instructions to the agent.
 
 use crate::{CheckSpec, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The longest list of assignments of one node.
+/// Maximum number of assignments of one node.
 pub const MAX_ASSIGNMENTS: usize = 2;
-/// The highest number of checks in all assignments of one node together.
+/// Maximum number of checks over all assignments of one node.
 pub const MAX_ASSIGNED_CHECKS: usize = 16;
-/// The highest number of slots of one member of a group.
+/// Maximum number of slots of one member of a group.
 pub const MAX_SLOTS: usize = 64;
 
-/// What must hold for all assignments of a node together, so that orders stay small: they cannot be cut as reports can.
+/// Limits across all assignments of a node. They keep work orders small, which cannot be trimmed as reports can.
 pub(super) fn assignments_rules() -> serde_json::Value {
     serde_json::json!([
         {"rule": "self.map(a, size(a.checks)).sum() <= 16",
-         "message": "the assignments of a node may hold 16 checks together"},
+         "message": "the assignments of a node may have at most 16 checks in total"},
         {"rule": "self.filter(a, has(a.group)).size() <= 1",
          "message": "at most one assignment of a node may have a group"},
     ])
 }
 
-/// What the operator copies from the Node.
+/// Facts that the operator copies from the Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeFacts {
-    /// The uid of the Node that this object is about.
+    /// UID of the Node that this object describes.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// The accelerators that the Node offers: resource name to count of devices.
+    /// Allocatable accelerators of the Node, by resource name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8), with = "BTreeMap<String, DeviceCount>")]
     pub allocatable: BTreeMap<String, i64>,
@@ -42,21 +42,21 @@ pub struct NodeFacts {
 #[allow(dead_code)]
 struct DeviceCount(#[schemars(range(min = 0, max = 4096))] i64);
 
-/// What the node must be: a resolved copy of its HardwareProfile.
+/// Expected hardware: a resolved copy of the HardwareProfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {
-    /// The generation of the profile that was copied.
+    /// The generation of the copied profile.
     #[serde(default)]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub generation: i64,
-    /// The accelerators.
+    /// Expected accelerators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<crate::hardware_profile::ExpectedGpus>,
-    /// The network devices.
+    /// Expected network devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<crate::hardware_profile::ExpectedNetwork>,
-    /// The minimum rates.
+    /// Minimum rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floors: Option<crate::hardware_profile::Floors>,
 }
@@ -65,37 +65,37 @@ pub struct Expected {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitor {
-    /// The name of the check.
+    /// Name of the check.
     #[schemars(length(min = 1, max = 32))]
     pub name: String,
-    /// How often it looks, in seconds; default 60. Event sources report at once in any case.
+    /// Interval between readings, in seconds. Default: 60. Events are reported at once, whatever the interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub interval_seconds: Option<i64>,
 }
 
-/// A policy and the generation that was read.
+/// A policy and the generation in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRef {
-    /// The name of the HealthCheckPolicy.
+    /// Name of the HealthCheckPolicy.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its generation.
+    /// The generation of the HealthCheckPolicy.
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub generation: i64,
 }
 
-/// A maintenance that is going on.
+/// A maintenance in progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Maintenance {
-    /// Why: the value of the maintenance label, or the name of the label that told it.
+    /// Reason: the value of the label gpuhealth.dev/maintenance, or the name of another label that announced the maintenance.
     #[schemars(length(min = 1, max = 128))]
     pub reason: String,
-    /// Since when.
+    /// When the maintenance began.
     pub since: Time,
-    /// Until when it is expected to end; afterwards it overruns.
+    /// When the maintenance is expected to end. After this time it counts as overrun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }
@@ -104,34 +104,34 @@ pub struct Maintenance {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Assignment {
-    /// `<run uid>/<attempt>`; a result carries the same id.
+    /// `<run uid>/<attempt>`. The results have the same id.
     #[schemars(length(min = 1, max = 80))]
     pub id: String,
-    /// The name of the HealthCheckRun.
+    /// Name of the HealthCheckRun.
     #[schemars(length(min = 1, max = 253))]
     pub run: String,
-    /// The checks to run, in this order.
+    /// Checks to run, in this order.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Vec<CheckSpec>,
-    /// When to give up; what is left then is Inconclusive.
+    /// When to stop. Checks not finished by then are Inconclusive.
     pub deadline: Time,
-    /// Present for checks between nodes.
+    /// Set for checks between nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
 }
 
-/// A node's part in a check between nodes. Without `startAt` the agent gets ready and reports `Ready`; with it, it acts.
+/// A node's part in a check between nodes. Until `startAt` is set, the agent only prepares and reports `Ready`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    /// When slot 0 begins; absent until every member has reported `Ready`.
+    /// When slot 0 begins. Absent until every member has reported `Ready`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Time>,
-    /// How long each slot lasts, in seconds.
+    /// Duration of each slot, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub slot_seconds: Option<i64>,
-    /// The slots of this node, ascending; in each it is a server, a client, or idle (not listed).
+    /// Slots of this node in ascending order. The node is idle in slots that are not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub slots: Vec<Slot>,
@@ -141,28 +141,28 @@ pub struct Group {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Slot {
-    /// The number of the slot, counted from 0; it begins at `startAt + slot * slotSeconds`.
+    /// The number of the slot, counted from 0. The slot begins at `startAt + slot * slotSeconds`.
     #[schemars(range(min = 0, max = 4095))]
     pub slot: i64,
     /// Server or Client.
     pub role: Role,
-    /// The name of the other node; 63 characters, because a kubelet registers no node whose hostname label is longer.
+    /// Name of the other node. At most 63 characters: a kubelet does not register a node with a longer hostname label.
     #[schemars(length(min = 1, max = 63))]
     pub peer: String,
-    /// The address on which the server listens: an address of this node for a server, of the peer for a client.
+    /// Address on which the server listens: this node's address for a server, the peer's for a client.
     #[schemars(length(min = 1, max = 45))]
     pub address: String,
-    /// The TCP port number on which the server listens.
+    /// TCP port number on which the server listens.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i64,
 }
 
-/// What a node is in a slot.
+/// Role of a node in a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Role {
-    /// It listens.
+    /// The node listens.
     #[default]
     Server,
-    /// It connects and sends.
+    /// The node connects and sends.
     Client,
 }

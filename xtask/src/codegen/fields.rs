@@ -1,4 +1,4 @@
-//! `docs/fields.md`: every field of every kind, read from the generated schemas.
+//! `docs/fields.md`: all fields of all kinds, read from the generated schemas.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 
 const INTRODUCTION: &str = "<!-- Written by `cargo xtask codegen`. Edits are overwritten. -->\n\
 # Fields\n\n\
-Every field of every kind of the group `gpuhealth.dev/v1alpha1`, as `kubectl explain` also tells them. `[]` stands for each\n\
-element of a list, `{}` for each value of a map. A field in **bold** is required.\n";
+All fields of all kinds in `gpuhealth.dev/v1alpha1`, with the same descriptions as `kubectl explain`. `[]` stands for each\n\
+element of a list, `{}` for each value of a map. Fields in **bold** are required.\n";
 
-/// A subtree with at least so many fields is written once and referred to afterwards.
+/// A subtree with at least this many fields is written once and referenced afterwards.
 const WORTH_A_REFERENCE: usize = 20;
 
 /// The whole page.
@@ -23,7 +23,7 @@ pub(super) fn reference(definitions: &[CustomResourceDefinition]) -> String {
     page
 }
 
-/// Where a large subtree was first written, by its schema.
+/// Where each large subtree was first written, by its schema.
 type Written = HashMap<String, String>;
 
 fn kind(page: &mut String, definition: &CustomResourceDefinition, written: &mut Written) {
@@ -42,7 +42,7 @@ fn kind(page: &mut String, definition: &CustomResourceDefinition, written: &mut 
     page.push_str("\n| field | type | range | meaning |\n|---|---|---|---|\n");
     walk.rows.iter().for_each(|row| page.push_str(row));
     if !walk.rules.is_empty() {
-        page.push_str("\nRules beyond ranges, with what the API server answers:\n\n");
+        page.push_str("\nValidation rules, with the error message of the API server:\n\n");
         walk.rules.iter().for_each(|rule| page.push_str(rule));
     }
 }
@@ -145,7 +145,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_range_tells_bounds_pattern_default_and_what_holds_for_each_element() {
+    fn a_range_shows_bounds_pattern_default_and_the_range_of_each_element() {
         assert_eq!(
             range_of(&json!({"type": "integer", "minimum": 1, "maximum": 604_800, "default": 7200})),
             "1 to 604800; default 7200"
@@ -171,6 +171,6 @@ mod tests {
             page.contains("| **`spec.checks[].networkBandwidth.ports.first`** | integer | 1024 to 65535 |"),
             "{page}"
         );
-        assert!(page.contains("- `spec.cancel`: cancel cannot be taken back"));
+        assert!(page.contains("- `spec.cancel`: cancel cannot be undone"));
     }
 }
