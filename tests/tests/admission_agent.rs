@@ -24,7 +24,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 const NO_NODE: &str =
-    "this token names no node: agents and reservation pods must use a token that is bound to their pod";
+    "this token is not bound to a node: agents and reservation pods must use a token that is bound to their pod";
 
 async fn agent(cluster: &ControlPlane, node: &str) -> Client {
     let token = cluster.token_for_node(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE, node).await.unwrap();
@@ -72,7 +72,8 @@ async fn an_agent_can_touch_no_other_node_and_nothing_of_its_own_but_its_report(
     let other = apply_status(&agent, "strict-b", names::MANAGER_REPORT, &report("1")).await;
     assert_denied(other, "the agent of node strict-a may not write NodeHealth strict-b");
     let decision = json!({"decision": {"state": "Healthy", "since": "2026-11-21T09:30:00Z", "reason": "Mine"}});
-    let only_report = "the agent of node strict-a may change nothing but status.report: the other members of the status have writers of their own";
+    let only_report =
+        "the agent of node strict-a may change only status.report: the other members of the status have other writers";
     assert_denied(apply_status(&agent, "strict-a", names::MANAGER_REPORT, &decision).await, only_report);
     assert_denied(merge_status(&agent, "strict-a", json!({"conditions": []})).await, only_report);
     assert_denied(merge_status(&agent, "strict-a", json!({"decision": null})).await, only_report);
@@ -154,7 +155,7 @@ async fn a_reservation_pod_writes_status_exclusive_of_its_node_and_nothing_else(
     let other = apply_status(&probe, "probe-b", "gpu-health-probe", &exclusive).await;
     assert_denied(other, "a reservation pod on node probe-a may not write NodeHealth probe-b");
     let as_agent = merge_status(&probe, "probe-a", report("1")).await;
-    assert_denied(as_agent, "a reservation pod on node probe-a may change nothing but status.exclusive");
+    assert_denied(as_agent, "a reservation pod on node probe-a may change only status.exclusive");
     assert_forbidden(apply_lease(&probe, names::LEASE_NAMESPACE, "probe-a").await, r#"cannot patch resource "leases""#);
     assert_forbidden(health(&probe).list(&ListParams::default()).await, r#"cannot list resource "nodehealths""#);
 }
@@ -194,7 +195,7 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_to_their_node
         "the agent of node node-a may not write NodeHealth node-c",
     );
 
-    let no_nodes = "the agent of node node-a may not touch Nodes: the operator marks them";
+    let no_nodes = "the agent of node node-a may not modify Nodes: only the operator marks them";
     let label = json!({"metadata": {"labels": {"gpuhealth.dev/health": "healthy"}}});
     for node in ["node-a", "node-b"] {
         assert_denied(merge_node(&agent, node, label.clone()).await, no_nodes);
@@ -206,7 +207,7 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_to_their_node
     let created = runs.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await;
     assert_denied(
         created,
-        "the agent of node node-a may write nothing of gpuhealth.dev but the status of its NodeHealth",
+        "the agent of node node-a may write only the status of its NodeHealth in API group gpuhealth.dev",
     );
 }
 
@@ -226,7 +227,7 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_and_probes_of
     let probe = probe(&cluster, "node-a").await;
     assert_denied(
         apply_lease(&probe, names::LEASE_NAMESPACE, "node-a").await,
-        "a reservation pod on node node-a may not touch Leases",
+        "a reservation pod on node node-a may not modify Leases",
     );
     let unbound = cluster.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await.unwrap();
     let unbound = cluster.client_with_token(&unbound).unwrap();

@@ -24,12 +24,12 @@ use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-const LABELS: &str = "on a Node the operator may change only labels that start with gpuhealth.dev/ or stand in this policy's list okLabels";
-const ANNOTATIONS: &str = "on a Node the operator may change only annotations that start with gpuhealth.dev/ or stand in this policy's list okAnnotations";
-const TAINTS: &str = "on a Node the operator may add, change and remove only taints whose key starts with gpuhealth.dev/ or stands in this policy's list okTaints";
-const SPEC: &str = "in a Node's spec the operator may change nothing but taints, and never unschedulable";
+const LABELS: &str = "on a Node the operator may change only labels that start with gpuhealth.dev/ or are in this policy's list okLabels";
+const ANNOTATIONS: &str = "on a Node the operator may change only annotations that start with gpuhealth.dev/ or are in this policy's list okAnnotations";
+const TAINTS: &str = "on a Node the operator may add, change and remove only taints whose key starts with gpuhealth.dev/ or is in this policy's list okTaints";
+const SPEC: &str = "in a Node's spec the operator may change only taints, and never unschedulable";
 const CONDITIONS: &str = "on a Node the operator may change only the conditions in this policy's list okConditions";
-const STATUS: &str = "in a Node's status the operator may change nothing but conditions";
+const STATUS: &str = "in a Node's status the operator may change only conditions";
 
 fn foreign_taint() -> Value {
     json!({"key": "example.com/theirs", "value": "x", "effect": "NoSchedule"})
@@ -168,7 +168,7 @@ async fn the_operator_can_neither_create_nor_delete_a_node() {
     assert_forbidden(applied, r#"cannot create resource "nodes""#);
 
     let almighty = almighty_operator(cluster);
-    let never = "the operator neither creates nor deletes Nodes, nor connects to them";
+    let never = "the operator may not create, delete or connect to Nodes";
     assert_denied(nodes(&almighty).create(&PostParams::default(), &another).await, never);
     assert_denied(nodes(&almighty).delete("lasting", &DeleteParams::default()).await, never);
     assert_denied(

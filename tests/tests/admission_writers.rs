@@ -24,7 +24,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::json;
 
-const REMEDY: &str = "is written by the operator and the agent of its node alone: to overrule its judgement create a NodeHealthOverride, to test the node a HealthCheckRun";
+const REMEDY: &str = "may be written only by the operator and the agent of its node: create a NodeHealthOverride to override the decision, or a HealthCheckRun to test the node";
 
 #[tokio::test]
 async fn a_person_is_refused_with_the_way_out_even_as_cluster_admin() {

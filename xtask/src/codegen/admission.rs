@@ -1,7 +1,6 @@
-//! The three ValidatingAdmissionPolicies: templates beside this file, filled with the names of `crds::names`.
+//! The three ValidatingAdmissionPolicies, from templates in `admission/` and the names in `crds::names`.
 //!
-//! They are templates and not tables, because their comments and the layout of their expressions are what a reviewer of
-//! the deployed file needs to see.
+//! Templates keep the comments and the layout of the expressions, which reviewers of the deployed files need.
 
 use super::Error;
 use crds::names;
@@ -13,7 +12,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("nodehealth-writers.yaml", include_str!("admission/nodehealth-writers.yaml")),
 ];
 
-/// Every file below `deploy/admission`: its name and its content.
+/// Every file in `deploy/admission`: its name and its content.
 pub(super) fn files() -> Result<Vec<(&'static str, String)>, Error> {
     let user = |account: &str| format!("system:serviceaccount:{}:{account}", names::NAMESPACE);
     let values = [
@@ -65,7 +64,7 @@ mod tests {
                     );
                     assert!(
                         object["spec"].get("paramKind").is_none(),
-                        "{name}: without its parameters a policy refuses everybody"
+                        "{name}: a policy whose parameters are missing denies every request"
                     );
                 }
             }
