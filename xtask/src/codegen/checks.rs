@@ -1,4 +1,4 @@
-//! `docs/checks/*.md`: one page per check that is judged, from the rows that judge, and an index.
+//! `docs/checks/*.md`: an index, and one page per judged check, generated from the tables that the agent judges by.
 
 mod xid;
 
@@ -10,38 +10,38 @@ use std::fmt::Write as _;
 
 const HEADER: &str = "<!-- Written by `cargo xtask codegen`. Edits are overwritten. -->\n";
 
-/// What stands before the table of the index.
+/// Text before the table of the index.
 const INDEX: &str = "# Checks\n\n\
-One page per check: what it means when it speaks, how it is measured, what it can find, and what to do. The tables are those that\n\
-the agent judges by.\n\n";
+One page per check: what a finding means, how it is measured, what the check can find, and what to do. The tables are the ones\n\
+that the agent judges by.\n\n";
 
-/// What stands behind it: what holds for all checks.
+/// Text after the table: what applies to all checks.
 const COMMON: &str = "\n## Outcomes\n\n\
 | outcome | means | marks |\n|---|---|---|\n\
-| Pass | judged, and nothing is wrong with what `covered` names | lifts findings of what it covered |\n\
+| Pass | no fault found on the targets in `covered` | lifts findings of these targets |\n\
 | Warn | worth a look; the node is Suspect | none |\n\
-| Fail | a fault; at severity Reset and above the node is Quarantined | by the policy |\n\
-| Inconclusive | could not be judged: a tool, a permission or an answer is missing | none; neither condemns nor heals |\n\
-| Skipped | does not apply, or was refused under maintenance | none; neither condemns nor heals |\n\n\
+| Fail | a fault; the node is Quarantined if the severity is Reset or above | as the policy says |\n\
+| Inconclusive | could not be judged: a tool, a permission or a reply is missing | none; neither quarantines nor lifts |\n\
+| Skipped | not applicable, or not run because of maintenance or a recent boot | none; neither quarantines nor lifts |\n\n\
 ## Severities\n\n\
-| severity | cure |\n|---|---|\n\
-| Monitor | watch |\n| Reset | reset the GPU |\n| Reboot | boot the node |\n| Isolate | replace the board or the node |\n\n\
-## What every check may answer instead of a verdict\n\n\
+| severity | what to do |\n|---|---|\n\
+| Monitor | watch |\n| Reset | reset the GPU |\n| Reboot | reboot the node |\n| Isolate | replace the board or the node |\n\n\
+## Reasons that any check can report instead of a verdict\n\n\
 | reason | outcome | when | what to do |\n|---|---|---|---|\n\
-| NeverJudged | Inconclusive | nothing has been measured since the agent started | wait one interval |\n\
-| Maintenance | Skipped | the node is under maintenance | end it; the first measurement after it is a new baseline |\n\
+| NeverJudged | Inconclusive | no measurement since the agent started | wait one interval |\n\
+| Maintenance | Skipped | the node is under maintenance | end the maintenance; the first measurement afterwards is the new baseline |\n\
 | BootGrace | Skipped | the node booted less than `bootGraceSeconds` ago | wait |\n\
-| NoAccelerator | Skipped | there is nothing that the check is about | nothing; `inventory` says whether something is missing |\n\
-| AgentLostDeviceAccess | Inconclusive | the device nodes are there and refuse us: `systemctl daemon-reload` takes devices from running containers | restart the agent's pod; the node is well |\n\
-| DriverLibraryMissing | Inconclusive | the driver's library cannot be loaded | install the driver, or name the library with `--nvml-library` |\n\
-| CallHung | Inconclusive | a call into the driver did not come back | see [driver](driver.md) |\n\
-| Overdue | Inconclusive | the last measurement is older than three intervals | look at the agent's log |\n\
-| NotImplemented | Inconclusive | this version has no monitor of that name | take it out of the policy, or update the agent |\n\n\
-`kubectl get nodehealth NODE -o jsonpath='{.status.report.checks}'` shows the rows, `.status.report.findings` what is wrong.\n\
-Numbers that a check compares with come from the [HardwareProfile](../../deploy/profiles/README.md) of the node; what it\n\
-does not declare is not judged. Intervals are `spec.monitors[].intervalSeconds` of the policy.\n";
+| NoAccelerator | Skipped | the node has no device that the check covers | nothing; `inventory` reports missing devices |\n\
+| AgentLostDeviceAccess | Inconclusive | the device nodes exist but deny access: `systemctl daemon-reload` removes devices from running containers | restart the agent's pod; the node is not at fault |\n\
+| DriverLibraryMissing | Inconclusive | the driver's library cannot be loaded | install the driver, or set the path of the library with `--nvml-library` |\n\
+| CallHung | Inconclusive | a call into the driver did not return | see [driver](driver.md) |\n\
+| Overdue | Inconclusive | the last measurement is older than three intervals | read the agent's log |\n\
+| NotImplemented | Inconclusive | this version has no monitor of that name | remove it from the policy, or update the agent |\n\n\
+`kubectl get nodehealth NODE -o jsonpath='{.status.report.checks}'` shows the result of each check, and `.status.report.findings`\n\
+the faults. Checks compare with the numbers in the node's [HardwareProfile](../../deploy/profiles/README.md); numbers that the\n\
+profile does not declare are not judged. Intervals are `spec.monitors[].intervalSeconds` of the policy.\n";
 
-/// Every page by its path, in the order of the documentation.
+/// All pages by path.
 pub(super) fn files() -> Result<BTreeMap<String, String>, Error> {
     let mut all: Vec<&Page> = PAGES.iter().chain(pages::OTHERS).copied().collect();
     all.sort_by_key(|page| Check::ALL.iter().position(|check| *check == page.check));
@@ -55,7 +55,7 @@ fn path(page: &Page) -> String {
     format!("docs/checks/{}.md", page.check.name())
 }
 
-/// A page that leaves a question open is not written.
+/// Rejects a page with an empty text.
 fn whole(page: &Page) -> Result<(), Error> {
     let mut texts = vec![("means", page.means), ("measured", page.measured)];
     let of_rule = |rule: &Rule| {
@@ -69,13 +69,13 @@ fn whole(page: &Page) -> Result<(), Error> {
     };
     texts.extend(page.rules.iter().flat_map(of_rule));
     let empty = texts.into_iter().find(|(_, text)| text.trim().is_empty()).map(|(name, _)| name);
-    // The rows of xid are the catalogue's.
+    // The page of xid has the rows of the catalogue instead.
     let missing = (page.rules.is_empty() && page.check != Check::Xid).then_some("rules");
     empty.or(missing).map_or(Ok(()), |text| Err(Error::EmptyPage { check: page.check.name(), text }))
 }
 
 fn index(all: &[&Page]) -> String {
-    let mut text = format!("{HEADER}{INDEX}| check | class | when it speaks |\n|---|---|---|\n");
+    let mut text = format!("{HEADER}{INDEX}| check | class | what a finding means |\n|---|---|---|\n");
     for page in all {
         let name = page.check.name();
         let _ = writeln!(text, "| [{name}]({name}.md) | {} | {} |", short(page.check.class()), cell(page.means));
@@ -88,15 +88,15 @@ fn written(page: &Page) -> String {
     let mut text = format!("{HEADER}# {name}\n\n{}\n\n", page.means.trim());
     let _ = writeln!(text, "| | |\n|---|---|\n| class | {} |", class(page.check.class()));
     if page.check == Check::Drift {
-        let _ = writeln!(text, "| looks | with every decision of the operator |");
+        let _ = writeln!(text, "| runs | with every decision of the operator |");
     } else {
         let _ = writeln!(
             text,
-            "| looks every | {DEFAULT_INTERVAL_SECONDS} s, unless the policy's `spec.monitors[].intervalSeconds` says otherwise |"
+            "| interval | {DEFAULT_INTERVAL_SECONDS} s, unless the policy sets `spec.monitors[].intervalSeconds` |"
         );
     }
     let profile = if page.profile.is_empty() { "nothing".to_owned() } else { code(page.profile) };
-    let _ = writeln!(text, "| compares with, of the HardwareProfile | {profile} |");
+    let _ = writeln!(text, "| fields of the HardwareProfile | {profile} |");
     if !page.metrics.is_empty() {
         let _ = writeln!(text, "| metrics | {} |", code(page.metrics));
     }
@@ -107,13 +107,14 @@ fn written(page: &Page) -> String {
     if page.check == Check::Xid {
         text.push_str(&xid::tables());
     }
-    text.push_str("\nWhat else a row of this check may say: [all checks](README.md#what-every-check-may-answer-instead-of-a-verdict).\n");
+    text.push_str("\nOther reasons, common to all checks: [instead of a verdict](README.md#reasons-that-any-check-can-report-instead-of-a-verdict).\n");
     text
 }
 
 fn findings(rules: &[Rule]) -> String {
     let mut text =
-        "\n## What it can find\n\n| reason | outcome | severity | when | lifts |\n|---|---|---|---|---|\n".to_owned();
+        "\n## What it can find\n\n| reason | outcome | severity | when | lifted by |\n|---|---|---|---|---|\n"
+            .to_owned();
     for rule in rules {
         let verdict = format!("{} | {}", word(&rule.outcome), word(&rule.severity));
         let _ = writeln!(text, "| {} | {verdict} | {} | {} |", cell(rule.reason), cell(rule.when), cell(rule.lifts));
@@ -122,7 +123,7 @@ fn findings(rules: &[Rule]) -> String {
     let mut rows: Vec<String> = Vec::new();
     for rule in rules {
         let row = format!("| {} | {} | {} |\n", cell(rule.reason), cell(rule.act), cell(rule.source));
-        // Two rows of one reason (at first sight, and confirmed) may ask for the same.
+        // Two rows of one reason (first occurrence, and confirmed) may have the same action.
         if !rows.contains(&row) {
             rows.push(row);
         }
@@ -140,20 +141,20 @@ fn cell(text: &str) -> String {
 
 const fn class(class: Class) -> &'static str {
     match class {
-        Class::Passive => "passive: reads state, always allowed",
-        Class::Light => "light: short, beside work if the policy says so",
+        Class::Passive => "passive: only reads state, always allowed",
+        Class::Light => "light: short and cheap, may run alongside workloads",
         Class::Exclusive => "exclusive: the node is reserved first",
         Class::Group => "group: several nodes at once",
-        Class::Declared => "as declared",
+        Class::Declared => "depends on its parameters",
     }
 }
 
-/// The class as one word.
+/// The class in one word.
 fn short(of: Class) -> &'static str {
     class(of).split(':').next().unwrap_or_default()
 }
 
-/// The word of the API.
+/// The value as the API spells it.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -183,7 +184,7 @@ mod tests {
         let text = written(&page("By looking.", RULES));
         for part in [
             "# ecc\n\nIt means.\n",
-            "| compares with, of the HardwareProfile | `gpus.count` |",
+            "| fields of the HardwareProfile | `gpus.count` |",
             "| metrics | `m` |",
             "## How it is measured\n\nBy looking.\n",
             "| GpuLost | Fail | Reboot | a\\|b | It answers. |",

@@ -1,4 +1,4 @@
-//! The tables of the page `xid`: the catalogue, and what decides where a code alone does not.
+//! The tables of the page `xid`: the catalogue, and the rules for codes whose severity depends on more than the code.
 
 use super::cell;
 use node_agent::judge::xid::MONITOR_SECONDS;
@@ -9,7 +9,7 @@ use node_agent::xid::{LINK_SIGNS, nvlink_registers, sxid};
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-/// All of them.
+/// All tables.
 pub(super) fn tables() -> String {
     let mut text = lifting();
     text.push_str(&catalogue());
@@ -23,16 +23,16 @@ pub(super) fn tables() -> String {
 fn lifting() -> String {
     format!(
         "\n## What lifts a finding\n\n\
-         | severity | outcome | lifts |\n|---|---|---|\n\
-         | Monitor | Warn | {MONITOR_SECONDS} s without another |\n\
-         | Reset, Reboot | Fail | a new boot id, or the driver's word that no recovery is needed any more (Xid 154 to None, field 230), or an override Acknowledge; never silence |\n\
-         | Isolate | Fail | a new boot id, or an override Acknowledge |\n\n\
+         | severity | outcome | lifted by |\n|---|---|---|\n\
+         | Monitor | Warn | {MONITOR_SECONDS} s without another occurrence |\n\
+         | Reset, Reboot | Fail | a new boot id, or a driver report that no recovery is needed any more (Xid 154 to None, field 230), or an override with action Acknowledge; never by silence alone |\n\
+         | Isolate | Fail | a new boot id, or an override with action Acknowledge |\n\n\
          ## What to do\n\n\
          | severity | what to do |\n|---|---|\n\
-         | Monitor | Nothing to the node. If the code concerns programs: look at the job that ran; the same board across several owners is hardware after all. |\n\
-         | Reset | Drain the node, reset the GPU (`nvidia-smi --gpu-reset`), test it. If the same board comes again, replace it. |\n\
-         | Reboot | Drain the node, boot it, test it. |\n\
-         | Isolate | Keep the node out and replace the board. |\n"
+         | Monitor | Leave the node in service. If the code concerns programs, look at the job that was running. If the same board fails for several users, suspect the hardware. |\n\
+         | Reset | Drain the node, reset the GPU (`nvidia-smi --gpu-reset`), and test it. If the fault returns on the same board, replace the board. |\n\
+         | Reboot | Drain the node, reboot it, and test it. |\n\
+         | Isolate | Keep the node out of service and replace the board. |\n"
     )
 }
 
@@ -80,7 +80,7 @@ fn recovery() -> String {
 
 fn registers() -> String {
     let mut text = "\n## Xid 74: the registers\n\n\
-         The gravest sign decides; an unlisted bit takes an excuse away. Source: NVIDIA's Xid catalogue, bucket WORKFLOW_NVLINK_ERR.\n\n\
+         The most severe sign decides. A bit that is not listed here cancels a mitigating sign. Source: NVIDIA's Xid catalogue, bucket WORKFLOW_NVLINK_ERR.\n\n\
          | register: bits | severity | reason | means |\n|---|---|---|---|\n"
         .to_owned();
     for (sign, severe, reason, means) in LINK_SIGNS {
@@ -134,7 +134,7 @@ fn resets(unit: &Unit) -> String {
 fn switches() -> String {
     format!(
         "\n## SXid\n\n\
-         The line itself says Fatal or Non-fatal, and is right where these lists (of gpud) say otherwise.\n\n\
+         The log line itself says Fatal or Non-fatal, which takes precedence over these lists (from gpud).\n\n\
          | SXid | severity | reason |\n|---|---|---|\n\
          | {} | Reset | NvSwitchFatal |\n| {} | Monitor | NvSwitchNonFatal |\n| any other | Monitor | NvSwitchUnknown |\n",
         codes(sxid::FATAL),
