@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: what is written from the Rust types, and `--check`, which refuses drift.
+//! `cargo xtask codegen` writes the generated files; `--check` fails if a committed file differs.
 //!
 //! ```text
 //! crds::custom_resource_definitions() ─▶ deploy/crds/*.yaml, docs/fields.md
@@ -8,7 +8,7 @@
 //! node_agent::command_line            ─▶ docs/man/*.1, deploy/completions/*
 //! ```
 //!
-//! Both ways go through [`generate`], so a check can never disagree with what would be written.
+//! Both modes use [`generate`], so the check always matches what would be written.
 
 mod admission;
 mod checks;
@@ -19,12 +19,12 @@ mod shell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders whose files are all ours: one that is not generated any more is drift too. `deploy/profiles` is written by hand.
+/// Folders with generated files only. A file there that is no longer generated counts as drift.
 const OWNED_FOLDERS: &[&str] =
     &["deploy/crds", "deploy/rbac", "deploy/admission", "deploy/completions", "docs/checks", "docs/man"];
 const HEADER: &str = "# Written by `cargo xtask codegen`. Edits are overwritten.\n";
 
-/// Why code generation ended.
+/// Why code generation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A file or folder could not be read, written or removed.
@@ -45,15 +45,15 @@ pub(crate) enum Error {
         /// Why it failed.
         source: serde_yaml::Error,
     },
-    /// A template names something that nobody fills in.
+    /// A template has a placeholder without a value.
     #[error("xtask/src/codegen/admission/{template}: {placeholder} has no value; give it one in codegen/admission.rs")]
     Placeholder {
         /// The template.
         template: &'static str,
-        /// What is left over.
+        /// The placeholder.
         placeholder: String,
     },
-    /// A check's page does not say everything.
+    /// A check's page has an empty text.
     #[error("the page of the check {check} has no text for `{text}`; write it in the PAGE of node-agent/src/judge")]
     EmptyPage {
         /// The check.
@@ -61,10 +61,10 @@ pub(crate) enum Error {
         /// The member of the page or of one of its rules.
         text: &'static str,
     },
-    /// Committed files differ from what the code says.
-    #[error("these files are not what the code says:\n  {}\nTo mend it, run: cargo xtask codegen", .0.join("\n  "))]
+    /// Committed files differ from the generated ones.
+    #[error("generated files are out of date:\n  {}\nTo update them, run: cargo xtask codegen", .0.join("\n  "))]
     Drift(
-        /// Paths from the root of the repository, each with what is wrong with it.
+        /// Paths relative to the repository root, each with the kind of difference.
         Vec<String>,
     ),
 }
@@ -76,7 +76,7 @@ impl Error {
     }
 }
 
-/// Writes every generated file, or with `check` only compares and ends with [`Error::Drift`] where one differs.
+/// Writes all generated files. With `check`, only compares, and fails with [`Error::Drift`] if one differs.
 pub(crate) fn run(check: bool) -> Result<(), Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let files = generate()?;
@@ -99,7 +99,7 @@ pub(crate) fn run(check: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every generated file: its path from the root of the repository, and its content.
+/// Every generated file: its path relative to the repository root, and its content.
 fn generate() -> Result<BTreeMap<String, String>, Error> {
     let definitions = crds::custom_resource_definitions();
     let mut files = BTreeMap::new();

@@ -1,28 +1,28 @@
-//! Who may do what: namespaces, ServiceAccounts and roles, as a table.
+//! Namespaces, ServiceAccounts and roles, as a table.
 //!
-//! The rows are as small as `crds::names` and the writers of each field allow. Two rules of Kubernetes shape them:
-//! an apply that creates an object needs `create` besides `patch`, and `create` cannot be narrowed to a name.
+//! Each role has only the verbs it needs. Two rules of Kubernetes shape the rows: a server-side apply that creates an
+//! object needs `create` besides `patch`, and `create` cannot be restricted to a resource name.
 
 use crds::names::{
     AGENT_SERVICE_ACCOUNT, GROUP, LEASE_NAMESPACE, NAMESPACE, OPERATOR_SERVICE_ACCOUNT, PROBE_SERVICE_ACCOUNT,
 };
 use serde_json::{Value, json};
 
-/// API group, resources, verbs, and the one name that they are narrowed to.
+/// API group, resources, verbs, and the resource name they are restricted to, if any.
 struct Rule(&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
 
 const READ: &[&str] = &["get", "list", "watch"];
 
-/// The operator, in the whole cluster.
+/// The operator, cluster-wide.
 const OPERATOR: &[Rule] = &[
-    // Marks. Neither create nor delete: no fault of ours makes or removes a Node.
+    // To mark Nodes. No create or delete: a bug in the operator must never add or remove a Node.
     Rule("", &["nodes"], &["get", "list", "watch", "patch"], None),
     Rule("", &["nodes/status"], &["patch"], None),
-    // Who works on a node, before and after it is fenced; events on pods of a node that went bad.
+    // To find the workloads of a node before and after it is reserved, and to write events for the pods of a faulty node.
     Rule("", &["pods"], &["get", "list"], None),
     Rule("", &["events"], &["create", "patch"], None),
     Rule("events.k8s.io", &["events"], &["create", "patch"], None),
-    // Delete, because a Node that is replaced under its name gets a new object.
+    // Delete, because a Node replaced under the same name gets a new object.
     Rule(GROUP, &["nodehealths"], &["get", "list", "watch", "create", "patch", "delete"], None),
     // Delete, for ttlSecondsAfterFinished.
     Rule(GROUP, &["healthcheckruns"], &["get", "list", "watch", "delete"], None),
@@ -45,15 +45,15 @@ const OPERATOR: &[Rule] = &[
 /// The operator, in the namespace of the agents' Leases.
 const OPERATOR_AGENT_LEASES: &[Rule] = &[Rule("coordination.k8s.io", &["leases"], READ, None)];
 
-/// The operator, in its own namespace: the Lease that says which replica leads.
+/// The operator, in its own namespace: the leader election Lease.
 const OPERATOR_LEADER_LEASE: &[Rule] = &[
     Rule("coordination.k8s.io", &["leases"], &["create"], None),
     Rule("coordination.k8s.io", &["leases"], &["get", "update", "patch"], Some(OPERATOR_SERVICE_ACCOUNT)),
 ];
 
-/// An agent, in the whole cluster. RBAC cannot say "its own"; deploy/admission/agent.yaml does.
+/// An agent, cluster-wide. RBAC cannot restrict it to its own node; deploy/admission/agent.yaml does.
 const AGENT: &[Rule] = &[
-    Rule(GROUP, &["nodehealths"], READ, None), // a watcher lists first
+    Rule(GROUP, &["nodehealths"], READ, None), // a watch begins with a list
     Rule(GROUP, &["nodehealths/status"], &["patch"], None),
 ];
 
@@ -64,8 +64,8 @@ const AGENT_LEASES: &[Rule] = &[Rule("coordination.k8s.io", &["leases"], &["get"
 const PROBE: &[Rule] =
     &[Rule(GROUP, &["nodehealths"], &["get"], None), Rule(GROUP, &["nodehealths/status"], &["patch"], None)];
 
-/// Every file below `deploy/rbac`: its name without `.yaml`, and its objects. `kubectl apply -f deploy/rbac` goes by the
-/// order of names, and what is in a namespace comes after it.
+/// Every file in `deploy/rbac`: its name without `.yaml`, and its objects. `kubectl apply -f deploy/rbac` applies files in
+/// the order of their names, so the namespaces come first.
 pub(super) fn files() -> Vec<(&'static str, Vec<Value>)> {
     let (operator, agent, probe) = (OPERATOR_SERVICE_ACCOUNT, AGENT_SERVICE_ACCOUNT, PROBE_SERVICE_ACCOUNT);
     vec![
@@ -97,7 +97,7 @@ fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
-/// Tokens are mounted by the pods that need one, and by no container beside it.
+/// Without automounting, only the container that needs a token mounts one.
 fn service_account(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE},
@@ -105,7 +105,7 @@ fn service_account(name: &str) -> Value {
     })
 }
 
-/// A role, named as the ServiceAccount, and its binding; for the whole cluster without a namespace.
+/// A role with the name of the ServiceAccount, and its binding. Cluster-wide if there is no namespace.
 fn bound_role(account: &str, namespace: Option<&str>, rules: &[Rule]) -> Vec<Value> {
     let (role, binding) =
         if namespace.is_some() { ("Role", "RoleBinding") } else { ("ClusterRole", "ClusterRoleBinding") };
@@ -137,7 +137,7 @@ fn rule(Rule(group, resources, verbs, name): &Rule) -> Value {
 mod tests {
     use super::*;
 
-    /// Every verb that any rule of these tables gives on a resource.
+    /// All verbs that the rules of these tables grant on a resource.
     fn verbs(tables: &[&[Rule]], resource: &str) -> Vec<&'static str> {
         let rules = tables.iter().copied().flatten().filter(|rule| rule.1.contains(&resource));
         rules.flat_map(|rule| rule.2.iter().copied()).collect()

@@ -1,20 +1,20 @@
-//! Shell completions and man pages of the agent, from its command line.
+//! Shell completions and man pages of the agent, generated from its command line.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use node_agent::command_line::CommandLine;
 use std::collections::BTreeMap;
 
-/// The shells, and the names under which they look for the completions of a program.
+/// The shells, and the file names under which they look for a program's completions.
 const SHELLS: &[(Shell, &str)] = &[
     (Shell::Bash, "gpu-health-agent.bash"),
     (Shell::Zsh, "_gpu-health-agent"),
     (Shell::Fish, "gpu-health-agent.fish"),
 ];
-/// Subcommands that people call, and the names of their pages; the others are started by the agent itself.
+/// Subcommands for users, and the names of their pages. The agent itself starts the other subcommands.
 const FOR_PEOPLE: &[(&str, &str)] = &[("run", "gpu-health-agent-run"), ("check", "gpu-health-agent-check")];
 
-/// Every file: its path from the root of the repository, and its content.
+/// Every generated file: its path relative to the repository root, and its content.
 pub(super) fn files() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for (shell, name) in SHELLS {
