@@ -1,23 +1,23 @@
-//! Field by field: what the agent reads, and what nvidia-smi prints.
+//! Compares the agent's readings with the output of nvidia-smi, field by field.
 
 use super::fields::{FIELDS, Field, Moves, Ours, Value};
 use super::smi::SmiGpu;
 use node_agent::sampler::Sample;
 
-/// How the two sides of one field stand.
+/// Result of comparing one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stands {
-    /// The same.
+    /// Equal.
     Equal,
-    /// Not the same, within what changes between two readings.
+    /// Different, but within the range that the field changes between two readings.
     Moved,
-    /// Neither side has it.
+    /// Neither side has the field.
     Absent,
-    /// Only we have it.
+    /// Only the agent has the field.
     OnlyOurs,
-    /// Only nvidia-smi has it.
+    /// Only nvidia-smi has the field.
     OnlySmi,
-    /// Not the same.
+    /// Different.
     Different,
 }
 
@@ -27,7 +27,7 @@ impl Stands {
             Self::Equal => "equal",
             Self::Moved => "moved",
             Self::Absent => "absent",
-            Self::OnlyOurs => "only ours",
+            Self::OnlyOurs => "only agent",
             Self::OnlySmi => "only nvidia-smi",
             Self::Different => "DIFFERENT",
         }
@@ -44,7 +44,7 @@ pub(super) struct Row {
     pub(super) stands: Stands,
 }
 
-/// Every field of every GPU that either side shows. GPUs are joined by their PCI address.
+/// All fields of all GPUs that either side has. GPUs are matched by PCI address.
 pub(super) fn compare(sample: &Sample, smi: &[SmiGpu]) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut joined = Vec::new();
@@ -60,7 +60,7 @@ pub(super) fn compare(sample: &Sample, smi: &[SmiGpu]) -> Vec<Row> {
         }
     }
     for theirs in smi {
-        let address = theirs.pci().unwrap_or_else(|| "without an address".to_owned());
+        let address = theirs.pci().unwrap_or_else(|| "no PCI address".to_owned());
         if !joined.contains(&address.as_str()) {
             rows.push(missing(&address, Stands::OnlySmi));
         }
@@ -69,7 +69,7 @@ pub(super) fn compare(sample: &Sample, smi: &[SmiGpu]) -> Vec<Row> {
 }
 
 fn missing(address: &str, stands: Stands) -> Row {
-    let word = |there: bool| if there { "shown" } else { "-" }.to_owned();
+    let word = |there: bool| if there { "present" } else { "-" }.to_owned();
     Row {
         gpu: address.to_owned(),
         field: "the GPU itself",
@@ -109,7 +109,7 @@ fn shown(value: Option<&Value>) -> String {
     }
 }
 
-/// How many rows stand how, in the order of the table's words.
+/// The number of rows by result.
 pub(super) fn tally(rows: &[Row]) -> Vec<(Stands, usize)> {
     let all = [Stands::Equal, Stands::Moved, Stands::Absent, Stands::OnlyOurs, Stands::OnlySmi, Stands::Different];
     all.into_iter().map(|stands| (stands, rows.iter().filter(|row| row.stands == stands).count())).collect()

@@ -1,16 +1,16 @@
-//! `dcgmi dmon`: DCGM's own reading of the same counters, where DCGM is installed.
+//! `dcgmi dmon`: DCGM's readings of the same counters, if DCGM is installed.
 
 use node_agent::sampler::Sample;
 use std::collections::BTreeMap;
 
-/// A field of DCGM (dcgm_fields.h) and ours.
+/// A field of DCGM (dcgm_fields.h) and the agent's counterpart.
 struct DcgmField {
     id: u32,
     name: &'static str,
     ours: fn(&node_agent::sampler::sample::GpuReadings) -> Option<u64>,
 }
 
-/// Fields whose value does not move by itself.
+/// Fields whose value does not change without a fault.
 static FIELDS: &[DcgmField] = &[
     DcgmField { id: 202, name: "PCIe replays", ours: |g| g.pcie.as_ref()?.replays },
     DcgmField { id: 310, name: "ECC volatile corrected", ours: |g| g.ecc.as_ref()?.volatile_corrected },
@@ -19,13 +19,13 @@ static FIELDS: &[DcgmField] = &[
     DcgmField { id: 394, name: "rows remapped, correctable", ours: |g| g.row_remap.as_ref()?.correctable },
 ];
 
-/// The arguments of dcgmi for one reading of all fields.
+/// The arguments of dcgmi for reading all fields once.
 pub(super) fn arguments() -> Vec<String> {
     let ids: Vec<String> = FIELDS.iter().map(|field| field.id.to_string()).collect();
     ["dmon", "-c", "1", "-e", &ids.join(",")].map(str::to_owned).to_vec()
 }
 
-/// Rows `GPU 0    0    0 …` by GPU index; lines that begin with `#`, and the line of units, are headings.
+/// Parses rows of the form `GPU 0    0    0 …`, by GPU index. Lines that begin with `#` and the line with units are headings.
 pub(super) fn read(text: &str) -> BTreeMap<u32, Vec<Option<u64>>> {
     let mut gpus = BTreeMap::new();
     for line in text.lines() {
@@ -39,7 +39,7 @@ pub(super) fn read(text: &str) -> BTreeMap<u32, Vec<Option<u64>>> {
     gpus
 }
 
-/// Lines of the table: index, field, ours, DCGM's, and whether they agree.
+/// Lines of the table: GPU index, field, the agent's value, DCGM's value, and whether they agree.
 pub(super) fn compare(
     sample: &Sample,
     dcgm: &BTreeMap<u32, Vec<Option<u64>>>,

@@ -1,10 +1,10 @@
-//! Which of our readings is which element of `nvidia-smi -q -x`: one row per field.
+//! Maps the agent's readings to elements of `nvidia-smi -q -x`, one row per field.
 
 use super::smi::SmiGpu;
 use node_agent::probe::inventory::NvmlGpu;
 use node_agent::sampler::sample::{EccReading, GpuReadings, RemapReading};
 
-/// A value in a form in which both sides can be compared.
+/// A value in a form common to both sides.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
@@ -12,18 +12,18 @@ pub(super) enum Value {
     Flag(bool),
 }
 
-/// How much two readings of one GPU may differ, as they are taken one after the other.
+/// How much the two readings of a GPU may differ, as they are taken one after the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Moves {
     /// Not at all.
     No,
     /// By this much, in the field's unit.
     By(f64),
-    /// It is only shown: it changes with every reading.
+    /// By any amount: the field changes with every reading and is only shown.
     Freely,
 }
 
-/// Our side.
+/// The agent's side.
 pub(super) struct Ours<'a> {
     pub(super) driver: Option<&'a str>,
     pub(super) gpu: &'a NvmlGpu,
@@ -95,9 +95,9 @@ fn remap(ours: &Ours<'_>, pick: fn(&RemapReading) -> Option<u64>) -> Option<Valu
 
 /// Names of the recovery action in nvidia-smi (nvml.h, field 230).
 const RECOVERY: &[(&str, u32)] = &[("None", 0), ("Reset", 1), ("Reboot", 2), ("Drain P2P", 3), ("Drain and Reset", 4)];
-/// Names of the fabric's state in nvidia-smi.
+/// Names of the fabric states in nvidia-smi.
 const FABRIC: &[(&str, u32)] = &[("Not Supported", 0), ("Not Started", 1), ("In Progress", 2), ("Completed", 3)];
-/// Bits of the clock event reasons by the end of their element's name (nvml.h).
+/// Bits of the clock event reasons (nvml.h), by the end of the element's name.
 const REASONS: &[(&str, u32)] = &[
     ("gpu_idle", 0x1),
     ("applications_clocks_setting", 0x2),
@@ -132,7 +132,7 @@ fn reasons(gpu: &SmiGpu) -> Option<Value> {
 
 use Moves::{By, Freely, No};
 
-/// Every field that both sides tell.
+/// All fields that both sides report.
 #[rustfmt::skip]
 pub(super) static FIELDS: &[Field] = &[
     field("driver version", No, |o| text(o.driver), |s| text(s.text(&["driver_version"]))),

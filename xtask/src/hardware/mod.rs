@@ -1,8 +1,8 @@
-//! `cargo xtask hardware`: what only a machine with real hardware can tell.
+//! `cargo xtask hardware`: comparisons that need real hardware.
 //!
-//! `nvml` reads everything that the agent's sampler reads, reads `nvidia-smi -q -x` beside it, and prints field by field
-//! what is equal, different and absent; then how long each call took, which is what the simulated library takes for
-//! its `"timing": "real"`.
+//! `nvml` takes all readings of the agent's sampler, compares them with `nvidia-smi -q -x`, and prints for each field whether
+//! the values are equal, different or absent. It also prints how long each call took; the simulated library uses these
+//! times for `"timing": "real"`.
 
 mod compare;
 mod dcgm;
@@ -21,19 +21,19 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-/// Exit status where there is no hardware to measure.
+/// Exit status if there is no hardware to measure.
 const NOTHING_TO_MEASURE: u8 = 2;
-/// Exit status where the two sides differ.
+/// Exit status if the two sides differ.
 const THEY_DIFFER: u8 = 1;
 
-/// What is measured.
+/// What to measure.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Hardware {
-    /// Our readings of the driver's library against nvidia-smi, and the time that each call takes
+    /// Compare the agent's NVML readings with nvidia-smi, and time each call
     Nvml(Nvml),
 }
 
-/// What it is measured with.
+/// Options of the comparison.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Nvml {
     /// Name or path of the driver's management library
@@ -42,26 +42,26 @@ pub(crate) struct Nvml {
     /// Name or path of nvidia-smi
     #[arg(long, default_value = "nvidia-smi")]
     smi: PathBuf,
-    /// Take what `nvidia-smi -q -x` printed from this file instead
+    /// Read the output of `nvidia-smi -q -x` from this file instead of running nvidia-smi
     #[arg(long)]
     smi_xml: Option<PathBuf>,
-    /// How often everything is read for the times
+    /// Number of rounds for timing the calls
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Write the tables as Markdown to this file, too
+    /// Also write the tables as Markdown to this file
     #[arg(long)]
     save: Option<PathBuf>,
 }
 
-/// Measures and prints. Exit status 0: they agree; 1: something is different; 2: there is nothing to measure.
+/// Measures and prints. Exit status 0: both sides agree; 1: they differ; 2: there is nothing to measure.
 pub(crate) fn run(hardware: &Hardware) -> Outcome {
     let Hardware::Nvml(wanted) = hardware;
     let samples = sample(wanted)?;
-    let Some(sample) = samples.first() else { return Err("the sampler gave no sample".into()) };
+    let Some(sample) = samples.first() else { return Err("the sampler returned no sample".into()) };
     if sample.view.status != "Ok" || sample.gpus.is_empty() {
-        let said = sample.view.message.as_deref().unwrap_or("it shows no GPU");
-        eprintln!("nothing to measure: {} says {}: {said}", wanted.library.display(), sample.view.status);
-        eprintln!("run this on a machine with an NVIDIA GPU and its driver, or name the library with --library");
+        let said = sample.view.message.as_deref().unwrap_or("no GPU");
+        eprintln!("nothing to measure: {} returned {}: {said}", wanted.library.display(), sample.view.status);
+        eprintln!("run this on a machine with an NVIDIA GPU and driver, or set the path of the library with --library");
         return Ok(ExitCode::from(NOTHING_TO_MEASURE));
     }
     let xml = match &wanted.smi_xml {
@@ -69,7 +69,10 @@ pub(crate) fn run(hardware: &Hardware) -> Outcome {
             std::fs::read_to_string(file).map_err(|error| format!("--smi-xml {}: {error}", file.display()))?
         }
         None => printed(Command::new(&wanted.smi).args(["-q", "-x"])).map_err(|error| {
-            format!("{}: {error}; name it with --smi, or its output with --smi-xml", wanted.smi.display())
+            format!(
+                "{}: {error}; set the path of nvidia-smi with --smi, or give its output with --smi-xml",
+                wanted.smi.display()
+            )
         })?,
     };
     let gpus = smi::read(&xml).map_err(|error| {
@@ -89,11 +92,11 @@ pub(crate) fn run(hardware: &Hardware) -> Outcome {
     Ok(if differ { ExitCode::from(THEY_DIFFER) } else { ExitCode::SUCCESS })
 }
 
-/// Asks a real sampler for everything, `rounds` times.
+/// Asks a real sampler for all sections, `rounds` times.
 fn sample(wanted: &Nvml) -> Result<Vec<Sample>, Box<dyn std::error::Error + Send + Sync>> {
     let built = cargo().args(["build", "--quiet", "--locked", "--package", "node-agent"]).status()?;
     if !built.success() {
-        return Err("the agent does not build".into());
+        return Err("building the agent failed".into());
     }
     let agent = gpu_health_tests::product::built(&gpu_health_tests::product::binary_folder(), "gpu-health-agent")?;
     let mut child = Command::new(agent)
@@ -112,14 +115,14 @@ fn sample(wanted: &Nvml) -> Result<Vec<Sample>, Box<dyn std::error::Error + Send
         serde_json::to_writer(&mut ask, &Ask { id, sections: Section::ALL.to_vec(), timings: true })?;
         ask.write_all(b"\n")?;
         loop {
-            let line = lines.next().ok_or("the sampler ended in the middle")??;
+            let line = lines.next().ok_or("the sampler ended before it replied")??;
             match serde_json::from_str(&line)? {
                 Said::Sample { sample, .. } => {
                     samples.push(*sample);
                     break;
                 }
-                Said::Hung(hung) => eprintln!("{} has not come back for {} ms", hung.call, hung.for_ms),
-                Said::Event(event) => eprintln!("the driver tells an event: {event:?}"),
+                Said::Hung(hung) => eprintln!("{} has not returned for {} ms", hung.call, hung.for_ms),
+                Said::Event(event) => eprintln!("event from the driver: {event:?}"),
             }
         }
     }
@@ -131,7 +134,7 @@ fn sample(wanted: &Nvml) -> Result<Vec<Sample>, Box<dyn std::error::Error + Send
 fn printed(command: &mut Command) -> std::io::Result<String> {
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(std::io::Error::other(format!("it ended with {}", output.status)));
+        return Err(std::io::Error::other(format!("it failed with {}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -145,11 +148,11 @@ fn heading(sample: &Sample) -> String {
 
 fn table(text: &mut String, rows: &[Row]) {
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "\n## Our readings against nvidia-smi\n");
+    let _ = writeln!(text, "\n## Agent compared with nvidia-smi\n");
     let counts: Vec<String> =
         compare::tally(rows).iter().map(|(stands, count)| format!("{count} {}", stands.word())).collect();
     let _ = writeln!(text, "{}\n", counts.join(", "));
-    let _ = writeln!(text, "| GPU | field | ours | nvidia-smi | stands |\n|---|---|---|---|---|");
+    let _ = writeln!(text, "| GPU | field | agent | nvidia-smi | result |\n|---|---|---|---|---|");
     for row in rows {
         let Row { gpu, field, ours, smi, stands } = row;
         let _ = writeln!(text, "| {gpu} | {field} | {ours} | {smi} | {} |", stands.word());
@@ -158,14 +161,14 @@ fn table(text: &mut String, rows: &[Row]) {
 
 fn beside_dcgm(text: &mut String, sample: &Sample) {
     if !is_installed("dcgmi") {
-        let _ = writeln!(text, "\ndcgmi is not installed: not compared.");
+        let _ = writeln!(text, "\ndcgmi is not installed: no comparison with DCGM.");
         return;
     }
     match printed(Command::new("dcgmi").args(dcgm::arguments())) {
         Ok(said) => {
             let _ = writeln!(
                 text,
-                "\n## Our readings against dcgmi\n\n| GPU | field | ours | dcgmi | stands |\n|---|---|---|---|---|"
+                "\n## Agent compared with dcgmi\n\n| GPU | field | agent | dcgmi | result |\n|---|---|---|---|---|"
             );
             for (gpu, field, ours, theirs, equal) in dcgm::compare(sample, &dcgm::read(&said)) {
                 let word = if equal { "equal" } else { "DIFFERENT" };
@@ -173,16 +176,16 @@ fn beside_dcgm(text: &mut String, sample: &Sample) {
             }
         }
         Err(error) => {
-            let _ = writeln!(text, "\ndcgmi dmon could not be compared: {error}");
+            let _ = writeln!(text, "\nno comparison with DCGM: dcgmi dmon: {error}");
         }
     }
 }
 
-/// The first round loads the library; its times are told apart.
+/// The times of the first round are separate, because it loads the library.
 fn times(text: &mut String, samples: &[Sample]) {
     let _ = writeln!(
         text,
-        "\n## Times of the calls, in microseconds\n\n| call | calls | mean | longest | longest of the first round |\n|---|---|---|---|---|"
+        "\n## Duration of the calls, in microseconds\n\n| call | calls | mean | longest | longest in the first round |\n|---|---|---|---|---|"
     );
     let (first, rest) = samples.split_first().map_or((None, samples), |(first, rest)| (Some(first), rest));
     let mut names: Vec<&str> = samples.iter().flat_map(|sample| &sample.calls).map(|time| time.call.as_str()).collect();

@@ -1,4 +1,4 @@
-//! `nvidia-smi -q -x`: one element per GPU, values as text with units, `N/A` for what there is not.
+//! Parses `nvidia-smi -q -x`: one element per GPU, values as text with units, `N/A` for missing values.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ pub(super) struct SmiGpu {
     values: BTreeMap<String, String>,
 }
 
-/// Why the document cannot be compared.
+/// Why the document cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SmiError {
-    #[error("no XML as nvidia-smi -q -x prints it: {0}")]
+    #[error("not the XML that nvidia-smi -q -x prints: {0}")]
     NotXml(#[source] roxmltree::Error),
-    #[error("the document is no nvidia_smi_log but {0}")]
+    #[error("the root element is {0}, not nvidia_smi_log")]
     OtherRoot(String),
 }
 
-/// Reads the document.
+/// Parses the document.
 pub(super) fn read(text: &str) -> Result<Vec<SmiGpu>, SmiError> {
     let options = roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
     let document = roxmltree::Document::parse_with_options(text, options).map_err(SmiError::NotXml)?;
@@ -41,7 +41,7 @@ fn child_text(node: roxmltree::Node<'_, '_>, name: &str) -> Option<String> {
     node.children().find(|child| child.has_tag_name(name))?.text().map(|text| text.trim().to_owned())
 }
 
-/// MIG devices repeat the names of their GPU's elements and are left out; of repeated paths the first counts.
+/// Skips MIG devices, which repeat the element names of their GPU. The first of several equal paths is used.
 fn collect(node: roxmltree::Node<'_, '_>, path: &str, values: &mut BTreeMap<String, String>) {
     for child in node.children().filter(roxmltree::Node::is_element) {
         let name = child.tag_name().name();
@@ -58,12 +58,12 @@ fn collect(node: roxmltree::Node<'_, '_>, path: &str, values: &mut BTreeMap<Stri
 }
 
 impl SmiGpu {
-    /// The text at the first of these paths that has one; `N/A` and its kin are none.
+    /// The text at the first of these paths that has a value. `N/A` and similar texts count as no value.
     pub(super) fn text(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().filter_map(|path| self.values.get(*path)).map(String::as_str).find(|text| !is_absent(text))
     }
 
-    /// The PCI address, as sysfs writes it.
+    /// The PCI address in the form of sysfs.
     pub(super) fn pci(&self) -> Option<String> {
         let said = self.text(&["pci/pci_bus_id"])?;
         Some(said.parse::<node_agent::pci::PciAddress>().map_or_else(|_| said.to_owned(), |pci| pci.to_string()))
@@ -76,7 +76,7 @@ impl SmiGpu {
         text[..end].parse().ok()
     }
 
-    /// `Yes`, `Enabled`, `Active` and 1 are true; their opposites false.
+    /// `Yes`, `Enabled`, `Active` and `1` are true; their opposites are false.
     pub(super) fn flag(&self, paths: &[&str]) -> Option<bool> {
         match self.text(paths)? {
             "Yes" | "Enabled" | "Active" | "1" => Some(true),
@@ -109,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_of_nvidia_smi_is_refused_with_what_it_is() {
-        assert!(read("NVIDIA-SMI has failed").unwrap_err().to_string().contains("no XML"));
+    fn a_document_that_is_not_from_nvidia_smi_is_rejected_with_its_root_element() {
+        assert!(read("NVIDIA-SMI has failed").unwrap_err().to_string().contains("not the XML"));
         assert!(read("<html/>").unwrap_err().to_string().contains("html"));
     }
 }

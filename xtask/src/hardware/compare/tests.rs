@@ -10,7 +10,7 @@ const A100: &str = include_str!("../testdata/a100-sxm4-mig.xml");
 const T4: &str = include_str!("../testdata/tesla-t4.xml");
 const BLACKWELL: &str = include_str!("../testdata/rtx-pro-6000.xml");
 
-/// What the agent would read of the A100 of the recording.
+/// The agent's readings for the recorded A100.
 fn a100() -> Sample {
     let pci = "0000:01:00.0".to_owned();
     Sample {
@@ -89,7 +89,7 @@ fn stands(rows: &[Row], field: &str) -> Stands {
 }
 
 #[test]
-fn a_recorded_a100_and_its_readings_differ_nowhere() {
+fn a_recorded_a100_matches_its_readings() {
     let rows = compare(&a100(), &smi::read(A100).unwrap());
     let odd: Vec<_> = rows.iter().filter(|row| row.stands > Stands::Absent).collect();
     assert!(odd.is_empty(), "{odd:#?}");
@@ -109,7 +109,7 @@ fn a_reading_that_is_wrong_by_one_is_different() {
 }
 
 #[test]
-fn what_only_one_side_tells_is_said_so() {
+fn a_field_that_only_one_side_has_is_marked() {
     let mut sample = a100();
     sample.gpus[0].row_remap.as_mut().unwrap().banks = Some(BankSpares { max: 640, ..BankSpares::default() });
     sample.gpus[0].driver = None;
@@ -119,7 +119,7 @@ fn what_only_one_side_tells_is_said_so() {
 }
 
 #[test]
-fn gpus_that_only_one_side_shows_are_rows_of_their_own() {
+fn a_gpu_that_only_one_side_has_is_a_row_of_its_own() {
     let rows = compare(&a100(), &smi::read(T4).unwrap());
     assert_eq!(rows.iter().map(|row| row.stands).collect::<Vec<_>>(), [Stands::OnlyOurs, Stands::OnlySmi]);
 }
@@ -137,6 +137,6 @@ fn older_and_newer_forms_of_the_document_are_read() {
     assert_eq!(value(BLACKWELL, "banks with all spares"), Some(Value::Number(512.0)));
     assert_eq!(value(BLACKWELL, "recovery action"), Some(Value::Number(0.0)));
     assert_eq!(value(BLACKWELL, "HW thermal slowdown, ns"), Some(Value::Number(0.0)));
-    assert_eq!(value(BLACKWELL, "slowdown at, C"), None, "newer drivers tell distances from the limit instead");
+    assert_eq!(value(BLACKWELL, "slowdown at, C"), None, "newer drivers report margins to the limit instead");
     assert_eq!(value(BLACKWELL, "ECC volatile uncorrected"), None);
 }
