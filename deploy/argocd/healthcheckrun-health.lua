@@ -1,11 +1,11 @@
--- Argo CD: how healthy is a HealthCheckRun? Put this text into the ConfigMap argocd-cm, under the key
--- resource.customizations.health.gpuhealth.dev_HealthCheckRun. A sync then waits for the end of the run, and a sync hook
--- fails with it. The conditions are those of the table in the API's documentation; the same in every version.
+-- Argo CD health check for HealthCheckRun. Add this text to the ConfigMap argocd-cm under the key
+-- resource.customizations.health.gpuhealth.dev_HealthCheckRun. A sync then waits for the run to end, and a run used as a
+-- sync hook fails the sync if it fails.
 local status = {status = "Progressing", message = "waiting for the operator"}
 if obj.status == nil or obj.status.conditions == nil then
   return status
 end
--- What is said about an older spec (a cancel that the operator has not seen yet) is not the last word.
+-- The conditions are outdated while they describe an older spec, for example before the operator has seen a cancel.
 if obj.status.observedGeneration ~= nil and obj.metadata.generation ~= nil
     and obj.status.observedGeneration < obj.metadata.generation then
   return status
