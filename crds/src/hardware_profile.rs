@@ -68,7 +68,7 @@ pub struct Match {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63)))]
     pub instance_types: Option<Vec<String>>,
-    /// Selects nodes by their labels.
+    /// Selects nodes by label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<Selector>,
     /// GPU models. Every model that the driver reports must contain one of these names as whole words, so L4 does not match L40S. A node keeps its profile while the driver is down and reports no model.
@@ -153,11 +153,11 @@ pub struct ExpectedNetwork {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Floors {
-    /// Host-to-device and device-to-host copies, in megabytes (1e6 bytes) per second.
+    /// Copy bandwidth between host and GPU in either direction, in megabytes (1e6 bytes) per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub pcie_bandwidth_megabytes_per_second: Option<i64>,
-    /// Copies between GPUs, in megabytes (1e6 bytes) per second.
+    /// Copy bandwidth between GPUs, in megabytes (1e6 bytes) per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub gpu_peer_megabytes_per_second: Option<i64>,

@@ -84,7 +84,7 @@ pub struct Incident {
     pub reason: String,
     /// When the incident began.
     pub at: Time,
-    /// How the incident ended.
+    /// How the incident ended: Open, Confirmed or Refuted.
     #[serde(default)]
     pub end: IncidentEnd,
 }

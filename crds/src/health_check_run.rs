@@ -236,7 +236,7 @@ pub struct HealthCheckRunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// Phase of the run.
+    /// Phase of the run: Pending, WaitingForIdle, Running, Passed, Failed, Inconclusive, Cancelled or Rejected.
     #[serde(default)]
     pub phase: Phase,
     /// When the targets were frozen.
@@ -312,10 +312,10 @@ pub struct Target {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// State of the target.
+    /// State of the target: Pending, Waiting, Assigned, Running or Done.
     #[serde(default)]
     pub state: TargetState,
-    /// Worst outcome of the checks.
+    /// Worst outcome of the checks: Pass, Skipped, Inconclusive, Warn or Fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Machine-readable reason, one word.
@@ -344,9 +344,9 @@ pub struct WorstFinding {
     /// PCI address, link, port or `node`.
     #[schemars(length(max = 64))]
     pub target: String,
-    /// Outcome.
+    /// Outcome: Pass, Skipped, Inconclusive, Warn or Fail.
     pub outcome: Outcome,
-    /// Severity.
+    /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
     #[serde(default)]
     pub severity: Severity,
     /// Machine-readable reason, one word.
@@ -406,7 +406,7 @@ pub struct NetworkEdge {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub mbps: Option<i64>,
-    /// Outcome.
+    /// Outcome: Pass, Skipped, Inconclusive, Warn or Fail.
     pub outcome: Outcome,
     /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]

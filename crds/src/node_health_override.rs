@@ -97,7 +97,7 @@ pub struct NodeHealthOverrideStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// Whether the override is in force.
+    /// Whether the override is in force: Active or Expired.
     #[serde(default)]
     pub state: OverrideState,
 }

@@ -124,7 +124,7 @@ pub struct HealthCheckPolicySpec {
     /// Which marks are set. Default: nodeCondition, labels, taints and annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
-    /// If set, removes all marks that an earlier policy left on these nodes. The text is the reason.
+    /// If set and the mode is Observe, removes all marks that an earlier policy or mode left on these nodes. The text is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub release_all: Option<String>,
@@ -219,7 +219,7 @@ pub struct Gate {
     pub on_timeout: Option<OnTimeout>,
 }
 
-/// What a gate does after its timeout.
+/// What the gate does after its timeout. Default: Open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnTimeout {
     /// The taint is removed.

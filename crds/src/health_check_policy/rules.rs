@@ -36,15 +36,15 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleMatch {
-    /// Names of checks.
+    /// Names of the checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 80)))]
     pub checks: Vec<String>,
-    /// Reasons.
+    /// Reasons of the findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     pub reasons: Vec<String>,
-    /// Severities.
+    /// Severities of the findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub severities: Vec<Severity>,
@@ -78,7 +78,7 @@ pub struct Effect {
     pub quarantine_run: Option<String>,
 }
 
-/// The effect of a taint.
+/// Effect of the taint gpuhealth.dev/unhealthy. Default: NoSchedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// New pods are not scheduled to the node.

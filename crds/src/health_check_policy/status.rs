@@ -127,7 +127,7 @@ pub struct ScheduleStatus {
     /// When the schedule last created a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_time: Option<Time>,
-    /// Name of that run.
+    /// Name of the last run that the schedule created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub last_run: Option<String>,

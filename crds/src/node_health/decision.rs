@@ -13,18 +13,18 @@ pub const MAX_HISTORY: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// Health state.
+    /// Health state: Healthy, Suspect, Quarantined, Unknown or NotApplicable.
     pub state: State,
-    /// What the operator is currently doing with the node.
+    /// What the operator is currently doing with the node: None, Reserving, Checking or Maintenance.
     #[serde(default)]
     pub activity: Activity,
     /// Whether the marks that remove capacity are on the Node. False in mode Observe and while waiting for budget.
     #[serde(default)]
     pub enforced: bool,
-    /// Severity of the worst cause.
+    /// Severity of the worst cause: None, Monitor, Reset, Reboot or Isolate.
     #[serde(default)]
     pub severity: Severity,
-    /// Recommended action.
+    /// Recommended action: None, Observe, ResetGpu, Reboot, Replace or ReturnToService.
     #[serde(default)]
     pub action: Action,
     /// When state, severity or reason last changed.
@@ -78,9 +78,9 @@ pub struct Cause {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub rule: Option<String>,
-    /// Outcome. A Fail of severity Reset or above quarantines the node; a Warn never does.
+    /// Warn or Fail. A Fail of severity Reset or above quarantines the node; a Warn never does.
     pub outcome: Outcome,
-    /// Severity: what it takes to fix the fault.
+    /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
     pub severity: Severity,
     /// Machine-readable reason, one word.
     #[schemars(length(min = 1, max = 63))]
@@ -185,7 +185,7 @@ pub struct FleetFinding {
     /// The item that differs.
     #[schemars(length(max = 64))]
     pub target: String,
-    /// Outcome.
+    /// Outcome: Pass, Skipped, Inconclusive, Warn or Fail.
     pub outcome: Outcome,
     /// Machine-readable reason, one word.
     #[schemars(length(max = 63))]
@@ -243,9 +243,9 @@ pub struct GpuVerdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
-    /// Health state.
+    /// Health state: Healthy, Suspect, Quarantined, Unknown or NotApplicable.
     pub state: State,
-    /// Severity: what it takes to fix the fault.
+    /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
     #[serde(default)]
     pub severity: Severity,
     /// Machine-readable reason, one word.

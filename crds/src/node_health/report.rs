@@ -56,7 +56,7 @@ pub struct Report {
 }
 
 string_enum! {
-    /// Whether any of the agent's processes has the driver open.
+    /// Whether any of the agent's processes has the driver open: Held or Released.
     DriverHandles {
         /// An agent process has the driver library or a device node open, or may open it.
         Held,
@@ -87,7 +87,7 @@ pub struct AgentFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub kernel_log: Option<String>,
-    /// Whether any of the agent's processes has the driver open.
+    /// Whether any of the agent's processes has the driver open: Held or Released.
     #[serde(default)]
     pub driver_handles: DriverHandles,
     /// Addresses at which other nodes can reach this node for network checks.
@@ -175,7 +175,7 @@ pub struct CheckRow {
     /// Name of the check.
     #[schemars(length(min = 1, max = 32))]
     pub check: String,
-    /// Worst outcome over all targets.
+    /// Worst outcome over all targets: Pass, Skipped, Inconclusive, Warn or Fail.
     pub outcome: Outcome,
     /// Targets that the check could judge. A target listed here without a finding of this check passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -206,7 +206,7 @@ pub struct Finding {
     pub target: String,
     /// Warn or Fail.
     pub outcome: Outcome,
-    /// Severity: what it takes to fix the fault.
+    /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
     pub severity: Severity,
     /// Machine-readable reason, one word.
     #[schemars(length(min = 1, max = 63))]
@@ -231,7 +231,7 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub uuid: Option<String>,
-    /// Serial number of that board.
+    /// Serial number of the affected board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
@@ -275,7 +275,7 @@ pub struct RunReport {
     /// Id of the assignment.
     #[schemars(length(min = 1, max = 80))]
     pub id: String,
-    /// State of the assignment.
+    /// State of the assignment: Accepted, Ready, Running or Done.
     pub state: RunState,
     /// When the agent started the assignment, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -303,7 +303,7 @@ pub struct CheckResult {
     /// Kind of the check; `custom/<program>` for a custom program.
     #[schemars(length(min = 1, max = 80))]
     pub check: String,
-    /// Worst outcome over all targets.
+    /// Worst outcome over all targets: Pass, Skipped, Inconclusive, Warn or Fail.
     pub outcome: Outcome,
     /// Severity of the worst fault.
     #[serde(default)]
@@ -366,7 +366,7 @@ pub struct Edge {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub mbps: Option<i64>,
-    /// Outcome.
+    /// Outcome: Pass, Skipped, Inconclusive, Warn or Fail.
     pub outcome: Outcome,
     /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -384,7 +384,7 @@ pub struct Exclusive {
     /// Id of the pod's assignment.
     #[schemars(length(max = 80))]
     pub assignment: String,
-    /// State of the assignment.
+    /// State of the assignment: Accepted, Ready, Running or Done.
     pub state: RunState,
     /// Faults that the pod found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
