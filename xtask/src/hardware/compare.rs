@@ -6,7 +6,7 @@ use node_agent::sampler::Sample;
 
 /// Result of comparing one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stands {
+pub(super) enum Agreement {
     /// Equal.
     Equal,
     /// Different, but within the range that the field changes between two readings.
@@ -14,20 +14,20 @@ pub(super) enum Stands {
     /// Neither side has the field.
     Absent,
     /// Only the agent has the field.
-    OnlyOurs,
+    OnlyAgent,
     /// Only nvidia-smi has the field.
     OnlySmi,
     /// Different.
     Different,
 }
 
-impl Stands {
+impl Agreement {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Equal => "equal",
             Self::Moved => "moved",
             Self::Absent => "absent",
-            Self::OnlyOurs => "only agent",
+            Self::OnlyAgent => "only agent",
             Self::OnlySmi => "only nvidia-smi",
             Self::Different => "DIFFERENT",
         }
@@ -41,7 +41,7 @@ pub(super) struct Row {
     pub(super) field: &'static str,
     pub(super) ours: String,
     pub(super) smi: String,
-    pub(super) stands: Stands,
+    pub(super) agreement: Agreement,
 }
 
 /// All fields of all GPUs that either side has. GPUs are matched by PCI address.
@@ -56,40 +56,40 @@ pub(super) fn compare(sample: &Sample, smi: &[SmiGpu]) -> Vec<Row> {
         let ours = Ours { driver: sample.view.driver.as_deref(), gpu, readings };
         match theirs {
             Some(theirs) => rows.extend(FIELDS.iter().map(|field| row(address, field, &ours, theirs))),
-            None => rows.push(missing(address, Stands::OnlyOurs)),
+            None => rows.push(missing(address, Agreement::OnlyAgent)),
         }
     }
     for theirs in smi {
         let address = theirs.pci().unwrap_or_else(|| "no PCI address".to_owned());
         if !joined.contains(&address.as_str()) {
-            rows.push(missing(&address, Stands::OnlySmi));
+            rows.push(missing(&address, Agreement::OnlySmi));
         }
     }
     rows
 }
 
-fn missing(address: &str, stands: Stands) -> Row {
+fn missing(address: &str, agreement: Agreement) -> Row {
     let word = |there: bool| if there { "present" } else { "-" }.to_owned();
     Row {
         gpu: address.to_owned(),
         field: "the GPU itself",
-        ours: word(stands == Stands::OnlyOurs),
-        smi: word(stands == Stands::OnlySmi),
-        stands,
+        ours: word(agreement == Agreement::OnlyAgent),
+        smi: word(agreement == Agreement::OnlySmi),
+        agreement,
     }
 }
 
 fn row(address: &str, field: &Field, ours: &Ours<'_>, theirs: &SmiGpu) -> Row {
     let (ours, smi) = ((field.ours)(ours), (field.smi)(theirs));
-    let stands = match (&ours, &smi) {
-        (None, None) => Stands::Absent,
-        (Some(_), None) => Stands::OnlyOurs,
-        (None, Some(_)) => Stands::OnlySmi,
-        (Some(one), Some(other)) if one == other => Stands::Equal,
-        (Some(one), Some(other)) if is_near(one, other, field.moves) => Stands::Moved,
-        (Some(_), Some(_)) => Stands::Different,
+    let agreement = match (&ours, &smi) {
+        (None, None) => Agreement::Absent,
+        (Some(_), None) => Agreement::OnlyAgent,
+        (None, Some(_)) => Agreement::OnlySmi,
+        (Some(one), Some(other)) if one == other => Agreement::Equal,
+        (Some(one), Some(other)) if is_near(one, other, field.moves) => Agreement::Moved,
+        (Some(_), Some(_)) => Agreement::Different,
     };
-    Row { gpu: address.to_owned(), field: field.name, ours: shown(ours.as_ref()), smi: shown(smi.as_ref()), stands }
+    Row { gpu: address.to_owned(), field: field.name, ours: shown(ours.as_ref()), smi: shown(smi.as_ref()), agreement }
 }
 
 fn is_near(one: &Value, other: &Value, moves: Moves) -> bool {
@@ -110,9 +110,16 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 /// The number of rows by result.
-pub(super) fn tally(rows: &[Row]) -> Vec<(Stands, usize)> {
-    let all = [Stands::Equal, Stands::Moved, Stands::Absent, Stands::OnlyOurs, Stands::OnlySmi, Stands::Different];
-    all.into_iter().map(|stands| (stands, rows.iter().filter(|row| row.stands == stands).count())).collect()
+pub(super) fn tally(rows: &[Row]) -> Vec<(Agreement, usize)> {
+    let all = [
+        Agreement::Equal,
+        Agreement::Moved,
+        Agreement::Absent,
+        Agreement::OnlyAgent,
+        Agreement::OnlySmi,
+        Agreement::Different,
+    ];
+    all.into_iter().map(|agreement| (agreement, rows.iter().filter(|row| row.agreement == agreement).count())).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod smi;
 use crate::Outcome;
 use crate::cargo::cargo;
 use clap::{Args, Subcommand};
-use compare::{Row, Stands};
+use compare::{Agreement, Row};
 use gpu_health_tests::product::seen::is_installed;
 use node_agent::sampler::sample::{CallTime, Sample, Section};
 use node_agent::sampler::talk::{Ask, Said};
@@ -88,7 +88,7 @@ pub(crate) fn run(hardware: &Hardware) -> Outcome {
     if let Some(file) = &wanted.save {
         std::fs::write(file, &text).map_err(|error| format!("--save {}: {error}", file.display()))?;
     }
-    let differ = rows.iter().any(|row| matches!(row.stands, Stands::Different | Stands::OnlySmi));
+    let differ = rows.iter().any(|row| matches!(row.agreement, Agreement::Different | Agreement::OnlySmi));
     Ok(if differ { ExitCode::from(THEY_DIFFER) } else { ExitCode::SUCCESS })
 }
 
@@ -150,12 +150,12 @@ fn table(text: &mut String, rows: &[Row]) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\n## Agent compared with nvidia-smi\n");
     let counts: Vec<String> =
-        compare::tally(rows).iter().map(|(stands, count)| format!("{count} {}", stands.word())).collect();
+        compare::tally(rows).iter().map(|(agreement, count)| format!("{count} {}", agreement.word())).collect();
     let _ = writeln!(text, "{}\n", counts.join(", "));
     let _ = writeln!(text, "| GPU | field | agent | nvidia-smi | result |\n|---|---|---|---|---|");
     for row in rows {
-        let Row { gpu, field, ours, smi, stands } = row;
-        let _ = writeln!(text, "| {gpu} | {field} | {ours} | {smi} | {} |", stands.word());
+        let Row { gpu, field, ours, smi, agreement } = row;
+        let _ = writeln!(text, "| {gpu} | {field} | {ours} | {smi} | {} |", agreement.word());
     }
 }
 

@@ -84,18 +84,18 @@ fn a100() -> Sample {
     }
 }
 
-fn stands(rows: &[Row], field: &str) -> Stands {
-    rows.iter().find(|row| row.field == field).unwrap_or_else(|| panic!("no row {field}")).stands
+fn agreement(rows: &[Row], field: &str) -> Agreement {
+    rows.iter().find(|row| row.field == field).unwrap_or_else(|| panic!("no row {field}")).agreement
 }
 
 #[test]
 fn a_recorded_a100_matches_its_readings() {
     let rows = compare(&a100(), &smi::read(A100).unwrap());
-    let odd: Vec<_> = rows.iter().filter(|row| row.stands > Stands::Absent).collect();
+    let odd: Vec<_> = rows.iter().filter(|row| row.agreement > Agreement::Absent).collect();
     assert!(odd.is_empty(), "{odd:#?}");
-    assert_eq!(stands(&rows, "serial"), Stands::Equal);
-    assert_eq!(stands(&rows, "temperature, C"), Stands::Moved);
-    assert_eq!(stands(&rows, "rows remapped, correctable"), Stands::Absent, "MIG hides them on both sides");
+    assert_eq!(agreement(&rows, "serial"), Agreement::Equal);
+    assert_eq!(agreement(&rows, "temperature, C"), Agreement::Moved);
+    assert_eq!(agreement(&rows, "rows remapped, correctable"), Agreement::Absent, "MIG hides them on both sides");
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn a_reading_that_is_wrong_by_one_is_different() {
     sample.gpus[0].pcie.as_mut().unwrap().width = Some(15);
     sample.gpus[0].ecc.as_mut().unwrap().aggregate_uncorrected = Some(1);
     let rows = compare(&sample, &smi::read(A100).unwrap());
-    assert_eq!(stands(&rows, "PCIe width"), Stands::Different);
-    assert_eq!(stands(&rows, "ECC aggregate uncorrected"), Stands::Different);
+    assert_eq!(agreement(&rows, "PCIe width"), Agreement::Different);
+    assert_eq!(agreement(&rows, "ECC aggregate uncorrected"), Agreement::Different);
 }
 
 #[test]
@@ -114,14 +114,14 @@ fn a_field_that_only_one_side_has_is_marked() {
     sample.gpus[0].row_remap.as_mut().unwrap().banks = Some(BankSpares { max: 640, ..BankSpares::default() });
     sample.gpus[0].driver = None;
     let rows = compare(&sample, &smi::read(A100).unwrap());
-    assert_eq!(stands(&rows, "banks with all spares"), Stands::OnlyOurs);
-    assert_eq!(stands(&rows, "persistence mode"), Stands::OnlySmi);
+    assert_eq!(agreement(&rows, "banks with all spares"), Agreement::OnlyAgent);
+    assert_eq!(agreement(&rows, "persistence mode"), Agreement::OnlySmi);
 }
 
 #[test]
 fn a_gpu_that_only_one_side_has_is_a_row_of_its_own() {
     let rows = compare(&a100(), &smi::read(T4).unwrap());
-    assert_eq!(rows.iter().map(|row| row.stands).collect::<Vec<_>>(), [Stands::OnlyOurs, Stands::OnlySmi]);
+    assert_eq!(rows.iter().map(|row| row.agreement).collect::<Vec<_>>(), [Agreement::OnlyAgent, Agreement::OnlySmi]);
 }
 
 #[test]
