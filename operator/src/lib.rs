@@ -21,17 +21,11 @@
 //!   taint and never lift.
 //! - No write reaches a Node with another uid than the one decided on.
 
-pub mod apply;
-pub mod args;
-pub mod brain;
 pub mod decide;
-pub mod error;
-pub mod events;
-pub mod http;
-pub mod metrics;
-pub mod overlay;
+pub mod key;
 pub mod plan;
-pub mod run;
+pub mod queue;
+pub mod shell;
 pub mod stores;
-pub mod telemetry;
+pub mod wire;
 pub mod world;

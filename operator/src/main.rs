@@ -1,7 +1,7 @@
 //! The operator's process: parse, log, run.
 
 use clap::Parser;
-use operator::{args::Args, error::Error, run::run, telemetry};
+use operator::shell::{args::Args, error::Error, run::run, telemetry};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

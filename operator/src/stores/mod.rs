@@ -6,18 +6,21 @@
 //! apply (answers to writes) ─────────────────▶ Stores::answered, deleted, gone
 //! ```
 
-pub mod kind;
 mod leases;
+pub mod overlay;
 pub mod projection;
 pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod watch;
 
-use crate::{overlay::Settled, world};
+use crate::{
+    key::{Key, Kind},
+    world,
+};
 use crds::{HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time};
-use kind::{Key, Kind};
 use leases::Leases;
+use overlay::Settled;
 use projection::{Projection, Renewal};
 use std::sync::Arc;
 use store::{Change, Seen, Store};

@@ -1,7 +1,9 @@
 //! From the wire to what the operator keeps: [`Projection`].
 
-use super::kind::Kind;
-use crate::world::{Node, Taint};
+use crate::{
+    key::Kind,
+    world::{Node, Taint},
+};
 use crds::{
     Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Time, names,
     node_health::{Finding, NodeHealthStatus},

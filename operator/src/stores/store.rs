@@ -1,7 +1,9 @@
 //! The objects of one kind: what the watch showed, and our own writes on top.
 
-use super::projection::Projection;
-use crate::overlay::{Overlay, Settled};
+use super::{
+    overlay::{Overlay, Settled},
+    projection::Projection,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -2,10 +2,10 @@
 
 use super::{
     Observation,
-    kind::Kind,
     projection::{Projection, Renewal},
     store::Seen,
 };
+use crate::key::Kind;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{

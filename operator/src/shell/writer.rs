@@ -5,32 +5,22 @@
 //!                                                     holds (what is left alone after an error) ◀─┘
 //! ```
 
-pub mod body;
-#[cfg(test)]
-mod body_tests;
-pub mod holds;
-pub mod refusal;
-pub mod schedule;
-#[cfg(test)]
-mod schedule_tests;
-
 use crate::{
+    key::{Key, Kind},
     plan::Write,
-    stores::{
-        Object,
-        kind::{Key, Kind},
-        projection::Projection,
+    stores::{Object, projection::Projection},
+    wire::{
+        body::{self, Request},
+        refusal::Error,
     },
     world,
 };
-use body::Request;
 use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, names};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
-use refusal::Error;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{fmt::Debug, sync::Arc, time::Duration};

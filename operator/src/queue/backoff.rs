@@ -1,6 +1,6 @@
 //! Objects that are left alone for a while after a write went wrong. Plain state: the clock is an argument.
 
-use crate::stores::kind::{Key, Kind};
+use crate::key::{Key, Kind};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

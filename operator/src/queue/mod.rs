@@ -9,9 +9,13 @@
 //! never overtaken by an older one. A policy is held only while a step on it is ready or running: its status is written
 //! with a version, which refuses what is old, and claims of other nodes must not wait for the words on these.
 
+pub mod backoff;
+#[cfg(test)]
+mod tests;
+
 use crate::{
+    key::{Key, Kind},
     plan::{EventNote, Step, Write},
-    stores::kind::{Key, Kind},
 };
 use std::collections::{BTreeMap, BTreeSet};
 

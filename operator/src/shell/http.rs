@@ -1,6 +1,6 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
-use crate::{error::Error, metrics::Metrics};
+use super::{error::Error, metrics::Metrics};
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use std::{
     net::SocketAddr,

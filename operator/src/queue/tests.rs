@@ -1,11 +1,7 @@
 //! The order of steps, with the writes recorded as they would leave.
 
-use super::schedule::*;
-use crate::{
-    plan::{EventNote, Plan, Regarding, Write},
-    stores::kind::{Key, Kind},
-};
-use std::collections::BTreeMap;
+use super::*;
+use crate::plan::{Plan, Regarding};
 
 fn claim(policy: &str, version: Option<&str>) -> Write {
     Write::PolicyStatus {

@@ -9,6 +9,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {

@@ -2,19 +2,12 @@
 
 use super::{Back, Brain};
 use crate::{
-    apply::{
-        Answer,
-        refusal::{Class, Error},
-        schedule::Ended,
-    },
-    overlay::Settled,
+    key::{Key, Kind},
     plan::{EventNote, Regarding},
-    stores::{
-        Object,
-        kind::{Key, Kind},
-        projection::Projection,
-        store::Change,
-    },
+    queue::Ended,
+    shell::writer::Answer,
+    stores::{Object, overlay::Settled, projection::Projection, store::Change},
+    wire::refusal::{Class, Error},
 };
 use std::time::Instant;
 use tracing::{debug, error, warn};

@@ -12,7 +12,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::stores::projection::{Projection, at_least};
+use super::projection::{Projection, at_least};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

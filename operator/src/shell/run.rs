@@ -1,15 +1,15 @@
 //! The composition: from arguments to a running operator, and to its end.
 
-use crate::{
-    apply::Writer,
+use super::{
     args::Args,
     brain::Brain,
     error::Error,
-    events::Teller,
     http::{self, Pulse},
     metrics::Metrics,
-    stores::watch::watch_everything,
+    recorder::Teller,
+    writer::Writer,
 };
+use crate::stores::watch::watch_everything;
 use kube::Client;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -1,6 +1,6 @@
 //! Why a write did not succeed, and what follows from that.
 
-use crate::stores::kind::Key;
+use crate::key::Key;
 use thiserror::Error;
 
 /// A request that did not succeed.

@@ -14,23 +14,22 @@ mod answers;
 mod clock;
 
 use crate::{
-    apply::{
-        Answer, Writer, act,
-        holds::Holds,
-        refusal::Error,
-        schedule::{Schedule, StepId},
-    },
     decide::decide,
-    events::Teller,
-    http::Pulse,
-    metrics::Metrics,
+    key::{Key, Kind},
     plan::Plan,
+    queue::{Schedule, StepId, backoff::Holds},
+    shell::{
+        http::Pulse,
+        metrics::Metrics,
+        recorder::Teller,
+        writer::{Answer, Writer, act},
+    },
     stores::{
         Object, Observation, Stores,
-        kind::{Key, Kind},
         projection::Projection,
         store::{Change, Seen},
     },
+    wire::refusal::Error,
 };
 use clock::{Alarm, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};

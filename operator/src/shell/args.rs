@@ -1,6 +1,6 @@
 //! The command line, and what it says about the way to the API server.
 
-use crate::error::Error;
+use super::error::Error;
 use clap::Parser;
 use kube::{
     Config,

@@ -1,9 +1,7 @@
 //! Events: told by one recorder, so that what repeats is aggregated; at most 10 a second; never in anybody's way.
 
-use crate::{
-    metrics::Metrics,
-    plan::{EventNote, Regarding},
-};
+use super::metrics::Metrics;
+use crate::plan::{EventNote, Regarding};
 use crds::{condition::truncate, names};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{

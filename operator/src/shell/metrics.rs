@@ -1,9 +1,6 @@
 //! What the operator counts about itself and about the fleet, in the text format of Prometheus.
 
-use crate::{
-    stores::{Stores, kind::Kind},
-    world::World,
-};
+use crate::{key::Kind, stores::Stores, world::World};
 use crds::{Activity, State, node_health::Decision, reason};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,

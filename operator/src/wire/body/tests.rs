@@ -1,4 +1,4 @@
-use super::body::*;
+use super::*;
 use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
     world::Taint,
