@@ -182,7 +182,7 @@ fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::{Observation, store::Seen};
+    use crate::stores::observation::{Observation, Seen};
     use crds::{HealthCheckPolicy, Time, health_check_policy::HealthCheckPolicyStatus};
     use std::sync::Arc;
 

@@ -1,7 +1,10 @@
 //! Events: told by one recorder, so that what repeats is aggregated; at most 10 a second; never in anybody's way.
 
 use super::metrics::Metrics;
-use crate::plan::{EventNote, Regarding};
+use crate::{
+    key::Key,
+    plan::{EventNote, Regarding},
+};
 use crds::{condition::truncate, names};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -104,18 +107,12 @@ fn event(note: &EventNote) -> Event {
 
 /// Events about cluster-scoped objects live in the namespace `default`: the recorder puts those without a namespace there.
 fn reference(regarding: &Regarding) -> ObjectReference {
-    let ours = format!("{}/{}", names::GROUP, names::VERSION);
-    let (api_version, kind, name, uid) = match regarding {
-        Regarding::Node(name, uid) => ("v1".to_owned(), "Node", name, uid),
-        Regarding::NodeHealth(name, uid) => (ours, "NodeHealth", name, uid),
-        Regarding::Run(name, uid) => (ours, "HealthCheckRun", name, uid),
-        Regarding::Policy(name, uid) => (ours, "HealthCheckPolicy", name, uid),
-    };
+    let (key, uid) = Key::regarded(regarding);
     ObjectReference {
-        api_version: Some(api_version),
-        kind: Some(kind.to_owned()),
-        name: Some(name.clone()),
-        uid: Some(uid.clone()),
+        api_version: Some(key.kind.api_version()),
+        kind: Some(key.kind.to_string()),
+        name: Some(key.name),
+        uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     }
 }

@@ -8,7 +8,7 @@
 use crate::{
     key::{Key, Kind},
     plan::Write,
-    stores::{Object, projection::Projection},
+    stores::{observation::Object, projection::Projection},
     wire::{
         body::{self, Request},
         refusal::Error,

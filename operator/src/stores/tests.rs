@@ -1,10 +1,15 @@
-use super::*;
-use crate::world::Node;
+use super::{
+    observation::Seen,
+    projection::{Projection, Renewal},
+    *,
+};
+use crate::world::Taint;
 use crds::{
     Outcome, Severity,
     node_health::{Finding, NodeHealthStatus, Report},
 };
 use serde_json::json;
+use std::sync::Arc;
 
 fn at(seconds: i64) -> Time {
     Time::from_unix(seconds)
@@ -164,7 +169,7 @@ fn the_answer_to_a_write_is_in_the_world_at_once_and_its_echo_wakes_nobody() {
     let mut stores = stores();
     let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
     let mut tainted = (*node(2)).clone();
-    tainted.taints.push(world::Taint { key: "gpuhealth.dev/unhealthy".into(), ..world::Taint::default() });
+    tainted.taints.push(Taint { key: "gpuhealth.dev/unhealthy".into(), ..Taint::default() });
     let tainted = Arc::new(tainted);
     stores.begin(&Key::new(Kind::Node, "n1"));
     let (change, settled) = stores.answered(Object::Node(tainted.clone()));

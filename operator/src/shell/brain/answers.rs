@@ -2,11 +2,11 @@
 
 use super::{Back, Brain};
 use crate::{
-    key::{Key, Kind},
-    plan::{EventNote, Regarding},
+    key::Key,
+    plan::EventNote,
     queue::Ended,
     shell::writer::Answer,
-    stores::{Object, overlay::Settled, projection::Projection, store::Change},
+    stores::{observation::Object, overlay::Settled, store::Change},
     wire::refusal::{Class, Error},
 };
 use std::time::Instant;
@@ -93,7 +93,7 @@ impl Brain {
     }
 
     fn tell_refusal(&mut self, key: &Key, error: &Error, class: Class) {
-        let Some(regarding) = self.regarding(key) else {
+        let Some(regarding) = self.stores.shown(key).and_then(|object| key.regarding(object.uid())) else {
             return;
         };
         self.teller.tell(EventNote {
@@ -103,29 +103,6 @@ impl Brain {
             message: format!("{error}. {}", remedy(class)),
             after: None,
         });
-    }
-
-    fn regarding(&self, key: &Key) -> Option<Regarding> {
-        let (world, name) = (self.stores.world(), key.name.clone());
-        match key.kind {
-            Kind::Node => {
-                let node = world.nodes.get(&name)?;
-                Some(Regarding::Node(name, node.uid.clone()))
-            }
-            Kind::NodeHealth => {
-                let uid = world.node_healths.get(&name)?.uid().to_owned();
-                Some(Regarding::NodeHealth(name, uid))
-            }
-            Kind::Run => {
-                let uid = world.runs.get(&name)?.uid().to_owned();
-                Some(Regarding::Run(name, uid))
-            }
-            Kind::Policy => {
-                let uid = world.policies.get(&name)?.uid().to_owned();
-                Some(Regarding::Policy(name, uid))
-            }
-            Kind::Profile | Kind::Lease => None,
-        }
     }
 
     fn looked(&mut self, key: Key, answer: Result<Option<Object>, Error>, at: Instant) {

@@ -15,7 +15,7 @@ mod clock;
 
 use crate::{
     decide::decide,
-    key::{Key, Kind},
+    key::Key,
     plan::Plan,
     queue::{Schedule, StepId, backoff::Holds},
     shell::{
@@ -25,18 +25,15 @@ use crate::{
         writer::{Answer, Writer, act},
     },
     stores::{
-        Object, Observation, Stores,
-        projection::Projection,
-        store::{Change, Seen},
+        Stores,
+        observation::{Object, Observation},
+        store::Change,
     },
     wire::refusal::Error,
 };
 use clock::{Alarm, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -183,7 +180,7 @@ impl Brain {
     fn start(&mut self) {
         for start in self.schedule.start() {
             self.stores.begin(&start.key);
-            let before = self.stores.resource_version(&start.key);
+            let before = self.stores.shown(&start.key).map(|object| object.resource_version().to_owned());
             let writer = self.writer.clone();
             self.under_way.push(Box::pin(async move {
                 let began = Instant::now();
@@ -213,12 +210,12 @@ impl Brain {
 
     fn observe(&mut self, observation: Observation) {
         let at = Instant::now();
-        let (kind, name) = subject(&observation);
-        if name.is_some_and(|name| self.holds.shown(&Key::new(kind, name))) {
+        let subject = observation.subject();
+        if subject.key().is_some_and(|key| self.holds.shown(&key)) {
             self.alarm.soon(at, "free");
         }
-        if is_broken(&observation) {
-            self.metrics.watch_broke(kind);
+        if subject.watch_broke {
+            self.metrics.watch_broke(subject.kind);
         }
         let was_complete = self.stores.are_complete();
         let change = self.stores.observe(observation, now());
@@ -264,37 +261,5 @@ impl Brain {
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
             warn!("writes under way did not end within 5 s; the next start looks at what they did");
         }
-    }
-}
-
-fn is_broken(observation: &Observation) -> bool {
-    matches!(
-        observation,
-        Observation::Node(Seen::Broken { .. })
-            | Observation::NodeHealth(Seen::Broken { .. })
-            | Observation::Run(Seen::Broken { .. })
-            | Observation::Policy(Seen::Broken { .. })
-            | Observation::Profile(Seen::Broken { .. })
-            | Observation::Lease(Seen::Broken { .. })
-    )
-}
-
-/// Which object an observation is about, if about one.
-fn subject(observation: &Observation) -> (Kind, Option<String>) {
-    fn of<T: Projection>(seen: &Seen<Arc<T>>) -> (Kind, Option<String>) {
-        let name = match seen {
-            Seen::Listed(o) | Seen::Applied(o) | Seen::Deleted(o) => Some(o.name().to_owned()),
-            Seen::Malformed { name, .. } | Seen::MalformedDeleted { name } => Some(name.clone()),
-            Seen::ListBegan | Seen::ListEnded | Seen::Broken { .. } => None,
-        };
-        (T::KIND, name)
-    }
-    match observation {
-        Observation::Node(seen) => of(seen),
-        Observation::NodeHealth(seen) => of(seen),
-        Observation::Run(seen) => of(seen),
-        Observation::Policy(seen) => of(seen),
-        Observation::Profile(seen) => of(seen),
-        Observation::Lease(_) => (Kind::Lease, None),
     }
 }
