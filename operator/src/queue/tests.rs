@@ -1,4 +1,4 @@
-//! The order of steps, with the writes recorded as they would leave.
+//! The order in which writes are sent.
 
 use super::*;
 use crate::plan::{Plan, Regarding};
@@ -48,12 +48,12 @@ fn plan(steps: &[(Write, &[usize])]) -> Plan {
     plan
 }
 
-fn admit(schedule: &mut Schedule, plan: Plan) -> Admission {
-    schedule.admit(plan.steps, plan.events, |_, _| false)
+fn admit(queue: &mut WriteQueue, plan: Plan) -> Admission {
+    queue.admit(plan.steps, plan.events, |_, _| false)
 }
 
-fn started(schedule: &mut Schedule) -> (Vec<StepId>, Vec<Write>) {
-    schedule.start().into_iter().map(|s| (s.id, s.write)).unzip()
+fn started(queue: &mut WriteQueue) -> (Vec<StepId>, Vec<Write>) {
+    queue.start().into_iter().map(|s| (s.id, s.write)).unzip()
 }
 
 fn done() -> Ended {
@@ -62,124 +62,124 @@ fn done() -> Ended {
 
 #[test]
 fn a_step_starts_when_what_it_comes_after_has_succeeded() {
-    let mut schedule = Schedule::default();
+    let mut queue = WriteQueue::default();
     let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n2"), &[])]);
-    assert_eq!(admit(&mut schedule, steps).admitted, 3);
-    let (ids, writes) = started(&mut schedule);
+    assert_eq!(admit(&mut queue, steps).admitted, 3);
+    let (ids, writes) = started(&mut queue);
     assert_eq!(writes, [claim("p", Some("1")), marks("n2")]);
-    schedule.finished(ids[0], &done());
-    assert_eq!(started(&mut schedule).1, [taint("n1")]);
+    queue.finished(ids[0], &done());
+    assert_eq!(started(&mut queue).1, [taint("n1")]);
 }
 
 #[test]
 fn steps_on_one_object_run_in_the_order_of_the_plan() {
-    let mut schedule = Schedule::default();
+    let mut queue = WriteQueue::default();
     let steps = plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (condition("n1"), &[])]);
-    admit(&mut schedule, steps);
+    admit(&mut queue, steps);
     for expected in [taint("n1"), marks("n1"), condition("n1")] {
-        let (ids, writes) = started(&mut schedule);
+        let (ids, writes) = started(&mut queue);
         assert_eq!(writes, [expected]);
-        assert!(schedule.start().is_empty());
-        schedule.finished(ids[0], &done());
+        assert!(queue.start().is_empty());
+        queue.finished(ids[0], &done());
     }
-    assert!(schedule.is_empty());
+    assert!(queue.is_empty());
 }
 
 #[test]
 fn what_depends_on_a_failed_step_is_dropped_and_its_objects_are_free_again() {
-    let mut schedule = Schedule::default();
+    let mut queue = WriteQueue::default();
     let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n1"), &[1])]);
-    admit(&mut schedule, steps);
-    let (ids, _) = started(&mut schedule);
-    schedule.finished(ids[0], &Ended::Stale);
-    assert!(schedule.is_empty());
-    assert!(!schedule.holds(&Key::new(Kind::Node, "n1")));
+    admit(&mut queue, steps);
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &Ended::Stale);
+    assert!(queue.is_empty());
+    assert!(!queue.is_busy(&Key::new(Kind::Node, "n1")));
 }
 
 #[test]
 fn after_a_conflict_nothing_else_of_the_plan_reaches_that_object() {
-    let mut schedule = Schedule::default();
-    admit(&mut schedule, plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (marks("n2"), &[])]));
-    let (ids, _) = started(&mut schedule);
-    schedule.finished(ids[0], &Ended::Stale);
-    assert_eq!(schedule.len(), 1, "n2 goes on");
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (marks("n2"), &[])]));
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &Ended::Stale);
+    assert_eq!(queue.len(), 1, "n2 goes on");
 }
 
 #[test]
 fn a_refused_label_does_not_stop_the_condition() {
-    let mut schedule = Schedule::default();
-    admit(&mut schedule, plan(&[(marks("n1"), &[]), (condition("n1"), &[])]));
-    let (ids, _) = started(&mut schedule);
-    schedule.finished(ids[0], &Ended::Refused);
-    assert_eq!(started(&mut schedule).1, [condition("n1")]);
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(marks("n1"), &[]), (condition("n1"), &[])]));
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &Ended::Refused);
+    assert_eq!(started(&mut queue).1, [condition("n1")]);
 }
 
 #[test]
-fn steps_on_a_busy_object_and_what_depends_on_them_are_left_out() {
-    let mut schedule = Schedule::default();
+fn steps_that_must_wait_and_what_depends_on_them_are_dropped() {
+    let mut queue = WriteQueue::default();
     let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n2"), &[])]);
-    let admission = schedule.admit(steps.steps, Vec::new(), |key, _| key.kind == Kind::Policy);
+    let admission = queue.admit(steps.steps, Vec::new(), |key, _| key.kind == Kind::Policy);
     assert_eq!((admission.admitted, admission.dropped), (1, 2));
-    assert_eq!(started(&mut schedule).1, [marks("n2")]);
+    assert_eq!(started(&mut queue).1, [marks("n2")]);
 }
 
 #[test]
 fn a_later_plan_does_not_overtake_an_earlier_one_on_the_same_object() {
-    let mut schedule = Schedule::default();
-    admit(&mut schedule, plan(&[(claim("p", Some("1")), &[]), (marks("n1"), &[0])]));
-    let later = admit(&mut schedule, plan(&[(marks("n1"), &[])]));
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(claim("p", Some("1")), &[]), (marks("n1"), &[0])]));
+    let later = admit(&mut queue, plan(&[(marks("n1"), &[])]));
     assert_eq!(later.dropped, 1);
 }
 
 #[test]
-fn a_policy_is_free_for_other_claims_while_words_are_written() {
-    let mut schedule = Schedule::default();
+fn a_policy_is_free_for_other_claims_while_the_nodes_are_described() {
+    let mut queue = WriteQueue::default();
     let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (claim("p", None), &[1])]);
-    admit(&mut schedule, steps);
-    let (ids, _) = started(&mut schedule);
+    admit(&mut queue, steps);
+    let (ids, _) = started(&mut queue);
     let policy = Key::new(Kind::Policy, "p");
-    assert!(schedule.holds(&policy));
-    schedule.finished(ids[0], &done());
-    assert!(!schedule.holds(&policy));
-    let (ids, _) = started(&mut schedule);
-    schedule.finished(ids[0], &done());
-    assert!(schedule.holds(&policy), "its second step is ready");
-    let last = schedule.start().remove(0);
+    assert!(queue.is_busy(&policy));
+    queue.finished(ids[0], &done());
+    assert!(!queue.is_busy(&policy));
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &done());
+    assert!(queue.is_busy(&policy), "its second step is ready");
+    let last = queue.start().remove(0);
     assert_eq!(last.version.as_deref(), Some("2"), "the version that the first got back");
-    schedule.finished(last.id, &done());
-    assert!(schedule.is_empty() && !schedule.holds(&policy));
+    queue.finished(last.id, &done());
+    assert!(queue.is_empty() && !queue.is_busy(&policy));
 }
 
 #[test]
-fn claims_and_taints_do_not_wait_for_thousands_of_words() {
-    let mut schedule = Schedule::default();
+fn claims_and_taints_do_not_wait_for_thousands_of_labels() {
+    let mut queue = WriteQueue::default();
     let names: Vec<String> = (0..3000).map(|i| format!("n{i}")).collect();
-    let words: Vec<(Write, &[usize])> = names.iter().map(|n| (marks(n), &[][..])).collect();
-    admit(&mut schedule, plan(&words));
-    let at_once = schedule.start().len();
+    let labels: Vec<(Write, &[usize])> = names.iter().map(|n| (marks(n), &[][..])).collect();
+    admit(&mut queue, plan(&labels));
+    let at_once = queue.start().len();
     assert!(at_once < 32, "{at_once}");
-    admit(&mut schedule, plan(&[(taint("urgent"), &[])]));
-    assert_eq!(started(&mut schedule).1, [taint("urgent")]);
+    admit(&mut queue, plan(&[(taint("urgent"), &[])]));
+    assert_eq!(started(&mut queue).1, [taint("urgent")]);
 }
 
 #[test]
-fn an_event_is_told_only_after_its_step_has_succeeded() {
-    let mut schedule = Schedule::default();
+fn an_event_is_sent_only_after_its_step_has_succeeded() {
+    let mut queue = WriteQueue::default();
     let mut steps = plan(&[(taint("n1"), &[]), (taint("n2"), &[])]);
     steps.events = vec![event(Some(0)), event(Some(1)), event(None)];
-    assert_eq!(admit(&mut schedule, steps).events, [event(None)]);
-    let (ids, _) = started(&mut schedule);
-    assert_eq!(schedule.finished(ids[0], &done()), [event(None)]);
-    assert!(schedule.finished(ids[1], &Ended::Stale).is_empty());
+    assert_eq!(admit(&mut queue, steps).events, [event(None)]);
+    let (ids, _) = started(&mut queue);
+    assert_eq!(queue.finished(ids[0], &done()), [event(None)]);
+    assert!(queue.finished(ids[1], &Ended::Stale).is_empty());
 }
 
 #[test]
-fn at_the_end_only_what_is_under_way_is_waited_for() {
-    let mut schedule = Schedule::default();
-    admit(&mut schedule, plan(&[(taint("n1"), &[]), (marks("n1"), &[0])]));
-    let (ids, _) = started(&mut schedule);
-    schedule.stop();
-    assert_eq!(schedule.len(), 1);
-    schedule.finished(ids[0], &done());
-    assert!(schedule.is_empty());
+fn after_a_stop_only_running_steps_are_left() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n1"), &[0])]));
+    let (ids, _) = started(&mut queue);
+    queue.stop();
+    assert_eq!(queue.len(), 1);
+    queue.finished(ids[0], &done());
+    assert!(queue.is_empty());
 }

@@ -32,8 +32,8 @@ pub struct Metrics {
     pub conflicts: IntCounter,
     /// Own writes that no watch has shown yet.
     pub overlay_entries: IntGauge,
-    /// Objects that are left alone for a while after an error.
-    pub held_objects: IntGauge,
+    /// Objects, and kinds of write to an object, in backoff after an error.
+    pub objects_in_backoff: IntGauge,
     /// Events, by result.
     pub events: IntCounterVec,
     /// Watches that broke, by kind.
@@ -71,7 +71,11 @@ impl Metrics {
                 "Writes refused because the object had changed; they are decided again",
             )?,
             overlay_entries: gauge(r, "overlay_entries", "Own writes that no watch has shown yet")?,
-            held_objects: gauge(r, "held_objects", "Objects left alone for a while after an error")?,
+            objects_in_backoff: gauge(
+                r,
+                "objects_in_backoff",
+                "Objects, and kinds of write to an object, in backoff after an error",
+            )?,
             events: counters(r, "events_total", "Events by what became of them", &["result"])?,
             watch_breaks: counters(r, "watch_restarts_total", "Watches that broke", &["kind"])?,
             malformed: gauges(r, "malformed_objects", "Objects that do not parse and are left alone", &["kind"])?,

@@ -26,7 +26,7 @@ impl Brain {
                     Ok(answer) => self.written(&key, act, before.as_deref(), answer, at),
                     Err(error) => self.failed(&key, act, &error, at),
                 };
-                for event in self.schedule.finished(id, &ended) {
+                for event in self.queue.finished(id, &ended) {
                     self.teller.tell(event);
                 }
                 self.alarm.soon(at, "written");
@@ -48,7 +48,7 @@ impl Brain {
         };
         // An apply of what is there already leaves the version as it is.
         let changed = version.is_none() || version.as_deref() != before;
-        if self.holds.succeeded(key, act, changed, at) {
+        if self.backoffs.succeeded(key, act, changed, at) {
             warn!(%key, act, changed, "this write does not satisfy the decision that asked for it");
         }
         if change == Change::Urgent {
@@ -57,7 +57,7 @@ impl Brain {
         match settled {
             Settled::Clear => Ended::Written(version),
             Settled::Doubt => {
-                self.holds.doubt(key.clone(), at);
+                self.backoffs.doubt(key.clone(), at);
                 Ended::Stale
             }
         }
@@ -75,17 +75,17 @@ impl Brain {
             Class::Conflict | Class::Gone => {
                 debug!(%key, %error, "the object changed under us");
                 self.metrics.conflicts.inc();
-                self.holds.conflict(key.clone(), at);
+                self.backoffs.conflict(key.clone(), at);
                 Ended::Stale
             }
             Class::Unknown => {
                 warn!(%error, "it is not known whether this was written; looking");
-                self.holds.doubt(key.clone(), at);
+                self.backoffs.doubt(key.clone(), at);
                 Ended::Stale
             }
             Class::Forbidden | Class::OldSchema | Class::Invalid => {
                 error!(%error, remedy = remedy(class), "a write was refused");
-                self.holds.refused(key.clone(), act, at);
+                self.backoffs.refused(key.clone(), act, at);
                 self.tell_refusal(key, error, class);
                 Ended::Refused
             }
@@ -125,10 +125,10 @@ impl Brain {
         };
         match settled {
             Settled::Clear => {
-                self.holds.settled(&key);
+                self.backoffs.settled(&key);
                 self.alarm.soon(at, "free");
             }
-            Settled::Doubt => self.holds.doubt(key, at),
+            Settled::Doubt => self.backoffs.doubt(key, at),
         }
     }
 }

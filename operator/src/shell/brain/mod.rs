@@ -17,7 +17,7 @@ use crate::{
     decide::decide,
     key::Key,
     plan::Plan,
-    queue::{Schedule, StepId, backoff::Holds},
+    queue::{StepId, WriteQueue, backoff::Backoffs},
     shell::{
         http::Pulse,
         metrics::Metrics,
@@ -68,8 +68,8 @@ enum Back {
 /// The loop's state.
 pub struct Brain {
     stores: Stores,
-    schedule: Schedule,
-    holds: Holds,
+    queue: WriteQueue,
+    backoffs: Backoffs,
     alarm: Alarm,
     under_way: FuturesUnordered<BoxFuture<'static, Back>>,
     to_look: Vec<Key>,
@@ -86,8 +86,8 @@ impl Brain {
     pub fn new(writer: Writer, teller: Teller, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
             stores: Stores::new(hold_everything, now()),
-            schedule: Schedule::default(),
-            holds: Holds::default(),
+            queue: WriteQueue::default(),
+            backoffs: Backoffs::default(),
             alarm: Alarm::default(),
             under_way: FuturesUnordered::new(),
             to_look: Vec::new(),
@@ -134,16 +134,16 @@ impl Brain {
     }
 
     fn next_wake(&self, now: Instant) -> Instant {
-        let due = [self.alarm.next(now, SystemTime::now()), self.holds.next()];
+        let due = [self.alarm.next(now, SystemTime::now()), self.backoffs.next()];
         let due = due.into_iter().flatten().chain([now + BEAT]);
         due.min().unwrap_or(now)
     }
 
     fn think(&mut self) {
         let at = Instant::now();
-        let due = self.holds.due(at);
+        let due = self.backoffs.due(at);
         self.to_look.extend(due.look);
-        if due.freed {
+        if due.ended {
             self.alarm.soon(at, "free");
         }
         let waits_for = self.stores.incomplete();
@@ -166,9 +166,10 @@ impl Brain {
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         self.metrics.plan_steps.set(count);
-        let (holds, stores) = (&self.holds, &self.stores);
-        let admission =
-            self.schedule.admit(steps, events, |key, write| holds.hold(key, act(write)) || stores.is_malformed(key));
+        let (backoffs, stores) = (&self.backoffs, &self.stores);
+        let admission = self
+            .queue
+            .admit(steps, events, |key, write| backoffs.must_wait(key, act(write)) || stores.is_malformed(key));
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
         debug!(cause, ?took, steps = count, admission.admitted, dropped, "decided");
@@ -178,7 +179,7 @@ impl Brain {
     }
 
     fn start(&mut self) {
-        for start in self.schedule.start() {
+        for start in self.queue.start() {
             self.stores.begin(&start.key);
             let before = self.stores.shown(&start.key).map(|object| object.resource_version().to_owned());
             let writer = self.writer.clone();
@@ -211,7 +212,7 @@ impl Brain {
     fn observe(&mut self, observation: Observation) {
         let at = Instant::now();
         let subject = observation.subject();
-        if subject.key().is_some_and(|key| self.holds.shown(&key)) {
+        if subject.key().is_some_and(|key| self.backoffs.shown(&key)) {
             self.alarm.soon(at, "free");
         }
         if subject.watch_broke {
@@ -226,7 +227,7 @@ impl Brain {
         }
         self.wake_for(change, at);
         for key in self.stores.take_doubtful() {
-            self.holds.doubt(key, at);
+            self.backoffs.doubt(key, at);
         }
     }
 
@@ -239,10 +240,10 @@ impl Brain {
     }
 
     fn set_gauges(&mut self, at: Instant) {
-        let open = i64::try_from(self.schedule.len()).unwrap_or(i64::MAX);
+        let open = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
         self.metrics.steps_open.set(open);
-        let held = i64::try_from(self.holds.len()).unwrap_or(i64::MAX);
-        self.metrics.held_objects.set(held);
+        let in_backoff = i64::try_from(self.backoffs.len()).unwrap_or(i64::MAX);
+        self.metrics.objects_in_backoff.set(in_backoff);
         if self.gauges_at.is_none_or(|last| at >= last + GAUGES_EVERY) {
             self.gauges_at = Some(at);
             self.metrics.observe(&self.stores);
@@ -252,7 +253,7 @@ impl Brain {
     /// No new decision, no new write; those under way are let end.
     async fn stop(mut self) {
         info!(writes = self.under_way.len(), "stopping");
-        self.schedule.stop();
+        self.queue.stop();
         let ended = async {
             while let Some(back) = self.under_way.next().await {
                 self.returned(back);
