@@ -1,14 +1,14 @@
-//! The loop that owns stores and schedule: observes, decides when something changed, and has the plan carried out.
+//! The loop that owns stores and queue: observes, decides when something has changed, and has the plan carried out.
 //!
 //! ```text
-//! observations ─┐                       ┌▶ schedule ─▶ writes under way ─┐
-//! answers ──────┼▶ Stores ─▶ decide ────┤                                │
-//! time ─────────┘                       └▶ Events                        │
-//!      ▲                                                                 │
-//!      └───────────────────── answers ◀──────────────────────────────────┘
+//! observations ─┐                       ┌▶ write queue ─▶ requests ─┐
+//! answers ──────┼▶ Stores ─▶ decide ────┤                           │
+//! time ─────────┘                       └▶ Events                   │
+//!      ▲                                                            │
+//!      └───────────────────── answers ◀─────────────────────────────┘
 //! ```
 //!
-//! Everything here runs in one task: no lock, and a decision sees either all of an answer or nothing of it.
+//! Everything here runs in one task, without locks: a decision sees either all of an answer or nothing of it.
 
 mod answers;
 mod clock;
@@ -21,7 +21,7 @@ use crate::{
     shell::{
         http::Pulse,
         metrics::Metrics,
-        recorder::Teller,
+        recorder::EventRecorder,
         writer::{Answer, Writer, act},
     },
     stores::{
@@ -29,7 +29,7 @@ use crate::{
         observation::{Object, Observation},
         store::Change,
     },
-    wire::refusal::Error,
+    wire::refusal::RequestError,
 };
 use clock::{Alarm, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -37,31 +37,31 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-/// The brain beats at least this often, and looks at the clock, which may have been set.
+/// The longest sleep of the loop: liveness depends on it, and the wall clock may have been set meanwhile.
 const BEAT: Duration = Duration::from_secs(5);
-/// How long writes under way may take at the end of the process.
+/// How long the process waits for requests under way before it exits.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// Gauges about the fleet cost a walk over all nodes.
+/// How often the gauges about the fleet are set, which takes a walk over all nodes.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
-/// Observations taken in before the brain looks at its answers again.
-const AT_ONCE: usize = 512;
-/// GETs that settle doubts at once: after an outage there may be thousands.
+/// The most observations taken in before answers are taken in again.
+const OBSERVATIONS_AT_ONCE: usize = 512;
+/// The most GETs under way at once: after an outage thousands of objects may be in doubt.
 const LOOKS_AT_ONCE: usize = 8;
 
-/// What came back.
+/// A request has ended.
 enum Back {
     Wrote {
         id: StepId,
         key: Key,
         act: &'static str,
-        /// The version that the world showed when the request left. The watch may show our write before the answer comes.
+        /// The version that the world showed when the request was sent. The watch may show our write before the answer.
         before: Option<String>,
         took: Duration,
-        answer: Result<Answer, Error>,
+        answer: Result<Answer, RequestError>,
     },
     Looked {
         key: Key,
-        answer: Result<Option<Object>, Error>,
+        answer: Result<Option<Object>, RequestError>,
     },
 }
 
@@ -75,15 +75,15 @@ pub struct Brain {
     to_look: Vec<Key>,
     looking: usize,
     writer: Writer,
-    teller: Teller,
+    recorder: EventRecorder,
     metrics: Metrics,
     pulse: Pulse,
     gauges_at: Option<Instant>,
 }
 
 impl Brain {
-    /// A brain that knows nothing yet.
-    pub fn new(writer: Writer, teller: Teller, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
+    /// A brain with empty stores.
+    pub fn new(writer: Writer, recorder: EventRecorder, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
             stores: Stores::new(hold_everything, now()),
             queue: WriteQueue::default(),
@@ -93,14 +93,14 @@ impl Brain {
             to_look: Vec::new(),
             looking: 0,
             writer,
-            teller,
+            recorder,
             metrics,
             pulse,
             gauges_at: None,
         }
     }
 
-    /// Runs until `stop` is done, or the watches end, which they never do by themselves. Writes under way are let end.
+    /// Runs until `stop` is done or the watches end, which they never do by themselves. Then waits for requests under way.
     pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -114,15 +114,15 @@ impl Brain {
                 },
                 () = tokio::time::sleep_until(wake_at.into()) => {}
             }
-            self.take_in_what_is_there(&mut observations);
+            self.take_in_what_has_arrived(&mut observations);
             self.think();
         }
         self.stop().await;
     }
 
-    /// A burst is one decision: whatever has arrived is taken in before.
-    fn take_in_what_is_there(&mut self, observations: &mut mpsc::Receiver<Observation>) {
-        for _ in 0..AT_ONCE {
+    /// Takes in everything that has arrived, so that a burst leads to one decision.
+    fn take_in_what_has_arrived(&mut self, observations: &mut mpsc::Receiver<Observation>) {
+        for _ in 0..OBSERVATIONS_AT_ONCE {
             match observations.try_recv() {
                 Ok(observation) => self.observe(observation),
                 Err(_) => break,
@@ -174,7 +174,7 @@ impl Brain {
         self.metrics.steps_dropped.inc_by(dropped);
         debug!(cause, ?took, steps = count, admission.admitted, dropped, "decided");
         for event in admission.events {
-            self.teller.tell(event);
+            self.recorder.record(event);
         }
     }
 
@@ -222,7 +222,7 @@ impl Brain {
         let change = self.stores.observe(observation, now());
         if !was_complete && self.stores.are_complete() {
             self.stores.count_silence_from(now());
-            info!("every list is complete; deciding begins");
+            info!("all kinds are listed; starting to decide");
             self.alarm.at_once(at, "start");
         }
         self.wake_for(change, at);
@@ -250,7 +250,7 @@ impl Brain {
         }
     }
 
-    /// No new decision, no new write; those under way are let end.
+    /// Starts nothing new and waits for the requests under way.
     async fn stop(mut self) {
         info!(writes = self.under_way.len(), "stopping");
         self.queue.stop();
@@ -260,7 +260,7 @@ impl Brain {
             }
         };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
-            warn!("writes under way did not end within 5 s; the next start looks at what they did");
+            warn!("some requests did not end within 5 s; the next start sees what they did");
         }
     }
 }
