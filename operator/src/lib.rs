@@ -3,35 +3,44 @@
 //! # How data flows through it
 //!
 //! ```text
-//! args ─▶ stores (watches, small projections) ─▶ World (stores + overlay of our own unseen writes)
-//!                                                   │
-//!                              decide(&World, now) ─▶ Plan ─▶ apply (the one place that holds a client)
-//!                                   ▲                              │
-//!                                 brain: wakes on changed projections, and when the Plan says so
+//! watches ─▶ Stores (small projections, our own unseen writes on top) ─▶ World
+//!                                                                          │
+//!                                            decide(&World, now) ─▶ Plan ◀─┘
+//!                                                                     │
+//!              answers ◀─ API server ◀─ Writer ◀─ wire ◀─ WriteQueue ◀┘
 //! ```
+//!
+//! The brain runs the loop: it wakes when a projection changes, when an answer arrives, and when the Plan says so.
+//!
+//! # The floors
+//!
+//! Ground first; a module imports only modules above it in this list, and the same holds for the files within a folder.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`world`], [`plan`], [`key`] | values: what a decision reads, what it returns, what identifies an object |
+//! | [`decide`] | the decision |
+//! | [`queue`] | the order of writes, and backoffs |
+//! | [`wire`] | requests, and the errors that come back |
+//! | [`stores`] | watches, projections, the overlay of our own unseen writes |
+//! | [`shell`] | everything that touches the outside |
 //!
 //! # What must stay true
 //!
-//! - `decide` is pure: no clock, no client, no environment, no memory. What a decision must remember lives in fields of
-//!   objects, so that a takeover forgets nothing.
+//! - `decide` is pure: no clock, no client, no environment, no memory. What a decision must remember is stored in the
+//!   objects, so that nothing is lost when another replica takes over.
 //! - Applying a plan to the world and deciding again gives an empty plan.
-//! - A claim in a policy's status is written before the mark that it pays for, and dropped after the mark is gone.
-//! - Foreign taints, labels, conditions and cordons survive everything; `spec.unschedulable` is never written.
+//! - A budget claim is written to the policy's status before the mark that it pays for, and dropped after the mark is gone.
+//! - Taints, labels, conditions and cordons of others are never changed; `spec.unschedulable` is never written.
 //! - `Observe` adds no mark of a decision, `Hold` neither adds nor lifts; `Inconclusive`, silence and absence never
 //!   taint and never lift.
-//! - No write reaches a Node with another uid than the one decided on.
+//! - No write reaches a Node with a uid other than the one decided on.
 
-pub mod apply;
-pub mod args;
-pub mod brain;
 pub mod decide;
-pub mod error;
-pub mod events;
-pub mod http;
-pub mod metrics;
-pub mod overlay;
+pub mod key;
 pub mod plan;
-pub mod run;
+pub mod queue;
+pub mod shell;
 pub mod stores;
-pub mod telemetry;
+pub mod wire;
 pub mod world;

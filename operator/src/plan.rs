@@ -188,19 +188,3 @@ impl Plan {
         self.steps.is_empty()
     }
 }
-
-impl Write {
-    /// The object that is written, as kind and name: steps on the same object are never under way at once.
-    pub fn object(&self) -> (&'static str, &str) {
-        match self {
-            Self::NodeHealthSpec(write) => ("NodeHealth", &write.name),
-            Self::DeleteNodeHealth { name, .. } => ("NodeHealth", name),
-            Self::NodeHealthStatus(write) => ("NodeHealth", &write.name),
-            Self::NodeTaints { node, .. } | Self::NodeMarks { node, .. } | Self::NodeCondition { node, .. } => {
-                ("Node", node)
-            }
-            Self::RunStatus { run, .. } | Self::DeleteRun { run, .. } => ("HealthCheckRun", run),
-            Self::PolicyStatus { policy, .. } => ("HealthCheckPolicy", policy),
-        }
-    }
-}

@@ -1,48 +1,44 @@
-//! The agents' Leases: only when each was last seen to change matters, by the operator's clock.
+//! The agents' Leases: all that matters is when each was last seen to change, by the operator's clock.
 
-use super::{
-    projection::Renewal,
-    store::{Change, Seen},
-};
+use super::{listing::Listing, observation::Seen, projection::Renewal, store::Change};
 use crate::world::World;
 use crds::Time;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// How long the last renewal of a node that is gone is remembered, in seconds: a Node that is made again at once (cloud
-/// providers do) is not silent for that.
+/// For how many seconds the last renewal is remembered after its Node is gone, so that a Node that is recreated at once
+/// (cloud providers do that) does not count as silent.
 const REMEMBERED_SECONDS: i64 = 600;
 
-/// What was seen of Leases.
+/// The Leases as last seen.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     stamps: BTreeMap<String, String>,
-    malformed: BTreeSet<String>,
-    listing: bool,
-    complete: bool,
+    listing: Listing,
 }
 
 impl Leases {
-    /// Takes in what the watch shows. A renewal wakes nobody, unless it ends a silence.
+    /// Takes in what the watch shows. A renewal is a change only if it ends a silence.
     pub(super) fn observe(&mut self, seen: Seen<Renewal>, world: &mut World, now: Time) -> Change {
         match seen {
-            Seen::ListBegan => self.listing = true,
-            Seen::Listed(renewal) | Seen::Applied(renewal) => {
+            Seen::ListBegan => self.listing.began(),
+            Seen::Listed(renewal) => {
+                self.listing.note(&renewal.node);
                 return self.renewed(renewal, world, now);
             }
+            Seen::Applied(renewal) => return self.renewed(renewal, world, now),
             Seen::ListEnded => {
-                self.listing = false;
-                if !std::mem::replace(&mut self.complete, true) {
+                if self.listing.ended().is_first {
                     return Change::Changed;
                 }
             }
-            // When the agent was last heard stays true when its Lease is gone.
+            // The time of the last renewal stays true after the Lease is gone.
             Seen::Deleted(renewal) => {
                 self.stamps.remove(&renewal.node);
-                self.malformed.remove(&renewal.node);
+                self.listing.clear_malformed(&renewal.node);
             }
-            Seen::Malformed { name, .. } => drop(self.malformed.insert(name)),
-            Seen::MalformedDeleted { name } => drop(self.malformed.remove(&name)),
-            // While we cannot see renewals nobody is silent: silence is counted anew.
+            Seen::Malformed { name, listed, .. } => self.listing.mark_malformed(name, listed),
+            Seen::MalformedDeleted { name } => drop(self.listing.clear_malformed(&name)),
+            // As long as renewals cannot be seen, no agent is silent: silence is counted from here.
             Seen::Broken { .. } => world.started_at = world.started_at.max(now),
         }
         Change::None
@@ -50,12 +46,12 @@ impl Leases {
 
     fn renewed(&mut self, renewal: Renewal, world: &mut World, now: Time) -> Change {
         let Renewal { node, stamp } = renewal;
-        self.malformed.remove(&node);
+        self.listing.clear_malformed(&node);
         let known = self.stamps.insert(node.clone(), stamp.clone());
         let is_news = match known {
             Some(known) => known != stamp,
-            // A Lease that was there before we looked may be old; one that appears is new.
-            None => !self.listing,
+            // A Lease found by a list may be old; one that appears later is new.
+            None => !self.listing.is_under_way(),
         };
         if !is_news {
             return Change::None;
@@ -65,16 +61,12 @@ impl Leases {
         if was_silent { Change::Changed } else { Change::None }
     }
 
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    pub(super) fn malformed(&self) -> usize {
-        self.malformed.len()
+    pub(super) fn listing(&self) -> &Listing {
+        &self.listing
     }
 }
 
-/// Forgets nodes that are gone for long.
+/// Forgets Nodes that were deleted long ago.
 pub(super) fn forget_old(world: &mut World, now: Time) {
     let (nodes, changes) = (&world.nodes, &mut world.lease_changes);
     if changes.len() > nodes.len() {

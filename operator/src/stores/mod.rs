@@ -2,74 +2,39 @@
 //! [`World`].
 //!
 //! ```text
-//! watch (one task per kind) ─▶ Observation ─▶ Stores::observe ─▶ World, Change (does the brain have to wake?)
-//! apply (answers to writes) ─────────────────▶ Stores::answered, deleted, gone
+//! watch (one task per kind) ─▶ Observation ─▶ Stores::observe ─▶ World, Change (must the brain decide?)
+//! answers to our requests ───▶ Object ──────▶ Stores::answered, deleted, gone
 //! ```
+//!
+//! Each file imports only files above it: `projection`, `observation`, `overlay`, `listing`, `store`, `leases`, this one,
+//! `watch`.
 
-pub mod kind;
 mod leases;
+mod listing;
+pub mod observation;
+pub mod overlay;
 pub mod projection;
 pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod watch;
 
-use crate::{overlay::Settled, world};
+use crate::{
+    key::{Identified, Key, Kind},
+    world::{Node, World},
+};
 use crds::{HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time};
-use kind::{Key, Kind};
 use leases::Leases;
-use projection::{Projection, Renewal};
-use std::sync::Arc;
-use store::{Change, Seen, Store};
-use world::World;
+use listing::Listing;
+use observation::{Object, Observation};
+use overlay::Settled;
+use store::{Change, Store, View};
 
-/// What one watch shows.
-#[derive(Clone, Debug)]
-pub enum Observation {
-    /// Of Nodes.
-    Node(Seen<Arc<world::Node>>),
-    /// Of NodeHealths.
-    NodeHealth(Seen<Arc<NodeHealth>>),
-    /// Of HealthCheckRuns.
-    Run(Seen<Arc<HealthCheckRun>>),
-    /// Of HealthCheckPolicies.
-    Policy(Seen<Arc<HealthCheckPolicy>>),
-    /// Of HardwareProfiles.
-    Profile(Seen<Arc<HardwareProfile>>),
-    /// Of the agents' Leases.
-    Lease(Seen<Renewal>),
-}
-
-/// An object that the server returned.
-#[derive(Clone, Debug)]
-pub enum Object {
-    /// A Node.
-    Node(Arc<world::Node>),
-    /// A NodeHealth.
-    NodeHealth(Arc<NodeHealth>),
-    /// A HealthCheckRun.
-    Run(Arc<HealthCheckRun>),
-    /// A HealthCheckPolicy.
-    Policy(Arc<HealthCheckPolicy>),
-}
-
-impl Object {
-    /// Its version.
-    pub fn resource_version(&self) -> &str {
-        match self {
-            Self::Node(o) => o.resource_version(),
-            Self::NodeHealth(o) => o.resource_version(),
-            Self::Run(o) => o.resource_version(),
-            Self::Policy(o) => o.resource_version(),
-        }
-    }
-}
-
-/// All stores, and the world that they show.
+/// All stores, and the world as they show it.
 #[derive(Debug, Default)]
 pub struct Stores {
     world: World,
-    nodes: Store<world::Node>,
+    nodes: Store<Node>,
     node_healths: Store<NodeHealth>,
     runs: Store<HealthCheckRun>,
     policies: Store<HealthCheckPolicy>,
@@ -77,7 +42,7 @@ pub struct Stores {
     leases: Leases,
 }
 
-/// Does the same with the store of a kind that the operator writes.
+/// Runs `$body` with store and view of a kind that the operator writes.
 macro_rules! with_store {
     ($self:ident, $kind:expr, $default:expr, |$store:ident, $view:ident| $body:expr) => {
         match $kind {
@@ -103,13 +68,13 @@ macro_rules! with_store {
 }
 
 impl Stores {
-    /// Empty stores. Silence of agents is counted from `now`.
+    /// Empty stores. An agent's silence is counted from `now`.
     pub fn new(hold_everything: bool, now: Time) -> Self {
         let world = World { hold_everything, started_at: now, ..World::default() };
         Self { world, ..Self::default() }
     }
 
-    /// The world: what the watches showed, our own unseen writes on top.
+    /// The world: what the watches showed, with our own unseen writes on top.
     pub fn world(&self) -> &World {
         &self.world
     }
@@ -133,55 +98,55 @@ impl Stores {
         }
     }
 
-    /// Whether every store has completed its first list: before, nothing is decided.
+    /// Whether every kind has been listed. Nothing is decided before.
     pub fn are_complete(&self) -> bool {
-        self.nodes.is_complete()
-            && self.node_healths.is_complete()
-            && self.runs.is_complete()
-            && self.policies.is_complete()
-            && self.profiles.is_complete()
-            && self.leases.is_complete()
+        Kind::ALL.into_iter().all(|kind| self.listing(kind).is_complete())
     }
 
     /// The kinds whose first list is not complete.
     pub fn incomplete(&self) -> Vec<Kind> {
-        let complete = |kind: &Kind| match kind {
-            Kind::Node => self.nodes.is_complete(),
-            Kind::NodeHealth => self.node_healths.is_complete(),
-            Kind::Run => self.runs.is_complete(),
-            Kind::Policy => self.policies.is_complete(),
-            Kind::Profile => self.profiles.is_complete(),
-            Kind::Lease => self.leases.is_complete(),
-        };
-        Kind::ALL.into_iter().filter(|k| !complete(k)).collect()
+        Kind::ALL.into_iter().filter(|kind| !self.listing(*kind).is_complete()).collect()
     }
 
-    /// Everything is counted from `now`: called when the stores are complete for the first time.
+    fn listing(&self, kind: Kind) -> &Listing {
+        match kind {
+            Kind::Node => self.nodes.listing(),
+            Kind::NodeHealth => self.node_healths.listing(),
+            Kind::Run => self.runs.listing(),
+            Kind::Policy => self.policies.listing(),
+            Kind::Profile => self.profiles.listing(),
+            Kind::Lease => self.leases.listing(),
+        }
+    }
+
+    /// Counts the agents' silence from `now`: called when the stores are complete for the first time.
     pub fn count_silence_from(&mut self, now: Time) {
         self.world.started_at = now;
     }
 
-    /// The version that the world shows of an object that the operator writes.
-    pub fn resource_version(&self, key: &Key) -> Option<String> {
-        fn of<T: Projection>(view: &store::View<T>, name: &str) -> Option<String> {
-            view.get(name).map(|o| o.resource_version().to_owned())
+    /// The object of this key as the world shows it.
+    pub fn shown(&self, key: &Key) -> Option<&dyn Identified> {
+        fn of<'a, T: Identified>(view: &'a View<T>, name: &str) -> Option<&'a dyn Identified> {
+            view.get(name).map(|object| object.as_ref() as &dyn Identified)
         }
-        let world = &self.world;
+        let (world, name) = (&self.world, key.name.as_str());
         match key.kind {
-            Kind::Node => of(&world.nodes, &key.name),
-            Kind::NodeHealth => of(&world.node_healths, &key.name),
-            Kind::Run => of(&world.runs, &key.name),
-            Kind::Policy => of(&world.policies, &key.name),
-            Kind::Profile | Kind::Lease => None,
+            Kind::Node => of(&world.nodes, name),
+            Kind::NodeHealth => of(&world.node_healths, name),
+            Kind::Run => of(&world.runs, name),
+            Kind::Policy => of(&world.policies, name),
+            Kind::Profile => of(&world.profiles, name),
+            // Only the time of its last change is kept.
+            Kind::Lease => None,
         }
     }
 
-    /// A request for this object leaves.
+    /// A request for this object is sent.
     pub fn begin(&mut self, key: &Key) {
         with_store!(self, key.kind, (), |store, _view| store.begin(&key.name));
     }
 
-    /// The request ended and changed nothing that is known.
+    /// The request ended; whatever it changed is not known.
     pub fn ended(&mut self, key: &Key) {
         with_store!(self, key.kind, (), |store, _view| store.ended(&key.name));
     }
@@ -203,36 +168,19 @@ impl Stores {
         with_store!(self, key.kind, unknown, |store, view| store.deleted(&key.name, uid, view))
     }
 
-    /// The server said that there is no such object.
+    /// The server answered that there is no such object.
     pub fn gone(&mut self, key: &Key) -> Change {
         with_store!(self, key.kind, Change::None, |store, view| store.gone(&key.name, view))
     }
 
-    /// Whether the object does not parse: it is left alone.
+    /// Whether the object does not parse, and so is left alone.
     pub fn is_malformed(&self, key: &Key) -> bool {
-        match key.kind {
-            Kind::Node => self.nodes.is_malformed(&key.name),
-            Kind::NodeHealth => self.node_healths.is_malformed(&key.name),
-            Kind::Run => self.runs.is_malformed(&key.name),
-            Kind::Policy => self.policies.is_malformed(&key.name),
-            Kind::Profile => self.profiles.is_malformed(&key.name),
-            Kind::Lease => false,
-        }
+        self.listing(key.kind).is_malformed(&key.name)
     }
 
     /// How many objects of each kind do not parse.
-    pub fn malformed(&self) -> [(Kind, usize); 6] {
-        Kind::ALL.map(|kind| {
-            let count = match kind {
-                Kind::Node => self.nodes.malformed(),
-                Kind::NodeHealth => self.node_healths.malformed(),
-                Kind::Run => self.runs.malformed(),
-                Kind::Policy => self.policies.malformed(),
-                Kind::Profile => self.profiles.malformed(),
-                Kind::Lease => self.leases.malformed(),
-            };
-            (kind, count)
-        })
+    pub fn malformed(&self) -> [(Kind, usize); Kind::ALL.len()] {
+        Kind::ALL.map(|kind| (kind, self.listing(kind).malformed()))
     }
 
     /// How many of our writes no watch has shown yet.
@@ -240,11 +188,10 @@ impl Stores {
         self.nodes.unseen() + self.node_healths.unseen() + self.runs.unseen() + self.policies.unseen()
     }
 
-    /// The objects that a GET must settle; each is returned once.
+    /// The objects whose state only a GET can tell; each is returned once.
     pub fn take_doubtful(&mut self) -> Vec<Key> {
-        const WRITTEN: [Kind; 4] = [Kind::Node, Kind::NodeHealth, Kind::Run, Kind::Policy];
         let mut keys = Vec::new();
-        for kind in WRITTEN {
+        for kind in Kind::WRITTEN {
             let names = with_store!(self, kind, Vec::new(), |store, _view| store.take_doubtful());
             keys.extend(names.into_iter().map(|name| Key::new(kind, name)));
         }

@@ -1,7 +1,9 @@
-//! From the wire to what the operator keeps: [`Projection`].
+//! What the operator keeps of an object that the API server sends: its [`Projection`].
 
-use super::kind::Kind;
-use crate::world::{Node, Taint};
+use crate::{
+    key::{Identified, Kind},
+    world::{Node, Taint},
+};
 use crds::{
     Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Time, names,
     node_health::{Finding, NodeHealthStatus},
@@ -13,29 +15,23 @@ use k8s_openapi::{
 use std::collections::BTreeMap;
 
 /// What is kept of an object.
-pub trait Projection: Clone + Send + Sync + 'static {
+pub trait Projection: Identified + Clone + Send + Sync + 'static {
     /// The object as the API server sends it.
     type Wire;
     /// Its kind.
     const KIND: Kind;
     /// Keeps what a decision needs.
     fn project(wire: Self::Wire) -> Self;
-    /// Its name.
-    fn name(&self) -> &str;
-    /// Its uid.
-    fn uid(&self) -> &str;
-    /// Its version.
-    fn resource_version(&self) -> &str;
-    /// Whether a decision could not tell the two apart: everything but the version is equal.
+    /// Whether the two differ in nothing but the version: no decision could tell them apart.
     fn says_the_same(&self, other: &Self) -> bool;
-    /// Whether the step from `before` to this one must be acted on at once.
+    /// Whether the change from `before` to this one needs a decision at once.
     fn is_urgent_after(&self, _before: Option<&Self>) -> bool {
         false
     }
 }
 
-/// Whether version `a` is `b` or later. Versions of one kind are numbers that grow (Kubernetes 1.35 says so officially);
-/// any that are not are compared for equality only.
+/// Whether version `a` is `b` or later. Versions of one kind are growing numbers (official since Kubernetes 1.35); any
+/// other versions are compared for equality only.
 pub fn at_least(a: &str, b: &str) -> bool {
     match (a.parse::<u64>(), b.parse::<u64>()) {
         (Ok(a), Ok(b)) => a >= b,
@@ -45,14 +41,45 @@ pub fn at_least(a: &str, b: &str) -> bool {
 
 fn prune(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
-    // kubectl's copy of the whole object: nothing is decided by it.
+    // kubectl's copy of the whole object: no decision reads it.
     if let Some(annotations) = &mut metadata.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
 }
 
-fn unversioned(metadata: &ObjectMeta) -> ObjectMeta {
-    ObjectMeta { resource_version: None, ..metadata.clone() }
+/// Whether nothing but the version differs. Compares in place: this runs for every event of every watch.
+fn metadata_says_the_same(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    let ObjectMeta {
+        annotations,
+        creation_timestamp,
+        deletion_grace_period_seconds,
+        deletion_timestamp,
+        finalizers,
+        generate_name,
+        generation,
+        labels,
+        managed_fields,
+        name,
+        namespace,
+        owner_references,
+        resource_version: _,
+        self_link,
+        uid,
+    } = one;
+    *annotations == other.annotations
+        && *creation_timestamp == other.creation_timestamp
+        && *deletion_grace_period_seconds == other.deletion_grace_period_seconds
+        && *deletion_timestamp == other.deletion_timestamp
+        && *finalizers == other.finalizers
+        && *generate_name == other.generate_name
+        && *generation == other.generation
+        && *labels == other.labels
+        && *managed_fields == other.managed_fields
+        && *name == other.name
+        && *namespace == other.namespace
+        && *owner_references == other.owner_references
+        && *self_link == other.self_link
+        && *uid == other.uid
 }
 
 macro_rules! custom_resource {
@@ -64,18 +91,9 @@ macro_rules! custom_resource {
                 prune(&mut wire.metadata);
                 wire
             }
-            fn name(&self) -> &str {
-                self.metadata.name.as_deref().unwrap_or_default()
-            }
-            fn uid(&self) -> &str {
-                self.metadata.uid.as_deref().unwrap_or_default()
-            }
-            fn resource_version(&self) -> &str {
-                self.metadata.resource_version.as_deref().unwrap_or_default()
-            }
             fn says_the_same(&self, other: &Self) -> bool {
                 $(self.$member == other.$member &&)+
-                    unversioned(&self.metadata) == unversioned(&other.metadata)
+                    metadata_says_the_same(&self.metadata, &other.metadata)
             }
             $($urgent)?
         }
@@ -100,7 +118,7 @@ fn findings(status: &NodeHealthStatus) -> impl Iterator<Item = &Finding> {
     report.chain(status.exclusive.iter().flat_map(|e| &e.findings))
 }
 
-/// Whether a target fails a check that it did not fail before, or fails it worse.
+/// Whether a target fails a check that it passed before, or fails it with a higher severity.
 fn has_new_failure(status: &NodeHealthStatus, before: Option<&NodeHealthStatus>) -> bool {
     let failed = |f: &&Finding| f.outcome == Outcome::Fail;
     let known: BTreeMap<(&str, &str), u8> = before
@@ -144,18 +162,6 @@ impl Projection for Node {
             addresses: status.addresses.unwrap_or_default().into_iter().filter_map(address).collect(),
             boot_id: status.node_info.map(|i| i.boot_id).unwrap_or_default(),
         }
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
@@ -208,12 +214,12 @@ fn condition(condition: core::NodeCondition) -> Condition {
     }
 }
 
-/// What is kept of a Lease for a moment: whose, and which renewal.
+/// One renewal of an agent's Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
-    /// The name of the Lease, which is the node's.
+    /// The name of the Lease, which is the name of the node.
     pub node: String,
-    /// The time that the agent wrote, by its own clock: only whether it changes matters.
+    /// The time that the agent wrote, by its own clock. Only used to see whether it changed.
     pub stamp: String,
 }
 

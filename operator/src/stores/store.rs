@@ -1,76 +1,27 @@
-//! The objects of one kind: what the watch showed, and our own writes on top.
+//! The objects of one kind: what the watch showed, with our own unseen writes on top.
 
-use super::projection::Projection;
-use crate::overlay::{Overlay, Settled};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use super::{
+    listing::Listing,
+    observation::Seen,
+    overlay::{Overlay, Settled},
+    projection::Projection,
 };
+use std::{collections::BTreeMap, sync::Arc};
 
-/// What a watch shows.
-#[derive(Clone, Debug)]
-pub enum Seen<T> {
-    /// A list begins.
-    ListBegan,
-    /// An object of the list.
-    Listed(T),
-    /// The list is complete: what it does not hold is gone.
-    ListEnded,
-    /// An object was made or changed.
-    Applied(T),
-    /// An object was deleted.
-    Deleted(T),
-    /// An object that does not parse: it is left alone until it does.
-    Malformed {
-        /// Its name.
-        name: String,
-        /// Why.
-        error: String,
-        /// Whether it came with a list.
-        listed: bool,
-    },
-    /// An object that does not parse was deleted.
-    MalformedDeleted {
-        /// Its name.
-        name: String,
-    },
-    /// The watch broke and is made again.
-    Broken {
-        /// Why.
-        error: String,
-    },
-}
-
-impl<T> Seen<T> {
-    /// The same, with the object turned into something else.
-    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Seen<U> {
-        match self {
-            Self::ListBegan => Seen::ListBegan,
-            Self::Listed(object) => Seen::Listed(turn(object)),
-            Self::ListEnded => Seen::ListEnded,
-            Self::Applied(object) => Seen::Applied(turn(object)),
-            Self::Deleted(object) => Seen::Deleted(turn(object)),
-            Self::Malformed { name, error, listed } => Seen::Malformed { name, error, listed },
-            Self::MalformedDeleted { name } => Seen::MalformedDeleted { name },
-            Self::Broken { error } => Seen::Broken { error },
-        }
-    }
-}
-
-/// How much a change matters.
+/// How soon a change needs a decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub enum Change {
-    /// No decision can be different.
+    /// No decision depends on it.
     #[default]
     None,
-    /// A decision may be different.
+    /// A decision may depend on it.
     Changed,
-    /// A decision must be made at once.
+    /// Decide at once.
     Urgent,
 }
 
-/// What of the world one kind shows.
+/// The objects of one kind as the world shows them, by name.
 pub type View<T> = BTreeMap<String, Arc<T>>;
 
 /// The objects of one kind.
@@ -78,50 +29,38 @@ pub type View<T> = BTreeMap<String, Arc<T>>;
 pub struct Store<T> {
     stored: View<T>,
     overlay: Overlay<T>,
-    listed: Option<BTreeSet<String>>,
-    complete: bool,
-    malformed: BTreeSet<String>,
+    listing: Listing,
     doubtful: Vec<String>,
 }
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self {
-            stored: View::new(),
-            overlay: Overlay::default(),
-            listed: None,
-            complete: false,
-            malformed: BTreeSet::new(),
-            doubtful: Vec::new(),
-        }
+        Self { stored: View::new(), overlay: Overlay::default(), listing: Listing::default(), doubtful: Vec::new() }
     }
 }
 
 impl<T: Projection> Store<T> {
-    /// Takes in what the watch shows and brings `view` up to date.
+    /// Takes in what the watch shows and updates `view`.
     pub fn observe(&mut self, seen: Seen<Arc<T>>, view: &mut View<T>) -> Change {
         match seen {
             Seen::ListBegan => {
                 self.overlay.list_began();
-                self.listed = Some(BTreeSet::new());
+                self.listing.began();
                 Change::None
             }
             Seen::Listed(object) => {
-                self.note_listed(object.name());
+                self.listing.note(object.name());
                 self.apply(object, view)
             }
             Seen::ListEnded => self.list_ended(view),
             Seen::Applied(object) => self.apply(object, view),
             Seen::Deleted(object) => self.delete(&object, view),
             Seen::Malformed { name, listed, .. } => {
-                if listed {
-                    self.note_listed(&name);
-                }
-                self.malformed.insert(name);
+                self.listing.mark_malformed(name, listed);
                 Change::None
             }
             Seen::MalformedDeleted { name } => {
-                self.malformed.remove(&name);
+                self.listing.clear_malformed(&name);
                 match self.stored.get(&name).cloned() {
                     Some(last) => self.delete(&last, view),
                     None => Change::Changed,
@@ -131,12 +70,12 @@ impl<T: Projection> Store<T> {
         }
     }
 
-    /// A request for this object leaves.
+    /// A request for this object is sent.
     pub fn begin(&mut self, name: &str) {
         self.overlay.begin(name);
     }
 
-    /// The request ended and changed nothing that is known.
+    /// The request ended; whatever it changed is not known.
     pub fn ended(&mut self, name: &str) {
         self.overlay.ended(name);
     }
@@ -154,25 +93,15 @@ impl<T: Projection> Store<T> {
         (self.refresh(name, view), settled)
     }
 
-    /// The server said that there is no object of this name.
+    /// The server answered that no object has this name.
     pub fn gone(&mut self, name: &str, view: &mut View<T>) -> Change {
         self.overlay.gone(name, self.stored.get(name));
         self.refresh(name, view)
     }
 
-    /// Whether the first list is complete.
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// Whether the object of this name does not parse.
-    pub fn is_malformed(&self, name: &str) -> bool {
-        self.malformed.contains(name)
-    }
-
-    /// How many objects do not parse.
-    pub fn malformed(&self) -> usize {
-        self.malformed.len()
+    /// How far the lists have come.
+    pub(super) fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// How many of our writes the watch has not shown yet.
@@ -180,20 +109,14 @@ impl<T: Projection> Store<T> {
         self.overlay.len()
     }
 
-    /// The names that a GET must settle; each is returned once.
+    /// The names whose state only a GET can tell; each is returned once.
     pub fn take_doubtful(&mut self) -> Vec<String> {
         std::mem::take(&mut self.doubtful)
     }
 
-    fn note_listed(&mut self, name: &str) {
-        if let Some(listed) = &mut self.listed {
-            listed.insert(name.to_owned());
-        }
-    }
-
     fn apply(&mut self, object: Arc<T>, view: &mut View<T>) -> Change {
         let name = object.name().to_owned();
-        let was_malformed = self.malformed.remove(&name);
+        let was_malformed = self.listing.clear_malformed(&name);
         self.overlay.store_applied(&object);
         self.stored.insert(name.clone(), object);
         let change = self.refresh(&name, view);
@@ -202,24 +125,22 @@ impl<T: Projection> Store<T> {
 
     fn delete(&mut self, object: &T, view: &mut View<T>) -> Change {
         self.overlay.store_deleted(object);
-        self.malformed.remove(object.name());
+        self.listing.clear_malformed(object.name());
         self.stored.remove(object.name());
         self.refresh(object.name(), view)
     }
 
     fn list_ended(&mut self, view: &mut View<T>) -> Change {
-        let listed = self.listed.take().unwrap_or_default();
-        self.stored.retain(|name, _| listed.contains(name));
-        self.malformed.retain(|name| listed.contains(name));
-        self.doubtful.extend(self.overlay.list_ended(&listed));
+        let list = self.listing.ended();
+        self.stored.retain(|name, _| list.present.contains(name));
+        self.doubtful.extend(self.overlay.list_ended(&list.present));
         let shown: Vec<String> = view.keys().cloned().collect();
         let change = shown.iter().map(|name| self.refresh(name, view)).max().unwrap_or_default();
-        // The first list is news even where it is empty.
-        let first = !std::mem::replace(&mut self.complete, true);
-        if first { change.max(Change::Changed) } else { change }
+        // The end of the first list is a change even if the list is empty.
+        if list.is_first { change.max(Change::Changed) } else { change }
     }
 
-    /// Brings the entry of one name up to date. The newest version is taken even where it says nothing new.
+    /// Updates one entry of `view`. The newest version replaces the old one even if nothing else differs.
     fn refresh(&self, name: &str, view: &mut View<T>) -> Change {
         let after = self.overlay.effective(name, self.stored.get(name));
         let before = view.get(name);

@@ -1,10 +1,15 @@
-use super::*;
-use crate::world::Node;
+use super::{
+    observation::Seen,
+    projection::{Projection, Renewal},
+    *,
+};
+use crate::world::Taint;
 use crds::{
     Outcome, Severity,
     node_health::{Finding, NodeHealthStatus, Report},
 };
 use serde_json::json;
+use std::sync::Arc;
 
 fn at(seconds: i64) -> Time {
     Time::from_unix(seconds)
@@ -63,7 +68,7 @@ fn a_node_is_projected_to_what_a_decision_needs() {
 }
 
 #[test]
-fn a_new_version_that_says_the_same_is_kept_and_wakes_nobody() {
+fn a_new_version_without_other_changes_is_stored_and_needs_no_decision() {
     let mut stores = stores();
     let applied = |version| Observation::Node(Seen::Applied(node(version)));
     assert_eq!(stores.observe(applied(1), at(1)), Change::Changed);
@@ -72,7 +77,7 @@ fn a_new_version_that_says_the_same_is_kept_and_wakes_nobody() {
 }
 
 #[test]
-fn what_vanished_during_a_disconnect_is_noticed_at_the_end_of_the_list() {
+fn a_deletion_during_a_disconnect_is_noticed_at_the_end_of_the_list() {
     let mut stores = stores();
     let mut see = |seen| stores.observe(Observation::Node(seen), at(1));
     assert_eq!(see(Seen::Applied(node(1))), Change::Changed);
@@ -111,7 +116,7 @@ fn only_a_new_or_worse_failure_is_urgent() {
 }
 
 #[test]
-fn a_renewal_moves_a_time_and_wakes_nobody_unless_it_ends_a_silence() {
+fn a_renewal_moves_a_time_and_needs_a_decision_only_if_it_ends_a_silence() {
     let mut stores = stores();
     let mut renew = |stamp: &str, now: i64, listed: bool| {
         let renewal = Renewal { node: "n1".into(), stamp: stamp.into() };
@@ -126,7 +131,7 @@ fn a_renewal_moves_a_time_and_wakes_nobody_unless_it_ends_a_silence() {
 }
 
 #[test]
-fn a_lease_found_at_the_start_tells_nothing_until_it_changes() {
+fn a_lease_found_at_the_start_counts_only_after_it_changes() {
     let mut stores = stores();
     let renewal = |stamp: &str| Renewal { node: "n1".into(), stamp: stamp.into() };
     let _ = stores.observe(Observation::Lease(Seen::ListBegan), at(1));
@@ -138,7 +143,7 @@ fn a_lease_found_at_the_start_tells_nothing_until_it_changes() {
 }
 
 #[test]
-fn silence_is_counted_anew_after_the_watch_of_leases_broke() {
+fn silence_is_counted_anew_after_the_watch_of_leases_failed() {
     let mut stores = stores();
     let error = "connection refused".to_owned();
     let _ = stores.observe(Observation::Lease(Seen::Broken { error }), at(500));
@@ -160,11 +165,11 @@ fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
 }
 
 #[test]
-fn the_answer_to_a_write_is_in_the_world_at_once_and_its_echo_wakes_nobody() {
+fn the_answer_to_a_write_is_in_the_world_at_once_and_its_watch_event_needs_no_decision() {
     let mut stores = stores();
     let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
     let mut tainted = (*node(2)).clone();
-    tainted.taints.push(world::Taint { key: "gpuhealth.dev/unhealthy".into(), ..world::Taint::default() });
+    tainted.taints.push(Taint { key: "gpuhealth.dev/unhealthy".into(), ..Taint::default() });
     let tainted = Arc::new(tainted);
     stores.begin(&Key::new(Kind::Node, "n1"));
     let (change, settled) = stores.answered(Object::Node(tainted.clone()));

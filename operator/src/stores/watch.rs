@@ -1,11 +1,10 @@
-//! The watches: one task per kind, each feeds [`Observation`]s to the brain. The only part of the stores that does IO.
+//! The watches: one task per kind, each sends [`Observation`]s to the brain. The only part of the stores that does IO.
 
 use super::{
-    Observation,
-    kind::Kind,
+    observation::{Observation, Seen},
     projection::{Projection, Renewal},
-    store::Seen,
 };
+use crate::key::Kind;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -21,20 +20,20 @@ use std::{fmt::Debug, sync::Arc};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-/// How long one watch request lasts, in seconds. A connection that died silently is noticed 5 s later (kube's
-/// `watcher`); that must be well under the 150 s after which an agent counts as silent.
+/// How long one watch request lasts, in seconds. A connection that died silently is noticed 5 s later (by kube's
+/// `watcher`), which must be well below the 150 s after which an agent counts as silent.
 const WATCH_SECONDS: u32 = 60;
 
-/// Objects per page of a list: 100 Nodes with their lists of images are about 2 MB while they are read.
+/// Objects per page of a list. 100 Nodes, with their lists of images, take about 2 MB while they are parsed.
 const PAGE: u32 = 100;
 
-/// How many observations may wait for the brain. A full channel makes the watches wait, so that a list of thousands of
+/// How many observations may wait for the brain. When the channel is full the watches wait, so a list of thousands of
 /// objects is never in memory twice.
-const QUEUE: usize = 256;
+const CAPACITY: usize = 256;
 
-/// Starts a watch of every kind and returns what they show. They end when the receiver is dropped.
+/// Starts one watch per kind and returns what they show. They end when the receiver is dropped.
 pub fn watch_everything(client: &Client, lease_namespace: &str) -> mpsc::Receiver<Observation> {
-    let (sender, receiver) = mpsc::channel(QUEUE);
+    let (sender, receiver) = mpsc::channel(CAPACITY);
     watch::<crate::world::Node>(client, &sender, Observation::Node);
     watch(client, &sender, Observation::NodeHealth);
     watch(client, &sender, Observation::Run);
@@ -65,7 +64,7 @@ async fn forward(observations: impl Stream<Item = Observation>, to: mpsc::Sender
     }
 }
 
-/// What a watch of one kind shows. It never ends: a watch that breaks is made again, with growing pauses.
+/// What the watch of one kind shows. It never ends: a watch that fails is restarted, with growing pauses.
 fn seen<W>(kind: Kind, objects: Api<DeserializeGuard<W>>) -> impl Stream<Item = Seen<W>>
 where
     W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -82,7 +81,7 @@ where
         }
         Err(error) => {
             let error = error.to_string();
-            warn!(%kind, %error, "the watch broke and is made again");
+            warn!(%kind, %error, "watch failed; restarting it");
             Seen::Broken { error }
         }
     })
@@ -94,7 +93,7 @@ fn guarded<W: Resource>(kind: Kind, object: DeserializeGuard<W>, listed: bool, w
         Err(invalid) => {
             let name = invalid.metadata.name.unwrap_or_default();
             let error = invalid.error;
-            warn!(%kind, name, error, "this object does not parse; it is left alone until it does");
+            warn!(%kind, name, error, "cannot parse this object; leaving it alone until it parses");
             Seen::Malformed { name, error, listed }
         }
     }

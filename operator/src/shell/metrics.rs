@@ -1,45 +1,42 @@
-//! What the operator counts about itself and about the fleet, in the text format of Prometheus.
+//! The operator's metrics, about itself and about the fleet, in the text format of Prometheus.
 
-use crate::{
-    stores::{Stores, kind::Kind},
-    world::World,
-};
+use crate::{key::Kind, stores::Stores, world::World};
 use crds::{Activity, State, node_health::Decision, reason};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-/// Buckets of durations, in seconds: the goal from report to taint is milliseconds, a decision about 4,000 nodes tens of
-/// them.
+/// Buckets of durations, in seconds. The goal from report to taint is milliseconds; a decision about 4,000 nodes takes tens
+/// of milliseconds.
 const SECONDS: &[f64] = &[0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 
 /// All metrics.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// How long decisions take, in seconds.
+    /// Duration of decisions, in seconds.
     pub decide_seconds: Histogram,
-    /// Steps of the last plan.
+    /// Steps in the last plan.
     pub plan_steps: IntGauge,
-    /// Steps that were left out because their object was busy.
+    /// Steps dropped because their object was busy or in backoff.
     pub steps_dropped: IntCounter,
-    /// Steps that wait or run.
+    /// Steps that are waiting or running.
     pub steps_open: IntGauge,
-    /// Why the brain woke, by cause.
+    /// Decisions, by cause.
     pub wakes: IntCounterVec,
     /// Writes, by kind of write and result.
     pub writes: IntCounterVec,
-    /// How long writes take, in seconds.
+    /// Duration of writes, in seconds.
     pub write_seconds: Histogram,
-    /// Writes that were refused because the object had changed.
+    /// Writes refused because the object had changed.
     pub conflicts: IntCounter,
-    /// Own writes that no watch has shown yet.
+    /// Our own writes that no watch has shown yet.
     pub overlay_entries: IntGauge,
-    /// Objects that are left alone for a while after an error.
-    pub held_objects: IntGauge,
+    /// Objects, and kinds of write to an object, in backoff after an error.
+    pub objects_in_backoff: IntGauge,
     /// Events, by result.
     pub events: IntCounterVec,
-    /// Watches that broke, by kind.
+    /// Watches that failed and were restarted, by kind.
     pub watch_breaks: IntCounterVec,
     malformed: IntGaugeVec,
     nodes: IntGaugeVec,
@@ -52,53 +49,76 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Declares every metric in a registry of its own.
+    /// Registers every metric in a registry of its own.
     pub fn register() -> Result<Self, prometheus::Error> {
         let registry = Registry::new_custom(Some("gpu_health_operator".to_owned()), None)?;
         let r = &registry;
         Ok(Self {
-            decide_seconds: histogram(r, "decide_seconds", "How long decisions take")?,
-            plan_steps: gauge(r, "plan_steps", "Steps of the last plan")?,
+            decide_seconds: histogram(r, "decide_seconds", "Duration of decisions")?,
+            plan_steps: gauge(r, "plan_steps", "Steps in the last plan")?,
             steps_dropped: counter(
                 r,
                 "steps_dropped_total",
-                "Steps left out because their object was busy; they are decided again",
+                "Steps dropped because their object was busy or in backoff; the next decision plans them again",
             )?,
-            steps_open: gauge(r, "steps_open", "Steps that wait or run")?,
-            wakes: counters(r, "wakes_total", "Decisions by what caused them", &["cause"])?,
-            writes: counters(r, "writes_total", "Writes to the API server", &["write", "result"])?,
-            write_seconds: histogram(r, "write_seconds", "How long writes take")?,
+            steps_open: gauge(r, "steps_open", "Steps that are waiting or running")?,
+            wakes: counters(r, "wakes_total", "Decisions, by cause", &["cause"])?,
+            writes: counters(
+                r,
+                "writes_total",
+                "Writes to the API server, by kind of write and result",
+                &["write", "result"],
+            )?,
+            write_seconds: histogram(r, "write_seconds", "Duration of writes")?,
             conflicts: counter(
                 r,
                 "conflicts_total",
-                "Writes refused because the object had changed; they are decided again",
+                "Writes refused because the object had changed since the decision",
             )?,
-            overlay_entries: gauge(r, "overlay_entries", "Own writes that no watch has shown yet")?,
-            held_objects: gauge(r, "held_objects", "Objects left alone for a while after an error")?,
-            events: counters(r, "events_total", "Events by what became of them", &["result"])?,
-            watch_breaks: counters(r, "watch_restarts_total", "Watches that broke", &["kind"])?,
-            malformed: gauges(r, "malformed_objects", "Objects that do not parse and are left alone", &["kind"])?,
-            nodes: gauges(
+            overlay_entries: gauge(r, "overlay_entries", "The operator's own writes that no watch has shown yet")?,
+            objects_in_backoff: gauge(
                 r,
-                "nodes",
-                "Nodes with a NodeHealth, by state; a node in a drill counts as what it is without the drill",
-                &["state"],
+                "objects_in_backoff",
+                "Objects, and kinds of write to an object, in backoff after an error",
             )?,
-            drills: gauge(r, "nodes_in_drill", "Nodes on which a drill is going on")?,
-            drifting: gauge(r, "nodes_drifting", "Nodes whose driver or VBIOS differs from most of the same profile")?,
+            events: counters(r, "events_total", "Events, by result", &["result"])?,
+            watch_breaks: counters(
+                r,
+                "watch_restarts_total",
+                "Watches that failed and were restarted, by kind",
+                &["kind"],
+            )?,
+            malformed: gauges(
+                r,
+                "malformed_objects",
+                "Objects that do not parse and are left alone, by kind",
+                &["kind"],
+            )?,
+            nodes: gauges(r, "nodes", "Nodes with a NodeHealth, by state; drills are ignored", &["state"])?,
+            drills: gauge(r, "nodes_in_drill", "Nodes on which a drill is running")?,
+            drifting: gauge(
+                r,
+                "nodes_drifting",
+                "Nodes whose driver or VBIOS version differs from most nodes with the same profile",
+            )?,
             maintenance: gauge(r, "nodes_in_maintenance", "Nodes under maintenance")?,
             overruns: gauge(
                 r,
                 "nodes_maintenance_overrun",
-                "Nodes against which nothing speaks but a maintenance that takes longer than expected",
+                "Nodes without a fault whose maintenance takes longer than expected",
             )?,
-            claims: gauges(r, "policy_budget_claims", "Nodes that a policy's budget pays for", &["policy"])?,
-            limit: gauges(r, "policy_budget_limit", "Nodes that a policy's budget could pay for", &["policy"])?,
+            claims: gauges(
+                r,
+                "policy_budget_claims",
+                "Budget claims of a policy, one per node taken out of service",
+                &["policy"],
+            )?,
+            limit: gauges(r, "policy_budget_limit", "The most budget claims that a policy allows now", &["policy"])?,
             registry,
         })
     }
 
-    /// Brings the gauges that tell of the cluster up to date.
+    /// Sets the gauges that describe the cluster.
     pub fn observe(&self, stores: &Stores) {
         self.overlay_entries.set(number(stores.unseen()));
         for (kind, count) in stores.malformed() {
@@ -121,7 +141,7 @@ impl Metrics {
         self.drifting.set(count(|d| !d.fleet_findings.is_empty()));
         self.maintenance.set(count(|d| d.activity == Activity::Maintenance));
         self.overruns.set(count(|d| d.reason == reason::MAINTENANCE_OVERRUN));
-        // A policy that is gone must not keep its last figures.
+        // A deleted policy must not keep its last values.
         self.claims.reset();
         self.limit.reset();
         for (name, policy) in &world.policies {
@@ -134,12 +154,12 @@ impl Metrics {
         }
     }
 
-    /// Counts a watch that broke.
+    /// Counts a watch that failed.
     pub fn watch_broke(&self, kind: Kind) {
         self.watch_breaks.with_label_values(&[kind.as_str()]).inc();
     }
 
-    /// Everything in the text format.
+    /// All metrics in the text format.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         let mut bytes = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut bytes)?;
@@ -185,12 +205,12 @@ fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::{Observation, store::Seen};
+    use crate::stores::observation::{Observation, Seen};
     use crds::{HealthCheckPolicy, Time, health_check_policy::HealthCheckPolicyStatus};
     use std::sync::Arc;
 
     #[test]
-    fn a_policy_that_is_gone_keeps_no_figures() {
+    fn a_deleted_policy_keeps_no_metrics() {
         let metrics = Metrics::register().unwrap();
         let mut stores = Stores::new(false, Time::from_unix(0));
         let mut policy = HealthCheckPolicy::new("p1", serde_json::from_str("{}").unwrap());

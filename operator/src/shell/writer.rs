@@ -1,54 +1,44 @@
-//! The one place that holds a client: carries out writes and looks.
+//! Sends writes, and the GETs that settle a doubt, to the API server.
 //!
 //! ```text
-//! Plan ─▶ schedule (which step may run now) ─▶ body (what goes over the wire) ─▶ Writer ─▶ Answer | Error
-//!                                                     holds (what is left alone after an error) ◀─┘
+//! Plan ─▶ queue (which step may run now) ─▶ wire::body (the request) ─▶ Writer ─▶ Answer | RequestError
+//!                                              queue::backoff (what must wait) ◀─┘
 //! ```
 
-pub mod body;
-#[cfg(test)]
-mod body_tests;
-pub mod holds;
-pub mod refusal;
-pub mod schedule;
-#[cfg(test)]
-mod schedule_tests;
-
 use crate::{
+    key::{Key, Kind},
     plan::Write,
-    stores::{
-        Object,
-        kind::{Key, Kind},
-        projection::Projection,
+    stores::{observation::Object, projection::Projection},
+    wire::{
+        body::{self, Request},
+        refusal::RequestError,
     },
     world,
 };
-use body::Request;
 use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, names};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
-use refusal::Error;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-/// How long a request may take, retries of the client included. The API server's own limit is 60 s; a write that hangs
-/// for 10 s keeps one object busy, no other.
+/// How long a request may take, including the client's retries. The API server's own limit is 60 s. A write that hangs
+/// this long keeps only its own object busy.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// A write or a look that was answered.
+/// How the API server answered a write.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// With the object.
+    /// With the object as it is now.
     Object(Object),
-    /// The object of this uid is deleted.
+    /// The object with this uid was deleted.
     Deleted(String),
 }
 
-/// What is done to an object: a bounded label.
+/// What a write does, as the value of a metric's label and in messages.
 pub fn act(write: &Write) -> &'static str {
     match write {
         Write::NodeHealthSpec(_) => "apply spec",
@@ -63,7 +53,7 @@ pub fn act(write: &Write) -> &'static str {
     }
 }
 
-/// Carries out requests.
+/// Sends requests.
 #[derive(Clone)]
 pub struct Writer {
     nodes: Api<Node>,
@@ -73,7 +63,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer that uses this client.
+    /// A writer with this client.
     pub fn new(client: &Client) -> Self {
         Self {
             nodes: Api::all(client.clone()),
@@ -83,10 +73,10 @@ impl Writer {
         }
     }
 
-    /// Writes. `version` is the one that an earlier step of the same plan got back for the same object.
-    pub async fn write(&self, write: &Write, version: Option<&str>) -> Result<Answer, Error> {
+    /// Writes. `version` is the resourceVersion that the previous step of the plan on the same object got back.
+    pub async fn write(&self, write: &Write, version: Option<&str>) -> Result<Answer, RequestError> {
         let (key, act) = (Key::of(write), act(write));
-        let encoding = |source| Error::Encoding { act, key: key.clone(), source };
+        let encoding = |source| RequestError::Encoding { act, key: key.clone(), source };
         let request = body::request(write, version).map_err(encoding)?;
         let sent = async {
             match write {
@@ -107,8 +97,8 @@ impl Writer {
         within(act, &key, sent).await
     }
 
-    /// Reads an object live. `None`: there is none.
-    pub async fn look(&self, key: &Key) -> Result<Option<Object>, Error> {
+    /// Reads an object with a GET. `None`: there is no such object.
+    pub async fn look(&self, key: &Key) -> Result<Option<Object>, RequestError> {
         let name = key.name.as_str();
         let looked = async {
             Ok(match key.kind {
@@ -116,7 +106,7 @@ impl Writer {
                 Kind::NodeHealth => self.node_healths.get_opt(name).await?.map(node_health),
                 Kind::Run => self.runs.get_opt(name).await?.map(run),
                 Kind::Policy => self.policies.get_opt(name).await?.map(policy),
-                // Nothing is written to these.
+                // Never written, so never in doubt.
                 Kind::Profile | Kind::Lease => None,
             })
         };
@@ -159,10 +149,14 @@ fn policy(wire: HealthCheckPolicy) -> Object {
     Object::Policy(Arc::new(HealthCheckPolicy::project(wire)))
 }
 
-async fn within<T>(act: &'static str, key: &Key, sent: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
+async fn within<T>(
+    act: &'static str,
+    key: &Key,
+    sent: impl Future<Output = kube::Result<T>>,
+) -> Result<T, RequestError> {
     match tokio::time::timeout(ANSWER_WITHIN, sent).await {
-        Ok(answer) => answer.map_err(|error| Error::Api { act, key: key.clone(), source: Box::new(error) }),
-        Err(_) => Err(Error::NoAnswer { act, key: key.clone(), seconds: ANSWER_WITHIN.as_secs() }),
+        Ok(answer) => answer.map_err(|error| RequestError::Api { act, key: key.clone(), source: Box::new(error) }),
+        Err(_) => Err(RequestError::NoAnswer { act, key: key.clone(), seconds: ANSWER_WITHIN.as_secs() }),
     }
 }
 

@@ -1,110 +1,106 @@
-//! The loop that owns stores and schedule: observes, decides when something changed, and has the plan carried out.
+//! The loop that owns stores and queue: observes, decides when something has changed, and has the plan carried out.
 //!
 //! ```text
-//! observations ─┐                       ┌▶ schedule ─▶ writes under way ─┐
-//! answers ──────┼▶ Stores ─▶ decide ────┤                                │
-//! time ─────────┘                       └▶ Events                        │
-//!      ▲                                                                 │
-//!      └───────────────────── answers ◀──────────────────────────────────┘
+//! observations ─┐                       ┌▶ write queue ─▶ requests ─┐
+//! answers ──────┼▶ Stores ─▶ decide ────┤                           │
+//! time ─────────┘                       └▶ Events                   │
+//!      ▲                                                            │
+//!      └───────────────────── answers ◀─────────────────────────────┘
 //! ```
 //!
-//! Everything here runs in one task: no lock, and a decision sees either all of an answer or nothing of it.
+//! Everything here runs in one task, without locks: a decision sees either all of an answer or nothing of it.
 
 mod answers;
 mod clock;
 
 use crate::{
-    apply::{
-        Answer, Writer, act,
-        holds::Holds,
-        refusal::Error,
-        schedule::{Schedule, StepId},
-    },
     decide::decide,
-    events::Teller,
-    http::Pulse,
-    metrics::Metrics,
+    key::Key,
     plan::Plan,
-    stores::{
-        Object, Observation, Stores,
-        kind::{Key, Kind},
-        projection::Projection,
-        store::{Change, Seen},
+    queue::{StepId, WriteQueue, backoff::Backoffs},
+    shell::{
+        http::Pulse,
+        metrics::Metrics,
+        recorder::EventRecorder,
+        writer::{Answer, Writer, act},
     },
+    stores::{
+        Stores,
+        observation::{Object, Observation},
+        store::Change,
+    },
+    wire::refusal::RequestError,
 };
 use clock::{Alarm, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-/// The brain beats at least this often, and looks at the clock, which may have been set.
+/// The longest sleep of the loop: liveness depends on it, and the wall clock may have been set meanwhile.
 const BEAT: Duration = Duration::from_secs(5);
-/// How long writes under way may take at the end of the process.
+/// How long the process waits for requests under way before it exits.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// Gauges about the fleet cost a walk over all nodes.
+/// How often the gauges about the fleet are set, which takes a walk over all nodes.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
-/// Observations taken in before the brain looks at its answers again.
-const AT_ONCE: usize = 512;
-/// GETs that settle doubts at once: after an outage there may be thousands.
+/// The most observations taken in before answers are taken in again.
+const OBSERVATIONS_AT_ONCE: usize = 512;
+/// The most GETs under way at once: after an outage thousands of objects may be in doubt.
 const LOOKS_AT_ONCE: usize = 8;
 
-/// What came back.
+/// A request has ended.
 enum Back {
     Wrote {
         id: StepId,
         key: Key,
         act: &'static str,
-        /// The version that the world showed when the request left. The watch may show our write before the answer comes.
+        /// The version that the world showed when the request was sent. The watch may show our write before the answer.
         before: Option<String>,
         took: Duration,
-        answer: Result<Answer, Error>,
+        answer: Result<Answer, RequestError>,
     },
     Looked {
         key: Key,
-        answer: Result<Option<Object>, Error>,
+        answer: Result<Option<Object>, RequestError>,
     },
 }
 
 /// The loop's state.
 pub struct Brain {
     stores: Stores,
-    schedule: Schedule,
-    holds: Holds,
+    queue: WriteQueue,
+    backoffs: Backoffs,
     alarm: Alarm,
     under_way: FuturesUnordered<BoxFuture<'static, Back>>,
     to_look: Vec<Key>,
     looking: usize,
     writer: Writer,
-    teller: Teller,
+    recorder: EventRecorder,
     metrics: Metrics,
     pulse: Pulse,
     gauges_at: Option<Instant>,
 }
 
 impl Brain {
-    /// A brain that knows nothing yet.
-    pub fn new(writer: Writer, teller: Teller, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
+    /// A brain with empty stores.
+    pub fn new(writer: Writer, recorder: EventRecorder, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
             stores: Stores::new(hold_everything, now()),
-            schedule: Schedule::default(),
-            holds: Holds::default(),
+            queue: WriteQueue::default(),
+            backoffs: Backoffs::default(),
             alarm: Alarm::default(),
             under_way: FuturesUnordered::new(),
             to_look: Vec::new(),
             looking: 0,
             writer,
-            teller,
+            recorder,
             metrics,
             pulse,
             gauges_at: None,
         }
     }
 
-    /// Runs until `stop` is done, or the watches end, which they never do by themselves. Writes under way are let end.
+    /// Runs until `stop` is done or the watches end, which they never do by themselves. Then waits for requests under way.
     pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -118,15 +114,15 @@ impl Brain {
                 },
                 () = tokio::time::sleep_until(wake_at.into()) => {}
             }
-            self.take_in_what_is_there(&mut observations);
+            self.take_in_what_has_arrived(&mut observations);
             self.think();
         }
         self.stop().await;
     }
 
-    /// A burst is one decision: whatever has arrived is taken in before.
-    fn take_in_what_is_there(&mut self, observations: &mut mpsc::Receiver<Observation>) {
-        for _ in 0..AT_ONCE {
+    /// Takes in everything that has arrived, so that a burst leads to one decision.
+    fn take_in_what_has_arrived(&mut self, observations: &mut mpsc::Receiver<Observation>) {
+        for _ in 0..OBSERVATIONS_AT_ONCE {
             match observations.try_recv() {
                 Ok(observation) => self.observe(observation),
                 Err(_) => break,
@@ -138,16 +134,16 @@ impl Brain {
     }
 
     fn next_wake(&self, now: Instant) -> Instant {
-        let due = [self.alarm.next(now, SystemTime::now()), self.holds.next()];
+        let due = [self.alarm.next(now, SystemTime::now()), self.backoffs.next()];
         let due = due.into_iter().flatten().chain([now + BEAT]);
         due.min().unwrap_or(now)
     }
 
     fn think(&mut self) {
         let at = Instant::now();
-        let due = self.holds.due(at);
+        let due = self.backoffs.due(at);
         self.to_look.extend(due.look);
-        if due.freed {
+        if due.ended {
             self.alarm.soon(at, "free");
         }
         let waits_for = self.stores.incomplete();
@@ -170,21 +166,22 @@ impl Brain {
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         self.metrics.plan_steps.set(count);
-        let (holds, stores) = (&self.holds, &self.stores);
-        let admission =
-            self.schedule.admit(steps, events, |key, write| holds.hold(key, act(write)) || stores.is_malformed(key));
+        let (backoffs, stores) = (&self.backoffs, &self.stores);
+        let admission = self
+            .queue
+            .admit(steps, events, |key, write| backoffs.must_wait(key, act(write)) || stores.is_malformed(key));
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
         debug!(cause, ?took, steps = count, admission.admitted, dropped, "decided");
         for event in admission.events {
-            self.teller.tell(event);
+            self.recorder.record(event);
         }
     }
 
     fn start(&mut self) {
-        for start in self.schedule.start() {
+        for start in self.queue.start() {
             self.stores.begin(&start.key);
-            let before = self.stores.resource_version(&start.key);
+            let before = self.stores.shown(&start.key).map(|object| object.resource_version().to_owned());
             let writer = self.writer.clone();
             self.under_way.push(Box::pin(async move {
                 let began = Instant::now();
@@ -214,23 +211,23 @@ impl Brain {
 
     fn observe(&mut self, observation: Observation) {
         let at = Instant::now();
-        let (kind, name) = subject(&observation);
-        if name.is_some_and(|name| self.holds.shown(&Key::new(kind, name))) {
+        let subject = observation.subject();
+        if subject.key().is_some_and(|key| self.backoffs.shown(&key)) {
             self.alarm.soon(at, "free");
         }
-        if is_broken(&observation) {
-            self.metrics.watch_broke(kind);
+        if subject.watch_broke {
+            self.metrics.watch_broke(subject.kind);
         }
         let was_complete = self.stores.are_complete();
         let change = self.stores.observe(observation, now());
         if !was_complete && self.stores.are_complete() {
             self.stores.count_silence_from(now());
-            info!("every list is complete; deciding begins");
+            info!("all kinds are listed; starting to decide");
             self.alarm.at_once(at, "start");
         }
         self.wake_for(change, at);
         for key in self.stores.take_doubtful() {
-            self.holds.doubt(key, at);
+            self.backoffs.doubt(key, at);
         }
     }
 
@@ -243,59 +240,27 @@ impl Brain {
     }
 
     fn set_gauges(&mut self, at: Instant) {
-        let open = i64::try_from(self.schedule.len()).unwrap_or(i64::MAX);
+        let open = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
         self.metrics.steps_open.set(open);
-        let held = i64::try_from(self.holds.len()).unwrap_or(i64::MAX);
-        self.metrics.held_objects.set(held);
+        let in_backoff = i64::try_from(self.backoffs.len()).unwrap_or(i64::MAX);
+        self.metrics.objects_in_backoff.set(in_backoff);
         if self.gauges_at.is_none_or(|last| at >= last + GAUGES_EVERY) {
             self.gauges_at = Some(at);
             self.metrics.observe(&self.stores);
         }
     }
 
-    /// No new decision, no new write; those under way are let end.
+    /// Starts nothing new and waits for the requests under way.
     async fn stop(mut self) {
         info!(writes = self.under_way.len(), "stopping");
-        self.schedule.stop();
+        self.queue.stop();
         let ended = async {
             while let Some(back) = self.under_way.next().await {
                 self.returned(back);
             }
         };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
-            warn!("writes under way did not end within 5 s; the next start looks at what they did");
+            warn!("some requests did not end within 5 s; the next start sees what they did");
         }
-    }
-}
-
-fn is_broken(observation: &Observation) -> bool {
-    matches!(
-        observation,
-        Observation::Node(Seen::Broken { .. })
-            | Observation::NodeHealth(Seen::Broken { .. })
-            | Observation::Run(Seen::Broken { .. })
-            | Observation::Policy(Seen::Broken { .. })
-            | Observation::Profile(Seen::Broken { .. })
-            | Observation::Lease(Seen::Broken { .. })
-    )
-}
-
-/// Which object an observation is about, if about one.
-fn subject(observation: &Observation) -> (Kind, Option<String>) {
-    fn of<T: Projection>(seen: &Seen<Arc<T>>) -> (Kind, Option<String>) {
-        let name = match seen {
-            Seen::Listed(o) | Seen::Applied(o) | Seen::Deleted(o) => Some(o.name().to_owned()),
-            Seen::Malformed { name, .. } | Seen::MalformedDeleted { name } => Some(name.clone()),
-            Seen::ListBegan | Seen::ListEnded | Seen::Broken { .. } => None,
-        };
-        (T::KIND, name)
-    }
-    match observation {
-        Observation::Node(seen) => of(seen),
-        Observation::NodeHealth(seen) => of(seen),
-        Observation::Run(seen) => of(seen),
-        Observation::Policy(seen) => of(seen),
-        Observation::Profile(seen) => of(seen),
-        Observation::Lease(_) => (Kind::Lease, None),
     }
 }

@@ -1,6 +1,6 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
-use crate::{error::Error, metrics::Metrics};
+use super::{error::Error, metrics::Metrics};
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use std::{
     net::SocketAddr,
@@ -9,10 +9,10 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// The brain beats at least every 5 s; after six beats missed something is wrong.
+/// The brain beats at least every 5 s. After six missed beats it is not alive.
 const BEAT_WITHIN: Duration = Duration::from_secs(30);
 
-/// How the brain is, shared with the probes.
+/// The brain's last sign of life, shared with `/healthz` and `/readyz`.
 #[derive(Clone, Debug)]
 pub struct Pulse(Arc<Mutex<Beat>>);
 
@@ -23,13 +23,13 @@ struct Beat {
 }
 
 impl Pulse {
-    /// A pulse that beats now, with everything still to be listed.
+    /// A first beat, before anything is listed.
     pub fn start(now: Instant) -> Self {
         let waits_for = vec!["its first decision"];
         Self(Arc::new(Mutex::new(Beat { at: now, waits_for })))
     }
 
-    /// The brain is alive and waits for these lists.
+    /// The brain is alive and waiting for the first lists of these kinds.
     pub fn beat(&self, now: Instant, waits_for: Vec<&'static str>) {
         let mut beat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *beat = Beat { at: now, waits_for };
@@ -41,7 +41,7 @@ impl Pulse {
         if age <= BEAT_WITHIN {
             return Ok(());
         }
-        Err(format!("no decision loop for {} s", age.as_secs()))
+        Err(format!("the decision loop has not run for {} s", age.as_secs()))
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -53,7 +53,7 @@ impl Pulse {
     }
 }
 
-/// Listens and prints where, on standard output, so that a caller who gave port 0 learns the port.
+/// Listens, and prints the address on standard output: it tells the port to whoever asked for port 0.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let failed = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -92,11 +92,11 @@ mod tests {
         let pulse = Pulse::start(start);
         assert!(pulse.alive(start + BEAT_WITHIN).is_ok());
         let late = pulse.alive(start + BEAT_WITHIN * 2).unwrap_err();
-        assert_eq!(late, "no decision loop for 60 s");
+        assert_eq!(late, "the decision loop has not run for 60 s");
     }
 
     #[test]
-    fn it_is_ready_when_nothing_is_left_to_list() {
+    fn it_is_ready_when_everything_is_listed() {
         let now = Instant::now();
         let pulse = Pulse::start(now);
         pulse.beat(now, vec!["Node", "Lease"]);

@@ -1,4 +1,4 @@
-use super::body::*;
+use super::*;
 use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
     world::Taint,
@@ -36,7 +36,7 @@ fn foreign_taints_are_sent_as_they_were_read() {
         resource_version: "7".into(),
         taints: vec![foreign, ours],
     };
-    // A version from another step would hide a change that the list was not computed from.
+    // The version of another step would hide a change that the list does not contain.
     let body = body_of(&write, Some("9"));
     let expected = json!({
         "metadata": {"uid": "u1", "resourceVersion": "7"},
@@ -84,7 +84,7 @@ fn marks_and_condition_touch_nothing_but_themselves() {
 }
 
 #[test]
-fn a_node_health_is_owned_by_its_node_and_made_by_the_same_apply_that_changes_it() {
+fn a_node_health_is_owned_by_its_node_and_created_by_the_same_apply_that_changes_it() {
     let mut write =
         NodeHealthSpecWrite { name: "n1".into(), uid: None, node_uid: "u1".into(), spec: NodeHealthSpec::default() };
     let made = body_of(&Write::NodeHealthSpec(Box::new(write.clone())), None);
@@ -96,7 +96,7 @@ fn a_node_health_is_owned_by_its_node_and_made_by_the_same_apply_that_changes_it
 }
 
 #[test]
-fn a_status_never_carries_a_member_of_another_writer_and_takes_the_version_of_an_earlier_step() {
+fn a_status_carries_only_our_own_members_and_the_version_of_the_previous_step() {
     let write = Write::NodeHealthStatus(Box::new(NodeHealthStatusWrite {
         name: "n1".into(),
         uid: "h1".into(),
@@ -116,7 +116,7 @@ fn a_status_never_carries_a_member_of_another_writer_and_takes_the_version_of_an
 }
 
 #[test]
-fn what_an_apply_could_not_take_away_is_taken_away_by_name() {
+fn what_an_apply_could_not_remove_is_removed_by_name() {
     let labels = [("gpuhealth.dev/health".to_owned(), "x".to_owned())].into();
     let drop = ["gpuhealth.dev/health".to_owned(), "gpuhealth.dev/severity".to_owned()];
     let body = leftovers("u1", &drop, &labels, true).unwrap();

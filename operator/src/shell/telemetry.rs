@@ -1,9 +1,10 @@
-//! Logs: one line each, to standard error.
+//! Logging to standard error, one line per record.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Begins to log. Libraries are heard from `warn` on only; kube's watcher reports every retry that we report ourselves.
+/// Starts logging. Libraries log warnings and errors only; kube's watcher and client are off, because we log their failures
+/// ourselves.
 pub fn begin(level: LevelFilter) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))

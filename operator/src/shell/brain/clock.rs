@@ -1,13 +1,14 @@
-//! When to decide next. Plain state: the monotonic clock is an argument.
+//! When to decide next. Plain state: the time is an argument.
 
 use crds::Time;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What is not urgent waits this long, so that a burst becomes one decision.
+/// How long a change that is not urgent waits, so that a burst leads to one decision.
 const DEBOUNCE: Duration = Duration::from_millis(30);
-/// Decisions that are not urgent may take a quarter of a core: after one that took a millisecond, three of rest.
+/// After a decision the brain rests this many times as long as the decision took, so that decisions that are not urgent
+/// take at most a quarter of a core.
 const REST: u32 = 3;
-/// A decision that asks to be woken at a time that has passed is not asked again before this.
+/// The shortest wait for the time that a decision asked for, even if that time has passed.
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
 /// The operator's clock.
@@ -17,7 +18,7 @@ pub(super) fn now() -> Time {
     Time::from_unix(seconds)
 }
 
-/// How long it is until the clock, which shows `wall`, shows `time`.
+/// How long it takes until a clock that shows `wall` shows `time`.
 fn until(time: Time, wall: SystemTime) -> Duration {
     let seconds = u64::try_from(time.unix()).unwrap_or_default();
     let target = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
@@ -29,7 +30,7 @@ fn until(time: Time, wall: SystemTime) -> Duration {
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     due: Option<(Instant, &'static str)>,
-    /// What the last decision asked for, by the operator's clock, and from when on that is listened to.
+    /// The time that the last decision asked for, by the operator's clock, and the earliest moment to decide for it.
     asked: Option<(Time, Instant)>,
     rest_until: Option<Instant>,
 }
@@ -40,17 +41,17 @@ impl Alarm {
         self.set(at, cause);
     }
 
-    /// Decide as soon as the last decision's rest is over: after an answer.
+    /// Decide as soon as the rest after the last decision is over. Used after answers.
     pub(super) fn soon(&mut self, at: Instant, cause: &'static str) {
         self.set(self.rested(at), cause);
     }
 
-    /// Decide when nothing more may come for a moment.
+    /// Decide after the debounce time, in which more changes may arrive.
     pub(super) fn debounced(&mut self, at: Instant, cause: &'static str) {
         self.set(self.rested(at + DEBOUNCE), cause);
     }
 
-    /// The cause, if a decision is due, where the operator's clock shows `wall`.
+    /// If a decision is due, its cause. `wall` is the operator's clock.
     pub(super) fn take(&mut self, at: Instant, wall: SystemTime) -> Option<&'static str> {
         let due = self.due.filter(|(due, _)| *due <= at);
         let asked = self.asked_for(at, wall).filter(|due| *due <= at);
@@ -63,7 +64,7 @@ impl Alarm {
         Some(cause)
     }
 
-    /// A decision ended that took so long and asks to be woken.
+    /// A decision has ended: how long it took, and when it asked to be woken.
     pub(super) fn decided(&mut self, at: Instant, took: Duration, wake_at: Option<Time>) {
         self.rest_until = Some(at + took * REST);
         self.asked = wake_at.map(|time| (time, at + SHORTEST_WAIT));
@@ -75,7 +76,7 @@ impl Alarm {
         due.into_iter().chain(self.asked_for(at, wall)).min()
     }
 
-    /// Computed anew each time: the operator's clock may be set.
+    /// Computed each time, because the operator's clock may be set.
     fn asked_for(&self, at: Instant, wall: SystemTime) -> Option<Instant> {
         let (time, not_before) = self.asked?;
         let due = at.checked_add(until(time, wall))?;
@@ -100,7 +101,7 @@ mod tests {
     const WALL: SystemTime = UNIX_EPOCH;
 
     #[test]
-    fn a_burst_is_one_decision_and_something_urgent_does_not_wait_for_it() {
+    fn a_burst_leads_to_one_decision_and_urgent_changes_do_not_wait() {
         let (mut alarm, start) = (Alarm::default(), Instant::now());
         alarm.debounced(start, "change");
         alarm.debounced(start + DEBOUNCE / 2, "change");
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_for_a_time_that_has_passed_is_no_hot_loop() {
+    fn a_wake_time_in_the_past_causes_no_hot_loop() {
         let (mut alarm, start) = (Alarm::default(), Instant::now());
         alarm.decided(start, Duration::ZERO, Some(Time::from_unix(0)));
         assert_eq!(alarm.take(start, WALL), None);
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_measured_by_the_clock_also_after_that_was_set() {
+    fn a_wake_time_follows_the_clock_when_that_is_set() {
         let (mut alarm, start) = (Alarm::default(), Instant::now());
         alarm.decided(start, Duration::ZERO, Some(Time::from_unix(60)));
         assert_eq!(alarm.next(start, WALL), Some(start + Duration::from_secs(60)));

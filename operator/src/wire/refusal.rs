@@ -1,15 +1,15 @@
-//! Why a write did not succeed, and what follows from that.
+//! Why a request did not succeed, and what follows from that.
 
-use crate::stores::kind::Key;
+use crate::key::Key;
 use thiserror::Error;
 
 /// A request that did not succeed.
 #[derive(Debug, Error)]
-pub enum Error {
-    /// The API server answered with an error, or the request never came through.
+pub enum RequestError {
+    /// The API server answered with an error, or could not be reached.
     #[error("{act} {key}: {source}")]
     Api {
-        /// What was tried.
+        /// The request.
         act: &'static str,
         /// The object.
         key: Key,
@@ -19,17 +19,17 @@ pub enum Error {
     /// No answer came in time.
     #[error("{act} {key}: no answer within {seconds} s")]
     NoAnswer {
-        /// What was tried.
+        /// The request.
         act: &'static str,
         /// The object.
         key: Key,
-        /// How long it was waited, in seconds.
+        /// The time limit, in seconds.
         seconds: u64,
     },
-    /// The value cannot be written as JSON.
+    /// The body cannot be encoded as JSON.
     #[error("{act} {key}: {source}")]
     Encoding {
-        /// What was tried.
+        /// The request.
         act: &'static str,
         /// The object.
         key: Key,
@@ -41,22 +41,22 @@ pub enum Error {
 /// What follows from a request that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// 409, or 422 on the uid: the object changed. Decide again once the watch has caught up.
+    /// 409, or 422 on the uid: the object has changed. Decide again once the watch shows it.
     Conflict,
     /// 404: there is no such object.
     Gone,
-    /// 403, 401: not allowed. Somebody must mend RBAC, admission policy or token.
+    /// 403, 401: not allowed. Somebody must fix RBAC, admission policy or token.
     Forbidden,
-    /// 500 `field not declared in schema`: the definitions on the cluster are older than this operator.
+    /// 500 `field not declared in schema`: the CustomResourceDefinitions on the cluster are older than this operator.
     OldSchema,
-    /// Any other answer that the same request will get again.
+    /// Any other error that the same request would get again.
     Invalid,
-    /// No answer, or one that does not tell whether the write was done: look before deciding again.
+    /// No answer, or one that leaves open whether the write was done: read the object before deciding again.
     Unknown,
 }
 
 impl Class {
-    /// A bounded label.
+    /// The value of a metric's label.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Conflict => "conflict",
@@ -69,7 +69,7 @@ impl Class {
     }
 }
 
-impl Error {
+impl RequestError {
     /// What follows from it.
     pub fn class(&self) -> Class {
         match self {
@@ -81,11 +81,6 @@ impl Error {
             },
         }
     }
-
-    /// A bounded label.
-    pub fn category(&self) -> &'static str {
-        self.class().label()
-    }
 }
 
 fn class_of(code: u16, message: &str) -> Class {
@@ -93,10 +88,10 @@ fn class_of(code: u16, message: &str) -> Class {
         409 => Class::Conflict,
         404 | 410 => Class::Gone,
         401 | 403 => Class::Forbidden,
-        // An apply of the main resource with the uid of an object that was replaced.
+        // The object was replaced: an apply of the main resource carried the old uid.
         422 if message.contains("metadata.uid") || message.contains("UID") => Class::Conflict,
         500 if message.contains("not declared in schema") => Class::OldSchema,
-        // Too many requests is answered before anything is done, but kube has tried again by then.
+        // 429 itself means that nothing was done, but the client may have retried before.
         429 => Class::Unknown,
         400..=499 => Class::Invalid,
         _ => Class::Unknown,
@@ -108,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_sorted_by_what_follows_from_it() {
+    fn an_error_is_classified_by_what_follows_from_it() {
         let table = [
             (409, "the object has been modified", Class::Conflict),
             (404, "not found", Class::Gone),

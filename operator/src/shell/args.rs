@@ -1,6 +1,6 @@
-//! The command line, and what it says about the way to the API server.
+//! The command line, and how it says to reach the API server.
 
-use crate::error::Error;
+use super::error::Error;
 use clap::Parser;
 use kube::{
     Config,
@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gpu-health-operator", version, about)]
 pub struct Args {
-    /// A kubeconfig. Without it, and without --server: $KUBECONFIG, ~/.kube/config, then the ServiceAccount of the pod.
+    /// A kubeconfig. Without this and --server: $KUBECONFIG, ~/.kube/config, then the pod's ServiceAccount.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "token_file", "certificate_authority"])]
     pub kubeconfig: Option<PathBuf>,
 
@@ -24,23 +24,23 @@ pub struct Args {
     #[arg(long, value_name = "URL", requires = "token_file")]
     pub server: Option<String>,
 
-    /// A file that holds a bearer token; it is read again as it rotates.
+    /// A file with a bearer token. It is read again when the token rotates.
     #[arg(long, value_name = "FILE", requires = "server")]
     pub token_file: Option<PathBuf>,
 
-    /// A file with the certificates that the API server's certificate must be signed by (PEM).
+    /// A PEM file with the CA certificates that must have signed the API server's certificate.
     #[arg(long, value_name = "FILE", requires = "server")]
     pub certificate_authority: Option<PathBuf>,
 
-    /// Where /metrics, /healthz and /readyz are served. Port 0 picks a free one; the address is printed.
+    /// Where to serve /metrics, /healthz and /readyz. Port 0 picks a free port; the address is printed.
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     pub http: SocketAddr,
 
-    /// Hold everything: no new mark, none lifted, no run admitted. Agents go on reporting.
+    /// Hold everything: set no marks, lift none, admit no runs. Agents go on reporting.
     #[arg(long)]
     pub hold_everything: bool,
 
-    /// The namespace that holds the agents' Leases.
+    /// The namespace of the agents' Leases.
     #[arg(long, value_name = "NAMESPACE", default_value = crds::names::LEASE_NAMESPACE)]
     pub lease_namespace: String,
 
@@ -50,7 +50,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// How to reach the API server. Files are read here once, so that a wrong flag is told at the start.
+    /// How to reach the API server. Files are read once here, so that a wrong flag is reported at the start.
     pub async fn client_config(&self) -> Result<Config, Error> {
         if let Some(path) = &self.kubeconfig {
             return from_kubeconfig(path).await;
@@ -81,7 +81,7 @@ fn from_flags(server: &str, token_file: &Path, authority: Option<&Path>) -> Resu
     };
     let url: axum::http::Uri = server.parse().map_err(|e| refused(format!("{e}")))?;
     if !matches!(url.scheme_str(), Some("https" | "http")) || url.authority().is_none() {
-        return Err(refused("it is not a URL with https".to_owned()));
+        return Err(refused("not an http or https URL".to_owned()));
     }
     let token = readable("--token-file", token_file)?;
     let mut config = Config::new(url);
@@ -93,7 +93,7 @@ fn from_flags(server: &str, token_file: &Path, authority: Option<&Path>) -> Resu
     Ok(config)
 }
 
-/// The path as text, where the file can be read and holds something.
+/// The path as text, if the file is readable and not empty.
 fn readable(flag: &'static str, path: &Path) -> Result<String, Error> {
     let unusable = |problem: String| Error::File { flag, path: path.to_owned(), problem };
     let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
@@ -113,20 +113,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_not_there_is_named_with_its_flag_and_a_remedy() {
+    async fn a_missing_file_is_reported_with_its_flag_and_a_remedy() {
         let args = parse(&["--server", "https://127.0.0.1:1", "--token-file", "no/such"]).unwrap();
         let error = args.client_config().await.unwrap_err().to_string();
         assert!(error.starts_with("--token-file no/such: No such file"), "{error}");
-        assert!(error.ends_with("give a file that exists and that this process may read"));
+        assert!(error.ends_with("give a file that exists and is readable for this process"));
     }
 
     #[tokio::test]
-    async fn a_server_that_is_no_url_is_refused_with_an_example() {
+    async fn a_server_that_is_not_a_url_is_refused_with_an_example() {
         let args = parse(&["--server", "127.0.0.1", "--token-file", "no/such"]).unwrap();
         let error = args.client_config().await.unwrap_err().to_string();
         assert_eq!(
             error,
-            "--server \"127.0.0.1\": it is not a URL with https; give a URL such as https://127.0.0.1:6443"
+            "--server \"127.0.0.1\": not an http or https URL; give a URL such as https://127.0.0.1:6443"
         );
     }
 
@@ -137,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_does_not_exist_is_refused_with_the_levels() {
+    fn an_unknown_log_level_is_refused_with_the_known_ones() {
         let error = parse(&["--log-level", "loud"]).unwrap_err();
         assert!(error.contains("--log-level") && error.contains("\"info\""), "{error}");
     }
 
     #[test]
-    fn without_flags_everything_is_served_on_loopback() {
+    fn by_default_http_listens_on_loopback() {
         let args = parse(&[]).unwrap();
         assert!(args.http.ip().is_loopback());
         assert_eq!(args.lease_namespace, crds::names::LEASE_NAMESPACE);

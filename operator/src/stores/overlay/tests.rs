@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 const NAME: &str = "n1";
 
-/// What can happen next, to the one object that the test is about.
+/// What can happen next to the one object under test.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     /// Somebody else writes or creates it.
@@ -17,7 +17,7 @@ enum Happening {
     ForeignDelete,
     /// We send a write, a delete, or a GET.
     Begin(Ours),
-    /// The server carries it out.
+    /// The server carries out our request.
     Commit,
     /// The answer arrives, or is lost.
     Answer {
@@ -25,7 +25,7 @@ enum Happening {
     },
     /// The watch shows the next event.
     Watch,
-    /// The store begins a list; the server reads it; the store has it.
+    /// The store begins a list; the server reads it; the store receives it.
     ListBegin,
     ListRead,
     ListEnd,
@@ -85,7 +85,7 @@ struct Model {
     mutant: Option<Mutant>,
 }
 
-/// A defect that the property must find: what the store saw while a request was under way is forgotten.
+/// A bug that the property must find: the overlay forgets what the store saw while a request was under way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mutant {
     ForgetsLists,
@@ -132,7 +132,7 @@ impl Model {
     }
 
     fn begin(&mut self, ours: Ours) {
-        // An object in doubt is only looked at; and there is one request at a time.
+        // Only one request at a time, and for an object in doubt only a GET.
         if self.sent.is_none() && (!self.doubt || ours == Ours::Get) {
             let uid = self.effective().map(|n| n.uid.clone());
             if ours == Ours::Delete && uid.is_none() {
@@ -181,7 +181,7 @@ impl Model {
                 settled
             }
             Reply::Deleted(uid) => self.overlay.deleted(NAME, &uid, self.stored.as_ref()),
-            // A write that fails on a uid tells nothing of the name; only a GET does.
+            // A write that fails because of the uid says nothing about the name; only a GET does.
             Reply::NotFound if ours == Ours::Get => {
                 self.overlay.gone(NAME, self.stored.as_ref());
                 Settled::Clear
@@ -195,7 +195,7 @@ impl Model {
     }
 
     fn watch(&mut self) {
-        // No event is shown while a list is read.
+        // No events arrive while a list is being read.
         if self.listing {
             return;
         }

@@ -1,18 +1,18 @@
 //! Our own writes that the watch has not shown yet.
 //!
 //! ```text
-//! begin ─▶ request under way ─▶ answered: the object as the server returned it stands in for the store's older one
-//!                            ├▶ deleted, gone: the object is hidden until the store sees it go
+//! begin ─▶ request under way ─▶ answered: the returned object replaces the store's older one
+//!                            ├▶ deleted, gone: the object is hidden until the store sees the deletion
 //!                            └▶ ended: nothing was written (or it is in doubt, and a GET begins)
-//! the store reaches that version, or sees the object go, or completes a list that began later ─▶ the entry ends
+//! the store reaches that version, sees the deletion, or completes a list that began later ─▶ the entry ends
 //! ```
 //!
-//! Answers and watch events come in any order; `tests.rs` tries them all.
+//! Answers and watch events arrive in any order; `tests.rs` generates all of them.
 
 #[cfg(test)]
 mod tests;
 
-use crate::stores::projection::{Projection, at_least};
+use super::projection::{Projection, at_least};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -29,14 +29,14 @@ pub struct Overlay<T> {
 #[derive(Debug)]
 struct Own<T> {
     what: What<T>,
-    /// How many lists had begun when it was made: the end of a later one settles it.
+    /// How many lists had begun when the entry was made: the end of a later one ends the entry.
     lists_begun: u64,
 }
 
 #[derive(Debug)]
 enum What<T> {
     Written(Arc<T>),
-    /// Deleted with this uid, at or after this version.
+    /// The object with this uid was deleted, at or after this version.
     Deleted {
         uid: String,
         since: String,
@@ -51,13 +51,13 @@ struct UnderWay {
     missing_from_list: bool,
 }
 
-/// What an answer settles.
+/// What is known after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Settled {
     /// The state of the object is known.
     Clear,
-    /// It cannot be told whether the object still exists: a GET must say.
+    /// Unknown whether the object still exists: only a GET can tell.
     Doubt,
 }
 
@@ -68,17 +68,17 @@ impl<T> Default for Overlay<T> {
 }
 
 impl<T: Projection> Overlay<T> {
-    /// How many writes the store has not shown yet.
+    /// How many writes the store has not seen yet.
     pub fn len(&self) -> usize {
         self.own.len()
     }
 
-    /// Whether the store shows everything that we wrote.
+    /// Whether the store has seen all our writes.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty()
     }
 
-    /// What the world shows under this name, where the store holds `stored`.
+    /// What the world shows under this name, given what is in the store.
     pub fn effective(&self, name: &str, stored: Option<&Arc<T>>) -> Option<Arc<T>> {
         match self.own.get(name).map(|own| &own.what) {
             Some(What::Written(object)) => Some(object.clone()),
@@ -87,12 +87,12 @@ impl<T: Projection> Overlay<T> {
         }
     }
 
-    /// A request for this object leaves.
+    /// A request for this object is sent.
     pub fn begin(&mut self, name: &str) {
         self.under_way.insert(name.to_owned(), UnderWay::default());
     }
 
-    /// The request ended and changed nothing that is known.
+    /// The request ended; whatever it changed is not known.
     pub fn ended(&mut self, name: &str) {
         self.under_way.remove(name);
     }
@@ -138,14 +138,14 @@ impl<T: Projection> Overlay<T> {
         Settled::Clear
     }
 
-    /// The server said that there is no object of this name.
+    /// The server answered that no object has this name.
     pub fn gone(&mut self, name: &str, stored: Option<&Arc<T>>) {
         let seen = self.under_way.remove(name).unwrap_or_default();
         if seen.missing_from_list {
             self.own.remove(name);
             return;
         }
-        // What the store saw meanwhile may be later than the answer; if it is not, the deletion follows.
+        // What the store saw meanwhile may be newer than the answer. If not, the watch will show the deletion.
         if seen.applied || seen.deleted.is_some() {
             return;
         }
@@ -160,7 +160,7 @@ impl<T: Projection> Overlay<T> {
         }
     }
 
-    /// The store got this object.
+    /// The store received this object.
     pub fn store_applied(&mut self, object: &T) {
         let name = object.name();
         if let Some(seen) = self.under_way.get_mut(name) {
@@ -177,7 +177,7 @@ impl<T: Projection> Overlay<T> {
         }
     }
 
-    /// The store saw this object go.
+    /// The store saw the deletion of this object.
     pub fn store_deleted(&mut self, object: &T) {
         let name = object.name();
         if let Some(seen) = self.under_way.get_mut(name) {
@@ -196,13 +196,13 @@ impl<T: Projection> Overlay<T> {
         }
     }
 
-    /// The store began to list anew.
+    /// The store began a new list.
     pub fn list_began(&mut self) {
         self.lists_begun += 1;
     }
 
-    /// The store completed a list that holds `present`. Returns the names that a GET must settle: written while the list
-    /// was read and not in it, they may have been deleted before or created after.
+    /// The store completed a list of the names in `present`. Returns the names whose state only a GET can tell: they were
+    /// written while the list was being read but are not in it, so they were deleted before or created after.
     pub fn list_ended(&mut self, present: &BTreeSet<String>) -> Vec<String> {
         for (name, seen) in &mut self.under_way {
             seen.missing_from_list = !present.contains(name);
@@ -210,7 +210,7 @@ impl<T: Projection> Overlay<T> {
         let lists_begun = self.lists_begun;
         let mut doubtful = Vec::new();
         self.own.retain(|name, own| {
-            // What was answered before the list began is in the list, or gone.
+            // An object that was answered before the list began is either in the list or gone.
             let kept = own.lists_begun == lists_begun && present.contains(name);
             if own.lists_begun == lists_begun && !kept && matches!(own.what, What::Written(_)) {
                 doubtful.push(name.clone());

@@ -1,7 +1,8 @@
-//! Events: told by one recorder, so that what repeats is aggregated; at most 10 a second; never in anybody's way.
+//! Sends Events: through one recorder, which aggregates repeated ones, at most 10 a second, without blocking the brain.
 
+use super::metrics::Metrics;
 use crate::{
-    metrics::Metrics,
+    key::Key,
     plan::{EventNote, Regarding},
 };
 use crds::{condition::truncate, names};
@@ -14,18 +15,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-/// Events a second in the long run.
+/// Events per second in the long run.
 const RATE: u32 = 10;
-/// Events at once: a rack of eight nodes that fails together is told completely.
+/// The most Events at once: enough for a rack of eight nodes that fail together.
 const BURST: u32 = 50;
-/// Events that may wait to be sent.
-const QUEUE: usize = 256;
-/// How long the API server may take for one.
+/// How many Events may wait to be sent.
+const CAPACITY: usize = 256;
+/// How long sending one Event may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The longest note that events.k8s.io/v1 takes is 1,024 bytes (its API reference).
+/// The longest note that we send. events.k8s.io/v1 accepts 1,024 bytes (its API reference).
 const NOTE_BYTES: usize = 1000;
 
-/// Lets `RATE` through per second, and `BURST` at once.
+/// Lets through `RATE` Events per second and `BURST` at once.
 #[derive(Debug)]
 pub struct TokenBucket {
     tokens: f64,
@@ -38,37 +39,37 @@ impl TokenBucket {
         Self { tokens: f64::from(BURST), filled_at: now }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes a token. Returns whether there was one.
     pub fn take(&mut self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
         self.tokens = passed.mul_add(f64::from(RATE), self.tokens).min(f64::from(BURST));
-        let there_is_one = self.tokens >= 1.0;
-        if there_is_one {
+        let has_token = self.tokens >= 1.0;
+        if has_token {
             self.tokens -= 1.0;
         }
-        there_is_one
+        has_token
     }
 }
 
-/// Hands Events to the task that sends them; never waits.
+/// Hands Events to the task that sends them, without waiting.
 #[derive(Debug)]
-pub struct Teller {
+pub struct EventRecorder {
     bucket: TokenBucket,
     queue: mpsc::Sender<EventNote>,
     metrics: Metrics,
 }
 
-impl Teller {
+impl EventRecorder {
     /// Starts the task that sends.
     pub fn start(client: Client, metrics: Metrics) -> Self {
-        let (queue, notes) = mpsc::channel(QUEUE);
+        let (queue, notes) = mpsc::channel(CAPACITY);
         tokio::spawn(send(client, notes, metrics.clone()));
         Self { bucket: TokenBucket::full(Instant::now()), queue, metrics }
     }
 
-    /// Tells, unless too much is told already.
-    pub fn tell(&mut self, note: EventNote) {
+    /// Sends the Event, or drops and counts it if there are too many.
+    pub fn record(&mut self, note: EventNote) {
         if !self.bucket.take(Instant::now()) || self.queue.try_send(note).is_err() {
             self.metrics.events.with_label_values(&["dropped"]).inc();
         }
@@ -84,7 +85,7 @@ async fn send(client: Client, mut notes: mpsc::Receiver<EventNote>, metrics: Met
         let result = match tokio::time::timeout(ANSWER_WITHIN, published).await {
             Ok(Ok(())) => "sent",
             Ok(Err(error)) => {
-                warn!(%error, reason = note.reason, "an Event could not be sent");
+                warn!(%error, reason = note.reason, "could not send an Event");
                 "failed"
             }
             Err(_) => "failed",
@@ -104,20 +105,14 @@ fn event(note: &EventNote) -> Event {
     }
 }
 
-/// Events about cluster-scoped objects live in the namespace `default`: the recorder puts those without a namespace there.
+/// No namespace is given: kube's recorder puts Events about cluster-scoped objects into the namespace `default`.
 fn reference(regarding: &Regarding) -> ObjectReference {
-    let ours = format!("{}/{}", names::GROUP, names::VERSION);
-    let (api_version, kind, name, uid) = match regarding {
-        Regarding::Node(name, uid) => ("v1".to_owned(), "Node", name, uid),
-        Regarding::NodeHealth(name, uid) => (ours, "NodeHealth", name, uid),
-        Regarding::Run(name, uid) => (ours, "HealthCheckRun", name, uid),
-        Regarding::Policy(name, uid) => (ours, "HealthCheckPolicy", name, uid),
-    };
+    let (key, uid) = Key::regarded(regarding);
     ObjectReference {
-        api_version: Some(api_version),
-        kind: Some(kind.to_owned()),
-        name: Some(name.clone()),
-        uid: Some(uid.clone()),
+        api_version: Some(key.kind.api_version()),
+        kind: Some(key.kind.to_string()),
+        name: Some(key.name),
+        uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     }
 }
@@ -127,17 +122,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_told_and_then_ten_a_second() {
+    fn a_burst_passes_and_then_ten_a_second() {
         let start = Instant::now();
         let mut bucket = TokenBucket::full(start);
-        let told = |bucket: &mut TokenBucket, now| (0..200).filter(|_| bucket.take(now)).count();
-        assert_eq!(told(&mut bucket, start), 50);
-        assert_eq!(told(&mut bucket, start + Duration::from_secs(1)), 10);
-        assert_eq!(told(&mut bucket, start + Duration::from_secs(3600)), 50);
+        let passed = |bucket: &mut TokenBucket, now| (0..200).filter(|_| bucket.take(now)).count();
+        assert_eq!(passed(&mut bucket, start), 50);
+        assert_eq!(passed(&mut bucket, start + Duration::from_secs(1)), 10);
+        assert_eq!(passed(&mut bucket, start + Duration::from_secs(3600)), 50);
     }
 
     #[test]
-    fn a_long_message_is_cut_to_what_the_api_takes() {
+    fn a_long_message_is_cut_to_what_the_api_accepts() {
         let note = EventNote {
             regarding: Regarding::Node("n1".into(), "u1".into()),
             warning: true,

@@ -1,15 +1,15 @@
-//! The composition: from arguments to a running operator, and to its end.
+//! Puts the operator together, from its arguments, and runs it until a signal arrives.
 
-use crate::{
-    apply::Writer,
+use super::{
     args::Args,
     brain::Brain,
     error::Error,
-    events::Teller,
     http::{self, Pulse},
     metrics::Metrics,
-    stores::watch::watch_everything,
+    recorder::EventRecorder,
+    writer::Writer,
 };
+use crate::stores::watch::watch_everything;
 use kube::Client;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,12 +29,17 @@ pub async fn run(args: Args) -> Result<(), Error> {
     info!(version = env!("CARGO_PKG_VERSION"), server, hold = args.hold_everything, "starting");
     let endpoints = tokio::spawn(http::serve(listener, metrics.clone(), pulse.clone()));
     let observations = watch_everything(&client, &args.lease_namespace);
-    let brain =
-        Brain::new(Writer::new(&client), Teller::start(client, metrics.clone()), metrics, pulse, args.hold_everything);
+    let brain = Brain::new(
+        Writer::new(&client),
+        EventRecorder::start(client, metrics.clone()),
+        metrics,
+        pulse,
+        args.hold_everything,
+    );
     let thinking = brain.run(observations, stopped(terminate, interrupt));
     tokio::select! {
         () = thinking => Ok(()),
-        _ = endpoints => Err(Error::Ended("the server of /metrics")),
+        _ = endpoints => Err(Error::Ended("the HTTP server")),
     }
 }
 

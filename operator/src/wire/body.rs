@@ -1,4 +1,4 @@
-//! What goes over the wire for each [`Write`]: pure, so that every byte that reaches a Node can be asserted.
+//! The request for each [`Write`]. Pure, so that tests can check every byte that reaches a Node.
 
 use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
@@ -9,28 +9,31 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Server-side apply, forced, of the main resource.
+    /// Forced server-side apply of the main resource.
     Apply {
         /// The field manager.
         manager: &'static str,
-        /// The complete set of fields that this manager wants.
+        /// All fields that this manager wants to own.
         body: Value,
     },
-    /// Server-side apply, forced, of the subresource status.
+    /// Forced server-side apply of the subresource `status`.
     ApplyStatus {
         /// The field manager.
         manager: &'static str,
-        /// The complete set of fields that this manager wants.
+        /// All fields that this manager wants to own.
         body: Value,
     },
     /// Merge patch (RFC 7386) of the main resource.
     Merge {
         /// The field manager.
         manager: &'static str,
-        /// What changes.
+        /// The fields to change.
         body: Value,
     },
     /// Deletion of the object with this uid.
@@ -40,7 +43,8 @@ pub enum Request {
     },
 }
 
-/// The request for a write. `version` is the one that an earlier step of the same plan got back for the same object.
+/// The request for a write. `version` is the resourceVersion that the previous step of the plan on the same object got
+/// back.
 pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_json::Error> {
     Ok(match write {
         Write::NodeHealthSpec(write) => Request::Apply { manager: names::MANAGER_SPEC, body: node_health(write)? },
@@ -78,7 +82,8 @@ pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_js
     })
 }
 
-/// The merge patch that takes away what an apply could not, because another manager owns it too; `None` if nothing is left.
+/// A merge patch that removes what an apply could not remove, because another field manager owns it too; `None` if there
+/// is nothing to remove.
 pub fn leftovers(
     uid: &str,
     drop_labels: &[String],
@@ -109,7 +114,7 @@ fn node_health(write: &NodeHealthSpecWrite) -> Result<Value, serde_json::Error> 
     let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": node_uid});
     let mut metadata = json!({"name": name, "ownerReferences": [owner]});
     if let Some(uid) = uid {
-        // So that an object that was made anew meanwhile is not taken for this one (refused with 422).
+        // If the object has been recreated meanwhile, the API server refuses the apply with 422.
         metadata["uid"] = json!(uid);
     }
     Ok(json!({
@@ -123,7 +128,7 @@ fn node_health(write: &NodeHealthSpecWrite) -> Result<Value, serde_json::Error> 
 fn node_health_status(write: &NodeHealthStatusWrite, version: Option<&str>) -> Result<Value, serde_json::Error> {
     let NodeHealthStatusWrite { name, uid: _, resource_version, decision, gpus, certifications, summary, conditions } =
         write;
-    // A wrong uid is overwritten silently on a custom resource's /status: the version is what protects.
+    // On the status of a custom resource the API server ignores a wrong uid. The resourceVersion protects instead.
     let version = version.unwrap_or(resource_version);
     Ok(json!({
         "apiVersion": api_version(),
@@ -154,7 +159,7 @@ fn status_of(
     }))
 }
 
-/// The list is atomic: what is sent replaces it, so foreign taints are sent as they were read.
+/// The list is replaced as a whole, so foreign taints are sent back as they were read.
 fn node_taints(uid: &str, version: &str, taints: &[Taint]) -> Value {
     let taints: Vec<Value> = taints.iter().map(taint).collect();
     json!({
@@ -195,7 +200,7 @@ fn node_condition(node: &str, uid: &str, condition: Option<&Condition>) -> Value
                 "status": c.status,
                 "reason": c.reason,
                 "message": c.message,
-                // No heartbeat of its own: a quiet node costs no write.
+                // Not renewed: a node without changes costs no writes.
                 "lastHeartbeatTime": c.last_transition_time,
                 "lastTransitionTime": c.last_transition_time,
             })

@@ -1,24 +1,29 @@
-//! Which steps may run now: plain state, no IO, no clock.
+//! The write queue: which steps of a plan may run now. Plain state, no IO, no clock.
 //!
 //! ```text
 //! admit(plan) ─▶ waiting ─▶ ready (every step in `after` succeeded) ─▶ start ─▶ running ─▶ finished
-//!       └▶ dropped: the object is busy, or what it depends on was dropped or failed. The brain decides it again.
+//!       └▶ dropped: the object is busy, or a step that it depends on was dropped or failed. The brain decides again.
 //! ```
 //!
-//! An object is held from the admission of its first step to the end of its last, so that a later decision about it is
-//! never overtaken by an older one. A policy is held only while a step on it is ready or running: its status is written
-//! with a version, which refuses what is old, and claims of other nodes must not wait for the words on these.
+//! An object is busy from the admission of its first step to the end of its last, so an older decision about it never
+//! overtakes a later one. A policy is busy only while a step on it is ready or running: its status is written with its
+//! resourceVersion, so the API server refuses an outdated write, and claims for other nodes must not wait until the
+//! labels, conditions and decisions of these nodes are written.
+
+pub mod backoff;
+#[cfg(test)]
+mod tests;
 
 use crate::{
+    key::{Key, Kind},
     plan::{EventNote, Step, Write},
-    stores::kind::{Key, Kind},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Writes under way at once that may wait: above 8 only latency grows, and 32 is where the API server's level
-/// workload-low begins to queue (measured, `facts` of the API server's latency).
+/// The most ordinary writes under way at once. Measured: above 8 only latency grows, and at 32 the API server's priority
+/// level `workload-low` begins to queue requests.
 const ORDINARY_AT_ONCE: usize = 12;
-/// Writes under way at once, claims and taints included: they never wait for words.
+/// The most writes under way at once, claims and taints included, so that these never wait for ordinary writes.
 const AT_ONCE: usize = 28;
 
 /// A step that was admitted.
@@ -30,12 +35,12 @@ struct Admitted {
     plan: u64,
     key: Key,
     write: Write,
-    /// Must have succeeded.
+    /// These must have succeeded.
     after: BTreeSet<StepId>,
-    /// Earlier steps of the plan on the same object: must have ended.
+    /// Earlier steps of the plan on the same object. These must have ended, in whatever way.
     behind: BTreeSet<StepId>,
     events: Vec<EventNote>,
-    /// The version that the last step of this plan on the same object got back.
+    /// The version that the previous step of this plan on the same object got back.
     version: Option<String>,
     running: bool,
 }
@@ -49,28 +54,28 @@ pub struct Start {
     pub key: Key,
     /// What to write.
     pub write: Write,
-    /// The version that an earlier step of the plan on the same object got back.
+    /// The version that the previous step of this plan on the same object got back.
     pub version: Option<String>,
 }
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The object was written and has this version now (`None`: it was deleted).
+    /// The object was written and now has this version (`None`: it was deleted).
     Written(Option<String>),
-    /// The server refused this write; others on the object may go on.
+    /// The server refused this write. Other writes to the object go on.
     Refused,
-    /// The object is not what was decided on, or its state is unknown: what else was to be written to it is dropped.
+    /// The object has changed since the decision, or its state is unknown. All other waiting writes to it are dropped.
     Stale,
 }
 
 /// The steps that were admitted and have not ended.
 #[derive(Debug, Default)]
-pub struct Schedule {
+pub struct WriteQueue {
     steps: BTreeMap<StepId, Admitted>,
     ready: BTreeSet<(u8, StepId)>,
-    /// How many steps hold an object.
-    held: BTreeMap<Key, usize>,
+    /// By how many steps an object is busy.
+    busy: BTreeMap<Key, usize>,
     running: BTreeSet<Key>,
     next_step: u64,
     next_plan: u64,
@@ -81,13 +86,14 @@ pub struct Schedule {
 pub struct Admission {
     /// How many steps wait or are ready.
     pub admitted: usize,
-    /// How many were dropped because their object, or that of a step they depend on, is busy.
+    /// How many were dropped because their object, or the object of a step they depend on, is busy.
     pub dropped: usize,
-    /// Events that wait for no step.
+    /// Events that depend on no step.
     pub events: Vec<EventNote>,
 }
 
-/// Claims and taints first: the taint is what protects a job. Then what agents wait for, then words.
+/// Claims and taints first: the taint is what protects a job. Then what agents and users wait for, then what describes a
+/// node.
 fn rank(write: &Write) -> u8 {
     match write {
         Write::PolicyStatus { .. } | Write::NodeTaints { .. } => 0,
@@ -100,16 +106,16 @@ fn rank(write: &Write) -> u8 {
     }
 }
 
-impl Schedule {
-    /// Admits the steps of a plan whose objects are free.
+impl WriteQueue {
+    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason.
     pub fn admit(
         &mut self,
         steps: Vec<Step>,
         events: Vec<EventNote>,
-        is_busy: impl Fn(&Key, &Write) -> bool,
+        must_wait: impl Fn(&Key, &Write) -> bool,
     ) -> Admission {
         self.next_plan += 1;
-        let busy: BTreeSet<Key> = self.held.keys().cloned().collect();
+        let busy: BTreeSet<Key> = self.busy.keys().cloned().collect();
         let mut ids: Vec<Option<StepId>> = Vec::with_capacity(steps.len());
         let mut on_object: BTreeMap<Key, BTreeSet<StepId>> = BTreeMap::new();
         let mut admission = Admission::default();
@@ -117,7 +123,7 @@ impl Schedule {
             let key = Key::of(&write);
             let after: Option<BTreeSet<StepId>> =
                 after.into_iter().map(|index| ids.get(index).copied().flatten()).collect();
-            let after = after.filter(|_| !busy.contains(&key) && !is_busy(&key, &write));
+            let after = after.filter(|_| !busy.contains(&key) && !must_wait(&key, &write));
             let Some(after) = after else {
                 ids.push(None);
                 admission.dropped += 1;
@@ -151,7 +157,7 @@ impl Schedule {
             self.ready.insert((rank(&write), id));
         }
         if is_ready || key.kind != Kind::Policy {
-            *self.held.entry(key.clone()).or_default() += 1;
+            *self.busy.entry(key.clone()).or_default() += 1;
         }
         let step = Admitted {
             plan: self.next_plan,
@@ -167,7 +173,7 @@ impl Schedule {
         id
     }
 
-    /// The steps to run now, the most urgent first.
+    /// The steps to run now, most urgent first.
     pub fn start(&mut self) -> Vec<Start> {
         let mut starts = Vec::new();
         let ready: Vec<(u8, StepId)> = self.ready.iter().copied().collect();
@@ -189,7 +195,7 @@ impl Schedule {
         starts
     }
 
-    /// A step ended. Returns the events that waited for its success.
+    /// A step has ended. Returns the events that waited for its success.
     pub fn finished(&mut self, id: StepId, ended: &Ended) -> Vec<EventNote> {
         let Some(step) = self.remove(id) else {
             return Vec::new();
@@ -234,9 +240,9 @@ impl Schedule {
             step.behind.remove(&id);
             let is_ready = step.after.is_empty() && step.behind.is_empty() && !step.running;
             if is_ready && self.ready.insert((rank(&step.write), *other)) {
-                // A policy is held from here on only.
+                // A policy becomes busy only now.
                 if step.key.kind == Kind::Policy {
-                    *self.held.entry(step.key.clone()).or_default() += 1;
+                    *self.busy.entry(step.key.clone()).or_default() += 1;
                 }
             }
         }
@@ -260,17 +266,17 @@ impl Schedule {
         if step.running {
             self.running.remove(&step.key);
         }
-        let held = step.running || was_ready || step.key.kind != Kind::Policy;
-        if held && let Some(count) = self.held.get_mut(&step.key) {
+        let made_busy = step.running || was_ready || step.key.kind != Kind::Policy;
+        if made_busy && let Some(count) = self.busy.get_mut(&step.key) {
             *count -= 1;
             if *count == 0 {
-                self.held.remove(&step.key);
+                self.busy.remove(&step.key);
             }
         }
         Some(step)
     }
 
-    /// Drops everything that is not running: at the end of the process.
+    /// Drops every step that is not running. Called when the process is stopping.
     pub fn stop(&mut self) {
         let waiting = self.steps.iter().filter(|(_, s)| !s.running);
         let waiting: Vec<StepId> = waiting.map(|(id, _)| *id).collect();
@@ -284,13 +290,13 @@ impl Schedule {
         self.steps.len()
     }
 
-    /// Whether nothing is to be written.
+    /// Whether every step has ended.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Whether a step holds this object.
-    pub fn holds(&self, key: &Key) -> bool {
-        self.held.contains_key(key)
+    /// Whether the object is busy.
+    pub fn is_busy(&self, key: &Key) -> bool {
+        self.busy.contains_key(key)
     }
 }

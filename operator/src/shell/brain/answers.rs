@@ -1,40 +1,33 @@
-//! What follows from an answer: the world takes it in, the schedule goes on, what went wrong is left alone for a while.
+//! What follows from an answer: stores and queue take it in, and what failed goes into backoff.
 
 use super::{Back, Brain};
 use crate::{
-    apply::{
-        Answer,
-        refusal::{Class, Error},
-        schedule::Ended,
-    },
-    overlay::Settled,
-    plan::{EventNote, Regarding},
-    stores::{
-        Object,
-        kind::{Key, Kind},
-        projection::Projection,
-        store::Change,
-    },
+    key::Key,
+    plan::EventNote,
+    queue::Ended,
+    shell::writer::Answer,
+    stores::{observation::Object, overlay::Settled, store::Change},
+    wire::refusal::{Class, RequestError},
 };
 use std::time::Instant;
 use tracing::{debug, error, warn};
 
 impl Brain {
-    /// Takes in what came back, and what follows from it.
+    /// Takes in an answer.
     pub(super) fn returned(&mut self, back: Back) {
         let at = Instant::now();
         match back {
             Back::Wrote { id, key, act, before, took, answer } => {
                 self.metrics.write_seconds.observe(took.as_secs_f64());
-                let result = answer.as_ref().map_or_else(Error::category, |_| "ok");
+                let result = answer.as_ref().map_or_else(|error| error.class().label(), |_| "ok");
                 let writes = &self.metrics.writes;
                 writes.with_label_values(&[act, result]).inc();
                 let ended = match answer {
                     Ok(answer) => self.written(&key, act, before.as_deref(), answer, at),
                     Err(error) => self.failed(&key, act, &error, at),
                 };
-                for event in self.schedule.finished(id, &ended) {
-                    self.teller.tell(event);
+                for event in self.queue.finished(id, &ended) {
+                    self.recorder.record(event);
                 }
                 self.alarm.soon(at, "written");
             }
@@ -53,10 +46,10 @@ impl Brain {
             }
             Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
         };
-        // An apply of what is there already leaves the version as it is.
+        // An apply that changes nothing leaves the version as it is.
         let changed = version.is_none() || version.as_deref() != before;
-        if self.holds.succeeded(key, act, changed, at) {
-            warn!(%key, act, changed, "this write does not satisfy the decision that asked for it");
+        if self.backoffs.succeeded(key, act, changed, at) {
+            warn!(%key, act, changed, "this write does not satisfy the decision that asked for it; backing off");
         }
         if change == Change::Urgent {
             self.alarm.at_once(at, "urgent");
@@ -64,13 +57,13 @@ impl Brain {
         match settled {
             Settled::Clear => Ended::Written(version),
             Settled::Doubt => {
-                self.holds.doubt(key.clone(), at);
+                self.backoffs.doubt(key.clone(), at);
                 Ended::Stale
             }
         }
     }
 
-    fn failed(&mut self, key: &Key, act: &'static str, error: &Error, at: Instant) -> Ended {
+    fn failed(&mut self, key: &Key, act: &'static str, error: &RequestError, at: Instant) -> Ended {
         let class = error.class();
         if class == Class::Gone {
             let change = self.stores.gone(key);
@@ -80,30 +73,30 @@ impl Brain {
         }
         match class {
             Class::Conflict | Class::Gone => {
-                debug!(%key, %error, "the object changed under us");
+                debug!(%key, %error, "the object has changed since the decision");
                 self.metrics.conflicts.inc();
-                self.holds.conflict(key.clone(), at);
+                self.backoffs.conflict(key.clone(), at);
                 Ended::Stale
             }
             Class::Unknown => {
-                warn!(%error, "it is not known whether this was written; looking");
-                self.holds.doubt(key.clone(), at);
+                warn!(%error, "unknown whether this was written; reading the object");
+                self.backoffs.doubt(key.clone(), at);
                 Ended::Stale
             }
             Class::Forbidden | Class::OldSchema | Class::Invalid => {
-                error!(%error, remedy = remedy(class), "a write was refused");
-                self.holds.refused(key.clone(), act, at);
-                self.tell_refusal(key, error, class);
+                error!(%error, remedy = remedy(class), "the API server refused this write");
+                self.backoffs.refused(key.clone(), act, at);
+                self.record_refusal(key, error, class);
                 Ended::Refused
             }
         }
     }
 
-    fn tell_refusal(&mut self, key: &Key, error: &Error, class: Class) {
-        let Some(regarding) = self.regarding(key) else {
+    fn record_refusal(&mut self, key: &Key, error: &RequestError, class: Class) {
+        let Some(regarding) = self.stores.shown(key).and_then(|object| key.regarding(object.uid())) else {
             return;
         };
-        self.teller.tell(EventNote {
+        self.recorder.record(EventNote {
             regarding,
             warning: true,
             reason: "WriteRefused".to_owned(),
@@ -112,30 +105,7 @@ impl Brain {
         });
     }
 
-    fn regarding(&self, key: &Key) -> Option<Regarding> {
-        let (world, name) = (self.stores.world(), key.name.clone());
-        match key.kind {
-            Kind::Node => {
-                let node = world.nodes.get(&name)?;
-                Some(Regarding::Node(name, node.uid.clone()))
-            }
-            Kind::NodeHealth => {
-                let uid = world.node_healths.get(&name)?.uid().to_owned();
-                Some(Regarding::NodeHealth(name, uid))
-            }
-            Kind::Run => {
-                let uid = world.runs.get(&name)?.uid().to_owned();
-                Some(Regarding::Run(name, uid))
-            }
-            Kind::Policy => {
-                let uid = world.policies.get(&name)?.uid().to_owned();
-                Some(Regarding::Policy(name, uid))
-            }
-            Kind::Profile | Kind::Lease => None,
-        }
-    }
-
-    fn looked(&mut self, key: Key, answer: Result<Option<Object>, Error>, at: Instant) {
+    fn looked(&mut self, key: Key, answer: Result<Option<Object>, RequestError>, at: Instant) {
         let settled = match answer {
             Ok(Some(object)) => {
                 let (change, settled) = self.stores.answered(object);
@@ -148,29 +118,31 @@ impl Brain {
                 Settled::Clear
             }
             Err(error) => {
-                debug!(%error, "still not known");
+                debug!(%error, "the object still cannot be read");
                 self.stores.ended(&key);
                 Settled::Doubt
             }
         };
         match settled {
             Settled::Clear => {
-                self.holds.settled(&key);
+                self.backoffs.settled(&key);
                 self.alarm.soon(at, "free");
             }
-            Settled::Doubt => self.holds.doubt(key, at),
+            Settled::Doubt => self.backoffs.doubt(key, at),
         }
     }
 }
 
 const fn remedy(class: Class) -> &'static str {
     match class {
-        Class::Forbidden => "Compare the operator's ClusterRole, admission policy and token with those of this version",
+        Class::Forbidden => {
+            "Check that the operator's ClusterRole, admission policies and token are those of its version"
+        }
         Class::OldSchema => {
-            "The CustomResourceDefinitions on the cluster are older than this operator: apply those of this version"
+            "The CustomResourceDefinitions on the cluster are older than this operator: apply those of its version"
         }
         Class::Conflict | Class::Gone | Class::Invalid | Class::Unknown => {
-            "This is a defect of the operator: please report it with this message"
+            "This is a bug in the operator: please report it together with this message"
         }
     }
 }

@@ -1,0 +1,185 @@
+//! The order in which writes are sent.
+
+use super::*;
+use crate::plan::{Plan, Regarding};
+
+fn claim(policy: &str, version: Option<&str>) -> Write {
+    Write::PolicyStatus {
+        policy: policy.into(),
+        uid: "u".into(),
+        resource_version: version.map(str::to_owned),
+        status: Box::default(),
+    }
+}
+
+fn taint(node: &str) -> Write {
+    Write::NodeTaints { node: node.into(), uid: "u".into(), resource_version: "1".into(), taints: Vec::new() }
+}
+
+fn marks(node: &str) -> Write {
+    Write::NodeMarks {
+        node: node.into(),
+        uid: "u".into(),
+        labels: BTreeMap::new(),
+        summary: None,
+        drop_labels: Vec::new(),
+    }
+}
+
+fn condition(node: &str) -> Write {
+    Write::NodeCondition { node: node.into(), uid: "u".into(), condition: None }
+}
+
+fn event(after: Option<usize>) -> EventNote {
+    EventNote {
+        regarding: Regarding::Node("n1".into(), "u".into()),
+        warning: true,
+        reason: "Quarantined".into(),
+        message: String::new(),
+        after,
+    }
+}
+
+fn plan(steps: &[(Write, &[usize])]) -> Plan {
+    let mut plan = Plan::default();
+    for (write, after) in steps {
+        plan.push(write.clone(), after.to_vec());
+    }
+    plan
+}
+
+fn admit(queue: &mut WriteQueue, plan: Plan) -> Admission {
+    queue.admit(plan.steps, plan.events, |_, _| false)
+}
+
+fn started(queue: &mut WriteQueue) -> (Vec<StepId>, Vec<Write>) {
+    queue.start().into_iter().map(|s| (s.id, s.write)).unzip()
+}
+
+fn done() -> Ended {
+    Ended::Written(Some("2".into()))
+}
+
+#[test]
+fn a_step_starts_when_what_it_comes_after_has_succeeded() {
+    let mut queue = WriteQueue::default();
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n2"), &[])]);
+    assert_eq!(admit(&mut queue, steps).admitted, 3);
+    let (ids, writes) = started(&mut queue);
+    assert_eq!(writes, [claim("p", Some("1")), marks("n2")]);
+    queue.finished(ids[0], &done());
+    assert_eq!(started(&mut queue).1, [taint("n1")]);
+}
+
+#[test]
+fn steps_on_one_object_run_in_the_order_of_the_plan() {
+    let mut queue = WriteQueue::default();
+    let steps = plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (condition("n1"), &[])]);
+    admit(&mut queue, steps);
+    for expected in [taint("n1"), marks("n1"), condition("n1")] {
+        let (ids, writes) = started(&mut queue);
+        assert_eq!(writes, [expected]);
+        assert!(queue.start().is_empty());
+        queue.finished(ids[0], &done());
+    }
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn what_depends_on_a_failed_step_is_dropped_and_its_objects_are_free_again() {
+    let mut queue = WriteQueue::default();
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n1"), &[1])]);
+    admit(&mut queue, steps);
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &Ended::Stale);
+    assert!(queue.is_empty());
+    assert!(!queue.is_busy(&Key::new(Kind::Node, "n1")));
+}
+
+#[test]
+fn after_a_conflict_nothing_else_of_the_plan_reaches_that_object() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (marks("n2"), &[])]));
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &Ended::Stale);
+    assert_eq!(queue.len(), 1, "n2 goes on");
+}
+
+#[test]
+fn a_refused_label_does_not_stop_the_condition() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(marks("n1"), &[]), (condition("n1"), &[])]));
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &Ended::Refused);
+    assert_eq!(started(&mut queue).1, [condition("n1")]);
+}
+
+#[test]
+fn steps_that_must_wait_and_what_depends_on_them_are_dropped() {
+    let mut queue = WriteQueue::default();
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (marks("n2"), &[])]);
+    let admission = queue.admit(steps.steps, Vec::new(), |key, _| key.kind == Kind::Policy);
+    assert_eq!((admission.admitted, admission.dropped), (1, 2));
+    assert_eq!(started(&mut queue).1, [marks("n2")]);
+}
+
+#[test]
+fn a_later_plan_does_not_overtake_an_earlier_one_on_the_same_object() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(claim("p", Some("1")), &[]), (marks("n1"), &[0])]));
+    let later = admit(&mut queue, plan(&[(marks("n1"), &[])]));
+    assert_eq!(later.dropped, 1);
+}
+
+#[test]
+fn a_policy_is_free_for_other_claims_while_the_nodes_are_described() {
+    let mut queue = WriteQueue::default();
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (claim("p", None), &[1])]);
+    admit(&mut queue, steps);
+    let (ids, _) = started(&mut queue);
+    let policy = Key::new(Kind::Policy, "p");
+    assert!(queue.is_busy(&policy));
+    queue.finished(ids[0], &done());
+    assert!(!queue.is_busy(&policy));
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &done());
+    assert!(queue.is_busy(&policy), "its second step is ready");
+    let last = queue.start().remove(0);
+    assert_eq!(last.version.as_deref(), Some("2"), "the version that the first got back");
+    queue.finished(last.id, &done());
+    assert!(queue.is_empty() && !queue.is_busy(&policy));
+}
+
+#[test]
+fn claims_and_taints_do_not_wait_for_thousands_of_labels() {
+    let mut queue = WriteQueue::default();
+    let names: Vec<String> = (0..3000).map(|i| format!("n{i}")).collect();
+    let labels: Vec<(Write, &[usize])> = names.iter().map(|n| (marks(n), &[][..])).collect();
+    admit(&mut queue, plan(&labels));
+    let at_once = queue.start().len();
+    assert!(at_once < 32, "{at_once}");
+    admit(&mut queue, plan(&[(taint("urgent"), &[])]));
+    assert_eq!(started(&mut queue).1, [taint("urgent")]);
+}
+
+#[test]
+fn an_event_is_sent_only_after_its_step_has_succeeded() {
+    let mut queue = WriteQueue::default();
+    let mut steps = plan(&[(taint("n1"), &[]), (taint("n2"), &[])]);
+    steps.events = vec![event(Some(0)), event(Some(1)), event(None)];
+    assert_eq!(admit(&mut queue, steps).events, [event(None)]);
+    let (ids, _) = started(&mut queue);
+    assert_eq!(queue.finished(ids[0], &done()), [event(None)]);
+    assert!(queue.finished(ids[1], &Ended::Stale).is_empty());
+}
+
+#[test]
+fn after_a_stop_only_running_steps_are_left() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n1"), &[0])]));
+    let (ids, _) = started(&mut queue);
+    queue.stop();
+    assert_eq!(queue.len(), 1);
+    queue.finished(ids[0], &done());
+    assert!(queue.is_empty());
+}

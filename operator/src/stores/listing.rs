@@ -1,0 +1,76 @@
+//! How far the lists of one kind have come, and which objects do not parse.
+
+use std::collections::BTreeSet;
+
+/// The state of the lists of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// The names in the list that is being read.
+    present: Option<BTreeSet<String>>,
+    complete: bool,
+    malformed: BTreeSet<String>,
+}
+
+/// A list that is complete.
+#[derive(Debug)]
+pub(super) struct List {
+    /// The names in it.
+    pub(super) present: BTreeSet<String>,
+    /// Whether it is the first one.
+    pub(super) is_first: bool,
+}
+
+impl Listing {
+    /// A list begins.
+    pub(super) fn began(&mut self) {
+        self.present = Some(BTreeSet::new());
+    }
+
+    /// This name is in the list that is being read.
+    pub(super) fn note(&mut self, name: &str) {
+        if let Some(present) = &mut self.present {
+            present.insert(name.to_owned());
+        }
+    }
+
+    /// The list is complete.
+    pub(super) fn ended(&mut self) -> List {
+        let present = self.present.take().unwrap_or_default();
+        self.malformed.retain(|name| present.contains(name));
+        let is_first = !std::mem::replace(&mut self.complete, true);
+        List { present, is_first }
+    }
+
+    /// Whether a list is being read.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.present.is_some()
+    }
+
+    /// Whether the first list is complete.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The object of this name does not parse.
+    pub(super) fn mark_malformed(&mut self, name: String, listed: bool) {
+        if listed {
+            self.note(&name);
+        }
+        self.malformed.insert(name);
+    }
+
+    /// The object of this name parses, or is gone. Returns whether it did not parse before.
+    pub(super) fn clear_malformed(&mut self, name: &str) -> bool {
+        self.malformed.remove(name)
+    }
+
+    /// Whether the object of this name does not parse.
+    pub(super) fn is_malformed(&self, name: &str) -> bool {
+        self.malformed.contains(name)
+    }
+
+    /// How many objects do not parse.
+    pub(super) fn malformed(&self) -> usize {
+        self.malformed.len()
+    }
+}

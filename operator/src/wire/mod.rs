@@ -1,0 +1,4 @@
+//! What goes over the wire for each write, and what an error that comes back means. Pure.
+
+pub mod body;
+pub mod refusal;
