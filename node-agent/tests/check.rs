@@ -145,7 +145,7 @@ fn a_machine_without_accelerators_says_so_and_is_no_success() {
 #[test]
 fn a_driver_that_hangs_is_told_and_ends_the_look_all_the_same() {
     let machine = machine(2, |state| state["calls"] = json!({"nvmlDeviceGetTotalEccErrors": "hang"}));
-    let output = check(machine.path(), &["-o", "json", "--call-deadline-ms", "300"]);
+    let output = check(machine.path(), &["-o", "json", "--call-deadline-ms", "2000"]);
     let json = document(&output);
     assert_eq!(output.status.code(), Some(1), "{json}");
     let finding = &json["findings"][0];

@@ -71,10 +71,10 @@ async fn the_deadline_kills_the_whole_process_group() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
     let probe = custom(&programs, "family", &[&grandchild, &program]);
-    let outcome = runner(&[]).run(ProbeRequest::new(probe, Duration::from_secs(3))).await;
+    let outcome = runner(&[]).run(ProbeRequest::new(probe, Duration::from_secs(5))).await;
     let end = finished(outcome);
     assert_eq!(end.end, End::DeadlineExceeded);
-    assert!((3_000..15_000).contains(&end.duration_ms), "{}", end.duration_ms);
+    assert!((5_000..60_000).contains(&end.duration_ms), "{}", end.duration_ms);
     for pid in [pid_in(&program), pid_in(&grandchild)] {
         assert!(!is_alive(pid));
     }
@@ -232,9 +232,9 @@ async fn a_line_that_is_too_long_ends_a_probe_that_talks_and_many_short_ones_do_
 async fn a_probe_that_nobody_speaks_to_any_more_is_ended() {
     let programs = Programs::new();
     let runner = runner_of(&programs, "while read -r line; do echo \"$line\"; done");
-    let (mut probe, mut lines) = runner.start_talking(talking(Duration::from_millis(800))).await;
+    let (mut probe, mut lines) = runner.start_talking(talking(Duration::from_secs(2))).await;
     let begin = std::time::Instant::now();
-    while begin.elapsed() < Duration::from_millis(1_600) {
+    while begin.elapsed() < Duration::from_secs(4) {
         probe.say("still there".to_owned());
         assert!(lines.recv().await.is_some(), "ended while it was spoken to");
     }

@@ -127,7 +127,7 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     let freezer = match Freezer::new() {
         Ok(freezer) => freezer,
         Err(why) => {
-            println!("NOT RUN: no freezer cgroup to make an unkillable process with: {why}");
+            println!("not run here: an unkillable process needs root and the freezer of cgroup v1: {why}");
             return;
         }
     };

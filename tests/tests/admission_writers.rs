@@ -89,7 +89,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
 
 /// RBAC takes a moment to see a new role.
 async fn until_allowed<F: Future<Output = kube::Result<()>>>(mut attempt: impl FnMut() -> F) {
-    until("the role is in force", Duration::from_secs(10), || {
+    until("the role is in force", Duration::from_secs(60), || {
         let attempt = attempt();
         async move { attempt.await.map_err(|error| error.to_string()) }
     })
@@ -130,7 +130,7 @@ async fn the_garbage_collector_still_does_its_work_on_node_healths() {
 /// Waits until exactly these NodeHealths are left, each with so many owners.
 async fn until_left(admin: &kube::Client, wanted: &[(&str, usize)]) {
     let api = health(admin);
-    until("the garbage collector has done its work", Duration::from_secs(90), || async {
+    until("the garbage collector has done its work", Duration::from_secs(180), || async {
         let list = api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
         let left: Vec<(String, usize)> =
             list.items.iter().map(|item| (item.name_any(), item.owner_references().len())).collect();

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, too")]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gpu_health_tests::cluster::{self, ControlPlane, NodeSpec, Options, until};
@@ -14,7 +15,8 @@ use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(30);
+/// Only a test that fails waits this long.
+const SOON: Duration = Duration::from_secs(120);
 const NODE_NAME_CLAIM: &str = "authentication.kubernetes.io/node-name";
 /// Set in the copy of this test binary that plays the owner of a control plane.
 const OWNER: &str = "GPU_HEALTH_TEST_CLUSTER_OWNER";
@@ -168,7 +170,7 @@ spec:
 
     // What only talks to the API server outlives its absence, and goes on.
     cluster.restart_api_server_and_etcd().unwrap();
-    cluster.kubectl_ok(&["delete", "pod", "job", "--timeout=30s"]).unwrap();
+    cluster.kubectl_ok(&["delete", "pod", "job", "--timeout=120s"]).unwrap();
 
     let processes: Vec<Identity> = cluster.pids().iter().map(|(_, pid)| Identity::of(*pid).unwrap()).collect();
     assert_eq!(processes.len(), 5);
@@ -196,7 +198,7 @@ fn a_panic_keeps_the_logs_and_nothing_else() {
     std::fs::remove_dir_all(state).unwrap();
 }
 
-/// In the copy of this binary that the next test starts: has a control plane and waits to be killed. Else nothing to do.
+/// In the copies of this binary that the next test starts: has a control plane until its stdin ends. Else nothing to do.
 #[test]
 fn play_the_owner_when_asked() {
     if std::env::var_os(OWNER).is_none() {
@@ -208,19 +210,26 @@ fn play_the_owner_when_asked() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-#[test]
-fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_folder() {
+/// A copy of this binary whose control plane keeps its state in `folder`; the control plane's processes, and its state.
+fn owner_in(folder: &Path) -> (Child, Vec<Identity>, PathBuf) {
     let mut owner = Command::new(std::env::current_exe().unwrap());
-    owner.args(["--exact", "play_the_owner_when_asked", "--nocapture"]).env(OWNER, "1");
-    let mut owner = spawn_bound({
-        owner.stdin(Stdio::piped()).stdout(Stdio::piped());
-        owner
-    })
-    .unwrap();
+    owner.args(["--exact", "play_the_owner_when_asked", "--nocapture"]).env(OWNER, "1").env("TMPDIR", folder);
+    owner.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut owner = spawn_bound(owner).unwrap();
     let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
     // libtest writes the test's name on the same line.
     let told = lines.find_map(|line| Some(line.unwrap().split_once("owned ")?.1.to_owned())).unwrap();
-    let (pids, state): (Vec<Identity>, std::path::PathBuf) = serde_json::from_str(&told).unwrap();
+    let (pids, state) = serde_json::from_str(&told).unwrap();
+    // Whoever closes the pipe ends the copy when it writes its last line.
+    std::thread::spawn(move || lines.for_each(drop));
+    (owner, pids, state)
+}
+
+#[test]
+fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_folder() {
+    // A folder of its own: every start of any test removes what it finds without an owner in the common one.
+    let folder = tempfile::tempdir().unwrap();
+    let (mut owner, pids, state) = owner_in(folder.path());
     assert_eq!(pids.len(), 2);
     assert!(pids.iter().all(|process| process.is_alive()));
     owner.kill().unwrap();
@@ -231,6 +240,9 @@ fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_fol
         std::thread::yield_now();
     }
     assert!(state.exists());
-    ControlPlane::start(Options::default()).unwrap().stop().unwrap();
+    let (mut next, _, of_next) = owner_in(folder.path());
     assert!(!state.exists(), "{}", state.display());
+    drop(next.stdin.take());
+    assert!(next.wait().unwrap().success());
+    assert!(!of_next.exists(), "{}", of_next.display());
 }

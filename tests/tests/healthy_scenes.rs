@@ -1,5 +1,5 @@
 //! What happens to healthy nodes, once each with real processes on a real API server: at no moment may anything condemn one
-//! of them or mark it. (Node-hours by the million are in `node-agent/tests/healthy_corpus.rs`.)
+//! of them or mark it. (`node-agent/tests/healthy_corpus.rs` simulates node-hours by the hundred thousand.)
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 

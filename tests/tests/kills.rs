@@ -53,6 +53,16 @@ impl Moment {
             Self::Complete => status.phase.is_final(),
         }
     }
+
+    /// The nodes whose programs wait until the kill has come, so that the moment lasts until then on any machine. Two
+    /// nodes work at once: while one waits, the other two finish one after the other.
+    const fn waiting(self) -> &'static [&'static str] {
+        match self {
+            Self::Created | Self::Complete => &[],
+            Self::Assigned | Self::Running => &NODES,
+            Self::PartlyDone => &["n2"],
+        }
+    }
 }
 
 /// What a run looked like when the kill came, for the table.
@@ -77,23 +87,38 @@ impl Dice {
     }
 }
 
-/// The program that runs test: it writes down that it ran, takes its time, and passes.
+/// The program that the runs start: it writes down that it ran, goes on once nothing tells it to wait, and passes.
 fn write_program(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
-    let ledger = folder.join("ledger");
+    let (ledger, wait) = (folder.join("ledger"), folder.join(WAIT));
     fs::write(&ledger, "").unwrap();
     let script = format!(
-        "#!/bin/sh\necho \"$CHECK_RUN\" >> {}\nsleep 0.4\necho HEALTH_CHECK_RESULT:host:Passed:none:fine\n",
-        ledger.display()
+        "#!/bin/sh\necho \"$CHECK_RUN\" >> {}\nwhile [ -e {} ]; do sleep 0.05; done\necho HEALTH_CHECK_RESULT:host:Passed:none:fine\n",
+        ledger.display(),
+        wait.display()
     );
     let program = folder.join("slow");
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// While a node's folder of programs holds this file, its program waits.
+const WAIT: &str = "wait";
+
+fn set_waiting(scene: &Scene, waiting: &[&str]) {
+    for name in NODES {
+        let wait = scene.nodes[name].folder().join("custom").join(WAIT);
+        if waiting.contains(&name) {
+            fs::write(&wait, "").unwrap();
+        } else if wait.exists() {
+            fs::remove_file(&wait).unwrap();
+        }
+    }
+}
+
 fn run_yaml(name: &str) -> String {
     format!(
-        "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckRun\nmetadata: {{name: {name}}}\nspec:\n  targets: {{nodeNames: [n1, n2, n3]}}\n  maxConcurrent: 2\n  deadlineSeconds: 60\n  checks: [{{name: slow, custom: {{program: slow, env: {{CHECK_RUN: {name}}}}}}}]\n"
+        "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckRun\nmetadata: {{name: {name}}}\nspec:\n  targets: {{nodeNames: [n1, n2, n3]}}\n  maxConcurrent: 2\n  deadlineSeconds: 300\n  checks: [{{name: slow, custom: {{program: slow, env: {{CHECK_RUN: {name}}}}}}}]\n"
     )
 }
 
@@ -180,11 +205,8 @@ fn check_ledgers(scene: &Scene) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_kills_in_every_phase_lose_no_target_and_do_nothing_twice() {
-    let mut scene = set().await;
-    let mut dice = Dice(SEED);
-    let mut table: BTreeMap<(Victim, String), usize> = BTreeMap::new();
+/// All kills in their order: each victim in each moment, shuffled.
+fn kills(dice: &mut Dice) -> Vec<(Victim, Moment)> {
     let mut order: Vec<_> = [Victim::Agent, Victim::Operator, Victim::ApiServerAndEtcd]
         .into_iter()
         .flat_map(|victim| (0..KILLS_OF_EACH).map(move |n| (victim, MOMENTS[n % MOMENTS.len()])))
@@ -192,12 +214,29 @@ async fn sixty_kills_in_every_phase_lose_no_target_and_do_nothing_twice() {
     for at in (1..order.len()).rev() {
         order.swap(at, dice.below(at + 1));
     }
-    for (number, (victim, moment)) in order.into_iter().enumerate() {
+    order
+}
+
+type Table = BTreeMap<(Victim, String), usize>;
+
+/// Carries out these kills on a control plane of their own; what the runs were at, kill by kill.
+async fn carry_out(kills: Vec<(Victim, Moment)>, mut dice: Dice) -> Table {
+    let mut scene = set().await;
+    let mut table = Table::new();
+    for (number, (victim, moment)) in kills.into_iter().enumerate() {
         let name = format!("kill-{number}");
         let node = NODES[dice.below(NODES.len())];
-        scene.cluster.apply_yaml(&run_yaml(&name)).await.unwrap();
-        let at = scene.until_run(&name, &format!("{moment:?}"), |run| moment.is_reached(run)).await.unwrap();
+        set_waiting(&scene, moment.waiting());
+        let created = scene.cluster.apply_yaml(&run_yaml(&name)).await.unwrap().pop().unwrap();
+        let at = match moment {
+            // As the API server answered: a later look might find the run started.
+            Moment::Created => created.try_parse::<HealthCheckRun>().unwrap(),
+            Moment::Assigned | Moment::Running | Moment::PartlyDone | Moment::Complete => {
+                scene.until_run(&name, &format!("{moment:?}"), |run| moment.is_reached(run)).await.unwrap()
+            }
+        };
         kill(&mut scene, victim, node).await;
+        set_waiting(&scene, &[]);
         *table.entry((victim, seen(&at))).or_default() += 1;
         let complete = |run: &HealthCheckRun| run.status.as_ref().is_some_and(|s| s.phase.is_final());
         let ended = scene.until_run(&name, "complete", complete).await.unwrap();
@@ -205,10 +244,30 @@ async fn sixty_kills_in_every_phase_lose_no_target_and_do_nothing_twice() {
         check_marks(&scene).await;
     }
     check_ledgers(&scene);
+    table
+}
+
+/// On two control planes at once, half of the kills on each: a test of this kind mostly waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_kills_in_every_phase_lose_no_target_and_do_nothing_twice() {
+    let mut dice = Dice(SEED);
+    let mut one = kills(&mut dice);
+    let two = one.split_off(one.len() / 2);
+    let halves = [one, two].map(|kills| {
+        dice.below(NODES.len());
+        tokio::spawn(carry_out(kills, Dice(dice.0)))
+    });
+    let mut table = Table::new();
+    for half in halves {
+        for (key, times) in half.await.unwrap() {
+            *table.entry(key).or_default() += times;
+        }
+    }
     println!("kills (seed {SEED:#x}), by victim and by what the run's targets were at that moment:");
     for ((victim, at), times) in &table {
         println!("  {victim:?} while {at}: {times}");
     }
+    assert_eq!(table.values().sum::<usize>(), 3 * KILLS_OF_EACH);
     for moment in ["not started", "Running", "ended"] {
         assert!(table.keys().any(|(_, at)| at.contains(moment)), "no kill came while a run was {moment}");
     }

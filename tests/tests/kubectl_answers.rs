@@ -77,7 +77,7 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
                 .unwrap();
         }
         let object = format!("hcr/{name}");
-        scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", &object, "--timeout=60s"]).unwrap();
+        scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", &object, "--timeout=180s"]).unwrap();
         let ended = scene.run(name).await.unwrap().status.unwrap();
         assert_eq!(ended.phase.as_str(), *phase, "{name}: {ended:?}");
     }
@@ -93,7 +93,7 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
         .apply_yaml(&run("r-healed", &format!("{{{on}, checks: [{{name: c, custom: {{program: disk}}}}]}}")))
         .await
         .unwrap();
-    scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=60s"]).unwrap();
+    scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=180s"]).unwrap();
 
     scene.until_state("k1", State::Healthy).await.unwrap();
     let enforced = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.enforced);

@@ -4,7 +4,7 @@
 
 use crds::{HealthCheckRun, Outcome, health_check_run::HealthCheckRunStatus};
 use gpu_health_tests::{
-    cluster::Options,
+    cluster::{Options, free_port_range},
     product::{Scene, seen::is_installed},
 };
 use std::collections::BTreeSet;
@@ -16,10 +16,14 @@ metadata: {name: all}
 spec: {mode: Observe, nodeSelector: {}, bootGraceSeconds: 0}
 ";
 
-fn ring(name: &str, ports: (u16, u16), more: &str) -> String {
+/// Ports of each run: as many as pairs can measure at once, and some to spare.
+const PORTS: u16 = 16;
+
+fn ring(name: &str, first: u16, more: &str) -> String {
     format!(
         "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckRun\nmetadata: {{name: {name}}}\nspec:\n  targets: {{nodeSelector: {{}}}}\n  deadlineSeconds: 120\n  checks: [{{name: ring, networkBandwidth: {{pattern: Ring, streams: 2, durationSeconds: 1, ports: {{first: {}, last: {}}}{more}}}}}]\n",
-        ports.0, ports.1
+        first,
+        first + PORTS - 1
     )
 }
 
@@ -41,7 +45,9 @@ async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_j
         scene.until_state(name, crds::State::Healthy).await.unwrap();
     }
 
-    scene.cluster.apply_yaml(&ring("measured", (22_001, 22_016), "")).await.unwrap();
+    // Three runs, each with ports of its own: a server of one may still hold its port when the next begins.
+    let ports = free_port_range(3 * PORTS).unwrap();
+    scene.cluster.apply_yaml(&ring("measured", ports, "")).await.unwrap();
     let status = ended(&scene, "measured").await;
     assert_eq!(status.phase.as_str(), "Passed", "{status:?}");
     let network = status.network.unwrap();
@@ -55,7 +61,7 @@ async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_j
     assert!(network.min_mbps.unwrap() > 0);
 
     // A floor that nothing on this machine reaches: the edges fail.
-    scene.cluster.apply_yaml(&ring("slow", (22_017, 22_032), ", minMegabitsPerSecond: 10000000")).await.unwrap();
+    scene.cluster.apply_yaml(&ring("slow", ports + PORTS, ", minMegabitsPerSecond: 10000000")).await.unwrap();
     let status = ended(&scene, "slow").await;
     assert_eq!(status.phase.as_str(), "Failed", "{status:?}");
     let network = status.network.unwrap();
@@ -65,7 +71,7 @@ async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_j
     scene.agents.remove("w2");
     scene.agent_args = vec!["--iperf3".into(), "/nonexistent/iperf3".into()];
     scene.start_agent("w2").await.unwrap();
-    scene.cluster.apply_yaml(&ring("missing", (22_033, 22_048), "")).await.unwrap();
+    scene.cluster.apply_yaml(&ring("missing", ports + 2 * PORTS, "")).await.unwrap();
     let status = ended(&scene, "missing").await;
     assert_eq!(status.phase.as_str(), "Inconclusive", "{status:?}");
     assert_eq!(status.counts.failed, 0);

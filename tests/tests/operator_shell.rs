@@ -10,14 +10,15 @@ use crds::{NodeHealth, Outcome, Severity, Time, names};
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, until};
 use gpu_health_tests::product::seen::{self, resident_kib};
 use gpu_health_tests::product::{Operator, binary_folder};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(30);
+/// Only a test that fails waits this long.
+const SOON: Duration = Duration::from_secs(120);
 const STOP_WITHIN: Duration = Duration::from_secs(7);
 
 /// The status line's code and the body.
@@ -96,7 +97,11 @@ async fn deleted_by_hand_it_is_made_again(cluster: &ControlPlane, made: &NodeHea
 }
 
 async fn restarted_it_writes_nothing_that_is_there_already(cluster: &ControlPlane, operator: Operator) -> Operator {
-    // It has come to rest before it ends: nothing waits, nothing is unseen.
+    // It has come to rest before it ends: its last decisions are written, nothing waits, nothing is unseen.
+    for name in ["gpu-1", "gpu-2"] {
+        let decided = |health: &NodeHealth| seen::decided(health).is_some();
+        seen::until_health(cluster, name, "decided about", SOON, decided).await.unwrap();
+    }
     nothing_is_left_open(&operator).await;
     let status = operator.child.terminate(STOP_WITHIN).unwrap();
     assert_eq!(status.code(), Some(0));
@@ -165,6 +170,10 @@ fn has_our_taint(node: &Node) -> bool {
     taints.into_iter().any(|t| t.key == names::TAINT_UNHEALTHY)
 }
 
+fn our_condition(node: &Node) -> Option<&NodeCondition> {
+    node.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == names::NODE_CONDITION)
+}
+
 /// The moment at which a watcher sees the taint.
 async fn tainted(nodes: Api<Node>) -> Instant {
     let is_tainted = |node: Option<&Node>| node.is_some_and(has_our_taint);
@@ -202,17 +211,15 @@ async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_eve
         seen - sent,
         seen.saturating_duration_since(reported)
     );
-    nothing_is_left_open(&operator).await;
-
-    let node = nodes.get("gpu-1").await.unwrap();
+    let marked = |node: &Node| our_condition(node).is_some() && node.labels().contains_key(names::LABEL_HEALTH);
+    let node = seen::until_node(&cluster, "gpu-1", "label and condition", SOON, marked).await.unwrap();
     let taints = node.spec.as_ref().unwrap().taints.clone().unwrap();
     let kept = taints.iter().find(|t| t.key == "example.com/owned").unwrap();
     assert_eq!((kept.value.as_deref(), kept.effect.as_str()), (Some("team-a"), "PreferNoSchedule"));
     assert_eq!(node.labels()["example.com/rack"], "r7");
     assert_eq!(node.labels()[names::LABEL_HEALTH], "quarantined");
+    assert_eq!(our_condition(&node).unwrap().status, "False");
     let conditions = node.status.as_ref().unwrap().conditions.clone().unwrap();
-    let ours = conditions.iter().find(|c| c.type_ == names::NODE_CONDITION).unwrap();
-    assert_eq!(ours.status, "False");
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     an_event_tells_of_it(&cluster).await;
     let memory = resident_kib(operator.child.pid()).unwrap();

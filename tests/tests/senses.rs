@@ -6,9 +6,9 @@ use crds::node_health::{CheckRow, DriverHandles};
 use crds::{NodeHealth, Outcome, Severity, State, names, reason};
 use gpu_health_tests::cluster::{Options, until};
 use gpu_health_tests::process::{family, open_below};
-use gpu_health_tests::product::scene::policy_with_all_monitors;
+use gpu_health_tests::product::scene::{WITHIN, policy_with_all_monitors};
 use gpu_health_tests::product::seen::{findings, unhealthy_taints};
-use gpu_health_tests::product::{Scene, SimulatedNode};
+use gpu_health_tests::product::{History, Scene, SimulatedNode};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -187,6 +187,7 @@ fn handles(health: &NodeHealth) -> Option<DriverHandles> {
 async fn under_maintenance_the_driver_is_let_go_within_five_seconds_and_nothing_is_held_against_it() {
     let scene = scene(&["n1"]).await;
     let agent = scene.agents["n1"].child.pid();
+    scene.until_health("n1", "with handles", |h| handles(h) == Some(DriverHandles::Held)).await.unwrap();
     assert_eq!(driver_held(agent, &scene.nodes["n1"]).len(), 1, "the sampler holds the library, and nobody else");
     label_node(&scene, "n1", "nvidia.com/gpu-driver-upgrade-state", json!("pod-restart-required")).await;
     let ordered = scene.until_health("n1", "under maintenance", |h| h.spec.maintenance.is_some()).await.unwrap();
@@ -243,21 +244,38 @@ async fn a_silent_agent_is_unknown_and_a_fault_that_was_known_stays() {
     until_marked(&scene, "sick", "reset").await;
 }
 
-const DRILL: &str = "
-apiVersion: gpuhealth.dev/v1alpha1
+/// A drill on one node that stands for so many seconds.
+fn drill(name: &str, node: &str, seconds: u32) -> String {
+    format!(
+        "apiVersion: gpuhealth.dev/v1alpha1
 kind: HealthCheckRun
-metadata: {name: fire-drill}
+metadata: {{name: {name}}}
 spec:
-  targets: {nodeNames: [n1]}
+  targets: {{nodeNames: [{node}]}}
+  deadlineSeconds: {}
   checks:
   - name: fire
-    drill: {finding: {severity: Reboot, reason: FallenOffTheBus}, seconds: 5, marks: true}
-";
+    drill: {{finding: {{severity: Reboot, reason: FallenOffTheBus}}, seconds: {seconds}, marks: true}}
+",
+        seconds + 600
+    )
+}
+
+fn says_drill(health: &NodeHealth) -> bool {
+    let decision = health.status.as_ref().and_then(|status| status.decision.as_ref());
+    decision.is_some_and(|d| d.state == State::Quarantined && d.message.to_uppercase().contains("DRILL"))
+}
+
+async fn until_ended(scene: &Scene, run: &str) {
+    let ended = |run: &crds::HealthCheckRun| run.status.as_ref().is_some_and(|status| status.completion_time.is_some());
+    scene.until_run(run, "ended", ended).await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_goes_the_whole_way_is_plainly_one_and_hides_no_fault() {
     let scene = scene(&["n1", "n2"]).await;
-    scene.cluster.apply_yaml(DRILL).await.unwrap();
+    // It stands until it is cancelled, so that a busy machine sees all of it.
+    scene.cluster.apply_yaml(&drill("fire-drill", "n1", 3_600)).await.unwrap();
     until_marked(&scene, "n1", "reboot").await;
     let health = scene.until_state("n1", State::Quarantined).await.unwrap();
     let decision = health.status.as_ref().unwrap().decision.as_ref().unwrap();
@@ -265,8 +283,11 @@ async fn a_drill_goes_the_whole_way_is_plainly_one_and_hides_no_fault() {
     assert!(findings(&health).iter().all(|f| f.check == "drill"), "{health:?}");
     // A real fault in the middle of it stays when the drill is over.
     scene.nodes["n1"].set_gpu(3, "remap", json!({"uncorrectable": 1, "pending": true})).unwrap();
-    let ended = |run: &crds::HealthCheckRun| run.status.as_ref().is_some_and(|status| status.completion_time.is_some());
-    scene.until_run("fire-drill", "ended", ended).await.unwrap();
+    let both = |h: &NodeHealth| ["drill", "rowRemap"].iter().all(|check| findings(h).iter().any(|f| f.check == *check));
+    scene.until_health("n1", "with the real fault beside the drill", both).await.unwrap();
+    let cancel = ["patch", "hcr", "fire-drill", "--type=merge", "-p", r#"{"spec":{"cancel":true}}"#];
+    scene.cluster.kubectl_ok(&cancel).unwrap();
+    until_ended(&scene, "fire-drill").await;
     let only_real = |h: &NodeHealth| {
         findings(h).iter().all(|f| f.check != "drill") && findings(h).iter().any(|f| f.check == "rowRemap")
     };
@@ -276,4 +297,20 @@ async fn a_drill_goes_the_whole_way_is_plainly_one_and_hides_no_fault() {
     until_well(&scene, "n1").await;
     let nodes: Api<Node> = Api::all(scene.cluster.admin().unwrap());
     assert!(unhealthy_taints(&nodes.get("n2").await.unwrap()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_ends_by_itself_after_its_seconds_and_leaves_nothing_behind() {
+    let scene = scene(&["n1"]).await;
+    let admin = scene.cluster.admin().unwrap();
+    let node = History::of(Api::<Node>::all(admin.clone()), "n1").await.unwrap();
+    let health = History::of(Api::<NodeHealth>::all(admin), "n1").await.unwrap();
+    scene.cluster.apply_yaml(&drill("short-drill", "n1", 2)).await.unwrap();
+    until_ended(&scene, "short-drill").await;
+    let run = scene.run("short-drill").await.unwrap().status.unwrap();
+    assert_eq!(run.phase.as_str(), "Passed", "{run:?}");
+    until_well(&scene, "n1").await;
+    health.until("quarantined, and plainly in a drill", WITHIN, says_drill).await.unwrap();
+    let marked = |n: &Node| unhealthy_taints(n).iter().any(|taint| taint.value.as_deref() == Some("reboot"));
+    node.until("tainted", WITHIN, marked).await.unwrap();
 }

@@ -6,8 +6,10 @@ mod cluster;
 mod codegen;
 mod coverage;
 mod demo;
+mod explore;
 mod fuzz;
 mod hardware;
+mod install;
 mod test;
 
 use std::process::ExitCode;
@@ -26,30 +28,32 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// A real control plane for working by hand
+    /// A control plane to play with: real etcd, real Kubernetes, simulated nodes
     #[command(subcommand)]
     Cluster(cluster::Command),
-    /// The whole way from kubectl apply to a marked node and back, on a real control plane
+    /// Show the product: from kubectl apply to a tainted node and back, on a real control plane
     Demo(demo::Wanted),
-    /// Figures; each bench ends with one JSON line
+    /// Measure; each bench ends with one line of JSON
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// What only a machine with real hardware can tell
+    /// Compare our readings with nvidia-smi, on a machine with NVIDIA GPUs
     #[command(subcommand)]
     Hardware(hardware::Hardware),
-    /// Coverage-guided fuzzing of everything that the agent reads
+    /// Fuzz everything that the agent reads, guided by coverage
     Fuzz(fuzz::Wanted),
-    /// Line coverage per crate, by cargo-tarpaulin
+    /// Run the property tests for minutes or hours instead of seconds
+    Explore(explore::Wanted),
+    /// Measure line coverage per crate, with cargo-tarpaulin
     Coverage,
-    /// Everything that must hold
+    /// Run every check that a change must pass, and print the minutes of each stage
     Test {
-        /// Leave the system alone: what is not installed is listed, and the exit status is 3
+        /// Install nothing: list the tests that cannot run for want of a program, and exit with 3
         #[arg(long)]
         no_install: bool,
     },
-    /// Writes CRDs, RBAC, admission policies, docs/fields.md and docs/checks
+    /// Write CRDs, RBAC, admission policies, docs/fields.md and docs/checks
     Codegen {
-        /// Only compare, and exit with 1 where a committed file differs
+        /// Write nothing: compare, and exit with 1 if a committed file differs
         #[arg(long)]
         check: bool,
     },
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Cluster(command) => cluster::run(command),
         Command::Bench(bench) => bench::run(&bench),
         Command::Coverage => coverage::run(),
+        Command::Explore(wanted) => explore::run(&wanted),
         Command::Fuzz(wanted) => fuzz::run(&wanted),
         Command::Hardware(hardware) => hardware::run(&hardware),
         Command::Demo(wanted) => demo::run(&wanted),

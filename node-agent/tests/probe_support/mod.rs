@@ -29,6 +29,8 @@ pub(crate) fn probe<T: DeserializeOwned>(arguments: &[&str], environment: &[(&st
     ProbeReport::parse(arguments[0], &String::from_utf8_lossy(&output.stdout)).expect("a report")
 }
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A folder of programs that every uid may run.
 pub(crate) struct Programs(tempfile::TempDir);
 
@@ -45,21 +47,26 @@ impl Programs {
 
     /// Writes a shell script.
     pub(crate) fn script(&self, name: &str, body: &str) -> PathBuf {
-        let path = self.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("write a script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let (path, text) = (self.path().join(name), self.path().join(format!("{name}.text")));
+        fs::write(&text, format!("#!/bin/sh\n{body}\n")).expect("write a script");
+        fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).expect("chmod");
+        // cp opens the program for writing, and not this process: a child that another test forks meanwhile would have it
+        // open too, and whoever starts the program then is told ETXTBSY.
+        let copied = Command::new("cp").arg("--preserve=mode").args([&text, &path]).status();
+        assert!(copied.is_ok_and(|status| status.success()), "cp {}", text.display());
+        fs::remove_file(text).expect("remove");
         path
     }
 }
 
-/// Looks every few milliseconds whether something has become true, for at most 20 s.
+/// Looks every few milliseconds whether something has become true. Only a test that fails waits all of the time.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited 20 s for {what}");
+        assert!(Instant::now() < end, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -54,7 +54,7 @@ impl Listening {
 
     pub(crate) fn connect(&self) -> Spoken {
         let stream = wait_for("the runner's socket", || UnixStream::connect(&self.socket).ok());
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Spoken(BufReader::new(stream))
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::probe_support::runners::sampler;
 use crate::probe_support::{AGENT, Simulated, simulated_nvml};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Talking {
     library: PathBuf,

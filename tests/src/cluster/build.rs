@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, TryLockError};
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::binaries::{Error, Tool, modules_folder};
 use crate::process::spawn_bound;
 
-/// Between two lines of progress in a log; a terminal's one line is rewritten each second.
-const PROGRESS_EVERY: Duration = Duration::from_secs(15);
+/// Between two lines of progress: whole lines, as cargo may print on the same terminal meanwhile.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Prefix of the folders that programs are built into before they are moved to their place.
 const BUILDING: &str = ".building-";
 /// Lines of go's output that an error quotes.
@@ -52,7 +52,7 @@ fn lock(path: &Path) -> Result<File, Error> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            eprintln!("Another process builds the control plane; waiting for it.");
+            eprintln!("Another process is building the control plane; waiting for it.");
             file.lock().map_err(Error::file("lock", path))?;
         }
         Err(TryLockError::Error(source)) => return Err(Error::file("lock", path)(source)),
@@ -75,7 +75,7 @@ fn announce(tools: &[&Tool], cache: &Path) {
         let names: Vec<&str> = tools.iter().map(|tool| tool.name).collect();
         let minutes = seconds.div_ceil(60);
         eprintln!(
-            "Building {} with Go, once: about {minutes} min on 2 cores and {megabytes} MB in {}",
+            "Building {} with Go, this once: about {minutes} min on 2 cores, {megabytes} MB in {}",
             names.join(", "),
             cache.display()
         );
@@ -162,12 +162,10 @@ fn show_progress(stderr: ChildStderr) -> VecDeque<String> {
 }
 
 fn follow(lines: &Receiver<String>) -> VecDeque<String> {
-    let terminal = std::io::stderr().is_terminal();
-    let every = if terminal { Duration::from_secs(1) } else { PROGRESS_EVERY };
     let (start, mut shown, mut packages) = (Instant::now(), Instant::now(), 0_u32);
     let mut said = VecDeque::new();
     loop {
-        match lines.recv_timeout(every) {
+        match lines.recv_timeout(PROGRESS_EVERY) {
             Ok(line) if is_package(&line) => packages += 1,
             Ok(line) => {
                 said.push_back(line);
@@ -176,18 +174,10 @@ fn follow(lines: &Receiver<String>) -> VecDeque<String> {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        if shown.elapsed() >= every {
+        if shown.elapsed() >= PROGRESS_EVERY {
             shown = Instant::now();
-            let line = format!("  {packages} packages compiled, {} s", start.elapsed().as_secs());
-            if terminal {
-                eprint!("\r{line}");
-            } else {
-                eprintln!("{line}");
-            }
+            eprintln!("  Go: {packages} packages compiled after {} s", start.elapsed().as_secs());
         }
-    }
-    if terminal {
-        eprintln!();
     }
     said
 }

@@ -55,7 +55,7 @@ use components::Ports;
 pub use error::Error;
 use keys::ServiceAccountKeys;
 pub use nodes::NodeSpec;
-pub use ports::free_ports;
+pub use ports::{free_port_range, free_ports};
 use state::StateFolder;
 pub use wait::until;
 

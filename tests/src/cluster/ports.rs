@@ -4,8 +4,10 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use super::{Error, keys};
 
-/// Below this are the ports of well-known services.
+/// Below this are ports that other programs like to use, and our ranges.
 const LOWEST: u16 = 20_000;
+/// Ranges are found between this and [`LOWEST`], so that none holds a port of [`free_ports`].
+const RANGES_FROM: u16 = 12_000;
 /// Linux's default start of the range from which outgoing connections get their ports.
 const EPHEMERAL_FROM: u16 = 32_768;
 
@@ -37,6 +39,18 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>, Error> {
     Ok(held.into_iter().map(|(port, _)| port).collect())
 }
 
+/// The first of `count` ports in a row on which nobody listens, apart from all that [`free_ports`] gives out.
+pub fn free_port_range(count: u16) -> Result<u16, Error> {
+    for _ in 0..1_000 {
+        let first = RANGES_FROM + random_below(LOWEST - RANGES_FROM - count)?;
+        if (first..first + count).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+            return Ok(first);
+        }
+    }
+    let source = std::io::Error::new(std::io::ErrorKind::AddrInUse, "1,000 tries found none");
+    Err(Error::System { act: "find free ports in a row on 127.0.0.1", source })
+}
+
 fn random_below(bound: u16) -> Result<u16, Error> {
     let random = u64::from_str_radix(&keys::random_token()?[..15], 16).unwrap_or_default();
     Ok(u16::try_from(random % u64::from(bound)).unwrap_or_default())
@@ -44,7 +58,7 @@ fn random_below(bound: u16) -> Result<u16, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::free_ports;
+    use super::{LOWEST, free_port_range, free_ports};
 
     #[test]
     fn ports_are_distinct_and_can_be_bound() {
@@ -52,6 +66,15 @@ mod tests {
         let distinct: std::collections::BTreeSet<u16> = ports.iter().copied().collect();
         assert_eq!(distinct.len(), 8);
         for port in ports {
+            std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_range_is_free_and_apart_from_single_ports() {
+        let first = free_port_range(48).unwrap();
+        assert!(first + 48 <= LOWEST);
+        for port in first..first + 48 {
             std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         }
     }

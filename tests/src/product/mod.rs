@@ -2,6 +2,7 @@
 //! in force. Only the hardware under an agent is simulated ([`SimulatedNode`]).
 
 mod agent;
+mod history;
 mod node;
 mod operator;
 pub mod scene;
@@ -9,6 +10,7 @@ pub mod seen;
 
 use crate::{cluster, process};
 pub use agent::{Agent, AgentOptions};
+pub use history::History;
 pub use node::{RdmaKind, SimulatedNode};
 pub use operator::Operator;
 pub use scene::Scene;

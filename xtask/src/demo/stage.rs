@@ -1,15 +1,17 @@
-//! What stands on the stage: a control plane, this machine and three simulated GPU nodes, the operator and the agents.
+//! What runs in the demo: a control plane, this machine and three simulated GPU nodes, the operator and the agents.
 
 use super::{Failure, told::Teller};
 use crate::cargo::cargo;
 use gpu_health_tests::{
-    cluster::{ControlPlane, NodeSpec, Options},
+    cluster::{ControlPlane, NodeSpec, Options, binaries},
     product::{Agent, AgentOptions, Operator, SimulatedNode, binary_folder},
 };
 use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 /// The simulated GPU nodes.
 pub(crate) const SIMULATED: [&str; 3] = ["sim-1", "sim-2", "sim-3"];
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
 const GPUS: u32 = 8;
 /// The instance type of the profile in examples/profile-h100.yaml.
 const INSTANCE_TYPE: (&str, &str) = ("node.kubernetes.io/instance-type", "p5.48xlarge");
@@ -24,12 +26,34 @@ pub(crate) struct Stage {
     pub(crate) cluster: ControlPlane,
 }
 
-/// Builds the product and the simulated driver library.
-pub(crate) fn build(teller: &Teller) -> std::io::Result<()> {
-    teller.note("building what is missing (cargo build --workspace)");
-    let packages = ["--package", "operator", "--package", "node-agent", "--package", "fake-nvml"];
-    let status = cargo().args(["build", "--quiet"]).args(packages).status()?;
-    if status.success() { Ok(()) } else { Err(std::io::Error::other("cargo build failed; its output is above")) }
+/// What is built with cargo. This program is among it, so that all crates have the same features as they were built with for
+/// it, and none is built twice.
+const PACKAGES: [&str; 4] = ["xtask", "operator", "node-agent", "fake-nvml"];
+
+/// What the control plane consists of.
+pub(crate) fn options(full: bool) -> Options {
+    Options { kcm: full, scheduler: full, kwok: full, ..Options::default() }
+}
+
+/// Builds the product with cargo, and beside it whatever is missing of the control plane with Go.
+pub(crate) fn build(teller: &Teller, options: Options) -> Result<(), Problem> {
+    teller
+        .note("building what is missing: the product with cargo, the control plane with Go (once, then it is cached)");
+    std::thread::scope(|scope| {
+        let control_plane = scope.spawn(move || binaries::locate(&options.programs()));
+        let product = build_product();
+        let located = control_plane.join().map_err(|_| "the build of the control plane panicked")?;
+        product?;
+        Ok(located.map(drop)?)
+    })
+}
+
+fn build_product() -> Result<(), Problem> {
+    let mut build = cargo();
+    // Go reports its progress on the same terminal: whole lines, no bar.
+    build.arg("build").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    build.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    if build.status()?.success() { Ok(()) } else { Err("cargo build failed; its output is above".into()) }
 }
 
 /// The name under which this machine joins: its host name, as a node's name may be written.
@@ -43,14 +67,15 @@ fn this_machine() -> String {
 
 impl Stage {
     /// Starts everything.
-    pub(crate) async fn set(teller: &Teller) -> Result<Self, Failure> {
+    pub(crate) async fn set(teller: &Teller, options: Options) -> Result<Self, Failure> {
         let began = Instant::now();
-        let options = Options { kcm: true, scheduler: true, kwok: true, ..Options::default() };
         let cluster = tokio::task::spawn_blocking(move || ControlPlane::start(options))
             .await
             .map_err(|error| Failure::new(error.to_string()))??;
+        let processes: Vec<_> = cluster.pids().into_iter().map(|(name, _)| name).collect();
         teller.note(&format!(
-            "etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok are up after {:.1} s at {}",
+            "{} are up after {:.1} s at {}",
+            processes.join(", "),
             began.elapsed().as_secs_f64(),
             cluster.url()
         ));
@@ -113,12 +138,15 @@ impl Stage {
         teller.note("");
         teller.note("The cluster stays up until Ctrl-C. In another terminal:");
         teller.note(&format!("  export KUBECONFIG={}", self.cluster.kubeconfig_path().display()));
-        teller.note("  kubectl get nodehealth,hcr,hcp -o wide       # who is bad, since when, why, what to do");
+        teller.note(
+            "  kubectl get nodehealth,hcr,hcp -o wide       # which node is unhealthy, since when, why, what to do",
+        );
         let log = self.simulated.values().next().map(SimulatedNode::kernel_log).unwrap_or_default();
         let record = r"3,9000,9000000000,-;NVRM: Xid (PCI:0000:18:00): 95, pid=1, name=train, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No";
         teller.note(&format!("  echo '{record}' >> {}   # a fault on sim-1", log.display()));
+        // The story has created this run; a run cannot be started again, only made anew.
         teller.note(
-            "  kubectl create -f examples/run-network-ring.yaml && kubectl get hcr -w   # iperf3 between the nodes",
+            "  kubectl replace --force -f examples/run-network-ring.yaml && kubectl get hcr -w   # iperf3 between the nodes",
         );
         if let Err(error) = tokio::signal::ctrl_c().await {
             teller.failure(&format!("waiting for Ctrl-C: {error}"));

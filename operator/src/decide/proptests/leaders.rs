@@ -1,6 +1,6 @@
 //! Two leaders at once: one pauses anywhere in its plan and wakes up late, the other goes on.
 
-use super::{bytes, checks, config};
+use super::{CASES, bytes, checks};
 use crate::decide::{
     decide,
     model::{
@@ -8,7 +8,8 @@ use crate::decide::{
         generate::{self, Dice},
     },
 };
-use proptest::test_runner::{TestCaseError, TestRunner};
+use explore::explore;
+use proptest::test_runner::TestCaseError;
 
 /// Both leaders write step by step, in any order; now and then something happens.
 fn two_leaders(bytes: &[u8]) -> Result<(), String> {
@@ -45,8 +46,5 @@ fn two_leaders(bytes: &[u8]) -> Result<(), String> {
 
 #[test]
 fn two_leaders_never_mark_without_a_claim() {
-    let result = TestRunner::new(config()).run(&bytes(), |bytes| two_leaders(&bytes).map_err(TestCaseError::fail));
-    if let Err(error) = result {
-        panic!("{error}");
-    }
+    explore("two leaders", CASES, &bytes(), |bytes| two_leaders(&bytes).map_err(TestCaseError::fail));
 }

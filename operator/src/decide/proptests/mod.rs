@@ -18,15 +18,11 @@ use super::{
 };
 use crate::plan::Plan;
 use checks::{Checker, Seen};
-use proptest::{
-    collection::vec,
-    prelude::any,
-    strategy::Strategy,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
+use explore::explore;
+use proptest::{collection::vec, prelude::any, strategy::Strategy, test_runner::TestCaseError};
 use std::cell::RefCell;
 
-/// How many worlds each invariant sees.
+/// How many worlds each invariant sees, where there is time for them (see the crate `explore`).
 const CASES: u32 = 20_000;
 /// How many decisions are made in one world.
 const ROUNDS: usize = 5;
@@ -68,15 +64,6 @@ impl Met {
 /// The bytes from which a world and its events are made.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 40..360)
-}
-
-fn config() -> Config {
-    Config {
-        cases: CASES.max(Config::default().cases),
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        ..Config::default()
-    }
 }
 
 /// Lets a world live: event, decision, check, application (whole, cut short by a crash, or with a write refused).
@@ -127,7 +114,7 @@ fn partly(dice: &mut Dice<'_>, mut model: Model, plan: Plan) -> Model {
 /// Checks one invariant on every world, and that the worlds are worth it.
 fn hold_in_every_world(name: &str, check: Checker) {
     let tally = RefCell::new(Tally::default());
-    let result = TestRunner::new(config()).run(&bytes(), |bytes| {
+    explore(name, CASES, &bytes(), |bytes| {
         let met = live(&bytes, &mut |seen| check(seen)).map_err(TestCaseError::fail)?;
         let mut tally = tally.borrow_mut();
         tally.worlds += 1;
@@ -137,9 +124,6 @@ fn hold_in_every_world(name: &str, check: Checker) {
         tally.drilled += u32::from(met.drilled);
         Ok(())
     });
-    if let Err(error) = result {
-        panic!("{name}: {error}");
-    }
     let tally = tally.into_inner();
     println!("{name}: {tally:?}");
     let tenth = tally.worlds / 10;
