@@ -10,6 +10,7 @@
 #[cfg(test)]
 pub(crate) mod model;
 pub mod nodes;
+pub mod orders;
 #[cfg(test)]
 mod proptests;
 pub mod runs;

@@ -27,7 +27,7 @@ mod writes;
 mod tests;
 
 use crate::{
-    decide::runs::Orders,
+    decide::orders::Orders,
     plan::Plan,
     world::{Node, SILENT_AFTER_SECONDS, World},
 };

@@ -2,7 +2,7 @@
 
 use super::selection::{Standing, Subject};
 use crate::{
-    decide::runs::Orders,
+    decide::orders::Orders,
     plan::{NodeHealthSpecWrite, Plan, Write},
     world::Node,
 };

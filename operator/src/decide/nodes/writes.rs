@@ -8,7 +8,7 @@ use super::{
     words::{self, Marking},
 };
 use crate::{
-    decide::runs::Orders,
+    decide::orders::Orders,
     plan::{NodeHealthStatusWrite, Plan, Write},
 };
 use crds::{NodeHealth, State, Time, node_health::Certification};

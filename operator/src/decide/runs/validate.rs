@@ -1,7 +1,7 @@
 //! Whether a spec says what to do. The API server refuses what is refused here; this catches what came around it
 //! (validation switched off, an older CustomResourceDefinition).
 
-use super::freeze::Rejection;
+use super::{course::drill_seconds, freeze::Rejection};
 use crds::{
     Check, CheckSpec, Scale, Severity,
     check::{Class, Custom, Drill, Pattern},
@@ -246,7 +246,7 @@ fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
 
 /// What is real and what is not must not be in one result; and a drill must fit into its run, so that it ends by itself.
 fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejection> {
-    let Some(seconds) = super::drills::seconds(checks) else {
+    let Some(seconds) = drill_seconds(checks) else {
         return Ok(());
     };
     if let Some(other) = checks.iter().find(|check| check.drill.is_none()) {

@@ -217,7 +217,7 @@ fn orders_wait_for_the_steps_that_must_come_first_and_nothing_else_does() {
     let model = settled(under(Mode::Observe, &["a"]));
     let mut plan = Plan::default();
     let first = plan.push(Write::DeleteRun { run: "x".into(), uid: "y".into() }, Vec::new());
-    let mut orders = crate::decide::runs::Orders::default();
+    let mut orders = crate::decide::orders::Orders::default();
     let order = Assignment { id: "run/1".into(), run: "run".into(), ..Assignment::default() };
     let given = orders.by_node.entry("a".into()).or_default();
     given.assignments.push(order.clone());

@@ -5,19 +5,17 @@
 //! A drill whose agent does not end it in time is ended by the operator's clock.
 
 use super::{
-    Course,
+    course::{Course, drill_seconds},
     view::{end, is_at_work, node_of, report_of},
 };
 use crate::{decide::nodes, world::World};
 use crds::{
-    CheckSpec, HealthCheckPolicy, HealthCheckRun, Outcome, Time,
+    HealthCheckPolicy, HealthCheckRun, Outcome, Time,
     health_check_run::{Target, TargetState},
     reason,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long an agent may take beyond the drill itself until it says that it is over, in seconds.
-const SLACK_SECONDS: i64 = 30;
 /// `drills.maxNodes` where a policy does not say.
 const DEFAULT_MAX_NODES: i64 = 1;
 
@@ -46,25 +44,13 @@ impl<'w> Permits<'w> {
     }
 }
 
-/// How long the drills of a run take, in seconds; `None` if it has none.
-pub(super) fn seconds(checks: &[CheckSpec]) -> Option<i64> {
-    let drills: Vec<i64> = checks.iter().filter_map(|check| Some(check.drill.as_ref()?.seconds)).collect();
-    (!drills.is_empty()).then(|| drills.iter().sum())
-}
-
-/// When a drill that has begun on this target must be over.
-pub(super) fn over_at(course: &Course<'_>, target: &Target) -> Option<Time> {
-    let seconds = seconds(&course.checks).filter(|_| target.state == TargetState::Running)?;
-    Some(target.since?.plus(seconds + SLACK_SECONDS))
-}
-
 /// Ends drills that are not allowed (any more), and those whose time is over.
 pub(super) fn end_drills(course: &mut Course<'_>, permits: &Permits<'_>, now: Time) {
-    if seconds(&course.checks).is_none() {
+    if drill_seconds(&course.checks).is_none() {
         return;
     }
     for index in 0..course.status.targets.len() {
-        let is_over = over_at(course, &course.status.targets[index]).is_some_and(|at| now >= at);
+        let is_over = course.drill_over_at(&course.status.targets[index]).is_some_and(|at| now >= at);
         let target = &mut course.status.targets[index];
         if target.state == TargetState::Done {
             continue;
@@ -87,7 +73,7 @@ impl<'w> Drilled<'w> {
     /// Those of all runs.
     pub(super) fn of(world: &'w World, permits: &Permits<'w>, courses: &[Course<'w>]) -> Self {
         let mut drilled = Self::default();
-        for course in courses.iter().filter(|course| seconds(&course.checks).is_some()) {
+        for course in courses.iter().filter(|course| drill_seconds(&course.checks).is_some()) {
             for target in course.status.targets.iter().filter(|t| is_at_work(t)) {
                 drilled.take(world, permits, target);
             }
