@@ -5,19 +5,36 @@ use std::collections::BTreeMap;
 
 /// The work orders that nodes shall have after this decision.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Orders {
+pub(crate) struct Orders {
     /// By node name. A node that is not here shall have no assignment.
-    pub by_node: BTreeMap<String, NodeOrders>,
+    pub(crate) by_node: BTreeMap<String, NodeOrders>,
     /// For nodes whose assignment goes away in this decision: the step that recorded the result, which must succeed
     /// before the assignment leaves the spec, since the agent then forgets the result.
-    pub released_after: BTreeMap<String, Vec<usize>>,
+    pub(crate) released_after: BTreeMap<String, Vec<usize>>,
 }
 
 /// The work orders of one node.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct NodeOrders {
+pub(crate) struct NodeOrders {
     /// At most [`crds::node_health::MAX_ASSIGNMENTS`].
-    pub assignments: Vec<Assignment>,
+    pub(crate) assignments: Vec<Assignment>,
     /// Steps of the plan (run statuses) that must succeed before the spec is written.
-    pub after: Vec<usize>,
+    pub(crate) after: Vec<usize>,
+}
+
+impl Orders {
+    /// The work orders that the node shall have.
+    pub(crate) fn assignments(&self, node: &str) -> &[Assignment] {
+        self.by_node.get(node).map_or(&[], |orders| orders.assignments.as_slice())
+    }
+
+    /// The steps that must succeed before the orders of this node change.
+    pub(crate) fn waits_for(&self, node: &str) -> Vec<usize> {
+        let given = self.by_node.get(node).map(|orders| &orders.after);
+        let released = self.released_after.get(node);
+        let mut after: Vec<usize> = given.into_iter().chain(released).flatten().copied().collect();
+        after.sort_unstable();
+        after.dedup();
+        after
+    }
 }

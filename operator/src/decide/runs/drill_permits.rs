@@ -8,7 +8,7 @@ use super::{
     course::{Course, drill_seconds},
     view::{end, is_at_work, node_of, report_of},
 };
-use crate::{decide::nodes, world::World};
+use crate::{decide::govern::selection::Subject, world::World};
 use crds::{
     HealthCheckPolicy, HealthCheckRun, Outcome, Time,
     health_check_run::{Target, TargetState},
@@ -26,12 +26,13 @@ pub(super) struct Permits<'w> {
 }
 
 impl<'w> Permits<'w> {
-    /// Finds out which policy governs which node, if any run that has not ended asks for a drill.
-    pub(super) fn of(world: &'w World) -> Self {
+    /// Notes which policy governs which node, if any run that has not ended asks for a drill.
+    pub(super) fn of(world: &World, subjects: &[Subject<'w>]) -> Self {
         let is_open = |run: &HealthCheckRun| run.status.as_ref().is_none_or(|s| !s.phase.is_final());
         let asks = |run: &HealthCheckRun| run.spec.checks.iter().flatten().any(|check| check.drill.is_some());
         if world.runs.values().any(|run| asks(run) && is_open(run)) {
-            Self { policies: nodes::policies_by_node(world) }
+            let governed = subjects.iter().filter_map(|subject| Some((subject.node.name.as_str(), subject.policy?)));
+            Self { policies: governed.collect() }
         } else {
             Self::default()
         }

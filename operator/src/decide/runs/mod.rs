@@ -29,7 +29,7 @@ mod tests;
 mod validate;
 mod view;
 
-use super::orders::Orders;
+use super::{govern::selection::Subject, orders::Orders};
 use crate::{plan::Plan, world::World};
 use admit::Load;
 use course::Course;
@@ -43,8 +43,9 @@ use view::all_done;
 const WRITE_EVERY_SECONDS: i64 = 2;
 
 /// Decides every run: pushes statuses and deletions to the plan and returns what each node shall work on.
-pub fn decide(world: &World, now: Time, plan: &mut Plan) -> Orders {
-    let permits = Permits::of(world);
+/// `subjects`: the nodes and the policy that governs each.
+pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, plan: &mut Plan) -> Orders {
+    let permits = Permits::of(world, subjects);
     let mut courses: Vec<Course<'_>> =
         in_order(world).into_iter().filter_map(|run| set_out(world, run, &permits, now, plan)).collect();
     let mut load = Load::of(world, permits, &courses);

@@ -1,46 +1,24 @@
 //! What shall be on a Node: taint, labels, annotation, condition. Only ours are ever touched.
 
-use super::{causes::removes_capacity, judge::Judgement, selection::Subject};
-use crate::world::{Node, Taint, World};
+use crate::{
+    decide::{
+        govern::authority::Authority,
+        judge::{fold::removes_capacity, verdict::Judgement},
+    },
+    world::{Node, Taint},
+};
 use crds::{
     Action, Condition, HealthCheckPolicy, State, Time,
     condition::{Status, Wanted, merge},
-    health_check_policy::{Mode, Outputs, Rule, TaintEffect},
+    health_check_policy::{Outputs, Rule, TaintEffect},
     names,
     node_health::{Cause, Certification},
 };
 use std::collections::BTreeMap;
 
-/// What may be done to the marks of a node.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Authority<'w> {
-    /// Marks are set and lifted.
-    Enforce(&'w HealthCheckPolicy),
-    /// Nothing is set and nothing is lifted.
-    Frozen,
-    /// Nothing is set. What a former policy left stays until evidence lifts it, or until somebody releases it.
-    Observe {
-        /// Whether the policy says `releaseAll`.
-        release: bool,
-    },
-}
-
-/// The authority over the marks of this node.
-pub(super) fn authority<'w>(world: &World, subject: &Subject<'w>) -> Authority<'w> {
-    match subject.policy {
-        _ if world.hold_everything => Authority::Frozen,
-        None => Authority::Observe { release: false },
-        Some(policy) => match policy.spec.mode {
-            Mode::Hold => Authority::Frozen,
-            Mode::Enforce => Authority::Enforce(policy),
-            Mode::Observe => Authority::Observe { release: policy.spec.release_all.is_some() },
-        },
-    }
-}
-
 /// Whether our taint shall stand on the Node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TaintToBe {
+pub(crate) enum TaintToBe {
     /// As it is.
     Keep,
     /// With this effect (never [`TaintEffect::None`]).
@@ -52,7 +30,7 @@ pub(super) enum TaintToBe {
 /// The effect that the policy's rules give this judgement: the strongest over all condemning causes, each of which takes
 /// the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the policy writes no taints.
 /// A drill has no say where something real condemns.
-pub(super) fn effect_of(policy: Option<&HealthCheckPolicy>, judgement: &Judgement) -> TaintEffect {
+pub(crate) fn effect_of(policy: Option<&HealthCheckPolicy>, judgement: &Judgement) -> TaintEffect {
     let spec = policy.map(|p| &p.spec);
     let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
     if judgement.state != State::Quarantined || !taints_are_on {
@@ -84,7 +62,7 @@ const fn strength(effect: TaintEffect) -> u8 {
 }
 
 /// Whether a taint of this effect takes capacity away, and so needs a claim.
-pub(super) const fn needs_claim(effect: TaintEffect) -> bool {
+pub(crate) const fn needs_claim(effect: TaintEffect) -> bool {
     match effect {
         TaintEffect::None | TaintEffect::PreferNoSchedule => false,
         TaintEffect::NoSchedule | TaintEffect::NoExecute => true,
@@ -99,12 +77,12 @@ fn matches(rule: &Rule, cause: &Cause) -> bool {
 }
 
 /// Whether our taint keeps pods away from this Node now.
-pub(super) fn is_marked(node: &Node) -> bool {
+pub(crate) fn is_marked(node: &Node) -> bool {
     node.taints.iter().any(removes_capacity)
 }
 
 /// What shall become of our taint. `has_slot`: whether a claim pays for it.
-pub(super) fn taint_to_be(
+pub(crate) fn taint_to_be(
     authority: Authority<'_>,
     judgement: &Judgement,
     effect: TaintEffect,
@@ -129,7 +107,7 @@ pub(super) fn taint_to_be(
 
 /// How a Node is touched whose claim paid for nothing: a write of its taints makes every mark that is under way fail.
 /// PreferNoSchedule comes or goes; it costs no capacity, and the next decision sets it right.
-pub(super) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
+pub(crate) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
     match authority {
         Authority::Enforce(_) | Authority::Observe { .. } if bears_taint => TaintToBe::Remove,
         Authority::Enforce(_) => TaintToBe::Set(TaintEffect::PreferNoSchedule),
@@ -140,7 +118,7 @@ pub(super) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
 
 /// The list of taints as it shall stand, or `None` where it stands so already. Foreign taints keep their order, ours
 /// keeps its place.
-pub(super) fn taints(node: &Node, to_be: TaintToBe, judgement: &Judgement) -> Option<Vec<Taint>> {
+pub(crate) fn taints(node: &Node, to_be: TaintToBe, judgement: &Judgement) -> Option<Vec<Taint>> {
     let wanted = match to_be {
         TaintToBe::Keep => return None,
         TaintToBe::Remove => None,
@@ -183,25 +161,25 @@ const fn effect_name(effect: TaintEffect) -> Option<&'static str> {
 
 /// What the words on a Node are made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
+pub(crate) struct Told<'a> {
     /// The judgement as the Node is told it.
-    pub(super) judgement: &'a Judgement,
+    pub(crate) judgement: &'a Judgement,
     /// Why, as a sentence.
-    pub(super) message: &'a str,
+    pub(crate) message: &'a str,
     /// The certifications that are fresh.
-    pub(super) certifications: &'a [Certification],
+    pub(crate) certifications: &'a [Certification],
 }
 
 /// Labels and annotation as they shall stand.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Marks {
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) summary: Option<String>,
-    pub(super) drop_labels: Vec<String>,
+pub(crate) struct Marks {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) summary: Option<String>,
+    pub(crate) drop_labels: Vec<String>,
 }
 
 /// Whether a label is one that the operator writes (people write the label of maintenance).
-pub(super) fn is_ours(label: &str) -> bool {
+pub(crate) fn is_ours(label: &str) -> bool {
     label.starts_with(names::PREFIX)
         && (matches!(label, names::LABEL_HEALTH | names::LABEL_SEVERITY | names::LABEL_AGENT)
             || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
@@ -209,7 +187,7 @@ pub(super) fn is_ours(label: &str) -> bool {
 
 /// The labels and the annotation that shall be on the Node, or `None` where they are. `told` is `None` for a node that
 /// is not judged yet: only the agent's label is set then, and everything else stays.
-pub(super) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
+pub(crate) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
     let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
     let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
     let (labels, summary): (BTreeMap<_, _>, _) = match (told, authority) {
@@ -293,7 +271,7 @@ fn summary(judgement: &Judgement) -> String {
 }
 
 /// Since when the annotation of a Node tells of this state and severity.
-pub(super) fn told_since(node: &Node, state: &State, severity: &crds::Severity) -> Option<Time> {
+pub(crate) fn told_since(node: &Node, state: &State, severity: &crds::Severity) -> Option<Time> {
     #[derive(serde::Deserialize)]
     struct Told {
         state: State,
@@ -305,7 +283,7 @@ pub(super) fn told_since(node: &Node, state: &State, severity: &crds::Severity) 
 }
 
 /// The condition of this judgement: False if Quarantined, Unknown if Unknown, else True.
-pub(super) fn status_of(state: &State) -> Status {
+pub(crate) fn status_of(state: &State) -> Status {
     match state {
         State::Quarantined => Status::False,
         State::Unknown | State::Unrecognized(_) => Status::Unknown,
@@ -315,7 +293,7 @@ pub(super) fn status_of(state: &State) -> Status {
 
 /// The Node condition as it shall stand, or `None` where it stands so already; `Some(None)` removes it.
 #[allow(clippy::option_option)]
-pub(super) fn node_condition(
+pub(crate) fn node_condition(
     node: &Node,
     authority: Authority<'_>,
     told: Told<'_>,

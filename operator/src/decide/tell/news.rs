@@ -1,12 +1,14 @@
 //! What is told as Events: a node's state changes, a drill begins or ends, or the node begins to wait for budget. Each only
 //! after the status says so. A drill is told as what it is and never as a warning; what is real is told beside it.
 
-use super::selection::Subject;
-use crate::plan::{EventNote, Plan, Regarding};
+use crate::{
+    decide::govern::selection::Subject,
+    plan::{EventNote, Plan, Regarding},
+};
 use crds::{NodeHealth, State, names, node_health::Decision, reason};
 
 /// Tells what a new decision changes.
-pub(super) fn tell(
+pub(crate) fn tell(
     subject: &Subject<'_>,
     health: &NodeHealth,
     decision: &Decision,

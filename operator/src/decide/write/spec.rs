@@ -1,18 +1,22 @@
 //! What a NodeHealth orders: expectations, monitors, maintenance, work orders. Written only where it differs.
 
-use super::selection::{Standing, Subject};
 use crate::{
-    decide::orders::Orders,
+    decide::{
+        govern::{
+            maintenance, monitors,
+            selection::{Standing, Subject},
+        },
+        orders::Orders,
+    },
     plan::{NodeHealthSpecWrite, Plan, Write},
-    world::Node,
 };
 use crds::{
-    Check, HardwareProfile, HealthCheckPolicy, NodeHealth, Time,
-    node_health::{Assignment, Expected, Maintenance, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
+    HardwareProfile, HealthCheckPolicy, Time,
+    node_health::{Assignment, Expected, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
 };
 
 /// Plans the spec of one subject's NodeHealth, and deletes one that is about a former Node of the same name.
-pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan: &mut Plan) {
+pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan: &mut Plan) {
     let node = subject.node;
     let standing = match subject.health {
         Standing::Current(health) => Some(health),
@@ -29,7 +33,7 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
             return;
         }
     };
-    let assignments = assignments(orders, &node.name);
+    let assignments = orders.assignments(&node.name);
     if let Some(health) = standing
         && stands(&health.spec, subject, assignments)
     {
@@ -40,14 +44,14 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
         profile: subject.profile.and_then(|p| p.metadata.name.clone()),
         node: NodeFacts { uid: node.uid.clone(), allocatable: node.accelerators.clone() },
         expected: subject.profile.map(expected),
-        monitors: monitors(subject.policy),
+        monitors: ordered_monitors(subject.policy),
         policy: subject.policy.map(policy_ref),
         boot_grace_seconds: subject.policy.and_then(|p| p.spec.boot_grace_seconds),
-        maintenance: maintenance(node, before, now),
+        maintenance: maintenance::wanted(node, before, now),
         assignments: assignments.to_vec(),
     };
     let orders_stand = before.is_some_and(|b| b.assignments == spec.assignments);
-    let after = if orders_stand { Vec::new() } else { waits_for(orders, &node.name) };
+    let after = if orders_stand { Vec::new() } else { orders.waits_for(&node.name) };
     plan.push(
         Write::NodeHealthSpec(Box::new(NodeHealthSpecWrite {
             name: node.name.clone(),
@@ -57,30 +61,6 @@ pub(super) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
         })),
         after,
     );
-}
-
-/// The work orders that the node shall have.
-pub(super) fn assignments<'o>(orders: &'o Orders, node: &str) -> &'o [Assignment] {
-    orders.by_node.get(node).map_or(&[], |orders| orders.assignments.as_slice())
-}
-
-/// How long a maintenance is expected to take, in seconds; afterwards it overruns. An upgrade of the driver by NVIDIA's
-/// GPU operator takes minutes, and its own waits for pods to go end after 300 s each.
-pub(super) const MAINTENANCE_SECONDS: i64 = 3_600;
-
-/// The maintenance of a node that takes longer than expected.
-pub(super) fn overrun<'h>(node: &Node, health: &'h NodeHealth, now: Time) -> Option<&'h Maintenance> {
-    let standing = health.spec.maintenance.as_ref().filter(|m| m.until.is_some_and(|until| now >= until));
-    node.maintenance().and(standing)
-}
-
-/// The steps that must succeed before the orders of this node change.
-fn waits_for(orders: &Orders, node: &str) -> Vec<usize> {
-    let given = orders.by_node.get(node).map(|o| &o.after);
-    let mut after: Vec<usize> = given.into_iter().chain(orders.released_after.get(node)).flatten().copied().collect();
-    after.sort_unstable();
-    after.dedup();
-    after
 }
 
 /// Whether the spec says already what it shall say; compares without building anything large.
@@ -105,16 +85,12 @@ fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignmen
                 .policy
                 .map(|p| (p.metadata.name.as_deref().unwrap_or_default(), p.metadata.generation.unwrap_or(0)))
         && *boot_grace_seconds == subject.policy.and_then(|p| p.spec.boot_grace_seconds)
-        && maintenance_stands(maintenance.as_ref(), subject.node)
+        && maintenance::stands(maintenance.as_ref(), subject.node)
         && standing_assignments.as_slice() == assignments
 }
 
-fn maintenance_stands(standing: Option<&Maintenance>, node: &Node) -> bool {
-    standing.map(|m| m.reason.as_str()) == node.maintenance() && standing.is_none_or(|m| m.until.is_some())
-}
-
 fn monitors_stand(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
-    let mut wanted = wanted_monitors(policy);
+    let mut wanted = monitors::wanted(policy);
     standing.iter().all(|m| wanted.next() == Some((m.name.as_str(), m.interval_seconds))) && wanted.next().is_none()
 }
 
@@ -147,33 +123,8 @@ fn policy_ref(policy: &HealthCheckPolicy) -> PolicyRef {
     }
 }
 
-/// Every monitor that this version has, unless the policy turns it off; with the policy's interval.
-pub(super) fn wanted_monitors(
-    policy: Option<&HealthCheckPolicy>,
-) -> impl Iterator<Item = (&'static str, Option<i64>)> + '_ {
-    Check::ALL.iter().filter(|check| check.is_built() && check.is_monitor()).filter_map(move |check| {
-        let setting = policy.and_then(|p| p.spec.monitors.iter().find(|monitor| monitor.name == check.name()));
-        setting
-            .is_none_or(|s| s.enabled.unwrap_or(true))
-            .then(|| (check.name(), setting.and_then(|s| s.interval_seconds)))
-    })
-}
-
-fn monitors(policy: Option<&HealthCheckPolicy>) -> Vec<Monitor> {
-    wanted_monitors(policy)
+fn ordered_monitors(policy: Option<&HealthCheckPolicy>) -> Vec<Monitor> {
+    monitors::wanted(policy)
         .map(|(name, interval_seconds)| Monitor { name: name.to_owned(), interval_seconds })
         .collect()
-}
-
-/// The maintenance as it shall stand; `since` is kept while there is one.
-fn maintenance(node: &Node, before: Option<&NodeHealthSpec>, now: Time) -> Option<Maintenance> {
-    let reason = node.maintenance()?;
-    let standing = before.and_then(|spec| spec.maintenance.as_ref());
-    let since = standing.map_or(now, |m| m.since);
-    Some(Maintenance {
-        // The values of labels have 63 bytes, the names of these labels 74: nothing is ever cut.
-        reason: crds::condition::truncate(reason, 128),
-        since,
-        until: Some(standing.and_then(|m| m.until).unwrap_or_else(|| since.plus(MAINTENANCE_SECONDS))),
-    })
 }

@@ -2,7 +2,7 @@
 
 mod budgets;
 mod drift;
-mod drills;
+mod drill_marks;
 mod judging;
 mod maintenance;
 mod objects;

@@ -19,10 +19,12 @@
 //! ([`Judgement::on_node`]).
 
 use super::{
-    causes::{self, Folded, is_verdict},
-    drills, marks,
-    selection::Subject,
-    spec,
+    drill_causes,
+    fold::{self, Folded, is_verdict},
+};
+use crate::decide::{
+    govern::{maintenance, selection::Subject},
+    marks::taints,
 };
 use crds::{
     Action, NodeHealth, Outcome, Severity, State, Time,
@@ -33,46 +35,46 @@ use crds::{
 
 /// What is thought of a node, before marks and words.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Judgement {
+pub(crate) struct Judgement {
     /// The judgement.
-    pub(super) state: State,
+    pub(crate) state: State,
     /// The severity of the worst cause.
-    pub(super) severity: Severity,
+    pub(crate) severity: Severity,
     /// Why, as one word.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// Since when state, severity and reason stand.
-    pub(super) since: Time,
+    pub(crate) since: Time,
     /// Every open cause, worst first.
-    pub(super) causes: Vec<Cause>,
+    pub(crate) causes: Vec<Cause>,
     /// The remembered occurrences.
-    pub(super) history: Vec<Occurrence>,
+    pub(crate) history: Vec<Occurrence>,
     /// Whether the agent is silent.
-    pub(super) silent: bool,
+    pub(crate) silent: bool,
     /// Whether a maintenance takes longer than expected.
-    pub(super) overrun: bool,
+    pub(crate) overrun: bool,
     /// What the Node is told where that differs: the judgement without drills that set no marks.
     told_to_node: Option<Box<Judgement>>,
 }
 
 impl Judgement {
     /// The judgement as the marks on the Node tell it.
-    pub(super) fn on_node(&self) -> &Self {
+    pub(crate) fn on_node(&self) -> &Self {
         self.told_to_node.as_deref().unwrap_or(self)
     }
 
     /// Whether a drill alone makes the node what it is judged to be.
-    pub(super) fn is_drill(&self) -> bool {
+    pub(crate) fn is_drill(&self) -> bool {
         self.causes.first().is_some_and(Cause::is_drill)
     }
 
     /// What to do next; nothing in a drill, or automation would repair what works.
-    pub(super) fn action(&self) -> Action {
+    pub(crate) fn action(&self) -> Action {
         if self.is_drill() { Action::None } else { Action::for_severity(&self.severity) }
     }
 }
 
 /// Judges a node by its report and by what is remembered of it. `orders`: what the node shall work on.
-pub(super) fn judge(
+pub(crate) fn judge(
     subject: &Subject<'_>,
     health: &NodeHealth,
     orders: &[Assignment],
@@ -81,10 +83,10 @@ pub(super) fn judge(
     marks_are_frozen: bool,
     now: Time,
 ) -> Judgement {
-    let folded = causes::fold(subject, health, orders, claim, silent, marks_are_frozen, now);
-    let told_to_node = folded.causes.iter().any(drills::is_unmarked).then(|| {
+    let folded = fold::fold(subject, health, orders, claim, silent, marks_are_frozen, now);
+    let told_to_node = folded.causes.iter().any(drill_causes::is_unmarked).then(|| {
         let mut real = folded.clone();
-        real.causes.retain(|cause| !drills::is_unmarked(cause));
+        real.causes.retain(|cause| !drill_causes::is_unmarked(cause));
         Box::new(conclude(subject, health, real, silent, now))
     });
     Judgement { told_to_node, ..conclude(subject, health, folded, silent, now) }
@@ -95,13 +97,13 @@ fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: 
     let status = health.status.as_ref();
     let before = status.and_then(|s| s.decision.as_ref());
     let report = status.and_then(|s| s.report.as_ref());
-    let overrun = spec::overrun(subject.node, health, now).is_some();
+    let overrun = maintenance::overrun(subject.node, health, now).is_some();
     let (state, why) = verdict(subject, &folded, report, before, silent, overrun);
     let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
     let stood = before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map(|b| b.since);
     // A drill without marks leaves the Node as it was: the annotation remembers since when.
-    let told = || marks::told_since(subject.node, &state, &severity);
-    let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drills::is_unmarked);
+    let told = || taints::told_since(subject.node, &state, &severity);
+    let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drill_causes::is_unmarked);
     let since = stood.or_else(|| if is_interlude { told() } else { None }).unwrap_or(now);
     Judgement {
         severity,
@@ -158,12 +160,12 @@ fn verdict<'a>(
 }
 
 /// Whether some monitor has judged something.
-pub(super) fn has_verdict(report: &Report) -> bool {
+pub(crate) fn has_verdict(report: &Report) -> bool {
     report.checks.iter().any(|row| is_verdict(&row.outcome))
 }
 
 /// The rows that could not be judged, for another reason than that they did not apply.
-pub(super) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
+pub(crate) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
     report.checks.iter().filter(|row| match row.outcome {
         Outcome::Inconclusive | Outcome::Unrecognized(_) => true,
         Outcome::Pass | Outcome::Skipped | Outcome::Warn | Outcome::Fail => false,

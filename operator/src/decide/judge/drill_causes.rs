@@ -24,17 +24,17 @@ fn target(drill: &Drill) -> &str {
 }
 
 /// Whether a finding or a result is that of a drill.
-pub(super) fn is_of_drill(check: &str) -> bool {
+pub(crate) fn is_of_drill(check: &str) -> bool {
     check == Check::Drill.name()
 }
 
 /// Whether the drill sets no marks on the Node.
-pub(super) fn is_unmarked(cause: &Cause) -> bool {
+pub(crate) fn is_unmarked(cause: &Cause) -> bool {
     cause.is_drill() && cause.outcome != Outcome::Fail
 }
 
 /// The cause that a drill's finding opens, if it was ordered. Without `marks` it is a warning, which condemns nothing.
-pub(super) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Option<Cause> {
+pub(crate) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Option<Cause> {
     let is_meant = |drill: &Drill| target(drill) == finding.target;
     let same_reason = |drill: &Drill| finding.reason.ends_with(drill.finding.reason.as_str());
     let (order, drill) = ordered(orders)
@@ -59,7 +59,7 @@ pub(super) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Opti
 }
 
 /// Whether the drill of this cause is still going on.
-pub(super) fn goes_on(cause: &Cause, orders: &[Assignment], report: Option<&Report>) -> bool {
+pub(crate) fn goes_on(cause: &Cause, orders: &[Assignment], report: Option<&Report>) -> bool {
     let is_found = report.is_some_and(|r| r.findings.iter().any(|f| is_of_drill(&f.check) && f.target == cause.target));
     let is_done = |order: &Assignment| {
         report.is_some_and(|r| r.runs.iter().any(|run| run.id == order.id && run.state == RunState::Done))

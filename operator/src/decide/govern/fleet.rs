@@ -28,17 +28,17 @@ type Kind<'w> = (&'w str, Option<&'w str>);
 
 /// The version that most nodes of each kind have.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fleet<'w> {
+pub(crate) struct Fleet<'w> {
     usual: HashMap<Kind<'w>, &'w str>,
 }
 
 /// How a node differs from its fleet.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Drift {
+pub(crate) struct Drift {
     /// What differs.
-    pub(super) findings: Vec<FleetFinding>,
+    pub(crate) findings: Vec<FleetFinding>,
     /// The same as a sentence; empty if nothing differs.
-    pub(super) note: String,
+    pub(crate) note: String,
 }
 
 #[derive(Default)]
@@ -71,7 +71,7 @@ fn inventory<'w>(subject: &Subject<'w>) -> Option<(&'w str, &'w Inventory)> {
 
 impl<'w> Fleet<'w> {
     /// Counts the versions of all nodes, once per decision.
-    pub(super) fn of(subjects: &[Subject<'w>]) -> Self {
+    pub(crate) fn of(subjects: &[Subject<'w>]) -> Self {
         let mut votes: HashMap<Kind<'w>, Votes<'w>> = HashMap::new();
         for subject in subjects {
             let Some((profile, inventory)) = inventory(subject) else { continue };
@@ -89,7 +89,7 @@ impl<'w> Fleet<'w> {
     }
 
     /// What differs on one node. A version that the last report does not tell changes nothing: what was found stays.
-    pub(super) fn drift(&self, subject: &Subject<'w>, now: Time) -> Drift {
+    pub(crate) fn drift(&self, subject: &Subject<'w>, now: Time) -> Drift {
         let Some((profile, inventory)) = inventory(subject) else { return Drift::default() };
         let status = subject.health.current().and_then(|h| h.status.as_ref());
         let before = status.and_then(|s| s.decision.as_ref()).map_or(&[][..], |d| d.fleet_findings.as_slice());

@@ -1,5 +1,6 @@
 //! Which nodes have a NodeHealth, which policy governs each, and what each must be.
 
+use super::claims::Claims;
 use crate::world::{Node, World};
 use crds::{HardwareProfile, HealthCheckPolicy, NodeHealth, Selector, names};
 use kube::ResourceExt;
@@ -7,20 +8,20 @@ use std::collections::HashMap;
 
 /// A node that has a NodeHealth, or shall have one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'w> {
+pub(crate) struct Subject<'w> {
     /// The Node.
-    pub(super) node: &'w Node,
+    pub(crate) node: &'w Node,
     /// Where its NodeHealth stands.
-    pub(super) health: Standing<'w>,
+    pub(crate) health: Standing<'w>,
     /// The policy that governs it.
-    pub(super) policy: Option<&'w HealthCheckPolicy>,
+    pub(crate) policy: Option<&'w HealthCheckPolicy>,
     /// The profile that says what it must be.
-    pub(super) profile: Option<&'w HardwareProfile>,
+    pub(crate) profile: Option<&'w HardwareProfile>,
 }
 
 /// Where the NodeHealth of a node stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Standing<'w> {
+pub(crate) enum Standing<'w> {
     /// It has to be made.
     Missing,
     /// It is about this Node.
@@ -33,7 +34,7 @@ pub(super) enum Standing<'w> {
 
 impl<'w> Standing<'w> {
     /// The NodeHealth, if it is about this Node.
-    pub(super) fn current(self) -> Option<&'w NodeHealth> {
+    pub(crate) fn current(self) -> Option<&'w NodeHealth> {
         match self {
             Self::Current(health) => Some(health),
             Self::Missing | Self::OfFormerNode(_) | Self::Terminating => None,
@@ -43,16 +44,16 @@ impl<'w> Standing<'w> {
 
 /// A policy, and whether it selects any node at all.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ranked<'w> {
+pub(crate) struct Ranked<'w> {
     /// The policy.
-    pub(super) policy: &'w HealthCheckPolicy,
+    pub(crate) policy: &'w HealthCheckPolicy,
     /// Whether it selects a node, won or not.
-    pub(super) selects_some: bool,
+    pub(crate) selects_some: bool,
 }
 
-/// Every subject in order of its name, and every policy from the highest rank down. `is_claimed`: whether a claim stands
-/// for the node of this name, which is then ours to look after whatever it shows.
-pub(super) fn select(world: &World, is_claimed: impl Fn(&str) -> bool) -> (Vec<Subject<'_>>, Vec<Ranked<'_>>) {
+/// Every subject in order of its name, and every policy from the highest rank down. A node with a
+/// claim is ours to look after whatever it shows.
+pub(crate) fn select<'w>(world: &'w World, claims: &Claims<'_>) -> (Vec<Subject<'w>>, Vec<Ranked<'w>>) {
     let mut policies: Vec<Ranked<'_>> =
         world.policies.values().map(|policy| Ranked { policy, selects_some: false }).collect();
     policies.sort_by_cached_key(|r| {
@@ -72,7 +73,7 @@ pub(super) fn select(world: &World, is_claimed: impl Fn(&str) -> bool) -> (Vec<S
         .nodes
         .values()
         .filter_map(|node| {
-            let is_ours = is_claimed(&node.name);
+            let is_ours = claims.is_claimed(&node.name);
             subject(world, node, is_ours, &mut policies, &mut shelf)
         })
         .collect();

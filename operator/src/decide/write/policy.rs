@@ -1,7 +1,12 @@
 //! Statuses of policies: claims that are added before the marks, claims that are dropped after them, counts, conditions.
 
-use super::{Case, budget, claims::Account};
-use crate::plan::{Plan, Write};
+use crate::{
+    decide::{
+        budget::{ledger::Account, slots},
+        case::Case,
+    },
+    plan::{Plan, Write},
+};
 use crds::{
     State, Time,
     condition::{Wanted, merge},
@@ -14,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 8;
 
 /// Plans the write that adds claims; every mark that it pays for comes after it.
-pub(super) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
+pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
     if !account.added.is_empty() {
         let status = status(account, cases, &BTreeSet::new(), now);
         account.claim_step = Some(push(account, status, true, Vec::new(), plan));
@@ -22,7 +27,7 @@ pub(super) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Ti
 }
 
 /// Plans the last write of a policy's status: claims that have served are dropped after every write to their nodes.
-pub(super) fn plan_end(
+pub(crate) fn plan_end(
     account: &Account<'_>,
     cases: &[Case<'_>],
     by_name: &BTreeMap<&str, usize>,
@@ -80,7 +85,7 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, n
         .cloned()
         .collect();
     let subjects: Vec<_> = account.governed.iter().map(|&i| &cases[i].subject).collect();
-    let used = budget::used(&claims.iter().collect::<Vec<_>>(), &subjects).len();
+    let used = slots::used(&claims.iter().collect::<Vec<_>>(), &subjects).len();
     let count = |state: &State| {
         let of_state =
             account.governed.iter().filter(|&&i| cases[i].judgement.as_ref().is_some_and(|j| j.state == *state));

@@ -4,8 +4,10 @@
 //! and the nodes that others cordoned or that are not ready; a new claim needs room under the policy's limit and under
 //! that of its failure domain.
 
-use super::{judge::Judgement, selection::Subject};
-use crate::world::Node;
+use crate::{
+    decide::{govern::selection::Subject, judge::verdict::Judgement},
+    world::Node,
+};
 use crds::{
     HealthCheckPolicy,
     health_check_policy::{
@@ -19,28 +21,28 @@ use std::{
 
 /// What a policy's budget allows now.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Allocation<'w> {
+pub(crate) struct Allocation<'w> {
     /// How many nodes may be out of use.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// The nodes that get a slot now, worst first.
-    pub(super) granted: Vec<&'w str>,
+    pub(crate) granted: Vec<&'w str>,
     /// The nodes for which there is no room, worst first.
-    pub(super) waiting: Vec<&'w str>,
+    pub(crate) waiting: Vec<&'w str>,
 }
 
 /// A node that asks for a slot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'w, 'j> {
+pub(crate) struct Wish<'w, 'j> {
     /// The node.
-    pub(super) node: &'w Node,
+    pub(crate) node: &'w Node,
     /// Why.
-    pub(super) judgement: &'j Judgement,
+    pub(crate) judgement: &'j Judgement,
     /// Whether the node bears our mark already, left by a former policy or a former life.
-    pub(super) marked: bool,
+    pub(crate) marked: bool,
 }
 
 /// How many of `nodes` may be out of use: the lower of number and percentage, rounded down, but at least the minimum.
-pub(super) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {
+pub(crate) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {
     let number = |n: i64| usize::try_from(n).unwrap_or(0);
     let (max, percent, minimum) =
         budget.map_or((None, None, None), |b| (b.max_unavailable, b.max_unavailable_percent, b.minimum));
@@ -54,12 +56,12 @@ pub(super) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {
 }
 
 /// Whether others, or its kubelet, hold the node out of use.
-pub(super) fn is_held_by_others(node: &Node) -> bool {
+pub(crate) fn is_held_by_others(node: &Node) -> bool {
     node.unschedulable || !node.ready
 }
 
 /// The nodes that count as used: those with a claim, and those that others hold.
-pub(super) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTreeSet<&'w str> {
+pub(crate) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTreeSet<&'w str> {
     claims
         .iter()
         .map(|claim| claim.node.as_str())
@@ -69,7 +71,7 @@ pub(super) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTree
 
 /// Gives the free slots to the worst nodes, then to those that wait longest. Marks that stand without a claim come
 /// first: they hold the node already. Drills come last.
-pub(super) fn allocate<'w>(
+pub(crate) fn allocate<'w>(
     policy: &HealthCheckPolicy,
     claims: &[&'w Claim],
     governed: &[&Subject<'w>],
@@ -142,7 +144,7 @@ fn domain<'n>(node: &'n Node, key: &str) -> &'n str {
 }
 
 /// The claim that pays for the mark of this judgement.
-pub(super) fn claim(node: &Node, judgement: &Judgement) -> Claim {
+pub(crate) fn claim(node: &Node, judgement: &Judgement) -> Claim {
     let worst = judgement.causes.first();
     Claim {
         node: node.name.clone(),

@@ -1,20 +1,24 @@
 //! The writes about one node, in their order: taint, then words, then orders.
 
-use super::{
-    Case, events,
-    judge::Judgement,
-    marks::{self, Authority, TaintToBe, Told},
-    spec,
-    words::{self, Marking},
-};
+use super::spec;
 use crate::{
-    decide::orders::Orders,
+    decide::{
+        case::Case,
+        govern::authority::Authority,
+        judge::verdict::Judgement,
+        marks::taints::{self, TaintToBe, Told},
+        orders::Orders,
+        tell::{
+            news,
+            sentences::{self, Marking},
+        },
+    },
     plan::{NodeHealthStatusWrite, Plan, Write},
 };
 use crds::{NodeHealth, State, Time, node_health::Certification};
 
 /// Plans every write about one node. `steps` gets those that a claim of the node must outlive.
-pub(super) fn plan_node(
+pub(crate) fn plan_node(
     case: &Case<'_>,
     has_slot: bool,
     claim_step: Option<usize>,
@@ -65,7 +69,7 @@ fn plan_taints(
     plan: &mut Plan,
 ) -> Option<usize> {
     let node = case.node();
-    let taints = marks::taints(node, to_be, judgement)?;
+    let taints = taints::taints(node, to_be, judgement)?;
     Some(plan.push(
         Write::NodeTaints {
             node: node.name.clone(),
@@ -87,19 +91,17 @@ fn status(
     now: Time,
 ) -> NodeHealthStatusWrite {
     let subject = &case.subject;
-    let activity = words::activity(
-        subject.node.maintenance().is_some(),
-        !spec::assignments(orders, &subject.node.name).is_empty(),
-    );
+    let activity =
+        sentences::activity(subject.node.maintenance().is_some(), !orders.assignments(&subject.node.name).is_empty());
     let certifications = fresh(health, now);
-    let gpus = words::gpus(health, judgement);
-    let decision = words::decision(subject, health, judgement, marking, activity, &case.drift);
+    let gpus = sentences::gpus(health, judgement);
+    let decision = sentences::decision(subject, health, judgement, marking, activity, &case.drift);
     NodeHealthStatusWrite {
         name: subject.node.name.clone(),
         uid: health.metadata.uid.clone().unwrap_or_default(),
         resource_version: health.metadata.resource_version.clone().unwrap_or_default(),
-        summary: words::summary(subject, health, judgement, &gpus, &certifications),
-        conditions: words::conditions(subject, health, judgement, &decision.message, now),
+        summary: sentences::summary(subject, health, judgement, &gpus, &certifications),
+        conditions: sentences::conditions(subject, health, judgement, &decision.message, now),
         decision,
         gpus,
         certifications,
@@ -136,9 +138,9 @@ fn plan_words(
 ) {
     let node = case.node();
     let judgement = judgement.on_node();
-    let message = words::message(&case.subject, health, judgement, marking);
+    let message = sentences::message(&case.subject, health, judgement, marking);
     let told = Told { judgement, message: &message, certifications: &write.certifications };
-    if let Some(condition) = marks::node_condition(node, case.authority, told, now) {
+    if let Some(condition) = taints::node_condition(node, case.authority, told, now) {
         steps.push(
             plan.push(
                 Write::NodeCondition { node: node.name.clone(), uid: node.uid.clone(), condition },
@@ -151,13 +153,13 @@ fn plan_words(
         let decision = write.decision.clone();
         let step = plan.push(Write::NodeHealthStatus(Box::new(write)), after.to_vec());
         steps.push(step);
-        events::tell(&case.subject, health, &decision, marking.waits, step, plan);
+        news::tell(&case.subject, health, &decision, marking.waits, step, plan);
     }
 }
 
 fn plan_marks(case: &Case<'_>, told: Option<Told<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
     let node = case.node();
-    if let Some(marks) = marks::marks(node, case.authority, told) {
+    if let Some(marks) = taints::marks(node, case.authority, told) {
         steps.push(plan.push(
             Write::NodeMarks {
                 node: node.name.clone(),

@@ -2,12 +2,15 @@
 //!
 //! A cause opens with a finding (or a failed result of a run) and is remembered in `status.decision.causes`. It lifts
 //! only by a later pass of the same check that covered the same target. Absence, `Inconclusive`, `Skipped`, a truncated
-//! list and a silent agent lift nothing. Drills have a rule of their own (see [`super::drills`]).
+//! list and a silent agent lift nothing. Drills have a rule of their own (see [`super::drill_causes`]).
 //!
 //! What reports say of driver, inventory and fabric during a maintenance opens nothing.
 
-use super::{drills, judge::has_verdict, selection::Subject, spec::wanted_monitors};
-use crate::world::{Node, Taint};
+use super::{drill_causes, verdict::has_verdict};
+use crate::{
+    decide::govern::{monitors, selection::Subject},
+    world::{Node, Taint},
+};
 use crds::{
     Check, HealthCheckPolicy, NodeHealth, Outcome, Severity, State, Time,
     check::Class,
@@ -20,24 +23,24 @@ use crds::{
 use std::cmp::Reverse;
 
 /// The check of the cause of a node that bears our taint while nothing tells why.
-pub(super) const ADOPTED_CHECK: &str = "adopted";
+pub(crate) const ADOPTED_CHECK: &str = "adopted";
 
 /// The checks of which a maintenance may say anything: the driver is unloaded, GPUs come and go.
 const MAINTAINED: [Check; 3] = [Check::Driver, Check::Inventory, Check::Fabric];
 
 /// The open causes of a node after this look at it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Folded {
+pub(crate) struct Folded {
     /// Worst first.
-    pub(super) causes: Vec<Cause>,
+    pub(crate) causes: Vec<Cause>,
     /// Newest last.
-    pub(super) history: Vec<Occurrence>,
+    pub(crate) history: Vec<Occurrence>,
     /// Whether only the taint that stands on the Node tells of the causes that condemn it.
-    pub(super) adopted: bool,
+    pub(crate) adopted: bool,
 }
 
 /// Folds the report of the agent into the causes that are remembered. `orders`: what the node shall work on.
-pub(super) fn fold(
+pub(crate) fn fold(
     subject: &Subject<'_>,
     health: &NodeHealth,
     orders: &[Assignment],
@@ -54,11 +57,11 @@ pub(super) fn fold(
     let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
     let mut causes = remembered.to_vec();
     for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
-        let opened = if drills::is_of_drill(&finding.check) {
+        let opened = if drill_causes::is_of_drill(&finding.check) {
             // What a drill makes of a node must not be taken for what its checks have said.
             let goes_on = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
             let may_open = goes_on || report.is_some_and(has_verdict);
-            drills::cause(finding, orders, now).filter(|_| may_open)
+            drill_causes::cause(finding, orders, now).filter(|_| may_open)
         } else {
             Some(from_finding(finding, now))
         };
@@ -80,7 +83,7 @@ pub(super) fn fold(
     }
     causes.retain(|cause| {
         if cause.is_drill() {
-            drills::goes_on(cause, orders, report)
+            drill_causes::goes_on(cause, orders, report)
         } else {
             silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
         }
@@ -103,7 +106,7 @@ pub(super) fn fold(
 }
 
 /// Whether this is our taint in a form that keeps pods away.
-pub(super) fn removes_capacity(taint: &Taint) -> bool {
+pub(crate) fn removes_capacity(taint: &Taint) -> bool {
     taint.key == names::TAINT_UNHEALTHY && taint.effect != "PreferNoSchedule"
 }
 
@@ -183,7 +186,7 @@ const fn is_bad(outcome: &Outcome) -> bool {
 }
 
 /// Whether the outcome is a verdict.
-pub(super) const fn is_verdict(outcome: &Outcome) -> bool {
+pub(crate) const fn is_verdict(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Pass | Outcome::Warn | Outcome::Fail => true,
         Outcome::Skipped | Outcome::Inconclusive | Outcome::Unrecognized(_) => false,
@@ -207,7 +210,7 @@ fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)>
     report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
         |(_, result)| {
             is_bad(&result.outcome)
-                && !drills::is_of_drill(&result.check)
+                && !drill_causes::is_of_drill(&result.check)
                 && Check::from_name(&result.check).is_none_or(|c| c.class() != Class::Group)
                 && last_result(report, &result.check).is_some_and(|last| std::ptr::eq(last, *result))
                 && !report.findings.iter().any(|f| f.check == result.check)
@@ -246,9 +249,9 @@ fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report)
 
 /// Whether every monitor that is ordered has passed, and nothing is found.
 fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
-    let mut monitors = wanted_monitors(policy).peekable();
+    let mut monitors = monitors::wanted(policy).peekable();
     monitors.peek().is_some()
-        && report.findings.iter().all(|f| drills::is_of_drill(&f.check))
+        && report.findings.iter().all(|f| drill_causes::is_of_drill(&f.check))
         && monitors.all(|(name, _)| report.checks.iter().any(|row| row.check == name && row.outcome == Outcome::Pass))
 }
 
@@ -319,7 +322,9 @@ fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause
             ..Cause::default()
         }
     };
-    if let Some(check) = claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty() && !drills::is_of_drill(c)) {
+    if let Some(check) =
+        claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty() && !drill_causes::is_of_drill(c))
+    {
         let target = claim.and_then(|c| c.target.as_deref()).unwrap_or(names::TARGET_NODE);
         let why = claim.and_then(|c| c.reason.as_deref()).unwrap_or(reason::ADOPTED);
         return vec![cause(check, target, why)];
@@ -330,7 +335,7 @@ fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause
         .filter(|c| !c.check.is_empty() && !c.target.is_empty() && !c.reason.is_empty())
         .take(MAX_CAUSES)
         .collect();
-    let real = listed.iter().filter(|c| !drills::is_of_drill(&c.check));
+    let real = listed.iter().filter(|c| !drill_causes::is_of_drill(&c.check));
     let from_annotation: Vec<Cause> = real.map(|c| cause(&c.check, &c.target, &c.reason)).collect();
     if listed.is_empty() { vec![cause(ADOPTED_CHECK, names::TARGET_NODE, reason::ADOPTED)] } else { from_annotation }
 }

@@ -1,11 +1,12 @@
 //! What people read: message, summary, verdicts on GPUs, conditions of the NodeHealth.
 
-use super::{
-    causes::is_verdict,
-    drift::Drift,
-    judge::{Judgement, unjudged},
-    marks::{Authority, TaintToBe, status_of},
-    selection::Subject,
+use crate::decide::{
+    govern::{authority::Authority, fleet::Drift, selection::Subject},
+    judge::{
+        fold::is_verdict,
+        verdict::{Judgement, unjudged},
+    },
+    marks::taints::{TaintToBe, status_of},
 };
 use crds::{
     Activity, Check, Condition, NodeHealth, Severity, State, Time,
@@ -23,19 +24,19 @@ const MAX_MESSAGE: usize = 512;
 
 /// What happens to the marks of a node, for its message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Marking<'w> {
+pub(crate) struct Marking<'w> {
     /// What may be done.
-    pub(super) authority: Authority<'w>,
+    pub(crate) authority: Authority<'w>,
     /// What becomes of our taint.
-    pub(super) taint: TaintToBe,
+    pub(crate) taint: TaintToBe,
     /// Whether our taint keeps pods away afterwards.
-    pub(super) removes_capacity: bool,
+    pub(crate) removes_capacity: bool,
     /// Whether the node waits for budget.
-    pub(super) waits: bool,
+    pub(crate) waits: bool,
 }
 
 /// What the decision says of the work on the node.
-pub(super) fn activity(in_maintenance: bool, has_orders: bool) -> Activity {
+pub(crate) fn activity(in_maintenance: bool, has_orders: bool) -> Activity {
     if in_maintenance {
         Activity::Maintenance
     } else if has_orders {
@@ -46,7 +47,7 @@ pub(super) fn activity(in_maintenance: bool, has_orders: bool) -> Activity {
 }
 
 /// The decision as it shall stand.
-pub(super) fn decision(
+pub(crate) fn decision(
     subject: &Subject<'_>,
     health: &NodeHealth,
     judgement: &Judgement,
@@ -94,7 +95,7 @@ pub(super) fn decision(
 }
 
 /// Why, as a sentence, with what to do.
-pub(super) fn message(
+pub(crate) fn message(
     subject: &Subject<'_>,
     health: &NodeHealth,
     judgement: &Judgement,
@@ -262,7 +263,7 @@ fn is_pci_address(text: &str) -> bool {
 }
 
 /// The verdict on each GPU that is there, and on each that a cause speaks of.
-pub(super) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict> {
+pub(crate) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict> {
     let status = health.status.as_ref();
     let seen = status.and_then(|s| s.report.as_ref()).map_or(&[][..], |r| r.inventory.gpus.as_slice());
     let former = status.map_or(&[][..], |s| s.gpus.as_slice());
@@ -306,7 +307,7 @@ fn verdict(gpu: &Gpu, judgement: &Judgement) -> GpuVerdict {
 }
 
 /// The texts of the columns.
-pub(super) fn summary(
+pub(crate) fn summary(
     subject: &Subject<'_>,
     health: &NodeHealth,
     judgement: &Judgement,
@@ -339,7 +340,7 @@ fn counts_gpus(row: &CheckRow) -> bool {
 }
 
 /// Healthy, AgentReporting, ProfileResolved.
-pub(super) fn conditions(
+pub(crate) fn conditions(
     subject: &Subject<'_>,
     health: &NodeHealth,
     judgement: &Judgement,
