@@ -7,8 +7,11 @@ use super::{
         fleet::{Drift, Fleet},
         selection::Subject,
     },
-    judge::verdict::{self, Judgement},
-    marks::taints::{self, TaintToBe},
+    judge::{
+        rules,
+        verdict::{self, Judgement},
+    },
+    marks::taints::{self, OwnTaint, TaintToBe},
     orders::Orders,
 };
 use crate::{
@@ -59,8 +62,9 @@ impl<'w> Case<'w> {
             verdict::judge(&subject, health, ordered, claim, silent, marks_are_frozen, now)
         });
         let is_marked = taints::is_marked(node);
-        let effect =
-            judgement.as_ref().map_or(TaintEffect::None, |judgement| taints::effect_of(subject.policy, judgement));
+        let effect = judgement
+            .as_ref()
+            .map_or(TaintEffect::None, |judgement| rules::effect_of(subject.policy, &judgement.causes));
         Case {
             authority,
             drift: fleet.drift(&subject, now),
@@ -99,7 +103,7 @@ impl<'w> Case<'w> {
 
     /// Whether the judgement asks for a mark that needs a claim, whatever the mode.
     pub(crate) fn needs_claim(&self) -> bool {
-        taints::needs_claim(self.effect)
+        rules::needs_claim(self.effect)
     }
 
     /// What becomes of our taint.
@@ -115,6 +119,12 @@ impl<'w> Case<'w> {
         taints::taint_to_be(authority, judgement, effect, has_slot, self.is_marked)
     }
 
+    /// Our taints as they shall stand.
+    pub(crate) fn own_taints<'a>(&self, judgement: &'a Judgement, has_slot: bool) -> [OwnTaint<'a>; 1] {
+        let (key, value) = (crds::names::TAINT_UNHEALTHY, judgement.severity.label());
+        [OwnTaint { key, value, to_be: self.taint_to_be(has_slot) }]
+    }
+
     /// Whether our taint keeps pods away afterwards, even if no claim pays for it.
     pub(crate) fn stays_marked(&self) -> bool {
         self.removes_capacity(self.taint_to_be(false))
@@ -124,7 +134,7 @@ impl<'w> Case<'w> {
     pub(crate) fn removes_capacity(&self, to_be: TaintToBe) -> bool {
         match to_be {
             TaintToBe::Keep => self.is_marked,
-            TaintToBe::Set(effect) => taints::needs_claim(effect),
+            TaintToBe::Set(effect) => rules::needs_claim(effect),
             TaintToBe::Remove => false,
         }
     }

@@ -10,6 +10,7 @@
 //! The statuses of runs come first: a work order is written after the step that records it. Of one NodeHealth the status
 //! is planned before the spec: the status carries the resourceVersion that was read, the spec only the uid.
 
+mod annotation;
 mod budget;
 mod case;
 mod govern;

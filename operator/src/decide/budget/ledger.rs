@@ -1,6 +1,9 @@
 //! The claims of all policies: which stand, which are added now, and which have served.
 
-use super::slots::{self, Allocation, Wish};
+use super::{
+    account::Account,
+    slots::{self, Wish},
+};
 use crate::{
     decide::{
         case::Case,
@@ -11,51 +14,10 @@ use crate::{
         },
         marks::taints::TaintToBe,
     },
-    world::{Node, World},
+    world::World,
 };
-use crds::{
-    HealthCheckPolicy,
-    health_check_policy::{Claim, Mode},
-};
+use crds::health_check_policy::{Claim, Mode};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The budget of one policy in this decision.
-#[derive(Clone, Debug)]
-pub(crate) struct Account<'w> {
-    /// The policy, and whether it selects a node.
-    pub(crate) ranked: Ranked<'w>,
-    /// Whether its claims may change.
-    pub(crate) is_frozen: bool,
-    /// The indices of the cases that it governs.
-    pub(crate) governed: Vec<usize>,
-    /// What the budget allows: in Enforce what is granted, else what would be.
-    pub(crate) allocation: Allocation<'w>,
-    /// The claims that stand and whose Nodes exist (all that stand, if frozen).
-    pub(crate) standing: Vec<&'w Claim>,
-    /// The claims that this plan adds.
-    pub(crate) added: Vec<Claim>,
-    /// The nodes whose claims have served: to be dropped after every write to them.
-    pub(crate) served: Vec<&'w str>,
-    /// The step that writes the added claims.
-    pub(crate) claim_step: Option<usize>,
-}
-
-impl<'w> Account<'w> {
-    /// The policy.
-    pub(crate) fn policy(&self) -> &'w HealthCheckPolicy {
-        self.ranked.policy
-    }
-
-    /// The name of the policy.
-    pub(crate) fn name(&self) -> &'w str {
-        self.ranked.policy.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// Whether this plan adds a claim for the node.
-    pub(crate) fn grants(&self, node: &Node) -> bool {
-        self.added.iter().any(|claim| claim.node == node.name)
-    }
-}
 
 /// The claims that stand, and those that this plan adds.
 #[derive(Debug)]

@@ -6,24 +6,23 @@
 //!
 //! What reports say of driver, inventory and fabric during a maintenance opens nothing.
 
-use super::{drill_causes, verdict::has_verdict};
-use crate::{
-    decide::govern::{monitors, selection::Subject},
-    world::{Node, Taint},
+use super::{
+    adopt::adopted_causes,
+    drill_causes,
+    evidence::{failed_results, has_verdict, is_bad, is_reported},
+    lift::{is_lifted, one_pass},
+    rules::removes_capacity,
 };
+use crate::decide::govern::selection::Subject;
 use crds::{
-    Check, HealthCheckPolicy, NodeHealth, Outcome, Severity, State, Time,
-    check::Class,
+    Check, NodeHealth, Severity, Time,
     condition::truncate,
     health_check_policy::ClaimFor,
     names,
-    node_health::{Assignment, Cause, CheckResult, Finding, Lift, MAX_CAUSES, MAX_HISTORY, Occurrence, Report},
+    node_health::{Assignment, Cause, CheckResult, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
     reason,
 };
 use std::cmp::Reverse;
-
-/// The check of the cause of a node that bears our taint while nothing tells why.
-pub(crate) const ADOPTED_CHECK: &str = "adopted";
 
 /// The checks of which a maintenance may say anything: the driver is unloaded, GPUs come and go.
 const MAINTAINED: [Check; 3] = [Check::Driver, Check::Inventory, Check::Fabric];
@@ -105,11 +104,6 @@ pub(crate) fn fold(
     }
 }
 
-/// Whether this is our taint in a form that keeps pods away.
-pub(crate) fn removes_capacity(taint: &Taint) -> bool {
-    taint.key == names::TAINT_UNHEALTHY && taint.effect != "PreferNoSchedule"
-}
-
 /// Whether the two are about different boards, as far as is known.
 fn of_another_board(a: &Cause, b: &Cause) -> bool {
     a.serial.is_some() && b.serial.is_some() && a.serial != b.serial
@@ -176,85 +170,6 @@ fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
     }
 }
 
-/// One later pass lifts; rules of policies will ask for more.
-fn one_pass(check: &str, target: &str) -> Lift {
-    Lift { text: truncate(&format!("1 pass of {check} on {target}"), 128), required_passes: 1, ..Lift::default() }
-}
-
-const fn is_bad(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Fail | Outcome::Warn)
-}
-
-/// Whether the outcome is a verdict.
-pub(crate) const fn is_verdict(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Pass | Outcome::Warn | Outcome::Fail => true,
-        Outcome::Skipped | Outcome::Inconclusive | Outcome::Unrecognized(_) => false,
-    }
-}
-
-/// The last verdict of the runs on each check. Of two at the same time the worse one counts.
-fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
-    report
-        .runs
-        .iter()
-        .flat_map(|run| run.results.iter().map(move |result| (run.finished_at, result)))
-        .filter(|(_, result)| result.check == check && is_verdict(&result.outcome))
-        .max_by_key(|(finished, result)| (*finished, result.outcome.rank()))
-        .map(|(_, result)| result)
-}
-
-/// Results of runs that say that this node is bad, with the ids of their work orders, where no finding of the agent says
-/// so already. A failed check between nodes is left to the run, which sees both ends of each pair.
-fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)> {
-    report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
-        |(_, result)| {
-            is_bad(&result.outcome)
-                && !drill_causes::is_of_drill(&result.check)
-                && Check::from_name(&result.check).is_none_or(|c| c.class() != Class::Group)
-                && last_result(report, &result.check).is_some_and(|last| std::ptr::eq(last, *result))
-                && !report.findings.iter().any(|f| f.check == result.check)
-        },
-    )
-}
-
-/// Whether the present report still holds the evidence of a cause.
-fn is_reported(cause: &Cause, report: &Report) -> bool {
-    report.findings.iter().any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
-        || last_result(report, &cause.check).is_some_and(|r| is_bad(&r.outcome))
-}
-
-/// Whether the report holds a pass that lifts the cause.
-fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
-    if report.truncated.is_some_and(|n| n > 0) {
-        return false;
-    }
-    if cause.check == ADOPTED_CHECK {
-        return every_check_passes(policy, report);
-    }
-    let has_finding = report.findings.iter().any(|f| f.check == cause.check && f.target == cause.target);
-    if has_finding {
-        return false;
-    }
-    let last = last_result(report, &cause.check);
-    let by_run = last.is_some_and(|r| {
-        r.outcome == Outcome::Pass && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
-    });
-    let by_monitor = report
-        .checks
-        .iter()
-        .any(|row| row.check == cause.check && is_verdict(&row.outcome) && row.covered.contains(&cause.target));
-    by_run || by_monitor
-}
-
-/// Whether every monitor that is ordered has passed, and nothing is found.
-fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
-    let mut monitors = monitors::wanted(policy).peekable();
-    monitors.peek().is_some()
-        && report.findings.iter().all(|f| drill_causes::is_of_drill(&f.check))
-        && monitors.all(|(name, _)| report.checks.iter().any(|row| row.check == name && row.outcome == Outcome::Pass))
-}
-
 /// The remembered occurrences and one for each cause that opens now; a drill is none.
 fn history(before: &[Occurrence], remembered: &[Cause], causes: &[Cause], now: Time) -> Vec<Occurrence> {
     let is_known = |cause: &Cause| {
@@ -271,76 +186,4 @@ fn history(before: &[Occurrence], remembered: &[Cause], causes: &[Cause], now: T
     }));
     history.drain(..history.len().saturating_sub(MAX_HISTORY));
     history
-}
-
-/// What an annotation or a claim tells of a former judgement.
-#[derive(serde::Deserialize)]
-struct Remembered {
-    state: Option<State>,
-    severity: Option<Severity>,
-    #[serde(default)]
-    causes: Vec<RememberedCause>,
-}
-
-#[derive(serde::Deserialize)]
-struct RememberedCause {
-    check: String,
-    target: String,
-    reason: String,
-}
-
-/// The causes of a node that bears our taint without a known cause: from its claim, else from its annotation, else one
-/// that a pass of every enabled check lifts. Never healed by forgetting; only a drill is, which is over by then.
-fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause> {
-    let told: Option<Remembered> = node
-        .summary
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .filter(|told: &Remembered| told.state == Some(State::Quarantined));
-    let severity = told
-        .as_ref()
-        .and_then(|t| t.severity.clone())
-        .into_iter()
-        .chain(node.taints.iter().filter(|t| removes_capacity(t)).filter_map(severity_of))
-        .find(Severity::condemns)
-        .unwrap_or(Severity::Reset);
-    let cause = |check: &str, target: &str, why: &str| {
-        let lift = if check == ADOPTED_CHECK {
-            Lift { text: "1 pass of every enabled check".into(), required_passes: 1, ..Lift::default() }
-        } else {
-            one_pass(check, target)
-        };
-        Cause {
-            check: truncate(check, 80),
-            target: truncate(target, 64),
-            outcome: Outcome::Fail,
-            severity: severity.clone(),
-            reason: truncate(why, 63),
-            message: "The Node bears our taint from before, and nothing lifted this cause since.".into(),
-            since: now,
-            lift,
-            ..Cause::default()
-        }
-    };
-    if let Some(check) =
-        claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty() && !drill_causes::is_of_drill(c))
-    {
-        let target = claim.and_then(|c| c.target.as_deref()).unwrap_or(names::TARGET_NODE);
-        let why = claim.and_then(|c| c.reason.as_deref()).unwrap_or(reason::ADOPTED);
-        return vec![cause(check, target, why)];
-    }
-    let listed: Vec<&RememberedCause> = told
-        .iter()
-        .flat_map(|t| &t.causes)
-        .filter(|c| !c.check.is_empty() && !c.target.is_empty() && !c.reason.is_empty())
-        .take(MAX_CAUSES)
-        .collect();
-    let real = listed.iter().filter(|c| !drill_causes::is_of_drill(&c.check));
-    let from_annotation: Vec<Cause> = real.map(|c| cause(&c.check, &c.target, &c.reason)).collect();
-    if listed.is_empty() { vec![cause(ADOPTED_CHECK, names::TARGET_NODE, reason::ADOPTED)] } else { from_annotation }
-}
-
-/// The severity that the value of our taint tells.
-fn severity_of(taint: &Taint) -> Option<Severity> {
-    Severity::ALL.iter().find(|s| s.label() == taint.value).cloned()
 }

@@ -20,16 +20,17 @@
 
 use super::{
     drill_causes,
-    fold::{self, Folded, is_verdict},
+    evidence::{has_verdict, unjudged},
+    fold::{self, Folded},
 };
 use crate::decide::{
+    annotation,
     govern::{maintenance, selection::Subject},
-    marks::taints,
 };
 use crds::{
     Action, NodeHealth, Outcome, Severity, State, Time,
     health_check_policy::ClaimFor,
-    node_health::{Assignment, Cause, CheckRow, Decision, Occurrence, Report},
+    node_health::{Assignment, Cause, Decision, Occurrence, Report},
     reason,
 };
 
@@ -102,7 +103,7 @@ fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: 
     let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
     let stood = before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map(|b| b.since);
     // A drill without marks leaves the Node as it was: the annotation remembers since when.
-    let told = || taints::told_since(subject.node, &state, &severity);
+    let told = || annotation::told_since(subject.node, &state, &severity);
     let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drill_causes::is_unmarked);
     let since = stood.or_else(|| if is_interlude { told() } else { None }).unwrap_or(now);
     Judgement {
@@ -157,19 +158,6 @@ fn verdict<'a>(
     } else {
         (State::Healthy, reason::ALL_CHECKS_PASSED)
     }
-}
-
-/// Whether some monitor has judged something.
-pub(crate) fn has_verdict(report: &Report) -> bool {
-    report.checks.iter().any(|row| is_verdict(&row.outcome))
-}
-
-/// The rows that could not be judged, for another reason than that they did not apply.
-pub(crate) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
-    report.checks.iter().filter(|row| match row.outcome {
-        Outcome::Inconclusive | Outcome::Unrecognized(_) => true,
-        Outcome::Pass | Outcome::Skipped | Outcome::Warn | Outcome::Fail => false,
-    })
 }
 
 /// Whether there is no accelerator, none is offered and none is expected.

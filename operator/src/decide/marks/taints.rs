@@ -1,19 +1,13 @@
-//! What shall be on a Node: taint, labels, annotation, condition. Only ours are ever touched.
+//! Our taints on a Node: what shall become of each, and the one list that is written for all of them.
 
 use crate::{
     decide::{
         govern::authority::Authority,
-        judge::{fold::removes_capacity, verdict::Judgement},
+        judge::{rules::removes_capacity, verdict::Judgement},
     },
     world::{Node, Taint},
 };
-use crds::{
-    Action, Condition, HealthCheckPolicy, State, Time,
-    condition::{Status, Wanted, merge},
-    health_check_policy::{Outputs, Rule, TaintEffect},
-    names,
-    node_health::{Cause, Certification},
-};
+use crds::{State, health_check_policy::TaintEffect};
 use std::collections::BTreeMap;
 
 /// Whether our taint shall stand on the Node.
@@ -25,55 +19,6 @@ pub(crate) enum TaintToBe {
     Set(TaintEffect),
     /// Not at all.
     Remove,
-}
-
-/// The effect that the policy's rules give this judgement: the strongest over all condemning causes, each of which takes
-/// the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the policy writes no taints.
-/// A drill has no say where something real condemns.
-pub(crate) fn effect_of(policy: Option<&HealthCheckPolicy>, judgement: &Judgement) -> TaintEffect {
-    let spec = policy.map(|p| &p.spec);
-    let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
-    if judgement.state != State::Quarantined || !taints_are_on {
-        return TaintEffect::None;
-    }
-    let rules = spec.map_or(&[][..], |s| s.rules.as_slice());
-    judgement
-        .causes
-        .iter()
-        .filter(|cause| cause.condemns() && (judgement.is_drill() || !cause.is_drill()))
-        .map(|cause| {
-            rules
-                .iter()
-                .find(|rule| matches(rule, cause))
-                .and_then(|rule| rule.effect.as_ref()?.taint)
-                .unwrap_or_default()
-        })
-        .max_by_key(|effect| strength(*effect))
-        .unwrap_or(TaintEffect::None)
-}
-
-const fn strength(effect: TaintEffect) -> u8 {
-    match effect {
-        TaintEffect::None => 0,
-        TaintEffect::PreferNoSchedule => 1,
-        TaintEffect::NoSchedule => 2,
-        TaintEffect::NoExecute => 3,
-    }
-}
-
-/// Whether a taint of this effect takes capacity away, and so needs a claim.
-pub(crate) const fn needs_claim(effect: TaintEffect) -> bool {
-    match effect {
-        TaintEffect::None | TaintEffect::PreferNoSchedule => false,
-        TaintEffect::NoSchedule | TaintEffect::NoExecute => true,
-    }
-}
-
-fn matches(rule: &Rule, cause: &Cause) -> bool {
-    let wanted = &rule.match_;
-    (wanted.checks.is_empty() || wanted.checks.contains(&cause.check))
-        && (wanted.reasons.is_empty() || wanted.reasons.contains(&cause.reason))
-        && (wanted.severities.is_empty() || wanted.severities.contains(&cause.severity))
 }
 
 /// Whether our taint keeps pods away from this Node now.
@@ -116,40 +61,6 @@ pub(crate) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
     }
 }
 
-/// The list of taints as it shall stand, or `None` where it stands so already. Foreign taints keep their order, ours
-/// keeps its place.
-pub(crate) fn taints(node: &Node, to_be: TaintToBe, judgement: &Judgement) -> Option<Vec<Taint>> {
-    let wanted = match to_be {
-        TaintToBe::Keep => return None,
-        TaintToBe::Remove => None,
-        TaintToBe::Set(effect) => effect_name(effect),
-    };
-    let ours = node.taint(names::TAINT_UNHEALTHY);
-    if ours.is_none() && wanted.is_none() {
-        return None;
-    }
-    let mut wanted = wanted.map(|effect| Taint {
-        key: names::TAINT_UNHEALTHY.to_owned(),
-        value: judgement.severity.label().to_owned(),
-        effect: effect.to_owned(),
-        time_added: node
-            .taints
-            .iter()
-            .find(|t| t.key == names::TAINT_UNHEALTHY && t.effect == effect)
-            .and_then(|t| t.time_added.clone()),
-    });
-    let mut list = Vec::with_capacity(node.taints.len() + 1);
-    for taint in &node.taints {
-        if taint.key == names::TAINT_UNHEALTHY {
-            list.extend(wanted.take());
-        } else {
-            list.push(taint.clone());
-        }
-    }
-    list.extend(wanted);
-    (list != node.taints).then_some(list)
-}
-
 const fn effect_name(effect: TaintEffect) -> Option<&'static str> {
     match effect {
         TaintEffect::None => None,
@@ -159,158 +70,82 @@ const fn effect_name(effect: TaintEffect) -> Option<&'static str> {
     }
 }
 
-/// What the words on a Node are made of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'a> {
-    /// The judgement as the Node is told it.
-    pub(crate) judgement: &'a Judgement,
-    /// Why, as a sentence.
-    pub(crate) message: &'a str,
-    /// The certifications that are fresh.
-    pub(crate) certifications: &'a [Certification],
+/// One of our taints as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnTaint<'a> {
+    /// Its key.
+    pub(crate) key: &'static str,
+    /// Its value where it is set.
+    pub(crate) value: &'a str,
+    /// What shall become of it.
+    pub(crate) to_be: TaintToBe,
 }
 
-/// Labels and annotation as they shall stand.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Marks {
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) summary: Option<String>,
-    pub(crate) drop_labels: Vec<String>,
-}
-
-/// Whether a label is one that the operator writes (people write the label of maintenance).
-pub(crate) fn is_ours(label: &str) -> bool {
-    label.starts_with(names::PREFIX)
-        && (matches!(label, names::LABEL_HEALTH | names::LABEL_SEVERITY | names::LABEL_AGENT)
-            || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
-}
-
-/// The labels and the annotation that shall be on the Node, or `None` where they are. `told` is `None` for a node that
-/// is not judged yet: only the agent's label is set then, and everything else stays.
-pub(crate) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
-    let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
-    let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
-    let (labels, summary): (BTreeMap<_, _>, _) = match (told, authority) {
-        (None, _) | (Some(_), Authority::Frozen) => (standing().chain([agent]).collect(), node.summary.clone()),
-        (Some(told), Authority::Observe { release }) => {
-            if told.judgement.state == State::Quarantined && !release {
-                (standing().chain([agent]).collect(), node.summary.clone())
-            } else {
-                ([agent].into(), None)
-            }
-        }
-        (Some(told), Authority::Enforce(policy)) => {
-            let outputs = policy.spec.outputs.as_ref();
-            let mut labels = BTreeMap::from([agent]);
-            if is_on(outputs, |o| o.labels) {
-                labels.extend(verdict_labels(told));
-            }
-            let summary = is_on(outputs, |o| o.annotation).then(|| summary(told.judgement));
-            (labels, summary)
-        }
-    };
-    let drop_labels: Vec<String> =
-        node.labels.keys().filter(|label| is_ours(label) && !labels.contains_key(*label)).cloned().collect();
-    let stand =
-        drop_labels.is_empty() && summary == node.summary && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
-    (!stand).then_some(Marks { labels, summary, drop_labels })
-}
-
-fn is_on(outputs: Option<&Outputs>, which: impl Fn(&Outputs) -> Option<bool>) -> bool {
-    outputs.and_then(which).unwrap_or(true)
-}
-
-fn verdict_labels(told: Told<'_>) -> Vec<(String, String)> {
-    let mut labels: Vec<(String, String)> = told
-        .certifications
-        .iter()
-        .map(|c| {
-            let label = format!("{}{}", names::LABEL_CERTIFIED_PREFIX, c.level);
-            (label, "true".to_owned())
+impl OwnTaint<'_> {
+    /// The taint as it is written; `None` where it goes. One that stands with the same effect keeps its time.
+    fn written(&self, node: &Node) -> Option<Taint> {
+        let effect = match self.to_be {
+            TaintToBe::Keep | TaintToBe::Remove => return None,
+            TaintToBe::Set(effect) => effect_name(effect)?,
+        };
+        let same = node.taints.iter().find(|t| t.key == self.key && t.effect == effect);
+        Some(Taint {
+            key: self.key.to_owned(),
+            value: self.value.to_owned(),
+            effect: effect.to_owned(),
+            time_added: same.and_then(|t| t.time_added.clone()),
         })
-        .collect();
-    if let Some(health) = told.judgement.state.label() {
-        labels.push((names::LABEL_HEALTH.to_owned(), health.to_owned()));
-        let severity = told.judgement.severity.label();
-        labels.push((names::LABEL_SEVERITY.to_owned(), severity.to_owned()));
-    }
-    labels
-}
-
-#[derive(serde::Serialize)]
-struct Summary<'a> {
-    state: &'a State,
-    severity: &'a crds::Severity,
-    action: Action,
-    since: Time,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    causes: Vec<SummaryCause<'a>>,
-}
-
-#[derive(serde::Serialize)]
-struct SummaryCause<'a> {
-    check: &'a str,
-    target: &'a str,
-    reason: &'a str,
-}
-
-/// The annotation: compact JSON.
-fn summary(judgement: &Judgement) -> String {
-    let summary = Summary {
-        state: &judgement.state,
-        severity: &judgement.severity,
-        action: judgement.action(),
-        since: judgement.since,
-        causes: judgement
-            .causes
-            .iter()
-            .map(|cause| SummaryCause { check: &cause.check, target: &cause.target, reason: &cause.reason })
-            .collect(),
-    };
-    serde_json::to_string(&summary).unwrap_or_default()
-}
-
-/// Since when the annotation of a Node tells of this state and severity.
-pub(crate) fn told_since(node: &Node, state: &State, severity: &crds::Severity) -> Option<Time> {
-    #[derive(serde::Deserialize)]
-    struct Told {
-        state: State,
-        severity: crds::Severity,
-        since: Time,
-    }
-    let told: Told = serde_json::from_str(node.summary.as_deref()?).ok()?;
-    (told.state == *state && told.severity == *severity).then_some(told.since)
-}
-
-/// The condition of this judgement: False if Quarantined, Unknown if Unknown, else True.
-pub(crate) fn status_of(state: &State) -> Status {
-    match state {
-        State::Quarantined => Status::False,
-        State::Unknown | State::Unrecognized(_) => Status::Unknown,
-        State::Healthy | State::Suspect | State::NotApplicable => Status::True,
     }
 }
 
-/// The Node condition as it shall stand, or `None` where it stands so already; `Some(None)` removes it.
-#[allow(clippy::option_option)]
-pub(crate) fn node_condition(
-    node: &Node,
-    authority: Authority<'_>,
-    told: Told<'_>,
-    now: Time,
-) -> Option<Option<Condition>> {
-    let wanted = match authority {
-        Authority::Frozen => return None,
-        Authority::Observe { release } => {
-            if told.judgement.state == State::Quarantined && !release {
-                return None;
-            }
-            None
+/// The complete list of taints of a Node with all of ours as they shall be, or `None` where they are. Foreign taints keep
+/// their order, and each of ours its place.
+pub(crate) fn list(node: &Node, ours: &[OwnTaint<'_>]) -> Option<Vec<Taint>> {
+    let changed = ours.iter().filter(|own| own.to_be != TaintToBe::Keep);
+    let mut written: BTreeMap<&str, Option<Taint>> = changed.map(|own| (own.key, own.written(node))).collect();
+    if written.iter().all(|(key, taint)| taint.is_none() && node.taint(key).is_none()) {
+        return None;
+    }
+    let mut list = Vec::with_capacity(node.taints.len() + written.len());
+    for taint in &node.taints {
+        match written.get_mut(taint.key.as_str()) {
+            Some(own) => list.extend(own.take()),
+            None => list.push(taint.clone()),
         }
-        Authority::Enforce(policy) => is_on(policy.spec.outputs.as_ref(), |o| o.node_condition).then(|| {
-            Wanted::new(names::NODE_CONDITION, status_of(&told.judgement.state), &told.judgement.reason, told.message)
-        }),
-    };
-    let wanted = wanted.and_then(|wanted| merge(node.condition.as_slice(), vec![wanted], None, now).into_iter().next());
-    (wanted != node.condition).then_some(wanted)
+    }
+    list.extend(written.into_values().flatten());
+    (list != node.taints).then_some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crds::names::{TAINT_CHECKING, TAINT_UNHEALTHY};
+
+    fn taint(key: &str, effect: &str) -> Taint {
+        Taint { key: key.into(), value: "x".into(), effect: effect.into(), time_added: None }
+    }
+
+    fn own(key: &'static str, to_be: TaintToBe) -> OwnTaint<'static> {
+        OwnTaint { key, value: "x", to_be }
+    }
+
+    #[test]
+    fn several_taints_of_ours_change_in_one_list_and_foreign_ones_stay_where_they_are() {
+        let taints = vec![taint(TAINT_CHECKING, "NoSchedule"), taint("dedicated", "NoSchedule")];
+        let node = Node { taints, ..Node::default() };
+        let set = TaintToBe::Set(TaintEffect::NoSchedule);
+        let keys = |ours: &[OwnTaint<'_>]| -> Option<Vec<String>> {
+            Some(list(&node, ours)?.into_iter().map(|t| t.key).collect())
+        };
+        assert_eq!(
+            keys(&[own(TAINT_UNHEALTHY, set), own(TAINT_CHECKING, TaintToBe::Remove)]).unwrap(),
+            ["dedicated", TAINT_UNHEALTHY]
+        );
+        assert_eq!(
+            keys(&[own(TAINT_UNHEALTHY, set), own(TAINT_CHECKING, TaintToBe::Keep)]).unwrap(),
+            [TAINT_CHECKING, "dedicated", TAINT_UNHEALTHY]
+        );
+        assert_eq!(keys(&[own(TAINT_UNHEALTHY, TaintToBe::Remove), own(TAINT_CHECKING, set)]), None);
+    }
 }

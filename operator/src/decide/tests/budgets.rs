@@ -29,9 +29,9 @@ fn limits_are_the_lower_of_number_and_percentage_but_at_least_the_minimum() {
     ];
     for (max_unavailable, max_unavailable_percent, minimum, nodes, limit) in table {
         let budget = Budget { max_unavailable, max_unavailable_percent, minimum, topology_key: None };
-        assert_eq!(super::super::budget::slots::limit(Some(&budget), nodes), limit, "{budget:?} of {nodes}");
+        assert_eq!(super::super::budget::limit::limit(Some(&budget), nodes), limit, "{budget:?} of {nodes}");
     }
-    assert_eq!(super::super::budget::slots::limit(None, 40), 4);
+    assert_eq!(super::super::budget::limit::limit(None, 40), 4);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The writes of a plan, in their order.
+//! The writes of a plan: those about a `node`, the `spec` of its NodeHealth, and the status of a `policy`.
 
 pub(crate) mod node;
 pub(crate) mod policy;

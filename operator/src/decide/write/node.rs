@@ -6,12 +6,16 @@ use crate::{
         case::Case,
         govern::authority::Authority,
         judge::verdict::Judgement,
-        marks::taints::{self, TaintToBe, Told},
-        orders::Orders,
-        tell::{
-            news,
-            sentences::{self, Marking},
+        marks::{
+            columns,
+            decision::{self, Marking},
+            gpu_verdicts, health_conditions,
+            metadata::{self, Told},
+            node_condition::node_condition,
+            taints,
         },
+        orders::Orders,
+        tell::{news, sentences},
     },
     plan::{NodeHealthStatusWrite, Plan, Write},
 };
@@ -30,7 +34,7 @@ pub(crate) fn plan_node(
     let standing = case.subject.health.current();
     if let (Some(health), Some(judgement)) = (standing, &case.judgement) {
         let to_be = case.taint_to_be(has_slot);
-        let taint_step = plan_taints(case, judgement, to_be, claim_step, plan);
+        let taint_step = plan_taints(case, judgement, has_slot, claim_step, plan);
         let after: Vec<usize> = taint_step.or(claim_step).into_iter().collect();
         steps.extend(taint_step);
         let marking = Marking {
@@ -64,12 +68,12 @@ fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
 fn plan_taints(
     case: &Case<'_>,
     judgement: &Judgement,
-    to_be: TaintToBe,
+    has_slot: bool,
     claim_step: Option<usize>,
     plan: &mut Plan,
 ) -> Option<usize> {
     let node = case.node();
-    let taints = taints::taints(node, to_be, judgement)?;
+    let taints = taints::list(node, &case.own_taints(judgement, has_slot))?;
     Some(plan.push(
         Write::NodeTaints {
             node: node.name.clone(),
@@ -92,16 +96,17 @@ fn status(
 ) -> NodeHealthStatusWrite {
     let subject = &case.subject;
     let activity =
-        sentences::activity(subject.node.maintenance().is_some(), !orders.assignments(&subject.node.name).is_empty());
+        decision::activity(subject.node.maintenance().is_some(), !orders.assignments(&subject.node.name).is_empty());
     let certifications = fresh(health, now);
-    let gpus = sentences::gpus(health, judgement);
-    let decision = sentences::decision(subject, health, judgement, marking, activity, &case.drift);
+    let gpus = gpu_verdicts::gpus(health, judgement);
+    let message = sentences::message(subject, health, judgement, marking);
+    let decision = decision::decision(subject, health, judgement, marking, activity, &case.drift, &message);
     NodeHealthStatusWrite {
         name: subject.node.name.clone(),
         uid: health.metadata.uid.clone().unwrap_or_default(),
         resource_version: health.metadata.resource_version.clone().unwrap_or_default(),
-        summary: sentences::summary(subject, health, judgement, &gpus, &certifications),
-        conditions: sentences::conditions(subject, health, judgement, &decision.message, now),
+        summary: columns::summary(subject, health, judgement, &gpus, &certifications),
+        conditions: health_conditions::conditions(subject, health, judgement, &decision.message, now),
         decision,
         gpus,
         certifications,
@@ -140,7 +145,7 @@ fn plan_words(
     let judgement = judgement.on_node();
     let message = sentences::message(&case.subject, health, judgement, marking);
     let told = Told { judgement, message: &message, certifications: &write.certifications };
-    if let Some(condition) = taints::node_condition(node, case.authority, told, now) {
+    if let Some(condition) = node_condition(node, case.authority, told, now) {
         steps.push(
             plan.push(
                 Write::NodeCondition { node: node.name.clone(), uid: node.uid.clone(), condition },
@@ -159,7 +164,7 @@ fn plan_words(
 
 fn plan_marks(case: &Case<'_>, told: Option<Told<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
     let node = case.node();
-    if let Some(marks) = taints::marks(node, case.authority, told) {
+    if let Some(marks) = metadata::marks(node, case.authority, told) {
         steps.push(plan.push(
             Write::NodeMarks {
                 node: node.name.clone(),

@@ -2,7 +2,7 @@
 
 use crate::{
     decide::{
-        budget::{ledger::Account, slots},
+        budget::{account::Account, slots},
         case::Case,
     },
     plan::{Plan, Write},
