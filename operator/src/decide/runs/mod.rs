@@ -14,6 +14,7 @@
 
 mod admit;
 mod assign;
+mod bounds;
 mod collect;
 mod course;
 mod drill_permits;
