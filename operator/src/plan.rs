@@ -183,6 +183,13 @@ impl Plan {
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 
+    /// Asks to be woken at `at` if that is still to come.
+    pub fn wake_after(&mut self, now: Time, at: Time) {
+        if at > now {
+            self.wake(at);
+        }
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

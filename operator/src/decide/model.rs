@@ -1,11 +1,11 @@
 //! A model of the API server for tests: it applies a [`Plan`] to a [`World`] with the preconditions that the real one
 //! checks (uid, resourceVersion), so that decisions can be played against random events, crashes and late writers.
 //!
-//! `fixtures` builds small objects for unit tests, `generate` makes random worlds and `events` random events from bytes.
+//! `fixtures` builds small objects for unit tests, `generate` makes random worlds and `happenings` random events from bytes.
 
-pub(crate) mod events;
 pub(crate) mod fixtures;
 pub(crate) mod generate;
+pub(crate) mod happenings;
 
 use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Plan, Write},

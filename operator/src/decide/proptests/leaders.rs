@@ -4,8 +4,9 @@ use super::{CASES, bytes, checks};
 use crate::decide::{
     decide,
     model::{
-        Model, Writer, events, fixtures,
+        Model, Writer, fixtures,
         generate::{self, Dice},
+        happenings,
     },
 };
 use explore::explore;
@@ -23,7 +24,7 @@ fn two_leaders(bytes: &[u8]) -> Result<(), String> {
             0 => {
                 let standing = model.world.policies.clone();
                 let hold = model.world.hold_everything;
-                story.push(events::event(&mut dice, &mut model).to_owned());
+                story.push(happenings::event(&mut dice, &mut model).to_owned());
                 // A policy that is deleted takes its claims along: that is a person's doing, not a leader's.
                 if standing.keys().any(|p| !model.world.policies.contains_key(p)) {
                     model.world.policies = standing;

@@ -4,16 +4,17 @@
 //! spoilt, so that production code holds no switch for tests.
 
 mod checks;
-mod drills;
 mod leaders;
 mod mutants;
+mod rehearsals;
 mod shapes;
 
 use super::{
     decide,
     model::{
-        Model, Writer, events, fixtures,
+        Model, Writer, fixtures,
         generate::{self, Dice},
+        happenings,
     },
 };
 use crate::plan::Plan;
@@ -84,7 +85,7 @@ fn live(bytes: &[u8], check: &mut dyn FnMut(&Seen<'_>) -> Result<(), String>) ->
             _ => after,
         };
         for _ in 0..=dice.below(2) {
-            story.push(events::event(&mut dice, &mut model));
+            story.push(happenings::event(&mut dice, &mut model));
         }
         if !dice.is_left() {
             break;
@@ -163,7 +164,7 @@ fn frozen_targets_never_change_and_every_list_has_its_bound() {
 
 #[test]
 fn a_drill_is_plain_marks_only_if_told_to_and_ends() {
-    hold_in_every_world("drills", drills::drills_are_plain_and_end);
+    hold_in_every_world("drills", rehearsals::drills_are_plain_and_end);
 }
 
 #[test]

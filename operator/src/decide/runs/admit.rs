@@ -1,8 +1,8 @@
 //! Who may begin: older runs first, one test between nodes (or exclusive test) per node, groups whole or not at all.
 
 use super::{
-    Course,
-    drills::{self, Drilled, Permits},
+    course::{Course, drill_seconds},
+    drill_permits::{Drilled, Permits, is_judged},
     view::{end, enter, is_at_work, is_unadmitted, node_of, report_of},
 };
 use crate::world::World;
@@ -42,7 +42,7 @@ struct Need {
 
 impl Need {
     fn of(course: &Course<'_>) -> Self {
-        let is_drill = drills::seconds(&course.checks).is_some();
+        let is_drill = drill_seconds(&course.checks).is_some();
         Self { checks: course.checks.len(), heavy: course.heavy, is_drill }
     }
 }
@@ -157,7 +157,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
         if !is_unadmitted(target) || (!is_its_turn && target.state != TargetState::Waiting) {
             continue;
         }
-        let unjudged = || (need.is_drill && !drills::is_judged(world, target)).then_some(reason::NEVER_JUDGED);
+        let unjudged = || (need.is_drill && !is_judged(world, target)).then_some(reason::NEVER_JUDGED);
         let obstacle = absence(world, target, now).or_else(unjudged).or_else(|| load.obstacle(target, need));
         match obstacle {
             Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE | reason::DRILL_NOT_ALLOWED))

@@ -1,7 +1,8 @@
 //! What the agents report becomes the state of the targets, and is copied before the order that it answers may go.
 
 use super::{
-    Course, group, network,
+    course::Course,
+    group, network,
     view::{end, enter, is_at_work, node_of, report_of, run_report_of},
 };
 use crate::world::World;

@@ -1,6 +1,6 @@
 //! The start of a run: its targets are resolved once and never change afterwards.
 
-use super::{group::GroupCheck, validate};
+use super::{group_check::GroupCheck, validate};
 use crate::world::World;
 use crds::{
     CheckSpec, HealthCheckRun, Outcome, Time,

@@ -5,7 +5,9 @@
 //! afterwards the group tries again under new ids.
 
 use super::{
-    Course, ring,
+    course::Course,
+    group_check::GroupCheck,
+    ring,
     view::{end, enter, health_of, is_at_work, node_of, report_of, run_report_of},
 };
 use crate::{
@@ -13,8 +15,8 @@ use crate::{
     world::{Node, World},
 };
 use crds::{
-    CheckSpec, Outcome, Time,
-    check::{Class, Pattern, PortRange},
+    Outcome, Time,
+    check::PortRange,
     health_check_run::{HealthCheckRunStatus, TargetState},
     node_health::{Group, Role, RunReport, RunState, Slot},
     reason,
@@ -36,35 +38,6 @@ const MEMBERS_PER_LEAD_SECOND: usize = 100;
 const SLOT_SLACK_SECONDS: i64 = 5;
 /// How long after its last slot a member may take to report before it is no longer waited for, in seconds.
 const REPORT_SLACK_SECONDS: i64 = 5;
-
-/// What the one check between nodes of a run asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct GroupCheck {
-    /// Its name within the run.
-    pub(super) name: String,
-    /// Who tests with whom.
-    pub(super) pattern: Pattern,
-    duration_seconds: i64,
-    ports: PortRange,
-    /// Whether the run has other checks too, which another attempt would run again.
-    has_company: bool,
-}
-
-impl GroupCheck {
-    /// The check between nodes among these, if there is one.
-    pub(super) fn of(checks: &[CheckSpec]) -> Option<Self> {
-        let check = checks.iter().find(|c| c.kind().is_some_and(|k| k.class() == Class::Group))?;
-        let network = check.network_bandwidth.clone().unwrap_or_default();
-        let ping = check.ping.as_ref().and_then(|p| p.pattern);
-        Some(Self {
-            name: check.name.clone(),
-            pattern: ping.or(network.pattern).unwrap_or_default(),
-            duration_seconds: network.duration_seconds.unwrap_or(5),
-            ports: network.ports.unwrap_or_default(),
-            has_company: checks.len() > 1,
-        })
-    }
-}
 
 /// A target that is at work, as the world shows it.
 struct Member<'w> {
@@ -250,8 +223,8 @@ pub(super) fn orders(world: &World, course: &Course<'_>, now: Time, plan: &mut P
         let members = members(world, course, attempt);
         let parts = match start_of(&members) {
             Some(start) => {
-                super::wake_after(plan, now, start.plus(1));
-                super::wake_after(plan, now, over(&members));
+                plan.wake_after(now, start.plus(1));
+                plan.wake_after(now, over(&members));
                 complete(check, &members, attempt, start, now)
             }
             None => begin(check, &members, attempt, now, plan),
@@ -269,7 +242,7 @@ fn begin(check: &GroupCheck, members: &[Member<'_>], attempt: i64, now: Time, pl
         return parts(check, members, attempt, now.plus(LEAD_SECONDS + lead));
     }
     for member in members {
-        super::wake_after(plan, now, member.since.plus(READY_WITHIN_SECONDS));
+        plan.wake_after(now, member.since.plus(READY_WITHIN_SECONDS));
     }
     vec![Group::default(); members.len()]
 }

@@ -1,7 +1,8 @@
-//! Whether a spec says what to do. The API server refuses what is refused here; this catches what came around it
-//! (validation switched off, an older CustomResourceDefinition).
+//! Whether a spec says what to do. The API server refuses what is refused here; this catches what bypassed validation
+//! (validation switched off, an older CustomResourceDefinition). Bounds are those of the schema ([`super::bounds`]); the
+//! rules that the schema has in CEL are repeated here.
 
-use super::freeze::Rejection;
+use super::{bounds, course::drill_seconds, freeze::Rejection};
 use crds::{
     Check, CheckSpec, Scale, Severity,
     check::{Class, Custom, Drill, Pattern},
@@ -10,11 +11,8 @@ use crds::{
 };
 use std::collections::BTreeSet;
 
-/// The largest `maxConcurrent`, the most checks of a run, the longest deadline and time to live: as in the schema.
-const MAX_CHECKS: usize = 16;
+/// The largest `maxConcurrent`: the schema has it in a rule, not as a bound.
 const MAX_CONCURRENT: i64 = 1_000;
-const MAX_DEADLINE_SECONDS: i64 = 604_800;
-const MAX_TTL_SECONDS: i64 = 31_536_000;
 
 fn invalid(message: String) -> Rejection {
     Rejection { reason: reason::INVALID_SPEC, message }
@@ -27,7 +25,7 @@ pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Reje
     let checks = checks(spec)?;
     let mut names = BTreeSet::new();
     for check in &checks {
-        if !is_name(&check.name) {
+        if !bounds::at("checks.name").allows_text(&check.name) {
             return Err(invalid(format!(
                 "spec.checks: the name {:?} must be of lower-case letters, digits and hyphens, at most 63",
                 check.name
@@ -40,13 +38,16 @@ pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Reje
             )));
         }
         kind(check)?;
-        ranges(check)?;
+        let value = serde_json::to_value(check).unwrap_or_default();
+        numbers(check, &value)?;
         if let Some(program) = &check.custom {
             custom(&check.name, program)?;
         }
         if let Some(rehearsal) = &check.drill {
             drill(&check.name, rehearsal)?;
         }
+        let wrong = bounds::each("checks").wrong_text_or_count(&format!("spec.checks[{}]", check.name), &value);
+        wrong.map_or(Ok(()), |message| Err(invalid(message)))?;
     }
     group(&checks)?;
     drills(spec, &checks)?;
@@ -81,8 +82,14 @@ fn limits(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
                 .into(),
         ));
     }
-    number("spec.deadlineSeconds", Some(spec.deadline_seconds), 1, MAX_DEADLINE_SECONDS)?;
-    number("spec.ttlSecondsAfterFinished", spec.ttl_seconds_after_finished, 0, MAX_TTL_SECONDS)
+    let numbers = [
+        ("deadlineSeconds", Some(spec.deadline_seconds)),
+        ("ttlSecondsAfterFinished", spec.ttl_seconds_after_finished),
+    ];
+    let mut wrong = numbers
+        .into_iter()
+        .filter_map(|(name, value)| bounds::at(name).wrong_number(&format!("spec.{name}"), &value?.into()));
+    wrong.next().map_or(Ok(()), |message| Err(invalid(message)))
 }
 
 fn checks(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
@@ -91,9 +98,11 @@ fn checks(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
         (None, None) => {
             Err(invalid("spec: exactly one of checks and level is needed, for example level: basic".into()))
         }
-        (Some(checks), None) if checks.is_empty() || checks.len() > MAX_CHECKS => {
-            Err(invalid(format!("spec.checks holds {} checks; a run takes 1 to {MAX_CHECKS}", checks.len())))
-        }
+        (Some(checks), None) if !bounds::at("checks").allows_count(checks.len()) => Err(invalid(format!(
+            "spec.checks holds {} checks; a run takes 1 to {}",
+            checks.len(),
+            bounds::at("checks").most()
+        ))),
         (Some(checks), None) => Ok(checks.clone()),
         (None, Some(name)) => level::checks_of(name).ok_or_else(|| Rejection {
             reason: reason::UNKNOWN_CHECK,
@@ -123,72 +132,9 @@ fn kind(check: &CheckSpec) -> Result<(), Rejection> {
     }
 }
 
-fn number(field: &str, value: Option<i64>, lowest: i64, highest: i64) -> Result<(), Rejection> {
-    match value {
-        Some(value) if !(lowest..=highest).contains(&value) => {
-            Err(invalid(format!("{field} is {value}; it must be from {lowest} to {highest}")))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Field, value, lowest and highest of every number of a check; the same ranges as in the schema.
-fn numbers(check: &CheckSpec) -> Vec<(&'static str, Option<i64>, i64, i64)> {
-    let mut numbers = Vec::new();
-    if let Some(c) = &check.pcie_bandwidth {
-        let field = "pcieBandwidth.minMegabytesPerSecond";
-        numbers.push((field, c.min_megabytes_per_second, 1, 10_000_000));
-    }
-    if let Some(c) = &check.gpu_memory {
-        numbers.push(("gpuMemory.passes", c.passes, 1, 1_000));
-    }
-    if let Some(c) = &check.dcgm_diag {
-        numbers.push(("dcgmDiag.level", c.level, 1, 4));
-    }
-    if let Some(c) = &check.stress {
-        numbers.push(("stress.minutes", c.minutes, 1, 1_440));
-        let caps = c.power_caps_percent.iter();
-        numbers.extend(caps.map(|cap| ("stress.powerCapsPercent", Some(*cap), 10, 100)));
-    }
-    if let Some(c) = &check.ping {
-        numbers.push(("ping.maxLossPercent", c.max_loss_percent, 0, 100));
-    }
-    if let Some(c) = &check.network_bandwidth {
-        let floor = c.min_megabits_per_second;
-        numbers.push(("networkBandwidth.streams", c.streams, 1, 128));
-        numbers.push(("networkBandwidth.durationSeconds", c.duration_seconds, 1, 300));
-        numbers.push(("networkBandwidth.minMegabitsPerSecond", floor, 1, 10_000_000));
-        if let Some(ports) = &c.ports {
-            for (field, port) in
-                [("networkBandwidth.ports.first", ports.first), ("networkBandwidth.ports.last", ports.last)]
-            {
-                numbers.push((field, Some(port), 1_024, 65_535));
-            }
-        }
-    }
-    if let Some(c) = &check.rdma_bandwidth {
-        let field = "rdmaBandwidth.minMegabitsPerSecond";
-        numbers.push((field, c.min_megabits_per_second, 1, 10_000_000));
-    }
-    if let Some(c) = &check.nccl {
-        numbers.push(("nccl.sizeMiB", c.size_mib, 1, 65_536));
-    }
-    if let Some(c) = &check.pvc {
-        numbers.push(("pvc.sizeMiB", c.size_mib, 1, 1_048_576));
-    }
-    if let Some(c) = &check.custom {
-        numbers.push(("custom.timeoutSeconds", c.timeout_seconds, 1, 86_400));
-    }
-    if let Some(c) = &check.drill {
-        numbers.push(("drill.seconds", Some(c.seconds), 1, 86_400));
-    }
-    numbers
-}
-
-fn ranges(check: &CheckSpec) -> Result<(), Rejection> {
-    for (field, value, lowest, highest) in numbers(check) {
-        let field = format!("spec.checks[{}].{field}", check.name);
-        number(&field, value, lowest, highest)?;
+fn numbers(check: &CheckSpec, value: &serde_json::Value) -> Result<(), Rejection> {
+    if let Some(message) = bounds::each("checks").wrong_number(&format!("spec.checks[{}]", check.name), value) {
+        return Err(invalid(message));
     }
     let ports = check.network_bandwidth.as_ref().and_then(|c| c.ports.as_ref());
     if let Some(ports) = ports.filter(|p| p.first > p.last) {
@@ -203,8 +149,9 @@ fn ranges(check: &CheckSpec) -> Result<(), Rejection> {
 fn custom(check: &str, custom: &Custom) -> Result<(), Rejection> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let program = &custom.program;
-    let is_program =
-        !program.is_empty() && program.len() <= 63 && program.chars().all(allowed) && !program.starts_with('-');
+    let is_program = bounds::at("checks.custom.program").allows_text(program)
+        && program.chars().all(allowed)
+        && !program.starts_with('-');
     if !is_program {
         return Err(invalid(format!(
             "spec.checks[{check}].custom.program {program:?} must be the name of a program in the mounted directory (lower-case letters, digits, hyphens), never a path or a command line"
@@ -212,9 +159,6 @@ fn custom(check: &str, custom: &Custom) -> Result<(), Rejection> {
     }
     if let Some(key) = custom.env.keys().find(|key| !key.starts_with("CHECK_")) {
         return Err(invalid(format!("spec.checks[{check}].custom.env: the key {key:?} must begin with CHECK_")));
-    }
-    if custom.args.len() > 16 || custom.env.len() > 16 {
-        return Err(invalid(format!("spec.checks[{check}].custom: at most 16 args and 16 variables in env")));
     }
     Ok(())
 }
@@ -227,18 +171,20 @@ fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
             finding.severity
         )));
     }
-    let is_word = finding.reason.starts_with(|c: char| c.is_ascii_uppercase())
-        && finding.reason.len() <= 58
-        && finding.reason.chars().all(|c| c.is_ascii_alphanumeric());
+    let words = bounds::at("checks.drill.finding.reason");
+    let is_word = words.allows_text(&finding.reason);
     if !is_word {
         return Err(invalid(format!(
-            "spec.checks[{check}].drill.finding.reason {:?} must be one word in PascalCase of at most 58 letters and digits, for example FallenOffTheBus",
-            finding.reason
+            "spec.checks[{check}].drill.finding.reason {:?} must be one word in PascalCase of at most {} letters and digits, for example FallenOffTheBus",
+            finding.reason,
+            words.most()
         )));
     }
-    if finding.target.as_ref().is_some_and(|target| target.is_empty() || target.len() > 64) {
+    let targets = bounds::at("checks.drill.finding.target");
+    if finding.target.as_ref().is_some_and(|target| target.is_empty() || !targets.allows_text(target)) {
         return Err(invalid(format!(
-            "spec.checks[{check}].drill.finding.target must be a PCI address of at most 64 characters, or node; leave it out for node"
+            "spec.checks[{check}].drill.finding.target must be a PCI address of at most {} characters, or node; leave it out for node",
+            targets.most()
         )));
     }
     Ok(())
@@ -246,7 +192,7 @@ fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
 
 /// What is real and what is not must not be in one result; and a drill must fit into its run, so that it ends by itself.
 fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejection> {
-    let Some(seconds) = super::drills::seconds(checks) else {
+    let Some(seconds) = drill_seconds(checks) else {
         return Ok(());
     };
     if let Some(other) = checks.iter().find(|check| check.drill.is_none()) {
@@ -290,9 +236,4 @@ fn group(checks: &[CheckSpec]) -> Result<(), Rejection> {
         });
     }
     Ok(())
-}
-
-fn is_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty() && name.len() <= 63 && name.chars().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
 }

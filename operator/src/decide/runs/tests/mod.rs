@@ -2,10 +2,10 @@
 
 mod admission;
 mod agents;
-mod drills;
 mod ends;
 mod group_results;
 mod groups;
+mod permits;
 mod properties;
 mod results;
 mod start;
@@ -13,6 +13,7 @@ mod validation;
 
 use super::{Orders, decide};
 use crate::{
+    decide::govern::Governance,
     plan::{Plan, Write},
     world::{Node, World},
 };
@@ -122,7 +123,8 @@ impl Stage {
 
     fn decide(&self) -> (Plan, Orders) {
         let mut plan = Plan::default();
-        let orders = decide(&self.world, self.now, &mut plan);
+        let governance = Governance::of(&self.world);
+        let orders = decide(&self.world, &governance.subjects, self.now, &mut plan);
         (plan, orders)
     }
 

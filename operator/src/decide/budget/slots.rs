@@ -1,0 +1,105 @@
+//! Budgets: how many nodes a policy may take out of use, who gets a slot, and which claims have served.
+//!
+//! A claim is written before the mark that it pays for, and dropped after the mark is gone. What is used is the claims
+//! and the nodes that others cordoned or that are not ready; a new claim needs room under the policy's limit and under
+//! that of its failure domain.
+
+use super::{domains::Domains, limit::limit};
+use crate::{
+    decide::{govern::selection::Subject, judge::verdict::Judgement},
+    world::Node,
+};
+use crds::{
+    HealthCheckPolicy,
+    health_check_policy::{Claim, ClaimFor, MAX_CLAIMS},
+};
+use std::{cmp::Reverse, collections::BTreeSet};
+
+/// What a policy's budget allows now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Allocation<'w> {
+    /// How many nodes may be out of use.
+    pub(crate) limit: usize,
+    /// The nodes that get a slot now, worst first.
+    pub(crate) granted: Vec<&'w str>,
+    /// The nodes for which there is no room, worst first.
+    pub(crate) waiting: Vec<&'w str>,
+}
+
+/// A node that asks for a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'w, 'j> {
+    /// The node.
+    pub(crate) node: &'w Node,
+    /// Why.
+    pub(crate) judgement: &'j Judgement,
+    /// Whether the node bears our mark already, left by a former policy or a former life.
+    pub(crate) marked: bool,
+}
+
+/// Whether the node is out of use without us: cordoned, or not ready.
+pub(crate) fn is_out_of_use(node: &Node) -> bool {
+    node.unschedulable || !node.ready
+}
+
+/// The nodes that count as used: those with a claim, and those that are out of use without us.
+pub(crate) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTreeSet<&'w str> {
+    claims
+        .iter()
+        .map(|claim| claim.node.as_str())
+        .chain(governed.iter().filter(|s| is_out_of_use(s.node)).map(|s| s.node.name.as_str()))
+        .collect()
+}
+
+/// Gives the free slots to the worst nodes, then to those that wait longest. Marks that stand without a claim come
+/// first: they have taken the node out of use already. Drills come last.
+pub(crate) fn allocate<'w>(
+    policy: &HealthCheckPolicy,
+    claims: &[&'w Claim],
+    governed: &[&Subject<'w>],
+    mut wishes: Vec<Wish<'w, '_>>,
+) -> Allocation<'w> {
+    let budget = policy.spec.budget.as_ref();
+    let total = limit(budget, governed.len());
+    let mut used = used(claims, governed);
+    let mut domains =
+        budget.and_then(|b| b.topology_key.as_deref()).map(|key| Domains::new(key, budget, governed, &used));
+    wishes.sort_by_key(|wish| {
+        let judgement = wish.judgement;
+        let badness = (Reverse(wish.marked), judgement.is_drill(), Reverse(judgement.severity.rank()));
+        (badness, judgement.since, wish.node.name.as_str())
+    });
+    let mut allocation = Allocation { limit: total, ..Allocation::default() };
+    for wish in wishes {
+        let name = wish.node.name.as_str();
+        let room = used.len() < total
+            && domains.as_ref().is_none_or(|d| d.has_room(wish.node))
+            && claims.len() + allocation.granted.len() < MAX_CLAIMS;
+        if room {
+            if used.insert(name)
+                && let Some(domains) = &mut domains
+            {
+                domains.take(wish.node);
+            }
+            allocation.granted.push(name);
+        } else {
+            allocation.waiting.push(name);
+        }
+    }
+    allocation
+}
+
+/// The claim that pays for the mark of this judgement.
+pub(crate) fn claim(node: &Node, judgement: &Judgement) -> Claim {
+    let worst = judgement.causes.first();
+    Claim {
+        node: node.name.clone(),
+        uid: node.uid.clone(),
+        for_: ClaimFor {
+            check: worst.map(|c| c.check.clone()),
+            target: worst.map(|c| c.target.clone()),
+            reason: worst.map(|c| c.reason.clone()),
+            run: None,
+        },
+    }
+}

@@ -1,0 +1,141 @@
+//! One node under decision: what is thought of it, what may be done to it, and when it has to be looked at again.
+
+use super::{
+    govern::{
+        Governance,
+        authority::{self, Authority},
+        fleet::{Drift, Fleet},
+        selection::Subject,
+    },
+    judge::{
+        rules,
+        verdict::{self, Judgement},
+    },
+    marks::taints::{self, OwnTaint, TaintToBe},
+    orders::Orders,
+};
+use crate::{
+    plan::Plan,
+    world::{Node, SILENT_AFTER_SECONDS, World},
+};
+use crds::{Time, health_check_policy::TaintEffect};
+
+/// A node under decision.
+#[derive(Clone, Debug)]
+pub(crate) struct Case<'w> {
+    /// The node, its policy and its profile.
+    pub(crate) subject: Subject<'w>,
+    /// `None` while it has no NodeHealth of its own: nothing is judged and nothing is marked then.
+    pub(crate) judgement: Option<Judgement>,
+    /// What may be done to its marks.
+    pub(crate) authority: Authority<'w>,
+    /// The taint that rules give this judgement, whatever the mode.
+    pub(crate) effect: TaintEffect,
+    /// How it differs from its fleet.
+    pub(crate) drift: Drift,
+    /// Whether our taint keeps pods away from the Node now.
+    pub(crate) is_marked: bool,
+    /// Whether a claim stands for the node without a mark: a leader died or sleeps between claim and mark, or somebody
+    /// removed the mark. It is dropped, after a write to the Node that stops late marks, before the node is claimed anew.
+    pub(crate) is_leftover: bool,
+}
+
+impl<'w> Case<'w> {
+    /// Judges one node and finds out what may be done to it.
+    pub(crate) fn of(
+        world: &World,
+        governance: &Governance<'w>,
+        subject: Subject<'w>,
+        orders: &Orders,
+        fleet: &Fleet<'w>,
+        now: Time,
+    ) -> Self {
+        let node = subject.node;
+        let claims = &governance.claims;
+        let authority = authority::authority(world, &subject);
+        let marks_are_frozen = matches!(authority, Authority::Frozen);
+        let judgement = subject.health.current().map(|health| {
+            let silent = world.agent_is_silent(&node.name, now);
+            let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
+            let claim = claims.spent_for(&node.name, winner);
+            let ordered = orders.assignments(&node.name);
+            verdict::judge(&subject, health, ordered, claim, silent, marks_are_frozen, now)
+        });
+        let is_marked = taints::is_marked(node);
+        let effect = judgement
+            .as_ref()
+            .map_or(TaintEffect::None, |judgement| rules::effect_of(subject.policy, &judgement.causes));
+        Case {
+            authority,
+            drift: fleet.drift(&subject, now),
+            is_leftover: judgement.is_some() && !is_marked && claims.may_be_dropped(world, &node.name),
+            is_marked,
+            effect,
+            judgement,
+            subject,
+        }
+    }
+
+    /// Asks to be woken when time alone will change something: an agent falls silent, a maintenance overruns, and a
+    /// certification expires.
+    pub(crate) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
+        let node = self.node();
+        let Some(health) = self.subject.health.current() else { return };
+        if let Some(status) = &health.status {
+            if status.report.is_some() && !world.agent_is_silent(&node.name, now) {
+                plan.wake(world.agent_last_heard(&node.name).plus(SILENT_AFTER_SECONDS + 1));
+            }
+            for certification in &status.certifications {
+                plan.wake_after(now, certification.expires_at);
+            }
+        }
+        if node.maintenance().is_some()
+            && let Some(until) = health.spec.maintenance.as_ref().and_then(|m| m.until)
+        {
+            plan.wake_after(now, until);
+        }
+    }
+
+    /// The Node.
+    pub(crate) fn node(&self) -> &Node {
+        self.subject.node
+    }
+
+    /// Whether the judgement asks for a mark that needs a claim, whatever the mode.
+    pub(crate) fn needs_claim(&self) -> bool {
+        rules::needs_claim(self.effect)
+    }
+
+    /// What becomes of our taint.
+    pub(crate) fn taint_to_be(&self, has_slot: bool) -> TaintToBe {
+        let Some(judgement) = &self.judgement else {
+            return TaintToBe::Keep;
+        };
+        if self.is_leftover {
+            let bears_taint = self.node().taint(crds::names::TAINT_UNHEALTHY).is_some();
+            return taints::touch(self.authority, bears_taint);
+        }
+        let (authority, effect) = (self.authority, self.effect);
+        taints::taint_to_be(authority, judgement, effect, has_slot, self.is_marked)
+    }
+
+    /// Our taints as they shall stand.
+    pub(crate) fn own_taints<'a>(&self, judgement: &'a Judgement, has_slot: bool) -> [OwnTaint<'a>; 1] {
+        let (key, value) = (crds::names::TAINT_UNHEALTHY, judgement.severity.label());
+        [OwnTaint { key, value, to_be: self.taint_to_be(has_slot) }]
+    }
+
+    /// Whether our taint keeps pods away afterwards, even if no claim pays for it.
+    pub(crate) fn stays_marked(&self) -> bool {
+        self.removes_capacity(self.taint_to_be(false))
+    }
+
+    /// Whether our taint keeps pods away afterwards.
+    pub(crate) fn removes_capacity(&self, to_be: TaintToBe) -> bool {
+        match to_be {
+            TaintToBe::Keep => self.is_marked,
+            TaintToBe::Set(effect) => rules::needs_claim(effect),
+            TaintToBe::Remove => false,
+        }
+    }
+}

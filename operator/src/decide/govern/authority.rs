@@ -1,0 +1,38 @@
+//! What may be done to the marks of a node and to the claims of a policy: the mode of the policy, and the switch that
+//! holds everything.
+
+use super::selection::Subject;
+use crate::world::World;
+use crds::{HealthCheckPolicy, health_check_policy::Mode};
+
+/// What may be done to the marks of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Authority<'w> {
+    /// Marks are set and lifted.
+    Enforce(&'w HealthCheckPolicy),
+    /// Nothing is set and nothing is lifted.
+    Frozen,
+    /// Nothing is set. What a former policy left stays until evidence lifts it, or until somebody releases it.
+    Observe {
+        /// Whether the policy says `releaseAll`.
+        release: bool,
+    },
+}
+
+/// The authority over the marks of this node.
+pub(crate) fn authority<'w>(world: &World, subject: &Subject<'w>) -> Authority<'w> {
+    match subject.policy {
+        _ if world.hold_everything => Authority::Frozen,
+        None => Authority::Observe { release: false },
+        Some(policy) => match policy.spec.mode {
+            Mode::Hold => Authority::Frozen,
+            Mode::Enforce => Authority::Enforce(policy),
+            Mode::Observe => Authority::Observe { release: policy.spec.release_all.is_some() },
+        },
+    }
+}
+
+/// Whether the claims of a policy stay as they are.
+pub(crate) fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
+    world.hold_everything || policy.spec.mode == Mode::Hold
+}

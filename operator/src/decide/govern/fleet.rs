@@ -1,0 +1,145 @@
+//! Drift: versions that differ from those of most nodes of the same profile.
+//!
+//! The versions that reports know are compared: that of the driver among the nodes of a profile, and that of the video
+//! BIOS among the GPUs of one model on the nodes of a profile. (Reports do not tell the kernel's version or that of other
+//! firmware.) More than half must agree, and at least three nodes must tell theirs; in the middle of an upgrade of the
+//! whole fleet nobody is odd. A node under maintenance neither counts nor is odd.
+//!
+//! It is a warning to people and no judgement about the node: its state stays what its own checks say.
+
+use super::selection::Subject;
+use crds::{
+    Check, Outcome, Time,
+    condition::truncate,
+    node_health::{FleetFinding, Inventory},
+    reason,
+};
+use std::collections::HashMap;
+
+/// So many nodes must tell their version.
+const MIN_NODES: usize = 3;
+/// The longest list of fleet findings: as in the schema.
+const MAX_FLEET_FINDINGS: usize = 8;
+/// The target of a finding about the driver; one about a video BIOS has the PCI address of its GPU.
+const TARGET_DRIVER: &str = "driver";
+
+/// What is compared: a profile, and the model of a GPU for its video BIOS.
+type Kind<'w> = (&'w str, Option<&'w str>);
+
+/// The version that most nodes of each kind have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fleet<'w> {
+    usual: HashMap<Kind<'w>, &'w str>,
+}
+
+/// How a node differs from its fleet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Drift {
+    /// What differs.
+    pub(crate) findings: Vec<FleetFinding>,
+    /// The same as a sentence; empty if nothing differs.
+    pub(crate) note: String,
+}
+
+#[derive(Default)]
+struct Votes<'w> {
+    by_version: HashMap<&'w str, usize>,
+    nodes: usize,
+    last_node: &'w str,
+}
+
+impl<'w> Votes<'w> {
+    fn add(&mut self, node: &'w str, version: &'w str) {
+        *self.by_version.entry(version).or_default() += 1;
+        // The nodes come one after the other.
+        self.nodes += usize::from(self.last_node != node);
+        self.last_node = node;
+    }
+
+    fn usual(&self) -> Option<&'w str> {
+        let all: usize = self.by_version.values().sum();
+        let most = self.by_version.iter().find(|(_, count)| **count * 2 > all);
+        most.filter(|_| self.nodes >= MIN_NODES).map(|(version, _)| *version)
+    }
+}
+
+fn inventory<'w>(subject: &Subject<'w>) -> Option<(&'w str, &'w Inventory)> {
+    let profile = subject.profile?.metadata.name.as_deref()?;
+    let report = subject.health.current()?.status.as_ref()?.report.as_ref()?;
+    subject.node.maintenance().is_none().then_some((profile, &report.inventory))
+}
+
+impl<'w> Fleet<'w> {
+    /// Counts the versions of all nodes, once per decision.
+    pub(crate) fn of(subjects: &[Subject<'w>]) -> Self {
+        let mut votes: HashMap<Kind<'w>, Votes<'w>> = HashMap::new();
+        for subject in subjects {
+            let Some((profile, inventory)) = inventory(subject) else { continue };
+            let node = subject.node.name.as_str();
+            if let Some(driver) = inventory.driver.as_deref() {
+                votes.entry((profile, None)).or_default().add(node, driver);
+            }
+            for gpu in &inventory.gpus {
+                if let (Some(model), Some(vbios)) = (gpu.model.as_deref(), gpu.vbios.as_deref()) {
+                    votes.entry((profile, Some(model))).or_default().add(node, vbios);
+                }
+            }
+        }
+        Self { usual: votes.iter().filter_map(|(kind, votes)| Some((*kind, votes.usual()?))).collect() }
+    }
+
+    /// What differs on one node. A version that the last report does not tell changes nothing: what was found stays.
+    pub(crate) fn drift(&self, subject: &Subject<'w>, now: Time) -> Drift {
+        let Some((profile, inventory)) = inventory(subject) else { return Drift::default() };
+        let status = subject.health.current().and_then(|h| h.status.as_ref());
+        let before = status.and_then(|s| s.decision.as_ref()).map_or(&[][..], |d| d.fleet_findings.as_slice());
+        let standing = |target: &str| before.iter().find(|f| f.check == Check::Drift.name() && f.target == target);
+        let mut drift = Drift::default();
+        let mut notes = Vec::new();
+        let mut find = |target: &str| {
+            drift.findings.push(FleetFinding {
+                check: Check::Drift.name().to_owned(),
+                target: truncate(target, 64),
+                outcome: Outcome::Warn,
+                reason: reason::VERSION_DIFFERS.to_owned(),
+                since: standing(target).map_or(now, |f| f.since),
+            });
+        };
+        let odd = |kind: Kind<'w>, version: &str| self.usual.get(&kind).copied().filter(|usual| *usual != version);
+        match inventory.driver.as_deref() {
+            Some(version) => {
+                if let Some(usual) = odd((profile, None), version) {
+                    find(TARGET_DRIVER);
+                    notes.push(format!("its driver is {version}, theirs {usual}"));
+                }
+            }
+            None if standing(TARGET_DRIVER).is_some() => find(TARGET_DRIVER),
+            None => {}
+        }
+        for gpu in &inventory.gpus {
+            match (gpu.model.as_deref(), gpu.vbios.as_deref()) {
+                (Some(model), Some(version)) => {
+                    if let Some(usual) = odd((profile, Some(model)), version) {
+                        find(&gpu.pci_address);
+                        notes.push(format!("the VBIOS of {} is {version}, theirs {usual}", gpu.pci_address));
+                    }
+                }
+                _ if standing(&gpu.pci_address).is_some() => find(&gpu.pci_address),
+                _ => {}
+            }
+        }
+        drift.findings.truncate(MAX_FLEET_FINDINGS);
+        drift.note = note(profile, &notes);
+        drift
+    }
+}
+
+fn note(profile: &str, notes: &[String]) -> String {
+    match notes {
+        [] => String::new(),
+        [only] => format!(" Unlike most nodes of profile {profile}: {only}."),
+        [first, more @ ..] => {
+            format!(" Unlike most nodes of profile {profile}: {first}, and {} more differ.", more.len())
+        }
+    }
+}

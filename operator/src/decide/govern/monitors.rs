@@ -1,0 +1,13 @@
+//! The monitors that a node's agent shall run.
+
+use crds::{Check, HealthCheckPolicy};
+
+/// Every monitor that this version has, unless the policy turns it off; with the policy's interval.
+pub(crate) fn wanted(policy: Option<&HealthCheckPolicy>) -> impl Iterator<Item = (&'static str, Option<i64>)> + '_ {
+    Check::ALL.iter().filter(|check| check.is_built() && check.is_monitor()).filter_map(move |check| {
+        let setting = policy.and_then(|p| p.spec.monitors.iter().find(|monitor| monitor.name == check.name()));
+        setting
+            .is_none_or(|s| s.enabled.unwrap_or(true))
+            .then(|| (check.name(), setting.and_then(|s| s.interval_seconds)))
+    })
+}

@@ -1,0 +1,181 @@
+//! Which nodes have a NodeHealth, which policy governs each, and what each must be.
+
+use super::claims::Claims;
+use crate::world::{Node, World};
+use crds::{HardwareProfile, HealthCheckPolicy, NodeHealth, Selector, names};
+use kube::ResourceExt;
+use std::collections::HashMap;
+
+/// A node that has a NodeHealth, or shall have one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'w> {
+    /// The Node.
+    pub(crate) node: &'w Node,
+    /// Where its NodeHealth stands.
+    pub(crate) health: Standing<'w>,
+    /// The policy that governs it.
+    pub(crate) policy: Option<&'w HealthCheckPolicy>,
+    /// The profile that says what it must be.
+    pub(crate) profile: Option<&'w HardwareProfile>,
+}
+
+/// Where the NodeHealth of a node stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Standing<'w> {
+    /// It has to be made.
+    Missing,
+    /// It is about this Node.
+    Current(&'w NodeHealth),
+    /// It is about a Node that had the same name.
+    OfFormerNode(&'w NodeHealth),
+    /// It is being deleted; nothing is written to it.
+    Terminating,
+}
+
+impl<'w> Standing<'w> {
+    /// The NodeHealth, if it is about this Node.
+    pub(crate) fn current(self) -> Option<&'w NodeHealth> {
+        match self {
+            Self::Current(health) => Some(health),
+            Self::Missing | Self::OfFormerNode(_) | Self::Terminating => None,
+        }
+    }
+}
+
+/// A policy, and whether it selects any node at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ranked<'w> {
+    /// The policy.
+    pub(crate) policy: &'w HealthCheckPolicy,
+    /// Whether it selects a node, won or not.
+    pub(crate) selects_some: bool,
+}
+
+/// Every subject in order of its name, and every policy from the highest rank down. A node with a
+/// claim is ours to look after whatever it shows.
+pub(crate) fn select<'w>(world: &'w World, claims: &Claims<'_>) -> (Vec<Subject<'w>>, Vec<Ranked<'w>>) {
+    let mut policies: Vec<Ranked<'_>> =
+        world.policies.values().map(|policy| Ranked { policy, selects_some: false }).collect();
+    policies.sort_by_cached_key(|r| {
+        let meta = &r.policy.metadata;
+        (std::cmp::Reverse(r.policy.spec.priority), meta.creation_timestamp.as_ref().map(|t| t.0), meta.name.clone())
+    });
+    let mut profiles: Vec<&HardwareProfile> = world.profiles.values().map(|p| &**p).collect();
+    profiles.sort_by_cached_key(|p| {
+        (
+            std::cmp::Reverse(p.spec.priority),
+            p.metadata.creation_timestamp.as_ref().map(|t| t.0),
+            p.metadata.name.clone(),
+        )
+    });
+    let mut shelf = Shelf { profiles, answers: HashMap::new() };
+    let subjects = world
+        .nodes
+        .values()
+        .filter_map(|node| {
+            let is_ours = claims.is_claimed(&node.name);
+            subject(world, node, is_ours, &mut policies, &mut shelf)
+        })
+        .collect();
+    (subjects, policies)
+}
+
+fn subject<'w>(
+    world: &'w World,
+    node: &'w Node,
+    is_claimed: bool,
+    policies: &mut [Ranked<'w>],
+    shelf: &mut Shelf<'w>,
+) -> Option<Subject<'w>> {
+    let health = standing(node, world.node_healths.get(&node.name).map(|health| &**health));
+    let is_accelerator_node = is_claimed
+        || !matches!(health, Standing::Missing)
+        || node.shows_accelerator()
+        || node.labels.get(names::LABEL_AGENT).map(String::as_str) == Some("true")
+        || node.taint(names::TAINT_UNHEALTHY).is_some();
+    let selected = |selector: &Selector| selects(selector, node, is_accelerator_node);
+    let mut policy = None;
+    for ranked in policies {
+        if selected(&ranked.policy.spec.node_selector) {
+            ranked.selects_some = true;
+            policy = policy.or(Some(ranked.policy));
+        }
+    }
+    let profile = shelf.find(node, health.current(), is_accelerator_node);
+    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject { node, health, policy, profile })
+}
+
+/// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
+fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
+    if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
+}
+
+/// The profiles, the highest rank first, and what was asked of them: a fleet has few models.
+struct Shelf<'w> {
+    profiles: Vec<&'w HardwareProfile>,
+    /// Whether the profile at this index is about GPUs of this model.
+    answers: HashMap<(usize, &'w str), bool>,
+}
+
+impl<'w> Shelf<'w> {
+    /// The profile of a node.
+    fn find(
+        &mut self,
+        node: &Node,
+        health: Option<&'w NodeHealth>,
+        is_accelerator_node: bool,
+    ) -> Option<&'w HardwareProfile> {
+        let index = (0..self.profiles.len()).find(|&index| self.matches(index, node, health, is_accelerator_node))?;
+        Some(self.profiles[index])
+    }
+
+    /// Whether every given member of a profile's `match` holds; a profile without any matches nothing.
+    fn matches(
+        &mut self,
+        index: usize,
+        node: &Node,
+        health: Option<&'w NodeHealth>,
+        is_accelerator_node: bool,
+    ) -> bool {
+        let wanted = &self.profiles[index].spec.match_;
+        let has_type = |types: &Vec<String>| {
+            let found = node.instance_type();
+            !found.is_empty() && types.iter().any(|t| crds::hardware_profile::instance_type(t) == found)
+        };
+        let is_given = wanted.instance_types.is_some() || wanted.node_selector.is_some() || wanted.gpu_models.is_some();
+        is_given
+            && wanted.instance_types.as_ref().is_none_or(has_type)
+            && wanted.node_selector.as_ref().is_none_or(|selector| selects(selector, node, is_accelerator_node))
+            && wanted.gpu_models.as_ref().is_none_or(|names| self.has_models(index, names, health))
+    }
+
+    /// Whether every model that the last report knows is one of these. Where it knows none (the driver is dead, or the
+    /// only GPU is gone), the profile that stands stays: absence changes nothing.
+    fn has_models(&mut self, index: usize, names: &[String], health: Option<&'w NodeHealth>) -> bool {
+        let Some(health) = health else { return false };
+        let report = health.status.as_ref().and_then(|s| s.report.as_ref());
+        let mut known = report.iter().flat_map(|r| &r.inventory.gpus).filter_map(|gpu| gpu.model.as_deref()).peekable();
+        if known.peek().is_none() {
+            let standing = health.spec.profile.as_ref();
+            return standing.is_some() && standing == self.profiles[index].metadata.name.as_ref();
+        }
+        let is_one = |model: &str| names.iter().any(|name| crds::hardware_profile::is_of_model(model, name));
+        known.all(|model| *self.answers.entry((index, model)).or_insert_with(|| is_one(model)))
+    }
+}
+
+fn standing<'w>(node: &Node, health: Option<&'w NodeHealth>) -> Standing<'w> {
+    let Some(health) = health else {
+        return Standing::Missing;
+    };
+    if health.metadata.deletion_timestamp.is_some() {
+        return Standing::Terminating;
+    }
+    let spec_uid = health.spec.node.uid.as_str();
+    let owner_differs = health.owner_references().iter().any(|owner| owner.kind == "Node" && owner.uid != node.uid);
+    if owner_differs || (!spec_uid.is_empty() && spec_uid != node.uid) {
+        Standing::OfFormerNode(health)
+    } else {
+        Standing::Current(health)
+    }
+}

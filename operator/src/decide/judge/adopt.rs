@@ -1,0 +1,72 @@
+//! The causes of a node that bears our taint while nothing tells why: a former operator marked it, or its NodeHealth was
+//! deleted. The mark is adopted, never healed by forgetting.
+
+use super::{
+    drill_causes,
+    lift::{ADOPTED_CHECK, one_pass},
+    rules::removes_capacity,
+};
+use crate::{
+    decide::annotation::{AnnotatedCause, Annotation},
+    world::{Node, Taint},
+};
+use crds::{
+    Outcome, Severity, State, Time,
+    condition::truncate,
+    health_check_policy::ClaimFor,
+    names,
+    node_health::{Cause, Lift, MAX_CAUSES},
+    reason,
+};
+
+/// The causes of a node that bears our taint without a known cause: from its claim, else from its annotation, else one
+/// that a pass of every enabled check lifts. Never healed by forgetting; only a drill is, which is over by then.
+pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause> {
+    let told = Annotation::read(node).filter(|told| told.state == Some(State::Quarantined));
+    let severity = told
+        .as_ref()
+        .and_then(|t| t.severity.clone())
+        .into_iter()
+        .chain(node.taints.iter().filter(|t| removes_capacity(t)).filter_map(severity_of))
+        .find(Severity::condemns)
+        .unwrap_or(Severity::Reset);
+    let cause = |check: &str, target: &str, why: &str| {
+        let lift = if check == ADOPTED_CHECK {
+            Lift { text: "1 pass of every enabled check".into(), required_passes: 1, ..Lift::default() }
+        } else {
+            one_pass(check, target)
+        };
+        Cause {
+            check: truncate(check, 80),
+            target: truncate(target, 64),
+            outcome: Outcome::Fail,
+            severity: severity.clone(),
+            reason: truncate(why, 63),
+            message: "The Node bears our taint from before, and nothing lifted this cause since.".into(),
+            since: now,
+            lift,
+            ..Cause::default()
+        }
+    };
+    if let Some(check) =
+        claim.and_then(|c| c.check.as_deref()).filter(|c| !c.is_empty() && !drill_causes::is_of_drill(c))
+    {
+        let target = claim.and_then(|c| c.target.as_deref()).unwrap_or(names::TARGET_NODE);
+        let why = claim.and_then(|c| c.reason.as_deref()).unwrap_or(reason::ADOPTED);
+        return vec![cause(check, target, why)];
+    }
+    let listed: Vec<&AnnotatedCause> = told
+        .iter()
+        .flat_map(|t| &t.causes)
+        .filter(|c| !c.check.is_empty() && !c.target.is_empty() && !c.reason.is_empty())
+        .take(MAX_CAUSES)
+        .collect();
+    let real = listed.iter().filter(|c| !drill_causes::is_of_drill(&c.check));
+    let from_annotation: Vec<Cause> = real.map(|c| cause(&c.check, &c.target, &c.reason)).collect();
+    if listed.is_empty() { vec![cause(ADOPTED_CHECK, names::TARGET_NODE, reason::ADOPTED)] } else { from_annotation }
+}
+
+/// The severity that the value of our taint tells.
+fn severity_of(taint: &Taint) -> Option<Severity> {
+    Severity::ALL.iter().find(|s| s.label() == taint.value).cloned()
+}

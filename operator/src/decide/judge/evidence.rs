@@ -1,0 +1,65 @@
+//! What a report says: verdicts of monitors, results of runs, and whether it still holds what opened a cause.
+
+use super::drill_causes;
+use crds::{
+    Check, Outcome,
+    check::Class,
+    node_health::{Cause, CheckResult, CheckRow, Report},
+};
+
+/// Whether the outcome opens a cause.
+pub(crate) const fn is_bad(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Fail | Outcome::Warn)
+}
+
+/// Whether the outcome is a verdict.
+pub(crate) const fn is_verdict(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Pass | Outcome::Warn | Outcome::Fail => true,
+        Outcome::Skipped | Outcome::Inconclusive | Outcome::Unrecognized(_) => false,
+    }
+}
+
+/// The last verdict of the runs on each check. Of two at the same time the worse one counts.
+pub(crate) fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
+    report
+        .runs
+        .iter()
+        .flat_map(|run| run.results.iter().map(move |result| (run.finished_at, result)))
+        .filter(|(_, result)| result.check == check && is_verdict(&result.outcome))
+        .max_by_key(|(finished, result)| (*finished, result.outcome.rank()))
+        .map(|(_, result)| result)
+}
+
+/// Results of runs that say that this node is bad, with the ids of their work orders, where no finding of the agent says
+/// so already. A failed check between nodes is left to the run, which sees both ends of each pair.
+pub(crate) fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)> {
+    report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
+        |(_, result)| {
+            is_bad(&result.outcome)
+                && !drill_causes::is_of_drill(&result.check)
+                && Check::from_name(&result.check).is_none_or(|c| c.class() != Class::Group)
+                && last_result(report, &result.check).is_some_and(|last| std::ptr::eq(last, *result))
+                && !report.findings.iter().any(|f| f.check == result.check)
+        },
+    )
+}
+
+/// Whether the present report still holds the evidence of a cause.
+pub(crate) fn is_reported(cause: &Cause, report: &Report) -> bool {
+    report.findings.iter().any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
+        || last_result(report, &cause.check).is_some_and(|r| is_bad(&r.outcome))
+}
+
+/// Whether some monitor has judged something.
+pub(crate) fn has_verdict(report: &Report) -> bool {
+    report.checks.iter().any(|row| is_verdict(&row.outcome))
+}
+
+/// The rows that could not be judged, for another reason than that they did not apply.
+pub(crate) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
+    report.checks.iter().filter(|row| match row.outcome {
+        Outcome::Inconclusive | Outcome::Unrecognized(_) => true,
+        Outcome::Pass | Outcome::Skipped | Outcome::Warn | Outcome::Fail => false,
+    })
+}

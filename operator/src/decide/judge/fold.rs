@@ -1,0 +1,189 @@
+//! Causes: what condemns a node or makes it suspect, from the first finding to the pass that lifts it.
+//!
+//! A cause opens with a finding (or a failed result of a run) and is remembered in `status.decision.causes`. It lifts
+//! only by a later pass of the same check that covered the same target. Absence, `Inconclusive`, `Skipped`, a truncated
+//! list and a silent agent lift nothing. Drills have a rule of their own (see [`super::drill_causes`]).
+//!
+//! What reports say of driver, inventory and fabric during a maintenance opens nothing.
+
+use super::{
+    adopt::adopted_causes,
+    drill_causes,
+    evidence::{failed_results, has_verdict, is_bad, is_reported},
+    lift::{is_lifted, one_pass},
+    rules::removes_capacity,
+};
+use crate::decide::govern::selection::Subject;
+use crds::{
+    Check, NodeHealth, Severity, Time,
+    condition::truncate,
+    health_check_policy::ClaimFor,
+    names,
+    node_health::{Assignment, Cause, CheckResult, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
+    reason,
+};
+use std::cmp::Reverse;
+
+/// The checks of which a maintenance may say anything: the driver is unloaded, GPUs come and go.
+const MAINTAINED: [Check; 3] = [Check::Driver, Check::Inventory, Check::Fabric];
+
+/// The open causes of a node after this look at it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Folded {
+    /// Worst first.
+    pub(crate) causes: Vec<Cause>,
+    /// Newest last.
+    pub(crate) history: Vec<Occurrence>,
+    /// Whether only the taint that stands on the Node tells of the causes that condemn it.
+    pub(crate) adopted: bool,
+}
+
+/// Folds the report of the agent into the causes that are remembered. `orders`: what the node shall work on.
+pub(crate) fn fold(
+    subject: &Subject<'_>,
+    health: &NodeHealth,
+    orders: &[Assignment],
+    claim: Option<&ClaimFor>,
+    silent: bool,
+    marks_are_frozen: bool,
+    now: Time,
+) -> Folded {
+    let node = subject.node;
+    let status = health.status.as_ref();
+    let before = status.and_then(|s| s.decision.as_ref());
+    let report = status.and_then(|s| s.report.as_ref());
+    let remembered = before.map_or(&[][..], |d| d.causes.as_slice());
+    let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
+    let mut causes = remembered.to_vec();
+    for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
+        let opened = if drill_causes::is_of_drill(&finding.check) {
+            // What a drill makes of a node must not be taken for what its checks have said.
+            let goes_on = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
+            let may_open = goes_on || report.is_some_and(has_verdict);
+            drill_causes::cause(finding, orders, now).filter(|_| may_open)
+        } else {
+            Some(from_finding(finding, now))
+        };
+        if let Some(cause) = opened {
+            fold_in(&mut causes, cause);
+        }
+    }
+    for (id, result) in report.into_iter().flat_map(failed_results).filter(|(_, result)| counts(&result.check)) {
+        let order = health.spec.assignments.iter().find(|a| a.id == id);
+        fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
+    }
+    let found = causes.iter().any(Cause::condemns);
+    // While marks are frozen the mark outlives what lifted its cause: a judgement that stands has explained it.
+    let is_explained = found || (marks_are_frozen && before.is_some());
+    if !is_explained && node.taints.iter().any(removes_capacity) {
+        for cause in adopted_causes(node, claim, now) {
+            fold_in(&mut causes, cause);
+        }
+    }
+    causes.retain(|cause| {
+        if cause.is_drill() {
+            drill_causes::goes_on(cause, orders, report)
+        } else {
+            silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
+        }
+    });
+    // What is real comes before a drill, however bad the drill makes it.
+    causes.sort_by_cached_key(|c| {
+        let badness = (Reverse(c.condemns()), c.is_drill(), Reverse(c.severity.rank()));
+        (badness, c.since, c.check.clone(), c.target.clone())
+    });
+    causes.truncate(MAX_CAUSES);
+    let explained = |cause: &Cause| report.is_some_and(|r| is_reported(cause, r));
+    let was_adopted = !found || before.is_some_and(|d| d.reason == reason::ADOPTED);
+    Folded {
+        history: history(before.map_or(&[], |d| d.history.as_slice()), remembered, &causes, now),
+        adopted: was_adopted
+            && causes.iter().any(Cause::condemns)
+            && !causes.iter().any(|c| c.condemns() && explained(c)),
+        causes,
+    }
+}
+
+/// Whether the two are about different boards, as far as is known.
+fn of_another_board(a: &Cause, b: &Cause) -> bool {
+    a.serial.is_some() && b.serial.is_some() && a.serial != b.serial
+}
+
+/// Opens a cause, or refreshes it: its severity may rise and never falls while it stands. One about another board at the
+/// same address takes the place of the former.
+fn fold_in(causes: &mut Vec<Cause>, new: Cause) {
+    let known = causes.iter_mut().find(|c| c.check == new.check && c.target == new.target);
+    match known {
+        None => causes.push(new),
+        Some(known) if of_another_board(known, &new) => *known = new,
+        Some(known) => {
+            let badness = |c: &Cause| (c.condemns(), c.severity.rank(), c.outcome.rank());
+            if new.is_drill() || badness(&new) >= badness(known) {
+                *known = Cause {
+                    since: known.since,
+                    lift: known.lift.clone(),
+                    rule: known.rule.clone(),
+                    run: new.run.or_else(|| known.run.take()),
+                    serial: new.serial.or_else(|| known.serial.take()),
+                    ..new
+                };
+            }
+        }
+    }
+}
+
+fn from_finding(finding: &Finding, now: Time) -> Cause {
+    Cause {
+        check: truncate(&finding.check, 80),
+        target: truncate(&finding.target, 64),
+        outcome: finding.outcome.clone(),
+        severity: finding.severity.clone(),
+        reason: truncate(&finding.reason, 63),
+        message: truncate(&finding.message, 256),
+        since: now,
+        lift: one_pass(&finding.check, &finding.target),
+        serial: finding.serial.as_deref().map(|serial| truncate(serial, 64)),
+        ..Cause::default()
+    }
+}
+
+fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
+    let target = match result.tested.as_slice() {
+        [only] => only.as_str(),
+        _ => names::TARGET_NODE,
+    };
+    let severity = match &result.severity {
+        Severity::None => Severity::Monitor,
+        given => given.clone(),
+    };
+    Cause {
+        check: truncate(&result.check, 80),
+        target: truncate(target, 64),
+        run: run.map(|r| truncate(r, 253)),
+        outcome: result.outcome.clone(),
+        severity,
+        reason: truncate(result.reason.as_deref().unwrap_or(reason::FAILED), 63),
+        message: truncate(result.message.as_deref().unwrap_or_default(), 256),
+        since: now,
+        lift: one_pass(&result.check, target),
+        ..Cause::default()
+    }
+}
+
+/// The remembered occurrences and one for each cause that opens now; a drill is none.
+fn history(before: &[Occurrence], remembered: &[Cause], causes: &[Cause], now: Time) -> Vec<Occurrence> {
+    let is_known = |cause: &Cause| {
+        let mut same = remembered.iter().filter(|r| r.check == cause.check && r.target == cause.target);
+        same.any(|r| !of_another_board(r, cause))
+    };
+    let opened = causes.iter().filter(|cause| !cause.is_drill() && !is_known(cause));
+    let mut history = before.to_vec();
+    history.extend(opened.map(|cause| Occurrence {
+        check: cause.check.clone(),
+        target: cause.target.clone(),
+        reason: cause.reason.clone(),
+        received_at: now,
+    }));
+    history.drain(..history.len().saturating_sub(MAX_HISTORY));
+    history
+}

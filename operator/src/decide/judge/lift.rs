@@ -1,0 +1,52 @@
+//! What lifts a cause: a later pass of the same check on the same target, and nothing less.
+
+use super::{
+    drill_causes,
+    evidence::{is_verdict, last_result},
+};
+use crate::decide::govern::monitors;
+use crds::{
+    HealthCheckPolicy, Outcome,
+    condition::truncate,
+    names,
+    node_health::{Cause, Lift, Report},
+};
+
+/// The check of the cause of a node that bears our taint while nothing tells why.
+pub(crate) const ADOPTED_CHECK: &str = "adopted";
+
+/// One later pass lifts; rules of policies will ask for more.
+pub(crate) fn one_pass(check: &str, target: &str) -> Lift {
+    Lift { text: truncate(&format!("1 pass of {check} on {target}"), 128), required_passes: 1, ..Lift::default() }
+}
+
+/// Whether the report holds a pass that lifts the cause.
+pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
+    if report.truncated.is_some_and(|n| n > 0) {
+        return false;
+    }
+    if cause.check == ADOPTED_CHECK {
+        return every_check_passes(policy, report);
+    }
+    let has_finding = report.findings.iter().any(|f| f.check == cause.check && f.target == cause.target);
+    if has_finding {
+        return false;
+    }
+    let last = last_result(report, &cause.check);
+    let by_run = last.is_some_and(|r| {
+        r.outcome == Outcome::Pass && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
+    });
+    let by_monitor = report
+        .checks
+        .iter()
+        .any(|row| row.check == cause.check && is_verdict(&row.outcome) && row.covered.contains(&cause.target));
+    by_run || by_monitor
+}
+
+/// Whether every monitor that is ordered has passed, and nothing is found.
+fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
+    let mut monitors = monitors::wanted(policy).peekable();
+    monitors.peek().is_some()
+        && report.findings.iter().all(|f| drill_causes::is_of_drill(&f.check))
+        && monitors.all(|(name, _)| report.checks.iter().any(|row| row.check == name && row.outcome == Outcome::Pass))
+}

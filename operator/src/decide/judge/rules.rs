@@ -1,0 +1,63 @@
+//! What the rules of a policy make of causes: the effect of our taint.
+
+use crate::world::Taint;
+use crds::{
+    HealthCheckPolicy,
+    health_check_policy::{Rule, TaintEffect},
+    names,
+    node_health::Cause,
+};
+
+/// The effect that the policy's rules give a node with these causes, worst first: the strongest of all causes that
+/// condemn. Each takes the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the
+/// policy writes no taints. A drill has no say where something real condemns.
+pub(crate) fn effect_of(policy: Option<&HealthCheckPolicy>, causes: &[Cause]) -> TaintEffect {
+    let spec = policy.map(|p| &p.spec);
+    let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
+    if !taints_are_on {
+        return TaintEffect::None;
+    }
+    let rules = spec.map_or(&[][..], |s| s.rules.as_slice());
+    let is_drill = causes.first().is_some_and(Cause::is_drill);
+    causes
+        .iter()
+        .filter(|cause| cause.condemns() && (is_drill || !cause.is_drill()))
+        .map(|cause| {
+            rules
+                .iter()
+                .find(|rule| matches(rule, cause))
+                .and_then(|rule| rule.effect.as_ref()?.taint)
+                .unwrap_or_default()
+        })
+        .max_by_key(|effect| strength(*effect))
+        .unwrap_or(TaintEffect::None)
+}
+
+const fn strength(effect: TaintEffect) -> u8 {
+    match effect {
+        TaintEffect::None => 0,
+        TaintEffect::PreferNoSchedule => 1,
+        TaintEffect::NoSchedule => 2,
+        TaintEffect::NoExecute => 3,
+    }
+}
+
+/// Whether a taint of this effect takes capacity away, and so needs a claim.
+pub(crate) const fn needs_claim(effect: TaintEffect) -> bool {
+    match effect {
+        TaintEffect::None | TaintEffect::PreferNoSchedule => false,
+        TaintEffect::NoSchedule | TaintEffect::NoExecute => true,
+    }
+}
+
+fn matches(rule: &Rule, cause: &Cause) -> bool {
+    let wanted = &rule.match_;
+    (wanted.checks.is_empty() || wanted.checks.contains(&cause.check))
+        && (wanted.reasons.is_empty() || wanted.reasons.contains(&cause.reason))
+        && (wanted.severities.is_empty() || wanted.severities.contains(&cause.severity))
+}
+
+/// Whether this is our taint in a form that keeps pods away.
+pub(crate) fn removes_capacity(taint: &Taint) -> bool {
+    taint.key == names::TAINT_UNHEALTHY && taint.effect != "PreferNoSchedule"
+}

@@ -1,0 +1,173 @@
+//! The judgement about one node. First match wins:
+//!
+//! | what is known | state | reason |
+//! |---|---|---|
+//! | a cause with `Fail` at Reset or above is open | Quarantined | that of the worst cause; `Adopted` while only our taint tells of it |
+//! | no report yet | Unknown | NeverReported |
+//! | the agent is silent | Unknown | AgentSilent |
+//! | another cause is open | Suspect | that of the worst cause |
+//! | `inventory` was skipped for want of an accelerator, none is offered, none is expected | NotApplicable | NoAccelerator |
+//! | no row holds a verdict, and the node was neither Healthy, Suspect nor Quarantined before | Unknown | NeverJudged |
+//! | a maintenance takes longer than expected | Healthy | MaintenanceOverrun |
+//! | some row could not be judged | Healthy | Inconclusive |
+//! | else | Healthy | AllChecksPassed |
+//!
+//! So `Inconclusive` never condemns (a healthy node stays Healthy when its checks can no longer judge) and never heals
+//! (causes stay open), and silence hides everything but a quarantine.
+//!
+//! A drill without marks makes its node Suspect in the NodeHealth, while the Node itself is told what is true without it
+//! ([`Judgement::on_node`]).
+
+use super::{
+    drill_causes,
+    evidence::{has_verdict, unjudged},
+    fold::{self, Folded},
+};
+use crate::decide::{
+    annotation,
+    govern::{maintenance, selection::Subject},
+};
+use crds::{
+    Action, NodeHealth, Outcome, Severity, State, Time,
+    health_check_policy::ClaimFor,
+    node_health::{Assignment, Cause, Decision, Occurrence, Report},
+    reason,
+};
+
+/// What is thought of a node, before marks and words.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Judgement {
+    /// The judgement.
+    pub(crate) state: State,
+    /// The severity of the worst cause.
+    pub(crate) severity: Severity,
+    /// Why, as one word.
+    pub(crate) reason: String,
+    /// Since when state, severity and reason stand.
+    pub(crate) since: Time,
+    /// Every open cause, worst first.
+    pub(crate) causes: Vec<Cause>,
+    /// The remembered occurrences.
+    pub(crate) history: Vec<Occurrence>,
+    /// Whether the agent is silent.
+    pub(crate) silent: bool,
+    /// Whether a maintenance takes longer than expected.
+    pub(crate) overrun: bool,
+    /// What the Node is told where that differs: the judgement without drills that set no marks.
+    told_to_node: Option<Box<Judgement>>,
+}
+
+impl Judgement {
+    /// The judgement as the marks on the Node tell it.
+    pub(crate) fn on_node(&self) -> &Self {
+        self.told_to_node.as_deref().unwrap_or(self)
+    }
+
+    /// Whether a drill alone makes the node what it is judged to be.
+    pub(crate) fn is_drill(&self) -> bool {
+        self.causes.first().is_some_and(Cause::is_drill)
+    }
+
+    /// What to do next; nothing in a drill, or automation would repair what works.
+    pub(crate) fn action(&self) -> Action {
+        if self.is_drill() { Action::None } else { Action::for_severity(&self.severity) }
+    }
+}
+
+/// Judges a node by its report and by what is remembered of it. `orders`: what the node shall work on.
+pub(crate) fn judge(
+    subject: &Subject<'_>,
+    health: &NodeHealth,
+    orders: &[Assignment],
+    claim: Option<&ClaimFor>,
+    silent: bool,
+    marks_are_frozen: bool,
+    now: Time,
+) -> Judgement {
+    let folded = fold::fold(subject, health, orders, claim, silent, marks_are_frozen, now);
+    let told_to_node = folded.causes.iter().any(drill_causes::is_unmarked).then(|| {
+        let mut real = folded.clone();
+        real.causes.retain(|cause| !drill_causes::is_unmarked(cause));
+        Box::new(conclude(subject, health, real, silent, now))
+    });
+    Judgement { told_to_node, ..conclude(subject, health, folded, silent, now) }
+}
+
+/// The judgement that follows from these causes.
+fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: bool, now: Time) -> Judgement {
+    let status = health.status.as_ref();
+    let before = status.and_then(|s| s.decision.as_ref());
+    let report = status.and_then(|s| s.report.as_ref());
+    let overrun = maintenance::overrun(subject.node, health, now).is_some();
+    let (state, why) = verdict(subject, &folded, report, before, silent, overrun);
+    let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
+    let stood = before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map(|b| b.since);
+    // A drill without marks leaves the Node as it was: the annotation remembers since when.
+    let told = || annotation::told_since(subject.node, &state, &severity);
+    let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drill_causes::is_unmarked);
+    let since = stood.or_else(|| if is_interlude { told() } else { None }).unwrap_or(now);
+    Judgement {
+        severity,
+        reason: why.to_owned(),
+        since,
+        state,
+        causes: folded.causes,
+        history: folded.history,
+        silent,
+        overrun,
+        told_to_node: None,
+    }
+}
+
+fn verdict<'a>(
+    subject: &Subject<'_>,
+    folded: &'a Folded,
+    report: Option<&Report>,
+    before: Option<&Decision>,
+    silent: bool,
+    overrun: bool,
+) -> (State, &'a str) {
+    let worst = folded.causes.first();
+    if let Some(worst) = worst.filter(|cause| cause.condemns()) {
+        let why = if folded.adopted { reason::ADOPTED } else { worst.reason.as_str() };
+        return (State::Quarantined, why);
+    }
+    let Some(report) = report else {
+        return (State::Unknown, reason::NEVER_REPORTED);
+    };
+    if silent {
+        return (State::Unknown, reason::AGENT_SILENT);
+    }
+    if let Some(worst) = worst {
+        return (State::Suspect, worst.reason.as_str());
+    }
+    if has_no_accelerator(subject, report) {
+        return (State::NotApplicable, reason::NO_ACCELERATOR);
+    }
+    let was_judged = before.is_some_and(|b| match b.state {
+        State::Healthy | State::Suspect | State::Quarantined => true,
+        State::Unknown | State::NotApplicable | State::Unrecognized(_) => false,
+    });
+    if !was_judged && !has_verdict(report) {
+        return (State::Unknown, reason::NEVER_JUDGED);
+    }
+    if overrun {
+        (State::Healthy, reason::MAINTENANCE_OVERRUN)
+    } else if unjudged(report).next().is_some() {
+        (State::Healthy, reason::INCONCLUSIVE)
+    } else {
+        (State::Healthy, reason::ALL_CHECKS_PASSED)
+    }
+}
+
+/// Whether there is no accelerator, none is offered and none is expected.
+fn has_no_accelerator(subject: &Subject<'_>, report: &Report) -> bool {
+    let expected = subject.profile.and_then(|p| p.spec.gpus.as_ref()).and_then(|gpus| gpus.count).unwrap_or(0);
+    expected == 0
+        && subject.node.accelerators.values().all(|count| *count == 0)
+        && report.checks.iter().any(|row| {
+            row.check == crds::Check::Inventory.name()
+                && row.outcome == Outcome::Skipped
+                && row.reason.as_deref() == Some(reason::NO_ACCELERATOR)
+        })
+}

@@ -1,0 +1,92 @@
+//! Our labels and our annotation on a Node, which are written together.
+
+use crate::{
+    decide::{annotation::Annotation, govern::authority::Authority, judge::verdict::Judgement},
+    world::Node,
+};
+use crds::{State, health_check_policy::Outputs, names, node_health::Certification};
+use std::collections::BTreeMap;
+
+/// What the words on a Node are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    /// The judgement as the Node is told it.
+    pub(crate) judgement: &'a Judgement,
+    /// Why, as a sentence.
+    pub(crate) message: &'a str,
+    /// The certifications that are fresh.
+    pub(crate) certifications: &'a [Certification],
+}
+
+/// Labels and annotation as they shall stand.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Marks {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) summary: Option<String>,
+    pub(crate) drop_labels: Vec<String>,
+}
+
+/// Whether a label is one that the operator writes (people write the label of maintenance).
+pub(crate) fn is_ours(label: &str) -> bool {
+    label.starts_with(names::PREFIX)
+        && (matches!(label, names::LABEL_HEALTH | names::LABEL_SEVERITY | names::LABEL_AGENT)
+            || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
+}
+
+/// The labels and the annotation that shall be on the Node, or `None` where they are. `told` is `None` for a node that
+/// is not judged yet: only the agent's label is set then, and everything else stays.
+pub(crate) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
+    let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
+    let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
+    let (labels, summary): (BTreeMap<_, _>, _) = match (told, authority) {
+        (None, _) | (Some(_), Authority::Frozen) => (standing().chain([agent]).collect(), node.summary.clone()),
+        (Some(told), Authority::Observe { release }) => {
+            if told.judgement.state == State::Quarantined && !release {
+                (standing().chain([agent]).collect(), node.summary.clone())
+            } else {
+                ([agent].into(), None)
+            }
+        }
+        (Some(told), Authority::Enforce(policy)) => {
+            let outputs = policy.spec.outputs.as_ref();
+            let mut labels = BTreeMap::from([agent]);
+            if is_on(outputs, |o| o.labels) {
+                labels.extend(verdict_labels(told));
+            }
+            let summary = is_on(outputs, |o| o.annotation).then(|| annotation_text(told.judgement));
+            (labels, summary)
+        }
+    };
+    let drop_labels: Vec<String> =
+        node.labels.keys().filter(|label| is_ours(label) && !labels.contains_key(*label)).cloned().collect();
+    let stand =
+        drop_labels.is_empty() && summary == node.summary && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
+    (!stand).then_some(Marks { labels, summary, drop_labels })
+}
+
+/// Whether the policy writes this kind of mark; it does where it does not say.
+pub(crate) fn is_on(outputs: Option<&Outputs>, which: impl Fn(&Outputs) -> Option<bool>) -> bool {
+    outputs.and_then(which).unwrap_or(true)
+}
+
+fn verdict_labels(told: Told<'_>) -> Vec<(String, String)> {
+    let mut labels: Vec<(String, String)> = told
+        .certifications
+        .iter()
+        .map(|c| {
+            let label = format!("{}{}", names::LABEL_CERTIFIED_PREFIX, c.level);
+            (label, "true".to_owned())
+        })
+        .collect();
+    if let Some(health) = told.judgement.state.label() {
+        labels.push((names::LABEL_HEALTH.to_owned(), health.to_owned()));
+        let severity = told.judgement.severity.label();
+        labels.push((names::LABEL_SEVERITY.to_owned(), severity.to_owned()));
+    }
+    labels
+}
+
+fn annotation_text(judgement: &Judgement) -> String {
+    let (state, severity) = (judgement.state.clone(), judgement.severity.clone());
+    Annotation::new(state, severity, judgement.action(), judgement.since, &judgement.causes).to_text()
+}

@@ -1,0 +1,42 @@
+//! Our condition on a Node.
+
+use super::metadata::{Told, is_on};
+use crate::{decide::govern::authority::Authority, world::Node};
+use crds::{
+    Condition, State, Time,
+    condition::{Status, Wanted, merge},
+    names,
+};
+
+/// The condition of this judgement: False if Quarantined, Unknown if Unknown, else True.
+pub(crate) fn status_of(state: &State) -> Status {
+    match state {
+        State::Quarantined => Status::False,
+        State::Unknown | State::Unrecognized(_) => Status::Unknown,
+        State::Healthy | State::Suspect | State::NotApplicable => Status::True,
+    }
+}
+
+/// The Node condition as it shall stand, or `None` where it stands so already; `Some(None)` removes it.
+#[allow(clippy::option_option)]
+pub(crate) fn node_condition(
+    node: &Node,
+    authority: Authority<'_>,
+    told: Told<'_>,
+    now: Time,
+) -> Option<Option<Condition>> {
+    let wanted = match authority {
+        Authority::Frozen => return None,
+        Authority::Observe { release } => {
+            if told.judgement.state == State::Quarantined && !release {
+                return None;
+            }
+            None
+        }
+        Authority::Enforce(policy) => is_on(policy.spec.outputs.as_ref(), |o| o.node_condition).then(|| {
+            Wanted::new(names::NODE_CONDITION, status_of(&told.judgement.state), &told.judgement.reason, told.message)
+        }),
+    };
+    let wanted = wanted.and_then(|wanted| merge(node.condition.as_slice(), vec![wanted], None, now).into_iter().next());
+    (wanted != node.condition).then_some(wanted)
+}

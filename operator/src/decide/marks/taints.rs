@@ -1,0 +1,151 @@
+//! Our taints on a Node: what shall become of each, and the one list that is written for all of them.
+
+use crate::{
+    decide::{
+        govern::authority::Authority,
+        judge::{rules::removes_capacity, verdict::Judgement},
+    },
+    world::{Node, Taint},
+};
+use crds::{State, health_check_policy::TaintEffect};
+use std::collections::BTreeMap;
+
+/// Whether our taint shall stand on the Node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaintToBe {
+    /// As it is.
+    Keep,
+    /// With this effect (never [`TaintEffect::None`]).
+    Set(TaintEffect),
+    /// Not at all.
+    Remove,
+}
+
+/// Whether our taint keeps pods away from this Node now.
+pub(crate) fn is_marked(node: &Node) -> bool {
+    node.taints.iter().any(removes_capacity)
+}
+
+/// What shall become of our taint. `has_slot`: whether a claim pays for it.
+pub(crate) fn taint_to_be(
+    authority: Authority<'_>,
+    judgement: &Judgement,
+    effect: TaintEffect,
+    has_slot: bool,
+    is_marked: bool,
+) -> TaintToBe {
+    let quarantined = judgement.state == State::Quarantined;
+    match authority {
+        Authority::Frozen => TaintToBe::Keep,
+        Authority::Observe { release } if quarantined && !release => TaintToBe::Keep,
+        Authority::Observe { .. } => TaintToBe::Remove,
+        Authority::Enforce(_) => match effect {
+            TaintEffect::None => TaintToBe::Remove,
+            TaintEffect::PreferNoSchedule => TaintToBe::Set(effect),
+            TaintEffect::NoSchedule | TaintEffect::NoExecute if has_slot => TaintToBe::Set(effect),
+            // A mark of a former policy, for which this one has no slot yet: it is never lifted without evidence.
+            TaintEffect::NoSchedule | TaintEffect::NoExecute if is_marked => TaintToBe::Keep,
+            TaintEffect::NoSchedule | TaintEffect::NoExecute => TaintToBe::Set(TaintEffect::PreferNoSchedule),
+        },
+    }
+}
+
+/// How a Node is touched whose claim paid for nothing: a write of its taints makes every mark that is under way fail.
+/// PreferNoSchedule comes or goes; it costs no capacity, and the next decision sets it right.
+pub(crate) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
+    match authority {
+        Authority::Enforce(_) | Authority::Observe { .. } if bears_taint => TaintToBe::Remove,
+        Authority::Enforce(_) => TaintToBe::Set(TaintEffect::PreferNoSchedule),
+        // Observe adds nothing: the claim stays until the policy enforces again or the Node goes.
+        Authority::Observe { .. } | Authority::Frozen => TaintToBe::Keep,
+    }
+}
+
+const fn effect_name(effect: TaintEffect) -> Option<&'static str> {
+    match effect {
+        TaintEffect::None => None,
+        TaintEffect::PreferNoSchedule => Some("PreferNoSchedule"),
+        TaintEffect::NoSchedule => Some("NoSchedule"),
+        TaintEffect::NoExecute => Some("NoExecute"),
+    }
+}
+
+/// One of our taints as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnTaint<'a> {
+    /// Its key.
+    pub(crate) key: &'static str,
+    /// Its value where it is set.
+    pub(crate) value: &'a str,
+    /// What shall become of it.
+    pub(crate) to_be: TaintToBe,
+}
+
+impl OwnTaint<'_> {
+    /// The taint as it is written; `None` where it goes. One that stands with the same effect keeps its time.
+    fn written(&self, node: &Node) -> Option<Taint> {
+        let effect = match self.to_be {
+            TaintToBe::Keep | TaintToBe::Remove => return None,
+            TaintToBe::Set(effect) => effect_name(effect)?,
+        };
+        let same = node.taints.iter().find(|t| t.key == self.key && t.effect == effect);
+        Some(Taint {
+            key: self.key.to_owned(),
+            value: self.value.to_owned(),
+            effect: effect.to_owned(),
+            time_added: same.and_then(|t| t.time_added.clone()),
+        })
+    }
+}
+
+/// The complete list of taints of a Node with all of ours as they shall be, or `None` where they are. Foreign taints keep
+/// their order, and each of ours its place.
+pub(crate) fn list(node: &Node, ours: &[OwnTaint<'_>]) -> Option<Vec<Taint>> {
+    let changed = ours.iter().filter(|own| own.to_be != TaintToBe::Keep);
+    let mut written: BTreeMap<&str, Option<Taint>> = changed.map(|own| (own.key, own.written(node))).collect();
+    if written.iter().all(|(key, taint)| taint.is_none() && node.taint(key).is_none()) {
+        return None;
+    }
+    let mut list = Vec::with_capacity(node.taints.len() + written.len());
+    for taint in &node.taints {
+        match written.get_mut(taint.key.as_str()) {
+            Some(own) => list.extend(own.take()),
+            None => list.push(taint.clone()),
+        }
+    }
+    list.extend(written.into_values().flatten());
+    (list != node.taints).then_some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crds::names::{TAINT_CHECKING, TAINT_UNHEALTHY};
+
+    fn taint(key: &str, effect: &str) -> Taint {
+        Taint { key: key.into(), value: "x".into(), effect: effect.into(), time_added: None }
+    }
+
+    fn own(key: &'static str, to_be: TaintToBe) -> OwnTaint<'static> {
+        OwnTaint { key, value: "x", to_be }
+    }
+
+    #[test]
+    fn several_taints_of_ours_change_in_one_list_and_foreign_ones_stay_where_they_are() {
+        let taints = vec![taint(TAINT_CHECKING, "NoSchedule"), taint("dedicated", "NoSchedule")];
+        let node = Node { taints, ..Node::default() };
+        let set = TaintToBe::Set(TaintEffect::NoSchedule);
+        let keys = |ours: &[OwnTaint<'_>]| -> Option<Vec<String>> {
+            Some(list(&node, ours)?.into_iter().map(|t| t.key).collect())
+        };
+        assert_eq!(
+            keys(&[own(TAINT_UNHEALTHY, set), own(TAINT_CHECKING, TaintToBe::Remove)]).unwrap(),
+            ["dedicated", TAINT_UNHEALTHY]
+        );
+        assert_eq!(
+            keys(&[own(TAINT_UNHEALTHY, set), own(TAINT_CHECKING, TaintToBe::Keep)]).unwrap(),
+            [TAINT_CHECKING, "dedicated", TAINT_UNHEALTHY]
+        );
+        assert_eq!(keys(&[own(TAINT_UNHEALTHY, TaintToBe::Remove), own(TAINT_CHECKING, set)]), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! A run on its way through one decision, and when it has to be looked at again.
+
+use super::{
+    group_check::GroupCheck,
+    view::{all_done, is_at_work, is_unadmitted},
+};
+use crate::{
+    plan::Plan,
+    world::{SILENT_AFTER_SECONDS, World},
+};
+use crds::{
+    CheckSpec, HealthCheckRun, Time,
+    health_check_run::{HealthCheckRunStatus, Target, TargetState},
+    reason,
+};
+
+/// How often to look whether a silent agent is heard again, in seconds: a renewed Lease alone wakes nobody.
+const LOOK_FOR_SILENT_SECONDS: i64 = 10;
+/// How long an agent may take beyond the drill itself until it says that it is over, in seconds.
+const SLACK_SECONDS: i64 = 30;
+
+/// A run on its way through one decision.
+pub(super) struct Course<'w> {
+    /// The run.
+    pub(super) run: &'w HealthCheckRun,
+    /// What it does on each node.
+    pub(super) checks: Vec<CheckSpec>,
+    /// The one check between nodes, if it has one.
+    pub(super) group: Option<GroupCheck>,
+    /// Whether it needs nodes on which no other such run is at work.
+    pub(super) heavy: bool,
+    /// How its status will stand.
+    pub(super) status: HealthCheckRunStatus,
+    /// Whether its status may be written in this decision.
+    pub(super) may_write: bool,
+}
+
+impl Course<'_> {
+    /// The id of the work order of this attempt.
+    pub(super) fn id(&self, attempt: i64) -> String {
+        let uid = self.run.metadata.uid.as_deref().unwrap_or_default();
+        format!("{uid}/{attempt}")
+    }
+
+    /// When it ends at the latest.
+    pub(super) fn deadline(&self) -> Time {
+        let start = self.status.start_time.unwrap_or_default();
+        start.plus(self.run.spec.deadline_seconds)
+    }
+
+    /// When a drill that has begun on this target must be over.
+    pub(super) fn drill_over_at(&self, target: &Target) -> Option<Time> {
+        let seconds = drill_seconds(&self.checks).filter(|_| target.state == TargetState::Running)?;
+        Some(target.since?.plus(seconds + SLACK_SECONDS))
+    }
+
+    /// Asks to be woken when time alone will change something.
+    pub(super) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
+        if all_done(&self.status) {
+            let ttl = self.run.spec.ttl_seconds_after_finished;
+            if let (Some(ttl), Some(end)) = (ttl, self.status.completion_time) {
+                // Its own write wakes the brain before that.
+                plan.wake(end.plus(ttl.max(1)));
+            }
+            return;
+        }
+        plan.wake_after(now, self.deadline());
+        for target in &self.status.targets {
+            if is_at_work(target) {
+                let heard = world.agent_last_heard(&target.node);
+                plan.wake_after(now, heard.plus(SILENT_AFTER_SECONDS + 1));
+                if let Some(over) = self.drill_over_at(target) {
+                    plan.wake_after(now, over);
+                }
+            } else if is_unadmitted(target)
+                && target.state == TargetState::Waiting
+                && target.reason.as_deref() == Some(reason::AGENT_SILENT)
+            {
+                plan.wake(now.plus(LOOK_FOR_SILENT_SECONDS));
+            }
+        }
+    }
+}
+
+/// How long the drills of a run take, in seconds; `None` if it has none.
+pub(super) fn drill_seconds(checks: &[CheckSpec]) -> Option<i64> {
+    let drills: Vec<i64> = checks.iter().filter_map(|check| Some(check.drill.as_ref()?.seconds)).collect();
+    (!drills.is_empty()).then(|| drills.iter().sum())
+}

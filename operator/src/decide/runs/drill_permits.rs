@@ -1,0 +1,109 @@
+//! Drills as runs see them: where they may go on, on how many nodes at once, and until when.
+//!
+//! The policy that governs a node must allow drills (`drills.allow`), else the target ends as Skipped/DrillNotAllowed, also
+//! in the middle of a drill. At most `drills.maxNodes` nodes of a policy are drilled at once; the others wait their turn.
+//! A drill whose agent does not end it in time is ended by the operator's clock.
+
+use super::{
+    course::{Course, drill_seconds},
+    view::{end, is_at_work, node_of, report_of},
+};
+use crate::{decide::govern::selection::Subject, world::World};
+use crds::{
+    HealthCheckPolicy, HealthCheckRun, Outcome, Time,
+    health_check_run::{Target, TargetState},
+    reason,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `drills.maxNodes` where a policy does not say.
+const DEFAULT_MAX_NODES: i64 = 1;
+
+/// The policies that say where drills may go on; empty while no run asks for one.
+#[derive(Default)]
+pub(super) struct Permits<'w> {
+    policies: BTreeMap<&'w str, &'w HealthCheckPolicy>,
+}
+
+impl<'w> Permits<'w> {
+    /// Notes which policy governs which node, if any run that has not ended asks for a drill.
+    pub(super) fn of(world: &World, subjects: &[Subject<'w>]) -> Self {
+        let is_open = |run: &HealthCheckRun| run.status.as_ref().is_none_or(|s| !s.phase.is_final());
+        let asks = |run: &HealthCheckRun| run.spec.checks.iter().flatten().any(|check| check.drill.is_some());
+        if world.runs.values().any(|run| asks(run) && is_open(run)) {
+            let governed = subjects.iter().filter_map(|subject| Some((subject.node.name.as_str(), subject.policy?)));
+            Self { policies: governed.collect() }
+        } else {
+            Self::default()
+        }
+    }
+
+    /// The policy that allows drills on this node.
+    fn policy(&self, node: &str) -> Option<&'w HealthCheckPolicy> {
+        let policy = self.policies.get(node).copied()?;
+        policy.spec.drills.as_ref().is_some_and(|drills| drills.allow).then_some(policy)
+    }
+}
+
+/// Ends drills that are not allowed (any more), and those whose time is over.
+pub(super) fn end_drills(course: &mut Course<'_>, permits: &Permits<'_>, now: Time) {
+    if drill_seconds(&course.checks).is_none() {
+        return;
+    }
+    for index in 0..course.status.targets.len() {
+        let is_over = course.drill_over_at(&course.status.targets[index]).is_some_and(|at| now >= at);
+        let target = &mut course.status.targets[index];
+        if target.state == TargetState::Done {
+            continue;
+        }
+        if permits.policy(&target.node).is_none() {
+            end(target, Outcome::Skipped, Some(reason::DRILL_NOT_ALLOWED), now);
+        } else if is_over {
+            end(target, Outcome::Inconclusive, Some(reason::DEADLINE_EXCEEDED), now);
+        }
+    }
+}
+
+/// The nodes that are drilled now, by policy.
+#[derive(Default)]
+pub(super) struct Drilled<'w> {
+    nodes: BTreeMap<String, BTreeSet<&'w str>>,
+}
+
+impl<'w> Drilled<'w> {
+    /// Those of all runs.
+    pub(super) fn of(world: &'w World, permits: &Permits<'w>, courses: &[Course<'w>]) -> Self {
+        let mut drilled = Self::default();
+        for course in courses.iter().filter(|course| drill_seconds(&course.checks).is_some()) {
+            for target in course.status.targets.iter().filter(|t| is_at_work(t)) {
+                drilled.take(world, permits, target);
+            }
+        }
+        drilled
+    }
+
+    /// Counts a node that is drilled from now on.
+    pub(super) fn take(&mut self, world: &'w World, permits: &Permits<'w>, target: &Target) {
+        if let (Some(node), Some(policy)) = (node_of(world, target), permits.policy(&target.node)) {
+            let name = policy.metadata.name.clone().unwrap_or_default();
+            self.nodes.entry(name).or_default().insert(&node.name);
+        }
+    }
+
+    /// Whether this node may be drilled beside those that are; each node is in one drill at a time.
+    pub(super) fn has_room(&self, permits: &Permits<'w>, target: &Target) -> bool {
+        let Some(policy) = permits.policy(&target.node) else { return false };
+        let max = policy.spec.drills.as_ref().and_then(|d| d.max_nodes).unwrap_or(DEFAULT_MAX_NODES);
+        let drilled = policy.metadata.name.as_deref().and_then(|name| self.nodes.get(name));
+        drilled.is_none_or(|nodes| {
+            !nodes.contains(target.node.as_str()) && i64::try_from(nodes.len()).is_ok_and(|count| count < max)
+        })
+    }
+}
+
+/// Whether the node was judged at all: what it is without the drill must be known.
+pub(super) fn is_judged(world: &World, target: &Target) -> bool {
+    report_of(world, target).is_some_and(|report| {
+        report.checks.iter().any(|row| matches!(row.outcome, Outcome::Pass | Outcome::Warn | Outcome::Fail))
+    })
+}

@@ -1,0 +1,79 @@
+//! What is told as Events: a node's state changes, a drill begins or ends, or the node begins to wait for budget. Each only
+//! after the status says so. A drill is told as what it is and never as a warning; what is real is told beside it.
+
+use crate::{
+    decide::govern::selection::Subject,
+    plan::{EventNote, Plan, Regarding},
+};
+use crds::{NodeHealth, State, names, node_health::Decision, reason};
+
+/// Tells what a new decision changes.
+pub(crate) fn tell(
+    subject: &Subject<'_>,
+    health: &NodeHealth,
+    decision: &Decision,
+    waits: bool,
+    step: usize,
+    plan: &mut Plan,
+) {
+    let former = health.status.as_ref().and_then(|s| s.decision.as_ref());
+    let before = former.map_or(State::Unknown, Decision::state_without_drills);
+    let after = decision.state_without_drills();
+    if is_news(&before, &after) {
+        let warning = match after {
+            State::Quarantined | State::Suspect | State::Unknown | State::Unrecognized(_) => true,
+            State::Healthy | State::NotApplicable => false,
+        };
+        let message = format!("{before} -> {after}: {}", decision.message);
+        note(subject, health, warning, after.as_str(), &message, step, plan);
+    }
+    match (former.is_some_and(Decision::has_drill), decision.has_drill()) {
+        (false, true) => note(subject, health, false, reason::DRILL, &decision.message, step, plan),
+        (true, false) => {
+            let message = format!("The drill is over; the node is {after}.");
+            note(subject, health, false, reason::DRILL, &message, step, plan);
+        }
+        (true, true) | (false, false) => {}
+    }
+    let waited =
+        former.is_some_and(|d| d.state == State::Quarantined) && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
+    if waits && !waited {
+        let is_real = after == State::Quarantined;
+        note(subject, health, is_real, reason::BUDGET_EXHAUSTED, &decision.message, step, plan);
+    }
+}
+
+/// A node that becomes known for the first time, and well, is no news.
+fn is_news(before: &State, after: &State) -> bool {
+    let unremarkable = match before {
+        State::Unknown | State::Unrecognized(_) => match after {
+            State::Healthy | State::NotApplicable => true,
+            State::Suspect | State::Quarantined | State::Unknown | State::Unrecognized(_) => false,
+        },
+        State::Healthy | State::Suspect | State::Quarantined | State::NotApplicable => false,
+    };
+    before != after && !unremarkable
+}
+
+fn note(
+    subject: &Subject<'_>,
+    health: &NodeHealth,
+    warning: bool,
+    reason: &str,
+    message: &str,
+    step: usize,
+    plan: &mut Plan,
+) {
+    let name = &subject.node.name;
+    let uid = health.metadata.uid.clone().unwrap_or_default();
+    for regarding in [Regarding::Node(name.clone(), subject.node.uid.clone()), Regarding::NodeHealth(name.clone(), uid)]
+    {
+        plan.events.push(EventNote {
+            regarding,
+            warning,
+            reason: reason.to_owned(),
+            message: crds::condition::truncate(message, 1024),
+            after: Some(step),
+        });
+    }
+}

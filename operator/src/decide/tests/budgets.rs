@@ -1,0 +1,327 @@
+//! From a judgement to marks: budget, modes, order of writes.
+
+use super::*;
+use crate::decide::{decide, model::fixtures::*};
+use crds::{
+    Severity, State,
+    health_check_policy::{Effect, Rule, TaintEffect},
+    reason,
+};
+
+fn all_lost(model: &mut Model, nodes: &[&str]) {
+    for name in nodes {
+        reports(model, name, lost_gpu_report(0));
+    }
+}
+
+#[test]
+fn limits_are_the_lower_of_number_and_percentage_but_at_least_the_minimum() {
+    let table = [
+        // max, percent, minimum, nodes, limit
+        (None, None, None, 29, 2),
+        (None, None, None, 5, 1),
+        (None, None, Some(0), 5, 0),
+        (Some(3), None, None, 1000, 3),
+        (Some(3), Some(10), None, 20, 2),
+        (Some(0), None, Some(0), 100, 0),
+        (None, Some(100), None, 7, 7),
+        (Some(1), Some(1), Some(4), 10, 4),
+    ];
+    for (max_unavailable, max_unavailable_percent, minimum, nodes, limit) in table {
+        let budget = Budget { max_unavailable, max_unavailable_percent, minimum, topology_key: None };
+        assert_eq!(super::super::budget::limit::limit(Some(&budget), nodes), limit, "{budget:?} of {nodes}");
+    }
+    assert_eq!(super::super::budget::limit::limit(None, 40), 4);
+}
+
+#[test]
+fn the_claim_comes_before_the_taint_and_the_taint_before_the_words() {
+    let mut model = settled(under(Mode::Enforce, &["a"]));
+    all_lost(&mut model, &["a"]);
+    let plan = decide(&model.world, model.now);
+    let claim = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
+    let taint = index_of(&plan, |w| matches!(w, Write::NodeTaints { .. }));
+    assert_eq!(plan.steps[taint].after, [claim]);
+    for step in &plan.steps[taint + 1..] {
+        assert_eq!(step.after, [taint], "{:?}", step.write);
+    }
+    assert_eq!(plan.steps.len(), 5, "claim, taint, condition, marks, status: {plan:#?}");
+    assert!(plan.events.iter().all(|e| e.after.is_some()));
+    assert_eq!(plan.events.len(), 2, "one on the Node, one on the NodeHealth");
+}
+
+#[test]
+fn a_claim_is_dropped_after_every_write_to_its_node() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    assert_eq!(claimed(&model, "base"), ["a"]);
+    reports(&mut model, "a", passing_report());
+    let plan = decide(&model.world, model.now);
+    let drop = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
+    assert_eq!(drop, plan.steps.len() - 1);
+    assert_eq!(plan.steps[drop].after, (0..drop).collect::<Vec<_>>());
+    let model = settled(model);
+    assert_eq!(claimed(&model, "base"), [""; 0]);
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "healthy");
+}
+
+#[test]
+fn over_budget_only_what_removes_capacity_waits() {
+    let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 1);
+    all_lost(&mut model, &["b"]);
+    let mut model = settled(model);
+    all_lost(&mut model, &["a"]);
+    let plan = decide(&model.world, model.now);
+    assert!(plan.events.iter().any(|e| e.reason == reason::BUDGET_EXHAUSTED));
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "b"), "reboot:NoSchedule");
+    assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
+    let waiting = decision(&model, "a");
+    assert_eq!(waiting.state, State::Quarantined);
+    assert!(!waiting.enforced);
+    assert!(waiting.message.contains("waits for the budget of policy base"), "{}", waiting.message);
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
+    assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "False");
+    let status = policy_status(&model, "base");
+    assert_eq!((status.quarantined, status.waiting), (2, 1));
+    assert_eq!((status.budget.limit, status.budget.used), (1, 1));
+    let exhausted = condition(&status.conditions, "BudgetExhausted");
+    assert_eq!(exhausted.status, "True");
+    assert!(exhausted.message.contains("these wait: a."), "{}", exhausted.message);
+}
+
+#[test]
+fn a_freed_slot_goes_to_the_node_that_waits() {
+    let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 1);
+    all_lost(&mut model, &["a", "b"]);
+    let mut model = settled(model);
+    assert_eq!(claimed(&model, "base"), ["a"]);
+    reports(&mut model, "a", passing_report());
+    let model = settled(model);
+    assert_eq!(claimed(&model, "base"), ["b"]);
+    assert_eq!(our_taint(&model, "b"), "reboot:NoSchedule");
+    assert_eq!(our_taint(&model, "a"), "");
+}
+
+#[test]
+fn the_worst_node_gets_the_slot() {
+    let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 1);
+    all_lost(&mut model, &["a"]);
+    let worse = finding("xid", "node", crds::Outcome::Fail, Severity::Isolate, "Xid79");
+    reports(&mut model, "b", report_with(worse));
+    assert_eq!(claimed(&settled(model), "base"), ["b"]);
+}
+
+#[test]
+fn a_node_cordoned_by_others_or_not_ready_counts_as_held() {
+    for ready in [true, false] {
+        let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 1);
+        model.edit_node("b", |n| {
+            n.ready = ready;
+            n.unschedulable = ready;
+        });
+        all_lost(&mut model, &["a"]);
+        let model = settled(model);
+        assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
+        assert_eq!(policy_status(&model, "base").budget.used, 1);
+        assert_eq!(node_of(&model, "b").unschedulable, ready, "cordons are not ours");
+    }
+}
+
+#[test]
+fn each_failure_domain_has_the_same_limit_again() {
+    let mut model = with_budget(under(Mode::Enforce, &["a", "b", "c", "d"]), 4);
+    model.edit_policy("base", |p| {
+        p.spec.budget = Some(Budget {
+            max_unavailable_percent: Some(50),
+            topology_key: Some("rack".into()),
+            minimum: Some(0),
+            ..Budget::default()
+        });
+    });
+    for (name, rack) in [("a", "r1"), ("b", "r1"), ("c", "r2"), ("d", "r2")] {
+        model.edit_node(name, |n| {
+            n.labels.insert("rack".into(), rack.into());
+        });
+    }
+    all_lost(&mut model, &["a", "b"]);
+    let model = settled(model);
+    assert_eq!(claimed(&model, "base"), ["a"], "one of two in rack r1, though two of four are allowed");
+}
+
+#[test]
+fn observe_adds_no_mark_but_says_what_enforce_would_hold() {
+    let mut model = with_budget(under(Mode::Observe, &["a", "b"]), 1);
+    all_lost(&mut model, &["a", "b"]);
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "");
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "");
+    assert_eq!(label(&model, "a", names::LABEL_AGENT), "true", "plumbing");
+    assert_eq!(node_of(&model, "a").condition, None);
+    assert_eq!(node_of(&model, "a").summary, None);
+    assert!(decision(&model, "a").message.ends_with("Nothing is marked: policy base only observes."));
+    let status = policy_status(&model, "base");
+    assert_eq!((status.quarantined, status.waiting), (2, 1));
+    assert_eq!(claimed(&model, "base"), [""; 0]);
+}
+
+#[test]
+fn hold_neither_adds_nor_lifts_and_still_judges() {
+    let mut model = under(Mode::Enforce, &["a", "b"]);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    for by_policy in [true, false] {
+        model.edit_policy("base", |p| {
+            p.spec.mode = if by_policy { Mode::Hold } else { Mode::Enforce };
+        });
+        model.world.hold_everything = !by_policy;
+        reports(&mut model, "a", passing_report());
+        all_lost(&mut model, &["b"]);
+        model = settled(model);
+        assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+        assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
+        assert_eq!(our_taint(&model, "b"), "");
+        assert_eq!(claimed(&model, "base"), ["a"]);
+        assert_eq!(decision(&model, "a").state, State::Healthy);
+        assert_eq!(decision(&model, "b").state, State::Quarantined);
+    }
+    model.world.hold_everything = false;
+    let model = settled(model);
+    assert_eq!((our_taint(&model, "a"), our_taint(&model, "b")), (String::new(), "reboot:NoSchedule".into()));
+}
+
+#[test]
+fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released() {
+    type Change = fn(&mut Model);
+    let table: [(&str, Change, bool); 4] = [
+        ("the policy observes now", |m| m.edit_policy("base", |p| p.spec.mode = Mode::Observe), true),
+        (
+            "the policy is gone",
+            |m| {
+                m.world.policies.remove("base");
+            },
+            true,
+        ),
+        (
+            "a pass under Observe",
+            |m| {
+                m.edit_policy("base", |p| p.spec.mode = Mode::Observe);
+                reports(m, "a", passing_report());
+            },
+            false,
+        ),
+        (
+            "releaseAll",
+            |m| {
+                m.edit_policy("base", |p| {
+                    p.spec.mode = Mode::Observe;
+                    p.spec.release_all = Some("the vendor says so".into());
+                });
+            },
+            false,
+        ),
+    ];
+    for (what, change, stays) in table {
+        let mut model = under(Mode::Enforce, &["a"]);
+        all_lost(&mut model, &["a"]);
+        let mut model = settled(model);
+        change(&mut model);
+        let model = settled(model);
+        assert_eq!(our_taint(&model, "a") == "reboot:NoSchedule", stays, "{what}");
+        assert_eq!(label(&model, "a", names::LABEL_HEALTH) == "quarantined", stays, "{what}");
+        assert_eq!(node_of(&model, "a").summary.is_some(), stays, "{what}");
+        assert_eq!(node_of(&model, "a").condition.is_some(), stays, "{what}");
+        assert_eq!(decision(&model, "a").message.contains(reason::HELD_BY_FORMER_POLICY), stays, "{what}");
+        assert_eq!(model.claims().count() == 0, !stays || what.contains("gone"), "{what}");
+    }
+}
+
+#[test]
+fn a_rule_gives_the_taint_its_effect_and_only_what_removes_capacity_needs_a_claim() {
+    use TaintEffect::{NoExecute, None, PreferNoSchedule};
+    for (effect, stands, claims) in
+        [(NoExecute, "reboot:NoExecute", 1), (PreferNoSchedule, "reboot:PreferNoSchedule", 0), (None, "", 0)]
+    {
+        let mut model = under(Mode::Enforce, &["a"]);
+        model.edit_policy("base", |p| {
+            p.spec.rules = vec![Rule {
+                name: "all".into(),
+                effect: Some(Effect { taint: Some(effect), ..Effect::default() }),
+                ..Rule::default()
+            }];
+        });
+        all_lost(&mut model, &["a"]);
+        let model = settled(model);
+        assert_eq!(our_taint(&model, "a"), stands);
+        assert_eq!(model.claims().count(), claims);
+    }
+}
+
+#[test]
+fn foreign_taints_keep_their_order_and_ours_its_place() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    model.edit_node("a", |n| {
+        n.taints = vec![
+            super::fixtures::taint("dedicated", "x", "NoSchedule"),
+            super::fixtures::taint(names::TAINT_UNHEALTHY, "reset", "NoSchedule"),
+            super::fixtures::taint(names::TAINT_CHECKING, "run", "NoSchedule"),
+        ];
+    });
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    let keys = |m: &Model| -> Vec<String> { node_of(m, "a").taints.iter().map(|t| t.key.clone()).collect() };
+    assert_eq!(keys(&model), ["dedicated", names::TAINT_UNHEALTHY, names::TAINT_CHECKING]);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    reports(&mut model, "a", passing_report());
+    assert_eq!(keys(&settled(model)), ["dedicated", names::TAINT_CHECKING]);
+}
+
+#[test]
+fn a_claim_without_a_mark_is_dropped_after_a_write_to_the_node_and_claimed_anew() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    // Somebody removes our taint: who else knew of it may still write.
+    model.edit_node("a", |n| n.taints.clear());
+    let plan = decide(&model.world, model.now);
+    let touch = index_of(&plan, |w| matches!(w, Write::NodeTaints { .. }));
+    let drop = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
+    assert!(plan.steps[drop].after.contains(&touch));
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    assert_eq!(claimed(&model, "base"), ["a"]);
+}
+
+#[test]
+fn the_claim_of_a_node_that_is_gone_or_was_replaced_is_dropped() {
+    for replaced in [true, false] {
+        let mut model = under(Mode::Enforce, &["a", "b"]);
+        all_lost(&mut model, &["a"]);
+        let mut model = settled(model);
+        model.world.nodes.remove("a");
+        if replaced {
+            let mut node = fixtures::node("a");
+            node.uid = "a-second-uid".into();
+            model.world.nodes.insert("a".into(), Arc::new(node));
+        }
+        let model = settled(model);
+        assert_eq!(claimed(&model, "base"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_mark_that_hold_keeps_after_its_cause_was_lifted_is_not_adopted() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    model.world.hold_everything = true;
+    let odd = finding("inventory", "node", crds::Outcome::Warn, Severity::Monitor, "Odd");
+    reports(&mut model, "a", report_with(odd));
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Suspect);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    model.world.hold_everything = false;
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "");
+}

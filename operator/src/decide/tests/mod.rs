@@ -1,0 +1,94 @@
+//! The rules about nodes, one by one, on small worlds.
+
+mod budgets;
+mod drift;
+mod drill_marks;
+mod judging;
+mod maintenance;
+mod objects;
+mod profiles;
+mod severities;
+
+use crate::{
+    decide::model::{Model, fixtures},
+    plan::{Plan, Write},
+    world::{Node, Taint, World},
+};
+use crds::{
+    HealthCheckPolicy, NodeHealth,
+    health_check_policy::{Budget, HealthCheckPolicyStatus, Mode},
+    names,
+    node_health::{Decision, Report},
+};
+use std::sync::Arc;
+
+/// A world of these nodes under one policy, five seconds after the start.
+fn under(mode: Mode, nodes: &[&str]) -> Model {
+    let mut world = fixtures::world(nodes);
+    fixtures::add_policy(&mut world, fixtures::policy("base", mode));
+    model(world)
+}
+
+fn model(world: World) -> Model {
+    Model::new(world, fixtures::START.plus(5))
+}
+
+/// The same with a budget of so many nodes.
+fn with_budget(mut model: Model, nodes: i64) -> Model {
+    model.edit_policy("base", |p| {
+        p.spec.budget = Some(Budget { max_unavailable: Some(nodes), minimum: Some(0), ..Budget::default() });
+    });
+    model
+}
+
+fn settled(mut model: Model) -> Model {
+    let plan = model.settle(6);
+    assert!(plan.is_empty(), "it does not come to rest: {plan:#?}");
+    model
+}
+
+fn reports(model: &mut Model, node: &str, report: Report) {
+    model.edit_health(node, |h| {
+        h.status.get_or_insert_default().report = Some(report);
+    });
+}
+
+fn node_of<'m>(model: &'m Model, name: &str) -> &'m Node {
+    &model.world.nodes[name]
+}
+
+fn health_of<'m>(model: &'m Model, name: &str) -> &'m NodeHealth {
+    &model.world.node_healths[name]
+}
+
+fn decision<'m>(model: &'m Model, name: &str) -> &'m Decision {
+    health_of(model, name).status.as_ref().and_then(|s| s.decision.as_ref()).expect("the node is judged")
+}
+
+fn policy_status<'m>(model: &'m Model, name: &str) -> &'m HealthCheckPolicyStatus {
+    let policy: &Arc<HealthCheckPolicy> = &model.world.policies[name];
+    policy.status.as_ref().expect("the policy has a status")
+}
+
+/// Our taint on a node, as `value:effect`; empty if there is none.
+fn our_taint(model: &Model, name: &str) -> String {
+    node_of(model, name)
+        .taint(names::TAINT_UNHEALTHY)
+        .map(|t: &Taint| format!("{}:{}", t.value, t.effect))
+        .unwrap_or_default()
+}
+
+fn label<'m>(model: &'m Model, name: &str, label: &str) -> &'m str {
+    node_of(model, name).labels.get(label).map_or("", String::as_str)
+}
+
+/// The nodes with a claim of this policy.
+fn claimed(model: &Model, policy: &str) -> Vec<String> {
+    let claims = &policy_status(model, policy).budget.claims;
+    claims.iter().map(|c| c.node.clone()).collect()
+}
+
+/// The index of the first step whose write is this one.
+fn index_of(plan: &Plan, what: impl Fn(&Write) -> bool) -> usize {
+    plan.steps.iter().position(|step| what(&step.write)).expect("the plan has this step")
+}

@@ -1,0 +1,179 @@
+//! The writes about one node, in their order: taint, then words, then orders.
+
+use super::spec;
+use crate::{
+    decide::{
+        case::Case,
+        govern::authority::Authority,
+        judge::verdict::Judgement,
+        marks::{
+            columns,
+            decision::{self, Marking},
+            gpu_verdicts, health_conditions,
+            metadata::{self, Told},
+            node_condition::node_condition,
+            taints,
+        },
+        orders::Orders,
+        tell::{news, sentences},
+    },
+    plan::{NodeHealthStatusWrite, Plan, Write},
+};
+use crds::{NodeHealth, State, Time, node_health::Certification};
+
+/// Plans every write about one node. `steps` gets those that a claim of the node must outlive.
+pub(crate) fn plan_node(
+    case: &Case<'_>,
+    has_slot: bool,
+    claim_step: Option<usize>,
+    orders: &Orders,
+    now: Time,
+    plan: &mut Plan,
+    steps: &mut Vec<usize>,
+) {
+    let standing = case.subject.health.current();
+    if let (Some(health), Some(judgement)) = (standing, &case.judgement) {
+        let to_be = case.taint_to_be(has_slot);
+        let taint_step = plan_taints(case, judgement, has_slot, claim_step, plan);
+        let after: Vec<usize> = taint_step.or(claim_step).into_iter().collect();
+        steps.extend(taint_step);
+        let marking = Marking {
+            authority: case.authority,
+            taint: to_be,
+            removes_capacity: case.removes_capacity(to_be),
+            waits: waits(case, judgement, has_slot),
+        };
+        let told = status(case, health, judgement, marking, orders, now);
+        plan_words(case, health, judgement, told, marking, &after, now, plan, steps);
+    } else {
+        plan_marks(case, None, &[], plan, steps);
+    }
+    spec::plan_spec(&case.subject, orders, now, plan);
+}
+
+/// Whether the node waits for budget: a mark that removes capacity is due, and neither paid for nor there.
+fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
+    let enforces = match case.authority {
+        Authority::Enforce(_) => true,
+        Authority::Frozen | Authority::Observe { .. } => false,
+    };
+    enforces
+        && judgement.state == State::Quarantined
+        && case.needs_claim()
+        && !case.is_leftover
+        && !has_slot
+        && !case.is_marked
+}
+
+fn plan_taints(
+    case: &Case<'_>,
+    judgement: &Judgement,
+    has_slot: bool,
+    claim_step: Option<usize>,
+    plan: &mut Plan,
+) -> Option<usize> {
+    let node = case.node();
+    let taints = taints::list(node, &case.own_taints(judgement, has_slot))?;
+    Some(plan.push(
+        Write::NodeTaints {
+            node: node.name.clone(),
+            uid: node.uid.clone(),
+            resource_version: node.resource_version.clone(),
+            taints,
+        },
+        claim_step.into_iter().collect(),
+    ))
+}
+
+/// The operator's members of the status as they shall stand.
+fn status(
+    case: &Case<'_>,
+    health: &NodeHealth,
+    judgement: &Judgement,
+    marking: Marking<'_>,
+    orders: &Orders,
+    now: Time,
+) -> NodeHealthStatusWrite {
+    let subject = &case.subject;
+    let activity =
+        decision::activity(subject.node.maintenance().is_some(), !orders.assignments(&subject.node.name).is_empty());
+    let certifications = fresh(health, now);
+    let gpus = gpu_verdicts::gpus(health, judgement);
+    let message = sentences::message(subject, health, judgement, marking);
+    let decision = decision::decision(subject, health, judgement, marking, activity, &case.drift, &message);
+    NodeHealthStatusWrite {
+        name: subject.node.name.clone(),
+        uid: health.metadata.uid.clone().unwrap_or_default(),
+        resource_version: health.metadata.resource_version.clone().unwrap_or_default(),
+        summary: columns::summary(subject, health, judgement, &gpus, &certifications),
+        conditions: health_conditions::conditions(subject, health, judgement, &decision.message, now),
+        decision,
+        gpus,
+        certifications,
+    }
+}
+
+/// The certifications that have not expired.
+fn fresh(health: &NodeHealth, now: Time) -> Vec<Certification> {
+    health.status.iter().flat_map(|s| &s.certifications).filter(|c| c.expires_at > now).cloned().collect()
+}
+
+/// Whether the status says already what it shall say.
+fn stands(health: &NodeHealth, write: &NodeHealthStatusWrite) -> bool {
+    health.status.as_ref().is_some_and(|status| {
+        status.decision.as_ref() == Some(&write.decision)
+            && status.gpus == write.gpus
+            && status.certifications == write.certifications
+            && status.summary.as_ref() == Some(&write.summary)
+            && status.conditions == write.conditions
+    })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn plan_words(
+    case: &Case<'_>,
+    health: &NodeHealth,
+    judgement: &Judgement,
+    write: NodeHealthStatusWrite,
+    marking: Marking<'_>,
+    after: &[usize],
+    now: Time,
+    plan: &mut Plan,
+    steps: &mut Vec<usize>,
+) {
+    let node = case.node();
+    let judgement = judgement.on_node();
+    let message = sentences::message(&case.subject, health, judgement, marking);
+    let told = Told { judgement, message: &message, certifications: &write.certifications };
+    if let Some(condition) = node_condition(node, case.authority, told, now) {
+        steps.push(
+            plan.push(
+                Write::NodeCondition { node: node.name.clone(), uid: node.uid.clone(), condition },
+                after.to_vec(),
+            ),
+        );
+    }
+    plan_marks(case, Some(told), after, plan, steps);
+    if !stands(health, &write) {
+        let decision = write.decision.clone();
+        let step = plan.push(Write::NodeHealthStatus(Box::new(write)), after.to_vec());
+        steps.push(step);
+        news::tell(&case.subject, health, &decision, marking.waits, step, plan);
+    }
+}
+
+fn plan_marks(case: &Case<'_>, told: Option<Told<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
+    let node = case.node();
+    if let Some(marks) = metadata::marks(node, case.authority, told) {
+        steps.push(plan.push(
+            Write::NodeMarks {
+                node: node.name.clone(),
+                uid: node.uid.clone(),
+                labels: marks.labels,
+                summary: marks.summary,
+                drop_labels: marks.drop_labels,
+            },
+            after.to_vec(),
+        ));
+    }
+}

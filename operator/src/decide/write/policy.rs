@@ -1,0 +1,158 @@
+//! Statuses of policies: claims that are added before the marks, claims that are dropped after them, counts, conditions.
+
+use crate::{
+    decide::{
+        budget::{account::Account, slots},
+        case::Case,
+    },
+    plan::{Plan, Write},
+};
+use crds::{
+    State, Time,
+    condition::{Wanted, merge},
+    health_check_policy::{BudgetStatus, Claim, HealthCheckPolicyStatus},
+    reason,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many waiting nodes a message names.
+const NAMED: usize = 8;
+
+/// Plans the write that adds claims; every mark that it pays for comes after it.
+pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
+    if !account.added.is_empty() {
+        let status = status(account, cases, &BTreeSet::new(), now);
+        account.claim_step = Some(push(account, status, true, Vec::new(), plan));
+    }
+}
+
+/// Plans the last write of a policy's status: claims that have served are dropped after every write to their nodes.
+pub(crate) fn plan_end(
+    account: &Account<'_>,
+    cases: &[Case<'_>],
+    by_name: &BTreeMap<&str, usize>,
+    steps_of: &[Vec<usize>],
+    now: Time,
+    plan: &mut Plan,
+) {
+    if account.claim_step.is_some() && account.served.is_empty() {
+        return;
+    }
+    let dropped: BTreeSet<&str> = account.served.iter().copied().collect();
+    let status = status(account, cases, &dropped, now);
+    if account.policy().status.as_ref() == Some(&status) {
+        return;
+    }
+    let mut after: Vec<usize> = account.claim_step.into_iter().collect();
+    for node in &account.served {
+        if let Some(&index) = by_name.get(node) {
+            after.extend_from_slice(&steps_of[index]);
+        }
+    }
+    after.sort_unstable();
+    push(account, status, account.claim_step.is_none(), after, plan);
+}
+
+fn push(
+    account: &Account<'_>,
+    status: HealthCheckPolicyStatus,
+    is_first: bool,
+    after: Vec<usize>,
+    plan: &mut Plan,
+) -> usize {
+    let meta = &account.policy().metadata;
+    plan.push(
+        Write::PolicyStatus {
+            policy: account.name().to_owned(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: is_first.then(|| meta.resource_version.clone().unwrap_or_default()),
+            status: Box::new(status),
+        },
+        after,
+    )
+}
+
+/// The complete status, without the claims of the nodes in `dropped`.
+fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, now: Time) -> HealthCheckPolicyStatus {
+    let policy = account.policy();
+    let before = policy.status.as_ref();
+    let claims: Vec<Claim> = account
+        .standing
+        .iter()
+        .copied()
+        .chain(&account.added)
+        .filter(|claim| account.is_frozen || !dropped.contains(claim.node.as_str()))
+        .cloned()
+        .collect();
+    let subjects: Vec<_> = account.governed.iter().map(|&i| &cases[i].subject).collect();
+    let used = slots::used(&claims.iter().collect::<Vec<_>>(), &subjects).len();
+    let count = |state: &State| {
+        let of_state =
+            account.governed.iter().filter(|&&i| cases[i].judgement.as_ref().is_some_and(|j| j.state == *state));
+        number(of_state.count())
+    };
+    let waiting = waiting(account, cases);
+    HealthCheckPolicyStatus {
+        observed_generation: policy.metadata.generation,
+        matched: number(account.governed.len()),
+        healthy: count(&State::Healthy),
+        suspect: count(&State::Suspect),
+        quarantined: count(&State::Quarantined),
+        waiting: number(waiting.len()),
+        budget: BudgetStatus { limit: number(account.allocation.limit), used: number(used), claims },
+        storm: before.and_then(|b| b.storm.clone()),
+        schedules: before.map(|b| b.schedules.clone()).unwrap_or_default(),
+        conditions: merge(
+            before.map_or(&[], |b| b.conditions.as_slice()),
+            conditions(account, &waiting),
+            policy.metadata.generation,
+            now,
+        ),
+    }
+}
+
+/// The nodes for whose mark there is no room; one that bears the mark already does not wait.
+fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
+    let marked: BTreeSet<&str> = account
+        .governed
+        .iter()
+        .filter(|&&i| cases[i].stays_marked())
+        .map(|&i| cases[i].subject.node.name.as_str())
+        .collect();
+    account.allocation.waiting.iter().copied().filter(|node| !marked.contains(node)).collect()
+}
+
+fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
+    let overruled = account.governed.is_empty() && account.ranked.selects_some;
+    let (why, text) = if overruled {
+        (
+            reason::OVERRULED,
+            "On every node that it selects another policy wins: one of higher priority, or of the same priority and older.".to_owned(),
+        )
+    } else {
+        (reason::POLICY_ACCEPTED, format!("The policy governs {} nodes.", account.governed.len()))
+    };
+    let limit = account.allocation.limit;
+    let exhausted = if waiting.is_empty() {
+        Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node waits for budget.")
+    } else {
+        let named = waiting[..waiting.len().min(NAMED)].join(", ");
+        let more = match waiting.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Wanted::new(
+            "BudgetExhausted",
+            true,
+            reason::BUDGET_EXHAUSTED,
+            format!(
+                "The budget is spent (limit {limit}); these wait: {named}{more}. Repair or replace what is out of use, or raise spec.budget."
+            ),
+        )
+    };
+    vec![Wanted::new("Accepted", !overruled, why, text.clone()), exhausted, Wanted::new("Ready", !overruled, why, text)]
+}
+
+fn number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,130 @@
+//! What a NodeHealth orders: expectations, monitors, maintenance, work orders. Written only where it differs.
+
+use crate::{
+    decide::{
+        govern::{
+            maintenance, monitors,
+            selection::{Standing, Subject},
+        },
+        orders::Orders,
+    },
+    plan::{NodeHealthSpecWrite, Plan, Write},
+};
+use crds::{
+    HardwareProfile, HealthCheckPolicy, Time,
+    node_health::{Assignment, Expected, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
+};
+
+/// Plans the spec of one subject's NodeHealth, and deletes one that is about a former Node of the same name.
+pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan: &mut Plan) {
+    let node = subject.node;
+    let standing = match subject.health {
+        Standing::Current(health) => Some(health),
+        Standing::Missing => None,
+        Standing::Terminating => return,
+        Standing::OfFormerNode(health) => {
+            plan.push(
+                Write::DeleteNodeHealth {
+                    name: node.name.clone(),
+                    uid: health.metadata.uid.clone().unwrap_or_default(),
+                },
+                Vec::new(),
+            );
+            return;
+        }
+    };
+    let assignments = orders.assignments(&node.name);
+    if let Some(health) = standing
+        && stands(&health.spec, subject, assignments)
+    {
+        return;
+    }
+    let before = standing.map(|health| &health.spec);
+    let spec = NodeHealthSpec {
+        profile: subject.profile.and_then(|p| p.metadata.name.clone()),
+        node: NodeFacts { uid: node.uid.clone(), allocatable: node.accelerators.clone() },
+        expected: subject.profile.map(expected),
+        monitors: ordered_monitors(subject.policy),
+        policy: subject.policy.map(policy_ref),
+        boot_grace_seconds: subject.policy.and_then(|p| p.spec.boot_grace_seconds),
+        maintenance: maintenance::wanted(node, before, now),
+        assignments: assignments.to_vec(),
+    };
+    let orders_stand = before.is_some_and(|b| b.assignments == spec.assignments);
+    let after = if orders_stand { Vec::new() } else { orders.waits_for(&node.name) };
+    plan.push(
+        Write::NodeHealthSpec(Box::new(NodeHealthSpecWrite {
+            name: node.name.clone(),
+            uid: standing.and_then(|health| health.metadata.uid.clone()),
+            node_uid: node.uid.clone(),
+            spec,
+        })),
+        after,
+    );
+}
+
+/// Whether the spec says already what it shall say; compares without building anything large.
+fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignment]) -> bool {
+    let NodeHealthSpec {
+        profile,
+        node,
+        expected,
+        monitors: standing_monitors,
+        policy,
+        boot_grace_seconds,
+        maintenance,
+        assignments: standing_assignments,
+    } = spec;
+    *profile == subject.profile.and_then(|p| p.metadata.name.clone())
+        && node.uid == subject.node.uid
+        && node.allocatable == subject.node.accelerators
+        && expected_stands(expected.as_ref(), subject.profile)
+        && monitors_stand(standing_monitors, subject.policy)
+        && policy.as_ref().map(|p| (p.name.as_str(), p.generation))
+            == subject
+                .policy
+                .map(|p| (p.metadata.name.as_deref().unwrap_or_default(), p.metadata.generation.unwrap_or(0)))
+        && *boot_grace_seconds == subject.policy.and_then(|p| p.spec.boot_grace_seconds)
+        && maintenance::stands(maintenance.as_ref(), subject.node)
+        && standing_assignments.as_slice() == assignments
+}
+
+fn monitors_stand(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
+    let mut wanted = monitors::wanted(policy);
+    standing.iter().all(|m| wanted.next() == Some((m.name.as_str(), m.interval_seconds))) && wanted.next().is_none()
+}
+
+fn expected_stands(standing: Option<&Expected>, profile: Option<&HardwareProfile>) -> bool {
+    match (standing, profile) {
+        (None, None) => true,
+        (None, Some(_)) | (Some(_), None) => false,
+        (Some(e), Some(p)) => {
+            e.generation == p.metadata.generation.unwrap_or(0)
+                && e.gpus == p.spec.gpus
+                && e.network == p.spec.network
+                && e.floors == p.spec.floors
+        }
+    }
+}
+
+fn expected(profile: &HardwareProfile) -> Expected {
+    Expected {
+        generation: profile.metadata.generation.unwrap_or(0),
+        gpus: profile.spec.gpus.clone(),
+        network: profile.spec.network.clone(),
+        floors: profile.spec.floors.clone(),
+    }
+}
+
+fn policy_ref(policy: &HealthCheckPolicy) -> PolicyRef {
+    PolicyRef {
+        name: policy.metadata.name.clone().unwrap_or_default(),
+        generation: policy.metadata.generation.unwrap_or(0),
+    }
+}
+
+fn ordered_monitors(policy: Option<&HealthCheckPolicy>) -> Vec<Monitor> {
+    monitors::wanted(policy)
+        .map(|(name, interval_seconds)| Monitor { name: name.to_owned(), interval_seconds })
+        .collect()
+}
