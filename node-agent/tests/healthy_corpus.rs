@@ -22,7 +22,7 @@ const LIVES_OF_A_KIND: u64 = 10;
 /// ... unless their lives would be shorter than this.
 const SHORTEST_LIFE: u64 = 24;
 /// Shares of time that an ordinary property takes, see the crate `explore`.
-const SHARES: u32 = 7;
+const SHARES: u32 = 5;
 /// Hours that are lived on the slowest machine.
 const LEAST_HOURS: u64 = 100_000;
 /// Scenes that are of several nodes at the same time: each of them lives.

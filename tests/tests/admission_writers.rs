@@ -89,7 +89,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
 
 /// RBAC takes a moment to see a new role.
 async fn until_allowed<F: Future<Output = kube::Result<()>>>(mut attempt: impl FnMut() -> F) {
-    until("the role is in force", Duration::from_secs(60), || {
+    until("the role to be in force", Duration::from_secs(60), || {
         let attempt = attempt();
         async move { attempt.await.map_err(|error| error.to_string()) }
     })
@@ -130,7 +130,7 @@ async fn the_garbage_collector_still_does_its_work_on_node_healths() {
 /// Waits until exactly these NodeHealths are left, each with so many owners.
 async fn until_left(admin: &kube::Client, wanted: &[(&str, usize)]) {
     let api = health(admin);
-    until("the garbage collector has done its work", Duration::from_secs(180), || async {
+    until("the garbage collector to finish", Duration::from_secs(180), || async {
         let list = api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
         let left: Vec<(String, usize)> =
             list.items.iter().map(|item| (item.name_any(), item.owner_references().len())).collect();
@@ -146,7 +146,7 @@ async fn assert_types_check(admin: &kube::Client) {
     use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
     let api: kube::Api<ValidatingAdmissionPolicy> = kube::Api::all(admin.clone());
     for name in ["gpu-health-agent", "gpu-health-operator", "gpu-health-nodehealth-writers"] {
-        until("the types of the policies are checked", Duration::from_secs(60), || async {
+        until("the types of the policies to be checked", Duration::from_secs(60), || async {
             let policy = api.get(name).await.map_err(|error| error.to_string())?;
             let checking = policy.status.and_then(|status| status.type_checking).ok_or("not checked yet")?;
             checking.expression_warnings.is_none().then_some(()).ok_or_else(|| "has warnings".to_owned())

@@ -157,7 +157,7 @@ spec:
 ";
     // Until the controller manager has made the namespace's default ServiceAccount, pods are refused.
     let apply = || async { cluster.apply_yaml(pod).await.map_err(|error| error.to_string()) };
-    until("the pod accepted", SOON, apply).await.unwrap();
+    until("the pod to be accepted", SOON, apply).await.unwrap();
     let pods: Api<Pod> = Api::default_namespaced(cluster.admin().unwrap());
     let running = || async {
         let pod = pods.get("job").await.map_err(|error| error.to_string())?;
@@ -165,7 +165,7 @@ spec:
         let running = status.phase.as_deref() == Some("Running");
         running.then_some(spec.node_name).ok_or_else(|| format!("{status:?}"))
     };
-    let node = until("the pod running", SOON, running).await.unwrap();
+    let node = until("the pod to run", SOON, running).await.unwrap();
     assert_eq!(node.as_deref(), Some("gpu-b"));
 
     // What only talks to the API server outlives its absence, and goes on.

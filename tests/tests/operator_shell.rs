@@ -125,7 +125,7 @@ async fn restarted_it_writes_nothing_that_is_there_already(cluster: &ControlPlan
 }
 
 async fn nothing_is_left_open(operator: &Operator) {
-    until("nothing to wait, nothing unseen", SOON, || async {
+    until("nothing to be queued or unseen", SOON, || async {
         for gauge in ["steps_open", "overlay_entries", "objects_in_backoff"] {
             match metric(operator, &format!("gpu_health_operator_{gauge}")).await {
                 Some(0) => {}

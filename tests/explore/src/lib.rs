@@ -16,7 +16,7 @@ pub const SECONDS: &str = "PROPERTY_SECONDS";
 pub const SEED: &str = "PROPERTY_SEED";
 
 /// What a property takes at most in an ordinary run.
-const ORDINARY: Duration = Duration::from_secs(8);
+const ORDINARY: Duration = Duration::from_secs(12);
 /// The part of its cases that a property sees on the slowest machine.
 const LEAST_PART: u64 = 10;
 /// Cases between two looks at the clock.

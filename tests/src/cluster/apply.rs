@@ -55,7 +55,7 @@ impl ControlPlane {
 }
 
 async fn discover(client: &Client, gvk: &GroupVersionKind) -> Result<(ApiResource, ApiCapabilities), Error> {
-    let what = format!("find {}/{} {} in discovery", gvk.group, gvk.version, gvk.kind);
+    let what = format!("{}/{} {} to appear in discovery", gvk.group, gvk.version, gvk.kind);
     until(&what, DISCOVERED_WITHIN, || async { pinned_kind(client, gvk).await.map_err(|error| error.to_string()) })
         .await
 }

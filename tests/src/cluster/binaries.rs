@@ -1,8 +1,8 @@
 //! The programs of the control plane: found, or built with Go.
 //!
-//! Each is looked for by itself, in this order: `KUBEBUILDER_ASSETS`, the newest folder of setup-envtest, PATH, our cache.
-//! What is nowhere is built into the cache ([`locate`] says so first). So a folder of envtest, which holds etcd,
-//! kube-apiserver and kubectl, is used as far as it goes, and only the rest is built.
+//! Each program is looked for separately, in this order: `KUBEBUILDER_ASSETS`, the newest folder of setup-envtest, PATH, our
+//! cache. A program that is found nowhere is built into the cache ([`locate`] says so first). A folder of envtest holds
+//! etcd, kube-apiserver and kubectl: those are used, and only the others are built.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub const TOOLS_WANTED: &[Tool] = &[
            minimum: (0, 6), version_args: &["--version"], megabytes: 64, seconds: 70 },
 ];
 
-/// Why a program could not be had.
+/// Why a program could neither be found nor built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name that is not in [`TOOLS_WANTED`], or that was not asked for.
@@ -158,7 +158,7 @@ impl Search {
         let newest = self.envtest.as_deref().and_then(newest_release_folder);
         let elsewhere = newest.iter().chain(&self.path).map(|folder| folder.join(tool.name));
         let fresh = |candidate: &PathBuf| is_program(candidate) && release_of(candidate, tool) >= Some(tool.minimum);
-        // What lies in the cache was built from the pinned modules: no need to ask it.
+        // Programs in the cache were built from the pinned modules: their release is known.
         let cached = || Some(self.cache.join(tool.name)).filter(|candidate| is_program(candidate));
         Ok(elsewhere.filter(|candidate| fresh(candidate)).map(absolute).next().or_else(cached))
     }
@@ -188,7 +188,7 @@ pub(super) fn modules_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster")
 }
 
-/// Our folder for what takes minutes to make: outside `target/`, so that `cargo clean` does not cost them.
+/// Our folder for what takes minutes to build. It lies outside `target/`, so that it survives `cargo clean`.
 /// `$XDG_CACHE_HOME/gpu-health-operator/cluster`.
 pub fn cache_root() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -18,7 +18,7 @@ const BUILDING: &str = ".building-";
 /// Lines of go's output that an error quotes.
 const QUOTED_LINES: usize = 20;
 
-/// Builds the tools into `cache`. A build that is killed leaves nothing half, and two processes never build at once.
+/// Builds the tools into `cache`. A killed build leaves no incomplete program, and two processes never build at once.
 pub(super) fn build(tools: &[&Tool], cache: &Path) -> Result<(), Error> {
     if !is_go_installed() {
         return Err(Error::NoGo { missing: tools.iter().map(|tool| tool.name).collect() });
@@ -60,7 +60,7 @@ fn lock(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// What builds that were killed have left. Nobody else builds: the lock is ours.
+/// Removes what killed builds have left. Nobody else is building: we hold the lock.
 fn remove_halves(cache: &Path) {
     let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
     for half in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(BUILDING)) {
@@ -152,7 +152,7 @@ fn run_go(module: &Path, args: &[String]) -> Result<(), Error> {
     Err(failed(format!("{status}\n{}", said.into_iter().collect::<Vec<_>>().join("\n"))))
 }
 
-/// Shows that something goes on until go closes its stderr; gives the last lines that were not names of packages.
+/// Prints progress until go closes its stderr; returns the last lines that are not names of packages.
 fn show_progress(stderr: ChildStderr) -> VecDeque<String> {
     let (lines, inbox) = channel();
     std::thread::spawn(move || {

@@ -4,10 +4,10 @@ use std::time::Duration;
 use super::binaries;
 use crate::process;
 
-/// Why the control plane, or something asked of it, did not come about.
+/// What can go wrong with the control plane, or with a request to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The programs are not there and could not be built.
+    /// The programs were not found and could not be built.
     #[error(transparent)]
     Binaries(#[from] binaries::Error),
     /// One of its processes could not be started, watched or ended.
@@ -23,7 +23,7 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// No free port was found, or no thread or runtime could be had.
+    /// No free port was found, or no thread or runtime could be started.
     #[error("{act}: {source}")]
     System {
         /// What was tried.
@@ -31,8 +31,8 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// A process of the control plane ended by itself.
-    #[error("{name} ended while {what}; its log {} ends with:\n{tail}", log.display())]
+    /// A process of the control plane has exited.
+    #[error("{name} exited while we waited for {what}; its log {} ends with:\n{tail}", log.display())]
     Ended {
         /// The process.
         name: String,
@@ -43,8 +43,8 @@ pub enum Error {
         /// The log's last lines.
         tail: String,
     },
-    /// Something that was waited for did not happen.
-    #[error("{what}: not within {within:?}; last seen: {last}")]
+    /// The state that was waited for did not come in time.
+    #[error("waited {within:?} for {what}; last seen: {last}")]
     Overdue {
         /// What was waited for.
         what: String,

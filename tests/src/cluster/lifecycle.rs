@@ -95,7 +95,7 @@ impl ControlPlane {
     fn start_api_server_and_etcd(&self) -> Result<(), Error> {
         let state = self.state.path();
         self.spawn(ETCD, components::etcd(state, self.ports, self.options))?;
-        wait::run_apart(self.until_alive(&format!("waiting for {ETCD}"), || self.etcd_listens()))?;
+        wait::run_apart(self.until_alive(&format!("{ETCD} to listen"), || self.etcd_listens()))?;
         self.spawn(API_SERVER, components::api_server(state, self.ports, self.options, &self.keys))?;
         wait::run_apart(self.until_ready())
     }
@@ -118,7 +118,7 @@ impl ControlPlane {
 
     /// Waits until `/readyz` says ok.
     pub async fn until_ready(&self) -> Result<(), Error> {
-        self.until_alive("waiting for the API server to be ready", || async {
+        self.until_alive("the API server to be ready", || async {
             let client = self.admin().map_err(|error| error.to_string())?;
             let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
             client.request_text(request).await.map(drop).map_err(|error| error.to_string())

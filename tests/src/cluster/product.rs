@@ -36,7 +36,7 @@ impl ControlPlane {
         let definitions = self.apply_dir(deploy.join("crds")).await?;
         let api: Api<CustomResourceDefinition> = Api::all(self.admin()?);
         for definition in definitions.iter().map(ResourceExt::name_any) {
-            let what = format!("definition {definition} established");
+            let what = format!("definition {definition} to be established");
             let established = await_condition(api.clone(), &definition, is_crd_established());
             let overdue =
                 |_| Error::Overdue { what: what.clone(), within: ESTABLISHED_WITHIN, last: "not yet".to_owned() };
@@ -56,11 +56,11 @@ impl ControlPlane {
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
         let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
         let agent = self.client_with_token(&token)?;
-        let what = "the agents' admission policy refuses a token without a node";
+        let what = "the agents' admission policy to refuse a token without a node";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_lease(&agent))).await?;
 
         let person = self.admin()?;
-        let what = "the admission policy of NodeHealth refuses a person";
+        let what = "the admission policy of NodeHealth to refuse a person";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_node_health(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
@@ -68,7 +68,7 @@ impl ControlPlane {
         let operator = self.client_as(&user, &["system:masters"])?;
         let node = format!("admission-{}", &super::keys::random_token()?[..8]);
         self.create_nodes(&[NodeSpec::new(&node).gpus(0).not_ready()]).await?;
-        let what = "the operator's admission policy refuses a foreign label";
+        let what = "the operator's admission policy to refuse a foreign label";
         let outcome = until(what, IN_FORCE_WITHIN, || refused_by_policy(label_node(&operator, &node))).await;
         let deleted = Api::<Node>::all(person).delete(&node, &DeleteParams::default()).await;
         outcome?;
