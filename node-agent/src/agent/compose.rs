@@ -1,7 +1,7 @@
 //! The report as it would be written now, within every bound of the API.
 
 use super::{State, carry, drill};
-use crate::judge::{bounded, worst_first};
+use crate::judge::{bounded, registry, worst_first};
 use crate::time::Now;
 use crds::Time;
 use crds::check::Check;
@@ -86,7 +86,7 @@ impl State {
     fn is_shown(&self, finding: &Finding) -> bool {
         match Check::from_name(&finding.check) {
             Some(check) if check.is_monitor() => {
-                self.expectation().monitors().iter().any(|monitor| monitor.name == finding.check)
+                registry::wanted(&self.expectation()).iter().any(|monitor| monitor.name == finding.check)
             }
             _ => true,
         }

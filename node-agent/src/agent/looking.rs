@@ -3,13 +3,14 @@
 use super::event::Measured;
 use super::sampler::{self, Heard};
 use super::{State, Turn, log, tree, with_ground};
-use crate::judge::inventory::{self, Hardware};
+use crate::judge::core::hardware::{as_reported, named_as_before};
+use crate::judge::{Hardware, registry};
 use crate::sampler::{Said, Sample};
 use crate::time::Now;
 
 /// Measures what is due. Under maintenance nothing of ours touches the driver; afterwards everything begins anew.
 pub(super) fn look(state: &mut State, turn: &mut Turn<'_>) {
-    let monitors = state.expectation().monitors();
+    let monitors = registry::wanted(&state.expectation());
     let in_boot_grace = state.expectation().boot_grace_ends().is_some_and(|end| turn.now.wall() < end);
     if state.was_in_boot_grace && !in_boot_grace {
         // What was read while the node came up tells nothing of the time after it.
@@ -99,8 +100,8 @@ fn see(state: &mut State) {
     if let Hardware::Seen(report) = &hardware
         && (state.readings.trouble.is_none() || state.inventory.gpus.is_empty())
     {
-        let mut inventory = inventory::as_reported(report);
-        inventory::named_as_before(&mut inventory, &state.inventory);
+        let mut inventory = as_reported(report);
+        named_as_before(&mut inventory, &state.inventory);
         state.inventory = inventory;
     }
     state.hardware = hardware;

@@ -34,14 +34,15 @@ pub use sampler::{ANSWER_MS, PAUSE_MS as SAMPLER_PAUSE_MS, PROMPT_MS, SAMPLER_DE
 pub use tree::TREE_DEADLINE_MS;
 pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
-use crate::judge::inventory::Hardware;
-use crate::judge::xid::{self as judge_xid, KernelLog};
-use crate::judge::{self, Expectation, Measurements, Memory, Readings, Standing, interval_of, same_verdict};
+use crate::judge::xid as judge_xid;
+use crate::judge::{
+    self, Expectation, Hardware, KernelLog, Measurements, Memory, Readings, Standing, interval_seconds, registry,
+    same_verdict,
+};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crate::xid::{DedupeKey, Merge, Owners};
 use crds::Time;
-use crds::check::Check;
 use crds::node_health::{CheckRow, Finding, Inventory};
 use sampler::Sampler;
 use std::collections::{BTreeMap, VecDeque};
@@ -352,14 +353,18 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
     };
     let expected = state.expectation();
     let ends = expected.boot_grace_ends().filter(|end| now.wall() < *end);
-    let xid_interval = interval_of(&expected.monitors(), Check::Xid);
+    let log_intervals: Vec<i64> = registry::wanted(&expected)
+        .iter()
+        .filter(|monitor| registry::named(&monitor.name).is_some_and(|row| row.reads.kernel_log))
+        .map(interval_seconds)
+        .collect();
     let standing = judge::judge(&expected, &measured, before, now);
     for time in ends.into_iter().chain(judge_xid::next_expiry(&standing.findings)) {
         turn.wake_at(now.mono_of_time(time));
     }
-    let overrun_ends = state.log.overrun_at.map(|at| judge_xid::overrun_ends(at, xid_interval));
-    if let Some(ends) = overrun_ends.filter(|ends| *ends > now.mono_ms) {
-        turn.wake_at(ends);
+    if let Some(at) = state.log.overrun_at {
+        let ends = log_intervals.into_iter().map(|interval| judge_xid::overrun_ends(at, interval));
+        ends.filter(|ends| *ends > now.mono_ms).for_each(|ends| turn.wake_at(ends));
     }
     let changed = known.is_some_and(|known| {
         let was = |finding: &Finding| {
@@ -447,7 +452,7 @@ impl State {
     /// Whether a first report would say more than that nothing was measured yet.
     fn is_ready(&self) -> bool {
         let log = self.log.source.is_some() || self.log.unreadable.is_some();
-        let wanted = sampler::plan(&self.expectation().monitors());
+        let wanted = sampler::plan(&registry::wanted(&self.expectation()));
         let driver = self.readings.trouble.is_some()
             || self.in_maintenance()
             || wanted.keys().all(|section| self.readings.taken.contains_key(section));

@@ -2,13 +2,15 @@
 
 use super::work::Ground;
 use super::{results, results::Verdict, sampler, tree};
-use crate::judge::{self, Measurements, TOPOLOGY_INTERVALS, interval_of};
+use crate::judge::{self, Measurements, interval_of, registry};
 use crds::check::Check;
 use crds::reason;
 
 /// The longest that a run waits for a reading, in milliseconds. A hang is told after 10 s, and a sampler that hangs is
 /// started again several times within this time.
 pub const READING_MS: u64 = 120_000;
+/// How many intervals a reading may take. A run reads for itself, so that it needs no verdict of being overdue.
+const PATIENCE: i64 = 10;
 
 /// Why the check cannot be asked for at the moment.
 pub(super) fn pause(check: Check, ground: &Ground<'_>) -> Option<&'static str> {
@@ -55,11 +57,10 @@ fn verdict(check: Check, ground: &Ground<'_>) -> Verdict {
         memory: senses.memory,
         gpus: &senses.inventory.gpus,
     };
-    let interval = interval_of(&ground.expected.monitors(), check).saturating_mul(TOPOLOGY_INTERVALS);
-    match judge::judge_check(check, interval, &ground.expected, &measured, ground.findings, ground.now) {
-        Some(judged) => results::of_judged(check, judged, ground.findings, &senses.inventory.gpus, ground.now),
-        None => results::not_implemented(check),
-    }
+    let Some(monitor) = registry::of(check) else { return results::not_implemented(check) };
+    let interval = interval_of(&registry::wanted(&ground.expected), check).saturating_mul(PATIENCE);
+    let judged = judge::judge_one(monitor, interval, &ground.expected, &measured, ground.findings, ground.now);
+    results::of_judged(check, judged, ground.findings, &senses.inventory.gpus, ground.now)
 }
 
 fn nothing_read(check: Check, is_late: bool, ground: &Ground<'_>) -> Verdict {

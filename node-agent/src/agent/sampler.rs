@@ -11,7 +11,7 @@
 
 use super::Turn;
 use super::event::{Effect, Measured, Probe};
-use crate::judge::{Readings, TOPOLOGY_INTERVALS, Trouble, interval_seconds};
+use crate::judge::{Readings, Trouble, registry};
 use crate::runner::protocol::MAX_DEADLINE_MS;
 use crate::sampler::talk::{Ask, DriverEvent, Hung, Said};
 use crate::sampler::{Sample, Section};
@@ -34,25 +34,9 @@ const ALONG_MS: u64 = 1_000;
 /// The pause between two questions out of turn, in milliseconds.
 pub const PROMPT_MS: u64 = 1_000;
 
-/// Which sections each check judges by. Heat, power and PCIe are judged beside the load.
-const READS: &[(Check, &[Section])] = &[
-    (Check::Inventory, &[Section::Driver]),
-    (Check::Driver, &[Section::Driver]),
-    (Check::RecoveryAction, &[Section::RecoveryAction]),
-    (Check::Ecc, &[Section::Ecc]),
-    (Check::RowRemap, &[Section::RowRemap]),
-    (Check::Clocks, &[Section::Clocks, Section::Thermal]),
-    (Check::Thermal, &[Section::Thermal, Section::Clocks]),
-    (Check::Power, &[Section::Power, Section::Clocks]),
-    (Check::PcieLink, &[Section::Pcie, Section::Clocks]),
-    (Check::Nvlink, &[Section::Nvlink]),
-    (Check::Fabric, &[Section::Fabric]),
-    (Check::Topology, &[Section::Topology]),
-];
-
 /// The sections that this check judges by.
 pub(super) fn sections_of(check: Check) -> &'static [Section] {
-    READS.iter().find(|(known, _)| *known == check).map_or(&[], |(_, sections)| *sections)
+    registry::of(check).map_or(&[], |monitor| monitor.reads.driver)
 }
 
 /// How often each section is wanted, in milliseconds. The identity of the GPUs is wanted in any case.
@@ -61,11 +45,9 @@ pub(super) fn plan(monitors: &[Monitor]) -> BTreeMap<Section, u64> {
     let mut plan = BTreeMap::new();
     let identity = monitors.iter().all(|monitor| monitor.name != identity.name).then_some(identity);
     for monitor in monitors.iter().chain(&identity) {
-        let Some(check) = Check::from_name(&monitor.name) else { continue };
-        for section in sections_of(check) {
-            let intervals = if *section == Section::Topology { TOPOLOGY_INTERVALS } else { 1 };
-            let seconds = interval_seconds(monitor).saturating_mul(intervals);
-            let ms = u64::try_from(seconds).unwrap_or(1).saturating_mul(1000);
+        let Some(row) = registry::named(&monitor.name) else { continue };
+        let ms = u64::try_from(row.reading_seconds(monitor)).unwrap_or(1).saturating_mul(1000);
+        for section in row.reads.driver {
             plan.entry(*section).and_modify(|known: &mut u64| *known = (*known).min(ms)).or_insert(ms);
         }
     }

@@ -2,7 +2,8 @@
 
 use super::Turn;
 use super::event::{Measured, Probe};
-use crate::judge::{Readings, interval_of};
+use crate::judge::Readings;
+use crate::judge::registry::{self, Tree as Use};
 use crate::probe::tree::TreeReport;
 use crds::check::Check;
 use crds::node_health::Monitor;
@@ -14,19 +15,14 @@ pub const TREE_DEADLINE_MS: u64 = 30_000;
 const RETRY_MS: u64 = 10_000;
 /// The shortest pause after such an attempt, in milliseconds.
 const PAUSE_MS: u64 = 2_000;
-/// The checks that judge by the tree.
-const READERS: &[Check] = &[Check::Inventory, Check::PcieLink, Check::Topology, Check::RdmaLink, Check::Efa];
-
-/// Whether this check judges by the tree.
+/// Whether this check needs a reading of the tree of its own.
 pub(super) fn is_read_by(check: Check) -> bool {
-    READERS.contains(&check)
+    registry::of(check).is_some_and(|monitor| monitor.reads.tree == Use::Read)
 }
 
-/// How often the tree is read, in milliseconds: as often as the most impatient of its readers asks.
+/// How often the tree is read, in milliseconds.
 pub(super) fn interval_ms(monitors: &[Monitor]) -> u64 {
-    let enabled = READERS.iter().filter(|check| monitors.iter().any(|monitor| monitor.name == check.name()));
-    let shortest = enabled.map(|check| interval_of(monitors, *check)).min();
-    u64::try_from(shortest.unwrap_or_else(|| interval_of(monitors, Check::Inventory))).unwrap_or(1).saturating_mul(1000)
+    u64::try_from(registry::tree_seconds(monitors)).unwrap_or(1).saturating_mul(1000)
 }
 
 /// The one reading under way, and when the next is due.

@@ -16,7 +16,7 @@ use super::event::{Measured, Probe};
 use super::group::Slots;
 use super::passive;
 use super::results::{self, Verdict};
-use crate::judge::Findings;
+use crate::judge::{Findings, registry};
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{Assignment, RunReport, RunState};
@@ -326,7 +326,7 @@ impl Work {
         let left_ms = ground.now.mono_of_time(self.assignment.deadline).saturating_sub(ground.now.mono_ms);
         match spec.kind() {
             None => Begun::Judged(results::invalid(spec)),
-            Some(check) if check.is_monitor() && check.is_built() => match passive::pause(check, ground) {
+            Some(check) if registry::of(check).is_some() => match passive::pause(check, ground) {
                 Some(pause) => Begun::Judged(Verdict::skipped(pause)),
                 None => Begun::Reads(check),
             },

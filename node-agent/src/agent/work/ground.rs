@@ -4,9 +4,7 @@ use crate::agent::Probes;
 use crate::agent::event::{Effect, Probe};
 use crate::agent::sampler::Sampler;
 use crate::agent::tree::Tree;
-use crate::judge::inventory::Hardware;
-use crate::judge::xid::KernelLog;
-use crate::judge::{Expectation, Findings, Memory, Readings};
+use crate::judge::{Expectation, Findings, Hardware, KernelLog, Memory, Readings};
 use crate::time::Now;
 use crds::node_health::Inventory;
 
@@ -42,7 +40,7 @@ impl Ground<'_> {
     }
 
     pub(in crate::agent) fn in_maintenance(&self) -> bool {
-        self.expected.spec.is_some_and(|spec| spec.maintenance.is_some())
+        self.expected.in_maintenance()
     }
 
     pub(in crate::agent) fn start(&mut self, probe: Probe, deadline_ms: u64) -> u64 {
