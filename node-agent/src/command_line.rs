@@ -13,7 +13,7 @@ pub struct CommandLine {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Measures this node and reports, until SIGTERM.
-    Run(Box<crate::args::RunArgs>),
+    Run(Box<crate::run::RunArgs>),
     /// Looks at this machine, or at the files of another one, and says whether it is well.
     Check(Box<crate::check::CheckArgs>),
     /// Runs one probe, prints its report as JSON, and ends.
@@ -27,7 +27,7 @@ impl CommandLine {
     /// Does what the subcommand says.
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Run(run) => crate::run(*run),
+            Command::Run(run) => run.run(),
             Command::Check(check) => check.run(),
             Command::Probe(probe) => probe.run(),
             Command::Runner(runner) => runner.run(),

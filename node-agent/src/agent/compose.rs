@@ -1,6 +1,8 @@
 //! The report as it would be written now, within every bound of the API.
 
-use super::{State, carry, drill};
+use super::carry;
+use super::state::State;
+use crate::dispatch::drill;
 use crate::judge::{bounded, registry, worst_first};
 use crate::time::Now;
 use crds::Time;
@@ -24,7 +26,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut report = Report {
         observed_generation: state.order.as_ref().map(|order| order.generation),
         agent: agent_facts(state),
-        inventory: state.inventory.clone(),
+        inventory: state.senses.inventory.clone(),
         checks: state.standing.rows.clone(),
         findings,
         truncated: (truncated > 0).then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),
@@ -44,7 +46,7 @@ fn baselines(state: &State, at: Time) -> Vec<Baseline> {
         .map(|cursor| carry::cursor_baseline(cursor, at))
         .chain(carry::switches_baseline(&state.log.switches, boot_id, at))
         .collect();
-    baselines.extend(state.memory.baselines(boot_id, at, MAX_BASELINES - baselines.len()));
+    baselines.extend(state.senses.memory.baselines(boot_id, at, MAX_BASELINES - baselines.len()));
     baselines
 }
 

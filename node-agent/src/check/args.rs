@@ -1,7 +1,7 @@
 //! The command line of `gpu-health-agent check`.
 
 use super::order::{self, OrderError};
-use crate::sense::Places;
+use crate::dispatch::request::Places;
 use crds::Check;
 use crds::node_health::NodeHealthSpec;
 use std::path::PathBuf;

@@ -8,8 +8,8 @@
 //! status 0: healthy; 1: something failed; 2: it could not be judged, or there is no accelerator.
 
 mod args;
-mod log;
-mod look;
+mod log_file;
+mod machine;
 mod order;
 mod outcome;
 mod paint;
@@ -20,6 +20,7 @@ pub use order::OrderError;
 pub use outcome::{Looked, Verdict};
 
 use crate::probe::complain;
+use crate::run::log_to_stderr;
 use outcome::EXIT_INCONCLUSIVE;
 use paint::Paint;
 use std::io::{IsTerminal, Write};
@@ -40,11 +41,11 @@ impl CheckArgs {
 
     fn look_and_print(self) -> Result<u8, Box<dyn std::error::Error>> {
         let settings = self.resolve()?;
-        crate::log_to_stderr(settings.log_level);
+        log_to_stderr(settings.log_level);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let Some(seconds) = settings.watch_seconds else {
-                let looked = look::once(&settings).await?;
+                let looked = machine::once(&settings).await?;
                 print(&looked, &settings)?;
                 return Ok(looked.verdict().exit());
             };
@@ -58,7 +59,7 @@ async fn watch(settings: &args::CheckSettings, pause: Duration) -> Result<u8, Bo
     let mut shown: Option<Looked> = None;
     loop {
         let looked = tokio::select! {
-            looked = look::once(settings) => looked?,
+            looked = machine::once(settings) => looked?,
             _ = tokio::signal::ctrl_c() => break,
         };
         if shown.as_ref() != Some(&looked) {

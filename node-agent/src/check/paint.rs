@@ -1,6 +1,6 @@
 //! Colours of the table (ECMA-48), or none.
 
-use super::Color;
+use super::args::Color;
 use crds::Outcome;
 
 /// Paints words, or leaves them as they are.

@@ -1,16 +1,17 @@
 //! The agent's metrics, in the text format of Prometheus. Labels are bounded: checks, severities, sources, PCI addresses.
 
+mod made;
 mod measurements;
-mod sampler;
+mod sampler_stats;
 
 pub use measurements::{MEASUREMENTS, Measurement, Measurements};
-pub use sampler::SamplerMetrics;
+pub use sampler_stats::SamplerMetrics;
 
 use crate::judge::interval_seconds;
 use crds::node_health::{CheckRow, Finding, Inventory, Monitor};
+use made::Made;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 /// Every metric of the agent.
@@ -60,9 +61,6 @@ pub struct Metrics {
     /// Failures of the watch.
     pub watch_errors: IntCounter,
 }
-
-/// Latencies from a millisecond to 30 s.
-const SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
 impl Metrics {
     /// All metrics at zero.
@@ -190,41 +188,6 @@ impl Metrics {
         self.gpus.write(&mut measured);
         text.extend_from_slice(measured.as_bytes());
         text
-    }
-}
-
-struct Made {
-    registry: Registry,
-}
-
-impl Made {
-    fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
-        self.registry.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.keep(IntGauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.keep(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?)
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
-        self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?)
     }
 }
 

@@ -9,8 +9,8 @@
 //! What must stay true: at most one child, and at most one question to it; a child that was asked to end is waited for;
 //! while none answers, [`Readings::trouble`] says why.
 
-use super::Turn;
-use super::event::{Effect, Measured, Probe};
+use super::probe::{Command, Measured, Probe};
+use super::turn::Turn;
 use crate::judge::{Readings, Trouble, registry};
 use crate::runner::protocol::MAX_DEADLINE_MS;
 use crate::sampler::talk::{Ask, DriverEvent, Hung, Said};
@@ -33,11 +33,6 @@ pub const PAUSE_MS: (u64, u64) = (1_000, 300_000);
 const ALONG_MS: u64 = 1_000;
 /// The pause between two questions out of turn, in milliseconds.
 pub const PROMPT_MS: u64 = 1_000;
-
-/// The sections that this check judges by.
-pub(super) fn sections_of(check: Check) -> &'static [Section] {
-    registry::of(check).map_or(&[], |monitor| monitor.reads.driver)
-}
 
 /// How often each section is wanted, in milliseconds. The identity of the GPUs is wanted in any case.
 pub(super) fn plan(monitors: &[Monitor]) -> BTreeMap<Section, u64> {
@@ -70,7 +65,7 @@ pub(super) fn concerned(event: &DriverEvent) -> Vec<Section> {
 }
 
 /// What an Xid asks to be read at once; any tells that the driver may have changed its mind about what is needed.
-pub(super) fn concerned_by_xid(code: u32) -> Vec<Section> {
+pub(crate) fn concerned_by_xid(code: u32) -> Vec<Section> {
     match code {
         48 | 63 | 64 | 94 | 95 => vec![Section::RowRemap, Section::Ecc, Section::RecoveryAction],
         _ => vec![Section::RecoveryAction],
@@ -79,7 +74,7 @@ pub(super) fn concerned_by_xid(code: u32) -> Vec<Section> {
 
 /// The child, and when what is read next.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sampler {
+pub(super) struct Sampling {
     child: Option<Child>,
     not_before: u64,
     failures: u32,
@@ -110,7 +105,7 @@ struct Asked {
     until: u64,
 }
 
-impl Sampler {
+impl Sampling {
     /// Whether a child of ours has the driver open, or may have.
     pub(super) const fn may_hold_driver(&self) -> bool {
         self.child.is_some() || self.stuck
@@ -152,7 +147,7 @@ impl Sampler {
         if let Some(child) = &mut self.child {
             child.stopping = true;
             child.asked = None;
-            turn.probes.stop(child.probe, turn.effects);
+            turn.probes.stop(child.probe, turn.commands);
         }
     }
 
@@ -165,7 +160,7 @@ impl Sampler {
                 turn.wake_at(self.not_before);
                 return;
             }
-            let probe = turn.probes.start(Probe::Sampler, SAMPLER_DEADLINE_MS, turn.effects);
+            let probe = turn.probes.start(Probe::Sampler, SAMPLER_DEADLINE_MS, turn.commands);
             self.child = Some(Child { probe, began: now, stopping: false, asked: None });
         }
         let sections = self.to_ask(plan, turn);
@@ -196,7 +191,7 @@ impl Sampler {
                 }
                 self.prompt_after = now.saturating_add(PROMPT_MS);
                 let ask = Ask { id: self.last_ask, sections, timings: false };
-                turn.effects.push(Effect::Ask { id: child.probe, ask });
+                turn.commands.push(Command::Ask { id: child.probe, ask });
             }
         }
     }
@@ -333,7 +328,7 @@ fn in_words(hung: &Hung) -> String {
 
 /// What a line of the sampler is to the others.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// Nothing.
     Nothing,
     /// Readings.

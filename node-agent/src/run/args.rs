@@ -1,8 +1,8 @@
 //! The command line of `gpu-health-agent run`, read once and resolved into [`Settings`].
 
+use crate::dispatch::request::Places;
 use crate::error::AgentError;
 use crate::kernel_log::KernelLogChoice;
-use crate::sense::Places;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Between the core and the runner: what to measure becomes a request, and what became of it a measurement. Pure.
 
-use crate::agent::{Measured, Probe};
+use super::probe::{Measured, Probe};
 use crate::probe::ProbeReport;
 use crate::runner::client::{ProbeOutcome, ProbeRequest};
 use crate::runner::protocol::{End, Finished, ProbeSpec};
@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the runner gives a user's program less than the probe around it, in milliseconds.
-const CUSTOM_MARGIN_MS: u64 = 2_000;
+/// What the probe gets beyond the time of a user's program, in milliseconds, so that the probe itself reports a program
+/// that does not end.
+pub(super) const CUSTOM_MARGIN_MS: u64 = 2_000;
 /// The limit of one TCP connect of iperf3, in milliseconds.
 const CONNECT_MS: u64 = 2_000;
 

@@ -1,8 +1,10 @@
 //! A drill as one check of an assignment.
 
-use super::{Begun, Ground, Phase, Work};
-use crate::agent::drill;
-use crate::agent::results::Verdict;
+use super::begin::Begun;
+use super::{Phase, Work};
+use crate::dispatch::context::Context;
+use crate::dispatch::drill;
+use crate::dispatch::verdict::Verdict;
 use crate::judge::Findings;
 use crate::time::Now;
 use crds::check::{Check, Drill};
@@ -20,41 +22,41 @@ impl Work {
     }
 
     /// Whether this order's drill stands at the target.
-    pub(in crate::agent) fn drills_at(&self, target: &str) -> bool {
+    pub(crate) fn drills_at(&self, target: &str) -> bool {
         !self.cancelled && matches!(&self.phase, Phase::Drill { target: own, .. } if own == target)
     }
 
     /// Waits for the end of the drill; then its finding goes.
-    pub(super) fn advance_drill(&mut self, late: bool, ground: &mut Ground<'_>) -> bool {
+    pub(super) fn advance_drill(&mut self, late: bool, context: &mut Context<'_>) -> bool {
         let Phase::Drill { next, check, target, until, since, is_last } = self.phase.clone() else { return false };
-        if !late && ground.now.wall() < until {
-            ground.wake_at(ground.now.mono_of_time(until));
+        if !late && context.now.wall() < until {
+            context.wake_at(context.now.mono_of_time(until));
             return false;
         }
-        ground.findings.retain(|finding| !drill::is_drill(finding) || finding.target != target);
+        context.findings.retain(|finding| !drill::is_drill(finding) || finding.target != target);
         let verdict = Verdict {
             outcome: Outcome::Pass,
             reason: Some(reason::DRILL.to_owned()),
             message: Some("the drill is over; nothing was wrong".to_owned()),
-            tested: vec![target],
             ..Verdict::default()
-        };
-        self.conclude_at(next, check, verdict, ground.now.mono_ms.saturating_sub(since));
+        }
+        .of_each([target]);
+        self.conclude_at(next, check, verdict, context.now.mono_ms.saturating_sub(since));
         if is_last {
             let why = "the agent or the node restarted in the middle of this work order; it is not started again";
-            self.end_rest(reason::INTERRUPTED, why, ground.now.wall());
+            self.end_rest(reason::INTERRUPTED, why, context.now.wall());
         }
         true
     }
 
-    pub(super) fn begin_drill(&self, drill: &Drill, ground: &mut Ground<'_>) -> Begun {
-        let finding = drill::finding(drill, &self.assignment.run, ground.now.wall());
-        if ground.findings.get(&finding.check, &finding.target).is_some() {
+    pub(super) fn begin_drill(&self, drill: &Drill, context: &mut Context<'_>) -> Begun {
+        let finding = drill::finding(drill, &self.assignment.run, context.now.wall());
+        if context.findings.get(&finding.check, &finding.target).is_some() {
             let why = format!("another drill stands at {}; wait for its end", finding.target);
             return Begun::Judged(Verdict::unknown(reason::NODE_BUSY, why));
         }
         let begun = Begun::Drill { target: finding.target.clone(), until: drill::until(drill, finding.since) };
-        ground.findings.put(finding);
+        context.findings.put(finding);
         begun
     }
 }

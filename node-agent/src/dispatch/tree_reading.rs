@@ -1,11 +1,10 @@
 //! When sysfs is read, and what became of it.
 
-use super::Turn;
-use super::event::{Measured, Probe};
+use super::probe::{Measured, Probe};
+use super::turn::Turn;
 use crate::judge::Readings;
-use crate::judge::registry::{self, Tree as Use};
+use crate::judge::registry;
 use crate::probe::tree::TreeReport;
-use crds::check::Check;
 use crds::node_health::Monitor;
 
 /// The longest that reading the tree may take, in milliseconds. It takes well under a second; files of sysfs may wait for
@@ -15,11 +14,6 @@ pub const TREE_DEADLINE_MS: u64 = 30_000;
 const RETRY_MS: u64 = 10_000;
 /// The shortest pause after such an attempt, in milliseconds.
 const PAUSE_MS: u64 = 2_000;
-/// Whether this check needs a reading of the tree of its own.
-pub(super) fn is_read_by(check: Check) -> bool {
-    registry::of(check).is_some_and(|monitor| monitor.reads.tree == Use::Read)
-}
-
 /// How often the tree is read, in milliseconds.
 pub(super) fn interval_ms(monitors: &[Monitor]) -> u64 {
     u64::try_from(registry::tree_seconds(monitors)).unwrap_or(1).saturating_mul(1000)
@@ -27,7 +21,7 @@ pub(super) fn interval_ms(monitors: &[Monitor]) -> u64 {
 
 /// The one reading under way, and when the next is due.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tree {
+pub(super) struct TreeReading {
     probe: Option<u64>,
     began: u64,
     due: u64,
@@ -37,7 +31,7 @@ pub(super) struct Tree {
     read: Option<u64>,
 }
 
-impl Tree {
+impl TreeReading {
     /// Whether a reading that began at this moment or later has succeeded.
     pub(super) fn was_read(&self, since: u64) -> bool {
         self.read.is_some_and(|began| began >= since)
@@ -64,7 +58,7 @@ impl Tree {
         self.due = self.due.min(now.saturating_add(interval_ms));
         let due = self.due.max(self.not_before);
         if self.probe.is_none() && now >= due {
-            self.probe = Some(turn.probes.start(Probe::Tree, TREE_DEADLINE_MS, turn.effects));
+            self.probe = Some(turn.probes.start(Probe::Tree, TREE_DEADLINE_MS, turn.commands));
             self.began = now;
             self.due = now.saturating_add(interval_ms);
         }

@@ -15,15 +15,15 @@ use tokio::net::TcpListener;
 
 /// What the endpoints tell.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub(super) struct Told {
     /// The metrics.
-    pub metrics: Metrics,
+    pub(super) metrics: Metrics,
     /// Whether the agent knows whether it has a NodeHealth: it has reached the API server once.
-    pub ready: Arc<AtomicBool>,
+    pub(super) ready: Arc<AtomicBool>,
 }
 
 /// Listens and serves as a task of its own. Prints `listening on ADDRESS:PORT`, so that port 0 is of use.
-pub async fn serve(address: SocketAddr, told: Told) -> Result<SocketAddr, AgentError> {
+pub(super) async fn serve(address: SocketAddr, told: Told) -> Result<SocketAddr, AgentError> {
     let failed = |source| AgentError::Listen { address: address.to_string(), source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;

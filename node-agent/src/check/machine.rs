@@ -1,12 +1,13 @@
-//! What `check` looks at: the kernel log as it stands, then one look of the shell.
+//! What `check` looks at: the kernel log as it stands, then one look at everything else.
 
 use super::args::{CheckSettings, LogPlace};
-use super::{Looked, log};
+use super::log_file;
+use super::outcome::Looked;
 use crate::agent::LogEntry;
 use crate::error::AgentError;
 use crate::judge::worst_first;
 use crate::kernel_log::{Item, KernelLogChoice, KernelLogError, Source};
-use crate::shell::look::{Look, once as look_once};
+use crate::run::single_look::{Look, once as look_once};
 use crate::xid::{LineAssembler, LogFact};
 use std::path::Path;
 
@@ -40,7 +41,7 @@ fn kernel_log(place: &LogPlace) -> Result<(String, Vec<LogEntry>), String> {
         LogPlace::None => Err("the kernel log was not to be read (--kernel-log none)".to_owned()),
         LogPlace::Auto => so_far(&KernelLogChoice::Auto).map_err(|error| error.to_string()),
         LogPlace::Path(path) if is_file(path) => {
-            let entries = log::faults(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let entries = log_file::faults(path).map_err(|error| format!("{}: {error}", path.display()))?;
             Ok((format!("file:{}", path.display()), entries))
         }
         LogPlace::Path(path) => so_far(&KernelLogChoice::Path(path.clone())).map_err(|error| error.to_string()),

@@ -1,6 +1,6 @@
 //! How the sampler fares.
 
-use super::Made;
+use super::made::Made;
 use crate::agent::Event;
 use crate::sampler::Said;
 use prometheus::{Histogram, IntCounter, IntCounterVec};

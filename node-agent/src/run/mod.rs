@@ -7,25 +7,33 @@
 
 mod addresses;
 mod api;
+mod args;
+mod back_off;
 mod clock;
+mod http;
 mod kernel_log;
 mod lease;
-pub(crate) mod look;
 mod probes;
 mod reporter;
+pub(crate) mod single_look;
+mod stderr_log;
 mod watch;
 
 use crate::agent::{Effect, Event, Facts, Order, State, step};
-use crate::args::Settings;
 use crate::error::AgentError;
-use crate::http::{self, Told};
 use crate::kernel_log::{boot_id, booted_at};
 use crate::metrics::Metrics;
+use crate::probe::complain;
+pub use args::{Access, RunArgs, Settings};
+pub(crate) use stderr_log::log_to_stderr;
+
 use clock::Clock;
 use crds::Time;
 use crds::node_health::{CheckRow, Finding, Monitor};
+use http::Told;
 use probes::Probes;
 use reporter::Reporter;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,8 +43,29 @@ use tokio::sync::{mpsc, watch as channel};
 /// Events that may wait for the core; the sources are slowed down beyond it.
 const INBOX: usize = 256;
 
-/// Runs the agent until SIGTERM or SIGINT; all its probes are dead then.
-pub async fn run(settings: Settings) -> Result<(), AgentError> {
+impl RunArgs {
+    /// `gpu-health-agent run`: exits with 0 after SIGTERM, and with 1 if the agent could not start.
+    pub fn run(self) -> ExitCode {
+        match self.start() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn start(self) -> Result<(), AgentError> {
+        let settings = self.resolve()?;
+        log_to_stderr(settings.log_level);
+        // One thread: the node's CPUs belong to its workloads.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AgentError::SetUp)?;
+        runtime.block_on(run(settings))
+    }
+}
+
+/// Runs the agent until SIGTERM or SIGINT; all its probes have ended by then.
+async fn run(settings: Settings) -> Result<(), AgentError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::SetUp)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::SetUp)?;
     let mut agent = Agent::start(settings).await?;
@@ -207,28 +236,4 @@ fn facts(settings: &Settings, clock: &Clock) -> Result<Facts, AgentError> {
         started_at: clock.now().wall(),
         addresses: addresses.iter().map(ToString::to_string).collect(),
     })
-}
-
-/// A pause that doubles: `first`, up to `longest`, and `first` again after [`BackOff::succeeded`].
-#[derive(Clone, Debug)]
-struct BackOff {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
-}
-
-impl BackOff {
-    const fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, next: first }
-    }
-
-    fn pause(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (self.next * 2).min(self.longest);
-        pause
-    }
-
-    const fn succeeded(&mut self) {
-        self.next = self.first;
-    }
 }

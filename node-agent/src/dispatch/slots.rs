@@ -1,8 +1,8 @@
 //! The slots of a check between nodes: when this node listens, when it sends, and what came of each pair.
 
-use super::event::{Measured, Probe};
-use super::results::Verdict;
-use super::work::Ground;
+use super::context::Context;
+use super::probe::{Measured, Probe};
+use super::verdict::Verdict;
 use crate::judge::bounded;
 use crate::probe::iperf::{IperfReason, IperfReport};
 use crds::check::NetworkBandwidth;
@@ -90,45 +90,45 @@ impl Slots {
     }
 
     /// The deadline passed: nothing begins any more, and what runs is stopped.
-    pub(super) fn give_up(&mut self, ground: &mut Ground<'_>) {
+    pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
         for id in self.probe_ids() {
-            ground.stop(id);
+            context.stop(id);
         }
         self.given_up = true;
     }
 
     /// Begins and ends what is due. Whether all is over.
-    pub(super) fn advance(&mut self, edges: &mut Vec<Edge>, ground: &mut Ground<'_>) -> bool {
+    pub(super) fn advance(&mut self, edges: &mut Vec<Edge>, context: &mut Context<'_>) -> bool {
         for at in 0..self.stands.len() {
-            self.advance_slot(at, edges, ground);
+            self.advance_slot(at, edges, context);
         }
         self.stands.iter().all(|(_, stand)| *stand == Stand::Over)
     }
 
-    fn advance_slot(&mut self, at: usize, edges: &mut Vec<Edge>, ground: &mut Ground<'_>) {
+    fn advance_slot(&mut self, at: usize, edges: &mut Vec<Edge>, context: &mut Context<'_>) {
         let Some((slot, stand)) = self.stands.get(at).cloned() else {
             return;
         };
         let begin = self.start_ms.saturating_add(slot.slot.saturating_mul(self.slot_ms));
         let end = begin.saturating_add(self.slot_ms);
-        let now = ground.now.unix_ms;
+        let now = context.now.unix_ms;
         match stand {
             Stand::Over => {}
-            Stand::Running(id) if now >= end => ground.stop(id),
-            Stand::Running(_) => ground.wake_at(ground.now.mono_of(end)),
+            Stand::Running(id) if now >= end => context.stop(id),
+            Stand::Running(_) => context.wake_at(context.now.mono_of(end)),
             Stand::Ahead if self.given_up => {
                 Self::edge(&slot, None, Outcome::Inconclusive, reason::DEADLINE_EXCEEDED, edges);
                 self.set_stand(at, Stand::Over);
             }
-            Stand::Ahead if now < begin => ground.wake_at(ground.now.mono_of(begin)),
+            Stand::Ahead if now < begin => context.wake_at(context.now.mono_of(begin)),
             Stand::Ahead => {
                 let started = self.probe(&slot, now, end).map(|probe| {
                     let left = u64::try_from(end.saturating_sub(now).saturating_add(DEADLINE_MARGIN_MS)).unwrap_or(1);
-                    ground.start(probe, left)
+                    context.start(probe, left)
                 });
                 let stand = match started {
                     Ok(id) => {
-                        ground.wake_at(ground.now.mono_of(end));
+                        context.wake_at(context.now.mono_of(end));
                         Stand::Running(id)
                     }
                     Err(reason) => {
@@ -239,14 +239,15 @@ impl Slots {
         let idle = if self.stands.is_empty() { Outcome::Skipped } else { Outcome::Pass };
         let outcome = worst.map_or(idle, |edge| edge.outcome.clone());
         let severity = if outcome == Outcome::Fail { Severity::Monitor } else { Severity::None };
-        Verdict {
+        let verdict = Verdict {
             reason: worst.and_then(|edge| edge.reason.clone()),
             message: self.worst.as_ref().map(|(_, text)| text.clone()),
             outcome,
             severity,
-            tested: vec![TARGET_NODE.to_owned()],
+            targets: Vec::new(),
             aggregates: aggregate(edges).into_iter().collect(),
-        }
+        };
+        verdict.of_each([TARGET_NODE.to_owned()])
     }
 }
 

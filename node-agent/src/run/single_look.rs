@@ -3,10 +3,10 @@
 use super::clock::Clock;
 use super::probes::Probes;
 use crate::agent::{Effect, Event, Facts, LogEntry, Order, State, step};
+use crate::dispatch::request::Places;
 use crate::error::AgentError;
 use crate::kernel_log::boot_id;
 use crate::metrics::Metrics;
-use crate::sense::Places;
 use crds::node_health::NodeHealthSpec;
 use crds::reason;
 use std::collections::VecDeque;

@@ -1,6 +1,9 @@
 //! The kernel log, entry by entry: what was told already, what repeats, and what is a new fault.
 
-use super::{State, Turn, carry, event::LogEntry, sampler};
+use super::carry;
+use super::event::LogEntry;
+use super::state::State;
+use crate::dispatch::{Turn, concerned_by_xid};
 use crate::judge::{self, xid as judge_xid};
 use crate::kernel_log::Cursor;
 use crate::pci::PciAddress;
@@ -80,8 +83,8 @@ impl State {
     fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
         let target = observed.pci.to_string();
         if let XidEvent::Xid(code) = observed.event {
-            let sections = sampler::concerned_by_xid(code).into_iter();
-            sections.for_each(|section| self.sampler.want(section, now.mono_ms));
+            let sections = concerned_by_xid(code).into_iter();
+            sections.for_each(|section| self.senses.want(section, now.mono_ms));
         }
         if judge_xid::is_switch(observed) && !self.log.switches.contains(&target) {
             self.log.switches.push(target);
@@ -100,7 +103,7 @@ impl State {
     /// Board or job: adds what the evidence of the day points at.
     fn name_the_suspect(&mut self, observed: &XidObservation, now: Now) {
         let target = observed.pci.to_string();
-        let board = self.inventory.gpus.iter().find(|gpu| gpu.pci_address == target);
+        let board = self.senses.inventory.gpus.iter().find(|gpu| gpu.pci_address == target);
         let board = board.and_then(|gpu| gpu.serial.clone()).unwrap_or_else(|| target.clone());
         if let (XidEvent::Xid(code), Some(suspect)) = (observed.event, self.owners.sight(observed, &board, now.mono_ms))
         {
@@ -124,6 +127,6 @@ impl State {
     }
 
     fn driver_major(&self) -> Option<u32> {
-        self.inventory.driver.as_deref()?.split('.').next()?.parse().ok()
+        self.senses.inventory.driver.as_deref()?.split('.').next()?.parse().ok()
     }
 }

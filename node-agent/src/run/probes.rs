@@ -1,11 +1,12 @@
 //! Probes, run by the runner; one task waits for each.
 
-use crate::agent::{Event, Measured, Probe};
+use crate::agent::Event;
+use crate::dispatch::request::{self, Places};
+use crate::dispatch::{Measured, Probe};
 use crate::error::AgentError;
 use crate::metrics::Metrics;
 use crate::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerState};
 use crate::sampler::{Ask, Said};
-use crate::sense::{self, Places};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,14 +67,14 @@ impl Probes {
         let (runner, places, events, metrics) =
             (self.runner.clone(), self.places.clone(), self.events.clone(), self.metrics.clone());
         self.tasks.spawn(async move {
-            let (measured, duration_ms) = match sense::request(&probe, deadline_ms, &places) {
+            let (measured, duration_ms) = match request::request(&probe, deadline_ms, &places) {
                 Ok(request) => {
                     let outcome = if probe == Probe::Sampler {
                         converse(id, &runner, request, &stop, to_ask, &events).await
                     } else {
                         wait(&runner, request, &stop).await
                     };
-                    sense::read(&probe, outcome)
+                    request::read(&probe, outcome)
                 }
                 Err(measured) => (measured, 0),
             };
@@ -153,7 +154,7 @@ async fn converse(
 }
 
 fn note(probe: &Probe, measured: &Measured, duration_ms: u64, metrics: &Metrics) {
-    let name = sense::name(probe);
+    let name = request::name(probe);
     if *probe != Probe::Sampler {
         metrics.probe_seconds.with_label_values(&[name]).observe(Duration::from_millis(duration_ms).as_secs_f64());
     }

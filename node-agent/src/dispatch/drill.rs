@@ -10,7 +10,7 @@ use crds::node_health::Finding;
 use crds::{Outcome, Time};
 
 /// What every message of a drill begins with.
-pub(super) const MARK: &str = "DRILL:";
+const MARK: &str = "DRILL:";
 
 /// The target of the drill, spelled as its order spells it: the operator knows the drill by it.
 pub(super) fn target(drill: &Drill) -> String {
@@ -42,6 +42,6 @@ pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
 }
 
 /// Whether the finding is of a drill.
-pub(super) fn is_drill(finding: &Finding) -> bool {
+pub(crate) fn is_drill(finding: &Finding) -> bool {
     finding.check == Check::Drill.name()
 }

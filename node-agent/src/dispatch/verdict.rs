@@ -1,6 +1,6 @@
-//! From what a probe brought home to the result of one check of a run.
+//! From what a probe brought back to the result of one check of a run.
 
-use crate::judge::{Findings, Found, Judged, bounded, worst_first};
+use crate::judge::{Findings, Found, Judged, bounded, same_verdict};
 use crate::probe::custom::{self, CustomReport};
 use crate::time::Now;
 use crds::check::Check;
@@ -8,15 +8,36 @@ use crds::names::TARGET_NODE;
 use crds::node_health::{Aggregate, CheckResult, Finding, Gpu};
 use crds::{CheckSpec, Outcome, Severity, Time, reason};
 
-/// What a check of a run says.
+/// The bound of `report.runs[].results[].tested`.
+const MAX_TESTED: usize = 16;
+
+/// What a check of a run says of one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TargetResult {
+    pub(super) target: String,
+    pub(super) outcome: Outcome,
+    pub(super) severity: Severity,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+    /// Whether this run tested the target; otherwise an earlier finding still stands.
+    pub(super) tested: bool,
+}
+
+/// What a check of a run says: of the check as a whole, and of each target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     pub(super) severity: Severity,
     pub(super) reason: Option<String>,
     pub(super) message: Option<String>,
-    pub(super) tested: Vec<String>,
+    pub(super) targets: Vec<TargetResult>,
     pub(super) aggregates: Vec<Aggregate>,
+}
+
+impl TargetResult {
+    const fn is_bad(&self) -> bool {
+        matches!(self.outcome, Outcome::Fail | Outcome::Warn)
+    }
 }
 
 impl Verdict {
@@ -32,25 +53,50 @@ impl Verdict {
     pub(super) fn skipped(reason: &str) -> Self {
         Self { outcome: Outcome::Skipped, reason: Some(reason.to_owned()), ..Self::default() }
     }
-}
 
-impl Verdict {
-    /// The result of a check, within the bounds of the API.
+    /// The same verdict for each of these targets, all of which were tested.
+    pub(super) fn of_each(self, tested: impl IntoIterator<Item = String>) -> Self {
+        let result = |target| TargetResult {
+            target,
+            outcome: self.outcome.clone(),
+            severity: self.severity.clone(),
+            reason: self.reason.clone(),
+            message: self.message.clone(),
+            tested: true,
+        };
+        let targets = tested.into_iter().map(result).collect();
+        Self { targets, ..self }
+    }
+
+    /// The result of the check within the bounds of the API: that of the worst target, or of the check as a whole where
+    /// no target is bad. Of equally bad targets the first by name counts.
     pub(super) fn into_result(self, spec: &CheckSpec, duration_ms: u64) -> CheckResult {
-        let severity = match self.outcome {
-            Outcome::Fail | Outcome::Warn => self.severity,
+        let Self { outcome, severity, reason, message, targets, aggregates } = self;
+        let tested = targets.iter().filter(|result| result.tested).take(MAX_TESTED);
+        let tested = tested.map(|result| bounded(&result.target, 64)).collect();
+        let badness = |result: &TargetResult| (result.outcome.rank(), result.severity.rank());
+        let worst = targets
+            .into_iter()
+            .filter(TargetResult::is_bad)
+            .max_by(|one, other| badness(one).cmp(&badness(other)).then_with(|| other.target.cmp(&one.target)));
+        let (outcome, severity, reason, message) = worst.map_or((outcome, severity, reason, message), |worst| {
+            let TargetResult { target: _, outcome, severity, reason, message, tested: _ } = worst;
+            (outcome, severity, reason, message)
+        });
+        let severity = match outcome {
+            Outcome::Fail | Outcome::Warn => severity,
             _ => Severity::None,
         };
         CheckResult {
             name: bounded(&spec.name, 63),
             check: bounded(&spec.reported_as(), 80),
-            outcome: self.outcome,
+            outcome,
             severity,
-            reason: self.reason.map(|text| bounded(&text, 63)),
-            message: self.message.map(|text| bounded(&text, 256)),
+            reason: reason.map(|text| bounded(&text, 63)),
+            message: message.map(|text| bounded(&text, 256)),
             duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX).min(604_800_000),
-            tested: self.tested.into_iter().take(16).map(|text| bounded(&text, 64)).collect(),
-            aggregates: self.aggregates.into_iter().take(4).collect(),
+            tested,
+            aggregates: aggregates.into_iter().take(4).collect(),
         }
     }
 }
@@ -71,33 +117,34 @@ pub(super) fn not_implemented(check: Check) -> Verdict {
     Verdict::unknown(reason::NOT_IMPLEMENTED, message)
 }
 
-/// What a passive check says at this moment. What its monitor has found before and this judgement does not lift, stands.
+/// What a passive check says at this moment, target by target. What its monitor found before and this judgement does not
+/// lift still stands.
 pub(super) fn of_judged(check: Check, judged: Judged, standing: &Findings, boards: &[Gpu], now: Now) -> Verdict {
     let mut findings = Findings::default();
     standing.of(check.name()).for_each(|finding| findings.put(finding.clone()));
     findings.settle(check.name(), &judged, boards, now.wall());
     let says = judged.outcome == Outcome::Pass || !judged.found.is_empty();
-    let tested = judged.covered;
-    match worst_first(findings.iter()).first().filter(|_| says) {
-        Some(worst) => Verdict {
-            outcome: worst.outcome.clone(),
-            severity: worst.severity.clone(),
-            reason: Some(worst.reason.clone()),
-            message: Some(worst.message.clone()),
-            tested,
-            aggregates: Vec::new(),
-        },
-        None => Verdict {
-            outcome: judged.outcome,
-            reason: judged.reason,
-            message: judged.message,
-            tested,
-            ..Verdict::default()
-        },
-    }
+    let of_finding = |finding: &Finding, tested| TargetResult {
+        target: finding.target.clone(),
+        outcome: finding.outcome.clone(),
+        severity: finding.severity.clone(),
+        reason: Some(finding.reason.clone()),
+        message: Some(finding.message.clone()),
+        tested,
+    };
+    let of_covered = |target: &String| match findings.get(check.name(), target).filter(|_| says) {
+        Some(finding) => of_finding(finding, true),
+        None => {
+            TargetResult { target: target.clone(), outcome: Outcome::Pass, tested: true, ..TargetResult::default() }
+        }
+    };
+    let mut targets: Vec<TargetResult> = judged.covered.iter().map(of_covered).collect();
+    let others = findings.iter().filter(|finding| says && !judged.covered.contains(&finding.target));
+    targets.extend(others.map(|finding| of_finding(finding, false)));
+    Verdict { outcome: judged.outcome, reason: judged.reason, message: judged.message, targets, ..Verdict::default() }
 }
 
-/// The word of a user's program. A failure stays as a finding until a pass of the same program covers its target; a
+/// The verdict of a user's program. A failure stays as a finding until a pass of the same program covers its target; a
 /// pass for the node as a whole covers every target.
 pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut Findings, now: Time) -> Verdict {
     let check = spec.reported_as();
@@ -131,27 +178,27 @@ pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut 
     } else {
         said.message.clone()
     };
-    Verdict {
+    let verdict = Verdict {
         outcome,
         severity,
         reason: Some(stable_reason(&said.reason).to_owned()),
         message: (!words.is_empty()).then_some(words),
-        tested,
-        aggregates: Vec::new(),
-    }
+        ..Verdict::default()
+    };
+    verdict.of_each(tested)
 }
 
 /// A failure that is found again by another run is another sighting.
 fn seen_again(known: Option<&Finding>, fresh: Finding) -> Finding {
     match known {
-        Some(known) if crate::judge::same_verdict(known, &fresh) => {
+        Some(known) if same_verdict(known, &fresh) => {
             Finding { since: known.since, count: known.count.saturating_add(1).min(1_000_000_000), ..fresh }
         }
         _ => fresh,
     }
 }
 
-/// The probe's reasons that have a name of longer standing in the API.
+/// Reasons of the probe that have an older name in the API.
 const REASONS: &[(&str, &str)] = &[
     ("NotExecutable", reason::PROGRAM_NOT_EXECUTABLE),
     ("KilledBySignal", reason::PROGRAM_KILLED),

@@ -1,6 +1,7 @@
 //! The watch of the own NodeHealth, by its name: the one selector that the API server indexes.
 
-use super::{BackOff, api};
+use super::api;
+use super::back_off::BackOff;
 use crate::agent::{Event, Order};
 use crate::metrics::Metrics;
 use crds::NodeHealth;

@@ -1,6 +1,7 @@
 //! The Lease: the one sign of life of a quiet node, renewed whatever else happens.
 
-use super::{BackOff, api};
+use super::api;
+use super::back_off::BackOff;
 use crate::metrics::Metrics;
 use crds::NodeHealth;
 use crds::names::{LEASE_NAMESPACE, MANAGER_REPORT};

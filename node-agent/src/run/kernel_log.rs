@@ -1,6 +1,6 @@
 //! The kernel log, read for ever: opened again whenever it fails.
 
-use super::BackOff;
+use super::back_off::BackOff;
 use crate::agent::{Event, LogEntry};
 use crate::kernel_log::{Batch, Item, KernelLogChoice, KernelRecord, Source};
 use crate::metrics::Metrics;

@@ -1,6 +1,6 @@
 //! The way to the API server.
 
-use crate::args::Access;
+use super::args::Access;
 use crate::error::AgentError;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
