@@ -12,11 +12,11 @@ pub struct CommandLine {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Measures this node and reports, until SIGTERM.
+    /// Measures this node and reports to the API server until SIGTERM.
     Run(Box<crate::run::RunArgs>),
-    /// Looks at this machine, or at the files of another one, and says whether it is well.
+    /// Checks this machine, or files copied from another one, and prints whether it is healthy.
     Check(Box<crate::check::CheckArgs>),
-    /// Runs one probe, prints its report as JSON, and ends.
+    /// Runs one probe, prints its report as JSON and exits.
     #[command(subcommand)]
     Probe(crate::probe::ProbeArgs),
     /// Runs probes for a reporter.

@@ -1,4 +1,4 @@
-//! What an agent takes over from the report that it wrote before its start.
+//! What an agent takes over from the report of its predecessor.
 
 use super::event::{LogEntry, Order};
 use super::state::State;

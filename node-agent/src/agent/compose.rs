@@ -17,7 +17,7 @@ const MAX_ADDRESSES: usize = 16;
 /// The report, and when count or time of one of its findings may move next.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
-    // A drill takes nobody's place.
+    // A drill takes no place from a real finding.
     all.sort_by_key(|finding| drill::is_drill(finding));
     let truncated = all.len().saturating_sub(MAX_FINDINGS);
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();

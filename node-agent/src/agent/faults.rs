@@ -20,7 +20,7 @@ const BURST_USEC: u64 = 1_000_000;
 /// How many faults are remembered to know their repetitions.
 const RECENT_FAULTS: usize = 64;
 
-/// Takes entries in; until the agent's own last report was read they wait.
+/// Takes entries; until the agent's own last report was read they wait.
 pub(super) fn take(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, now: Now) {
     if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. })) {
         state.fault_read_at.get_or_insert(now.mono_ms);

@@ -3,7 +3,7 @@
 use super::args::Color;
 use crds::Outcome;
 
-/// Paints words, or leaves them as they are.
+/// Colours words, or leaves them as they are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint {
     on: bool,

@@ -1,4 +1,4 @@
-//! A drill: a finding that is not true, plainly marked, with an end.
+//! A drill: a false finding, clearly marked, that ends by itself.
 //!
 //! It stands under a check name of its own, so that it neither hides a real finding nor is taken for one. Whether it still
 //! stands is read from the finding itself, by its `since`, so that it outlives a restart of the agent and ends in time.
@@ -12,17 +12,17 @@ use crds::{Outcome, Time};
 /// What every message of a drill begins with.
 const MARK: &str = "DRILL:";
 
-/// The target of the drill, spelled as its order spells it: the operator knows the drill by it.
+/// The target of the drill, spelled as in its order: the operator recognizes the drill by it.
 pub(super) fn target(drill: &Drill) -> String {
     bounded(drill.finding.target.as_deref().unwrap_or(TARGET_NODE), 64)
 }
 
-/// Its end, if it began at this time. A drill takes a day at most.
+/// When a drill that began at this time ends. A drill lasts a day at most.
 pub(super) fn until(drill: &Drill, began: Time) -> Time {
     began.plus(drill.seconds.clamp(1, 86_400))
 }
 
-/// The finding that stands meanwhile.
+/// The finding for the time of the drill.
 pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
     let reason = &drill.finding.reason;
     Finding {
@@ -41,7 +41,7 @@ pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
     }
 }
 
-/// Whether the finding is of a drill.
+/// Whether the finding belongs to a drill.
 pub(crate) fn is_drill(finding: &Finding) -> bool {
     finding.check == Check::Drill.name()
 }

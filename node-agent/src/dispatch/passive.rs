@@ -66,10 +66,10 @@ fn nothing_read(check: Check, is_late: bool, context: &Context<'_>) -> Verdict {
         return Verdict::unknown(reason, message.clone());
     }
     if is_late {
-        let why = "the deadline of the work order passed before anything was read";
+        let why = "the work order's deadline passed before a reading was taken";
         return Verdict::unknown(reason::DEADLINE_EXCEEDED, why.to_owned());
     }
-    Verdict::unknown(reason::OVERDUE, format!("nothing was read within {} s", READING_MS / 1000))
+    Verdict::unknown(reason::OVERDUE, format!("no reading was taken within {} s", READING_MS / 1000))
 }
 
 fn sections_of(check: Check) -> &'static [Section] {

@@ -59,11 +59,11 @@ pub enum Measured {
     Custom(Box<CustomReport>),
     /// One half of a bandwidth test.
     Iperf(Box<IperfReport>),
-    /// Nothing: it could not be measured.
+    /// Nothing: the measurement failed.
     Unknown {
-        /// Why, as one word.
+        /// The reason: one word.
         reason: String,
-        /// Why, as a sentence.
+        /// The message: one sentence.
         message: String,
     },
 }

@@ -50,7 +50,10 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
             let Some(directory) = places.custom_directory.clone() else {
                 return Err(unknown(
                     reason::PROGRAM_NOT_FOUND,
-                    format!("there is no directory to take {} from; name one with --custom-directory", custom.program),
+                    format!(
+                        "cannot run {}: no directory of custom checks is configured; set --custom-directory",
+                        custom.program
+                    ),
                 ));
             };
             ProbeSpec::Custom {
@@ -111,9 +114,7 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
     let said = said.trim();
     match finished.end {
         End::Exited { code: 0 } => match probe {
-            Probe::Sampler => {
-                unknown(reason::TOOL_ERROR, format!("the sampler ended by itself, although it was not told to: {said}"))
-            }
+            Probe::Sampler => unknown(reason::TOOL_ERROR, format!("the sampler exited unexpectedly: {said}")),
             Probe::Tree => parse(name, &finished.stdout, |report| Measured::Tree(Box::new(report))),
             Probe::Custom(_) => parse(name, &finished.stdout, |report| Measured::Custom(Box::new(report))),
             Probe::Serve { .. } | Probe::Send { .. } => {
@@ -123,24 +124,26 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
         End::Exited { code } => unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}")),
         End::Signaled { signal } if *probe == Probe::Sampler => unknown(
             reason::SAMPLER_CRASHED,
-            format!("signal {signal} ended the child that holds the driver's library: {said}"),
+            format!("the process that holds the driver's library was killed by signal {signal}: {said}"),
         ),
         End::Signaled { signal } => {
-            unknown(reason::PROGRAM_KILLED, format!("signal {signal} ended the {name} probe: {said}"))
+            unknown(reason::PROGRAM_KILLED, format!("the {name} probe was killed by signal {signal}: {said}"))
         }
         End::DeadlineExceeded => unknown(
             reason::PROBE_DEADLINE_EXCEEDED,
-            format!("the {name} probe did not end within {} ms: {said}", finished.duration_ms),
+            format!("the {name} probe did not finish within {} ms: {said}", finished.duration_ms),
         ),
         End::Stopped => unknown(reason::INTERRUPTED, format!("the {name} probe was stopped")),
-        End::OutputTooLong => unknown(reason::OUTPUT_TOO_LONG, format!("the {name} probe printed more than it may")),
+        End::OutputTooLong => {
+            unknown(reason::OUTPUT_TOO_LONG, format!("the {name} probe printed more than the output limit"))
+        }
         End::CouldNotStart { reason } => {
             unknown(reason::TOOL_ERROR, format!("the {name} probe could not be started: {reason}"))
         }
         End::Unkillable { pid } => unknown(
             reason::CHILD_UNKILLABLE,
             format!(
-                "the {name} probe (process {pid}) cannot be killed: it hangs in the kernel, most likely in the driver"
+                "the {name} probe (process {pid}) cannot be killed: it is stuck in the kernel, most likely in the driver"
             ),
         ),
     }

@@ -168,7 +168,7 @@ impl Sampling {
         match &child.asked {
             Some(asked) if now >= asked.until => {
                 let message = format!(
-                    "the driver has not answered for {} s, and the sampler does not say which call hangs",
+                    "the driver has not answered for {} s; the hanging call is unknown",
                     now.saturating_sub(asked.at) / 1000
                 );
                 be_in_trouble(readings, reason::CALL_HUNG, message, None, now);
@@ -269,7 +269,7 @@ impl Sampling {
         let (why, message) = match measured {
             Measured::Unknown { reason, message } => (reason.as_str(), message.clone()),
             Measured::Tree(_) | Measured::Custom(_) | Measured::Iperf(_) => {
-                (reason::TOOL_ERROR, "the sampler answered with the report of another probe".to_owned())
+                (reason::TOOL_ERROR, "the sampler returned the report of another probe".to_owned())
             }
         };
         let refused = self.stuck && why == reason::TOOL_ERROR;
@@ -323,7 +323,7 @@ fn in_words(hung: &Hung) -> String {
         (None, Some(index)) => format!(" about the GPU of index {index}"),
         (None, None) => String::new(),
     };
-    format!("the driver does not come back from {}{place} for {} s", hung.call, hung.for_ms / 1000)
+    format!("the driver call {}{place} has not returned for {} s", hung.call, hung.for_ms / 1000)
 }
 
 /// What a line of the sampler is to the others.

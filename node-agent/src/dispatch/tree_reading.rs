@@ -88,7 +88,7 @@ impl TreeReading {
             Measured::Unknown { reason, message } => (reason, message),
             Measured::Custom(_) | Measured::Iperf(_) => (
                 crds::reason::UNKNOWN_OUTPUT.to_owned(),
-                "the reading of sysfs answered with another report".to_owned(),
+                "the tree probe returned the report of another probe".to_owned(),
             ),
         };
         readings.tree_failed = Some((reason, message));

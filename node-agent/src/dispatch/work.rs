@@ -95,7 +95,7 @@ impl Work {
             work.phase = phase;
         } else {
             let now = now.wall();
-            let why = "the agent or the node restarted in the middle of this work order; it is not started again";
+            let why = "the agent or the node restarted during this work order; it is not started again";
             work.end_rest(reason::INTERRUPTED, why, now);
         }
         work
@@ -126,7 +126,7 @@ impl Work {
     /// The order was taken back and given again under the same id: it was begun once, and is not begun again.
     pub(crate) fn end_as_interrupted(&mut self, now: Time) {
         self.cancelled = false;
-        self.end_rest(reason::INTERRUPTED, "the work order was taken back and given again", now);
+        self.end_rest(reason::INTERRUPTED, "the work order was withdrawn and issued again under the same id", now);
     }
 
     /// The report that names this assignment is on the server.
@@ -179,7 +179,7 @@ impl Work {
         let mut said = match measured {
             Measured::Custom(report) => verdict::of_custom(&spec, report, context.findings, context.now.wall()),
             Measured::Tree(_) | Measured::Iperf(_) => {
-                Verdict::unknown(reason::UNKNOWN_OUTPUT, "the probe answered with another report".to_owned())
+                Verdict::unknown(reason::UNKNOWN_OUTPUT, "the probe returned the report of another probe".to_owned())
             }
             Measured::Unknown { reason, .. } if reason == reason::INTERRUPTED && context.in_maintenance() => {
                 Verdict::skipped(reason::MAINTENANCE)
@@ -189,7 +189,7 @@ impl Work {
         if late && said.outcome == Outcome::Inconclusive {
             said = Verdict::unknown(
                 reason::DEADLINE_EXCEEDED,
-                "the deadline of the work order passed before the check ended".to_owned(),
+                "the work order's deadline passed before the check finished".to_owned(),
             );
         }
         self.push(&spec, said, duration_ms);
@@ -245,11 +245,7 @@ impl Work {
             }
             Phase::Drill { .. } => self.advance_drill(late, context),
             Phase::Checks { .. } | Phase::Ready { .. } if late => {
-                self.end_rest(
-                    reason::DEADLINE_EXCEEDED,
-                    "the deadline of the work order passed first",
-                    context.now.wall(),
-                );
+                self.end_rest(reason::DEADLINE_EXCEEDED, "the work order's deadline passed first", context.now.wall());
                 true
             }
             Phase::Checks { next, probe: None } => {

@@ -7,8 +7,8 @@ use crds::{Outcome, Severity, reason};
 /// The page of `drift`.
 pub static PAGE: Page = Page {
     check: Check::Drift,
-    means: "A node's driver, or the video BIOS of one of its GPUs, is another than that of most nodes of its profile.",
-    measured: "By the operator, from the inventories of all reports: the driver's version among the nodes of a profile, the video BIOS among the GPUs of one model on them. At least three nodes must tell theirs and more than half must agree, so that in the middle of an upgrade of the whole fleet nobody is odd. Nodes under maintenance neither count nor are odd.",
+    means: "A node's driver, or the video BIOS of one of its GPUs, differs from most nodes of its profile.",
+    measured: "By the operator, from the inventories of all reports: the driver's version among the nodes of a profile, the video BIOS among the GPUs of one model on them. At least three nodes must report a version and more than half must agree, so that a fleet-wide upgrade raises no finding halfway. Nodes under maintenance are left out.",
     profile: &[],
     metrics: &["gpu_health_operator_nodes_drifting"],
     rules: &[Rule {
@@ -17,7 +17,7 @@ pub static PAGE: Page = Page {
         severity: Severity::Monitor,
         when: "The version differs from that of more than half of the nodes of the same profile.",
         lifts: "The versions are the same.",
-        act: "Finish the upgrade on this node, or pin its version by a profile of its own.",
+        act: "Finish the upgrade on this node, or give it a profile of its own.",
         source: "a judgement: warning only; it never changes a node's state",
     }],
 };

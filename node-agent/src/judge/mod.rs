@@ -52,7 +52,7 @@ pub struct Measurements<'a> {
     pub gpus: &'a [Gpu],
 }
 
-/// What stands: the findings and the rows of the monitors.
+/// The current findings, and the rows of the monitors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// What is wrong, by check and target.
@@ -61,7 +61,7 @@ pub struct Standing {
     pub rows: Vec<CheckRow>,
 }
 
-/// Judges everything that is monitored.
+/// Judges every monitor.
 pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: Standing, now: Now) -> Standing {
     let Standing { mut findings, rows: rows_before } = before;
     xid::expire(&mut findings, now);
@@ -132,7 +132,7 @@ fn not_implemented(check: &str) -> Judged {
     Judged::unknown(
         reason::NOT_IMPLEMENTED,
         format!(
-            "this version of the agent has no monitor named {check}; take it out of the policy or update the agent"
+            "this version of the agent has no monitor named {check}; remove it from the policy or update the agent"
         ),
     )
 }

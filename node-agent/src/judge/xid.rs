@@ -109,7 +109,7 @@ fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &
         remark(
             findings,
             &link,
-            &format!("NVSwitch {switch} tells of an SXid at the same time: the switch is the root"),
+            &format!("NVSwitch {switch} reported an SXid at the same time: the switch is the root cause"),
         );
     }
 }
@@ -190,7 +190,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     if log.overrun_at.is_some_and(|at| ground.now.mono_ms < overrun_ends(at, ground.interval_seconds)) {
         return Judged::unknown(
             reason::KERNEL_LOG_OVERRUN,
-            "records of the kernel log were overwritten before they could be read".to_owned(),
+            "kernel log records were overwritten before they could be read".to_owned(),
         );
     }
     Judged {

@@ -18,23 +18,23 @@ use prometheus::{
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Findings by check, severity and outcome.
+    /// Current findings, by check, severity and outcome.
     findings: IntGaugeVec,
     /// The outcome of each monitor: 0 Pass, 1 Skipped, 2 Inconclusive, 3 Warn, 4 Fail.
     check_outcome: IntGaugeVec,
-    /// How often each monitor looks.
+    /// Interval of each monitor.
     check_interval: IntGaugeVec,
-    /// 1 for each accelerator that is there.
+    /// 1 for each accelerator present.
     gpu_info: IntGaugeVec,
     /// 1 while a kernel log is being read.
     pub kernel_log_readable: IntGauge,
     /// Records read from the kernel log.
     pub kernel_log_records: IntCounter,
-    /// Faults that the kernel log told.
+    /// GPU faults found in the kernel log.
     pub kernel_log_faults: IntCounter,
-    /// How often records were lost unread.
+    /// Times that records were overwritten before they were read.
     pub kernel_log_overruns: IntCounter,
-    /// Lines that claim a fault and could not be read.
+    /// Lines that look like a GPU fault and could not be parsed.
     pub kernel_log_not_understood: IntGauge,
     /// Reports written.
     pub reports_written: IntCounter,
@@ -48,11 +48,11 @@ pub struct Metrics {
     pub counter_to_report_seconds: Histogram,
     /// What was measured last.
     pub gpus: Measurements,
-    /// How the sampler fares.
+    /// How the sampler is doing.
     pub sampler: SamplerMetrics,
     /// How long probes took, by probe.
     pub probe_seconds: HistogramVec,
-    /// Probes that brought nothing home, by probe and reason.
+    /// Probes that gave no result, by probe and reason.
     pub probe_inconclusive: IntCounterVec,
     /// How often the runner was lost.
     pub runner_lost: IntCounter,
@@ -69,7 +69,7 @@ impl Metrics {
         let metrics = Self {
             findings: new.gauges(
                 "gpu_health_findings",
-                "Findings, by check, severity and outcome.",
+                "Current findings, by check, severity and outcome.",
                 &["check", "severity", "outcome"],
             )?,
             check_outcome: new.gauges(
@@ -79,66 +79,68 @@ impl Metrics {
             )?,
             check_interval: new.gauges(
                 "gpu_health_check_interval_seconds",
-                "How often each monitor looks, in seconds.",
+                "Interval of each monitor, in seconds.",
                 &["check"],
             )?,
             gpu_info: new.gauges(
                 "gpu_health_gpu_info",
-                "1 for each accelerator that is there.",
+                "1 for each accelerator present.",
                 &["pci_address", "uuid", "serial", "model"],
             )?,
             kernel_log_readable: new
-                .gauge("gpu_health_agent_kernel_log_readable", "1 while a kernel log is being read.")?,
+                .gauge("gpu_health_agent_kernel_log_readable", "1 while the agent can read a kernel log.")?,
             kernel_log_records: new
                 .counter("gpu_health_agent_kernel_log_records_total", "Records read from the kernel log.")?,
             kernel_log_faults: new
-                .counter("gpu_health_agent_kernel_log_faults_total", "Faults that the kernel log told.")?,
+                .counter("gpu_health_agent_kernel_log_faults_total", "GPU faults found in the kernel log.")?,
             kernel_log_overruns: new.counter(
                 "gpu_health_agent_kernel_log_overruns_total",
-                "How often records of the kernel log were lost unread.",
+                "Times that kernel log records were overwritten before they were read.",
             )?,
             kernel_log_not_understood: new.gauge(
                 "gpu_health_agent_kernel_log_not_understood",
-                "Lines that claim a fault and could not be read, since the start.",
+                "Kernel log lines since the start that look like a GPU fault and could not be parsed.",
             )?,
-            reports_written: new.counter("gpu_health_agent_reports_written_total", "Reports written.")?,
+            reports_written: new
+                .counter("gpu_health_agent_reports_written_total", "Reports written to the API server.")?,
             report_refused: new.counters(
                 "gpu_health_agent_report_refused_total",
-                "Reports that were not written, by reason.",
+                "Reports that the API server did not accept, by reason.",
                 &["reason"],
             )?,
             report_seconds: new.histogram(
                 "gpu_health_agent_report_seconds",
-                "How long the API server took to take a report, in seconds.",
+                "Duration of the request that writes a report, in seconds.",
             )?,
             kmsg_to_report_seconds: new.histogram(
                 "gpu_health_agent_kmsg_to_report_seconds",
-                "From reading a fault in the kernel log to sending the report that tells it, in seconds.",
+                "Time from reading a fault in the kernel log to sending the first report with it, in seconds.",
             )?,
             counter_to_report_seconds: new.histogram(
                 "gpu_health_agent_counter_to_report_seconds",
-                "From the arrival of the sample that changed a finding to sending the report that tells it, in seconds.",
+                "Time from the sample that changed a finding to sending the first report with the change, in seconds.",
             )?,
             gpus: Measurements::default(),
             sampler: SamplerMetrics::new(&new)?,
             probe_seconds: new.histograms(
                 "gpu_health_agent_probe_seconds",
-                "How long probes took, in seconds.",
+                "Duration of probes, in seconds.",
                 &["probe"],
             )?,
             probe_inconclusive: new.counters(
                 "gpu_health_agent_probe_inconclusive_total",
-                "Probes that brought nothing home, by probe and reason.",
+                "Probes that gave no result, by probe and reason.",
                 &["probe", "reason"],
             )?,
-            runner_lost: new.counter("gpu_health_agent_runner_lost_total", "How often the runner was lost.")?,
+            runner_lost: new
+                .counter("gpu_health_agent_runner_lost_total", "Times that the connection to the runner was lost.")?,
             lease_renewals: new.counters(
                 "gpu_health_agent_lease_renewals_total",
                 "Renewals of the Lease, by result.",
                 &["result"],
             )?,
             watch_errors: new
-                .counter("gpu_health_agent_watch_errors_total", "Failures of the watch of the own NodeHealth.")?,
+                .counter("gpu_health_agent_watch_errors_total", "Failures of the watch on this node's NodeHealth.")?,
             registry: new.registry,
         };
         Ok(metrics)
@@ -182,7 +184,7 @@ impl Metrics {
     pub fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::error!(%error, "metrics cannot be written");
+            tracing::error!(%error, "cannot encode metrics");
         }
         let mut measured = String::new();
         self.gpus.write(&mut measured);

@@ -1,4 +1,4 @@
-//! How the sampler fares.
+//! Metrics of the sampler.
 
 use super::made::Made;
 use crate::agent::Event;
@@ -20,16 +20,18 @@ pub struct SamplerMetrics {
 impl SamplerMetrics {
     pub(super) fn new(new: &Made) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            starts: new.counter("gpu_health_sampler_starts_total", "How often the sampler was started.")?,
-            samples: new.counter("gpu_health_sampler_samples_total", "Samples that the sampler answered with.")?,
-            seconds: new
-                .histogram("gpu_health_sampler_seconds", "How long the calls of a sample took together, in seconds.")?,
+            starts: new.counter("gpu_health_sampler_starts_total", "Starts of the sampler.")?,
+            samples: new.counter("gpu_health_sampler_samples_total", "Samples taken by the sampler.")?,
+            seconds: new.histogram(
+                "gpu_health_sampler_seconds",
+                "Total duration of the driver calls of one sample, in seconds.",
+            )?,
             hung: new.counters(
                 "gpu_health_sampler_hung_calls_total",
-                "Calls into the driver's library that did not come back, by the function's name.",
+                "Calls into the driver's library that did not return, by function.",
                 &["call"],
             )?,
-            events: new.counter("gpu_health_sampler_events_total", "Events that the driver announced.")?,
+            events: new.counter("gpu_health_sampler_events_total", "Events reported by the driver.")?,
         })
     }
 

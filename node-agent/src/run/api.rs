@@ -1,4 +1,4 @@
-//! The way to the API server.
+//! The client of the API server.
 
 use super::args::Access;
 use crate::error::AgentError;
@@ -16,7 +16,7 @@ pub(super) async fn client(access: &Access) -> Result<Client, AgentError> {
             explicit(server, certificate_authority, token_file)?
         }
     };
-    // The core decides when to try again.
+    // The core decides when to retry.
     config.default_retry = false;
     Client::try_from(config).map_err(|error| AgentError::Client(Box::new(error)))
 }
@@ -31,11 +31,11 @@ async fn from_kubeconfig(path: &Path) -> Result<Config, AgentError> {
 fn explicit(server: &str, certificate_authority: &Path, token_file: &Path) -> Result<Config, AgentError> {
     let url = server.parse().map_err(|error| AgentError::Argument {
         flag: "--server",
-        problem: format!("`{server}` is no URL ({error})"),
-        remedy: "write it like https://10.0.0.1:6443",
+        problem: format!("`{server}` is not a URL ({error})"),
+        remedy: "write it as https://10.0.0.1:6443",
     })?;
-    readable(certificate_authority, "name a PEM file with --certificate-authority")?;
-    readable(token_file, "name the file with the token with --token-file")?;
+    readable(certificate_authority, "give a PEM file with --certificate-authority")?;
+    readable(token_file, "give the file that holds the token with --token-file")?;
     let mut config = Config::new(url);
     config.root_cert_file = Some(certificate_authority.to_owned());
     config.auth_info.token_file = Some(token_file.display().to_string());

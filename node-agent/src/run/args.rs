@@ -10,61 +10,61 @@ use std::time::Duration;
 /// `gpu-health-agent run`: measures this node and reports.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// The name of the Node that this agent is on.
+    /// Name of the Node that this agent runs on.
     #[arg(long, env = "NODE_NAME")]
     node_name: String,
-    /// A kubeconfig. Without it and without --server: the one of the pod.
+    /// Path of a kubeconfig. Without it and without --server, the pod's service account is used.
     #[arg(long, conflicts_with_all = ["server", "certificate_authority", "token_file"])]
     kubeconfig: Option<PathBuf>,
-    /// The URL of the API server.
+    /// URL of the API server.
     #[arg(long, requires_all = ["certificate_authority", "token_file"])]
     server: Option<String>,
-    /// The file with the certificates that the API server's is checked against.
+    /// File with the CA certificates that sign the API server's certificate.
     #[arg(long, requires = "server")]
     certificate_authority: Option<PathBuf>,
-    /// The file with the token; it is read again every minute, as it rotates.
+    /// File with the bearer token. It is read again every minute because tokens rotate.
     #[arg(long, requires = "server")]
     token_file: Option<PathBuf>,
-    /// The kernel log: `auto`, or a device, file or FIFO with records in the form of /dev/kmsg.
+    /// Kernel log: `auto`, or the path of a device, file or FIFO with records in /dev/kmsg format.
     #[arg(long, default_value = "auto")]
     kernel_log: String,
-    /// Root of the tree that is /proc on the node.
+    /// Where the node's /proc is mounted.
     #[arg(long, default_value = "/proc")]
     proc_root: PathBuf,
-    /// Root of the tree that is /sys on the node.
+    /// Where the node's /sys is mounted.
     #[arg(long, default_value = "/sys")]
     sysfs_root: PathBuf,
-    /// Root of the tree that is /dev on the node.
+    /// Where the node's /dev is mounted.
     #[arg(long, default_value = "/dev")]
     dev_root: PathBuf,
     /// Name or path of the NVIDIA management library.
     #[arg(long, default_value = "libnvidia-ml.so.1")]
     nvml_library: PathBuf,
-    /// A call into the library that has not come back after so many milliseconds hangs.
+    /// A call into the library that has not returned after this many milliseconds counts as hung.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     call_deadline_ms: u64,
-    /// The one directory from which custom checks run.
+    /// Directory of the custom checks. No program outside of it is run.
     #[arg(long)]
     custom_directory: Option<PathBuf>,
-    /// Run custom checks under the runner's own uid instead of 65534.
+    /// Run custom checks with the runner's own uid instead of 65534.
     #[arg(long)]
     custom_same_user: bool,
     /// Name or path of iperf3.
     #[arg(long, default_value = "iperf3")]
     iperf3: PathBuf,
-    /// An address at which peers reach this node; repeat it for several. Default: those of the interfaces.
+    /// Address at which peers reach this node; repeat for several. Default: the addresses of all interfaces that are up.
     #[arg(long = "address", env = "HOST_IP", value_delimiter = ',')]
     addresses: Vec<String>,
-    /// Where to serve /metrics, /healthz and /readyz: ADDRESS:PORT, or 0 for a free port on loopback.
+    /// Address that serves /metrics, /healthz and /readyz: ADDRESS:PORT, or 0 for a free port on loopback.
     #[arg(long)]
     http: Option<String>,
-    /// The socket of a runner that runs already. Without it the agent starts one.
+    /// Socket of a runner that is already running. Without it the agent starts a runner of its own.
     #[arg(long)]
     runner_socket: Option<PathBuf>,
-    /// How often the Lease is renewed, in seconds.
+    /// Period of Lease renewals, in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     lease_seconds: u64,
-    /// How much to log: error, warn, info, debug or trace.
+    /// Log level: error, warn, info, debug or trace.
     #[arg(long, default_value = "info")]
     log_level: tracing::Level,
 }
@@ -96,7 +96,7 @@ pub struct Settings {
     pub access: Access,
     /// The kernel log.
     pub kernel_log: KernelLogChoice,
-    /// Root of the tree that is /proc on the node.
+    /// Where the node's /proc is mounted.
     pub proc_root: PathBuf,
     /// Trees and tools.
     pub places: Places,
@@ -119,10 +119,10 @@ impl RunArgs {
         let roots =
             [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root), ("--dev-root", &self.dev_root)];
         for (flag, path) in roots {
-            directory(flag, path, "name the root of the mounted tree")?;
+            directory(flag, path, "give the root of the mounted tree")?;
         }
         if let Some(path) = &self.custom_directory {
-            directory("--custom-directory", path, "name the directory that holds the programs, or leave the flag out")?;
+            directory("--custom-directory", path, "give the directory of the programs, or leave the flag out")?;
         }
         let access = match (self.kubeconfig, self.server, self.certificate_authority, self.token_file) {
             (Some(path), ..) => Access::Kubeconfig(path),
@@ -169,7 +169,7 @@ fn node_name(name: &str) -> Result<(), AgentError> {
     }
     Err(AgentError::Argument {
         flag: "--node-name",
-        problem: format!("`{name}` is no name of a Node"),
+        problem: format!("`{name}` is not a valid Node name"),
         remedy: "write it as `kubectl get nodes` shows it, or set NODE_NAME from spec.nodeName",
     })
 }
@@ -178,13 +178,13 @@ fn directory(flag: &'static str, path: &std::path::Path, remedy: &'static str) -
     if path.is_dir() {
         return Ok(());
     }
-    Err(AgentError::Argument { flag, problem: format!("{} is no directory", path.display()), remedy })
+    Err(AgentError::Argument { flag, problem: format!("{} is not a directory", path.display()), remedy })
 }
 
 fn address(text: &str) -> Result<IpAddr, AgentError> {
     text.parse().map_err(|_| AgentError::Argument {
         flag: "--address",
-        problem: format!("`{text}` is no IP address"),
+        problem: format!("`{text}` is not an IP address"),
         remedy: "write an IPv4 or IPv6 address without a port, such as 10.0.0.7",
     })
 }
@@ -195,7 +195,7 @@ fn listen(text: &str) -> Result<SocketAddr, AgentError> {
     }
     text.parse().map_err(|_| AgentError::Argument {
         flag: "--http",
-        problem: format!("`{text}` is no address to listen on"),
+        problem: format!("`{text}` is not an address to listen on"),
         remedy: "write ADDRESS:PORT such as 127.0.0.1:9464, or 0 for a free port on loopback",
     })
 }

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 
-/// What the endpoints tell.
+/// What the endpoints serve.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     /// The metrics.
     pub(super) metrics: Metrics,
-    /// Whether the agent knows whether it has a NodeHealth: it has reached the API server once.
+    /// Whether the agent has reached the API server once and knows whether it has a NodeHealth.
     pub(super) ready: Arc<AtomicBool>,
 }
 
@@ -27,7 +27,7 @@ pub(super) async fn serve(address: SocketAddr, told: Told) -> Result<SocketAddr,
     let failed = |source| AgentError::Listen { address: address.to_string(), source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    // Whoever started us may have closed stdout.
+    // The parent process may have closed stdout.
     let _ = writeln!(std::io::stdout(), "listening on {bound}");
     let routes = Router::new()
         .route("/metrics", get(metrics))
@@ -36,7 +36,7 @@ pub(super) async fn serve(address: SocketAddr, told: Told) -> Result<SocketAddr,
         .with_state(told);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "the HTTP endpoints are gone");
+            tracing::error!(%error, "the HTTP server stopped");
         }
     });
     Ok(bound)

@@ -1,4 +1,4 @@
-//! The kernel log, read for ever: opened again whenever it fails.
+//! Follows the kernel log, and opens it again whenever reading fails.
 
 use super::back_off::BackOff;
 use crate::agent::{Event, LogEntry};
@@ -23,7 +23,7 @@ pub(super) struct Place {
     pub(super) proc_root: PathBuf,
 }
 
-/// Tells the core what the log says. The core knows by itself what it heard before a restart.
+/// Sends what the log says to the core. The core itself knows what it read before a restart.
 pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: Metrics) {
     let mut back_off = BackOff::new(PAUSE.0, PAUSE.1);
     let mut cursor = None;
@@ -42,7 +42,7 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
                             back_off.succeeded();
                             let entries = read(batch, &mut lines, stamps, &place.proc_root, &metrics);
                             cursor = source.cursor();
-                            // A place alone is nothing to wake the core for: it goes along with the next fault.
+                            // A new place alone does not wake the core; it goes along with the next fault.
                             if !entries.is_empty() {
                                 let _ = events.send(Event::KernelLog { entries, cursor: cursor.clone() }).await;
                             }
@@ -55,13 +55,13 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
         };
         metrics.kernel_log_readable.set(0);
         let pause = back_off.pause();
-        tracing::warn!(%error, again_in = ?pause, "the kernel log cannot be read");
+        tracing::warn!(%error, again_in = ?pause, "cannot read the kernel log");
         let _ = events.send(Event::KernelLogUnreadable { message: error.to_string() }).await;
         tokio::time::sleep(pause).await;
     }
 }
 
-/// Whether the records bear stamps of this kernel. A file may have been written by anybody, at any time.
+/// Whether the records carry time stamps of this kernel. A file may have been written by anyone, at any time.
 fn stamps_of(source: &str) -> bool {
     source == "syslog" || source.starts_with("kmsg:")
 }
@@ -85,7 +85,7 @@ fn read(
             }
             Item::Overrun { lost } => {
                 metrics.kernel_log_overruns.inc();
-                tracing::warn!(lost, "records of the kernel log were overwritten before they were read");
+                tracing::warn!(lost, "kernel log records were overwritten before they were read");
                 entries.push(LogEntry::Overrun);
             }
             Item::Rotated => entries.push(LogEntry::Rotated),
@@ -110,10 +110,10 @@ fn faults(
         match fact {
             LogFact::Fault(mut observed) => {
                 observed.owner = observed.pid.and_then(|pid| pod_of(proc_root, pid));
-                tracing::warn!(pci = %observed.pci, event = ?observed.event, message = observed.message, "the kernel tells of a fault");
+                tracing::warn!(pci = %observed.pci, event = ?observed.event, message = observed.message, "fault in the kernel log");
                 entries.push(LogEntry::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec });
             }
-            LogFact::Board(board) => tracing::debug!(?board, "the kernel tells of a board"),
+            LogFact::Board(board) => tracing::debug!(?board, "board named in the kernel log"),
         }
     }
 }

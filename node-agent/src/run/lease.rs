@@ -1,4 +1,4 @@
-//! The Lease: the one sign of life of a quiet node, renewed whatever else happens.
+//! The Lease: the only heartbeat of a quiet node, renewed whatever else happens.
 
 use super::api;
 use super::back_off::BackOff;
@@ -43,7 +43,7 @@ pub(super) async fn keep(
             Ok(Err(error)) => {
                 metrics.lease_renewals.with_label_values(&["failed"]).inc();
                 let pause = back_off.pause().min(period);
-                tracing::warn!(error = api::sentence(&error), again_in = ?pause, "the Lease was not renewed");
+                tracing::warn!(error = api::sentence(&error), again_in = ?pause, "could not renew the Lease");
                 lease.held = None;
                 pause
             }

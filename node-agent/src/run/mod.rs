@@ -1,9 +1,9 @@
-//! The one place where the agent touches the world: it turns the world into events, and effects into acts.
+//! The one place where the agent touches the world: it turns what happens into events, and effects into actions.
 //!
 //! One thread. Each source of events is a task of its own that never ends by itself; the Lease is one more, independent of
 //! all others. What must stay true:
 //! - an error of the API server is logged, counted and tried again with back-off; it never ends the agent;
-//! - nothing here decides: what to do, and when, comes from [`crate::agent::step`].
+//! - nothing here decides: what to do and when comes from [`crate::agent::step`].
 
 mod addresses;
 mod api;
@@ -121,7 +121,7 @@ impl Agent {
         Ok(Self { state, clock, inbox, probes, reporter, metrics, ready, monitors: Vec::new(), shown: None, wake_at })
     }
 
-    /// Takes events in, one after the other, for ever.
+    /// Handles events one after the other, forever.
     async fn turn(&mut self) {
         loop {
             let event = tokio::select! {
@@ -145,13 +145,13 @@ impl Agent {
         match event {
             Event::SpecChanged(order) => {
                 let Order { generation, spec, .. } = order.as_ref();
-                tracing::info!(generation, assignments = spec.assignments.len(), "the NodeHealth says what to do");
+                tracing::info!(generation, assignments = spec.assignments.len(), "new spec of the NodeHealth");
                 self.monitors.clone_from(&spec.monitors);
                 self.shown = None;
                 self.ready.store(true, Ordering::Relaxed);
             }
             Event::SpecGone => {
-                tracing::info!("there is no NodeHealth of this node; waiting for one");
+                tracing::info!("this node has no NodeHealth yet; waiting for one");
                 self.ready.store(true, Ordering::Relaxed);
             }
             _ => {}
@@ -215,10 +215,10 @@ fn log_changes(before: &[Finding], after: &[Finding]) {
             && one.severity == other.severity
     };
     for new in after.iter().filter(|new| !before.iter().any(|old| same(old, new))) {
-        tracing::warn!(check = new.check, target = new.target, outcome = %new.outcome, severity = %new.severity, reason = new.reason, message = new.message, "found");
+        tracing::warn!(check = new.check, target = new.target, outcome = %new.outcome, severity = %new.severity, reason = new.reason, message = new.message, "new finding");
     }
     for gone in before.iter().filter(|old| !after.iter().any(|new| same(old, new))) {
-        tracing::info!(check = gone.check, target = gone.target, reason = gone.reason, "no longer found");
+        tracing::info!(check = gone.check, target = gone.target, reason = gone.reason, "finding resolved");
     }
 }
 
@@ -231,7 +231,7 @@ fn facts(settings: &Settings, clock: &Clock) -> Result<Facts, AgentError> {
     Ok(Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot_id: boot_id(&settings.proc_root)?,
-        // Without it there is no boot grace, and that is all.
+        // Without it there is only no boot grace.
         booted_at: booted_at(&settings.proc_root).ok().map(|time| Time::from_unix(time.as_second())),
         started_at: clock.now().wall(),
         addresses: addresses.iter().map(ToString::to_string).collect(),

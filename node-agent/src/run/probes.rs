@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// The longest that the runner may take to end its probes and itself, when the agent stops.
+/// How long the runner may take to end its probes and itself when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(12);
 
 /// What is being measured.
@@ -51,7 +51,7 @@ impl Probes {
         Ok(Self { runner, places: Arc::new(places), events, metrics, tasks: JoinSet::new(), reins: HashMap::new() })
     }
 
-    /// Starts a probe; its end is told to the core, whatever happens.
+    /// Starts a probe. The core is always told of its end.
     pub(super) fn begin(&mut self, id: u64, probe: Probe, deadline_ms: u64) {
         while let Some(ended) = self.tasks.try_join_next() {
             if let Ok(ended) = ended {
@@ -84,14 +84,14 @@ impl Probes {
         });
     }
 
-    /// Asks a probe to end; its end is still told.
+    /// Asks a probe to end; the core is still told of its end.
     pub(super) fn stop(&self, id: u64) {
         if let Some(reins) = self.reins.get(&id) {
             reins.stop.notify_one();
         }
     }
 
-    /// Asks the sampler. Of one that has ended the core hears by its end.
+    /// Sends a request to the sampler. If it has ended, the core is told of that anyway.
     pub(super) fn ask(&self, id: u64, ask: Ask) {
         if let Some(reins) = self.reins.get(&id) {
             let _ = reins.asks.send(ask);
@@ -105,7 +105,7 @@ impl Probes {
         drop(self.runner);
         let gone = async { while state.changed().await.is_ok() {} };
         if timeout(FAREWELL, gone).await.is_err() {
-            tracing::warn!("the runner did not end in time");
+            tracing::warn!("the runner did not exit in time");
         }
     }
 }
@@ -114,7 +114,7 @@ async fn wait(runner: &Runner, request: ProbeRequest, stop: &Notify) -> ProbeOut
     let mut running = runner.start(request).await;
     tokio::select! {
         outcome = running.ended() => outcome,
-        // Whoever asked before this point has left a permit.
+        // A stop that was requested earlier has left a permit.
         () = stop.notified() => {
             running.stop();
             running.ended().await
@@ -122,7 +122,7 @@ async fn wait(runner: &Runner, request: ProbeRequest, stop: &Notify) -> ProbeOut
     }
 }
 
-/// Hands questions over and tells every answer, until the sampler has ended.
+/// Passes requests to the sampler and its answers to the core until the sampler ends.
 async fn converse(
     id: u64,
     runner: &Runner,
@@ -134,18 +134,18 @@ async fn converse(
     let (mut running, mut lines) = runner.start_talking(request).await;
     loop {
         tokio::select! {
-            // What it said last is told before its end.
+            // Its last answer is passed on before its end.
             biased;
             Some(line) = lines.recv() => match serde_json::from_str::<Said>(&line) {
                 Ok(said) => {
                     let _ = events.send(Event::SamplerSaid { id, said }).await;
                 }
-                // The question that it does not answer tells that something is wrong.
-                Err(error) => tracing::warn!(%error, "the sampler said something that is no answer"),
+                // The core notices that its request stays unanswered.
+                Err(error) => tracing::warn!(%error, "unreadable line from the sampler"),
             },
             Some(ask) = asks.recv() => match serde_json::to_string(&ask) {
                 Ok(line) => running.say(line),
-                Err(error) => tracing::error!(%error, "a question to the sampler cannot be written"),
+                Err(error) => tracing::error!(%error, "cannot encode a request to the sampler"),
             },
             () = stop.notified() => running.stop(),
             outcome = running.ended() => return outcome,
@@ -160,7 +160,7 @@ fn note(probe: &Probe, measured: &Measured, duration_ms: u64, metrics: &Metrics)
     }
     if let Measured::Unknown { reason, message } = measured {
         metrics.probe_inconclusive.with_label_values(&[name, reason]).inc();
-        tracing::warn!(probe = name, reason, message, "nothing was measured");
+        tracing::warn!(probe = name, reason, message, "probe gave no result");
     }
 }
 

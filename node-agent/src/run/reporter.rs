@@ -56,7 +56,7 @@ impl Reporter {
                 }
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    tracing::warn!(after = ?CALL, "no answer to a report");
+                    tracing::warn!(after = ?CALL, "no answer to the write of a report");
                     return Err(self.refused(Refusal::Transient, "timeout"));
                 }
             };
@@ -64,7 +64,7 @@ impl Reporter {
                 continue;
             }
             let (refusal, label) = refusal(&error);
-            tracing::warn!(error = api::sentence(&error), reason = label, "the report was not written");
+            tracing::warn!(error = api::sentence(&error), reason = label, "could not write the report");
             return Err(self.refused(refusal, label));
         }
         Err(self.refused(Refusal::Schema, "schema"))
@@ -102,7 +102,7 @@ impl Reporter {
             self.metrics.report_refused.with_label_values(&["unknown_field"]).inc();
             tracing::error!(
                 field = path.join("."),
-                "the API server does not know this field of the report and it is left out; update the CRDs"
+                "the API server does not know this field of the report, so it is left out; update the CRDs"
             );
         }
         unknown.extend(new.iter().cloned());

@@ -1,4 +1,4 @@
-//! One look at this machine without a cluster: the same core and the same probes, until every monitor has judged.
+//! One pass over this machine without a cluster: the same core and probes, until every monitor has judged.
 
 use super::clock::Clock;
 use super::probes::Probes;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Beyond the deadline of one call: the start of the processes, the other calls, and the end of a child that hangs.
+/// Time beyond the deadline of one call: starting processes, other calls, and ending a child that hangs.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Events that may wait for the core.
 const INBOX: usize = 256;
@@ -24,7 +24,7 @@ const INBOX: usize = 256;
 pub(crate) struct Look {
     /// The monitors, and what is expected.
     pub(crate) spec: NodeHealthSpec,
-    /// Root of the tree that is /proc.
+    /// Where /proc is mounted.
     pub(crate) proc_root: PathBuf,
     /// Trees and libraries.
     pub(crate) places: Places,
@@ -32,7 +32,7 @@ pub(crate) struct Look {
     pub(crate) kernel_log: Result<(String, Vec<LogEntry>), String>,
 }
 
-/// Looks once; gives the core as it stands when every monitor has judged, or when it is too late for that.
+/// Runs until every monitor has judged, or until it takes too long; returns the core's state.
 pub(crate) async fn once(look: Look) -> Result<State, AgentError> {
     let clock = Clock::start();
     let metrics = Metrics::new().map_err(|error| AgentError::SetUp(std::io::Error::other(error)))?;
@@ -41,7 +41,7 @@ pub(crate) async fn once(look: Look) -> Result<State, AgentError> {
     let mut probes = Probes::start(None, look.places, events, metrics)?;
     let facts = Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        // The files of another machine may hold none, and nothing here is kept over a boot.
+        // Files copied from another machine may have none, and nothing here survives a boot.
         boot_id: boot_id(&look.proc_root).unwrap_or_default(),
         booted_at: None,
         started_at: clock.now().wall(),
@@ -66,7 +66,7 @@ pub(crate) async fn once(look: Look) -> Result<State, AgentError> {
                 Effect::StartProbe { id, probe, deadline_ms } => probes.begin(id, probe, deadline_ms),
                 Effect::StopProbe { id } => probes.stop(id),
                 Effect::Ask { id, ask } => probes.ask(id, ask),
-                // Nobody is told but the one who asked.
+                // There is no API server to write to.
                 Effect::Report { .. } => pending.push_back(Event::ReportApplied(Ok(()))),
                 Effect::Wake { at } => wake_at = at,
             }

@@ -1,4 +1,4 @@
-//! The watch of the own NodeHealth, by its name: the one selector that the API server indexes.
+//! The watch on this node's NodeHealth by name, the one selector that the API server indexes.
 
 use super::api;
 use super::back_off::BackOff;
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 /// First and longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
-/// What of the object wakes the core; its own report comes back with every write and does not.
+/// The parts of the object that wake the core. Its own report, which comes back with every write, does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Glance {
     uid: String,
@@ -23,7 +23,7 @@ struct Glance {
     has_report: bool,
 }
 
-/// Tells the core of every change of the spec, and the Lease of the uid, for ever.
+/// Sends every change of the spec to the core, and the uid to the Lease, forever.
 pub(super) async fn follow(
     client: Client,
     node: String,
@@ -55,7 +55,7 @@ pub(super) async fn follow(
             Err(error) => {
                 metrics.watch_errors.inc();
                 let pause = back_off.pause();
-                tracing::warn!(error = api::sentence(&error), again_in = ?pause, "cannot watch the own NodeHealth");
+                tracing::warn!(error = api::sentence(&error), again_in = ?pause, "cannot watch this node's NodeHealth");
                 tokio::time::sleep(pause).await;
             }
         }
@@ -73,7 +73,7 @@ impl Telling {
         let object = match object.0 {
             Ok(object) => object,
             Err(error) => {
-                tracing::error!(%error, "the own NodeHealth cannot be read; an older agent may need an update; going on with what was read last");
+                tracing::error!(%error, "cannot decode this node's NodeHealth; the agent may be too old for it. Keeping the last spec that was read");
                 return;
             }
         };
@@ -89,7 +89,7 @@ impl Telling {
         let wiped =
             self.last.as_ref().is_some_and(|last| last.uid == glance.uid && last.has_report && !glance.has_report);
         if wiped {
-            // Somebody took the report out: what is not there must be written anew.
+            // Someone removed the report: it must be written again.
             self.send(Event::SpecGone).await;
         }
         let only_own_report = self
@@ -116,7 +116,7 @@ impl Telling {
     }
 
     async fn send(&self, event: Event) {
-        // The core is gone only when the process ends.
+        // The core is gone only when the process exits.
         let _ = self.events.send(event).await;
     }
 }

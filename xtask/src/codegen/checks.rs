@@ -12,32 +12,32 @@ const HEADER: &str = "<!-- Written by `cargo xtask codegen`. Edits are overwritt
 
 /// What stands before the table of the index.
 const INDEX: &str = "# Checks\n\n\
-One page per check: what it means when it speaks, how it is measured, what it can find, and what to do. The tables are those that\n\
+One page per check: what a finding means, how it is measured, what can be found, and what to do. The tables are those that\n\
 the agent judges by.\n\n";
 
 /// What stands behind it: what holds for all checks.
 const COMMON: &str = "\n## Outcomes\n\n\
 | outcome | means | marks |\n|---|---|---|\n\
-| Pass | judged, and nothing is wrong with what `covered` names | lifts findings of what it covered |\n\
-| Warn | worth a look; the node is Suspect | none |\n\
+| Pass | judged; no fault found in what `covered` names | lifts findings of what it covered |\n\
+| Warn | should be looked at; the node is Suspect | none |\n\
 | Fail | a fault; at severity Reset and above the node is Quarantined | by the policy |\n\
-| Inconclusive | could not be judged: a tool, a permission or an answer is missing | none; neither condemns nor heals |\n\
-| Skipped | does not apply, or was refused under maintenance | none; neither condemns nor heals |\n\n\
+| Inconclusive | could not be judged: a tool, a permission or an answer is missing | none; neither raises nor lifts a finding |\n\
+| Skipped | does not apply, or was refused under maintenance | none; neither raises nor lifts a finding |\n\n\
 ## Severities\n\n\
 | severity | cure |\n|---|---|\n\
-| Monitor | watch |\n| Reset | reset the GPU |\n| Reboot | boot the node |\n| Isolate | replace the board or the node |\n\n\
+| Monitor | watch |\n| Reset | reset the GPU |\n| Reboot | reboot the node |\n| Isolate | replace the board or the node |\n\n\
 ## What every check may answer instead of a verdict\n\n\
 | reason | outcome | when | what to do |\n|---|---|---|---|\n\
 | NeverJudged | Inconclusive | nothing has been measured since the agent started | wait one interval |\n\
 | Maintenance | Skipped | the node is under maintenance | end it; the first measurement after it is a new baseline |\n\
 | BootGrace | Skipped | the node booted less than `bootGraceSeconds` ago | wait |\n\
-| NoAccelerator | Skipped | there is nothing that the check is about | nothing; `inventory` says whether something is missing |\n\
-| AgentLostDeviceAccess | Inconclusive | the device nodes are there and refuse us: `systemctl daemon-reload` takes devices from running containers | restart the agent's pod; the node is well |\n\
-| DriverLibraryMissing | Inconclusive | the driver's library cannot be loaded | install the driver, or name the library with `--nvml-library` |\n\
-| CallHung | Inconclusive | a call into the driver did not come back | see [driver](driver.md) |\n\
+| NoAccelerator | Skipped | the node has no hardware that this check covers | nothing; `inventory` reports missing hardware |\n\
+| AgentLostDeviceAccess | Inconclusive | the device nodes exist but deny access: `systemctl daemon-reload` takes devices from running containers | restart the agent's pod; the node is healthy |\n\
+| DriverLibraryMissing | Inconclusive | the driver's library cannot be loaded | install the driver, or set `--nvml-library` |\n\
+| CallHung | Inconclusive | a call into the driver did not return | see [driver](driver.md) |\n\
 | Overdue | Inconclusive | the last measurement is older than three intervals | look at the agent's log |\n\
-| NotImplemented | Inconclusive | this version has no monitor of that name | take it out of the policy, or update the agent |\n\n\
-`kubectl get nodehealth NODE -o jsonpath='{.status.report.checks}'` shows the rows, `.status.report.findings` what is wrong.\n\
+| NotImplemented | Inconclusive | this version has no monitor with that name | remove it from the policy, or update the agent |\n\n\
+`kubectl get nodehealth NODE -o jsonpath='{.status.report.checks}'` shows the rows, `.status.report.findings` the findings.\n\
 Numbers that a check compares with come from the [HardwareProfile](../../deploy/profiles/README.md) of the node; what it\n\
 does not declare is not judged. Intervals are `spec.monitors[].intervalSeconds` of the policy.\n";
 
@@ -75,7 +75,7 @@ fn whole(page: &Page) -> Result<(), Error> {
 }
 
 fn index(all: &[&Page]) -> String {
-    let mut text = format!("{HEADER}{INDEX}| check | class | when it speaks |\n|---|---|---|\n");
+    let mut text = format!("{HEADER}{INDEX}| check | class | what a finding means |\n|---|---|---|\n");
     for page in all {
         let name = page.check.name();
         let _ = writeln!(text, "| [{name}]({name}.md) | {} | {} |", short(page.check.class()), cell(page.means));

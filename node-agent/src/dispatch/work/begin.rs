@@ -78,13 +78,13 @@ impl Work {
             .find(|check| check.kind() == Some(Check::NetworkBandwidth))
             .is_some_and(|first| first.name == spec.name);
         if self.assignment.group.is_none() {
-            let why = "the work order has no group, although the check is between nodes";
+            let why = "the work order has no group, but the check runs between nodes";
             Begun::Judged(Verdict::unknown(reason::INVALID_SPEC, why.to_owned()))
         } else if !is_first {
-            let why = "a work order has slots for one check between nodes; put the second into a run of its own";
+            let why = "a work order can hold one check between nodes; put the second in a run of its own";
             Begun::Judged(Verdict::unknown(reason::INVALID_SPEC, why.to_owned()))
         } else if !context.has_address {
-            let why = "the node has no address that peers could reach; name one with --address";
+            let why = "the node has no address that peers can reach; set --address";
             Begun::Judged(Verdict::unknown(reason::NO_ADDRESS, why.to_owned()))
         } else {
             Begun::Group

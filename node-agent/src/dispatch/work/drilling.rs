@@ -37,13 +37,13 @@ impl Work {
         let verdict = Verdict {
             outcome: Outcome::Pass,
             reason: Some(reason::DRILL.to_owned()),
-            message: Some("the drill is over; nothing was wrong".to_owned()),
+            message: Some("the drill is over; there was no real fault".to_owned()),
             ..Verdict::default()
         }
         .of_each([target]);
         self.conclude_at(next, check, verdict, context.now.mono_ms.saturating_sub(since));
         if is_last {
-            let why = "the agent or the node restarted in the middle of this work order; it is not started again";
+            let why = "the agent or the node restarted during this work order; it is not started again";
             self.end_rest(reason::INTERRUPTED, why, context.now.wall());
         }
         true
@@ -52,7 +52,7 @@ impl Work {
     pub(super) fn begin_drill(&self, drill: &Drill, context: &mut Context<'_>) -> Begun {
         let finding = drill::finding(drill, &self.assignment.run, context.now.wall());
         if context.findings.get(&finding.check, &finding.target).is_some() {
-            let why = format!("another drill stands at {}; wait for its end", finding.target);
+            let why = format!("another drill is running on {}; wait until it ends", finding.target);
             return Begun::Judged(Verdict::unknown(reason::NODE_BUSY, why));
         }
         let begun = Begun::Drill { target: finding.target.clone(), until: drill::until(drill, finding.since) };

@@ -19,9 +19,9 @@ pub struct Found {
     pub outcome: Outcome,
     /// What cures it.
     pub severity: Severity,
-    /// Why, as one word.
+    /// The reason: one word.
     pub reason: String,
-    /// Why, as a sentence.
+    /// The message: one sentence.
     pub message: String,
     /// The text that proves it.
     pub evidence: Option<String>,
@@ -32,9 +32,9 @@ pub struct Found {
 pub struct Judged {
     /// Pass if it could judge (its findings then make the row worse), else why not: Skipped or Inconclusive.
     pub outcome: Outcome,
-    /// Why, as one word.
+    /// The reason: one word.
     pub reason: Option<String>,
-    /// Why, as a sentence.
+    /// The message: one sentence.
     pub message: Option<String>,
     /// The targets that it could judge.
     pub covered: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a judge stands on, and the questions that every judge of the driver's readings asks first.
+//! What a judgement may look at, and the questions that every judge of the driver's readings asks first.
 
 use super::expectation::Expectation;
 use super::found::{Findings, Judged};
@@ -42,7 +42,7 @@ pub struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    /// The GPUs with a reading of this section, or why the driver's library says nothing: maintenance, a hang, a lost
+    /// The GPUs with a reading of this section, or why there is none: maintenance, a hang, a lost
     /// device, no library, nothing read yet, or a reading that is overdue. No judge of the driver asks further then.
     pub fn driver(&self, section: Section) -> Result<Vec<&'a GpuReadings>, Box<Judged>> {
         if self.expected.in_maintenance() {
@@ -71,7 +71,7 @@ impl<'a> Ground<'a> {
         Ok(gpus)
     }
 
-    /// What sysfs told, or why it says nothing.
+    /// The last reading of sysfs, or why there is none.
     pub fn tree(&self) -> Result<&'a TreeReport, Box<Judged>> {
         if let Some((reason, message)) = &self.readings.tree_failed {
             return Err(Box::new(Judged::unknown(reason, message.clone())));
@@ -102,7 +102,7 @@ impl<'a> Ground<'a> {
             && self.readings.view.as_ref().is_none_or(|view| view.gpus.is_empty() && view.errors.is_empty())
     }
 
-    /// Nothing to judge. What was found before goes only where none is expected: absence heals nothing.
+    /// Nothing to judge. Earlier findings go only where no accelerator is expected: absence never heals.
     fn no_accelerator(&self) -> Judged {
         let gpus = self.expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref());
         let complete = gpus.and_then(|gpus| gpus.count).unwrap_or(0) == 0;
@@ -116,11 +116,11 @@ impl<'a> Ground<'a> {
             return Ok(());
         }
         let message =
-            format!("{what} was last read {} s ago, although it is due every {} s", old / 1000, interval / 1000);
+            format!("{what} was last read {} s ago; a reading is due every {} s", old / 1000, interval / 1000);
         Err(Box::new(Judged::unknown(reason::OVERDUE, message)))
     }
 
-    /// Why the library's view says nothing about any GPU, where it does not.
+    /// Why the library's answer says nothing about any GPU, if it does not.
     fn silent(&self, view: &NvmlView) -> Option<Judged> {
         if view.status == NvmlView::OK {
             return None;
@@ -128,7 +128,7 @@ impl<'a> Ground<'a> {
         if self.readings.device_access == Some(DeviceAccess::Refused) {
             return Some(Judged::unknown(
                 reason::AGENT_LOST_DEVICE_ACCESS,
-                "the driver's device nodes exist and refuse us: restart the agent's pod; the node is not at fault"
+                "the driver's device nodes exist but deny access: restart the agent's pod; the node is not at fault"
                     .to_owned(),
             ));
         }
@@ -137,7 +137,7 @@ impl<'a> Ground<'a> {
             return Some(match self.readings.tree() {
                 Some(_) => Judged::unknown(
                     reason::DRIVER_LIBRARY_MISSING,
-                    "PCI shows NVIDIA GPUs and the driver's library cannot be loaded: install the driver, or name the library with --nvml-library".to_owned(),
+                    "PCI shows NVIDIA GPUs but the driver's library cannot be loaded: install the driver, or set --nvml-library".to_owned(),
                 ),
                 None => never(),
             });

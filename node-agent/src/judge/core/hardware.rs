@@ -17,9 +17,9 @@ pub enum Hardware {
     Seen(Box<InventoryReport>),
     /// The measurement failed.
     Unknown {
-        /// Why, as one word.
+        /// The reason: one word.
         reason: String,
-        /// Why, as a sentence.
+        /// The message: one sentence.
         message: String,
     },
 }

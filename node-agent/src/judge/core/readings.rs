@@ -68,7 +68,7 @@ impl Readings {
         self.trouble = None;
     }
 
-    /// Forgets what the driver said: after a maintenance nothing of it holds.
+    /// Forgets what the driver said: after a maintenance none of it is valid.
     pub fn forget_driver(&mut self) {
         let (tree, tree_failed) = (self.tree.take(), self.tree_failed.take());
         *self = Self { tree, tree_failed, ..Self::default() };

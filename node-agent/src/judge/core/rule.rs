@@ -41,7 +41,7 @@ pub struct Page {
     pub rules: &'static [Rule],
 }
 
-/// The verdict of the row with this reason. A reason without a row is worth a look and nothing more.
+/// The verdict of the row with this reason. A reason without a row is a warning and nothing more.
 pub fn verdict(rules: &[Rule], reason: &str) -> (Outcome, Severity) {
     let rule = rules.iter().find(|rule| rule.reason == reason);
     rule.map_or((Outcome::Warn, Severity::Monitor), |rule| (rule.outcome.clone(), rule.severity.clone()))

@@ -18,7 +18,7 @@ pub(in crate::judge) enum Answer {
     Well,
     /// It fires.
     Wrong {
-        /// Why, as a sentence.
+        /// The message: one sentence.
         message: String,
         /// The raw values.
         evidence: String,
@@ -101,7 +101,7 @@ impl<'a> Tally<'a> {
             return Judged {
                 outcome: Outcome::Skipped,
                 reason: Some(reason::NOT_SUPPORTED.to_owned()),
-                message: Some(format!("no GPU of this node tells what {} reads", self.check)),
+                message: Some(format!("no GPU of this node supports what {} reads", self.check)),
                 complete: false,
                 ..judged
             };

@@ -42,8 +42,8 @@ const OUTLIER_PERCENT: u32 = 15;
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Clocks,
-    means: "A GPU runs slower than it should: its hardware protects itself from heat or from a weak power supply, or it is slower than its peers under the same load. One slow GPU slows down every job that it is part of.",
-    measured: "nvmlDeviceGetCurrentClocksEventReasons; fields 269 to 271, the time spent in each slowdown (nanoseconds); nvmlDeviceGetClockInfo, nvmlDeviceGetUtilizationRates. Idle clocks, application clocks and the software power cap are what people and the driver asked for, and are never judged.",
+    means: "A GPU runs slower than it should: its hardware protects itself from heat or from a weak power supply, or it is slower than its peers under the same load. One slow GPU slows down every job that uses it.",
+    measured: "nvmlDeviceGetCurrentClocksEventReasons; fields 269 to 271, the time spent in each slowdown (nanoseconds); nvmlDeviceGetClockInfo, nvmlDeviceGetUtilizationRates. Idle clocks, application clocks and the software power cap are set on purpose and never judged.",
     profile: &[],
     metrics: &[
         "gpu_health_gpu_clock_event_reason",

@@ -42,8 +42,8 @@ const ERRORS: &[(&str, &str)] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Driver,
-    means: "The driver of the GPUs does not answer as it should: it hangs, it has lost a GPU or wants it reset, or its parts are of different versions. Nothing that uses a GPU works beside that.",
-    measured: "Every call of the sampler into libnvidia-ml.so.1: its return code, how long it took, and whether it came back; nvmlSystemGetDriverVersion, nvmlDeviceGetPersistenceMode, nvmlDeviceGetUUID. Silent under maintenance and for bootGraceSeconds after a boot. A library that cannot be loaded, a sampler that crashed and device nodes that refuse the agent are Inconclusive: no GPU is at fault.",
+    means: "The driver of the GPUs does not answer as it should: it hangs, it has lost a GPU or wants it reset, or its parts are of different versions. While that lasts, programs that use a GPU fail.",
+    measured: "Every call of the sampler into libnvidia-ml.so.1: its return code, its duration, and whether it returned; nvmlSystemGetDriverVersion, nvmlDeviceGetPersistenceMode, nvmlDeviceGetUUID. Silent under maintenance and for bootGraceSeconds after a boot. A library that cannot be loaded, a sampler that crashed and device nodes that refuse the agent are Inconclusive: no GPU is at fault.",
     profile: &["gpus.driverAtLeast"],
     metrics: &["gpu_health_driver_info", "gpu_health_sampler_hung_calls_total", "gpu_health_sampler_seconds"],
     rules: RULES,
@@ -80,9 +80,9 @@ fn hung(trouble: &Trouble, ground: &Ground<'_>) -> Judged {
     let about = pci.as_deref().map_or_else(|| "the node's driver".to_owned(), |pci| gpu_name(ground.gpus, pci));
     let seconds = ground.now.mono_ms.saturating_sub(*since) / 1000;
     let said = if why == reason::CHILD_UNKILLABLE {
-        format!("{about}: {call} hangs in the kernel, and the process that made it cannot be killed")
+        format!("{about}: {call} is stuck in the kernel, and the process that made it cannot be killed")
     } else {
-        format!("{about}: {call} does not come back")
+        format!("{about}: {call} has not returned")
     };
     let found = rule::found(RULES, why, target, said, format!("{message}; for {seconds} s"));
     // What stands against other targets is not judged while the driver hangs.
@@ -113,11 +113,11 @@ fn refused(ground: &Ground<'_>, view: &NvmlView) -> Option<Judged> {
     let said = view.message.as_deref().unwrap_or(status);
     let message = match why {
         reason::LIB_RM_VERSION_MISMATCH => {
-            "the driver's library and its kernel module are of different versions".to_owned()
+            "the driver's library and its kernel module have different versions".to_owned()
         }
         reason::DRIVER_NOT_LOADED => {
             let count = nvidia.map_or(0, |gpus| gpus.len());
-            format!("PCI shows {count} NVIDIA GPUs and their kernel module is not loaded")
+            format!("PCI shows {count} NVIDIA GPUs, but their kernel module is not loaded")
         }
         _ => format!("the driver answers nothing but: {said}"),
     };

@@ -39,7 +39,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Fail,
         severity: Severity::Isolate,
         when: "The driver's flag says that the uncorrectable errors in SRAM passed the threshold for replacement.",
-        lifts: "The flag is down: another board.",
+        lifts: "The flag is clear, which takes another board.",
         act: "Replace the board.",
         source: "NVIDIA GPU Memory Error Management, RMA policy for SRAM; DCGM error 118 (ISOLATE)",
     },
@@ -49,7 +49,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "Within an hour more corrected errors than the peers: 6 scaled median distances and at least 1,000 above their median; or, with fewer than 4 GPUs too, more than 1,000,000.",
         lifts: "The rate of the last hour is below that.",
-        act: "Watch it; the errors are corrected, but such a board is slower, and stalls DCGM.",
+        act: "Watch it: the errors are corrected, but the board is slower and stalls DCGM.",
         source: "NVSentinel issue 1748: 17,700 corrected errors per second on one GPU of a fleet, none on the others",
     },
     Rule {
@@ -58,7 +58,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "ECC is off and the profile requires it.",
         lifts: "ECC is on.",
-        act: "Set it with `nvidia-smi -e 1` and reset the GPU: this is a setting and no damage, which neither a reset alone nor a replacement cures.",
+        act: "Turn it on with `nvidia-smi -e 1` and reset the GPU. This is a setting, not damage: a reset alone or a replacement does not change it.",
         source: "DCGM error 55 ECC_DISABLED, of severity CONFIG",
     },
 ];
@@ -66,7 +66,7 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Ecc,
-    means: "The memory of a GPU gave wrong bits. Uncorrectable ones reached a program or killed it; corrected ones did no harm, but many of them on one GPU alone tell of a board that is going bad.",
+    means: "A GPU's memory returned wrong bits. Uncorrectable errors corrupted or killed a program. Corrected errors did no harm, but many of them on a single GPU mean that the board is failing.",
     measured: "nvmlDeviceGetTotalEccErrors (volatile and aggregate), nvmlDeviceGetMemoryErrorCounter by location, nvmlDeviceGetSramEccErrorStatus, nvmlDeviceGetEccMode. Corrected errors by the rise of the aggregate counter over an hour. GPUs without ECC are not covered.",
     profile: &["gpus.eccRequired"],
     metrics: &["gpu_health_gpu_ecc_errors", "gpu_health_gpu_ecc_enabled"],
@@ -93,7 +93,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
                     reason::SRAM_THRESHOLD_EXCEEDED,
                     Answer::when(ecc.sram_threshold_exceeded, || {
                         let message =
-                            format!("{name}: so many uncorrectable errors in SRAM that NVIDIA replaces the board");
+                            format!("{name}: uncorrectable errors in SRAM passed the threshold at which NVIDIA replaces the board");
                         (message, format!("SRAM threshold exceeded, {}", counters(ecc)))
                     }),
                 ),

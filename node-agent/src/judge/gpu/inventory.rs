@@ -28,7 +28,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         return Judged::skipped(reason);
     }
     match ground.hardware {
-        Hardware::NotYet => Judged::unknown(reason::NEVER_JUDGED, "the first inventory has not ended yet".to_owned()),
+        Hardware::NotYet => Judged::unknown(reason::NEVER_JUDGED, "the first inventory is not complete yet".to_owned()),
         Hardware::Unknown { reason, message } => unknown(reason, message),
         Hardware::Seen(report) if !report.pci_errors.is_empty() => Judged::unknown(
             reason::TOOL_ERROR,
@@ -82,7 +82,7 @@ fn none_here(expected: &Expectation<'_>) -> Judged {
     if offered == 0 {
         return Judged { complete: true, ..Judged::skipped(reason::NO_ACCELERATOR) };
     }
-    let message = format!("the Node offers {offered} accelerators and none is on PCI or in the driver");
+    let message = format!("the Node offers {offered} accelerators, but neither PCI nor the driver shows one");
     Judged {
         outcome: Outcome::Pass,
         reason: None,
@@ -143,9 +143,8 @@ impl<'a> View<'a> {
         }
         let said = self.nvml.message.as_deref().unwrap_or(status);
         if LIBRARY_MISSING.contains(&status) {
-            let message = format!(
-                "the driver's library cannot be loaded ({said}); install the driver or name the library with --nvml-library"
-            );
+            let message =
+                format!("the driver's library cannot be loaded ({said}): install the driver, or set --nvml-library");
             return Some((reason::DRIVER_LIBRARY_MISSING, message));
         }
         Some((status, format!("the driver's library does not answer: {said}")))
@@ -168,13 +167,13 @@ impl<'a> View<'a> {
         // A lost GPU may have no address any more: it is one of those that the driver does not show.
         let absent_are_lost = !absent.is_empty() && lost_somewhere.len() >= absent.len();
         for address in lost_at {
-            all.push(found(reason::GPU_LOST, address, format!("the driver says that GPU {address} is lost")));
+            all.push(found(reason::GPU_LOST, address, format!("the driver reports GPU {address} as lost")));
         }
         for address in &absent {
             all.push(if absent_are_lost {
-                found(reason::GPU_LOST, address, format!("the driver says that GPU {address} is lost"))
+                found(reason::GPU_LOST, address, format!("the driver reports GPU {address} as lost"))
             } else {
-                found(reason::NOT_IN_DRIVER, address, format!("PCI shows GPU {address}, the driver does not"))
+                found(reason::NOT_IN_DRIVER, address, format!("GPU {address} is on PCI but not in the driver"))
             });
         }
         if absent.is_empty() && !lost_somewhere.is_empty() {
@@ -182,7 +181,7 @@ impl<'a> View<'a> {
             all.push(found(
                 reason::GPU_LOST,
                 TARGET_NODE,
-                format!("the driver says that {count} GPU(s) without an address are lost"),
+                format!("the driver reports {count} GPU(s) without an address as lost"),
             ));
         }
         for gpu in self.pci.iter().filter(|gpu| gpu.config_space == ConfigSpace::AllOnes) {
@@ -193,10 +192,10 @@ impl<'a> View<'a> {
             ));
         }
         for address in self.only_in_driver() {
-            all.push(found(reason::NOT_ON_PCI, address, format!("the driver shows GPU {address}, PCI does not")));
+            all.push(found(reason::NOT_ON_PCI, address, format!("GPU {address} is in the driver but not on PCI")));
         }
         if let Some(text) = self.no_addresses.first() {
-            let message = format!("the driver shows a GPU at `{text}`, which is no PCI address");
+            let message = format!("the driver shows a GPU at `{text}`, which is not a PCI address");
             all.push(found(reason::NOT_ON_PCI, TARGET_NODE, message));
         }
         all
@@ -209,13 +208,13 @@ fn missing(expected: &Expectation<'_>, view: &View<'_>) -> Option<Found> {
     let wanted = usize::try_from(gpus.count?).ok()?;
     let there = view.of_vendor(gpus.vendor.as_deref());
     (there < wanted).then(|| {
-        found(reason::GPU_MISSING, TARGET_NODE, format!("{there} of {wanted} accelerators are there: {}", shown(view)))
+        found(reason::GPU_MISSING, TARGET_NODE, format!("{there} of {wanted} accelerators found: {}", shown(view)))
     })
 }
 
 fn shown(view: &View<'_>) -> String {
     if view.present.is_empty() {
-        return "none on PCI, none in the driver".to_owned();
+        return "none on PCI or in the driver".to_owned();
     }
     view.present.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }

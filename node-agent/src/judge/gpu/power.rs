@@ -25,7 +25,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "The power limit in force is more than 1 W below the default limit of the board.",
         lifts: "It is not.",
-        act: "Look who set it (`nvidia-smi -pl`, the baseboard controller, a power shelf); set it back, or leave the check `power` out of the policy where it is wanted.",
+        act: "Find out who set it (`nvidia-smi -pl`, the baseboard controller, a power shelf) and set it back, or leave the check `power` out of the policy if the limit is intended.",
         source: "nvmlDeviceGetEnforcedPowerLimit; DCGM error 72 ENFORCED_POWER_LIMIT, of severity CONFIG; 1 W is a judgement",
     },
     Rule {
@@ -34,7 +34,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "Among at least 4 GPUs of one model that are all 90 % busy in two samples in a row, a draw below the median by 6 scaled median distances and by 25 % of the default limit, in both.",
         lifts: "A comparison under the same load in which it is not.",
-        act: "Look at clocks of the same GPU; run gpuCompute when the node is free.",
+        act: "Look at the clocks of the same GPU; run gpuCompute when the node is free.",
         source: "robust statistics, see the page on peers; 25 % is a judgement",
     },
 ];
@@ -42,7 +42,7 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Power,
-    means: "A GPU may draw less power than its board is made for, or draws far less than its peers that do the same work. It is slower then, and so is every job that it is part of.",
+    means: "A GPU's power limit is below the board's default, or it draws far less than its peers under the same load. It is slower then, and so is every job that uses it.",
     measured: "nvmlDeviceGetPowerUsage, nvmlDeviceGetEnforcedPowerLimit, nvmlDeviceGetPowerManagementLimit, nvmlDeviceGetPowerManagementDefaultLimit.",
     profile: &[],
     metrics: &["gpu_health_gpu_power_watts", "gpu_health_gpu_power_limit_watts"],

@@ -43,8 +43,8 @@ const fn row(
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::RecoveryAction,
-    means: "The driver keeps, for each GPU, the one action that brings it back. This check passes it on: it is the driver's own verdict, and outlives the log line that announced it.",
-    measured: "nvmlDeviceGetFieldValues, field 230. GPUs and drivers without the field (before R565) are not covered. Of a value that no source names nothing is judged, and the GPU is not covered.",
+    means: "For each GPU the driver names the action that would recover it. This check reports that action: it is the driver's own verdict, and it remains after the log line that announced it is gone.",
+    measured: "nvmlDeviceGetFieldValues, field 230. GPUs and drivers without the field (before R565) are not covered. A value that no source documents is not judged, and the GPU is not covered.",
     profile: &[],
     metrics: &["gpu_health_gpu_recovery_action"],
     rules: RULES,

@@ -21,7 +21,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Reset,
         when: "A row remapping is pending.",
         lifts: "None is pending, as after a reset of the GPU.",
-        act: "Let running work end (it is not hurt), then reset the GPU.",
+        act: "Let running work finish (it is not affected), then reset the GPU.",
         source: "NVIDIA GPU Memory Error Management; DCGM error 85 (RESET)",
     },
     Rule {
@@ -29,7 +29,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Fail,
         severity: Severity::Isolate,
         when: "A row remapping failed. The count of remapped rows alone is no verdict.",
-        lifts: "The flag is down: another board.",
+        lifts: "The flag is clear, which takes another board.",
         act: "Replace the board.",
         source: "NVIDIA GPU Memory Error Management, RMA policy; gpud pull request 219 (by the flag, not by the count)",
     },
@@ -38,7 +38,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
         when: "At least one bank has no spare row left, and no remapping has failed yet.",
-        lifts: "Every bank has a spare row: another board.",
+        lifts: "Every bank has a spare row, which takes another board.",
         act: "Plan a replacement: the next error in that bank cannot be repaired.",
         source: "nvmlDeviceGetRowRemapperHistogram; NVIDIA GPU Memory Error Management",
     },
@@ -56,8 +56,8 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Fail,
         severity: Severity::Isolate,
         when: "At least one page was retired after a double-bit error (GPUs before Ampere).",
-        lifts: "None is: another board.",
-        act: "Replace the board. NVIDIA's own criterion is milder (60 retired pages in all): who follows it acknowledges the finding by an override.",
+        lifts: "None is, which takes another board.",
+        act: "Replace the board. NVIDIA's own criterion is milder (60 retired pages in all): to follow it, acknowledge the finding with an override.",
         source: "AWS gpu-cluster-healthcheck check 0 (retired_pages.dbe > 0: ISOLATE); NVIDIA Dynamic Page Retirement, RMA at 60 pages",
     },
     Rule {
@@ -65,7 +65,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
         when: "More than 60 pages were retired after single-bit errors (GPUs before Ampere).",
-        lifts: "60 or fewer are: another board.",
+        lifts: "60 or fewer are, which takes another board.",
         act: "Plan a replacement: the board has room for 64.",
         source: "AWS gpu-cluster-healthcheck check 0 (MAX_RETIRED_PAGES_SBE 60: MONITOR)",
     },
@@ -74,8 +74,8 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::RowRemap,
-    means: "A GPU replaces bad rows of its memory by spare ones, and older GPUs stop using bad pages. A repair that waits needs a reset or a reboot; a repair that failed needs another board.",
-    measured: "nvmlDeviceGetRemappedRows, nvmlDeviceGetRowRemapperHistogram; before Ampere nvmlDeviceGetRetiredPages and nvmlDeviceGetRetiredPagesPendingStatus. With MIG on the driver does not tell, and the GPU is not covered.",
+    means: "A GPU replaces bad memory rows with spare ones; older GPUs retire bad pages. A pending repair needs a reset or a reboot; a failed repair needs another board.",
+    measured: "nvmlDeviceGetRemappedRows, nvmlDeviceGetRowRemapperHistogram; before Ampere nvmlDeviceGetRetiredPages and nvmlDeviceGetRetiredPagesPendingStatus. With MIG on, the driver does not report them, and the GPU is not covered.",
     profile: &[],
     metrics: &[
         "gpu_health_gpu_remapped_rows",
@@ -121,7 +121,7 @@ fn rows(remap: &RemapReading, name: &str) -> [(&'static str, Answer); 3] {
             Answer::when(remap.pending, || {
                 let rows = shown(remap.uncorrectable);
                 (
-                    format!("{name}: a row remapping waits for a reset of the GPU; rows remapped so far: {rows}"),
+                    format!("{name}: a row remapping is pending until the GPU is reset; rows remapped so far: {rows}"),
                     evidence(),
                 )
             }),
@@ -129,7 +129,7 @@ fn rows(remap: &RemapReading, name: &str) -> [(&'static str, Answer); 3] {
         (
             reason::REMAP_FAILED,
             Answer::when(remap.failure, || {
-                (format!("{name}: a row remapping failed; the memory cannot be repaired any more"), evidence())
+                (format!("{name}: a row remapping failed; the memory cannot be repaired"), evidence())
             }),
         ),
         (

@@ -29,7 +29,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "The core is hotter than the GPU's own slowdown threshold.",
         lifts: "5 degrees below the threshold, or cooler.",
-        act: "Look at cooling: fans, air flow, inlet temperature, heat sinks, coolant.",
+        act: "Check the cooling: fans, air flow, inlet temperature, heat sinks, coolant.",
         source: "nvmlDeviceGetTemperatureThreshold, NVML_TEMPERATURE_THRESHOLD_SLOWDOWN; 5 degrees are a judgement",
     },
     Rule {
@@ -38,7 +38,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "The memory is hotter than the highest temperature that the GPU names for it.",
         lifts: "5 degrees below that temperature, or cooler.",
-        act: "Look at cooling; hot memory makes errors.",
+        act: "Check the cooling; hot memory causes errors.",
         source: "nvmlDeviceGetTemperatureThreshold, NVML_TEMPERATURE_THRESHOLD_MEM_MAX; 5 degrees are a judgement",
     },
     Rule {
@@ -47,7 +47,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "Among at least 4 GPUs of one model that are all 90 % busy in two samples in a row, core or memory hotter than the median by 6 scaled median distances and by 15 degrees, in both.",
         lifts: "A comparison under the same load in which it is not.",
-        act: "Look at this GPU's heat sink, thermal paste and fan.",
+        act: "Check this GPU's heat sink, thermal paste and fan.",
         source: "robust statistics, see the page on peers; 15 degrees are a judgement",
     },
 ];
@@ -55,8 +55,8 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Thermal,
-    means: "A GPU is hotter than it may be, or much hotter than its peers that do the same work. It slows down first, and wears out.",
-    measured: "nvmlDeviceGetTemperature, field 82 (memory), nvmlDeviceGetTemperatureThreshold. Thresholds outside of 60 to 130 degrees are margins and no temperatures: then only the peers are compared.",
+    means: "A GPU is above its temperature limit, or much hotter than its peers under the same load. It throttles first, and ages faster.",
+    measured: "nvmlDeviceGetTemperature, field 82 (memory), nvmlDeviceGetTemperatureThreshold. Thresholds outside 60 to 130 degrees are margins, not temperatures; then only peers are compared.",
     profile: &[],
     metrics: &["gpu_health_gpu_temperature_celsius", "gpu_health_gpu_temperature_limit_celsius"],
     rules: RULES,

@@ -21,7 +21,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Reset,
         when: "The fabric state of the GPU is `not started` or `in progress` for 180 s and two readings, after the boot grace and outside maintenance.",
         lifts: "State `completed`.",
-        act: "CUDA does not start on this node (error 802). Look whether nvidia-fabricmanager (on NVLink 5 also nvlsm) runs and is of the driver's version; start it, then reset the GPUs or reboot. With FABRIC_MODE=1 a GPU without an active partition stays `in progress`: activate it, or do not run this check there.",
+        act: "CUDA does not start on this node (error 802). Check that nvidia-fabricmanager (on NVLink 5 also nvlsm) runs and has the driver's version; start it, then reset the GPUs or reboot. With FABRIC_MODE=1 a GPU without an active partition stays `in progress`: activate it, or do not run this check there.",
         source: "NVIDIA/NVSentinel issues 883 and 889 (20 days `In Progress`, seen by nobody), NVIDIA/gpu-operator issue 2511; 180 s from NVIDIA/nvtrust issue 128",
     },
     Rule {
@@ -30,7 +30,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Reset,
         when: "The fabric state is `completed` and its status is an error (a return code of NVML other than success, not supported, no permission, function not found).",
         lifts: "Status `success`.",
-        act: "Reset the GPUs of the node together, or reboot. If it stays, look at the fabric manager's log and at the other nodes of the same NVLink domain.",
+        act: "Reset the GPUs of the node together, or reboot. If that does not help, look at the fabric manager's log and at the other nodes of the same NVLink domain.",
         source: "Azure/azhpc-images pull request 506 (Completed, Insufficient Resources); nvml.h, NVML_GPU_FABRIC_STATE_COMPLETED",
     },
     Rule {
@@ -38,8 +38,8 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Fail,
         severity: Severity::Reset,
         when: "In two readings in a row the health summary is `unhealthy`, the mask says that a route is unhealthy, or it names an incorrect configuration.",
-        lifts: "One reading in which neither is so.",
-        act: "Reset the GPU. If it stays, the named configuration says where to look: identifiers, partition, missing links, firmware, place in the chassis.",
+        lifts: "One reading with neither.",
+        act: "Reset the GPU. If that does not help, the named configuration says where to look: identifiers, partition, missing links, firmware, place in the chassis.",
         source: "kubernetes-sigs/dra-driver-nvidia-gpu issue 626 (Summary: Unhealthy, Bandwidth: Full); nvml.h, healthMask",
     },
     Rule {
@@ -47,7 +47,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
         when: "The health mask says degraded bandwidth, a route recovery or an access timeout recovery, or the summary says limited capacity.",
-        lifts: "One reading in which none is so.",
+        lifts: "One reading with none of these.",
         act: "Jobs run, slower. Compare nccl and gpuPeer; plan a reset when the node is idle.",
         source: "nvml.h, healthMask (0x1a9 is degraded bandwidth)",
     },
@@ -65,7 +65,7 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Fabric,
-    means: "The NVLink fabric of an NVSwitch system is not set up or says itself that it is not well; the GPUs look healthy and no CUDA program starts, or jobs of several GPUs are slow.",
+    means: "The NVLink fabric of an NVSwitch system is not set up, or reports itself as unhealthy. The GPUs look healthy, but CUDA programs do not start, or jobs on several GPUs are slow.",
     measured: "NVML: nvmlDeviceGetGpuFabricInfoV (state, status, health mask, health summary). A GPU whose state is `not supported` is not judged. Silent under maintenance and during the boot grace.",
     profile: &[],
     metrics: &["gpu_health_fabric_state", "gpu_health_fabric_health_mask"],

@@ -156,7 +156,7 @@ impl<'a> Link<'a> {
             return Some(Vec::new());
         };
         let twice = self.before.and_then(|before| before.generation).is_some_and(|before| before < limit);
-        let text = format!("runs at generation {generation} while it is at work; {whose} {limit}");
+        let text = format!("runs at generation {generation} under load; {whose} {limit}");
         twice.then(|| vec![self.found(ground, why, &text)])
     }
 
@@ -228,12 +228,12 @@ fn errors(ground: &Ground<'_>, link: &Link<'_>) -> Vec<Found> {
     let mut all = Vec::new();
     let fatal = rise_since_boot(ground, pci, Counter::AerFatal, ERRORS_WINDOW_MS);
     if fatal > 0 {
-        let text = format!("had {fatal} fatal errors within the last hour (AER); none is allowed");
+        let text = format!("had {fatal} fatal AER errors within the last hour");
         all.push(found(reason::PCIE_ERRORS, text, format!("aer_dev_fatal +{fatal} in 3600 s")));
     }
     let nonfatal = rise_since_boot(ground, pci, Counter::AerNonfatal, ERRORS_WINDOW_MS);
     if nonfatal > 0 {
-        let text = format!("had {nonfatal} uncorrected errors within the last hour (AER, not fatal)");
+        let text = format!("had {nonfatal} uncorrected non-fatal AER errors within the last hour");
         all.push(found(reason::PCIE_NONFATAL_ERRORS, text, format!("aer_dev_nonfatal +{nonfatal} in 3600 s")));
     }
     let best = ground.memory.board(pci).and_then(|board| board.generation);
@@ -243,7 +243,7 @@ fn errors(ground: &Ground<'_>, link: &Link<'_>) -> Vec<Found> {
     ];
     for (counter, what, limit) in rates {
         if let Some(rate) = per_minute(ground, pci, counter, RATE_WINDOW_MS).filter(|rate| *rate > limit) {
-            let text = format!("has {rate} {what} per minute; up to {limit} are no concern");
+            let text = format!("has {rate} {what} per minute; up to {limit} is normal");
             all.push(found(reason::PCIE_REPLAYS, text, format!("{what} {rate}/min over 600 s")));
         }
     }

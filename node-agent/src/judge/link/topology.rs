@@ -25,8 +25,8 @@ pub static RULES: &[Rule] = &[
         reason: reason::TOPOLOGY_INCOMPLETE,
         outcome: Outcome::Fail,
         severity: Severity::Reset,
-        when: "In two readings in a row the driver tells no common ancestor of this GPU and any other, while it tells those of all other pairs (three GPUs or more).",
-        lifts: "One reading in which every pair of the GPU is told.",
+        when: "In two readings in a row the driver reports no common ancestor of this GPU and any other, but does for all other pairs (three GPUs or more).",
+        lifts: "One reading that reports every pair of the GPU.",
         act: "Reset the GPU or reboot the node, then compare `nvidia-smi topo -m` with a node of the same kind. If it stays, replace the board.",
         source: "AWS gpu-cluster-healthcheck check 3 (a pair without an entry)",
     },
@@ -36,7 +36,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "Of at least five GPUs all but this one have the same pattern: the same ancestors to the others, as many bridges above them, and a NUMA node or none.",
         lifts: "One reading in which its pattern is that of the others.",
-        act: "Compare with `nvidia-smi topo -m` of a node of the same kind: a board in the wrong slot, a switch of the firmware (NUMA per socket, ACS), or a virtual machine whose placement is not told.",
+        act: "Compare with `nvidia-smi topo -m` of a node of the same kind: a board in the wrong slot, a firmware setting (NUMA per socket, ACS), or a virtual machine that hides the placement.",
         source: "A judgement: no profile declares a topology; the patterns of DGX A100 (NVIDIA/DCGM issue 149) and of HGX boards are the same for every GPU",
     },
 ];
@@ -44,8 +44,8 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Topology,
-    means: "A GPU does not stand where its neighbours stand: transfers to the others, to the host or to the network take a longer way.",
-    measured: "NVML: the nearest common ancestor of each pair of GPUs. sysfs: NUMA node and bridges above each accelerator. Read at every tenth interval. Network cards are reported and not judged.",
+    means: "A GPU is attached differently from its neighbours, so transfers to the others, to the host or to the network take a longer path.",
+    measured: "NVML: the nearest common ancestor of each pair of GPUs. sysfs: NUMA node and bridges above each accelerator. Read at every tenth interval. Network cards are reported but not judged.",
     profile: &[],
     metrics: &[],
     rules: RULES,
@@ -140,7 +140,7 @@ fn no_way(ground: &Ground<'_>, target: &str, gpus: usize) -> Found {
     let serial = ground.serial(target).unwrap_or("-");
     let others = gpus.saturating_sub(1);
     let message = format!(
-        "the driver tells no way from GPU {target} (serial {serial}) to any of the other {others}, and all ways between those"
+        "the driver reports no path from GPU {target} (serial {serial}) to any of the other {others}, but all paths between those"
     );
     found(RULES, reason::TOPOLOGY_INCOMPLETE, target, message, format!("pairs told: 0 of {others}"))
 }
@@ -182,7 +182,7 @@ fn differs(ground: &Ground<'_>, target: &str, patterns: &BTreeMap<&str, Pattern>
     let show = |pattern: Option<&Pattern>| pattern.map_or_else(String::new, Pattern::show);
     let usual = patterns.iter().find(|(other, _)| **other != target).map(|(_, pattern)| pattern);
     let message =
-        format!("GPU {target} (serial {serial}) stands elsewhere than the other {others}, which are all alike");
+        format!("GPU {target} (serial {serial}) is attached differently from the other {others}, which are all alike");
     let evidence = format!("{}; others {}", show(patterns.get(target)), show(usual));
     found(RULES, reason::TOPOLOGY_DIFFERS, target, message, evidence)
 }

@@ -43,7 +43,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "Fewer EFA RDMA devices, or fewer uverbs nodes, than EFA functions on PCI.",
         lifts: "One reading with as many of both.",
-        act: "Reload the module efa, or reboot; then look into the kernel log for the adapter that did not come up.",
+        act: "Reload the module efa, or reboot; then look in the kernel log for the adapter that did not come up.",
         source: "AWS gpu-cluster-healthcheck check 2 (`EFA OK: <n> PCI devices, <n> RDMA devices, <n> uverbs nodes`)",
     },
     Rule {
@@ -52,7 +52,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "One of the modules efa, ib_uverbs, ib_core is not loaded although there are EFA functions on PCI.",
         lifts: "All of them are loaded.",
-        act: "Load it; install the EFA driver of the image if it is not there.",
+        act: "Load it; install the EFA driver in the image if it is missing.",
         source: "AWS gpu-cluster-healthcheck check 2",
     },
     Rule {
@@ -70,7 +70,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "Over ten minutes an EFA port drops more than 60 packets per minute on receipt, or has more than 10 retransmission timeouts per minute.",
         lifts: "Ten minutes below.",
-        act: "Look whether a peer is gone or a security group is closed; if neither, run efaLoopback.",
+        act: "Check whether a peer is gone or a security group blocks traffic; if neither, run efaLoopback.",
         source: "AWS EC2 user guide, Monitor an Elastic Fabric Adapter (rx_drops, retrans_timeout_events); AWS gpu-cluster-healthcheck check 6; both rates are judgements",
     },
     Rule {
@@ -87,8 +87,8 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::Efa,
-    means: "The node has fewer Elastic Fabric Adapters than its kind, or its processes cannot use them: jobs over several nodes fail or fall back to TCP.",
-    measured: "sysfs and procfs: EFA functions on PCI, their RDMA devices and uverbs nodes, loaded modules, the limit of locked memory, hw_counters as rises between readings. No tool is called. What cannot be read is no verdict.",
+    means: "The node has fewer Elastic Fabric Adapters than its instance type, or its processes cannot use them: multi-node jobs fail or fall back to TCP.",
+    measured: "sysfs and procfs: EFA functions on PCI, their RDMA devices and uverbs nodes, loaded modules, the limit of locked memory, hw_counters as rises between readings. No tool is run. What cannot be read is not judged.",
     profile: &["network.efaDevices"],
     metrics: &["gpu_health_efa_devices", "gpu_health_rdma_port_errors_total"],
     rules: RULES,
@@ -176,7 +176,7 @@ fn drops(ground: &Ground<'_>, port: &RdmaPort) -> Option<Found> {
         (timeouts, TIMEOUTS_PER_MINUTE, "retransmission timeouts"),
     ];
     let (count, limit, what) = signs.into_iter().find(|(count, limit, _)| count > limit)?;
-    let message = format!("the EFA port {} has {count} {what} per minute; up to {limit} are no concern", port.name);
+    let message = format!("the EFA port {} has {count} {what} per minute; up to {limit} is normal", port.name);
     let evidence = format!("rx_drops {drops}/min retrans_timeout_events {timeouts}/min");
     Some(found(RULES, reason::EFA_DROPS, &port.name, message, evidence))
 }

@@ -67,7 +67,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     for name in ports.iter().filter(|name| tree.errors.is_empty() && !tree.rdma.iter().any(|port| port.name == **name))
     {
         covered.push(name.clone());
-        let message = format!("the declared RDMA port {name} is not there");
+        let message = format!("the declared RDMA port {name} is missing");
         findings.push(found(RULES, reason::PORT_DOWN, name, message, format!("{} ports", tree.rdma.len())));
     }
     for port in tree.rdma.iter().filter(|port| !port.efa) {
@@ -146,8 +146,9 @@ fn counters(ground: &Ground<'_>, port: &RdmaPort) -> Vec<Found> {
     let mut all = Vec::new();
     let downs = rise(Counter::LinkDowned);
     if downs >= DOWNS_PER_HOUR {
-        let message =
-            format!("the RDMA port {name} went down {downs} times within an hour; {DOWNS_PER_HOUR} are worth a look");
+        let message = format!(
+            "the RDMA port {name} went down {downs} times within an hour; from {DOWNS_PER_HOUR} on it is reported"
+        );
         all.push(found(RULES, reason::PORT_FLAPPING, name, message, format!("link_downed +{downs} in 3600 s")));
     }
     let (symbols, recoveries) = (rise(Counter::SymbolErrors), rise(Counter::LinkRecoveries));
@@ -158,7 +159,7 @@ fn counters(ground: &Ground<'_>, port: &RdmaPort) -> Vec<Found> {
         (packets, PACKET_ERRORS_PER_MINUTE, "lost or repeated packets per minute"),
     ];
     if let Some((count, limit, what)) = signs.into_iter().find(|(count, limit, _)| count > limit) {
-        let message = format!("the RDMA port {name} has {count} {what}; up to {limit} are no concern");
+        let message = format!("the RDMA port {name} has {count} {what}; up to {limit} is normal");
         let evidence =
             format!("symbol_error +{symbols}/h link_error_recovery +{recoveries}/h packet errors {packets}/min");
         all.push(found(RULES, reason::PORT_ERRORS, name, message, evidence));

@@ -73,7 +73,7 @@ fn where_links_and_their_switch_fail_together_the_switch_is_named_whoever_tells_
         assert!(
             finding
                 .message
-                .ends_with(" | NVSwitch 0000:85:00.0 tells of an SXid at the same time: the switch is the root"),
+                .ends_with(" | NVSwitch 0000:85:00.0 reported an SXid at the same time: the switch is the root cause"),
             "{}",
             finding.message
         );

@@ -14,7 +14,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "More than 5 % of the time in hardware thermal slowdown, in each of two samples in a row; without the time, the bit 0x40 in two samples in a row of a GPU that works (utilization of 50 % or more).",
         lifts: "A window of 5 % or less; without the time, a sample without the bit.",
-        act: "Look at cooling: fans, air flow, inlet temperature, heat sinks, coolant.",
+        act: "Check the cooling: fans, air flow, inlet temperature, heat sinks, coolant.",
         source: NVML,
     },
     Rule {
@@ -23,7 +23,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "More than 5 % of the time slowed down by the power brake, in each of two samples in a row; without the time, the bit 0x80 in two samples in a row of a GPU that works.",
         lifts: "A window of 5 % or less; without the time, a sample without the bit.",
-        act: "Look at power supplies and at what the baseboard controller limits.",
+        act: "Check the power supplies and the limits set by the baseboard controller.",
         source: NVML,
     },
     Rule {
@@ -32,7 +32,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "The bit 0x8, hardware slowdown, without 0x40 and 0x80 that would say why, in two samples in a row of a GPU that works.",
         lifts: "A sample without the bit.",
-        act: "Look at cooling and power of the node.",
+        act: "Check the node's cooling and power.",
         source: "nvml.h, clock event reasons; Autopilot gpupower; two samples because the bit shows briefly on changes of the performance state",
     },
     Rule {
@@ -41,7 +41,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Reset,
         when: "A finding HwSlowdown or HwThermalSlowdown stands for 10 minutes, the GPU is slowed down still, and it is 10 degrees or more below its own slowdown threshold in two samples in a row.",
         lifts: "A sample without the bits 0x8 and 0x40.",
-        act: "Drain the node and reset the GPU; if it comes back, look at its power connection, then replace it.",
+        act: "Drain the node and reset the GPU; if it happens again, check the power connection, then replace the GPU.",
         source: "Reset if it stays after cooling, 10 minutes and 10 degrees are judgements",
     },
     Rule {
@@ -50,7 +50,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "More than 5 % of the time in software thermal slowdown, in each of two samples in a row; without the time, the bit 0x20 in two samples in a row of a GPU that works.",
         lifts: "A window of 5 % or less; without the time, a sample without the bit.",
-        act: "Look at cooling before the hardware steps in.",
+        act: "Check the cooling before the hardware throttles.",
         source: NVML,
     },
     Rule {

@@ -12,7 +12,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Isolate,
         when: "Fewer RDMA devices than the profile's network.rdmaDevices in two readings, while the device tree can be read.",
         lifts: "One reading with at least as many.",
-        act: "Look for the card in lspci and for its driver in the kernel log. A card that PCI does not show is replaced; one that PCI shows needs its driver or firmware.",
+        act: "Look for the card in lspci and for its driver in the kernel log. Replace a card that PCI does not show; a card that PCI shows needs its driver or firmware.",
         source: "AWS gpu-cluster-healthcheck check 2 (count against the profile: isolate); leptonai/gpud pull request 752 (`stat of IB device 'mlx5_8' failed`)",
     },
     Rule {
@@ -21,7 +21,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "A port of the profile's network.ports is not there, its state is neither ACTIVE nor ACTIVE_DEFER, or its physical state is not LinkUp.",
         lifts: "One reading in which it is active.",
-        act: "Look at cable, transceiver and the switch's port before the card.",
+        act: "Check cable, transceiver and switch port before the card.",
         source: "leptonai/gpud pull requests 99 and 482 (Down, Disabled; Down, Polling); Linux Documentation/ABI/stable/sysfs-class-infiniband",
     },
     Rule {
@@ -37,7 +37,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::PORT_FLAPPING,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "link_downed rose by three or more within an hour, not counting what rose before the end of the boot grace. How long it was down sysfs does not tell.",
+        when: "link_downed rose by three or more within an hour, not counting what rose before the end of the boot grace. sysfs does not show how long it was down.",
         lifts: "An hour with fewer.",
         act: "Look at cable and transceiver. Short flaps that no job noticed are harmless: NCCL gives up after about 7 s without a link.",
         source: "leptonai/gpud (three returns are a flap), NVIDIA/NVSentinel pull request 1272 (three within an hour)",
@@ -66,7 +66,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Monitor,
         when: "A port that nobody declared went down within the last hour (link_downed rose) and has not come back.",
         lifts: "One reading in which it is active.",
-        act: "Declare the ports that must be up in network.ports; for others this is a note.",
+        act: "Declare the ports that must be up in network.ports; for other ports this is for information only.",
         source: "NVIDIA/NVSentinel issue 1529 (management ports that were condemned)",
     },
 ];
@@ -74,8 +74,8 @@ pub static RULES: &[Rule] = &[
 /// Its page.
 pub static PAGE: Page = Page {
     check: Check::RdmaLink,
-    means: "An RDMA device is gone, or a port is down, slow or counts errors: jobs over several nodes hang or crawl.",
-    measured: "sysfs: class/infiniband (state, phys_state, rate, counters, hw_counters), counters as rises between readings. EFA ports always say ACTIVE; the check efa reads their counters. Ports that no profile names are reported, and judged only by what changes.",
+    means: "An RDMA device is missing, or a port is down, slow or counts errors: multi-node jobs hang or run slowly.",
+    measured: "sysfs: class/infiniband (state, phys_state, rate, counters, hw_counters), counters as rises between readings. EFA ports always say ACTIVE; the check efa reads their counters. Ports that no profile names are reported, and judged only by changes.",
     profile: &["network.rdmaDevices", "network.ports", "network.rateGbps"],
     metrics: &[
         "gpu_health_rdma_port_state",
