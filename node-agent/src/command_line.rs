@@ -12,11 +12,11 @@ pub struct CommandLine {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Measures this node and reports, until SIGTERM.
-    Run(Box<crate::args::RunArgs>),
-    /// Looks at this machine, or at the files of another one, and says whether it is well.
+    /// Measures this node and reports to the API server until SIGTERM.
+    Run(Box<crate::run::RunArgs>),
+    /// Checks this machine, or files copied from another one, and prints whether it is healthy.
     Check(Box<crate::check::CheckArgs>),
-    /// Runs one probe, prints its report as JSON, and ends.
+    /// Runs one probe, prints its report as JSON and exits.
     #[command(subcommand)]
     Probe(crate::probe::ProbeArgs),
     /// Runs probes for a reporter.
@@ -27,7 +27,7 @@ impl CommandLine {
     /// Does what the subcommand says.
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Run(run) => crate::run(*run),
+            Command::Run(run) => run.run(),
             Command::Check(check) => check.run(),
             Command::Probe(probe) => probe.run(),
             Command::Runner(runner) => runner.run(),

@@ -5,12 +5,13 @@
 //! ```text
 //!  kernel log ─▶ xid (tables) ─┐                                   ┌─▶ runner ─▶ probe children (driver, tools, programs)
 //!  own NodeHealth (watch) ─────┼─▶ Event ─▶ agent::step ─▶ Effect ─┤
-//!  probe outcomes ─▶ sense ────┘              │                    └─▶ status.report (server-side apply)
+//!  probe outcomes ─────────────┘              │                    └─▶ status.report (server-side apply)
+//!                                             ├─ dispatch: monitors and work orders ─▶ probes, and back
 //!                                             └─ judge: measurements and expectations ─▶ findings and rows
 //! ```
 //!
-//! [`agent`] and [`judge`] are pure: no clock, no client, no environment. [`shell`] is the one place that touches the
-//! world. [`runner`] and [`probe`] are processes of their own, so that a driver that hangs or crashes takes neither the
+//! [`judge`], [`dispatch`] and [`agent`] are pure: no clock, no client, no environment. [`run`] is the one place that
+//! touches the world. [`runner`] and [`probe`] are processes of their own, so that a driver that hangs or crashes takes neither the
 //! reporter nor the Lease down.
 //!
 //! # What must stay true
@@ -21,50 +22,17 @@
 //! - The Lease is renewed whatever else happens or hangs.
 
 pub mod agent;
-pub mod args;
 pub mod check;
 pub mod command_line;
+pub mod dispatch;
 pub mod error;
-pub mod http;
 pub mod judge;
 pub mod kernel_log;
 pub mod metrics;
 pub mod pci;
 pub mod probe;
+pub mod run;
 pub mod runner;
 pub mod sampler;
-pub mod sense;
-pub mod shell;
 pub mod time;
 pub mod xid;
-
-use std::process::ExitCode;
-
-/// `gpu-health-agent run`: exits with 0 after SIGTERM, and with 1 where it could not begin.
-pub fn run(args: args::RunArgs) -> ExitCode {
-    match begin(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            probe::complain(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn begin(args: args::RunArgs) -> Result<(), error::AgentError> {
-    let settings = args.resolve()?;
-    log_to_stderr(settings.log_level);
-    // One thread: the agent shares its node with those who pay for it.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(error::AgentError::SetUp)?;
-    runtime.block_on(shell::run(settings))
-}
-
-/// What others' crates say is heard from warnings on: at debug the HTTP stack alone would drown us.
-fn log_to_stderr(level: tracing::Level) {
-    use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
-    let levels = Targets::new().with_default(tracing::Level::WARN.min(level)).with_target("node_agent", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    // A second subscriber can only come from a program that embeds this one and has its own.
-    let _ = tracing_subscriber::registry().with(levels).with(lines).try_init();
-}

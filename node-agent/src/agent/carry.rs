@@ -1,7 +1,8 @@
-//! What an agent takes over from the report that it wrote before its start.
+//! What an agent takes over from the report of its predecessor.
 
 use super::event::{LogEntry, Order};
-use super::{State, work::Work};
+use super::state::State;
+use crate::dispatch::Work;
 use crate::judge::{same_verdict, xid};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
@@ -30,17 +31,16 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     if same_boot {
         state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
         // What this process has measured already is newer.
-        if state.inventory.gpus.is_empty() {
-            state.inventory = report.inventory.clone();
+        if state.senses.inventory.gpus.is_empty() {
+            state.senses.inventory = report.inventory.clone();
         }
     } else {
         xid::end_with_boot(&mut state.standing.findings);
     }
     state.standing.rows.clone_from(&report.checks);
     // What was read before is read again, to be remembered with the counters from which it rose.
-    state.memory.restore(&report.baselines, &state.facts.boot_id, now);
-    state.sampler.read_again();
-    state.tree.read_again();
+    state.senses.memory.restore(&report.baselines, &state.facts.boot_id, now);
+    state.senses.read_again();
     for assignment in &order.spec.assignments {
         if let Some(run) = report.runs.iter().find(|run| run.id == assignment.id) {
             state.works.push(Work::taken_over(assignment, run.clone(), &state.standing.findings, now));

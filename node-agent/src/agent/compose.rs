@@ -1,7 +1,9 @@
 //! The report as it would be written now, within every bound of the API.
 
-use super::{State, carry, drill};
-use crate::judge::{bounded, worst_first};
+use super::carry;
+use super::state::State;
+use crate::dispatch::drill;
+use crate::judge::{bounded, registry, worst_first};
 use crate::time::Now;
 use crds::Time;
 use crds::check::Check;
@@ -15,7 +17,7 @@ const MAX_ADDRESSES: usize = 16;
 /// The report, and when count or time of one of its findings may move next.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
-    // A drill takes nobody's place.
+    // A drill takes no place from a real finding.
     all.sort_by_key(|finding| drill::is_drill(finding));
     let truncated = all.len().saturating_sub(MAX_FINDINGS);
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();
@@ -24,7 +26,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut report = Report {
         observed_generation: state.order.as_ref().map(|order| order.generation),
         agent: agent_facts(state),
-        inventory: state.inventory.clone(),
+        inventory: state.senses.inventory.clone(),
         checks: state.standing.rows.clone(),
         findings,
         truncated: (truncated > 0).then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),
@@ -44,7 +46,7 @@ fn baselines(state: &State, at: Time) -> Vec<Baseline> {
         .map(|cursor| carry::cursor_baseline(cursor, at))
         .chain(carry::switches_baseline(&state.log.switches, boot_id, at))
         .collect();
-    baselines.extend(state.memory.baselines(boot_id, at, MAX_BASELINES - baselines.len()));
+    baselines.extend(state.senses.memory.baselines(boot_id, at, MAX_BASELINES - baselines.len()));
     baselines
 }
 
@@ -86,7 +88,7 @@ impl State {
     fn is_shown(&self, finding: &Finding) -> bool {
         match Check::from_name(&finding.check) {
             Some(check) if check.is_monitor() => {
-                self.expectation().monitors().iter().any(|monitor| monitor.name == finding.check)
+                registry::wanted(&self.expectation()).iter().any(|monitor| monitor.name == finding.check)
             }
             _ => true,
         }

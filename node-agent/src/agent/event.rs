@@ -1,15 +1,11 @@
 //! What reaches the core, and what it wants done.
 
+use crate::dispatch::{Command, Measured, Probe};
 use crate::kernel_log::Cursor;
-use crate::probe::custom::CustomReport;
-use crate::probe::iperf::IperfReport;
-use crate::probe::tree::TreeReport;
 use crate::sampler::{Ask, Said};
 use crate::xid::XidObservation;
 use crds::Time;
-use crds::check::Custom;
 use crds::node_health::{NodeHealthSpec, Report};
-use std::net::IpAddr;
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,24 +86,6 @@ pub enum LogEntry {
     Rotated,
 }
 
-/// What a probe brought home.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Measured {
-    /// What sysfs tells.
-    Tree(Box<TreeReport>),
-    /// The word of a user's program.
-    Custom(Box<CustomReport>),
-    /// One half of a bandwidth test.
-    Iperf(Box<IperfReport>),
-    /// Nothing: it could not be measured.
-    Unknown {
-        /// Why, as one word.
-        reason: String,
-        /// Why, as a sentence.
-        message: String,
-    },
-}
-
 /// Why a report was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -119,49 +97,6 @@ pub enum Refusal {
     Schema,
     /// 409, overload, no connection, no answer: worth another attempt.
     Transient,
-}
-
-/// What to measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// The child that holds the driver's library and answers until it is stopped.
-    Sampler,
-    /// What sysfs and procfs tell, without the driver's library.
-    Tree,
-    /// A user's program.
-    Custom(Custom),
-    /// The listening half of a bandwidth test.
-    Serve {
-        /// Where to listen.
-        address: IpAddr,
-        /// The TCP port.
-        port: u16,
-        /// The end of the slot, in milliseconds since 1970.
-        until_unix_ms: u64,
-    },
-    /// The sending half of a bandwidth test.
-    Send {
-        /// Where the peer listens.
-        address: IpAddr,
-        /// The peer's TCP port.
-        port: u16,
-        /// How many parallel streams.
-        streams: u16,
-        /// The length of the measurement, in seconds.
-        seconds: u32,
-        /// When the measurement must have ended, in milliseconds since 1970.
-        until_unix_ms: u64,
-    },
-}
-
-impl Probe {
-    /// Whether the probe has the driver open, or may have: nobody knows what a user's program does.
-    pub const fn may_hold_driver(&self) -> bool {
-        match self {
-            Self::Sampler | Self::Custom(_) => true,
-            Self::Tree | Self::Serve { .. } | Self::Send { .. } => false,
-        }
-    }
 }
 
 /// Something to do.
@@ -202,4 +137,14 @@ pub enum Effect {
         /// The moment.
         at: u64,
     },
+}
+
+impl From<Command> for Effect {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::Start { id, probe, deadline_ms } => Self::StartProbe { id, probe, deadline_ms },
+            Command::Stop { id } => Self::StopProbe { id },
+            Command::Ask { id, ask } => Self::Ask { id, ask },
+        }
+    }
 }

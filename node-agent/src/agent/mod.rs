@@ -13,260 +13,46 @@
 
 pub mod carry;
 mod compose;
-mod drill;
 mod event;
-mod group;
-mod log;
-mod looking;
-mod passive;
-mod results;
-mod sampler;
+mod faults;
+mod state;
 #[cfg(test)]
 mod tests;
-mod tree;
-mod work;
 mod writer;
 
-pub use event::{Effect, Event, LogEntry, Measured, Order, Probe, Refusal};
-pub use group::SLOT_MISSED;
-pub use passive::READING_MS;
-pub use sampler::{ANSWER_MS, PAUSE_MS as SAMPLER_PAUSE_MS, PROMPT_MS, SAMPLER_DEADLINE_MS, SECTION_MS};
-pub use tree::TREE_DEADLINE_MS;
+pub use event::{Effect, Event, LogEntry, Order, Refusal};
+pub use state::{Facts, State};
 pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
-use crate::judge::inventory::Hardware;
-use crate::judge::xid::{self as judge_xid, KernelLog};
-use crate::judge::{self, Expectation, Measurements, Memory, Readings, Standing, interval_of, same_verdict};
-use crate::kernel_log::Cursor;
+use crate::dispatch::{Context, Heard, Measured, Turn, Work, drill};
+use crate::judge::{self, Expectation, interval_seconds, registry, same_verdict, xid};
 use crate::time::Now;
-use crate::xid::{DedupeKey, Merge, Owners};
-use crds::Time;
-use crds::check::Check;
-use crds::node_health::{CheckRow, Finding, Inventory};
-use sampler::Sampler;
-use std::collections::{BTreeMap, VecDeque};
-use tree::Tree;
-use work::{Ground, Senses, Work};
-use writer::{Writer, Writing};
+use crds::node_health::Finding;
+use writer::Writing;
 
-/// The first report waits so long for the first inventory and the kernel log, in milliseconds.
-const FIRST_REPORT_MS: u64 = 5_000;
 /// Without anything to wait for, the core is called again after this many milliseconds.
 const IDLE_MS: u64 = 60_000;
 
-/// What does not change while the agent runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// The version of the agent.
-    pub version: String,
-    /// The boot id of the node's kernel.
-    pub boot_id: String,
-    /// When the node booted, by its own clock.
-    pub booted_at: Option<Time>,
-    /// When the agent started, by the node's clock.
-    pub started_at: Time,
-    /// Addresses at which peers may reach this node.
-    pub addresses: Vec<String>,
-}
-
-/// All that the agent knows.
-#[derive(Clone, Debug)]
-pub struct State {
-    facts: Facts,
-    order: Option<Order>,
-    /// The agent's own last report was read, or there is none.
-    carried: bool,
-    first_report_by: u64,
-    sampler: Sampler,
-    tree: Tree,
-    readings: Readings,
-    memory: Memory,
-    /// The last readings of both, side by side.
-    hardware: Hardware,
-    inventory: Inventory,
-    /// The driver was let go for a maintenance at the last look.
-    was_released: bool,
-    /// The node was coming up at the last look.
-    was_in_boot_grace: bool,
-    /// When the node booted, by the wall clock as it goes now: it moves along where that is set.
-    booted_at: Option<Time>,
-    /// The wall clock at zero of the monotonic clock when the agent started, in milliseconds.
-    clock_began: i64,
-    log: KernelLog,
-    merge: Merge,
-    /// Board or job: whose Xids were seen on which board.
-    owners: Owners,
-    cursor: Option<Cursor>,
-    /// Up to here the report of a former process tells of the log.
-    told: Option<Cursor>,
-    waiting: VecDeque<LogEntry>,
-    recent_faults: VecDeque<(DedupeKey, u64)>,
-    /// When the first fault that no report tells yet was read, by the monotonic clock in milliseconds.
-    fault_read_at: Option<u64>,
-    /// When the first sample arrived that changed findings which no report tells yet; while one is being taken in, when it
-    /// arrived.
-    sample_read_at: Option<u64>,
-    standing: Standing,
-    works: Vec<Work>,
-    probes: Probes,
-    writer: Writer,
-}
-
-/// The probes under way.
-#[derive(Clone, Debug, Default)]
-struct Probes {
-    last: u64,
-    running: BTreeMap<u64, Running>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Running {
-    may_hold_driver: bool,
-    /// It was asked to stop.
-    asked: bool,
-}
-
-impl Probes {
-    fn start(&mut self, probe: Probe, deadline_ms: u64, effects: &mut Vec<Effect>) -> u64 {
-        self.last += 1;
-        self.running.insert(self.last, Running { may_hold_driver: probe.may_hold_driver(), asked: false });
-        effects.push(Effect::StartProbe { id: self.last, probe, deadline_ms });
-        self.last
-    }
-
-    /// Asks once.
-    fn stop(&mut self, id: u64, effects: &mut Vec<Effect>) {
-        if let Some(running) = self.running.get_mut(&id).filter(|running| !running.asked) {
-            running.asked = true;
-            effects.push(Effect::StopProbe { id });
-        }
-    }
-
-    fn stop_all_that_may_hold_the_driver(&mut self, effects: &mut Vec<Effect>) {
-        let holders: Vec<u64> =
-            self.running.iter().filter(|(_, running)| running.may_hold_driver).map(|(id, _)| *id).collect();
-        for id in holders {
-            self.stop(id, effects);
-        }
-    }
-
-    fn may_hold_driver(&self) -> bool {
-        self.running.values().any(|running| running.may_hold_driver)
-    }
-
-    fn is_running(&self, id: u64) -> bool {
-        self.running.contains_key(&id)
-    }
-}
-
-/// What one step has at hand beside the state.
-struct Turn<'a> {
-    probes: &'a mut Probes,
-    now: Now,
-    effects: &'a mut Vec<Effect>,
-    /// The next moment of interest, by the monotonic clock in milliseconds.
-    wake: &'a mut u64,
-}
-
-impl Turn<'_> {
-    fn wake_at(&mut self, mono_ms: u64) {
-        *self.wake = (*self.wake).min(mono_ms);
-    }
-}
-
-impl State {
-    /// An agent that has just started and knows nothing of the world yet.
-    pub fn new(facts: Facts, now: Now) -> Self {
-        let booted_at = facts.booted_at;
-        Self {
-            facts,
-            order: None,
-            carried: false,
-            first_report_by: now.mono_ms.saturating_add(FIRST_REPORT_MS),
-            sampler: Sampler::default(),
-            tree: Tree::default(),
-            readings: Readings::default(),
-            memory: Memory::default(),
-            hardware: Hardware::NotYet,
-            inventory: Inventory::default(),
-            was_released: false,
-            was_in_boot_grace: false,
-            booted_at,
-            clock_began: clock_began(now),
-            log: KernelLog::default(),
-            merge: Merge::default(),
-            owners: Owners::default(),
-            cursor: None,
-            told: None,
-            waiting: VecDeque::new(),
-            recent_faults: VecDeque::new(),
-            fault_read_at: None,
-            sample_read_at: None,
-            standing: Standing::default(),
-            works: Vec::new(),
-            probes: Probes::default(),
-            writer: Writer::default(),
-        }
-    }
-
-    /// What is wrong at the moment, by check and target.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.standing.findings.iter()
-    }
-
-    /// The rows of the monitors at the moment.
-    pub fn rows(&self) -> &[CheckRow] {
-        &self.standing.rows
-    }
-
-    /// The accelerators and network devices that were seen last.
-    pub fn inventory(&self) -> &Inventory {
-        &self.inventory
-    }
-
-    /// What the driver's library and sysfs said last.
-    pub const fn readings(&self) -> &Readings {
-        &self.readings
-    }
-
-    fn expectation(&self) -> Expectation<'_> {
-        Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.booted_at }
-    }
-
-    fn in_maintenance(&self) -> bool {
-        self.order.as_ref().is_some_and(|order| order.spec.maintenance.is_some())
-    }
-
-    /// Whether a process of ours has the driver open, or may open it.
-    fn holds_driver(&self) -> bool {
-        !self.in_maintenance() || self.sampler.may_hold_driver() || self.probes.may_hold_driver()
-    }
-}
-
 /// Takes one event in and says what is to be done.
 pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
-    let mut effects = Vec::new();
+    let mut commands = Vec::new();
     let mut wake = now.mono_ms.saturating_add(IDLE_MS);
     let mut probes = std::mem::take(&mut state.probes);
-    let mut turn = Turn { probes: &mut probes, now, effects: &mut effects, wake: &mut wake };
+    let mut turn = Turn { probes: &mut probes, now, commands: &mut commands, wake: &mut wake };
     let told = state.sample_read_at.take();
-    let set_by = (clock_began(now) - state.clock_began).div_euclid(1000);
-    state.booted_at = state.facts.booted_at.map(|booted| booted.plus(set_by));
+    state.follow_the_clock(now);
     absorb(state, event, &mut turn);
-    looking::look(state, &mut turn);
+    look(state, &mut turn);
     judge_all(state, told, &mut turn);
     if work(state, &mut turn) {
-        looking::look(state, &mut turn);
+        look(state, &mut turn);
     }
     std::mem::swap(&mut state.probes, turn.probes);
-    write(state, &mut turn);
+    let report = write(state, &mut turn);
+    let mut effects: Vec<Effect> = commands.into_iter().map(Effect::from).collect();
+    effects.extend(report);
     effects.push(Effect::Wake { at: wake.max(now.mono_ms + 1) });
     effects
-}
-
-/// The wall clock at zero of the monotonic one: moves only where the wall clock is set.
-fn clock_began(now: Now) -> i64 {
-    now.unix_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX))
 }
 
 fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
@@ -284,17 +70,27 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
             }
             // Work under way goes on: an object that was deleted by hand is made again, with the same orders.
         }
-        Event::KernelLog { entries, cursor } => log::take(state, entries, cursor, now),
+        Event::KernelLog { entries, cursor } => faults::take(state, entries, cursor, now),
         Event::KernelLogOpened { source } => {
             state.log.source = Some(source);
             state.log.unreadable = None;
         }
         Event::KernelLogUnreadable { message } => state.log.unreadable = Some(message),
         Event::ProbeFinished { id, measured, duration_ms } => {
-            turn.probes.running.remove(&id);
-            looking::take_measurement(state, id, measured, duration_ms, turn);
+            turn.probes.ended(id);
+            let (released, carried) = (state.in_maintenance(), state.carried);
+            if let Some(measured) = state.senses.ended(id, measured, released, carried, now) {
+                give_to_works(state, id, measured, duration_ms, turn);
+            }
         }
-        Event::SamplerSaid { id, said } => looking::hear(state, id, said, turn),
+        // Counters are remembered only once the agent's own last report was read: it holds those from which to go on.
+        Event::SamplerSaid { id, said } => match state.senses.hear(id, said, state.carried, turn) {
+            Heard::Nothing => {}
+            Heard::Sample(_) => {
+                state.sample_read_at.get_or_insert(now.mono_ms);
+            }
+            Heard::Event(event) => faults::take_event(state, &event, now),
+        },
         Event::ReportApplied(outcome) => {
             let written: Vec<String> = state
                 .writer
@@ -307,6 +103,21 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
         }
         Event::Tick => {}
     }
+}
+
+fn look(state: &mut State, turn: &mut Turn<'_>) {
+    let expected = Expectation { spec: state.order.as_ref().map(|order| &order.spec), booted_at: state.booted_at };
+    state.senses.look(&expected, turn);
+}
+
+fn give_to_works(state: &mut State, id: u64, measured: Measured, duration_ms: u64, turn: &mut Turn<'_>) {
+    with_context(state, turn, |works, context| {
+        let mut measured = Some(measured);
+        for work in works {
+            let Some(still) = measured.take() else { break };
+            measured = work.probe_finished(id, still, duration_ms, context);
+        }
+    });
 }
 
 fn take_order(state: &mut State, mut order: Order, now: Now) {
@@ -336,30 +147,28 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
 /// `told`: when the sample arrived that changed what no report tells yet.
 fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
     let now = turn.now;
-    log::fold_due(state, turn);
+    faults::fold_due(state, turn);
     let mut before = std::mem::take(&mut state.standing);
     // Since when a row says what it says is told by what was published: what came and went unpublished was not.
     if let Some(published) = state.writer.published_rows() {
         before.rows = published.to_vec();
     }
     let known = state.sample_read_at.is_some().then(|| before.findings.clone());
-    let measured = Measurements {
-        hardware: &state.hardware,
-        kernel_log: &state.log,
-        readings: &state.readings,
-        memory: &state.memory,
-        gpus: &state.inventory.gpus,
-    };
+    let measured = state.senses.measured(&state.log);
     let expected = state.expectation();
     let ends = expected.boot_grace_ends().filter(|end| now.wall() < *end);
-    let xid_interval = interval_of(&expected.monitors(), Check::Xid);
+    let log_intervals: Vec<i64> = registry::wanted(&expected)
+        .iter()
+        .filter(|monitor| registry::named(&monitor.name).is_some_and(|row| row.reads.kernel_log))
+        .map(interval_seconds)
+        .collect();
     let standing = judge::judge(&expected, &measured, before, now);
-    for time in ends.into_iter().chain(judge_xid::next_expiry(&standing.findings)) {
+    for time in ends.into_iter().chain(xid::next_expiry(&standing.findings)) {
         turn.wake_at(now.mono_of_time(time));
     }
-    let overrun_ends = state.log.overrun_at.map(|at| judge_xid::overrun_ends(at, xid_interval));
-    if let Some(ends) = overrun_ends.filter(|ends| *ends > now.mono_ms) {
-        turn.wake_at(ends);
+    if let Some(at) = state.log.overrun_at {
+        let ends = log_intervals.into_iter().map(|interval| xid::overrun_ends(at, interval));
+        ends.filter(|ends| *ends > now.mono_ms).for_each(|ends| turn.wake_at(ends));
     }
     let changed = known.is_some_and(|known| {
         let was = |finding: &Finding| {
@@ -373,12 +182,12 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
 
 /// Goes on with the work orders. Whether one of them wants something to be read.
 fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
-    let wants = with_ground(state, turn, |works, ground| {
+    let wants = with_context(state, turn, |works, context| {
         for work in works.iter_mut() {
-            work.advance(ground);
+            work.advance(context);
         }
         // A drill whose order is gone, or over, is over.
-        ground
+        context
             .findings
             .retain(|finding| !drill::is_drill(finding) || works.iter().any(|work| work.drills_at(&finding.target)));
     });
@@ -394,28 +203,30 @@ fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
     wants
 }
 
-/// Whether something is wanted to be read.
-fn with_ground(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Vec<Work>, &mut Ground<'_>)) -> bool {
-    let mut wanted = false;
+/// Gives the work orders what they need to go on. Whether one of them wants something to be read.
+fn with_context(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Vec<Work>, &mut Context<'_>)) -> bool {
     let booted_at = state.booted_at;
-    let State { order, facts, standing, works, sampler, tree, readings, memory, hardware, inventory, log, .. } = state;
-    let mut ground = Ground {
+    let State { order, facts, standing, works, senses, log, .. } = state;
+    let mut context = Context {
         expected: Expectation { spec: order.as_ref().map(|order| &order.spec), booted_at },
         findings: &mut standing.findings,
-        senses: Senses { sampler, tree, wanted: &mut wanted, hardware, readings, memory, log, inventory },
+        senses,
+        log,
+        wants_reading: false,
         has_address: !facts.addresses.is_empty(),
         probes: turn.probes,
         now: turn.now,
-        effects: turn.effects,
+        commands: turn.commands,
         wake: turn.wake,
     };
-    act(works, &mut ground);
-    wanted
+    act(works, &mut context);
+    context.wants_reading
 }
 
-fn write(state: &mut State, turn: &mut Turn<'_>) {
+/// The report, where it is time to write one.
+fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
     if !state.carried || state.order.is_none() {
-        return;
+        return None;
     }
     let now = turn.now;
     let (report, moves_at) = compose::compose(state, now);
@@ -423,7 +234,7 @@ fn write(state: &mut State, turn: &mut Turn<'_>) {
     let waits = !state.is_ready() && now.mono_ms < state.first_report_by;
     if waits && !is_urgent {
         turn.wake_at(state.first_report_by);
-        return;
+        return None;
     }
     if !is_urgent {
         // What was read last is told already, or only counts.
@@ -433,24 +244,15 @@ fn write(state: &mut State, turn: &mut Turn<'_>) {
         turn.wake_at(at);
     }
     match state.writer.consider(&report, now.mono_ms) {
-        Writing::Nothing => {}
-        Writing::Later(at) => turn.wake_at(at),
+        Writing::Nothing => None,
+        Writing::Later(at) => {
+            turn.wake_at(at);
+            None
+        }
         Writing::Now => {
             state.writer.sent(report.clone(), now.mono_ms);
             let (fault_read_at, sample_read_at) = (state.fault_read_at.take(), state.sample_read_at.take());
-            turn.effects.push(Effect::Report { report: Box::new(report), fault_read_at, sample_read_at });
+            Some(Effect::Report { report: Box::new(report), fault_read_at, sample_read_at })
         }
-    }
-}
-
-impl State {
-    /// Whether a first report would say more than that nothing was measured yet.
-    fn is_ready(&self) -> bool {
-        let log = self.log.source.is_some() || self.log.unreadable.is_some();
-        let wanted = sampler::plan(&self.expectation().monitors());
-        let driver = self.readings.trouble.is_some()
-            || self.in_maintenance()
-            || wanted.keys().all(|section| self.readings.taken.contains_key(section));
-        log && driver && (self.readings.tree.is_some() || self.readings.tree_failed.is_some())
     }
 }

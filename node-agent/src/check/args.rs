@@ -1,50 +1,50 @@
 //! The command line of `gpu-health-agent check`.
 
 use super::order::{self, OrderError};
-use crate::sense::Places;
+use crate::dispatch::request::Places;
 use crds::Check;
 use crds::node_health::NodeHealthSpec;
 use std::path::PathBuf;
 
-/// `gpu-health-agent check`: is this machine well? Exit status 0: yes; 1: something failed; 2: it could not be judged, or
-/// there is no accelerator.
+/// `gpu-health-agent check`: is this machine healthy? Exit status 0: healthy; 1: a check failed; 2: could not be judged,
+/// or no accelerator found.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
-    /// Only these checks; all by default.
+    /// Comma-separated names of the checks to run. Default: all.
     #[arg(long, value_delimiter = ',')]
     checks: Vec<String>,
-    /// A HardwareProfile (YAML) that says what the machine must be; without it nothing is condemned for a number.
+    /// HardwareProfile (YAML) with the expected hardware. Without it no count, width or rate is judged.
     #[arg(long)]
     profile: Option<PathBuf>,
-    /// How to print.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Colours in the table.
+    /// When to colour the table.
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     color: Color,
-    /// Look again and again, every so many seconds (5 if no number is given), and print what changed.
+    /// Check again every SECONDS (5 if no number is given) and print whenever something changed.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", require_equals = true,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     watch: Option<u64>,
-    /// The kernel log: `auto`, `none`, or a file: records of /dev/kmsg, or what dmesg or journalctl printed.
+    /// Kernel log: `auto`, `none`, or a file in /dev/kmsg format or as printed by dmesg or journalctl.
     #[arg(long, default_value = "auto")]
     kernel_log: String,
-    /// Root of the tree that is /proc.
+    /// Where /proc is mounted.
     #[arg(long, default_value = "/proc")]
     proc_root: PathBuf,
-    /// Root of the tree that is /sys.
+    /// Where /sys is mounted.
     #[arg(long, default_value = "/sys")]
     sysfs_root: PathBuf,
-    /// Root of the tree that is /dev.
+    /// Where /dev is mounted.
     #[arg(long, default_value = "/dev")]
     dev_root: PathBuf,
     /// Name or path of the NVIDIA management library.
     #[arg(long, default_value = "libnvidia-ml.so.1")]
     nvml_library: PathBuf,
-    /// A call into the library that takes longer than this many milliseconds hangs.
+    /// A call into the library that has not returned after this many milliseconds counts as hung.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     call_deadline_ms: u64,
-    /// How much to log on stderr: error, warn, info, debug or trace.
+    /// Log level on stderr: error, warn, info, debug or trace.
     #[arg(long, default_value = "error")]
     log_level: tracing::Level,
 }
@@ -108,8 +108,8 @@ impl CheckArgs {
     pub(super) fn resolve(self) -> Result<CheckSettings, OrderError> {
         for (flag, path) in [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root)] {
             if !path.is_dir() {
-                let problem = format!("{} is no directory", path.display());
-                return Err(OrderError::argument(flag, problem, "name the root of the tree"));
+                let problem = format!("{} is not a directory", path.display());
+                return Err(OrderError::argument(flag, problem, "give the root of the tree"));
             }
         }
         let checks = self.checks.iter().map(|name| order::monitor(name)).collect::<Result<Vec<Check>, _>>()?;
@@ -120,7 +120,7 @@ impl CheckArgs {
                 let path = PathBuf::from(path);
                 if let Err(error) = std::fs::metadata(&path) {
                     let problem = format!("{}: {error}", path.display());
-                    return Err(OrderError::argument("--kernel-log", problem, "name a file, or write auto or none"));
+                    return Err(OrderError::argument("--kernel-log", problem, "give a file, or write auto or none"));
                 }
                 LogPlace::Path(path)
             }

@@ -1,15 +1,15 @@
-//! `gpu-health-agent check`: the same senses without a cluster, once, on this machine or on the files of another one.
+//! `gpu-health-agent check`: the same checks without a cluster, once, on this machine or on files copied from another.
 //!
 //! ```text
 //!  args, profile ─▶ order ─▶ look (agent::step, the same probes) ─▶ Looked ─▶ table | json | yaml ─▶ exit status
 //! ```
 //!
-//! The core is that of the agent, fed with an order that no API server wrote; nothing is judged here a second time. Exit
-//! status 0: healthy; 1: something failed; 2: it could not be judged, or there is no accelerator.
+//! The core is the agent's, given a spec made on the spot, so no judgement is written twice. Exit status 0: healthy;
+//! 1: a check failed; 2: could not be judged, or no accelerator found.
 
 mod args;
-mod log;
-mod look;
+mod log_file;
+mod machine;
 mod order;
 mod outcome;
 mod paint;
@@ -20,6 +20,7 @@ pub use order::OrderError;
 pub use outcome::{Looked, Verdict};
 
 use crate::probe::complain;
+use crate::run::log_to_stderr;
 use outcome::EXIT_INCONCLUSIVE;
 use paint::Paint;
 use std::io::{IsTerminal, Write};
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 impl CheckArgs {
-    /// Looks, prints, and says by the exit status how it is.
+    /// Checks the machine, prints the result, and returns the exit status.
     pub fn run(self) -> ExitCode {
         match self.look_and_print() {
             Ok(status) => ExitCode::from(status),
@@ -40,11 +41,11 @@ impl CheckArgs {
 
     fn look_and_print(self) -> Result<u8, Box<dyn std::error::Error>> {
         let settings = self.resolve()?;
-        crate::log_to_stderr(settings.log_level);
+        log_to_stderr(settings.log_level);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let Some(seconds) = settings.watch_seconds else {
-                let looked = look::once(&settings).await?;
+                let looked = machine::once(&settings).await?;
                 print(&looked, &settings)?;
                 return Ok(looked.verdict().exit());
             };
@@ -53,12 +54,12 @@ impl CheckArgs {
     }
 }
 
-/// Prints again whenever something changed, until Ctrl-C or until nobody reads any more.
+/// Prints again whenever something changed, until Ctrl-C or until stdout is closed.
 async fn watch(settings: &args::CheckSettings, pause: Duration) -> Result<u8, Box<dyn std::error::Error>> {
     let mut shown: Option<Looked> = None;
     loop {
         let looked = tokio::select! {
-            looked = look::once(settings) => looked?,
+            looked = machine::once(settings) => looked?,
             _ = tokio::signal::ctrl_c() => break,
         };
         if shown.as_ref() != Some(&looked) {

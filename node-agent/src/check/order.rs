@@ -1,10 +1,10 @@
-//! The order that no API server wrote: which monitors, and what the machine must be.
+//! The spec for a single run: which monitors, and the expected hardware.
 
 use crds::node_health::{Expected, Monitor, NodeHealthSpec};
 use crds::{Check, HardwareProfile};
 use std::path::{Path, PathBuf};
 
-/// A command line or profile that cannot be meant.
+/// An invalid command line or profile.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
     /// A flag.
@@ -26,7 +26,7 @@ pub enum OrderError {
         #[source]
         source: std::io::Error,
     },
-    /// The profile is none.
+    /// The file is not a profile.
     #[error("--profile {}: not a HardwareProfile in YAML or JSON; see examples/profile-h100.yaml", path.display())]
     Profile {
         /// The file.
@@ -55,15 +55,15 @@ pub(super) fn monitor(name: &str) -> Result<Check, OrderError> {
         OrderError::argument(
             "--checks",
             format!("there is no check {name}"),
-            &format!("choose of {}", names.join(", ")),
+            &format!("choose from {}", names.join(", ")),
         )
     })
 }
 
-/// The spec of a NodeHealth with these monitors (all if none is named). No boot grace: a person asks now.
+/// The spec of a NodeHealth with these monitors (all if none is named). No boot grace: the user wants an answer now.
 pub(super) fn spec(checks: &[Check], profile: Option<&Path>) -> Result<NodeHealthSpec, OrderError> {
     let mut named: Vec<Check> = if checks.is_empty() { monitors().collect() } else { checks.to_vec() };
-    // What there is must be known to say what was judged; it is shown only where it was asked for.
+    // The inventory is needed to name what was judged; its row is shown only if it was asked for.
     if !named.contains(&Check::Inventory) {
         named.push(Check::Inventory);
     }

@@ -1,4 +1,4 @@
-//! What was seen, what it amounts to, and its document.
+//! The result: what was seen, the overall verdict, and its document.
 
 use crds::node_health::{CheckRow, Finding, Inventory};
 use crds::{Action, Outcome, Severity};
@@ -28,7 +28,7 @@ pub struct Looked {
     pub findings: Vec<Finding>,
 }
 
-/// What it amounts to.
+/// The overall verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Verdict {
     /// Everything that was asked for was judged, and nothing failed.
@@ -37,7 +37,7 @@ pub enum Verdict {
     Failed,
     /// Nothing failed, but not everything could be judged.
     Inconclusive,
-    /// There is nothing to judge.
+    /// No accelerator was found.
     NoAccelerator,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Document<'a> {
 }
 
 impl Looked {
-    /// What it amounts to.
+    /// The overall verdict.
     pub fn verdict(&self) -> Verdict {
         if self.findings.iter().any(|finding| finding.outcome == Outcome::Fail) {
             return Verdict::Failed;

@@ -1,9 +1,9 @@
 //! Colours of the table (ECMA-48), or none.
 
-use super::Color;
+use super::args::Color;
 use crds::Outcome;
 
-/// Paints words, or leaves them as they are.
+/// Colours words, or leaves them as they are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint {
     on: bool,

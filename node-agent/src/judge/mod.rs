@@ -2,122 +2,40 @@
 //!
 //! ```text
 //!  expectation (spec, boot) ──┐
-//!  measurements (inventory)  ─┼─▶ judge ─▶ Standing { findings, rows }
+//!  measurements              ─┼─▶ judge ─▶ Standing { findings, rows }
 //!  standing (before)         ─┘
 //! ```
 //!
-//! Events (Xids) are folded into the standing findings by [`xid::observe`]; states (the inventory) replace what was
-//! found before. What must stay true:
+//! Events (Xids) are folded into the standing findings by [`xid::observe`]; states (everything that is read) replace what
+//! was found before. [`registry`] has one row per monitor; [`core`] is what all judges are built from. What must stay true:
 //! - findings are unique by check and target, because they are keyed by them;
-//! - whatever could not be judged neither adds a finding nor removes one;
-//! - severities come from tables ([`inventory::RULES`], the Xid catalogue), never from the middle of the code.
+//! - a check that could not judge neither adds a finding nor removes one;
+//! - severities come from tables (the rules of each check, the Xid catalogue), never from the middle of the code.
 
-pub mod clocks;
-pub mod driver;
-pub mod ecc;
-pub mod efa;
-pub mod fabric;
-mod found;
-pub mod ground;
-pub mod inventory;
-mod like_load;
-pub mod memory;
-pub mod nvlink;
-pub mod pages;
-pub mod pcie_link;
-pub mod peers;
-pub mod power;
+pub mod core;
+pub mod drift;
+pub mod gpu;
+pub mod link;
+pub mod net;
 #[cfg(test)]
 mod properties;
-pub mod rates;
-pub mod rdma_link;
-pub mod readings;
-pub mod recovery;
-pub mod row_remap;
-pub mod rule;
+pub mod registry;
 #[cfg(test)]
 pub(crate) mod samples;
-mod tally;
-pub mod thermal;
-pub mod topology;
 pub mod xid;
 
-pub use found::{Findings, Found, Judged, Key, bounded, same_verdict, worst_first};
-pub use ground::Ground;
-pub use memory::{Counter, Memory};
-pub use readings::{Readings, Trouble};
-pub use rule::{Page, Rule};
+pub use core::{
+    Counter, DEFAULT_INTERVAL_SECONDS, Expectation, Findings, Found, Ground, Hardware, Judged, KernelLog, Key,
+    MAX_COVERED, Memory, Page, Readings, Rule, Trouble, bounded, interval_of, interval_seconds, same_verdict,
+    worst_first,
+};
 
-use crate::sampler::sample::Section;
 use crate::time::Now;
 use crds::check::Check;
-use crds::node_health::{CheckRow, Gpu, Monitor, NodeHealthSpec};
-use crds::{Outcome, Time, reason};
-use inventory::Hardware;
-use xid::KernelLog;
-
-/// How often a monitor looks where the spec does not say, in seconds (the default of `spec.monitors.intervalSeconds`).
-pub const DEFAULT_INTERVAL_SECONDS: i64 = 60;
-
-/// What the node is expected to be, and in which state it is by order.
-#[derive(Clone, Copy, Debug)]
-pub struct Expectation<'a> {
-    /// The order; `None` until the NodeHealth exists.
-    pub spec: Option<&'a NodeHealthSpec>,
-    /// When the node booted, by its own clock; without it there is no boot grace.
-    pub booted_at: Option<Time>,
-}
-
-impl Expectation<'_> {
-    /// The monitors to judge: those of the spec, or the built-in ones until there is a spec.
-    pub fn monitors(&self) -> Vec<Monitor> {
-        match self.spec {
-            Some(spec) => spec.monitors.clone(),
-            None => [Check::Inventory, Check::Xid]
-                .into_iter()
-                .map(|check| Monitor { name: check.name().to_owned(), interval_seconds: None })
-                .collect(),
-        }
-    }
-
-    /// Why checks of the driver are silent at the moment, if they are.
-    pub fn pause(&self, now: Now) -> Option<&'static str> {
-        if self.spec.is_some_and(|spec| spec.maintenance.is_some()) {
-            return Some(reason::MAINTENANCE);
-        }
-        self.boot_grace_ends().filter(|end| now.wall() < *end).map(|_| reason::BOOT_GRACE)
-    }
-
-    /// When the boot grace ends, by the node's clock.
-    pub fn boot_grace_ends(&self) -> Option<Time> {
-        let grace = self
-            .spec
-            .and_then(|spec| spec.boot_grace_seconds)
-            .unwrap_or(crds::health_check_policy::DEFAULT_BOOT_GRACE_SECONDS);
-        self.booted_at.map(|booted| booted.plus(grace))
-    }
-}
-
-/// How often this monitor looks, in seconds.
-pub fn interval_seconds(monitor: &Monitor) -> i64 {
-    monitor.interval_seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS).max(1)
-}
-
-/// How often the monitor of this check looks, in seconds; the default where it is not enabled.
-pub fn interval_of(monitors: &[Monitor], check: Check) -> i64 {
-    let monitor = monitors.iter().find(|monitor| monitor.name == check.name());
-    monitor.map_or(DEFAULT_INTERVAL_SECONDS, interval_seconds)
-}
-
-/// The reading of the topology costs a call per pair of GPUs and changes with a reboot only: it is taken at every tenth
-/// interval of its monitor.
-pub const TOPOLOGY_INTERVALS: i64 = 10;
-
-/// How old the readings of a monitor may become by plan, in seconds.
-fn reading_seconds(check: Check, monitor: &Monitor) -> i64 {
-    let interval = interval_seconds(monitor);
-    if check == Check::Topology { interval.saturating_mul(TOPOLOGY_INTERVALS) } else { interval }
-}
+use crds::node_health::{CheckRow, Gpu};
+use crds::{Outcome, reason};
+use gpu::inventory;
+use registry::{Grace, Monitor, Tree};
 
 /// What was measured last.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +52,7 @@ pub struct Measurements<'a> {
     pub gpus: &'a [Gpu],
 }
 
-/// What stands: the findings and the rows of the monitors.
+/// The current findings, and the rows of the monitors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// What is wrong, by check and target.
@@ -143,16 +61,15 @@ pub struct Standing {
     pub rows: Vec<CheckRow>,
 }
 
-/// Judges everything that is monitored.
+/// Judges every monitor.
 pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: Standing, now: Now) -> Standing {
     let Standing { mut findings, rows: rows_before } = before;
     xid::expire(&mut findings, now);
     xid::lift_by_recovery_action(&mut findings, measured.readings);
     let mut rows = Vec::new();
-    for monitor in expected.monitors().iter().take(MAX_ROWS) {
-        let mut judged = match Check::from_name(&monitor.name) {
-            Some(check) => judge_check(check, reading_seconds(check, monitor), expected, measured, &findings, now)
-                .unwrap_or_else(|| not_implemented(&monitor.name)),
+    for monitor in registry::wanted(expected).iter().take(MAX_ROWS) {
+        let mut judged = match registry::named(&monitor.name) {
+            Some(row) => judge_one(row, row.reading_seconds(monitor), expected, measured, &findings, now),
             None => not_implemented(&monitor.name),
         };
         if monitor.name == Check::Inventory.name() {
@@ -168,104 +85,54 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     Standing { findings, rows }
 }
 
-/// Judges one check; `None` for one that is no monitor, or none that this version has. `interval_seconds` is how often
-/// its readings are taken.
-pub fn judge_check(
-    check: Check,
+/// Judges one check. `interval_seconds` is how often its readings are taken.
+pub fn judge_one(
+    monitor: &Monitor,
     interval_seconds: i64,
     expected: &Expectation<'_>,
     measured: &Measurements<'_>,
     findings: &Findings,
     now: Now,
-) -> Option<Judged> {
-    if BOOT_GRACE.contains(&check)
-        && let Some(pause) = expected.pause(now)
-    {
-        return Some(Judged::skipped(pause));
+) -> Judged {
+    match monitor.grace {
+        Grace::None => {}
+        Grace::BootAndMaintenance => {
+            if let Some(pause) = expected.pause(now) {
+                return Judged::skipped(pause);
+            }
+            if was_read_in_boot_grace(monitor, expected, measured.readings, now) {
+                return Judged::skipped(reason::BOOT_GRACE);
+            }
+        }
     }
-    if was_read_in_boot_grace(check, expected, measured.readings, now) {
-        return Some(Judged::skipped(reason::BOOT_GRACE));
-    }
-    let ground = Ground {
-        expected,
-        readings: measured.readings,
-        memory: measured.memory,
-        findings,
-        gpus: measured.gpus,
-        interval_seconds,
-        now,
-    };
-    judge_one(check, &ground, measured)
+    let Measurements { hardware, kernel_log, readings, memory, gpus } = *measured;
+    (monitor.judge)(&Ground { expected, hardware, kernel_log, readings, memory, findings, gpus, interval_seconds, now })
 }
 
-/// What is silent under maintenance and for some time after a boot, while the driver and its daemons come up.
-const BOOT_GRACE: &[Check] = &[Check::Driver, Check::Inventory, Check::Fabric];
-
-/// Whether the last reading for this check was taken before the boot grace ended: it tells nothing about the time after
-/// it. The next one does, and so does the failure of the next one.
-fn was_read_in_boot_grace(check: Check, expected: &Expectation<'_>, readings: &Readings, now: Now) -> bool {
-    let section = match check {
-        Check::Driver | Check::Inventory => Section::Driver,
-        Check::Fabric => Section::Fabric,
-        _ => return false,
-    };
+/// Whether the last reading of this monitor was taken before the boot grace ended: it says nothing about the time after
+/// it. The next reading does, and so does its failure.
+fn was_read_in_boot_grace(monitor: &Monitor, expected: &Expectation<'_>, readings: &Readings, now: Now) -> bool {
     let Some(end) = expected.boot_grace_ends() else { return false };
     let since_ms = u64::try_from(now.unix_ms.saturating_sub(end.unix().saturating_mul(1000))).unwrap_or(0);
     let is_earlier = |taken: &u64| now.mono_ms.saturating_sub(*taken) > since_ms;
-    let driver = readings.trouble.is_none() && readings.taken.get(&section).is_some_and(is_earlier);
+    let mut sections = monitor.reads.driver.iter().filter_map(|section| readings.taken.get(section));
+    let driver = readings.trouble.is_none() && sections.any(is_earlier);
+    let reads_tree = match monitor.reads.tree {
+        Tree::Unread => false,
+        Tree::Shared | Tree::Read => true,
+    };
     let tree = readings.tree_failed.is_none() && readings.tree.as_ref().is_some_and(|(_, taken)| is_earlier(taken));
-    driver || (check != Check::Fabric && tree)
+    driver || (reads_tree && tree)
 }
-
-/// `None` for a check that is no monitor, or none that this version has.
-fn judge_one(check: Check, ground: &Ground<'_>, measured: &Measurements<'_>) -> Option<Judged> {
-    Some(match check {
-        Check::Inventory => inventory::judge(ground.expected, measured.hardware, ground.now),
-        Check::Xid => xid::judge(measured, ground.findings, ground.interval_seconds, ground.now),
-        Check::Clocks => clocks::judge(ground),
-        Check::Driver => driver::judge(ground),
-        Check::Ecc => ecc::judge(ground),
-        Check::Efa => efa::judge(ground),
-        Check::Fabric => fabric::judge(ground),
-        Check::Nvlink => nvlink::judge(ground),
-        Check::PcieLink => pcie_link::judge(ground),
-        Check::Power => power::judge(ground),
-        Check::RdmaLink => rdma_link::judge(ground),
-        Check::RecoveryAction => recovery::judge(ground),
-        Check::RowRemap => row_remap::judge(ground),
-        Check::Thermal => thermal::judge(ground),
-        Check::Topology => topology::judge(ground),
-        _ => return None,
-    })
-}
-
-/// The page of each check that this agent judges, in the order of the documentation.
-pub static PAGES: &[&Page] = &[
-    &driver::PAGE,
-    &recovery::PAGE,
-    &ecc::PAGE,
-    &row_remap::PAGE,
-    &clocks::PAGE,
-    &thermal::PAGE,
-    &power::PAGE,
-    &pcie_link::PAGE,
-    &nvlink::PAGE,
-    &fabric::PAGE,
-    &topology::PAGE,
-    &rdma_link::PAGE,
-    &efa::PAGE,
-];
 
 /// The bound of `report.checks`.
 const MAX_ROWS: usize = 24;
-/// The bound of `report.checks[].covered`.
-pub const MAX_COVERED: usize = 49;
 
 fn not_implemented(check: &str) -> Judged {
     Judged::unknown(
         reason::NOT_IMPLEMENTED,
         format!(
-            "this version of the agent has no monitor named {check}; take it out of the policy or update the agent"
+            "this version of the agent has no monitor named {check}; remove it from the policy or update the agent"
         ),
     )
 }

@@ -1,8 +1,10 @@
 //! Findings over time: absence heals none, and nothing flaps at a threshold.
 
+use super::core::{Found, Judged, Memory, Readings};
+use super::gpu::thermal;
+use super::registry::tables;
 use super::samples::Shows::Fires;
-use super::samples::{GPU, Scene, TABLES, a100_mig};
-use super::{Found, Judged, thermal};
+use super::samples::{GPU, Scene, a100_mig};
 use crate::probe::inventory::NvmlView;
 use crate::probe::tree::TreeReport;
 use crate::sampler::sample::{DeviceAccess, GpuReadings};
@@ -85,8 +87,8 @@ impl Absence {
                 sample.device_access = refused.then_some(DeviceAccess::Refused);
             }),
             Self::NothingRead => {
-                scene.readings = super::Readings::default();
-                scene.memory = super::Memory::default();
+                scene.readings = Readings::default();
+                scene.memory = Memory::default();
                 scene
             }
             Self::Tree { failed } => {
@@ -127,7 +129,8 @@ fn outlives(
     absences: &[Absence],
     judge_as: fn(Judged) -> Judged,
 ) -> Result<(), TestCaseError> {
-    let table = TABLES[table % TABLES.len()];
+    let tables = tables();
+    let table = tables[table % tables.len()];
     let fires: Vec<_> = table.samples.iter().filter(|sample| sample.shows == Fires).collect();
     let sample = fires[sample % fires.len()];
     let check = table.page.check.name();

@@ -8,7 +8,7 @@ mod scene;
 pub(crate) use hardware::{a100_mig, h200, t4, v100};
 pub(crate) use scene::{GPU, Scene, address};
 
-use super::{Ground, Judged, Page};
+use super::core::{Ground, Judged, Page};
 use Origin::{Derived, Invented, Recorded};
 use Shows::{Fires, Lifts, NearMiss};
 
@@ -35,6 +35,7 @@ pub(crate) enum Shows {
 }
 
 /// One sample.
+#[derive(Debug)]
 pub(crate) struct Sample {
     /// The reason of the row.
     pub(crate) rule: &'static str,
@@ -58,6 +59,7 @@ pub(crate) const fn sample(
 pub(crate) type Judge = fn(&Ground<'_>) -> Judged;
 
 /// The samples of one check.
+#[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) page: &'static Page,
     pub(crate) judge: Judge,
@@ -117,12 +119,12 @@ impl Table {
         }
     }
 
-    fn count(&self, origin: Origin) -> usize {
+    pub(crate) fn count(&self, origin: Origin) -> usize {
         self.samples.iter().filter(|sample| sample.origin == origin).count()
     }
 
     /// `ecc: 3 recorded, 8 derived, 2 invented`.
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!(
             "{}: {} recorded, {} derived, {} invented",
             self.page.check.name(),
@@ -130,51 +132,5 @@ impl Table {
             self.count(Derived),
             self.count(Invented)
         )
-    }
-}
-
-/// The tables of every check that has one.
-pub(crate) static TABLES: &[&Table] = &[
-    &super::driver::tests::TABLE,
-    &super::recovery::tests::TABLE,
-    &super::ecc::tests::TABLE,
-    &super::row_remap::tests::TABLE,
-    &super::clocks::tests::TABLE,
-    &super::thermal::tests::TABLE,
-    &super::power::tests::TABLE,
-    &super::pcie_link::tests::TABLE,
-    &super::nvlink::tests::TABLE,
-    &super::fabric::tests::TABLE,
-    &super::topology::tests::TABLE,
-    &super::rdma_link::tests::TABLE,
-    &super::efa::tests::TABLE,
-];
-
-#[test]
-fn it_is_told_what_the_rules_rest_on() {
-    let all = |origin| TABLES.iter().map(|table| table.count(origin)).sum::<usize>();
-    for table in TABLES {
-        println!("{}", table.line());
-    }
-    println!(
-        "{} checks, {} samples: {} recorded, {} derived, {} invented",
-        TABLES.len(),
-        TABLES.iter().map(|table| table.samples.len()).sum::<usize>(),
-        all(Recorded),
-        all(Derived),
-        all(Invented)
-    );
-    assert!(TABLES.iter().all(|table| table.samples.iter().all(|sample| !sample.source.is_empty())));
-}
-
-#[test]
-fn healthy_hardware_is_silent() {
-    for table in TABLES {
-        for (name, sample) in [("h200", h200(8)), ("t4", t4(1)), ("a100 with MIG", a100_mig(4)), ("v100", v100(4))] {
-            let scene = Scene::of(sample).later(60, |_| {}).later(60, |_| {});
-            let condemning: Vec<_> =
-                scene.judge(table.judge).found.into_iter().filter(|found| found.severity.condemns()).collect();
-            assert!(condemning.is_empty(), "{} condemns a healthy {name}: {condemning:?}", table.page.check.name());
-        }
     }
 }

@@ -7,7 +7,11 @@
 //! One fault tells of itself by several codes (48, 63, 94, 154): there is one finding per GPU, the gravest, and it is acted on
 //! once. Of equals the first stays and the others are counted, because the first names the cause.
 
-use super::{Findings, Found, Judged, Measurements, Readings, bounded, inventory::Hardware};
+mod page;
+pub use page::PAGE;
+
+use super::core::hardware::addresses;
+use super::core::{Findings, Found, Ground, Hardware, Judged, MAX_COVERED, Readings, bounded};
 use crate::time::Now;
 use crate::xid::{self, XidEvent, XidObservation, XidVerdict, recovery};
 use crds::check::Check;
@@ -22,21 +26,6 @@ pub const MONITOR_SECONDS: i64 = 3_600;
 const SAME_FAULT_SECONDS: i64 = 60;
 /// Between a finding's message and what the evidence adds to it.
 const REMARK: &str = " | ";
-
-/// How the kernel log is being read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KernelLog {
-    /// The source, once one is open.
-    pub source: Option<String>,
-    /// Why none can be read at the moment.
-    pub unreadable: Option<String>,
-    /// When records were last lost, by the monotonic clock in milliseconds.
-    pub overrun_at: Option<u64>,
-    /// Targets beside the GPUs of which the log has spoken (NVSwitches).
-    pub switches: Vec<String>,
-    /// The GPUs that were known before the first inventory of this start.
-    pub known_gpus: Vec<String>,
-}
 
 /// The verdict of our catalogue in the words of the API. Monitor is a warning: most of these are faults of programs.
 fn rating(severity: xid::Severity) -> (Outcome, Severity) {
@@ -120,7 +109,7 @@ fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &
         remark(
             findings,
             &link,
-            &format!("NVSwitch {switch} tells of an SXid at the same time: the switch is the root"),
+            &format!("NVSwitch {switch} reported an SXid at the same time: the switch is the root cause"),
         );
     }
 }
@@ -190,25 +179,25 @@ pub fn end_with_boot(findings: &mut Findings) {
 ///
 /// Lost records may have hidden a fault, so that for one interval after an overrun nothing is claimed; afterwards the
 /// log is as good as ever, and whatever was lost has shown itself to other checks or will again.
-pub fn judge(measured: &Measurements<'_>, _: &Findings, interval_seconds: i64, now: Now) -> Judged {
-    let log = measured.kernel_log;
+pub fn judge(ground: &Ground<'_>) -> Judged {
+    let log = ground.kernel_log;
     if let Some(why) = &log.unreadable {
         return Judged::unknown(reason::KERNEL_LOG_UNREADABLE, why.clone());
     }
     if log.source.is_none() {
         return Judged::unknown(reason::NEVER_JUDGED, "the kernel log has not been opened yet".to_owned());
     }
-    if log.overrun_at.is_some_and(|at| now.mono_ms < overrun_ends(at, interval_seconds)) {
+    if log.overrun_at.is_some_and(|at| ground.now.mono_ms < overrun_ends(at, ground.interval_seconds)) {
         return Judged::unknown(
             reason::KERNEL_LOG_OVERRUN,
-            "records of the kernel log were overwritten before they could be read".to_owned(),
+            "kernel log records were overwritten before they could be read".to_owned(),
         );
     }
     Judged {
         outcome: Outcome::Pass,
         reason: None,
         message: None,
-        covered: covered(measured),
+        covered: covered(ground),
         found: Vec::new(),
         complete: false,
     }
@@ -220,15 +209,15 @@ pub fn overrun_ends(at: u64, interval_seconds: i64) -> u64 {
 }
 
 /// Every GPU that is known to be there, the switches that were heard of, and the node.
-fn covered(measured: &Measurements<'_>) -> Vec<String> {
-    let mut covered = match measured.hardware {
-        Hardware::Seen(report) => super::inventory::addresses(report),
-        Hardware::NotYet | Hardware::Unknown { .. } => measured.kernel_log.known_gpus.clone(),
+fn covered(ground: &Ground<'_>) -> Vec<String> {
+    let mut covered: Vec<String> = match ground.hardware {
+        Hardware::Seen(report) => addresses(report).into_iter().collect(),
+        Hardware::NotYet | Hardware::Unknown { .. } => ground.kernel_log.known_gpus.clone(),
     };
-    covered.truncate(super::MAX_COVERED - 1);
+    covered.truncate(MAX_COVERED - 1);
     covered.push(TARGET_NODE.to_owned());
-    for switch in &measured.kernel_log.switches {
-        if covered.len() < super::MAX_COVERED && !covered.contains(switch) {
+    for switch in &ground.kernel_log.switches {
+        if covered.len() < MAX_COVERED && !covered.contains(switch) {
             covered.push(switch.clone());
         }
     }

@@ -1,39 +1,40 @@
 //! The agent's metrics, in the text format of Prometheus. Labels are bounded: checks, severities, sources, PCI addresses.
 
+mod made;
 mod measurements;
-mod sampler;
+mod sampler_stats;
 
 pub use measurements::{MEASUREMENTS, Measurement, Measurements};
-pub use sampler::SamplerMetrics;
+pub use sampler_stats::SamplerMetrics;
 
 use crate::judge::interval_seconds;
 use crds::node_health::{CheckRow, Finding, Inventory, Monitor};
+use made::Made;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 /// Every metric of the agent.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Findings by check, severity and outcome.
+    /// Current findings, by check, severity and outcome.
     findings: IntGaugeVec,
     /// The outcome of each monitor: 0 Pass, 1 Skipped, 2 Inconclusive, 3 Warn, 4 Fail.
     check_outcome: IntGaugeVec,
-    /// How often each monitor looks.
+    /// Interval of each monitor.
     check_interval: IntGaugeVec,
-    /// 1 for each accelerator that is there.
+    /// 1 for each accelerator present.
     gpu_info: IntGaugeVec,
     /// 1 while a kernel log is being read.
     pub kernel_log_readable: IntGauge,
     /// Records read from the kernel log.
     pub kernel_log_records: IntCounter,
-    /// Faults that the kernel log told.
+    /// GPU faults found in the kernel log.
     pub kernel_log_faults: IntCounter,
-    /// How often records were lost unread.
+    /// Times that records were overwritten before they were read.
     pub kernel_log_overruns: IntCounter,
-    /// Lines that claim a fault and could not be read.
+    /// Lines that look like a GPU fault and could not be parsed.
     pub kernel_log_not_understood: IntGauge,
     /// Reports written.
     pub reports_written: IntCounter,
@@ -47,11 +48,11 @@ pub struct Metrics {
     pub counter_to_report_seconds: Histogram,
     /// What was measured last.
     pub gpus: Measurements,
-    /// How the sampler fares.
+    /// How the sampler is doing.
     pub sampler: SamplerMetrics,
     /// How long probes took, by probe.
     pub probe_seconds: HistogramVec,
-    /// Probes that brought nothing home, by probe and reason.
+    /// Probes that gave no result, by probe and reason.
     pub probe_inconclusive: IntCounterVec,
     /// How often the runner was lost.
     pub runner_lost: IntCounter,
@@ -61,9 +62,6 @@ pub struct Metrics {
     pub watch_errors: IntCounter,
 }
 
-/// Latencies from a millisecond to 30 s.
-const SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
-
 impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Result<Self, prometheus::Error> {
@@ -71,7 +69,7 @@ impl Metrics {
         let metrics = Self {
             findings: new.gauges(
                 "gpu_health_findings",
-                "Findings, by check, severity and outcome.",
+                "Current findings, by check, severity and outcome.",
                 &["check", "severity", "outcome"],
             )?,
             check_outcome: new.gauges(
@@ -81,66 +79,68 @@ impl Metrics {
             )?,
             check_interval: new.gauges(
                 "gpu_health_check_interval_seconds",
-                "How often each monitor looks, in seconds.",
+                "Interval of each monitor, in seconds.",
                 &["check"],
             )?,
             gpu_info: new.gauges(
                 "gpu_health_gpu_info",
-                "1 for each accelerator that is there.",
+                "1 for each accelerator present.",
                 &["pci_address", "uuid", "serial", "model"],
             )?,
             kernel_log_readable: new
-                .gauge("gpu_health_agent_kernel_log_readable", "1 while a kernel log is being read.")?,
+                .gauge("gpu_health_agent_kernel_log_readable", "1 while the agent can read a kernel log.")?,
             kernel_log_records: new
                 .counter("gpu_health_agent_kernel_log_records_total", "Records read from the kernel log.")?,
             kernel_log_faults: new
-                .counter("gpu_health_agent_kernel_log_faults_total", "Faults that the kernel log told.")?,
+                .counter("gpu_health_agent_kernel_log_faults_total", "GPU faults found in the kernel log.")?,
             kernel_log_overruns: new.counter(
                 "gpu_health_agent_kernel_log_overruns_total",
-                "How often records of the kernel log were lost unread.",
+                "Times that kernel log records were overwritten before they were read.",
             )?,
             kernel_log_not_understood: new.gauge(
                 "gpu_health_agent_kernel_log_not_understood",
-                "Lines that claim a fault and could not be read, since the start.",
+                "Kernel log lines since the start that look like a GPU fault and could not be parsed.",
             )?,
-            reports_written: new.counter("gpu_health_agent_reports_written_total", "Reports written.")?,
+            reports_written: new
+                .counter("gpu_health_agent_reports_written_total", "Reports written to the API server.")?,
             report_refused: new.counters(
                 "gpu_health_agent_report_refused_total",
-                "Reports that were not written, by reason.",
+                "Reports that the API server did not accept, by reason.",
                 &["reason"],
             )?,
             report_seconds: new.histogram(
                 "gpu_health_agent_report_seconds",
-                "How long the API server took to take a report, in seconds.",
+                "Duration of the request that writes a report, in seconds.",
             )?,
             kmsg_to_report_seconds: new.histogram(
                 "gpu_health_agent_kmsg_to_report_seconds",
-                "From reading a fault in the kernel log to sending the report that tells it, in seconds.",
+                "Time from reading a fault in the kernel log to sending the first report with it, in seconds.",
             )?,
             counter_to_report_seconds: new.histogram(
                 "gpu_health_agent_counter_to_report_seconds",
-                "From the arrival of the sample that changed a finding to sending the report that tells it, in seconds.",
+                "Time from the sample that changed a finding to sending the first report with the change, in seconds.",
             )?,
             gpus: Measurements::default(),
             sampler: SamplerMetrics::new(&new)?,
             probe_seconds: new.histograms(
                 "gpu_health_agent_probe_seconds",
-                "How long probes took, in seconds.",
+                "Duration of probes, in seconds.",
                 &["probe"],
             )?,
             probe_inconclusive: new.counters(
                 "gpu_health_agent_probe_inconclusive_total",
-                "Probes that brought nothing home, by probe and reason.",
+                "Probes that gave no result, by probe and reason.",
                 &["probe", "reason"],
             )?,
-            runner_lost: new.counter("gpu_health_agent_runner_lost_total", "How often the runner was lost.")?,
+            runner_lost: new
+                .counter("gpu_health_agent_runner_lost_total", "Times that the connection to the runner was lost.")?,
             lease_renewals: new.counters(
                 "gpu_health_agent_lease_renewals_total",
                 "Renewals of the Lease, by result.",
                 &["result"],
             )?,
             watch_errors: new
-                .counter("gpu_health_agent_watch_errors_total", "Failures of the watch of the own NodeHealth.")?,
+                .counter("gpu_health_agent_watch_errors_total", "Failures of the watch on this node's NodeHealth.")?,
             registry: new.registry,
         };
         Ok(metrics)
@@ -184,47 +184,12 @@ impl Metrics {
     pub fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::error!(%error, "metrics cannot be written");
+            tracing::error!(%error, "cannot encode metrics");
         }
         let mut measured = String::new();
         self.gpus.write(&mut measured);
         text.extend_from_slice(measured.as_bytes());
         text
-    }
-}
-
-struct Made {
-    registry: Registry,
-}
-
-impl Made {
-    fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
-        self.registry.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.keep(IntGauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.keep(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?)
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
-        self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?)
     }
 }
 

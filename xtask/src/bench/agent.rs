@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_time_of_a_line_is_read_once_the_line_is_whole() {
-        let line = format!("2026-01-02T03:04:05.123456Z DEBUG node_agent::shell: {FROM_THE_LOG} milliseconds=1");
+        let line = format!("2026-01-02T03:04:05.123456Z DEBUG node_agent::run: {FROM_THE_LOG} milliseconds=1");
         assert_eq!(said_at(&format!("other\n{line}"), FROM_THE_LOG), None);
         let read = said_at(&format!("other\n{line}\nmore"), FROM_THE_LOG).unwrap();
         assert_eq!(read.to_string(), "2026-01-02T03:04:05.123456Z");

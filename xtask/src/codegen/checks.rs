@@ -4,7 +4,7 @@ mod xid;
 
 use super::Error;
 use crds::check::{Check, Class};
-use node_agent::judge::{DEFAULT_INTERVAL_SECONDS, PAGES, Page, Rule, pages};
+use node_agent::judge::{DEFAULT_INTERVAL_SECONDS, Page, Rule, drift, registry};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ profile does not declare are not judged. Intervals are `spec.monitors[].interval
 
 /// All pages by path.
 pub(super) fn files() -> Result<BTreeMap<String, String>, Error> {
-    let mut all: Vec<&Page> = PAGES.iter().chain(pages::OTHERS).copied().collect();
+    let mut all: Vec<&Page> = registry::pages().chain([&drift::PAGE]).collect();
     all.sort_by_key(|page| Check::ALL.iter().position(|check| *check == page.check));
     all.iter().try_for_each(|page| whole(page))?;
     let mut files: BTreeMap<String, String> = all.iter().map(|page| (path(page), written(page))).collect();

@@ -12,6 +12,8 @@ mod writing;
 mod xids;
 
 use super::*;
+use crate::dispatch::{ANSWER_MS, Measured, Probe, READING_MS, SAMPLER_DEADLINE_MS, SECTION_MS, SLOT_MISSED};
+use crate::kernel_log::Cursor;
 use crate::pci::PciAddress;
 use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlGpu, NvmlView, Vendor};
 use crate::probe::tree::TreeReport;
@@ -19,6 +21,7 @@ use crate::sampler::sample::GpuReadings;
 use crate::sampler::talk::Hung;
 use crate::sampler::{Ask, Said, Sample, Section};
 use crate::xid::{XidDetail, XidEvent};
+use crds::Time;
 use crds::node_health::{Assignment, CheckRow, Monitor, NodeHealthSpec, Report};
 use crds::{CheckSpec, Outcome, reason};
 

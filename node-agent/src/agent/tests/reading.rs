@@ -121,7 +121,7 @@ fn a_counter_that_rose_while_the_agent_was_away_has_risen_once() {
             after.send(order);
             after.answer_with(replays(130));
         }
-        let risen = after.state.memory.increase(&gpu(0), Counter::PcieReplays, 3_600_000, after.now);
+        let risen = after.state.senses.memory.increase(&gpu(0), Counter::PcieReplays, 3_600_000, after.now);
         assert_eq!(risen.map(|(by, _)| by), Some(30), "order first: {order_first}");
     }
 }

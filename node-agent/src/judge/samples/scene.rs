@@ -1,9 +1,10 @@
 //! A node over time, as samples see it: each step goes the way that real readings go.
 
 use super::Judge;
-use crate::judge::inventory;
-use crate::judge::rule;
-use crate::judge::{Expectation, Findings, Ground, Judged, Memory, Page, Readings, Trouble};
+use crate::judge::core::hardware::as_reported;
+use crate::judge::core::{
+    Expectation, Findings, Ground, Hardware, Judged, KernelLog, Memory, Page, Readings, Trouble, rule,
+};
 use crate::probe::inventory::InventoryReport;
 use crate::probe::tree::TreeReport;
 use crate::sampler::Sample;
@@ -113,7 +114,7 @@ impl Scene {
     pub(crate) fn boards(&self) -> Vec<Gpu> {
         self.readings.view.clone().map_or_else(Vec::new, |nvml| {
             let report = InventoryReport { pci: Vec::new(), nics: Vec::new(), pci_errors: Vec::new(), nvml };
-            inventory::as_reported(&report).gpus
+            as_reported(&report).gpus
         })
     }
 
@@ -123,6 +124,8 @@ impl Scene {
         let expected = Expectation { spec: Some(&self.spec), booted_at: self.booted_at };
         judge(&Ground {
             expected: &expected,
+            hardware: &Hardware::NotYet,
+            kernel_log: &KernelLog::default(),
             readings: &self.readings,
             memory: &self.memory,
             findings: &self.findings,

@@ -1,6 +1,7 @@
 //! Bursts, switches and the driver's own word, folded.
 
 use super::*;
+use crate::judge::{Expectation, KernelLog, Measurements, Memory, Standing, judge as judge_all};
 use crate::sampler::sample::{GpuReadings, RecoveryReading};
 use crate::xid::{judge as verdict_of, observe as read};
 use proptest::prelude::*;
@@ -72,7 +73,7 @@ fn where_links_and_their_switch_fail_together_the_switch_is_named_whoever_tells_
         assert!(
             finding
                 .message
-                .ends_with(" | NVSwitch 0000:85:00.0 tells of an SXid at the same time: the switch is the root"),
+                .ends_with(" | NVSwitch 0000:85:00.0 reported an SXid at the same time: the switch is the root cause"),
             "{}",
             finding.message
         );
@@ -156,12 +157,12 @@ fn each_judgement_looks_at_the_recovery_action_before_that_check_is_judged() {
         hardware: &Hardware::NotYet,
         kernel_log: &KernelLog { source: Some("kmsg:/dev/kmsg".to_owned()), ..KernelLog::default() },
         readings: &readings,
-        memory: &super::super::Memory::default(),
+        memory: &Memory::default(),
         gpus: &[],
     };
-    let expected = super::super::Expectation { spec: None, booted_at: None };
-    let before = super::super::Standing { findings, rows: Vec::new() };
+    let expected = Expectation { spec: None, booted_at: None };
+    let before = Standing { findings, rows: Vec::new() };
     let now = Now { unix_ms: (THEN + 60) * 1000, mono_ms: 60_000 };
-    let after = super::super::judge(&expected, &measured, before, now);
+    let after = judge_all(&expected, &measured, before, now);
     assert_eq!(found(&after.findings, GPU), None);
 }

@@ -1,0 +1,132 @@
+//! The kernel log, entry by entry: what was told already, what repeats, and what is a new fault.
+
+use super::carry;
+use super::event::LogEntry;
+use super::state::State;
+use crate::dispatch::{Turn, concerned_by_xid};
+use crate::judge::{self, xid as judge_xid};
+use crate::kernel_log::Cursor;
+use crate::pci::PciAddress;
+use crate::sampler::talk::DriverEvent;
+use crate::time::Now;
+use crate::xid::{XidDetail, XidEvent, XidObservation, judge as judge_fault};
+use crds::Time;
+use crds::check::Check;
+
+/// Log entries that wait for the agent's own last report; the oldest are folded in beyond it.
+const WAITING_MAX: usize = 1_024;
+/// Two lines that tell the same fault within this many microseconds are one sighting.
+const BURST_USEC: u64 = 1_000_000;
+/// How many faults are remembered to know their repetitions.
+const RECENT_FAULTS: usize = 64;
+
+/// Takes entries; until the agent's own last report was read they wait.
+pub(super) fn take(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, now: Now) {
+    if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. })) {
+        state.fault_read_at.get_or_insert(now.mono_ms);
+    }
+    for entry in entries {
+        if state.carried {
+            state.fold(&entry, now);
+        } else {
+            state.waiting.push_back(entry);
+            if let Some(oldest) = (state.waiting.len() > WAITING_MAX).then(|| state.waiting.pop_front()).flatten() {
+                state.fold(&oldest, now);
+            }
+        }
+    }
+    if cursor.is_some() {
+        state.cursor = cursor;
+    }
+}
+
+/// Takes an Xid that the driver announced; the line of the log, which tells more, is waited for.
+pub(super) fn take_event(state: &mut State, event: &DriverEvent, now: Now) {
+    let pci = event.pci.as_deref().and_then(|pci| pci.parse::<PciAddress>().ok());
+    let (Some(pci), Some(code)) = (pci, event.xid) else { return };
+    state.fault_read_at.get_or_insert(now.mono_ms);
+    let log_readable = state.log.source.is_some() && state.log.unreadable.is_none();
+    if let Some(observed) = state.merge.driver_event(pci, code, log_readable, now.mono_ms) {
+        state.tell(&observed, now.wall(), now);
+    }
+}
+
+/// Folds in what the driver announced and the log has not told in time.
+pub(super) fn fold_due(state: &mut State, turn: &mut Turn<'_>) {
+    for observed in state.merge.due(turn.now.mono_ms) {
+        state.tell(&observed, turn.now.wall(), turn.now);
+    }
+    if let Some(at) = state.merge.next_due() {
+        turn.wake_at(at);
+    }
+}
+
+impl State {
+    pub(super) fn fold(&mut self, entry: &LogEntry, now: Now) {
+        match entry {
+            LogEntry::Overrun => self.log.overrun_at = Some(now.mono_ms),
+            LogEntry::Rotated => self.told = None,
+            LogEntry::Fault { .. } if carry::was_told(entry, self.told.as_ref()) => {}
+            LogEntry::Fault { observed, at, usec, .. } => {
+                let known = self.standing.findings.get(Check::Xid.name(), &observed.pci.to_string()).is_some();
+                let told_by_event = self.merge.log_fault(observed, now.mono_ms) && !self.raises(observed);
+                let again = self.is_repetition(observed, *usec) || told_by_event;
+                if !(again && known) {
+                    self.tell(observed, at.unwrap_or(now.wall()).min(now.wall()), now);
+                }
+                self.name_the_suspect(observed, now);
+            }
+        }
+    }
+
+    /// Judges one fault and folds it into what stands. The driver may have more to say about it.
+    fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
+        let target = observed.pci.to_string();
+        if let XidEvent::Xid(code) = observed.event {
+            let sections = concerned_by_xid(code).into_iter();
+            sections.for_each(|section| self.senses.want(section, now.mono_ms));
+        }
+        if judge_xid::is_switch(observed) && !self.log.switches.contains(&target) {
+            self.log.switches.push(target);
+            self.log.switches.truncate(judge::MAX_COVERED);
+        }
+        let verdict = judge_fault(observed, self.driver_major());
+        judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
+    }
+
+    /// Whether the fault is graver than what stands of its target: a line may say more than the event before it.
+    fn raises(&self, observed: &XidObservation) -> bool {
+        let verdict = judge_fault(observed, self.driver_major());
+        judge_xid::raises(&self.standing.findings, observed, &verdict)
+    }
+
+    /// Board or job: adds what the evidence of the day points at.
+    fn name_the_suspect(&mut self, observed: &XidObservation, now: Now) {
+        let target = observed.pci.to_string();
+        let board = self.senses.inventory.gpus.iter().find(|gpu| gpu.pci_address == target);
+        let board = board.and_then(|gpu| gpu.serial.clone()).unwrap_or_else(|| target.clone());
+        if let (XidEvent::Xid(code), Some(suspect)) = (observed.event, self.owners.sight(observed, &board, now.mono_ms))
+        {
+            judge_xid::remark(&mut self.standing.findings, &target, &suspect.says(code));
+        }
+    }
+
+    /// One fault yields many lines. Without a time stamp every line counts. Each Xid 154 is a state of its own.
+    fn is_repetition(&mut self, observed: &XidObservation, usec: u64) -> bool {
+        let key = observed.dedupe_key();
+        let again = usec != 0
+            && self.recent_faults.iter().any(|(known, at)| *known == key && usec.abs_diff(*at) < BURST_USEC)
+            && !matches!(observed.detail, XidDetail::Recovery { .. });
+        if !again {
+            self.recent_faults.push_back((key, usec));
+            if self.recent_faults.len() > RECENT_FAULTS {
+                self.recent_faults.pop_front();
+            }
+        }
+        again
+    }
+
+    fn driver_major(&self) -> Option<u32> {
+        self.senses.inventory.driver.as_deref()?.split('.').next()?.parse().ok()
+    }
+}

@@ -1,0 +1,142 @@
+//! What the agent knows between two steps.
+
+use super::event::{LogEntry, Order};
+use super::writer::Writer;
+use crate::dispatch::{Probes, Senses, Work};
+use crate::judge::{Expectation, KernelLog, Readings, Standing, registry};
+use crate::kernel_log::Cursor;
+use crate::time::Now;
+use crate::xid::{DedupeKey, Merge, Owners};
+use crds::Time;
+use crds::node_health::{CheckRow, Finding, Inventory};
+use std::collections::VecDeque;
+
+/// The first report waits this long for the first inventory and the kernel log, in milliseconds.
+const FIRST_REPORT_MS: u64 = 5_000;
+
+/// What does not change while the agent runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The version of the agent.
+    pub version: String,
+    /// The boot id of the node's kernel.
+    pub boot_id: String,
+    /// When the node booted, by its own clock.
+    pub booted_at: Option<Time>,
+    /// When the agent started, by the node's clock.
+    pub started_at: Time,
+    /// Addresses at which peers may reach this node.
+    pub addresses: Vec<String>,
+}
+
+/// All that the agent knows.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(super) facts: Facts,
+    pub(super) order: Option<Order>,
+    /// The agent's own last report was read, or there is none.
+    pub(super) carried: bool,
+    pub(super) first_report_by: u64,
+    pub(super) senses: Senses,
+    /// When the node booted, by the wall clock as it goes now: it moves along where that is set.
+    pub(super) booted_at: Option<Time>,
+    /// The wall clock at zero of the monotonic clock when the agent started, in milliseconds.
+    clock_began: i64,
+    pub(super) log: KernelLog,
+    pub(super) merge: Merge,
+    /// Board or job: whose Xids were seen on which board.
+    pub(super) owners: Owners,
+    pub(super) cursor: Option<Cursor>,
+    /// Up to here the report of a former process tells of the log.
+    pub(super) told: Option<Cursor>,
+    pub(super) waiting: VecDeque<LogEntry>,
+    pub(super) recent_faults: VecDeque<(DedupeKey, u64)>,
+    /// When the first fault that no report tells yet was read, by the monotonic clock in milliseconds.
+    pub(super) fault_read_at: Option<u64>,
+    /// When the first sample arrived that changed findings which no report tells yet; while one is being taken in, when it
+    /// arrived.
+    pub(super) sample_read_at: Option<u64>,
+    pub(super) standing: Standing,
+    pub(super) works: Vec<Work>,
+    pub(super) probes: Probes,
+    pub(super) writer: Writer,
+}
+
+impl State {
+    /// An agent that has just started and knows nothing of the world yet.
+    pub fn new(facts: Facts, now: Now) -> Self {
+        let booted_at = facts.booted_at;
+        Self {
+            facts,
+            order: None,
+            carried: false,
+            first_report_by: now.mono_ms.saturating_add(FIRST_REPORT_MS),
+            senses: Senses::default(),
+            booted_at,
+            clock_began: clock_began(now),
+            log: KernelLog::default(),
+            merge: Merge::default(),
+            owners: Owners::default(),
+            cursor: None,
+            told: None,
+            waiting: VecDeque::new(),
+            recent_faults: VecDeque::new(),
+            fault_read_at: None,
+            sample_read_at: None,
+            standing: Standing::default(),
+            works: Vec::new(),
+            probes: Probes::default(),
+            writer: Writer::default(),
+        }
+    }
+
+    /// What is wrong at the moment, by check and target.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.standing.findings.iter()
+    }
+
+    /// The rows of the monitors at the moment.
+    pub fn rows(&self) -> &[CheckRow] {
+        &self.standing.rows
+    }
+
+    /// The accelerators and network devices that were seen last.
+    pub fn inventory(&self) -> &Inventory {
+        &self.senses.inventory
+    }
+
+    /// What the driver's library and sysfs said last.
+    pub const fn readings(&self) -> &Readings {
+        &self.senses.readings
+    }
+
+    pub(super) fn expectation(&self) -> Expectation<'_> {
+        Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.booted_at }
+    }
+
+    pub(super) fn in_maintenance(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.spec.maintenance.is_some())
+    }
+
+    /// Whether a process of ours has the driver open, or may open it.
+    pub(super) fn holds_driver(&self) -> bool {
+        !self.in_maintenance() || self.senses.may_hold_driver() || self.probes.may_hold_driver()
+    }
+
+    /// Whether a first report would say more than that nothing was measured yet.
+    pub(super) fn is_ready(&self) -> bool {
+        let log = self.log.source.is_some() || self.log.unreadable.is_some();
+        log && self.senses.is_complete(&registry::wanted(&self.expectation()), self.in_maintenance())
+    }
+
+    /// The wall clock may be set while the agent runs: the time of the boot moves along.
+    pub(super) fn follow_the_clock(&mut self, now: Now) {
+        let set_by = (clock_began(now) - self.clock_began).div_euclid(1000);
+        self.booted_at = self.facts.booted_at.map(|booted| booted.plus(set_by));
+    }
+}
+
+/// The wall clock at zero of the monotonic one: moves only where the wall clock is set.
+fn clock_began(now: Now) -> i64 {
+    now.unix_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX))
+}

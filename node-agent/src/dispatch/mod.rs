@@ -1,0 +1,37 @@
+//! From a work order or a monitor to probes, and from what they bring back to readings and results. Pure.
+//!
+//! ```text
+//!  monitors ─▶ senses ─┬─▶ sampling, tree_reading ─┐
+//!  work order ─▶ work ─┼─▶ passive, slots, drill  ─┼─▶ turn ─▶ Command ─▶ request ─▶ runner
+//!                      └──────── Measured ◀────────┴──────────────────────────────────┘
+//! ```
+//!
+//! Nothing here knows the report or the API server: those are the agent's. What must stay true:
+//! - every probe that is started is waited for;
+//! - a work order is started at most once, and is not done while a probe of it runs;
+//! - at most one child has the driver's library loaded.
+
+pub(crate) mod context;
+pub(crate) mod drill;
+mod passive;
+mod probe;
+pub mod request;
+mod sampling;
+mod senses;
+mod slots;
+mod tree_reading;
+mod turn;
+mod verdict;
+mod work;
+
+pub use passive::READING_MS;
+pub use probe::{Command, Measured, Probe};
+pub use sampling::{ANSWER_MS, PAUSE_MS as SAMPLER_PAUSE_MS, PROMPT_MS, SAMPLER_DEADLINE_MS, SECTION_MS};
+pub use slots::SLOT_MISSED;
+pub use tree_reading::TREE_DEADLINE_MS;
+
+pub(crate) use context::Context;
+pub(crate) use sampling::{Heard, concerned_by_xid};
+pub(crate) use senses::Senses;
+pub(crate) use turn::{Probes, Turn};
+pub(crate) use work::Work;

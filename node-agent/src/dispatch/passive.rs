@@ -1,0 +1,82 @@
+//! A passive check of a run: readings that are taken after it began, judged as its monitor judges.
+
+use super::context::Context;
+use super::verdict::{self, Verdict};
+use crate::judge::registry::{self, Tree};
+use crate::judge::{self, interval_of};
+use crate::sampler::Section;
+use crds::check::Check;
+use crds::reason;
+
+/// The longest that a run waits for a reading, in milliseconds. A hang is told after 10 s, and a sampler that hangs is
+/// started again several times within this time.
+pub const READING_MS: u64 = 120_000;
+/// How many intervals a reading may take. A run reads for itself, so that it needs no verdict of being overdue.
+const PATIENCE: i64 = 10;
+
+/// Why the check cannot be asked for at the moment.
+pub(super) fn pause(check: Check, context: &Context<'_>) -> Option<&'static str> {
+    let pause = context.expected.pause(context.now)?;
+    // During the boot grace each judge decides by itself whether it is silent.
+    let by_driver = !sections_of(check).is_empty();
+    (pause == reason::MAINTENANCE && by_driver).then_some(pause)
+}
+
+/// Asks for the readings that are missing. Gives the verdict once all were taken since, or will not be any more.
+pub(super) fn advance(check: Check, since: u64, is_late: bool, context: &mut Context<'_>) -> Option<Verdict> {
+    if let Some(pause) = pause(check, context) {
+        return Some(Verdict::skipped(pause));
+    }
+    let missing: Vec<_> =
+        sections_of(check).iter().filter(|section| !context.senses.sampling.has_read(**section, since)).collect();
+    let lacks_tree = reads_tree(check) && !context.senses.tree.was_read(since);
+    if missing.is_empty() && !lacks_tree {
+        return Some(judged(check, context));
+    }
+    let until = since.saturating_add(READING_MS);
+    if is_late || context.now.mono_ms >= until {
+        return Some(nothing_read(check, is_late, context));
+    }
+    for section in missing {
+        context.senses.sampling.want(*section, since);
+    }
+    if lacks_tree {
+        context.senses.tree.want(since);
+    }
+    context.wants_reading = true;
+    context.wake_at(until);
+    None
+}
+
+fn judged(check: Check, context: &Context<'_>) -> Verdict {
+    let Some(monitor) = registry::of(check) else { return verdict::not_implemented(check) };
+    let (senses, now) = (&context.senses, context.now);
+    let measured = senses.measured(context.log);
+    let interval = interval_of(&registry::wanted(&context.expected), check).saturating_mul(PATIENCE);
+    let judged = judge::judge_one(monitor, interval, &context.expected, &measured, context.findings, now);
+    verdict::of_judged(check, judged, context.findings, &senses.inventory.gpus, now)
+}
+
+fn nothing_read(check: Check, is_late: bool, context: &Context<'_>) -> Verdict {
+    let readings = &context.senses.readings;
+    if let Some(trouble) = readings.trouble.as_ref().filter(|_| !sections_of(check).is_empty()) {
+        return Verdict::unknown(&trouble.reason, trouble.message.clone());
+    }
+    if let Some((reason, message)) = readings.tree_failed.as_ref().filter(|_| reads_tree(check)) {
+        return Verdict::unknown(reason, message.clone());
+    }
+    if is_late {
+        let why = "the work order's deadline passed before a reading was taken";
+        return Verdict::unknown(reason::DEADLINE_EXCEEDED, why.to_owned());
+    }
+    Verdict::unknown(reason::OVERDUE, format!("no reading was taken within {} s", READING_MS / 1000))
+}
+
+fn sections_of(check: Check) -> &'static [Section] {
+    registry::of(check).map_or(&[], |monitor| monitor.reads.driver)
+}
+
+/// Whether the check needs a reading of the device tree of its own.
+fn reads_tree(check: Check) -> bool {
+    registry::of(check).is_some_and(|monitor| monitor.reads.tree == Tree::Read)
+}

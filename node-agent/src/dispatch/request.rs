@@ -1,0 +1,229 @@
+//! Between the core and the runner: what to measure becomes a request, and what became of it a measurement. Pure.
+
+use super::probe::{Measured, Probe};
+use crate::probe::ProbeReport;
+use crate::runner::client::{ProbeOutcome, ProbeRequest};
+use crate::runner::protocol::{End, Finished, ProbeSpec};
+use crds::reason;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the probe gets beyond the time of a user's program, in milliseconds, so that the probe itself reports a program
+/// that does not end.
+pub(super) const CUSTOM_MARGIN_MS: u64 = 2_000;
+/// The limit of one TCP connect of iperf3, in milliseconds.
+const CONNECT_MS: u64 = 2_000;
+
+/// Where the tools and trees lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Root of the tree that is `/sys` on a node.
+    pub sysfs_root: PathBuf,
+    /// Root of the tree that is `/proc` on a node.
+    pub proc_root: PathBuf,
+    /// Root of the tree that is `/dev` on a node.
+    pub dev_root: PathBuf,
+    /// Name or path of the NVIDIA management library.
+    pub nvml_library: PathBuf,
+    /// A call into the library that takes longer hangs, in milliseconds.
+    pub call_deadline_ms: u64,
+    /// The one directory of the user's own checks, if there is one.
+    pub custom_directory: Option<PathBuf>,
+    /// Run these under the runner's own uid.
+    pub custom_same_user: bool,
+    /// Name or path of iperf3.
+    pub iperf3: PathBuf,
+}
+
+/// The request to the runner, or why there can be none.
+pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
+    let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
+    let spec = match probe {
+        Probe::Sampler => ProbeSpec::Sampler {
+            nvml_library: places.nvml_library.clone(),
+            dev_root: places.dev_root.clone(),
+            call_deadline_ms: places.call_deadline_ms,
+        },
+        Probe::Tree => ProbeSpec::Tree { sysfs_root: places.sysfs_root.clone(), proc_root: places.proc_root.clone() },
+        Probe::Custom(custom) => {
+            let Some(directory) = places.custom_directory.clone() else {
+                return Err(unknown(
+                    reason::PROGRAM_NOT_FOUND,
+                    format!(
+                        "cannot run {}: no directory of custom checks is configured; set --custom-directory",
+                        custom.program
+                    ),
+                ));
+            };
+            ProbeSpec::Custom {
+                directory,
+                program: custom.program.clone(),
+                args: custom.args.clone(),
+                env: custom.env.clone(),
+                same_user: places.custom_same_user,
+                deadline_ms: deadline_ms.saturating_sub(CUSTOM_MARGIN_MS).max(1),
+            }
+        }
+        Probe::Serve { address, port, until_unix_ms } => ProbeSpec::IperfServer {
+            iperf3: places.iperf3.clone(),
+            bind: *address,
+            port: *port,
+            until_unix_ms: *until_unix_ms,
+        },
+        Probe::Send { address, port, streams, seconds, until_unix_ms } => ProbeSpec::IperfClient {
+            iperf3: places.iperf3.clone(),
+            server: *address,
+            port: *port,
+            bind: None,
+            streams: *streams,
+            seconds: *seconds,
+            connect_timeout_ms: CONNECT_MS,
+            until_unix_ms: *until_unix_ms,
+        },
+    };
+    Ok(ProbeRequest::new(spec, deadline))
+}
+
+/// The name of a probe for metrics and logs: the subcommand that ran it.
+pub const fn name(probe: &Probe) -> &'static str {
+    match probe {
+        Probe::Sampler => "sampler",
+        Probe::Tree => "tree",
+        Probe::Custom(_) => "custom",
+        Probe::Serve { .. } => "iperf-server",
+        Probe::Send { .. } => "iperf-client",
+    }
+}
+
+/// What the outcome of a probe is worth, and how long it took in milliseconds, where that is known.
+pub fn read(probe: &Probe, outcome: ProbeOutcome) -> (Measured, u64) {
+    match outcome {
+        ProbeOutcome::Finished(finished) => {
+            let duration_ms = finished.duration_ms;
+            (read_finished(probe, finished), duration_ms)
+        }
+        ProbeOutcome::Refused(why) => (unknown(reason::TOOL_ERROR, format!("the runner refused the probe: {why}")), 0),
+        ProbeOutcome::RunnerGone(why) => (unknown(reason::RUNNER_GONE, why), 0),
+    }
+}
+
+fn read_finished(probe: &Probe, finished: Finished) -> Measured {
+    let name = name(probe);
+    let said = if finished.stderr_tail.trim().is_empty() { &finished.stdout } else { &finished.stderr_tail };
+    let said = said.trim();
+    match finished.end {
+        End::Exited { code: 0 } => match probe {
+            Probe::Sampler => unknown(reason::TOOL_ERROR, format!("the sampler exited unexpectedly: {said}")),
+            Probe::Tree => parse(name, &finished.stdout, |report| Measured::Tree(Box::new(report))),
+            Probe::Custom(_) => parse(name, &finished.stdout, |report| Measured::Custom(Box::new(report))),
+            Probe::Serve { .. } | Probe::Send { .. } => {
+                parse(name, &finished.stdout, |report| Measured::Iperf(Box::new(report)))
+            }
+        },
+        End::Exited { code } => unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}")),
+        End::Signaled { signal } if *probe == Probe::Sampler => unknown(
+            reason::SAMPLER_CRASHED,
+            format!("the process that holds the driver's library was killed by signal {signal}: {said}"),
+        ),
+        End::Signaled { signal } => {
+            unknown(reason::PROGRAM_KILLED, format!("the {name} probe was killed by signal {signal}: {said}"))
+        }
+        End::DeadlineExceeded => unknown(
+            reason::PROBE_DEADLINE_EXCEEDED,
+            format!("the {name} probe did not finish within {} ms: {said}", finished.duration_ms),
+        ),
+        End::Stopped => unknown(reason::INTERRUPTED, format!("the {name} probe was stopped")),
+        End::OutputTooLong => {
+            unknown(reason::OUTPUT_TOO_LONG, format!("the {name} probe printed more than the output limit"))
+        }
+        End::CouldNotStart { reason } => {
+            unknown(reason::TOOL_ERROR, format!("the {name} probe could not be started: {reason}"))
+        }
+        End::Unkillable { pid } => unknown(
+            reason::CHILD_UNKILLABLE,
+            format!(
+                "the {name} probe (process {pid}) cannot be killed: it is stuck in the kernel, most likely in the driver"
+            ),
+        ),
+    }
+}
+
+fn parse<T: DeserializeOwned>(name: &str, stdout: &str, wrap: impl FnOnce(T) -> Measured) -> Measured {
+    match ProbeReport::parse(name, stdout) {
+        Ok(report) => wrap(report),
+        Err(error) => unknown(reason::UNKNOWN_OUTPUT, error.to_string()),
+    }
+}
+
+fn unknown(reason: &str, message: String) -> Measured {
+    Measured::Unknown { reason: reason.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crds::check::Custom;
+
+    fn places() -> Places {
+        Places {
+            sysfs_root: "/sys".into(),
+            proc_root: "/proc".into(),
+            dev_root: "/dev".into(),
+            call_deadline_ms: 10_000,
+            nvml_library: "libnvidia-ml.so.1".into(),
+            custom_directory: None,
+            custom_same_user: false,
+            iperf3: "iperf3".into(),
+        }
+    }
+
+    fn ended(end: End, stdout: &str) -> ProbeOutcome {
+        let (stdout, stderr_tail) = (stdout.to_owned(), String::new());
+        ProbeOutcome::Finished(Finished { id: 1, end, stdout, stderr_tail, duration_ms: 7 })
+    }
+
+    fn reason_of(probe: &Probe, outcome: ProbeOutcome) -> String {
+        match read(probe, outcome).0 {
+            Measured::Unknown { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_program_without_a_directory_is_not_found_and_the_flag_is_named() {
+        let error = request(&Probe::Custom(Custom::default()), 1_000, &places()).unwrap_err();
+        let Measured::Unknown { reason, message } = error else { panic!("{error:?}") };
+        assert_eq!(reason, reason::PROGRAM_NOT_FOUND);
+        assert!(message.contains("--custom-directory"), "{message}");
+    }
+
+    #[test]
+    fn a_program_gets_less_time_than_the_probe_around_it() {
+        let places = Places { custom_directory: Some("/checks".into()), ..places() };
+        let asked = request(&Probe::Custom(Custom::default()), 10_000, &places).unwrap();
+        let ProbeSpec::Custom { deadline_ms, .. } = asked.probe else { panic!("{asked:?}") };
+        assert_eq!((deadline_ms, asked.deadline), (8_000, Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn every_way_to_end_without_a_report_has_a_reason_of_its_own() {
+        for (outcome, reason) in [
+            (ended(End::Exited { code: 0 }, "Segmentation fault"), reason::UNKNOWN_OUTPUT),
+            (ended(End::Exited { code: 1 }, ""), reason::TOOL_ERROR),
+            (ended(End::Signaled { signal: 11 }, ""), reason::PROGRAM_KILLED),
+            (ended(End::DeadlineExceeded, ""), reason::PROBE_DEADLINE_EXCEEDED),
+            (ended(End::Stopped, ""), reason::INTERRUPTED),
+            (ended(End::OutputTooLong, ""), reason::OUTPUT_TOO_LONG),
+            (ended(End::CouldNotStart { reason: "no".into() }, ""), reason::TOOL_ERROR),
+            (ended(End::Unkillable { pid: 9 }, ""), reason::CHILD_UNKILLABLE),
+            (ProbeOutcome::Refused("no".into()), reason::TOOL_ERROR),
+            (ProbeOutcome::RunnerGone("no".into()), reason::RUNNER_GONE),
+        ] {
+            assert_eq!(reason_of(&Probe::Tree, outcome.clone()), reason, "{outcome:?}");
+        }
+        let crashed = ended(End::Signaled { signal: 11 }, "");
+        assert_eq!(reason_of(&Probe::Sampler, crashed), reason::SAMPLER_CRASHED);
+        assert_eq!(reason_of(&Probe::Sampler, ended(End::Exited { code: 0 }, "")), reason::TOOL_ERROR);
+    }
+}

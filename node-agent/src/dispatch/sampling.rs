@@ -1,0 +1,338 @@
+//! The one sampler: when it is started and stopped, what it is asked for, and what its silence means.
+//!
+//! ```text
+//!  no child ──(not before)──▶ idle ──Ask──▶ asked ──Sample──▶ idle
+//!     ▲                        │              │ Hung, or no answer in time
+//!     └──── its end is told ───┴── stopping ◀─┘      (each failure doubles the pause before the next start)
+//! ```
+//!
+//! What must stay true: at most one child, and at most one question to it; a child that was asked to end is waited for;
+//! while none answers, [`Readings::trouble`] says why.
+
+use super::probe::{Command, Measured, Probe};
+use super::turn::Turn;
+use crate::judge::{Readings, Trouble, registry};
+use crate::runner::protocol::MAX_DEADLINE_MS;
+use crate::sampler::talk::{Ask, DriverEvent, Hung, Said};
+use crate::sampler::{Sample, Section};
+use crds::check::Check;
+use crds::node_health::Monitor;
+use crds::reason;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// After a day the sampler is replaced: vendor libraries leak.
+pub const SAMPLER_DEADLINE_MS: u64 = MAX_DEADLINE_MS;
+/// An answer that does not come within this time and [`SECTION_MS`] for each section, while no call is told to hang, is
+/// taken for a hang, in milliseconds. The sampler tells a hang after 10 s.
+pub const ANSWER_MS: u64 = 30_000;
+/// What each section may take beyond [`ANSWER_MS`]: sixteen slow GPUs, in milliseconds.
+pub const SECTION_MS: u64 = 3_000;
+/// First and longest pause before a sampler that failed is started again, in milliseconds.
+pub const PAUSE_MS: (u64, u64) = (1_000, 300_000);
+/// What is due so soon is asked for along with what is due now, so that different intervals do not drift apart.
+const ALONG_MS: u64 = 1_000;
+/// The pause between two questions out of turn, in milliseconds.
+pub const PROMPT_MS: u64 = 1_000;
+
+/// How often each section is wanted, in milliseconds. The identity of the GPUs is wanted in any case.
+pub(super) fn plan(monitors: &[Monitor]) -> BTreeMap<Section, u64> {
+    let identity = Monitor { name: Check::Inventory.name().to_owned(), interval_seconds: None };
+    let mut plan = BTreeMap::new();
+    let identity = monitors.iter().all(|monitor| monitor.name != identity.name).then_some(identity);
+    for monitor in monitors.iter().chain(&identity) {
+        let Some(row) = registry::named(&monitor.name) else { continue };
+        let ms = u64::try_from(row.reading_seconds(monitor)).unwrap_or(1).saturating_mul(1000);
+        for section in row.reads.driver {
+            plan.entry(*section).and_modify(|known: &mut u64| *known = (*known).min(ms)).or_insert(ms);
+        }
+    }
+    plan
+}
+
+/// What an event of the driver asks to be read at once (event bits of nvml.h; Xid 48, 63, 64, 94, 95: NVIDIA's catalogue,
+/// memory errors and row remapping; 154: the recovery action has changed).
+pub(super) fn concerned(event: &DriverEvent) -> Vec<Section> {
+    const MEMORY: u64 = 0x2 | 0x4 | 0x200 | 0x400 | 0x800;
+    const RECOVERY_ACTION: u64 = 0x8000;
+    let mut sections = event.xid.map_or_else(Vec::new, concerned_by_xid);
+    if event.bits & MEMORY != 0 {
+        sections.extend([Section::Ecc, Section::RowRemap]);
+    }
+    if event.bits & RECOVERY_ACTION != 0 {
+        sections.push(Section::RecoveryAction);
+    }
+    sections
+}
+
+/// What an Xid asks to be read at once; any tells that the driver may have changed its mind about what is needed.
+pub(crate) fn concerned_by_xid(code: u32) -> Vec<Section> {
+    match code {
+        48 | 63 | 64 | 94 | 95 => vec![Section::RowRemap, Section::Ecc, Section::RecoveryAction],
+        _ => vec![Section::RecoveryAction],
+    }
+}
+
+/// The child, and when what is read next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sampling {
+    child: Option<Child>,
+    not_before: u64,
+    failures: u32,
+    /// A child could not be killed, and none has answered since: one may still have the driver open.
+    stuck: bool,
+    due: BTreeMap<Section, u64>,
+    /// To be read out of turn.
+    wanted: BTreeSet<Section>,
+    prompt_after: u64,
+    /// When the question was asked whose answer was the last reading of the section.
+    read: BTreeMap<Section, u64>,
+    last_ask: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    probe: u64,
+    began: u64,
+    stopping: bool,
+    asked: Option<Asked>,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    id: u64,
+    sections: Vec<Section>,
+    at: u64,
+    until: u64,
+}
+
+impl Sampling {
+    /// Whether a child of ours has the driver open, or may have.
+    pub(super) const fn may_hold_driver(&self) -> bool {
+        self.child.is_some() || self.stuck
+    }
+
+    /// Whether the answer to a question that was asked at this moment or later holds the section.
+    pub(super) fn has_read(&self, section: Section, since: u64) -> bool {
+        self.read.get(&section).is_some_and(|asked| *asked >= since)
+    }
+
+    /// Reads the section at once, unless that was asked since.
+    pub(super) fn want(&mut self, section: Section, since: u64) {
+        let asked = self.child.as_ref().and_then(|child| child.asked.as_ref());
+        if !asked.is_some_and(|asked| asked.at >= since && asked.sections.contains(&section)) {
+            self.wanted.insert(section);
+        }
+    }
+
+    /// Reads everything anew.
+    pub(super) fn begin_anew(&mut self, now_ms: u64) {
+        self.due.clear();
+        self.read.clear();
+        self.failures = 0;
+        self.not_before = now_ms;
+    }
+
+    /// Reads everything again that was read so far.
+    pub(super) fn read_again(&mut self) {
+        self.due.retain(|section, _| !self.read.contains_key(section));
+    }
+
+    /// Ends the child: the driver is to be let go.
+    pub(super) fn release(&mut self, turn: &mut Turn<'_>) {
+        self.wanted.clear();
+        self.stop(turn);
+    }
+
+    fn stop(&mut self, turn: &mut Turn<'_>) {
+        if let Some(child) = &mut self.child {
+            child.stopping = true;
+            child.asked = None;
+            turn.probes.stop(child.probe, turn.commands);
+        }
+    }
+
+    /// Starts the child, asks what is due, and notices that an answer does not come.
+    pub(super) fn look(&mut self, plan: &BTreeMap<Section, u64>, readings: &mut Readings, turn: &mut Turn<'_>) {
+        let now = turn.now.mono_ms;
+        self.hurry(plan, now);
+        if self.child.is_none() {
+            if now < self.not_before {
+                turn.wake_at(self.not_before);
+                return;
+            }
+            let probe = turn.probes.start(Probe::Sampler, SAMPLER_DEADLINE_MS, turn.commands);
+            self.child = Some(Child { probe, began: now, stopping: false, asked: None });
+        }
+        let sections = self.to_ask(plan, turn);
+        let Some(child) = self.child.as_mut().filter(|child| !child.stopping) else { return };
+        match &child.asked {
+            Some(asked) if now >= asked.until => {
+                let message = format!(
+                    "the driver has not answered for {} s; the hanging call is unknown",
+                    now.saturating_sub(asked.at) / 1000
+                );
+                be_in_trouble(readings, reason::CALL_HUNG, message, None, now);
+                self.stop(turn);
+            }
+            Some(asked) => turn.wake_at(asked.until),
+            None if sections.is_empty() => {}
+            None => {
+                self.last_ask += 1;
+                let patience = SECTION_MS.saturating_mul(u64::try_from(sections.len()).unwrap_or(0));
+                let until = now.saturating_add(ANSWER_MS).saturating_add(patience);
+                child.asked = Some(Asked { id: self.last_ask, sections: sections.clone(), at: now, until });
+                turn.wake_at(until);
+                for section in &sections {
+                    self.wanted.remove(section);
+                    let is_due = self.due.get(section).is_none_or(|due| *due <= now.saturating_add(ALONG_MS));
+                    if let Some(interval) = plan.get(section).filter(|_| is_due) {
+                        self.due.insert(*section, now.saturating_add(*interval));
+                    }
+                }
+                self.prompt_after = now.saturating_add(PROMPT_MS);
+                let ask = Ask { id: self.last_ask, sections, timings: false };
+                turn.commands.push(Command::Ask { id: child.probe, ask });
+            }
+        }
+    }
+
+    /// An interval that has become shorter counts from now on, not only after what was planned by the longer one.
+    fn hurry(&mut self, plan: &BTreeMap<Section, u64>, now: u64) {
+        for (section, due) in &mut self.due {
+            if let Some(interval) = plan.get(section) {
+                *due = (*due).min(now.saturating_add(*interval));
+            }
+        }
+    }
+
+    fn is_due(&self, section: Section, at: u64) -> bool {
+        self.due.get(&section).is_none_or(|due| *due <= at)
+    }
+
+    /// What is due, with what is due soon; nothing while nothing is due.
+    fn to_ask(&self, plan: &BTreeMap<Section, u64>, turn: &mut Turn<'_>) -> Vec<Section> {
+        let now = turn.now.mono_ms;
+        let is_prompt = !self.wanted.is_empty() && now >= self.prompt_after;
+        let is_asked = self.child.as_ref().is_some_and(|child| child.asked.is_some() || child.stopping);
+        if !is_prompt && !plan.keys().any(|section| self.is_due(*section, now)) {
+            if !is_asked {
+                let next = plan.keys().filter_map(|section| self.due.get(section)).min();
+                let prompt = (!self.wanted.is_empty()).then_some(&self.prompt_after);
+                next.into_iter().chain(prompt).for_each(|at| turn.wake_at(*at));
+            }
+            return Vec::new();
+        }
+        let mut sections: BTreeSet<Section> =
+            plan.keys().copied().filter(|section| self.is_due(*section, now.saturating_add(ALONG_MS))).collect();
+        sections.extend(&self.wanted);
+        sections.into_iter().collect()
+    }
+
+    /// Takes what the child said. Gives back what is for others: a sample, or an event of the driver.
+    pub(super) fn said(&mut self, probe: u64, said: Said, readings: &mut Readings, turn: &mut Turn<'_>) -> Heard {
+        let Some(child) = self.child.as_mut().filter(|child| child.probe == probe && !child.stopping) else {
+            return Heard::Nothing;
+        };
+        match said {
+            Said::Sample { id, sample } => {
+                let Some(asked) = child.asked.take_if(|asked| asked.id == id) else { return Heard::Nothing };
+                for section in &sample.sections {
+                    self.read.insert(*section, asked.at);
+                }
+                self.failures = 0;
+                self.stuck = false;
+                Heard::Sample(sample)
+            }
+            Said::Hung(hung) => {
+                let message = in_words(&hung);
+                be_in_trouble(readings, reason::CALL_HUNG, message, Some(hung), turn.now.mono_ms);
+                self.stop(turn);
+                Heard::Nothing
+            }
+            Said::Event(event) => Heard::Event(event),
+        }
+    }
+
+    /// The child has ended, however. Whether it was ours.
+    pub(super) fn ended(
+        &mut self,
+        probe: u64,
+        measured: &Measured,
+        is_released: bool,
+        readings: &mut Readings,
+        now: u64,
+    ) -> bool {
+        let Some(child) = self.child.take_if(|child| child.probe == probe) else { return false };
+        if let Some(asked) = &child.asked {
+            self.due.retain(|section, _| !asked.sections.contains(section));
+        }
+        let (why, message) = match measured {
+            Measured::Unknown { reason, message } => (reason.as_str(), message.clone()),
+            Measured::Tree(_) | Measured::Custom(_) | Measured::Iperf(_) => {
+                (reason::TOOL_ERROR, "the sampler returned the report of another probe".to_owned())
+            }
+        };
+        let refused = self.stuck && why == reason::TOOL_ERROR;
+        self.stuck |= why == reason::CHILD_UNKILLABLE;
+        if is_released {
+            return true;
+        }
+        let is_old = now.saturating_sub(child.began).saturating_add(PAUSE_MS.1) >= SAMPLER_DEADLINE_MS;
+        if why == reason::PROBE_DEADLINE_EXCEEDED && is_old {
+            self.not_before = now;
+            return true;
+        }
+        // One that we stopped has its trouble already, unless it was let go for a maintenance that is over.
+        if why == reason::INTERRUPTED && child.stopping {
+            if readings.trouble.is_none() {
+                return true;
+            }
+        } else if !refused {
+            be_in_trouble(readings, why, message, None, now);
+        }
+        let pause = PAUSE_MS.0.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MS.1);
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = now.saturating_add(pause);
+        self.due.clear();
+        true
+    }
+}
+
+/// What keeps the driver from answering. A child that cannot be killed hangs in the call that it told before.
+fn be_in_trouble(readings: &mut Readings, why: &str, message: String, hung: Option<Hung>, now: u64) {
+    let before = readings.trouble.take();
+    let since = before.as_ref().map_or(now, |before| before.since);
+    let (call, pci) = match (hung, before) {
+        (Some(hung), _) => (Some(hung.call), hung.pci),
+        (None, Some(before)) if why == reason::CHILD_UNKILLABLE => (before.call, before.pci),
+        (None, _) => (None, None),
+    };
+    let message = match &call {
+        Some(call) if why == reason::CHILD_UNKILLABLE => {
+            let place = pci.as_deref().map(|pci| format!(" about GPU {pci}")).unwrap_or_default();
+            format!("{message}; it called {call}{place}")
+        }
+        _ => message,
+    };
+    readings.trouble = Some(Trouble { reason: why.to_owned(), message, call, pci, since });
+}
+
+fn in_words(hung: &Hung) -> String {
+    let place = match (&hung.pci, hung.index) {
+        (Some(pci), _) => format!(" about GPU {pci}"),
+        (None, Some(index)) => format!(" about the GPU of index {index}"),
+        (None, None) => String::new(),
+    };
+    format!("the driver call {}{place} has not returned for {} s", hung.call, hung.for_ms / 1000)
+}
+
+/// What a line of the sampler is to the others.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// Readings.
+    Sample(Box<Sample>),
+    /// The driver announced something.
+    Event(DriverEvent),
+}

@@ -1,0 +1,160 @@
+//! What the agent measures by itself: sysfs, the driver through the sampler, and the inventory that both make up.
+
+use super::probe::Measured;
+use super::sampling::{self, Heard, Sampling};
+use super::tree_reading::{self, TreeReading};
+use super::turn::Turn;
+use crate::judge::core::hardware::{as_reported, named_as_before};
+use crate::judge::{Expectation, Hardware, KernelLog, Measurements, Memory, Readings, registry};
+use crate::sampler::{Said, Sample, Section};
+use crate::time::Now;
+use crds::node_health::{Inventory, Monitor};
+
+/// The readings, and how they are taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Senses {
+    pub(super) sampling: Sampling,
+    pub(super) tree: TreeReading,
+    pub(crate) readings: Readings,
+    pub(crate) memory: Memory,
+    /// The last readings of both, side by side.
+    hardware: Hardware,
+    pub(crate) inventory: Inventory,
+    /// The driver was released for a maintenance at the last look.
+    was_released: bool,
+    /// The node was still coming up at the last look.
+    was_in_boot_grace: bool,
+}
+
+impl Senses {
+    /// Starts what is due. Under maintenance nothing of ours touches the driver; afterwards everything is read anew.
+    pub(crate) fn look(&mut self, expected: &Expectation<'_>, turn: &mut Turn<'_>) {
+        let monitors = registry::wanted(expected);
+        let in_boot_grace = expected.boot_grace_ends().is_some_and(|end| turn.now.wall() < end);
+        if self.was_in_boot_grace && !in_boot_grace {
+            // What was read while the node came up says nothing about the time after it.
+            self.read_again();
+        }
+        self.was_in_boot_grace = in_boot_grace;
+        self.tree.look(tree_reading::interval_ms(&monitors), turn);
+        let released = expected.in_maintenance();
+        let trouble = self.readings.trouble.clone();
+        if released {
+            self.sampling.release(turn);
+            turn.probes.stop_all_that_may_hold_the_driver(turn.commands);
+        } else {
+            if self.was_released {
+                self.readings.forget_driver();
+                self.memory.begin_anew();
+                self.sampling.begin_anew(turn.now.mono_ms);
+            }
+            self.sampling.look(&sampling::plan(&monitors), &mut self.readings, turn);
+        }
+        if self.was_released != released || self.readings.trouble != trouble {
+            self.refresh();
+        }
+        self.was_released = released;
+    }
+
+    /// Takes a line of the sampler, and says what it was. Counters are remembered only where `remembers`.
+    pub(crate) fn hear(&mut self, probe: u64, said: Said, remembers: bool, turn: &mut Turn<'_>) -> Heard {
+        let heard = self.sampling.said(probe, said, &mut self.readings, turn);
+        match &heard {
+            Heard::Nothing => {}
+            Heard::Sample(sample) => self.take_sample(sample, remembers, turn.now),
+            Heard::Event(event) => {
+                for section in sampling::concerned(event) {
+                    self.sampling.want(section, turn.now.mono_ms);
+                }
+            }
+        }
+        self.refresh();
+        heard
+    }
+
+    fn take_sample(&mut self, sample: &Sample, remembers: bool, now: Now) {
+        self.readings.take(sample, now.mono_ms);
+        if remembers {
+            self.memory.note_sample(sample, now);
+        }
+    }
+
+    /// Takes the end of a probe; gives it back if the probe is another's.
+    pub(crate) fn ended(
+        &mut self,
+        id: u64,
+        measured: Measured,
+        is_released: bool,
+        remembers: bool,
+        now: Now,
+    ) -> Option<Measured> {
+        if self.sampling.ended(id, &measured, is_released, &mut self.readings, now.mono_ms) {
+            self.refresh();
+            return None;
+        }
+        match self.tree.ended(id, measured, &mut self.readings, now.mono_ms) {
+            Ok(report) => {
+                if let Some(report) = report {
+                    if remembers {
+                        self.memory.note_tree(&report, now);
+                    }
+                    self.readings.tree = Some((*report, now.mono_ms));
+                }
+                self.refresh();
+                None
+            }
+            Err(measured) => Some(measured),
+        }
+    }
+
+    /// Reads this section at once, unless that was asked since.
+    pub(crate) fn want(&mut self, section: Section, since: u64) {
+        self.sampling.want(section, since);
+    }
+
+    /// Reads again everything that was read so far.
+    pub(crate) fn read_again(&mut self) {
+        self.sampling.read_again();
+        self.tree.read_again();
+    }
+
+    /// Whether a child of ours has the driver open, or may have.
+    pub(crate) const fn may_hold_driver(&self) -> bool {
+        self.sampling.may_hold_driver()
+    }
+
+    /// Whether everything that these monitors judge by was read once, or its failure is known.
+    pub(crate) fn is_complete(&self, monitors: &[Monitor], is_released: bool) -> bool {
+        let driver = self.readings.trouble.is_some()
+            || is_released
+            || sampling::plan(monitors).keys().all(|section| self.readings.taken.contains_key(section));
+        driver && (self.readings.tree.is_some() || self.readings.tree_failed.is_some())
+    }
+
+    /// What a judgement looks at.
+    pub(crate) const fn measured<'a>(&'a self, kernel_log: &'a KernelLog) -> Measurements<'a> {
+        Measurements {
+            hardware: &self.hardware,
+            kernel_log,
+            readings: &self.readings,
+            memory: &self.memory,
+            gpus: self.inventory.gpus.as_slice(),
+        }
+    }
+
+    /// Brings hardware and inventory up to date. What was seen last is shown while nothing can be seen.
+    fn refresh(&mut self) {
+        let hardware = Hardware::of(&self.readings);
+        if hardware == self.hardware {
+            return;
+        }
+        if let Hardware::Seen(report) = &hardware
+            && (self.readings.trouble.is_none() || self.inventory.gpus.is_empty())
+        {
+            let mut inventory = as_reported(report);
+            named_as_before(&mut inventory, &self.inventory);
+            self.inventory = inventory;
+        }
+        self.hardware = hardware;
+    }
+}

@@ -1,0 +1,236 @@
+//! Findings by key, and what one judgement says about them.
+
+use crds::node_health::{Finding, Gpu};
+use crds::{Outcome, Severity, Time};
+use std::collections::BTreeMap;
+
+/// The bound of `report.checks[].covered`.
+pub const MAX_COVERED: usize = 49;
+
+/// Check and target.
+pub type Key = (String, String);
+
+/// Something wrong, as a judgement finds it: without a past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The PCI address, link, port or `node`.
+    pub target: String,
+    /// Warn or Fail.
+    pub outcome: Outcome,
+    /// What cures it.
+    pub severity: Severity,
+    /// The reason: one word.
+    pub reason: String,
+    /// The message: one sentence.
+    pub message: String,
+    /// The text that proves it.
+    pub evidence: Option<String>,
+}
+
+/// What a check says at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Pass if it could judge (its findings then make the row worse), else why not: Skipped or Inconclusive.
+    pub outcome: Outcome,
+    /// The reason: one word.
+    pub reason: Option<String>,
+    /// The message: one sentence.
+    pub message: Option<String>,
+    /// The targets that it could judge.
+    pub covered: Vec<String>,
+    /// What is wrong, by states.
+    pub found: Vec<Found>,
+    /// Whether `found` is all that is wrong with the covered targets, so that what this check found of them before and is
+    /// not in it goes. What was found of other targets stays: absence never heals. Otherwise it only adds.
+    pub complete: bool,
+}
+
+impl Judged {
+    /// It could not be judged: findings stay as they are.
+    pub fn unknown(reason: &str, message: String) -> Self {
+        Self::without_verdict(Outcome::Inconclusive, reason, Some(message))
+    }
+
+    /// It does not apply at the moment: findings stay as they are.
+    pub fn skipped(reason: &str) -> Self {
+        Self::without_verdict(Outcome::Skipped, reason, None)
+    }
+
+    fn without_verdict(outcome: Outcome, reason: &str, message: Option<String>) -> Self {
+        Self {
+            outcome,
+            reason: Some(reason.to_owned()),
+            message,
+            covered: Vec::new(),
+            found: Vec::new(),
+            complete: false,
+        }
+    }
+}
+
+/// What is wrong, unique by check and target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    by_key: BTreeMap<Key, Finding>,
+}
+
+impl Findings {
+    /// All of them, by check and target.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.by_key.values()
+    }
+
+    /// Those of one check.
+    pub fn of<'a>(&'a self, check: &'a str) -> impl Iterator<Item = &'a Finding> {
+        self.by_key.values().filter(move |finding| finding.check == check)
+    }
+
+    /// The one of this check and target.
+    pub fn get(&self, check: &str, target: &str) -> Option<&Finding> {
+        self.by_key.get(&(check.to_owned(), target.to_owned()))
+    }
+
+    /// Puts a finding in the place of one with the same check and target.
+    pub fn put(&mut self, finding: Finding) {
+        self.by_key.insert((finding.check.clone(), finding.target.clone()), finding);
+    }
+
+    /// Removes those for which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Finding) -> bool) {
+        self.by_key.retain(|_, finding| keep(finding));
+    }
+
+    /// Adds what was found, keeping the past of what is already known with the same verdict. A state that goes on is no
+    /// new sighting: its count and time stay. `boards` says which board it is about: the same fault of another board is
+    /// another finding.
+    pub fn add_state(&mut self, check: &str, found: &Found, boards: &[Gpu], at: Time) {
+        let mut fresh = found.as_finding(check, at);
+        identify(&mut fresh, boards);
+        let finding = match self.get(check, &fresh.target) {
+            Some(known) if same_verdict(known, &fresh) && !is_of_another_board(known, boards) => Finding {
+                since: known.since,
+                last_seen: known.last_seen,
+                count: known.count,
+                uuid: fresh.uuid.or_else(|| known.uuid.clone()),
+                serial: fresh.serial.or_else(|| known.serial.clone()),
+                ..fresh
+            },
+            _ => fresh,
+        };
+        self.put(finding);
+    }
+
+    /// Takes what was found over into what stands. What was found of a board that is not at its address any more goes
+    /// once the check has judged the one that is.
+    pub fn settle(&mut self, check: &str, judged: &Judged, boards: &[Gpu], at: Time) {
+        let is_found = |finding: &Finding| judged.found.iter().any(|found| found.target == finding.target);
+        if judged.complete {
+            let covered = |finding: &Finding| judged.covered.contains(&finding.target);
+            self.retain(|finding| finding.check != check || !covered(finding) || is_found(finding));
+        }
+        if judged.outcome == Outcome::Pass {
+            self.retain(|finding| {
+                finding.check != check
+                    || !judged.covered.contains(&finding.target)
+                    || !is_of_another_board(finding, boards)
+            });
+        }
+        for found in &judged.found {
+            self.add_state(check, found, boards, at);
+        }
+    }
+
+    /// Says of which board each finding is that names none yet.
+    pub fn identify(&mut self, boards: &[Gpu]) {
+        for finding in self.by_key.values_mut().filter(|finding| finding.serial.is_none() && finding.uuid.is_none()) {
+            identify(finding, boards);
+        }
+    }
+}
+
+fn identify(finding: &mut Finding, boards: &[Gpu]) {
+    if let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) {
+        finding.uuid.clone_from(&board.uuid);
+        finding.serial.clone_from(&board.serial);
+    }
+}
+
+/// Whether the serial numbers differ; where there are none, the UUIDs.
+fn is_of_another_board(finding: &Finding, boards: &[Gpu]) -> bool {
+    let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) else {
+        return false;
+    };
+    match (&finding.serial, &board.serial) {
+        (Some(then), Some(now)) => then != now,
+        _ => finding.uuid.is_some() && board.uuid.is_some() && finding.uuid != board.uuid,
+    }
+}
+
+impl Found {
+    /// The finding, first seen at `at`, within the bounds of the API.
+    pub fn as_finding(&self, check: &str, at: Time) -> Finding {
+        Finding {
+            check: bounded(check, 80),
+            target: bounded(&self.target, 64),
+            outcome: self.outcome.clone(),
+            severity: self.severity.clone(),
+            reason: bounded(&self.reason, 63),
+            message: bounded(&self.message, 256),
+            since: at,
+            last_seen: at,
+            count: 1,
+            evidence: self.evidence.as_deref().map(|text| bounded(text, 256)),
+            uuid: None,
+            serial: None,
+        }
+    }
+}
+
+/// Whether two findings say the same, whenever and however often.
+pub fn same_verdict(one: &Finding, other: &Finding) -> bool {
+    one.outcome == other.outcome && one.severity == other.severity && one.reason == other.reason
+}
+
+/// Fail before Warn, then by severity, then by check and target.
+pub fn worst_first<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<&'a Finding> {
+    let mut sorted: Vec<_> = findings.collect();
+    sorted.sort_by_key(|f| std::cmp::Reverse((f.outcome.rank(), f.severity.rank())));
+    sorted
+}
+
+/// At most `bytes` of the text, cut between characters.
+pub fn bounded(text: &str, bytes: usize) -> String {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complete_judgement_heals_what_it_covered_and_leaves_what_it_did_not_see() {
+        let wrong = |target: &str| Found {
+            target: target.to_owned(),
+            outcome: Outcome::Fail,
+            severity: Severity::Reset,
+            reason: "RemapPending".to_owned(),
+            message: String::new(),
+            evidence: None,
+        };
+        let judged = |covered: &[&str], found: Vec<Found>| Judged {
+            outcome: Outcome::Pass,
+            reason: None,
+            message: None,
+            covered: covered.iter().map(|target| (*target).to_owned()).collect(),
+            found,
+            complete: true,
+        };
+        let mut findings = Findings::default();
+        let all = ["a", "b", "c"];
+        findings.settle("rowRemap", &judged(&all, all.map(wrong).to_vec()), &[], Time::from_unix(1));
+        findings.settle("rowRemap", &judged(&["a", "b"], vec![wrong("b")]), &[], Time::from_unix(2));
+        let stands: Vec<_> = findings.iter().map(|finding| finding.target.as_str()).collect();
+        assert_eq!(stands, ["b", "c"]);
+    }
+}

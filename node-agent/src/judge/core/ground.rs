@@ -1,0 +1,152 @@
+//! What a judgement may look at, and the questions that every judge of the driver's readings asks first.
+
+use super::expectation::Expectation;
+use super::found::{Findings, Judged};
+use super::hardware::Hardware;
+use super::log_state::KernelLog;
+use super::memory::Memory;
+use super::readings::Readings;
+use crate::probe::inventory::{NvmlView, Vendor};
+use crate::probe::tree::TreeReport;
+use crate::sampler::sample::{DeviceAccess, GpuReadings, Section};
+use crate::time::Now;
+use crds::node_health::Gpu;
+use crds::reason;
+
+/// A section counts as overdue when it is older than this many of its intervals, and a margin.
+const OVERDUE_INTERVALS: u64 = 3;
+/// The margin, in milliseconds: the deadline of one call and the back-off behind it.
+const OVERDUE_MARGIN_MS: u64 = 30_000;
+
+/// Everything that a judgement may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// What the node is expected to be.
+    pub expected: &'a Expectation<'a>,
+    /// The last inventory, or why there is none.
+    pub hardware: &'a Hardware,
+    /// How the kernel log is being read.
+    pub kernel_log: &'a KernelLog,
+    /// What the driver's library and sysfs said last.
+    pub readings: &'a Readings,
+    /// Counters by difference, and the best that boards have shown.
+    pub memory: &'a Memory,
+    /// What stands already, for rules with hysteresis.
+    pub findings: &'a Findings,
+    /// The GPUs as the report shows them: identity.
+    pub gpus: &'a [Gpu],
+    /// How often the check looks, in seconds.
+    pub interval_seconds: i64,
+    /// The moment.
+    pub now: Now,
+}
+
+impl<'a> Ground<'a> {
+    /// The GPUs with a reading of this section, or why there is none: maintenance, a hang, a lost
+    /// device, no library, nothing read yet, or a reading that is overdue. No judge of the driver asks further then.
+    pub fn driver(&self, section: Section) -> Result<Vec<&'a GpuReadings>, Box<Judged>> {
+        if self.expected.in_maintenance() {
+            return Err(Box::new(Judged::skipped(reason::MAINTENANCE)));
+        }
+        if self.has_no_nvidia() {
+            return Err(Box::new(self.no_accelerator()));
+        }
+        if let Some(trouble) = &self.readings.trouble {
+            return Err(Box::new(Judged::unknown(&trouble.reason, trouble.message.clone())));
+        }
+        let Some(view) = &self.readings.view else {
+            return Err(Box::new(never()));
+        };
+        if let Some(silent) = self.silent(view) {
+            return Err(Box::new(silent));
+        }
+        let Some(taken) = self.readings.taken.get(&section) else {
+            return Err(Box::new(never()));
+        };
+        self.in_time(*taken, "the driver's library")?;
+        let gpus: Vec<_> = self.readings.gpus.values().collect();
+        if gpus.is_empty() {
+            return Err(Box::new(self.no_accelerator()));
+        }
+        Ok(gpus)
+    }
+
+    /// The last reading of sysfs, or why there is none.
+    pub fn tree(&self) -> Result<&'a TreeReport, Box<Judged>> {
+        if let Some((reason, message)) = &self.readings.tree_failed {
+            return Err(Box::new(Judged::unknown(reason, message.clone())));
+        }
+        let Some((tree, taken)) = &self.readings.tree else {
+            return Err(Box::new(never()));
+        };
+        self.in_time(*taken, "the node's device tree")?;
+        Ok(tree)
+    }
+
+    /// The serial number at an address, where it is known.
+    pub fn serial(&self, pci: &str) -> Option<&'a str> {
+        self.gpus.iter().find(|gpu| gpu.pci_address == pci)?.serial.as_deref()
+    }
+
+    /// The same GPU's reading before the last one.
+    pub fn before(&self, pci: &str) -> Option<&'a GpuReadings> {
+        self.readings.before.get(pci)
+    }
+
+    /// Whether PCI was read and shows no NVIDIA GPU, and the library knows of none either.
+    fn has_no_nvidia(&self) -> bool {
+        let Some(tree) = self.readings.tree().filter(|tree| tree.pci_errors.is_empty()) else {
+            return false;
+        };
+        tree.pci.iter().all(|gpu| gpu.vendor != Vendor::Nvidia)
+            && self.readings.view.as_ref().is_none_or(|view| view.gpus.is_empty() && view.errors.is_empty())
+    }
+
+    /// Nothing to judge. Earlier findings go only where no accelerator is expected: absence never heals.
+    fn no_accelerator(&self) -> Judged {
+        let gpus = self.expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref());
+        let complete = gpus.and_then(|gpus| gpus.count).unwrap_or(0) == 0;
+        Judged { complete, ..Judged::skipped(reason::NO_ACCELERATOR) }
+    }
+
+    fn in_time(&self, taken: u64, what: &str) -> Result<(), Box<Judged>> {
+        let interval = u64::try_from(self.interval_seconds).unwrap_or(0).saturating_mul(1000);
+        let old = self.now.mono_ms.saturating_sub(taken);
+        if old <= interval.saturating_mul(OVERDUE_INTERVALS).saturating_add(OVERDUE_MARGIN_MS) {
+            return Ok(());
+        }
+        let message =
+            format!("{what} was last read {} s ago; a reading is due every {} s", old / 1000, interval / 1000);
+        Err(Box::new(Judged::unknown(reason::OVERDUE, message)))
+    }
+
+    /// Why the library's answer says nothing about any GPU, if it does not.
+    fn silent(&self, view: &NvmlView) -> Option<Judged> {
+        if view.status == NvmlView::OK {
+            return None;
+        }
+        if self.readings.device_access == Some(DeviceAccess::Refused) {
+            return Some(Judged::unknown(
+                reason::AGENT_LOST_DEVICE_ACCESS,
+                "the driver's device nodes exist but deny access: restart the agent's pod; the node is not at fault"
+                    .to_owned(),
+            ));
+        }
+        if view.status == "LibraryNotFound" {
+            // A node without GPUs was told apart before; one whose PCI was not read yet may have some.
+            return Some(match self.readings.tree() {
+                Some(_) => Judged::unknown(
+                    reason::DRIVER_LIBRARY_MISSING,
+                    "PCI shows NVIDIA GPUs but the driver's library cannot be loaded: install the driver, or set --nvml-library".to_owned(),
+                ),
+                None => never(),
+            });
+        }
+        let said = view.message.as_deref().unwrap_or(&view.status);
+        Some(Judged::unknown(&view.status, format!("the driver's library does not answer: {said}")))
+    }
+}
+
+fn never() -> Judged {
+    Judged::unknown(reason::NEVER_JUDGED, "nothing has been measured yet".to_owned())
+}

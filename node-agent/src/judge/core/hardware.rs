@@ -1,0 +1,120 @@
+//! The accelerators and network devices of the node: sysfs and the driver's library side by side.
+
+use super::found::bounded;
+use super::readings::Readings;
+use crate::pci::PciAddress;
+use crate::probe::inventory::{InventoryReport, NvmlGpu, NvmlView, Vendor};
+use crds::node_health::{Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
+use std::collections::BTreeSet;
+
+/// The last inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hardware {
+    /// Not measured since the start of the agent.
+    #[default]
+    NotYet,
+    /// Measured.
+    Seen(Box<InventoryReport>),
+    /// The measurement failed.
+    Unknown {
+        /// The reason: one word.
+        reason: String,
+        /// The message: one sentence.
+        message: String,
+    },
+}
+
+impl Hardware {
+    /// The last tree together with what the driver's library said last. Where the library cannot be asked, its trouble
+    /// stands in for its answer, and PCI alone still counts.
+    pub fn of(readings: &Readings) -> Self {
+        if let Some((reason, message)) = &readings.tree_failed {
+            return Self::Unknown { reason: reason.clone(), message: message.clone() };
+        }
+        let Some(tree) = readings.tree() else { return Self::NotYet };
+        let nvml = match (&readings.trouble, &readings.view) {
+            (Some(trouble), _) => NvmlView {
+                status: trouble.reason.clone(),
+                message: Some(trouble.message.clone()),
+                driver: None,
+                count: None,
+                gpus: Vec::new(),
+                errors: Vec::new(),
+            },
+            (None, Some(view)) => view.clone(),
+            (None, None) => return Self::NotYet,
+        };
+        Self::Seen(Box::new(InventoryReport {
+            pci: tree.pci.clone(),
+            nics: tree.nics.clone(),
+            pci_errors: tree.pci_errors.clone(),
+            nvml,
+        }))
+    }
+}
+
+/// The addresses of every accelerator that PCI or the driver shows.
+pub fn addresses(report: &InventoryReport) -> BTreeSet<String> {
+    let on_pci = report.pci.iter().map(|gpu| gpu.address.clone());
+    on_pci.chain(driver_addresses(report).into_iter().map(str::to_owned)).collect()
+}
+
+/// The addresses of the GPUs that the driver shows, as far as they are PCI addresses.
+pub fn driver_addresses(report: &InventoryReport) -> BTreeSet<&str> {
+    let told = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref());
+    told.filter(|text| text.parse::<PciAddress>().is_ok()).collect()
+}
+
+/// The inventory as the report shows it, within its bounds.
+pub fn as_reported(report: &InventoryReport) -> Inventory {
+    let present = addresses(report);
+    let gpus = present.iter().take(MAX_GPUS).map(|address| gpu(address, &report.nvml));
+    let nics = report.nics.iter().take(MAX_NICS).map(|nic| Nic {
+        pci_address: bounded(&nic.address, 32),
+        interface: nic.interfaces.first().map(|name| bounded(name, 32)),
+        rdma: nic.rdma_devices.first().map(|name| bounded(name, 64)),
+    });
+    let vendor = report.pci.first().map(|gpu| gpu.vendor).or_else(|| report.nvml.gpus.first().map(|_| Vendor::Nvidia));
+    Inventory {
+        vendor: vendor.map(|vendor| vendor_name(vendor).to_owned()),
+        driver: report.nvml.driver.as_deref().map(|text| bounded(text, 64)),
+        gpus: gpus.collect(),
+        nics: nics.collect(),
+    }
+}
+
+/// A GPU that the driver does not show at the moment keeps the name that it had, because people then need to know which
+/// board it is.
+pub fn named_as_before(inventory: &mut Inventory, before: &Inventory) {
+    for gpu in inventory.gpus.iter_mut().filter(|gpu| gpu.uuid.is_none() && gpu.serial.is_none()) {
+        if let Some(known) = before.gpus.iter().find(|known| known.pci_address == gpu.pci_address) {
+            *gpu = Gpu { index: gpu.index, ..known.clone() };
+        }
+    }
+}
+
+fn gpu(address: &str, nvml: &NvmlView) -> Gpu {
+    let driver = nvml.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(address));
+    let text =
+        |pick: fn(&NvmlGpu) -> Option<&String>, bytes: usize| driver.and_then(pick).map(|text| bounded(text, bytes));
+    Gpu {
+        pci_address: bounded(address, 32),
+        index: driver.map(|gpu| i64::from(gpu.index)),
+        uuid: text(|gpu| gpu.uuid.as_ref(), 96),
+        serial: text(|gpu| gpu.serial.as_ref(), 64),
+        model: text(|gpu| gpu.name.as_ref(), 96),
+        vbios: text(|gpu| gpu.vbios.as_ref(), 64),
+        memory_mib: driver
+            .and_then(|gpu| gpu.memory_mib)
+            .and_then(|mib| i64::try_from(mib).ok())
+            .filter(|mib| *mib <= 16_777_216),
+    }
+}
+
+/// The vendor as profiles spell it.
+pub(crate) fn vendor_name(vendor: Vendor) -> &'static str {
+    match vendor {
+        Vendor::Nvidia => "nvidia",
+        Vendor::Amd => "amd",
+    }
+}

@@ -1,0 +1,102 @@
+//! The last readings of every GPU and of the tree, as far as they were taken: the sections of a sample are taken at
+//! different times, and each replaces only itself.
+
+use crate::probe::inventory::NvmlView;
+use crate::probe::tree::TreeReport;
+use crate::sampler::sample::{DeviceAccess, GpuReadings, Sample, Section};
+use std::collections::BTreeMap;
+
+/// What the driver's library said last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// The last readings by PCI address; GPUs that the library no longer shows are gone.
+    pub gpus: BTreeMap<String, GpuReadings>,
+    /// What [`Self::gpus`] held before, section by section: two samples in a row are read without any further state.
+    pub before: BTreeMap<String, GpuReadings>,
+    /// When each section was last read, by the monotonic clock in milliseconds.
+    pub taken: BTreeMap<Section, u64>,
+    /// Versions and GPUs of the last sample.
+    pub view: Option<NvmlView>,
+    /// Of the last sample in which something failed.
+    pub device_access: Option<DeviceAccess>,
+    /// The version of the library.
+    pub library_version: Option<String>,
+    /// The slowest call of the last sample: name, milliseconds.
+    pub slowest: Option<(String, u64)>,
+    /// What sysfs told last, and when, by the monotonic clock in milliseconds.
+    pub tree: Option<(TreeReport, u64)>,
+    /// Why the last attempt to read the tree brought nothing: reason and sentence.
+    pub tree_failed: Option<(String, String)>,
+    /// What keeps the sampler from answering at the moment, if anything does.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why the driver's library is not being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// A const of `crds::reason`: `CALL_HUNG`, `CHILD_UNKILLABLE`, `SAMPLER_CRASHED`, `RUNNER_GONE`, `TOOL_ERROR`.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// The C function that hangs, where it is known.
+    pub call: Option<String>,
+    /// The GPU that it is about, where it is known.
+    pub pci: Option<String>,
+    /// Since when, by the monotonic clock in milliseconds.
+    pub since: u64,
+}
+
+impl Readings {
+    /// Takes a sample in: the sections that it holds replace their former selves.
+    pub fn take(&mut self, sample: &Sample, at: u64) {
+        let Sample { sections, took_ms: _, slowest, view, device_access, library_version, gpus, calls: _ } = sample;
+        let mut former = std::mem::take(&mut self.gpus);
+        self.before.retain(|pci, _| gpus.iter().any(|fresh| fresh.pci == *pci));
+        for fresh in gpus {
+            let mut kept = former.remove(&fresh.pci).unwrap_or_default();
+            self.before.entry(fresh.pci.clone()).or_default().replace(&kept, sections);
+            kept.replace(fresh, sections);
+            self.gpus.insert(fresh.pci.clone(), kept);
+        }
+        for section in sections {
+            self.taken.insert(*section, at);
+        }
+        self.view = Some(view.clone());
+        self.device_access = *device_access;
+        self.library_version.clone_from(library_version);
+        self.slowest.clone_from(slowest);
+        self.trouble = None;
+    }
+
+    /// Forgets what the driver said: after a maintenance none of it is valid.
+    pub fn forget_driver(&mut self) {
+        let (tree, tree_failed) = (self.tree.take(), self.tree_failed.take());
+        *self = Self { tree, tree_failed, ..Self::default() };
+    }
+
+    /// The tree, if it was ever read.
+    pub fn tree(&self) -> Option<&TreeReport> {
+        self.tree.as_ref().map(|(tree, _)| tree)
+    }
+}
+
+impl GpuReadings {
+    fn replace(&mut self, fresh: &Self, sections: &[Section]) {
+        self.pci.clone_from(&fresh.pci);
+        for section in sections {
+            match section {
+                Section::Driver => self.driver.clone_from(&fresh.driver),
+                Section::RecoveryAction => self.recovery_action.clone_from(&fresh.recovery_action),
+                Section::Ecc => self.ecc.clone_from(&fresh.ecc),
+                Section::RowRemap => self.row_remap.clone_from(&fresh.row_remap),
+                Section::Clocks => self.clocks.clone_from(&fresh.clocks),
+                Section::Thermal => self.thermal.clone_from(&fresh.thermal),
+                Section::Power => self.power.clone_from(&fresh.power),
+                Section::Pcie => self.pcie.clone_from(&fresh.pcie),
+                Section::Nvlink => self.nvlink.clone_from(&fresh.nvlink),
+                Section::Fabric => self.fabric.clone_from(&fresh.fabric),
+                Section::Topology => self.topology.clone_from(&fresh.topology),
+            }
+        }
+    }
+}

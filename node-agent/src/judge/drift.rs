@@ -1,0 +1,23 @@
+//! The page of `drift`, which the operator judges because it sees more than one node. It is written with the other pages.
+
+use super::core::{Page, Rule};
+use crds::check::Check;
+use crds::{Outcome, Severity, reason};
+
+/// The page of `drift`.
+pub static PAGE: Page = Page {
+    check: Check::Drift,
+    means: "A node's driver, or the video BIOS of one of its GPUs, differs from most nodes of its profile.",
+    measured: "By the operator, from the inventories of all reports: the driver's version among the nodes of a profile, the video BIOS among the GPUs of one model on them. At least three nodes must report a version and more than half must agree, so that a fleet-wide upgrade raises no finding halfway. Nodes under maintenance are left out.",
+    profile: &[],
+    metrics: &["gpu_health_operator_nodes_drifting"],
+    rules: &[Rule {
+        reason: reason::VERSION_DIFFERS,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The version differs from that of more than half of the nodes of the same profile.",
+        lifts: "The versions are the same.",
+        act: "Finish the upgrade on this node, or give it a profile of its own.",
+        source: "a judgement: warning only; it never changes a node's state",
+    }],
+};

@@ -1,0 +1,261 @@
+//! `clocks`: hardware that slows a GPU down, and a GPU that is slower than its peers under the same load.
+//!
+//! Where the driver counts the time in a slowdown, the share of it between two readings is judged, twice in a row. Where
+//! it does not, the bit of the clock event reasons is: in two samples in a row, of a GPU that works, because the bit of
+//! the hardware slowdown shows for a moment at each change of the performance state.
+
+use crate::judge::core::like_load::{self, Compared};
+use crate::judge::core::memory::Step;
+use crate::judge::core::peers::Side;
+use crate::judge::core::tally::{Answer, Tally, shown};
+use crate::judge::core::{Counter, Ground, Judged, Page};
+use crate::sampler::sample::{ClocksReading, GpuReadings, Section};
+use crds::check::Check;
+use crds::node_health::Finding;
+use crds::reason;
+
+mod rows;
+#[cfg(test)]
+pub(in crate::judge) mod tests;
+
+pub use rows::RULES;
+
+/// `nvmlClocksEventReason*` of nvml.h.
+const APPLICATION_CLOCKS: u64 = 0x2;
+const HW_SLOWDOWN: u64 = 0x8;
+const SW_THERMAL: u64 = 0x20;
+const HW_THERMAL: u64 = 0x40;
+const POWER_BRAKE: u64 = 0x80;
+
+/// The share of the time between two readings that is too much.
+const SHARE_PERCENT: u64 = 5;
+/// A GPU works from this share of time with a kernel on, in percent: a change to idle and back is no load.
+const WORKING_PERCENT: u32 = 50;
+/// A slowdown that stays for so long on a cool GPU is not the heat's: ten minutes, in seconds.
+const STAYS_SECONDS: i64 = 600;
+/// Cool: so many degrees below the GPU's own slowdown threshold.
+const COOL_BELOW_CELSIUS: i32 = 10;
+/// The smallest distance from the peers' clock, as a share of the highest clock in percent. A judgement: boost clocks of
+/// healthy boards differ by a few percent.
+const OUTLIER_PERCENT: u32 = 15;
+
+/// Its page.
+pub static PAGE: Page = Page {
+    check: Check::Clocks,
+    means: "A GPU runs slower than it should: its hardware protects itself from heat or from a weak power supply, or it is slower than its peers under the same load. One slow GPU slows down every job that uses it.",
+    measured: "nvmlDeviceGetCurrentClocksEventReasons; fields 269 to 271, the time spent in each slowdown (nanoseconds); nvmlDeviceGetClockInfo, nvmlDeviceGetUtilizationRates. Idle clocks, application clocks and the software power cap are set on purpose and never judged.",
+    profile: &[],
+    metrics: &[
+        "gpu_health_gpu_clock_event_reason",
+        "gpu_health_gpu_slowdown_seconds_total",
+        "gpu_health_gpu_clock_hertz",
+        "gpu_health_gpu_utilization_ratio",
+    ],
+    rules: RULES,
+};
+
+/// Judges the last readings.
+pub fn judge(ground: &Ground<'_>) -> Judged {
+    let gpus = match ground.driver(Section::Clocks) {
+        Ok(gpus) => gpus,
+        Err(judged) => return *judged,
+    };
+    let compared = like_load::compare(ground, &gpus, Side::Below, comparable_clock, |gpu| {
+        let highest = gpu.clocks.as_ref().and_then(|clocks| clocks.max_sm_mhz).unwrap_or_default();
+        f64::from(highest) * f64::from(OUTLIER_PERCENT) / 100.0
+    });
+    let mut tally = Tally::new(&PAGE, ground);
+    for gpu in gpus {
+        if let Some(clocks) = &gpu.clocks {
+            let name = tally.name(&gpu.pci);
+            let one = One { ground, gpu, clocks, name: &name };
+            tally.ask(&gpu.pci, one.answers(&compared));
+        }
+    }
+    tally.judged()
+}
+
+/// The SM clock, unless somebody has set another.
+fn comparable_clock(gpu: &GpuReadings) -> Option<f64> {
+    let clocks = gpu.clocks.as_ref()?;
+    let is_set = clocks.reasons.is_some_and(|reasons| reasons & APPLICATION_CLOCKS != 0);
+    clocks.sm_mhz.filter(|_| !is_set).map(f64::from)
+}
+
+/// A kind of slowdown: its bit, the counter of its time, its reason, and what it is called.
+struct Slowdown {
+    bit: u64,
+    counter: Option<Counter>,
+    reason: &'static str,
+    what: &'static str,
+}
+
+const SLOWDOWNS: &[Slowdown] = &[
+    Slowdown {
+        bit: HW_THERMAL,
+        counter: Some(Counter::HwThermalNs),
+        reason: reason::HW_THERMAL_SLOWDOWN,
+        what: "hardware thermal slowdown",
+    },
+    Slowdown {
+        bit: POWER_BRAKE,
+        counter: Some(Counter::PowerBrakeNs),
+        reason: reason::POWER_BRAKE,
+        what: "the power brake",
+    },
+    Slowdown { bit: HW_SLOWDOWN, counter: None, reason: reason::HW_SLOWDOWN, what: "hardware slowdown" },
+    Slowdown {
+        bit: SW_THERMAL,
+        counter: Some(Counter::SwThermalNs),
+        reason: reason::SW_THERMAL_SLOWDOWN,
+        what: "software thermal slowdown",
+    },
+];
+
+/// One GPU under judgement.
+struct One<'a> {
+    ground: &'a Ground<'a>,
+    gpu: &'a GpuReadings,
+    clocks: &'a ClocksReading,
+    name: &'a str,
+}
+
+impl One<'_> {
+    fn answers(&self, compared: &Compared) -> Vec<(&'static str, Answer)> {
+        let mut answers: Vec<_> = SLOWDOWNS.iter().map(|kind| (kind.reason, self.slowed(kind))).collect();
+        answers.push((reason::SLOWDOWN_STAYS, self.stays()));
+        answers.push((reason::CLOCK_OUTLIER, self.outlier(compared)));
+        answers
+    }
+
+    fn slowed(&self, kind: &Slowdown) -> Answer {
+        if let Some((last, former)) = self.last_steps(kind) {
+            let too_much = share_percent(last) > SHARE_PERCENT
+                && (self.stands(kind.reason) || former.is_some_and(|step| share_percent(step) > SHARE_PERCENT));
+            return Answer::when(Some(too_much), || {
+                let message = format!(
+                    "{}: {} % of the last {} s in {}; {SHARE_PERCENT} % are allowed",
+                    self.name,
+                    share_percent(last),
+                    last.to.saturating_sub(last.from) / 1000,
+                    kind.what
+                );
+                (message, self.evidence())
+            });
+        }
+        let bits = if kind.bit == HW_SLOWDOWN { self.plain_slowdown() } else { self.twice(kind.bit) };
+        Answer::when(bits, || {
+            (format!("{}: in {} in two readings in a row while it works", self.name, kind.what), self.evidence())
+        })
+    }
+
+    /// The hardware slowdown by itself: the finer reasons set its bit too, and then they are what is told.
+    fn plain_slowdown(&self) -> Option<bool> {
+        let reasons = self.clocks.reasons?;
+        Some(reasons & (HW_THERMAL | POWER_BRAKE) == 0 && self.twice(HW_SLOWDOWN)?)
+    }
+
+    /// Whether the bit is set in two samples in a row of a GPU that works; one that stands lasts as long as its bit.
+    fn twice(&self, bit: u64) -> Option<bool> {
+        let is_set = self.clocks.reasons? & bit != 0;
+        let stood = SLOWDOWNS.iter().any(|kind| kind.bit == bit && self.stands(kind.reason));
+        let was_set = self
+            .former()
+            .is_some_and(|former| works(former) && former.reasons.is_some_and(|reasons| reasons & bit != 0));
+        Some(is_set && (stood || (was_set && works(self.clocks))))
+    }
+
+    /// The step to this reading and the one before it, where the driver counts the time and this reading has it.
+    fn last_steps(&self, kind: &Slowdown) -> Option<(Step, Option<Step>)> {
+        let counter = kind.counter?;
+        let is_told = match counter {
+            Counter::HwThermalNs => self.clocks.hw_thermal_ns,
+            Counter::PowerBrakeNs => self.clocks.power_brake_ns,
+            _ => self.clocks.sw_thermal_ns,
+        };
+        is_told?;
+        let mut steps = self.ground.memory.steps(&self.gpu.pci, counter).rev();
+        Some((steps.next()?, steps.next()))
+    }
+
+    /// A hardware slowdown that lasts on a cool GPU.
+    fn stays(&self) -> Answer {
+        let slowed =
+            self.clocks.reasons.map(|reasons| reasons & (HW_SLOWDOWN | HW_THERMAL) != 0 && reasons & POWER_BRAKE == 0);
+        let Some(standing) = self.standing() else { return Answer::when(slowed.map(|_| false), Default::default) };
+        let lasts = standing.reason == reason::SLOWDOWN_STAYS
+            || ([reason::HW_SLOWDOWN, reason::HW_THERMAL_SLOWDOWN].contains(&standing.reason.as_str())
+                && self.ground.now.wall().since(standing.since) >= STAYS_SECONDS
+                && self.is_cool());
+        Answer::when(slowed.map(|slowed| slowed && lasts), || {
+            let celsius = self.gpu.thermal.as_ref().and_then(|thermal| thermal.gpu_celsius);
+            let message = format!(
+                "{}: still slowed down by hardware after {} s although it is cool ({} C)",
+                self.name,
+                self.ground.now.wall().since(standing.since),
+                shown(celsius)
+            );
+            (message, self.evidence())
+        })
+    }
+
+    /// Well below the slowdown threshold, now and in the reading before.
+    fn is_cool(&self) -> bool {
+        let is_cool = |gpu: &GpuReadings| {
+            gpu.thermal.as_ref().is_some_and(|thermal| {
+                let limit = super::thermal::absolute(thermal.slowdown_celsius);
+                limit.zip(thermal.gpu_celsius).is_some_and(|(limit, now)| now <= limit - COOL_BELOW_CELSIUS)
+            })
+        };
+        is_cool(self.gpu) && self.ground.before(&self.gpu.pci).is_some_and(is_cool)
+    }
+
+    fn outlier(&self, compared: &Compared) -> Answer {
+        Answer::when(compared.is_odd(&self.gpu.pci), || {
+            let (clock, median) = compared.values(&self.gpu.pci);
+            let message = format!(
+                "{}: SM clock {clock:.0} MHz; the median of the node's GPUs under the same load is {median:.0} MHz",
+                self.name
+            );
+            (message, self.evidence())
+        })
+    }
+
+    fn former(&self) -> Option<&ClocksReading> {
+        self.ground.before(&self.gpu.pci)?.clocks.as_ref()
+    }
+
+    fn standing(&self) -> Option<&Finding> {
+        self.ground.findings.get(PAGE.check.name(), &self.gpu.pci)
+    }
+
+    fn stands(&self, reason: &str) -> bool {
+        self.standing().is_some_and(|finding| finding.reason == reason)
+    }
+
+    fn evidence(&self) -> String {
+        let ClocksReading {
+            reasons, sw_thermal_ns, hw_thermal_ns, power_brake_ns, sm_mhz, utilization_percent, ..
+        } = self.clocks;
+        format!(
+            "reasons {}, ns in SW thermal {}, HW thermal {}, power brake {}; SM {} MHz, utilization {} %",
+            reasons.map_or_else(|| "-".to_owned(), |reasons| format!("0x{reasons:x}")),
+            shown(*sw_thermal_ns),
+            shown(*hw_thermal_ns),
+            shown(*power_brake_ns),
+            shown(*sm_mhz),
+            shown(*utilization_percent)
+        )
+    }
+}
+
+fn works(clocks: &ClocksReading) -> bool {
+    clocks.utilization_percent.is_some_and(|busy| busy >= WORKING_PERCENT)
+}
+
+/// The share of a step that a counter of nanoseconds rose in, in percent, at most 100.
+fn share_percent(step: Step) -> u64 {
+    let whole_ns = step.to.saturating_sub(step.from).saturating_mul(1_000_000).max(1);
+    let percent = u128::from(step.by) * 100 / u128::from(whole_ns);
+    u64::try_from(percent).unwrap_or(100).min(100)
+}

@@ -1,0 +1,244 @@
+//! `driver`: whether the driver answers, about which GPU it says that something is wrong, and what it is slow at.
+//!
+//! ```text
+//!  maintenance, boot grace ─▶ Skipped
+//!  a call hangs            ─▶ a finding, on the GPU where it is known
+//!  no library, no device   ─▶ Inconclusive: a crash, a lost device node or a missing library is no fault of a GPU
+//!  the library refuses     ─▶ a finding on the node
+//!  the library answers     ─▶ each GPU by its errors and modes, the node by versions and times
+//! ```
+
+use crate::judge::core::readings::{Readings, Trouble};
+use crate::judge::core::tally::{Answer, Tally, gpu_name};
+use crate::judge::core::{Ground, Judged, Page, rule};
+use crate::pci::PciAddress;
+use crate::probe::inventory::{NvmlError, NvmlView, Vendor};
+use crate::sampler::sample::{DeviceAccess, Section};
+use crds::check::Check;
+use crds::names::TARGET_NODE;
+use crds::reason;
+use std::collections::{BTreeMap, BTreeSet};
+
+mod rows;
+#[cfg(test)]
+pub(in crate::judge) mod tests;
+
+pub use rows::RULES;
+
+/// A call that takes longer is slow, in milliseconds. A judgement: calls take microseconds to tens of milliseconds.
+const SLOW_MS: u64 = 5_000;
+
+/// Errors of NVML (names of `KINDS` in `probe::inventory`) and the reasons that they are.
+const ERRORS: &[(&str, &str)] = &[
+    ("GpuLost", reason::GPU_LOST),
+    ("ResetRequired", reason::RESET_REQUIRED),
+    ("LibRmVersionMismatch", reason::LIB_RM_VERSION_MISMATCH),
+    ("CorruptedInforom", reason::CORRUPTED_INFOROM),
+    ("IrqIssue", reason::DRIVER_ERROR),
+    ("Timeout", reason::DRIVER_ERROR),
+    ("Unknown", reason::DRIVER_ERROR),
+];
+
+/// Its page.
+pub static PAGE: Page = Page {
+    check: Check::Driver,
+    means: "The driver of the GPUs does not answer as it should: it hangs, it has lost a GPU or wants it reset, or its parts are of different versions. While that lasts, programs that use a GPU fail.",
+    measured: "Every call of the sampler into libnvidia-ml.so.1: its return code, its duration, and whether it returned; nvmlSystemGetDriverVersion, nvmlDeviceGetPersistenceMode, nvmlDeviceGetUUID. Silent under maintenance and for bootGraceSeconds after a boot. A library that cannot be loaded, a sampler that crashed and device nodes that refuse the agent are Inconclusive: no GPU is at fault.",
+    profile: &["gpus.driverAtLeast"],
+    metrics: &["gpu_health_driver_info", "gpu_health_sampler_hung_calls_total", "gpu_health_sampler_seconds"],
+    rules: RULES,
+};
+
+/// Judges the last readings.
+pub fn judge(ground: &Ground<'_>) -> Judged {
+    if let Some(pause) = ground.expected.pause(ground.now) {
+        return Judged::skipped(pause);
+    }
+    match &ground.readings.trouble {
+        Some(trouble) if HANGS.contains(&trouble.reason.as_str()) => return hung(trouble, ground),
+        // A crash, or a runner that is gone, may be our fault.
+        Some(_) => {}
+        None => {
+            if let Some(refused) = ground.readings.view.as_ref().and_then(|view| refused(ground, view)) {
+                return refused;
+            }
+        }
+    }
+    match ground.driver(Section::Driver) {
+        Ok(_) => answered(ground),
+        Err(judged) => *judged,
+    }
+}
+
+/// What only the driver is to blame for.
+const HANGS: [&str; 2] = [reason::CALL_HUNG, reason::CHILD_UNKILLABLE];
+
+fn hung(trouble: &Trouble, ground: &Ground<'_>) -> Judged {
+    let Trouble { reason: why, message, call, pci, since } = trouble;
+    let target = pci.as_deref().unwrap_or(TARGET_NODE);
+    let call = call.as_deref().unwrap_or("a call of the driver's library");
+    let about = pci.as_deref().map_or_else(|| "the node's driver".to_owned(), |pci| gpu_name(ground.gpus, pci));
+    let seconds = ground.now.mono_ms.saturating_sub(*since) / 1000;
+    let said = if why == reason::CHILD_UNKILLABLE {
+        format!("{about}: {call} is stuck in the kernel, and the process that made it cannot be killed")
+    } else {
+        format!("{about}: {call} has not returned")
+    };
+    let found = rule::found(RULES, why, target, said, format!("{message}; for {seconds} s"));
+    // What stands against other targets is not judged while the driver hangs.
+    rule::judged(vec![target.to_owned()], vec![found])
+}
+
+/// The library answers, and refuses: as a whole, so that nothing is known of any GPU.
+fn refused(ground: &Ground<'_>, view: &NvmlView) -> Option<Judged> {
+    let status = view.status.as_str();
+    let lost_access = ground.readings.device_access == Some(DeviceAccess::Refused);
+    if status == NvmlView::OK || lost_access {
+        return None;
+    }
+    let nvidia: Option<Vec<_>> =
+        ground.readings.tree().map(|tree| tree.pci.iter().filter(|gpu| gpu.vendor == Vendor::Nvidia).collect());
+    let why = match status {
+        "DriverNotLoaded" => {
+            let nvidia = nvidia.as_ref().filter(|gpus| !gpus.is_empty())?;
+            // The module is there and the library cannot see it from where we are, or the GPUs are meant for another.
+            if nvidia.iter().any(|gpu| gpu.driver.is_some()) {
+                return None;
+            }
+            reason::DRIVER_NOT_LOADED
+        }
+        status => ERRORS.iter().find(|(kind, _)| *kind == status).map(|(_, why)| *why)?,
+    };
+    let library = ground.readings.library_version.as_deref().unwrap_or("-");
+    let said = view.message.as_deref().unwrap_or(status);
+    let message = match why {
+        reason::LIB_RM_VERSION_MISMATCH => {
+            "the driver's library and its kernel module have different versions".to_owned()
+        }
+        reason::DRIVER_NOT_LOADED => {
+            let count = nvidia.map_or(0, |gpus| gpus.len());
+            format!("PCI shows {count} NVIDIA GPUs, but their kernel module is not loaded")
+        }
+        _ => format!("the driver answers nothing but: {said}"),
+    };
+    let evidence = format!("nvmlInit: {status} ({said}), library {library}");
+    Some(rule::judged(vec![TARGET_NODE.to_owned()], vec![rule::found(RULES, why, TARGET_NODE, message, evidence)]))
+}
+
+fn answered(ground: &Ground<'_>) -> Judged {
+    let Readings { view: Some(view), gpus, taken, .. } = ground.readings else {
+        return Judged::unknown(reason::NEVER_JUDGED, "nothing has been measured yet".to_owned());
+    };
+    // A sample of other sections makes other calls: it adds errors, and its silence takes none back.
+    let is_whole = taken.get(&Section::Driver) == taken.values().max();
+    let errors = errors_by_target(view);
+    let repeated = repeated_uuids(view);
+    let mut tally = Tally::new(&PAGE, ground);
+    let named: BTreeSet<&str> = gpus.keys().map(String::as_str).chain(errors.keys().map(String::as_str)).collect();
+    for pci in named.into_iter().filter(|target| *target != TARGET_NODE) {
+        let name = tally.name(pci);
+        let mut answers = error_answers(errors.get(pci), &name, is_whole);
+        let mode = gpus.get(pci).and_then(|gpu| gpu.driver.as_ref());
+        answers.push((
+            reason::PERSISTENCE_OFF,
+            Answer::when(mode.and_then(|mode| mode.persistence).map(|on| !on), || {
+                (format!("{name}: persistence mode is off"), "persistence mode: off".to_owned())
+            }),
+        ));
+        let uuid = gpus.contains_key(pci).then(|| repeated.get(pci));
+        answers.push((
+            reason::UUID_REPEATED,
+            Answer::when(uuid.map(|uuid| uuid.is_some()), || {
+                let uuid = uuid.flatten().copied().unwrap_or_default();
+                (format!("{name}: another GPU of the node answers with the same UUID"), uuid.to_owned())
+            }),
+        ));
+        // The library answers: whatever hung has come back.
+        answers.extend(HANGS.map(|why| (why, Answer::Well)));
+        tally.ask(pci, answers);
+    }
+    let mut answers = error_answers(errors.get(TARGET_NODE), "the node's driver", is_whole);
+    answers.push((reason::CALL_SLOW, slow(ground.readings)));
+    answers.push((reason::DRIVER_TOO_OLD, too_old(ground, view)));
+    let over = [reason::CALL_HUNG, reason::CHILD_UNKILLABLE, reason::DRIVER_NOT_LOADED];
+    answers.extend(over.map(|why| (why, Answer::Well)));
+    tally.ask(TARGET_NODE, answers);
+    tally.judged()
+}
+
+/// The errors of the last sample that mean something, by PCI address; those without one under `node`.
+fn errors_by_target(view: &NvmlView) -> BTreeMap<String, Vec<&NvmlError>> {
+    let mut by_target: BTreeMap<String, Vec<&NvmlError>> = BTreeMap::new();
+    for error in view.errors.iter().filter(|error| why(&error.kind).is_some()) {
+        let by_index = || view.gpus.iter().find(|gpu| Some(gpu.index) == error.index)?.pci.clone();
+        // What is no address names no GPU, and would stand for ever.
+        let target = error.pci.clone().or_else(by_index).filter(|pci| pci.parse::<PciAddress>().is_ok());
+        let target = target.unwrap_or_else(|| TARGET_NODE.to_owned());
+        by_target.entry(target).or_default().push(error);
+    }
+    by_target
+}
+
+fn why(kind: &str) -> Option<&'static str> {
+    ERRORS.iter().find(|(known, _)| *known == kind).map(|(_, why)| *why)
+}
+
+fn error_answers(errors: Option<&Vec<&NvmlError>>, name: &str, is_whole: bool) -> Vec<(&'static str, Answer)> {
+    let reasons: BTreeSet<&'static str> = ERRORS.iter().map(|(_, why)| *why).collect();
+    let silence = if is_whole { Answer::Well } else { Answer::Unknown };
+    reasons
+        .into_iter()
+        .map(|reason| {
+            let first = errors.into_iter().flatten().find(|error| why(&error.kind) == Some(reason));
+            let answer = first.map_or_else(
+                || silence.clone(),
+                |error| Answer::Wrong {
+                    message: format!("{name}: the driver answers {} to nvml{}", error.kind, error.call),
+                    evidence: format!(
+                        "nvml{}: {}, index {}",
+                        error.call,
+                        error.kind,
+                        crate::judge::core::tally::shown(error.index)
+                    ),
+                },
+            );
+            (reason, answer)
+        })
+        .collect()
+}
+
+/// UUIDs that more than one GPU answers with, by the PCI address of each.
+fn repeated_uuids(view: &NvmlView) -> BTreeMap<&str, &str> {
+    let named: Vec<(&str, &str)> =
+        view.gpus.iter().filter_map(|gpu| Some((gpu.pci.as_deref()?, gpu.uuid.as_deref()?))).collect();
+    let is_repeated = |uuid: &str| named.iter().filter(|(_, other)| *other == uuid).count() > 1;
+    named.iter().copied().filter(|(_, uuid)| is_repeated(uuid)).collect()
+}
+
+fn slow(readings: &Readings) -> Answer {
+    let slowest = readings.slowest.as_ref();
+    Answer::when(slowest.map(|(_, took)| *took > SLOW_MS), || {
+        let (call, took) = slowest.cloned().unwrap_or_default();
+        let message = format!("the driver took {took} ms for {call}; {SLOW_MS} ms are allowed");
+        (message, format!("{call}: {took} ms"))
+    })
+}
+
+fn too_old(ground: &Ground<'_>, view: &NvmlView) -> Answer {
+    let Some(least) =
+        ground.expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref()?.driver_at_least.as_deref())
+    else {
+        return Answer::Well;
+    };
+    let driver = view.driver.as_deref();
+    let older = driver.and_then(version).zip(version(least)).map(|(driver, least)| driver < least);
+    Answer::when(older, || {
+        let driver = driver.unwrap_or_default();
+        (format!("the driver is {driver}; the profile asks for {least} or newer"), format!("driver {driver}"))
+    })
+}
+
+/// `570.86.15` as numbers; `None` for anything else.
+fn version(text: &str) -> Option<Vec<u64>> {
+    text.split('.').map(|part| part.parse().ok()).collect()
+}

@@ -1,0 +1,119 @@
+//! The rows of `driver`.
+
+use crate::judge::core::Rule;
+use crds::{Outcome, Severity, reason};
+
+const NVML: &str = "nvml.h, return codes";
+
+/// What it can find.
+#[rustfmt::skip]
+pub static RULES: &[Rule] = &[
+    Rule {
+        reason: reason::GPU_LOST,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "A call about the GPU returns 15, NVML_ERROR_GPU_IS_LOST.",
+        lifts: "The driver answers about the GPU without that error.",
+        act: "Drain and reboot the node; if the GPU is lost again, replace it.",
+        source: NVML,
+    },
+    Rule {
+        reason: reason::RESET_REQUIRED,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "A call about the GPU returns 16, NVML_ERROR_RESET_REQUIRED.",
+        lifts: "The driver answers about the GPU without that error.",
+        act: "Drain the node and reset the GPU.",
+        source: NVML,
+    },
+    Rule {
+        reason: reason::LIB_RM_VERSION_MISMATCH,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "The library returns 18, NVML_ERROR_LIB_RM_VERSION_MISMATCH: the library was updated and the kernel module was not.",
+        lifts: "The library answers.",
+        act: "Drain the node, then reload the kernel module or reboot.",
+        source: NVML,
+    },
+    Rule {
+        reason: reason::DRIVER_NOT_LOADED,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "The library returns 9, NVML_ERROR_DRIVER_NOT_LOADED, and sysfs shows NVIDIA GPUs with no kernel driver bound to any of them.",
+        lifts: "The library answers.",
+        act: "Check the kernel log and the driver's installation; reboot the node.",
+        source: "nvml.h, return codes; GPUs that another driver holds (vfio-pci), and a module that is loaded while our container has no device nodes, are left out",
+    },
+    Rule {
+        reason: reason::CALL_HUNG,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "A call into the library has not returned by its deadline.",
+        lifts: "The library answers again.",
+        act: "Drain and reboot the node; the message names the call and, where it is known, the GPU.",
+        source: "NVSentinel 1574 and 1748: a driver that hangs hides every other fault; only a reboot frees what hangs in the kernel",
+    },
+    Rule {
+        reason: reason::CHILD_UNKILLABLE,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "A call hangs in the kernel (state D), so that its process survives SIGKILL.",
+        lifts: "The library answers again.",
+        act: "Reboot the node; a drain may hang on the same call.",
+        source: "Linux: an uninterruptible sleep ends with its cause only",
+    },
+    Rule {
+        reason: reason::CORRUPTED_INFOROM,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "A call about the GPU returns 14, NVML_ERROR_CORRUPTED_INFOROM.",
+        lifts: "The driver answers about the GPU without that error.",
+        act: "Plan a replacement: the GPU computes, but it does not keep its counters and remapped rows.",
+        source: "nvml.h; published nvidia-smi outputs with `infoROM is corrupted` show GPUs that do their work; DCGM error 9 (TRIAGE)",
+    },
+    Rule {
+        reason: reason::DRIVER_ERROR,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "A call about the GPU returns 10 (timeout), 11 (interrupt issue) or 999 (unknown).",
+        lifts: "The driver answers about the GPU without such an error.",
+        act: "Look at the kernel log of the same time.",
+        source: "nvml.h: these codes say that something is wrong and not what cures it, and drivers return 999 for single values of healthy GPUs too; the Xid of a real fault tells more",
+    },
+    Rule {
+        reason: reason::CALL_SLOW,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The slowest call of a sample took more than 5,000 ms.",
+        lifts: "A sample without such a call.",
+        act: "Turn on persistence mode; look for a GPU with an error storm.",
+        source: "NVSentinel 1748: calls stalled for more than 45 s under an error storm; 5 s is a judgement",
+    },
+    Rule {
+        reason: reason::PERSISTENCE_OFF,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "Persistence mode is off.",
+        lifts: "It is on.",
+        act: "Run nvidia-persistenced, or `nvidia-smi -pm 1`.",
+        source: "AWS gpu-cluster-healthcheck check 0 (WARN); DCGM error 29 (CONFIG)",
+    },
+    Rule {
+        reason: reason::DRIVER_TOO_OLD,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The driver's version is lower than the profile's driverAtLeast.",
+        lifts: "It is not.",
+        act: "Update the driver.",
+        source: "HardwareProfile, gpus.driverAtLeast",
+    },
+    Rule {
+        reason: reason::UUID_REPEATED,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "Two GPUs of the node answer with the same UUID.",
+        lifts: "The UUIDs are different.",
+        act: "Check the InfoROM of both boards: schedulers and device plugins identify GPUs by UUID.",
+        source: "nvmlDeviceGetUUID: globally unique by its contract",
+    },
+];

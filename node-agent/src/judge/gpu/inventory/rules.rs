@@ -1,0 +1,83 @@
+//! What `inventory` can find. A board that nobody sees is replaced; one that PCI sees and the driver does not comes back
+//! with a reboot; a disagreement that harms no job is a warning.
+
+use crate::judge::core::{Page, Rule};
+use crds::check::Check;
+use crds::{Outcome, Severity, reason};
+
+/// The page of `inventory`.
+pub static PAGE: Page = Page {
+    check: Check::Inventory,
+    means: "An accelerator is missing, lost, or seen by one side only. A node with seven of eight GPUs looks healthy to any check that does not count them.",
+    measured: "sysfs: every accelerator on PCI, by vendor and class, and whether its configuration space answers. NVML: every GPU that the driver shows. The profile: how many there must be, and of which model. The Node: how many it offers. Without the driver's library only PCI is counted and the row is Inconclusive, because only the library can show that a GPU is back. Silent under maintenance and during the boot grace.",
+    profile: &["gpus.vendor", "gpus.count", "gpus.models"],
+    metrics: &["gpu_health_gpu_info"],
+    rules: RULES,
+};
+
+/// What it can find.
+pub const RULES: &[Rule] = &[
+    Rule {
+        reason: reason::GPU_MISSING,
+        outcome: Outcome::Fail,
+        severity: Severity::Isolate,
+        when: "PCI and driver together show fewer accelerators than the profile declares. Without a profile nothing is missing.",
+        lifts: "The count is right again.",
+        act: "Look at the node's history. If a GPU is missing since a boot, the board or its slot is dead: replace the node. If the kernel log shows Xid 79 before, a cold boot may bring it back.",
+        source: "AWS gpu-cluster-healthcheck, check 0",
+    },
+    Rule {
+        reason: reason::NOT_IN_DRIVER,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "PCI shows a GPU that the driver, although it answers, does not show.",
+        lifts: "The driver shows it.",
+        act: "Search the kernel log for this address at the time the driver was loaded; reboot the node.",
+        source: "nvml.h: a GPU that the driver could not initialise is not enumerated",
+    },
+    Rule {
+        reason: reason::GPU_LOST,
+        outcome: Outcome::Fail,
+        severity: Severity::Reboot,
+        when: "The driver reports a GPU as lost (NVML_ERROR_GPU_IS_LOST), or its configuration space reads all ones.",
+        lifts: "The GPU answers again.",
+        act: "Reboot the node, by power cycle if a warm boot does not bring the GPU back. If it happens again to the same board, replace it.",
+        source: "nvml.h, NVML_ERROR_GPU_IS_LOST; NVIDIA's Xid catalogue, 79",
+    },
+    Rule {
+        reason: reason::NOT_ON_PCI,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The driver shows a GPU that PCI does not, or the Node offers accelerators of which neither shows any.",
+        lifts: "Both agree.",
+        act: "Check that the agent reads the node's own sysfs; in the second case restart the device plugin.",
+        source: "a judgement: nothing harms a job yet",
+    },
+    Rule {
+        reason: reason::NOT_ALLOCATABLE,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The Node offers fewer `nvidia.com/gpu` than the driver shows. Not judged with MIG resources.",
+        lifts: "The numbers are equal.",
+        act: "Look at the device plugin's log: it withdraws a GPU after an Xid, and offers it again when it is restarted.",
+        source: "a judgement: the device plugin has its reasons, and they are not always ours",
+    },
+    Rule {
+        reason: reason::MODEL_UNEXPECTED,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "A GPU's name, as the driver reports it, contains none of the profile's models as whole words.",
+        lifts: "Every name fits.",
+        act: "Correct the profile, or find out which board was installed.",
+        source: "a judgement: it is a fault of a label at least as often as one of the hardware",
+    },
+    Rule {
+        reason: reason::CHILD_UNKILLABLE,
+        outcome: Outcome::Warn,
+        severity: Severity::Reboot,
+        when: "A probe hangs in the kernel (state D) and cannot be killed.",
+        lifts: "The child is gone.",
+        act: "Reboot the node when its work is done; see `driver` for the call that hangs.",
+        source: "a process in state D ends only when the kernel lets it go",
+    },
+];

@@ -1,0 +1,201 @@
+//! `fabric`: whether the NVLink fabric is set up, and what it says of its own health.
+
+#[cfg(test)]
+pub(in crate::judge) mod tests;
+
+use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
+use crate::judge::core::{Found, Ground, Judged, Page, Rule};
+use crate::sampler::sample::{FabricReading, GpuReadings, Section};
+use crds::check::Check;
+use crds::{Outcome, Severity, reason};
+
+/// How long the set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an
+/// HGX H20 took 47 s from its start to the last switch (log in NVIDIA/nvtrust issue 128); four times that, rounded.
+const SET_UP_SECONDS: i64 = 180;
+
+/// What it can find.
+pub static RULES: &[Rule] = &[
+    Rule {
+        reason: reason::FABRIC_NOT_READY,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "The fabric state of the GPU is `not started` or `in progress` for 180 s and two readings, after the boot grace and outside maintenance.",
+        lifts: "State `completed`.",
+        act: "CUDA does not start on this node (error 802). Check that nvidia-fabricmanager (on NVLink 5 also nvlsm) runs and has the driver's version; start it, then reset the GPUs or reboot. With FABRIC_MODE=1 a GPU without an active partition stays `in progress`: activate it, or do not run this check there.",
+        source: "NVIDIA/NVSentinel issues 883 and 889 (20 days `In Progress`, seen by nobody), NVIDIA/gpu-operator issue 2511; 180 s from NVIDIA/nvtrust issue 128",
+    },
+    Rule {
+        reason: reason::FABRIC_FAILED,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "The fabric state is `completed` and its status is an error (a return code of NVML other than success, not supported, no permission, function not found).",
+        lifts: "Status `success`.",
+        act: "Reset the GPUs of the node together, or reboot. If that does not help, look at the fabric manager's log and at the other nodes of the same NVLink domain.",
+        source: "Azure/azhpc-images pull request 506 (Completed, Insufficient Resources); nvml.h, NVML_GPU_FABRIC_STATE_COMPLETED",
+    },
+    Rule {
+        reason: reason::FABRIC_UNHEALTHY,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "In two readings in a row the health summary is `unhealthy`, the mask says that a route is unhealthy, or it names an incorrect configuration.",
+        lifts: "One reading with neither.",
+        act: "Reset the GPU. If that does not help, the named configuration says where to look: identifiers, partition, missing links, firmware, place in the chassis.",
+        source: "kubernetes-sigs/dra-driver-nvidia-gpu issue 626 (Summary: Unhealthy, Bandwidth: Full); nvml.h, healthMask",
+    },
+    Rule {
+        reason: reason::FABRIC_DEGRADED,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The health mask says degraded bandwidth, a route recovery or an access timeout recovery, or the summary says limited capacity.",
+        lifts: "One reading with none of these.",
+        act: "Jobs run, slower. Compare nccl and gpuPeer; plan a reset when the node is idle.",
+        source: "nvml.h, healthMask (0x1a9 is degraded bandwidth)",
+    },
+    Rule {
+        reason: reason::FABRIC_NOT_READY,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The same for less than 180 s, in two readings in a row: the fabric is being set up, most likely.",
+        lifts: "State `completed`.",
+        act: "Wait.",
+        source: "As above",
+    },
+];
+
+/// Its page.
+pub static PAGE: Page = Page {
+    check: Check::Fabric,
+    means: "The NVLink fabric of an NVSwitch system is not set up, or reports itself as unhealthy. The GPUs look healthy, but CUDA programs do not start, or jobs on several GPUs are slow.",
+    measured: "NVML: nvmlDeviceGetGpuFabricInfoV (state, status, health mask, health summary). A GPU whose state is `not supported` is not judged. Silent under maintenance and during the boot grace.",
+    profile: &[],
+    metrics: &["gpu_health_fabric_state", "gpu_health_fabric_health_mask"],
+    rules: RULES,
+};
+
+/// Return codes of NVML that say nothing about the fabric: success, not supported, no permission, function not found.
+const NO_FAILURE: &[u32] = &[0, 3, 4, 13];
+
+/// What a two-bit field of the health mask says; 0 is not supported, 2 is no.
+const YES: u32 = 1;
+
+/// Names of what is wrong with the configuration, by the value of bits 8 to 11; 0 is not supported, 1 is nothing.
+const CONFIGURATION: &[(u32, &str)] = &[
+    (2, "system GUID"),
+    (3, "chassis serial number"),
+    (4, "no partition"),
+    (5, "too few NVLinks"),
+    (6, "incompatible firmware"),
+    (7, "invalid location"),
+    (8, "invalid state of the GPU"),
+];
+
+/// Judges the last readings.
+pub fn judge(ground: &Ground<'_>) -> Judged {
+    if let Some(pause) = ground.expected.pause(ground.now) {
+        return Judged::skipped(pause);
+    }
+    let gpus = match ground.driver(Section::Fabric) {
+        Ok(gpus) => gpus,
+        Err(why) => return *why,
+    };
+    let of_gpu = |gpu: &&GpuReadings| gpu.fabric.clone().filter(|fabric| fabric.state.is_some_and(|state| state > 0));
+    if gpus.iter().all(|gpu| of_gpu(gpu).is_none()) {
+        return Judged::skipped(reason::NOT_APPLICABLE);
+    }
+    let (mut covered, mut findings) = (Vec::new(), Vec::new());
+    for gpu in gpus {
+        let Some(fabric) = of_gpu(&gpu) else { continue };
+        let before = ground.before(&gpu.pci).and_then(|before| before.fabric.as_ref());
+        if let Some(of_gpu) = judge_gpu(ground, &gpu.pci, &fabric, before) {
+            covered.push(gpu.pci.clone());
+            findings.extend(of_gpu);
+        }
+    }
+    judged(covered, findings)
+}
+
+/// `None` where it cannot be judged yet.
+fn judge_gpu(
+    ground: &Ground<'_>,
+    pci: &str,
+    fabric: &FabricReading,
+    before: Option<&FabricReading>,
+) -> Option<Vec<Found>> {
+    let serial = ground.serial(pci).unwrap_or("-");
+    let subject = format!("the fabric of GPU {pci} (serial {serial})");
+    let evidence = show(fabric);
+    match fabric.state? {
+        state @ (1 | 2) => {
+            let stuck = |before: &FabricReading| matches!(before.state, Some(1 | 2));
+            if !before.is_some_and(stuck) {
+                return None;
+            }
+            let taken = ground.readings.taken.get(&Section::Fabric).copied().unwrap_or(ground.now.mono_ms);
+            let why = reason::FABRIC_NOT_READY;
+            let name = if state == 1 { "not started" } else { "in progress" };
+            Some(vec![if is_confirmed(ground, Check::Fabric, (pci, why), taken, SET_UP_SECONDS) {
+                let message = format!("{subject} is {name} for more than {SET_UP_SECONDS} s: no fabric manager runs");
+                found(RULES, why, pci, message, evidence)
+            } else {
+                let message = format!("{subject} is {name}; {SET_UP_SECONDS} s are allowed");
+                suspected(RULES, why, pci, message, evidence)
+            }])
+        }
+        3 => {
+            let status = fabric.status.unwrap_or_default();
+            if !NO_FAILURE.contains(&status) {
+                let message = format!("setting up {subject} failed with status {status} (nvmlReturn)");
+                return Some(vec![found(RULES, reason::FABRIC_FAILED, pci, message, evidence)]);
+            }
+            let bad = health(fabric, before, &subject)?;
+            let told = |(why, message)| found(RULES, why, pci, message, evidence.clone());
+            Some(bad.into_iter().map(told).collect())
+        }
+        _ => None,
+    }
+}
+
+/// What summary and mask say; `None` where it is bad for the first time.
+fn health(
+    fabric: &FabricReading,
+    before: Option<&FabricReading>,
+    subject: &str,
+) -> Option<Vec<(&'static str, String)>> {
+    if let Some(what) = unhealthy(fabric) {
+        before.and_then(unhealthy)?;
+        return Some(vec![(reason::FABRIC_UNHEALTHY, format!("{subject} is unhealthy: {what}"))]);
+    }
+    let bad = degraded(fabric).map(|what| (reason::FABRIC_DEGRADED, format!("{subject} is degraded: {what}")));
+    Some(bad.into_iter().collect())
+}
+
+fn unhealthy(fabric: &FabricReading) -> Option<String> {
+    let mask = fabric.health_mask.unwrap_or_default();
+    if (mask >> 4) & 0x3 == YES {
+        return Some("a route is unhealthy".to_owned());
+    }
+    let configuration = CONFIGURATION.iter().find(|(value, _)| *value == (mask >> 8) & 0xf);
+    if let Some((_, name)) = configuration {
+        return Some(format!("incorrect configuration ({name})"));
+    }
+    (fabric.health_summary == Some(2)).then(|| "the driver's summary says so".to_owned())
+}
+
+fn degraded(fabric: &FabricReading) -> Option<&'static str> {
+    let mask = fabric.health_mask.unwrap_or_default();
+    let signs = [(0, "less bandwidth"), (2, "a route is being recovered"), (6, "an access timeout is being recovered")];
+    let sign = signs.iter().find(|(shift, _)| (mask >> shift) & 0x3 == YES).map(|(_, name)| *name);
+    sign.or_else(|| (fabric.health_summary == Some(3)).then_some("limited capacity"))
+}
+
+fn show(fabric: &FabricReading) -> String {
+    let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    format!(
+        "state={} status={} mask={} summary={} clique={}",
+        number(fabric.state),
+        number(fabric.status),
+        fabric.health_mask.map_or_else(|| "-".to_owned(), |mask| format!("{mask:#x}")),
+        number(fabric.health_summary),
+        number(fabric.clique)
+    )
+}

@@ -1,0 +1,6 @@
+//! Judges of what connects the GPUs of a node.
+
+pub mod fabric;
+pub mod nvlink;
+pub mod pcie_link;
+pub mod topology;

@@ -1,0 +1,55 @@
+//! What `nvlink` can find.
+
+use crate::judge::core::{Page, Rule};
+use crds::check::Check;
+use crds::{Outcome, Severity, reason};
+
+/// What it can find.
+pub static RULES: &[Rule] = &[
+    Rule {
+        reason: reason::LINKS_BELOW_PROFILE,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "Fewer links of the GPU are up than the profile's gpus.nvlinkLinks, in two readings in a row. A GPU in MIG mode is not judged.",
+        lifts: "One reading with at least the declared number of links up.",
+        act: "Reset the GPU (on NVSwitch systems all GPUs of the node together). If it comes back, replace the board; if several boards lose the link to the same switch, replace the baseboard. The operator's history counts the recurrences.",
+        source: "Azure/azhpc-diagnostics issue 73 (2 of 6 links inactive); AWS gpu-cluster-healthcheck check 3; Reset is a judgement",
+    },
+    Rule {
+        reason: reason::LINK_ERRORS_PERSISTENT,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "Replays or recoveries of a link rose in more than 15 of the last 30 minutes, or its CRC errors at 100 per second or more over five minutes.",
+        lifts: "30 minutes without a replay or recovery, and CRC errors below one per second.",
+        act: "Reset the GPU; if it comes back, replace the board. The link's number identifies the switch or the neighbour.",
+        source: "NVIDIA/nvidia-resiliency-ext pull request 302 (30 windows of 60 s, 15 allowed); DCGM dcgm_gpu_hardware_limits.h (CRC errors only matter from 100 per second)",
+    },
+    Rule {
+        reason: reason::LINKS_BELOW_BEST,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The profile declares no number, and fewer links are up in two readings in a row than this board (serial number) has shown in this slot, or than most of at least four GPUs of its model on this node.",
+        lifts: "One reading with at least as many links up.",
+        act: "Check whether a bridge was removed on purpose; then declare gpus.nvlinkLinks so that it can be judged.",
+        source: "The rule that healthy hardware stays silent: Azure/azurehpc-health-checks issue 162 (12 of 18 by design), NVIDIA/NVSentinel pull request 1481 (A100 PCIe without bridge)",
+    },
+    Rule {
+        reason: reason::LINK_ERRORS,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "Within the last hour a recovery or ten replays of a link, or over five minutes a CRC error per second; rises before the end of the boot grace do not count.",
+        lifts: "An hour without.",
+        act: "No data is lost. Watch whether it continues; compare gpuPeer of this GPU with its neighbours.",
+        source: "DCGM health (MonitorNVLink4Fields) names every replay and recovery; ten replays an hour and one CRC error per second are judgements, so that a link that repeats a packet now and then is silent",
+    },
+];
+
+/// Its page.
+pub static PAGE: Page = Page {
+    check: Check::Nvlink,
+    means: "A GPU lost NVLinks to its neighbours or to the switches, or links retransmit: collective operations of the whole node slow down or stop.",
+    measured: "NVML: the state of each link, its replays, recoveries and CRC errors, as rises between readings. A row lists the GPUs whose links could be counted, and the links that ever counted an error.",
+    profile: &["gpus.nvlinkLinks"],
+    metrics: &["gpu_health_nvlink_links_up", "gpu_health_nvlink_errors_total"],
+    rules: RULES,
+};

@@ -1,0 +1,87 @@
+//! What `pcieLink` can find.
+
+use crate::judge::core::{Page, Rule};
+use crds::check::Check;
+use crds::{Outcome, Severity, reason};
+
+/// What it can find.
+pub static RULES: &[Rule] = &[
+    Rule {
+        reason: reason::WIDTH_BELOW_PROFILE,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "The link has fewer lanes than the profile's gpus.pcie.width, idle or not, in two readings of the driver in a row (in one of sysfs where there is no driver's library).",
+        lifts: "One reading with at least the declared width.",
+        act: "Reset the GPU or reboot the node so that the link is trained again. If it happens again, reseat the board or replace board, riser or retimer; the operator's history counts the recurrences.",
+        source: "NVIDIA/NVSentinel issue 890 (trained down after maintenance: seating, retimers); Reset before Isolate is a judgement",
+    },
+    Rule {
+        reason: reason::GENERATION_BELOW_PROFILE,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "The link runs below the profile's gpus.pcie.generation in two readings in a row while the GPU is at work (utilization of 50 % or more; performance state 0 without the clock event reason for idle where no utilization is told). An idle GPU lowers its link generation to save power.",
+        lifts: "One reading at work with at least the declared generation, or an idle one.",
+        act: "Reset the GPU or reboot the node. If it comes back, look at the slot's retimers and the firmware's settings before the board is replaced.",
+        source: "nvidia-smi --help-query-gpu (pcie.link.gen.current: may be reduced when the GPU is not in use); NVIDIA/NVSentinel issue 890; 50 % is a judgement",
+    },
+    Rule {
+        reason: reason::PCIE_ERRORS,
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        when: "At least one fatal error (AER) of the GPU within the last hour; errors before the end of the boot grace do not count.",
+        lifts: "An hour without another.",
+        act: "Reset the GPU or reboot the node: the link is not reliable after a fatal error. If it happens again, replace the board or its riser.",
+        source: "Linux Documentation/PCI/pcieaer-howto (fatal errors make the link unreliable); wilicc/gpu-burn issue 1 (a fatal error, then Xid 79); one hour is a judgement",
+    },
+    Rule {
+        reason: reason::WIDTH_BELOW_BEST,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The profile declares no width, and the link has fewer lanes than this board (serial number) has shown in this slot, or than most of at least four GPUs of its model on this node.",
+        lifts: "One reading with at least as many lanes.",
+        act: "Compare with the platform's specification of this slot; then declare gpus.pcie.width so that it can be judged.",
+        source: "The rule that healthy hardware stays silent: a device's own maximum condemns nothing, a change is worth a look",
+    },
+    Rule {
+        reason: reason::GENERATION_BELOW_BEST,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "The profile declares no generation, and the link runs below the best that this board has shown in this slot, twice in a row at work.",
+        lifts: "One reading at work with at least that generation, or an idle one.",
+        act: "As above; declare gpus.pcie.generation.",
+        source: "As above",
+    },
+    Rule {
+        reason: reason::PCIE_NONFATAL_ERRORS,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "At least one uncorrected error (AER) that is not fatal within the last hour; errors before the end of the boot grace do not count.",
+        lifts: "An hour without another.",
+        act: "Look in the kernel log for the kind of error: an unsupported request usually comes from software, a completion timeout or a poisoned packet from the link.",
+        source: "Linux Documentation/PCI/pcieaer-howto (non-fatal: one transaction is lost, the link works); one hour is a judgement",
+    },
+    Rule {
+        reason: reason::PCIE_REPLAYS,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "Over ten minutes more replays per minute than 8 up to generation 3, 16 for 4, 32 for 5, 64 for 6, or more than 600 corrected errors (AER) per minute.",
+        lifts: "Ten minutes below.",
+        act: "No data is lost, but transfers are slower. Compare the GPU's pcieBandwidth with its neighbours'; reseat the board or its riser at the next opportunity.",
+        source: "DCGM dcgm_gpu_hardware_limits.h (8 per minute), doubled with each generation since NVIDIA/DCGM issue 184; 600 is a judgement: 20 times the errors of a generation 5 link at a bit error rate of 1e-12",
+    },
+];
+
+/// Its page.
+pub static PAGE: Page = Page {
+    check: Check::PcieLink,
+    means: "A GPU's PCIe link lost lanes or speed, or retransmits and loses packets: every transfer between host and GPU is slower, and nothing else reports it.",
+    measured: "NVML: current generation and width, replay counter, utilization, performance state. sysfs: current_link_width, current_link_speed and aer_dev_* of each accelerator. Where both tell the width, NVML's counts; where NVML tells none (AMD, no library, a call that hangs) sysfs' does. The maximum that a device reports is never used as a limit: an L4 in an x8 slot is healthy.",
+    profile: &["gpus.pcie.width", "gpus.pcie.generation"],
+    metrics: &[
+        "gpu_health_pcie_link_width_lanes",
+        "gpu_health_pcie_link_generation",
+        "gpu_health_pcie_replays_total",
+        "gpu_health_pcie_aer_errors_total",
+    ],
+    rules: RULES,
+};

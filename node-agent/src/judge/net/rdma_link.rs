@@ -1,0 +1,181 @@
+//! `rdmaLink`: the RDMA devices and ports of the node, from sysfs.
+//!
+//! What nobody declared condemns nothing: a node has ports that are down on purpose. EFA ports say ACTIVE in any state;
+//! their counters belong to the check `efa`.
+
+mod rules;
+#[cfg(test)]
+pub(in crate::judge) mod tests;
+
+pub use rules::{PAGE, RULES};
+
+use crate::judge::core::rates::{per_minute, rise_since_boot};
+use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
+use crate::judge::core::{Counter, Found, Ground, Judged, MAX_COVERED};
+use crate::probe::tree::TreeReport;
+use crate::probe::tree::report::RdmaPort;
+use crds::check::Check;
+use crds::hardware_profile::ExpectedNetwork;
+use crds::names::TARGET_NODE;
+use crds::reason;
+use std::collections::BTreeSet;
+
+/// States of a port in which it carries traffic: ACTIVE and ACTIVE_DEFER (`ib_verbs.h`).
+const ACTIVE: &[u32] = &[4, 5];
+/// The physical state LinkUp.
+const LINK_UP: u32 = 5;
+const HOUR_MS: u64 = 3_600_000;
+/// Over how long rates of errors are taken, in milliseconds.
+const RATE_WINDOW_MS: u64 = 600_000;
+/// So often a port may go down within an hour. gpud calls three returns a flap, NVSentinel repeats within an hour.
+const DOWNS_PER_HOUR: u64 = 3;
+/// Symbol errors within an hour: the bit error rate of 1e-12 that InfiniBand allows (NVSentinel: 120 per hour).
+const SYMBOL_ERRORS_PER_HOUR: u64 = 120;
+/// Link recoveries within an hour. A judgement: one may be a cable that was touched.
+const RECOVERIES_PER_HOUR: u64 = 5;
+/// Lost or repeated packets per minute. A judgement: peers that end leave some behind; a bad link has thousands.
+const PACKET_ERRORS_PER_MINUTE: u64 = 600;
+
+/// Judges what sysfs told last.
+pub fn judge(ground: &Ground<'_>) -> Judged {
+    if ground.expected.spec.is_some_and(|spec| spec.maintenance.is_some()) {
+        return Judged::skipped(reason::MAINTENANCE);
+    }
+    let tree = match ground.tree() {
+        Ok(tree) => tree,
+        Err(why) => return *why,
+    };
+    let declared = declared(ground);
+    let devices = declared.and_then(|network| network.rdma_devices).unwrap_or(0);
+    let ports = declared.map_or(&[][..], |network| &network.ports);
+    if devices == 0 && ports.is_empty() && tree.rdma.iter().all(|port| port.efa) {
+        return Judged::skipped(reason::NOT_APPLICABLE);
+    }
+    if tree.rdma.is_empty() && sees_nothing(tree) {
+        let why = tree.errors.iter().chain(&tree.pci_errors).next().map_or("sysfs shows no PCI device", String::as_str);
+        return Judged::unknown(reason::TOOL_ERROR, format!("the RDMA devices cannot be counted: {why}"));
+    }
+    let (mut covered, mut findings) = (Vec::new(), Vec::new());
+    if let Some(wanted) = usize::try_from(devices).ok().filter(|wanted| *wanted > 0) {
+        // What could not be read may be what is missing.
+        let missing = missing(ground, tree, wanted);
+        if missing.is_none() || tree.errors.is_empty() {
+            covered.push(TARGET_NODE.to_owned());
+            findings.extend(missing);
+        }
+    }
+    for name in ports.iter().filter(|name| tree.errors.is_empty() && !tree.rdma.iter().any(|port| port.name == **name))
+    {
+        covered.push(name.clone());
+        let message = format!("the declared RDMA port {name} is missing");
+        findings.push(found(RULES, reason::PORT_DOWN, name, message, format!("{} ports", tree.rdma.len())));
+    }
+    for port in tree.rdma.iter().filter(|port| !port.efa) {
+        if let Some(of_port) = judge_port(ground, port, declared) {
+            covered.push(port.name.clone());
+            findings.extend(of_port);
+        }
+    }
+    covered.truncate(MAX_COVERED);
+    judged(covered, findings)
+}
+
+fn declared<'a>(ground: &Ground<'a>) -> Option<&'a ExpectedNetwork> {
+    ground.expected.spec?.expected.as_ref()?.network.as_ref()
+}
+
+/// Whether the tree could not be read, or is none.
+fn sees_nothing(tree: &TreeReport) -> bool {
+    !tree.errors.is_empty() || !tree.pci_errors.is_empty() || (tree.pci.is_empty() && tree.nics.is_empty())
+}
+
+/// Fewer devices than declared: at first sight a warning, at the second reading it counts.
+fn missing(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Found> {
+    let devices: BTreeSet<&str> = tree.rdma.iter().map(|port| port.device.as_str()).collect();
+    if devices.len() >= wanted {
+        return None;
+    }
+    let message = format!("{} of {wanted} RDMA devices are there", devices.len());
+    let evidence = devices.into_iter().collect::<Vec<_>>().join(" ");
+    let why = reason::RDMA_DEVICES_MISSING;
+    let taken = ground.readings.tree.as_ref().map_or(ground.now.mono_ms, |(_, taken)| *taken);
+    Some(if is_confirmed(ground, Check::RdmaLink, (TARGET_NODE, why), taken, 1) {
+        found(RULES, why, TARGET_NODE, message, evidence)
+    } else {
+        suspected(RULES, why, TARGET_NODE, message, evidence)
+    })
+}
+
+/// `None` where its state cannot be read.
+fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNetwork>) -> Option<Vec<Found>> {
+    let is_declared = declared.is_some_and(|network| network.ports.contains(&port.name));
+    let state = port.state?;
+    let is_up = ACTIVE.contains(&state) && port.phys_state.is_none_or(|phys| phys == LINK_UP);
+    let name = &port.name;
+    let evidence = show(port);
+    let mut all = counters(ground, port);
+    if !is_up {
+        let phys = port.phys_state.map_or_else(String::new, |phys| format!(", physical state {phys}"));
+        let what = format!("the RDMA port {name} is not active (state {state}{phys})");
+        if is_declared {
+            all.push(found(RULES, reason::PORT_DOWN, name, what, evidence));
+        } else if went_down(ground, port) {
+            let message = format!("{what}; it was, and nobody declared that it must be");
+            all.push(suspected(RULES, reason::PORT_DOWN, name, message, evidence));
+        }
+        return Some(all);
+    }
+    let rate = declared.and_then(|network| u32::try_from(network.rate_gbps?).ok()).filter(|_| is_declared);
+    if let Some((limit, now)) = rate.zip(port.rate_gbps).filter(|(limit, now)| now < limit) {
+        let message = format!("the RDMA port {name} runs at {now} Gb/s; the profile declares {limit}");
+        all.push(found(RULES, reason::PORT_SLOW, name, message, evidence));
+    }
+    Some(all)
+}
+
+/// An undeclared port that went down while we looked, and has not come back.
+fn went_down(ground: &Ground<'_>, port: &RdmaPort) -> bool {
+    let known = ground.findings.get(Check::RdmaLink.name(), &port.name);
+    known.is_some_and(|known| known.reason == reason::PORT_DOWN)
+        || rise_since_boot(ground, &port.name, Counter::LinkDowned, HOUR_MS) > 0
+}
+
+fn counters(ground: &Ground<'_>, port: &RdmaPort) -> Vec<Found> {
+    let name = &port.name;
+    let rise = |counter| rise_since_boot(ground, name, counter, HOUR_MS);
+    let mut all = Vec::new();
+    let downs = rise(Counter::LinkDowned);
+    if downs >= DOWNS_PER_HOUR {
+        let message = format!(
+            "the RDMA port {name} went down {downs} times within an hour; from {DOWNS_PER_HOUR} on it is reported"
+        );
+        all.push(found(RULES, reason::PORT_FLAPPING, name, message, format!("link_downed +{downs} in 3600 s")));
+    }
+    let (symbols, recoveries) = (rise(Counter::SymbolErrors), rise(Counter::LinkRecoveries));
+    let packets = per_minute(ground, name, Counter::PacketErrors, RATE_WINDOW_MS).unwrap_or_default();
+    let signs = [
+        (symbols, SYMBOL_ERRORS_PER_HOUR, "symbol errors within an hour"),
+        (recoveries, RECOVERIES_PER_HOUR, "link recoveries within an hour"),
+        (packets, PACKET_ERRORS_PER_MINUTE, "lost or repeated packets per minute"),
+    ];
+    if let Some((count, limit, what)) = signs.into_iter().find(|(count, limit, _)| count > limit) {
+        let message = format!("the RDMA port {name} has {count} {what}; up to {limit} is normal");
+        let evidence =
+            format!("symbol_error +{symbols}/h link_error_recovery +{recoveries}/h packet errors {packets}/min");
+        all.push(found(RULES, reason::PORT_ERRORS, name, message, evidence));
+    }
+    all
+}
+
+fn show(port: &RdmaPort) -> String {
+    let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    format!(
+        "state={} phys_state={} rate={} link_layer={} pci={} interface={}",
+        number(port.state),
+        number(port.phys_state),
+        number(port.rate_gbps),
+        port.link_layer.as_deref().unwrap_or("-"),
+        port.pci.as_deref().unwrap_or("-"),
+        port.interface.as_deref().unwrap_or("-")
+    )
+}

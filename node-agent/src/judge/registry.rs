@@ -1,0 +1,243 @@
+//! The monitors: one row for each check that the agent judges by itself. A new monitor is a new row here.
+//!
+//! From these rows follow what is read and how often, when a monitor is silent, who judges it, and its page in
+//! `docs/checks`.
+
+use super::core::{DEFAULT_INTERVAL_SECONDS, Expectation, Ground, Judged, Page, interval_seconds};
+#[cfg(test)]
+use super::samples::Table;
+use super::{gpu, link, net, xid};
+use crate::sampler::sample::Section;
+use crds::check::Check;
+use crds::node_health::Monitor as Wanted;
+
+/// One monitor.
+#[derive(Debug)]
+pub struct Monitor {
+    /// The check, and its page in the documentation.
+    pub page: &'static Page,
+    /// What it judges by.
+    pub reads: Reads,
+    /// From what was read to what is wrong.
+    pub judge: Judge,
+    /// When it is silent.
+    pub grace: Grace,
+    /// It judges at every interval, and its readings are taken at every n-th.
+    pub reading_intervals: i64,
+    /// Whether it runs before the node has a NodeHealth that says which monitors run.
+    pub before_spec: bool,
+    /// Samples of what nodes show, which prove its rules.
+    #[cfg(test)]
+    pub(crate) samples: Option<&'static Table>,
+}
+
+/// The judge of a monitor.
+pub type Judge = fn(&Ground<'_>) -> Judged;
+
+/// What a monitor judges by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// Sections of the driver's sample.
+    pub driver: &'static [Section],
+    /// The node's device tree in sysfs.
+    pub tree: Tree,
+    /// The kernel log.
+    pub kernel_log: bool,
+}
+
+/// How a monitor uses the node's device tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// Not at all.
+    Unread,
+    /// As others had it read: it never asks for a reading.
+    Shared,
+    /// Read as often as the monitor looks.
+    Read,
+}
+
+/// When a monitor is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grace {
+    /// Never by rule; its judge may have reasons of its own.
+    None,
+    /// Under maintenance, and after a boot while the driver and its daemons come up. What was read in that time does not
+    /// count afterwards.
+    BootAndMaintenance,
+}
+
+/// What most monitors have in common: no reading, no grace, read at every interval.
+const fn monitor(page: &'static Page, judge: Judge) -> Monitor {
+    Monitor {
+        page,
+        reads: Reads { driver: &[], tree: Tree::Unread, kernel_log: false },
+        judge,
+        grace: Grace::None,
+        reading_intervals: 1,
+        before_spec: false,
+        #[cfg(test)]
+        samples: None,
+    }
+}
+
+/// Reads these sections of the driver's sample and nothing else.
+const fn driver(sections: &'static [Section]) -> Reads {
+    Reads { driver: sections, tree: Tree::Unread, kernel_log: false }
+}
+
+/// Reads these sections, and the device tree as often as the monitor looks.
+const fn driver_and_tree(sections: &'static [Section]) -> Reads {
+    Reads { driver: sections, tree: Tree::Read, kernel_log: false }
+}
+
+/// Every monitor of the agent. Heat, power and PCIe are judged together with the load, which is in the section of clocks.
+pub static MONITORS: &[Monitor] = &[
+    Monitor {
+        reads: driver_and_tree(&[Section::Driver]),
+        grace: Grace::BootAndMaintenance,
+        before_spec: true,
+        ..monitor(&gpu::inventory::PAGE, gpu::inventory::judge)
+    },
+    Monitor {
+        reads: Reads { driver: &[Section::Driver], tree: Tree::Shared, kernel_log: false },
+        grace: Grace::BootAndMaintenance,
+        #[cfg(test)]
+        samples: Some(&gpu::driver::tests::TABLE),
+        ..monitor(&gpu::driver::PAGE, gpu::driver::judge)
+    },
+    Monitor {
+        reads: Reads { driver: &[], tree: Tree::Unread, kernel_log: true },
+        before_spec: true,
+        ..monitor(&xid::PAGE, xid::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::RecoveryAction]),
+        #[cfg(test)]
+        samples: Some(&gpu::recovery::tests::TABLE),
+        ..monitor(&gpu::recovery::PAGE, gpu::recovery::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::Ecc]),
+        #[cfg(test)]
+        samples: Some(&gpu::ecc::tests::TABLE),
+        ..monitor(&gpu::ecc::PAGE, gpu::ecc::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::RowRemap]),
+        #[cfg(test)]
+        samples: Some(&gpu::row_remap::tests::TABLE),
+        ..monitor(&gpu::row_remap::PAGE, gpu::row_remap::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::Clocks, Section::Thermal]),
+        #[cfg(test)]
+        samples: Some(&gpu::clocks::tests::TABLE),
+        ..monitor(&gpu::clocks::PAGE, gpu::clocks::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::Thermal, Section::Clocks]),
+        #[cfg(test)]
+        samples: Some(&gpu::thermal::tests::TABLE),
+        ..monitor(&gpu::thermal::PAGE, gpu::thermal::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::Power, Section::Clocks]),
+        #[cfg(test)]
+        samples: Some(&gpu::power::tests::TABLE),
+        ..monitor(&gpu::power::PAGE, gpu::power::judge)
+    },
+    Monitor {
+        reads: driver_and_tree(&[Section::Pcie, Section::Clocks]),
+        #[cfg(test)]
+        samples: Some(&link::pcie_link::tests::TABLE),
+        ..monitor(&link::pcie_link::PAGE, link::pcie_link::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::Nvlink]),
+        #[cfg(test)]
+        samples: Some(&link::nvlink::tests::TABLE),
+        ..monitor(&link::nvlink::PAGE, link::nvlink::judge)
+    },
+    Monitor {
+        reads: driver(&[Section::Fabric]),
+        grace: Grace::BootAndMaintenance,
+        #[cfg(test)]
+        samples: Some(&link::fabric::tests::TABLE),
+        ..monitor(&link::fabric::PAGE, link::fabric::judge)
+    },
+    Monitor {
+        reads: driver_and_tree(&[Section::Topology]),
+        // A reading costs one call per pair of GPUs, and changes with a reboot only.
+        reading_intervals: 10,
+        #[cfg(test)]
+        samples: Some(&link::topology::tests::TABLE),
+        ..monitor(&link::topology::PAGE, link::topology::judge)
+    },
+    Monitor {
+        reads: driver_and_tree(&[]),
+        #[cfg(test)]
+        samples: Some(&net::rdma_link::tests::TABLE),
+        ..monitor(&net::rdma_link::PAGE, net::rdma_link::judge)
+    },
+    Monitor {
+        reads: driver_and_tree(&[]),
+        #[cfg(test)]
+        samples: Some(&net::efa::tests::TABLE),
+        ..monitor(&net::efa::PAGE, net::efa::judge)
+    },
+];
+
+impl Monitor {
+    /// The check that it judges.
+    pub fn check(&self) -> Check {
+        self.page.check
+    }
+
+    /// How often its readings are taken, in seconds, where the spec wants it to look this often.
+    pub fn reading_seconds(&self, wanted: &Wanted) -> i64 {
+        interval_seconds(wanted).saturating_mul(self.reading_intervals)
+    }
+}
+
+/// The row of this check; `None` where the agent has no such monitor.
+pub fn of(check: Check) -> Option<&'static Monitor> {
+    MONITORS.iter().find(|monitor| monitor.check() == check)
+}
+
+/// The row of the monitor with this name.
+pub fn named(name: &str) -> Option<&'static Monitor> {
+    Check::from_name(name).and_then(of)
+}
+
+/// The monitors that run: those of the spec, or the built-in ones until there is a spec.
+pub fn wanted(expected: &Expectation<'_>) -> Vec<Wanted> {
+    match expected.spec {
+        Some(spec) => spec.monitors.clone(),
+        None => MONITORS
+            .iter()
+            .filter(|monitor| monitor.before_spec)
+            .map(|monitor| Wanted { name: monitor.check().name().to_owned(), interval_seconds: None })
+            .collect(),
+    }
+}
+
+/// How often the node's device tree is read, in seconds: as often as the most impatient monitor that reads it looks.
+pub fn tree_seconds(wanted: &[Wanted]) -> i64 {
+    let readers = wanted.iter().filter(|one| named(&one.name).is_some_and(|row| row.reads.tree == Tree::Read));
+    let shortest = readers.map(interval_seconds).min();
+    shortest.unwrap_or(DEFAULT_INTERVAL_SECONDS)
+}
+
+/// Every page that the agent's checks have.
+pub fn pages() -> impl Iterator<Item = &'static Page> {
+    MONITORS.iter().map(|monitor| monitor.page)
+}
+
+/// The samples of every check that has some.
+#[cfg(test)]
+pub(crate) fn tables() -> Vec<&'static Table> {
+    MONITORS.iter().filter_map(|monitor| monitor.samples).collect()
+}
+
+#[cfg(test)]
+mod tests;
