@@ -1,6 +1,6 @@
-//! Waits until a file, or its place in its directory, changes.
+//! Waits until a file changes or is replaced.
 
-use super::sys;
+use super::klogctl;
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
@@ -9,34 +9,34 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-/// Where inotify is refused (its instances per user are few), the file is looked at this often.
+/// Poll interval where inotify is refused (the number of instances per user is small).
 const POLL: Duration = Duration::from_millis(50);
 
-/// Some file systems tell inotify nothing of changes made elsewhere; a look a second costs two system calls.
+/// Some file systems do not report remote changes to inotify; checking once a second costs two system calls.
 const DOUBT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Watch {
     inotify: Option<AsyncFd<OwnedFd>>,
-    /// The watch of the file that is read at present.
+    /// The watch on the file being read.
     of_file: Option<i32>,
 }
 
 impl Watch {
-    /// Watches the directory of `path` for files that come and go. Without inotify it falls back to looking often.
+    /// Watches the directory of `path` for files that appear. Falls back to polling without inotify.
     pub(super) fn begin(path: &Path) -> Self {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let inotify = open(directory).ok();
         Self { inotify, of_file: None }
     }
 
-    /// Watches the file that lies at `path` now instead of the one before.
+    /// Watches the file that is at `path` now instead of the previous one.
     pub(super) fn follow(&mut self, path: &Path) {
         let Some(inotify) = &self.inotify else { return };
         let flags = WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF;
         let watch = inotify::add_watch(inotify.get_ref(), path, flags).ok();
         if let Some(former) = self.of_file.filter(|former| Some(*former) != watch) {
-            // Fails where the former file is gone, and its watch with it.
+            // Fails if the former file is gone, and its watch with it.
             let _ = inotify::remove_watch(inotify.get_ref(), former);
         }
         self.of_file = watch;
@@ -60,10 +60,10 @@ impl Watch {
 fn open(directory: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
     inotify::add_watch(&inotify, directory, WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
-    sys::readable(inotify)
+    klogctl::readable(inotify)
 }
 
-/// What changed is read from the file itself, never believed from an event.
+/// Events only wake the reader; the file itself says what changed.
 fn discard_events(inotify: &OwnedFd) -> io::Result<()> {
     let mut buffer = [0_u8; 4096];
     loop {

@@ -1,13 +1,13 @@
-//! What can go wrong between the kernel's log and us.
+//! Errors of reading the kernel log.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// One way to the kernel's log that was tried in vain.
+/// One failed attempt to open the kernel log.
 #[derive(Debug)]
 pub struct Attempt {
-    /// The way: `/dev/kmsg` or `syslog(2)`.
+    /// What was tried: `/dev/kmsg` or `syslog(2)`.
     pub way: String,
     /// How it failed.
     pub error: io::Error,
@@ -19,19 +19,19 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Why the kernel's log, or the boot that it belongs to, cannot be read.
+/// Why the kernel log, or the identity of the boot, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelLogError {
-    /// No way was open to us.
+    /// Neither source is available to this process.
     #[error(
         "the kernel log cannot be read ({}); run as uid 0 with CAP_SYSLOG for syslog(2), or privileged for /dev/kmsg, or name a file that holds its records",
         tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Unreadable {
-        /// Every way that was tried, in order.
+        /// Every attempt, in order.
         tried: Vec<Attempt>,
     },
-    /// The path that was given cannot be opened.
+    /// The given path cannot be opened.
     #[error("the kernel log {} cannot be opened: {source}; name a device, file or FIFO that the agent may read", path.display())]
     Open {
         /// The path.
@@ -39,7 +39,7 @@ pub enum KernelLogError {
         /// How it failed.
         source: io::Error,
     },
-    /// The path names something that holds no records.
+    /// The path is something that cannot hold records.
     #[error("{} is {kind}, no kernel log; name /dev/kmsg, or a file or FIFO with records of its form (prio,seq,usec,flags;text)", path.display())]
     NotALog {
         /// The path.
@@ -47,7 +47,7 @@ pub enum KernelLogError {
         /// What it is.
         kind: &'static str,
     },
-    /// A source that was open failed.
+    /// An open source failed.
     #[error("reading the kernel log from {name}: {source}")]
     Read {
         /// [`super::Source::name`].
@@ -65,15 +65,8 @@ pub enum KernelLogError {
     },
 }
 
-impl KernelLogError {
-    /// A bounded label for metrics.
-    pub const fn category(&self) -> &'static str {
-        match self {
-            Self::Unreadable { .. } => "unreadable",
-            Self::Open { .. } => "open",
-            Self::NotALog { .. } => "not_a_log",
-            Self::Read { .. } => "read",
-            Self::Boot { .. } => "boot",
-        }
+impl From<KernelLogError> for crate::error::AgentError {
+    fn from(error: KernelLogError) -> Self {
+        Self::Boot(Box::new(error))
     }
 }

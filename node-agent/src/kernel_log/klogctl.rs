@@ -1,4 +1,4 @@
-//! What no safe function offers: `syslog(2)`, here by its C name `klogctl`, and waiting for a descriptor.
+//! `syslog(2)` (`klogctl` in C) and waiting for a descriptor, for which there is no safe function.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Read all that the kernel still holds, oldest first, without consuming it. [syslog(2)]
+/// Read the whole buffer, oldest record first, without consuming it. [syslog(2)]
 const SYSLOG_ACTION_READ_ALL: libc::c_int = 3;
 /// The size of the kernel's buffer. [syslog(2)]
 const SYSLOG_ACTION_SIZE_BUFFER: libc::c_int = 10;
@@ -27,10 +27,10 @@ pub(super) fn buffer_bytes() -> io::Result<usize> {
     usize::try_from(size).map_err(|_| io::Error::last_os_error())
 }
 
-/// Waits for a descriptor through the reactor. A descriptor that epoll does not take (a regular file, /dev/null) gives
-/// EPERM.
+/// Registers a descriptor with the reactor. A descriptor that epoll does not support (a regular file, /dev/null) fails
+/// with EPERM.
 pub(super) fn readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd names the same open descriptor as long as it lives, and the AsyncFd owns it; nobody closes it
-    // before the AsyncFd has taken it off the reactor.
+    // SAFETY: the AsyncFd owns the OwnedFd, which refers to the same open descriptor for its whole life; it is closed only
+    // after the AsyncFd has deregistered it.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
 }
