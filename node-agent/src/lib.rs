@@ -24,6 +24,7 @@ pub mod agent;
 pub mod args;
 pub mod check;
 pub mod command_line;
+mod complain;
 pub mod error;
 pub mod http;
 pub mod judge;
@@ -31,10 +32,12 @@ pub mod kernel_log;
 pub mod metrics;
 pub mod pci;
 pub mod probe;
+mod process;
+pub mod readings;
 pub mod runner;
-pub mod sampler;
 pub mod sense;
 pub mod shell;
+mod text;
 pub mod time;
 pub mod xid;
 
@@ -45,7 +48,7 @@ pub fn run(args: args::RunArgs) -> ExitCode {
     match begin(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            probe::complain(&error);
+            complain::complain(&error);
             ExitCode::FAILURE
         }
     }

@@ -1,10 +1,10 @@
 //! What reaches the core, and what it wants done.
 
 use crate::kernel_log::Cursor;
-use crate::probe::custom::CustomReport;
-use crate::probe::iperf::IperfReport;
-use crate::probe::tree::TreeReport;
-use crate::sampler::{Ask, Said};
+use crate::readings::TreeReport;
+use crate::readings::bandwidth::IperfReport;
+use crate::readings::program::CustomReport;
+use crate::readings::{Ask, Said};
 use crate::xid::XidObservation;
 use crds::Time;
 use crds::check::Custom;

@@ -4,7 +4,7 @@ use super::event::{Measured, Probe};
 use super::results::Verdict;
 use super::work::Ground;
 use crate::judge::bounded;
-use crate::probe::iperf::{IperfReason, IperfReport};
+use crate::readings::bandwidth::{IperfReason, IperfReport};
 use crds::check::NetworkBandwidth;
 use crds::names::TARGET_NODE;
 use crds::node_health::{Aggregate, Edge, Group, MAX_SLOTS, Role, Slot};

@@ -4,7 +4,7 @@ use super::event::Measured;
 use super::sampler::{self, Heard};
 use super::{State, Turn, log, tree, with_ground};
 use crate::judge::inventory::{self, Hardware};
-use crate::sampler::{Said, Sample};
+use crate::readings::{Said, Sample};
 use crate::time::Now;
 
 /// Measures what is due. Under maintenance nothing of ours touches the driver; afterwards everything begins anew.

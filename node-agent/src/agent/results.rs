@@ -1,7 +1,7 @@
 //! From what a probe brought home to the result of one check of a run.
 
 use crate::judge::{Findings, Found, Judged, bounded, worst_first};
-use crate::probe::custom::{self, CustomReport};
+use crate::readings::program::{self as custom, CustomReport};
 use crate::time::Now;
 use crds::check::Check;
 use crds::names::TARGET_NODE;

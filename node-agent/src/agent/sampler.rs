@@ -12,9 +12,9 @@
 use super::Turn;
 use super::event::{Effect, Measured, Probe};
 use crate::judge::{Readings, TOPOLOGY_INTERVALS, Trouble, interval_seconds};
+use crate::readings::talk::{Ask, DriverEvent, Hung, Said};
+use crate::readings::{Sample, Section};
 use crate::runner::protocol::MAX_DEADLINE_MS;
-use crate::sampler::talk::{Ask, DriverEvent, Hung, Said};
-use crate::sampler::{Sample, Section};
 use crds::check::Check;
 use crds::node_health::Monitor;
 use crds::reason;

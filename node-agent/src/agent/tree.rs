@@ -3,7 +3,7 @@
 use super::Turn;
 use super::event::{Measured, Probe};
 use crate::judge::{Readings, interval_of};
-use crate::probe::tree::TreeReport;
+use crate::readings::TreeReport;
 use crds::check::Check;
 use crds::node_health::Monitor;
 

@@ -9,7 +9,7 @@ use super::memory::Step;
 use super::peers::Side;
 use super::tally::{Answer, Tally, shown};
 use super::{Counter, Ground, Judged, Page};
-use crate::sampler::sample::{ClocksReading, GpuReadings, Section};
+use crate::readings::sample::{ClocksReading, GpuReadings, Section};
 use crds::check::Check;
 use crds::node_health::Finding;
 use crds::reason;

@@ -3,7 +3,7 @@
 use super::peers::{self, Side};
 use super::tally::{Answer, Tally, shown};
 use super::{Counter, Ground, Judged, Page, Rule};
-use crate::sampler::sample::{EccReading, Section};
+use crate::readings::sample::{EccReading, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeMap;

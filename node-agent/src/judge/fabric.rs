@@ -5,7 +5,7 @@ pub(super) mod tests;
 
 use super::rule::{found, is_confirmed, judged, suspected};
 use super::{Found, Ground, Judged, Page, Rule};
-use crate::sampler::sample::{FabricReading, GpuReadings, Section};
+use crate::readings::sample::{FabricReading, GpuReadings, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 

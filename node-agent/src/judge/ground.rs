@@ -2,9 +2,9 @@
 
 use super::readings::Readings;
 use super::{Expectation, Findings, Judged, Memory};
-use crate::probe::inventory::{NvmlView, Vendor};
-use crate::probe::tree::TreeReport;
-use crate::sampler::sample::{DeviceAccess, GpuReadings, Section};
+use crate::readings::TreeReport;
+use crate::readings::inventory::{NvmlView, Vendor};
+use crate::readings::sample::{DeviceAccess, GpuReadings, Section};
 use crate::time::Now;
 use crds::node_health::Gpu;
 use crds::reason;

@@ -2,7 +2,7 @@
 
 use super::{Expectation, Found, Judged, Readings};
 use crate::pci::PciAddress;
-use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlView, Vendor};
+use crate::readings::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlView, Vendor};
 use crate::time::Now;
 use crds::check::Check;
 use crds::names::TARGET_NODE;
@@ -399,7 +399,7 @@ pub(super) fn cover_gone(
 
 fn gpu(address: &str, nvml: &NvmlView) -> Gpu {
     let driver = nvml.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(address));
-    let text = |pick: fn(&crate::probe::inventory::NvmlGpu) -> Option<&String>, bytes: usize| {
+    let text = |pick: fn(&crate::readings::inventory::NvmlGpu) -> Option<&String>, bytes: usize| {
         driver.and_then(pick).map(|text| super::bounded(text, bytes))
     };
     Gpu {

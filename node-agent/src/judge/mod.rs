@@ -48,7 +48,7 @@ pub use memory::{Counter, Memory};
 pub use readings::{Readings, Trouble};
 pub use rule::{Page, Rule};
 
-use crate::sampler::sample::Section;
+use crate::readings::sample::Section;
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{CheckRow, Gpu, Monitor, NodeHealthSpec};

@@ -15,7 +15,7 @@ pub use rules::{PAGE, RULES};
 use super::rates::{per_minute, rise_since_boot, rising_ms};
 use super::rule::{found, judged};
 use super::{Counter, Found, Ground, Judged, MAX_COVERED, peers};
-use crate::sampler::sample::{GpuReadings, LinkReading, Section};
+use crate::readings::sample::{GpuReadings, LinkReading, Section};
 use crds::check::Check;
 use crds::reason;
 

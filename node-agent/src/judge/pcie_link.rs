@@ -13,7 +13,7 @@ pub use rules::{PAGE, RULES};
 use super::rates::{per_minute, rise_since_boot};
 use super::rule::{found, judged};
 use super::{Counter, Found, Ground, Judged, peers};
-use crate::sampler::sample::{GpuReadings, Section};
+use crate::readings::sample::{GpuReadings, Section};
 use crds::check::Check;
 use crds::hardware_profile::ExpectedPcie;
 use crds::reason;

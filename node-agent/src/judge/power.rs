@@ -4,7 +4,7 @@ use super::like_load::{self, Compared};
 use super::peers::Side;
 use super::tally::{Answer, Tally, shown};
 use super::{Ground, Judged, Page, Rule};
-use crate::sampler::sample::{GpuReadings, PowerReading, Section};
+use crate::readings::sample::{GpuReadings, PowerReading, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 

@@ -3,9 +3,9 @@
 use super::samples::Shows::Fires;
 use super::samples::{GPU, Scene, TABLES, a100_mig};
 use super::{Found, Judged, thermal};
-use crate::probe::inventory::NvmlView;
-use crate::probe::tree::TreeReport;
-use crate::sampler::sample::{DeviceAccess, GpuReadings};
+use crate::readings::TreeReport;
+use crate::readings::inventory::NvmlView;
+use crate::readings::sample::{DeviceAccess, GpuReadings};
 use crds::names::TARGET_NODE;
 use crds::node_health::{Finding, Maintenance};
 use crds::{Outcome, Time, reason};

@@ -2,7 +2,7 @@
 
 use super::tally::{Answer, Tally};
 use super::{Ground, Judged, Page, Rule};
-use crate::sampler::sample::Section;
+use crate::readings::sample::Section;
 use crate::xid::recovery;
 use crds::check::Check;
 use crds::{Outcome, Severity};

@@ -4,7 +4,7 @@ use super::like_load::{self, Compared};
 use super::peers::Side;
 use super::tally::{Answer, Tally, shown};
 use super::{Ground, Judged, Page, Rule};
-use crate::sampler::sample::{GpuReadings, Section, ThermalReading};
+use crate::readings::sample::{GpuReadings, Section, ThermalReading};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 

@@ -8,8 +8,8 @@ pub(super) mod tests;
 
 use super::rule::{found, judged};
 use super::{Found, Ground, Judged, Page, Rule};
-use crate::probe::tree::TreeReport;
-use crate::sampler::sample::{GpuReadings, Section};
+use crate::readings::TreeReport;
+use crate::readings::sample::{GpuReadings, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeMap;

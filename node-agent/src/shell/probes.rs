@@ -3,8 +3,8 @@
 use crate::agent::{Event, Measured, Probe};
 use crate::error::AgentError;
 use crate::metrics::Metrics;
+use crate::readings::{Ask, Said};
 use crate::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerState};
-use crate::sampler::{Ask, Said};
 use crate::sense::{self, Places};
 use std::collections::HashMap;
 use std::path::PathBuf;

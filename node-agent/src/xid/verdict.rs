@@ -4,8 +4,8 @@ use super::catalogue::{self, Concern, FALLEN_OFF_THE_BUS, Severity, XidRow};
 use super::nvlink_registers::{self, LinkSign};
 use super::nvlink5::{self, Action};
 use super::observation::{NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation};
-use super::parse::kept;
 use super::{recovery, sxid};
+use crate::text::printable;
 
 /// What a fault means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn judge(observed: &XidObservation, driver_major: Option<u32>) -> XidVerdict
     XidVerdict {
         severity,
         reason,
-        message: kept(&message, 256),
+        message: printable(&message, 256),
         application: row.is_some_and(|row| row.concern == Concern::Application),
         clears: matches!(observed.detail, XidDetail::Recovery { from: _, to: recovery::NONE }),
     }

@@ -1,13 +1,13 @@
 //! `dcgmi dmon`: DCGM's own reading of the same counters, where DCGM is installed.
 
-use node_agent::sampler::Sample;
+use node_agent::readings::Sample;
 use std::collections::BTreeMap;
 
 /// A field of DCGM (dcgm_fields.h) and ours.
 struct DcgmField {
     id: u32,
     name: &'static str,
-    ours: fn(&node_agent::sampler::sample::GpuReadings) -> Option<u64>,
+    ours: fn(&node_agent::readings::sample::GpuReadings) -> Option<u64>,
 }
 
 /// Fields whose value does not move by itself.

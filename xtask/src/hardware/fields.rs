@@ -1,8 +1,8 @@
 //! Which of our readings is which element of `nvidia-smi -q -x`: one row per field.
 
 use super::smi::SmiGpu;
-use node_agent::probe::inventory::NvmlGpu;
-use node_agent::sampler::sample::{EccReading, GpuReadings, RemapReading};
+use node_agent::readings::inventory::NvmlGpu;
+use node_agent::readings::sample::{EccReading, GpuReadings, RemapReading};
 
 /// A value in a form in which both sides can be compared.
 #[derive(Debug, Clone, PartialEq)]

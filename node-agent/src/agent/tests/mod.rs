@@ -13,11 +13,11 @@ mod xids;
 
 use super::*;
 use crate::pci::PciAddress;
-use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlGpu, NvmlView, Vendor};
-use crate::probe::tree::TreeReport;
-use crate::sampler::sample::GpuReadings;
-use crate::sampler::talk::Hung;
-use crate::sampler::{Ask, Said, Sample, Section};
+use crate::readings::TreeReport;
+use crate::readings::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlGpu, NvmlView, Vendor};
+use crate::readings::sample::GpuReadings;
+use crate::readings::talk::Hung;
+use crate::readings::{Ask, Said, Sample, Section};
 use crate::xid::{XidDetail, XidEvent};
 use crds::node_health::{Assignment, CheckRow, Monitor, NodeHealthSpec, Report};
 use crds::{CheckSpec, Outcome, reason};

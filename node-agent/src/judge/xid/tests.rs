@@ -1,7 +1,7 @@
 //! Bursts, switches and the driver's own word, folded.
 
 use super::*;
-use crate::sampler::sample::{GpuReadings, RecoveryReading};
+use crate::readings::sample::{GpuReadings, RecoveryReading};
 use crate::xid::{judge as verdict_of, observe as read};
 use proptest::prelude::*;
 
