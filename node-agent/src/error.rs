@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-/// Why the agent ends, or cannot begin.
+/// Why the agent ends or cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// A command line that cannot be meant.
+    /// An invalid command line.
     #[error("{flag}: {problem}; {remedy}")]
     Argument {
         /// The flag.
@@ -15,28 +15,28 @@ pub enum AgentError {
         /// What to write instead.
         remedy: &'static str,
     },
-    /// The kubeconfig, the files that stand for one, or the in-cluster files cannot be read.
+    /// The kubeconfig, the files given instead of one, or the in-cluster files cannot be read.
     #[error(
         "no access to the API server: {what}; name --kubeconfig FILE, or --server, --certificate-authority and --token-file, or run in a pod"
     )]
     Access {
-        /// What was tried, and how it failed.
+        /// What was tried and how it failed.
         what: String,
     },
-    /// A client cannot be made of them.
-    #[error("cannot make a client of the API server")]
+    /// No client can be built from them.
+    #[error("cannot build a client for the API server")]
     Client(#[source] Box<kube::Error>),
-    /// The boot of the node.
+    /// The boot of the node cannot be identified.
     #[error(transparent)]
-    Boot(#[from] crate::kernel_log::KernelLogError),
+    Boot(Box<dyn std::error::Error + Send + Sync>),
     /// The asynchronous runtime or signals.
     #[error("cannot set up the process")]
     SetUp(#[source] std::io::Error),
-    /// The own binary, which is also the runner.
-    #[error("cannot find the own program file to start the runner; name --runner-socket")]
+    /// The path of this program, which is also the runner.
+    #[error("cannot find this program's own file to start the runner; use --runner-socket")]
     OwnBinary(#[source] std::io::Error),
-    /// The address of the metrics is taken or not ours.
-    #[error("cannot listen on {address}; name a free address with --http, or port 0")]
+    /// The address of the metrics endpoint is in use or not local.
+    #[error("cannot listen on {address}; give a free address with --http, or port 0")]
     Listen {
         /// What `--http` said.
         address: String,
@@ -45,9 +45,9 @@ pub enum AgentError {
         source: std::io::Error,
     },
     /// The addresses of the host's interfaces.
-    #[error("cannot read the addresses of this host; name one with --address")]
+    #[error("cannot read the addresses of this host; give one with --address")]
     Addresses(#[source] std::io::Error),
-    /// A file that the command line names.
+    /// A file named on the command line.
     #[error("cannot read {path}; {remedy}")]
     File {
         /// The file.
@@ -58,21 +58,4 @@ pub enum AgentError {
         #[source]
         source: std::io::Error,
     },
-}
-
-impl AgentError {
-    /// A bounded label for logs and metrics.
-    pub const fn category(&self) -> &'static str {
-        match self {
-            Self::Argument { .. } => "argument",
-            Self::Access { .. } => "access",
-            Self::Client(_) => "client",
-            Self::Boot(_) => "boot",
-            Self::SetUp(_) => "set_up",
-            Self::OwnBinary(_) => "own_binary",
-            Self::Listen { .. } => "listen",
-            Self::Addresses(_) => "addresses",
-            Self::File { .. } => "file",
-        }
-    }
 }

@@ -7,7 +7,7 @@ mod probe_support;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use node_agent::probe::custom::{CustomReport, Outcome, Severity};
+use node_agent::readings::program::{CustomReport, Outcome, Severity};
 use probe_support::{Programs, is_alive, pid_in, probe};
 
 fn custom(directory: &Path, program: &str, more: &[&str]) -> CustomReport {

@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use node_agent::probe::ProbeReport;
-use node_agent::probe::iperf::{IperfReason, IperfReport};
+use node_agent::readings::ProbeReport;
+use node_agent::readings::bandwidth::{IperfReason, IperfReport};
 use probe_support::{AGENT, Programs, probe, wait_for};
 
 fn has_iperf3(test: &str) -> bool {

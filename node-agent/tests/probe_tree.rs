@@ -8,8 +8,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use node_agent::probe::inventory::{ConfigSpace, Vendor};
-use node_agent::probe::tree::TreeReport;
+use node_agent::readings::TreeReport;
+use node_agent::readings::inventory::{ConfigSpace, Vendor};
 use probe_support::probe;
 
 /// A tree as below `/sys`.

@@ -9,10 +9,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use node_agent::probe::driver::SYMBOLS;
+use node_agent::readings::sample::{DeviceAccess, Sample, Section};
+use node_agent::readings::talk::Said;
 use node_agent::runner::protocol::End;
-use node_agent::sampler::SYMBOLS;
-use node_agent::sampler::sample::{DeviceAccess, Sample, Section};
-use node_agent::sampler::talk::Said;
 use probe_support::{AGENT, Simulated, is_alive, rss_kib, wait_until_dead};
 use sampler_support::Talking;
 use serde_json::json;

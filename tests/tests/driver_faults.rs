@@ -13,7 +13,7 @@ use gpu_health_tests::product::seen::{findings, metric, resident_kib, row};
 use gpu_health_tests::product::{Agent, AgentOptions, Scene};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use node_agent::sampler::SYMBOLS;
+use node_agent::probe::driver::SYMBOLS;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

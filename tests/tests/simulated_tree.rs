@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 use gpu_health_tests::product::{RdmaKind, SimulatedNode, binary_folder, built};
-use node_agent::probe::ProbeReport;
-use node_agent::probe::inventory::ConfigSpace;
-use node_agent::probe::tree::TreeReport;
+use node_agent::readings::ProbeReport;
+use node_agent::readings::TreeReport;
+use node_agent::readings::inventory::ConfigSpace;
 use serde_json::json;
 use std::process::Command;
 

@@ -2,7 +2,7 @@
 
 use crate::dispatch::{Command, Measured, Probe};
 use crate::kernel_log::Cursor;
-use crate::sampler::{Ask, Said};
+use crate::readings::{Ask, Said};
 use crate::xid::XidObservation;
 use crds::Time;
 use crds::node_health::{NodeHealthSpec, Report};

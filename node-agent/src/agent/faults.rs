@@ -7,7 +7,7 @@ use crate::dispatch::{Turn, concerned_by_xid};
 use crate::judge::{self, xid as judge_xid};
 use crate::kernel_log::Cursor;
 use crate::pci::PciAddress;
-use crate::sampler::talk::DriverEvent;
+use crate::readings::talk::DriverEvent;
 use crate::time::Now;
 use crate::xid::{XidDetail, XidEvent, XidObservation, judge as judge_fault};
 use crds::Time;

@@ -19,7 +19,7 @@ pub use args::{CheckArgs, Color, Output};
 pub use order::OrderError;
 pub use outcome::{Looked, Verdict};
 
-use crate::probe::complain;
+use crate::complain::complain;
 use crate::run::log_to_stderr;
 use outcome::EXIT_INCONCLUSIVE;
 use paint::Paint;

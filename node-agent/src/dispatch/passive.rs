@@ -4,7 +4,7 @@ use super::context::Context;
 use super::verdict::{self, Verdict};
 use crate::judge::registry::{self, Tree};
 use crate::judge::{self, interval_of};
-use crate::sampler::Section;
+use crate::readings::Section;
 use crds::check::Check;
 use crds::reason;
 

@@ -1,9 +1,9 @@
 //! What to measure, what came of it, and what is asked of the runner.
 
-use crate::probe::custom::CustomReport;
-use crate::probe::iperf::IperfReport;
-use crate::probe::tree::TreeReport;
-use crate::sampler::Ask;
+use crate::readings::Ask;
+use crate::readings::TreeReport;
+use crate::readings::bandwidth::IperfReport;
+use crate::readings::program::CustomReport;
 use crds::check::Custom;
 use std::net::IpAddr;
 

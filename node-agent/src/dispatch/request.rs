@@ -1,7 +1,7 @@
 //! Between the core and the runner: what to measure becomes a request, and what became of it a measurement. Pure.
 
 use super::probe::{Measured, Probe};
-use crate::probe::ProbeReport;
+use crate::readings::ProbeReport;
 use crate::runner::client::{ProbeOutcome, ProbeRequest};
 use crate::runner::protocol::{End, Finished, ProbeSpec};
 use crds::reason;

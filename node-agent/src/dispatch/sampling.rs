@@ -12,9 +12,9 @@
 use super::probe::{Command, Measured, Probe};
 use super::turn::Turn;
 use crate::judge::{Readings, Trouble, registry};
+use crate::readings::talk::{Ask, DriverEvent, Hung, Said};
+use crate::readings::{Sample, Section};
 use crate::runner::protocol::MAX_DEADLINE_MS;
-use crate::sampler::talk::{Ask, DriverEvent, Hung, Said};
-use crate::sampler::{Sample, Section};
 use crds::check::Check;
 use crds::node_health::Monitor;
 use crds::reason;

@@ -6,7 +6,7 @@ use super::tree_reading::{self, TreeReading};
 use super::turn::Turn;
 use crate::judge::core::hardware::{as_reported, named_as_before};
 use crate::judge::{Expectation, Hardware, KernelLog, Measurements, Memory, Readings, registry};
-use crate::sampler::{Said, Sample, Section};
+use crate::readings::{Said, Sample, Section};
 use crate::time::Now;
 use crds::node_health::{Inventory, Monitor};
 

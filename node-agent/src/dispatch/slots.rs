@@ -4,7 +4,7 @@ use super::context::Context;
 use super::probe::{Measured, Probe};
 use super::verdict::Verdict;
 use crate::judge::bounded;
-use crate::probe::iperf::{IperfReason, IperfReport};
+use crate::readings::bandwidth::{IperfReason, IperfReport};
 use crds::check::NetworkBandwidth;
 use crds::names::TARGET_NODE;
 use crds::node_health::{Aggregate, Edge, Group, MAX_SLOTS, Role, Slot};

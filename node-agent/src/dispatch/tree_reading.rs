@@ -4,7 +4,7 @@ use super::probe::{Measured, Probe};
 use super::turn::Turn;
 use crate::judge::Readings;
 use crate::judge::registry;
-use crate::probe::tree::TreeReport;
+use crate::readings::TreeReport;
 use crds::node_health::Monitor;
 
 /// The longest that reading the tree may take, in milliseconds. It takes well under a second; files of sysfs may wait for

@@ -1,7 +1,7 @@
 //! From what a probe brought back to the result of one check of a run.
 
 use crate::judge::{Findings, Found, Judged, bounded, same_verdict};
-use crate::probe::custom::{self, CustomReport};
+use crate::readings::program::{self as custom, CustomReport};
 use crate::time::Now;
 use crds::check::Check;
 use crds::names::TARGET_NODE;

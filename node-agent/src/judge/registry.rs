@@ -7,7 +7,7 @@ use super::core::{DEFAULT_INTERVAL_SECONDS, Expectation, Ground, Judged, Page, i
 #[cfg(test)]
 use super::samples::Table;
 use super::{gpu, link, net, xid};
-use crate::sampler::sample::Section;
+use crate::readings::sample::Section;
 use crds::check::Check;
 use crds::node_health::Monitor as Wanted;
 

@@ -1,7 +1,7 @@
 //! /dev/kmsg: one record per read, wakes its readers at once.
 
-use super::source::{Item, Progress, Sink};
-use super::{KernelRecord, sys};
+use super::sink::{Item, Progress, Sink};
+use super::{KernelRecord, klogctl};
 use rustix::io::Errno;
 use std::fs::OpenOptions;
 use std::io;
@@ -28,7 +28,7 @@ impl Device {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         // A device without poll (such as /dev/null) is refused here, with EPERM of epoll_ctl.
-        let log = sys::readable(file.into())?;
+        let log = klogctl::readable(file.into())?;
         Ok(Self { log, buffer: vec![0; RECORD_MAX], overwritten: false })
     }
 

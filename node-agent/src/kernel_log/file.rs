@@ -1,9 +1,9 @@
 //! A regular file that grows, one record of /dev/kmsg per line; it may be rotated in every usual way.
 
 use super::KernelRecord;
+use super::changes::Watch;
 use super::lines::Lines;
-use super::source::{Progress, Sink};
-use super::watch::Watch;
+use super::sink::{Progress, Sink};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};

@@ -1,8 +1,8 @@
 //! A FIFO with records of /dev/kmsg, one per line: as quick as the device, and writable by a test.
 
 use super::lines::Lines;
-use super::source::{Progress, Sink};
-use super::{KernelRecord, sys};
+use super::sink::{Progress, Sink};
+use super::{KernelRecord, klogctl};
 use rustix::io::Errno;
 use std::fs::OpenOptions;
 use std::io;
@@ -27,7 +27,7 @@ impl Pipe {
     /// Opened for writing too: a FIFO whose last writer left would otherwise be at its end for ever.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        let end = sys::readable(file.into())?;
+        let end = klogctl::readable(file.into())?;
         Ok(Self { end, lines: Lines::default(), buffer: vec![0; CHUNK] })
     }
 

@@ -1,50 +1,33 @@
-//! The one type that yields records, whatever they come from.
+//! The one type that yields records, whatever their source.
 
-use super::KernelRecord;
 use super::device::Device;
-use super::error::{Attempt, KernelLogError};
+use super::failure::{Attempt, KernelLogError};
 use super::file::GrowingFile;
 use super::pipe::Pipe;
 use super::resume::{Cursor, Resume};
+use super::sink::{Item, Progress, Sink};
 use super::syslog::SyslogPoll;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// A batch is handed over once it has this many items; it exceeds it by what one read held at most.
-const BATCH_FULL: usize = 256;
-
-/// Where the kernel's device lies.
+/// The kernel's log device.
 const KMSG: &str = "/dev/kmsg";
 
-/// Where to read the kernel's log from.
+/// Where to read the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelLogChoice {
     /// /dev/kmsg, else `syslog(2)`.
     Auto,
-    /// This path and nothing else: a device such as /dev/kmsg, a file that grows, or a FIFO, with the device's records.
+    /// Only this path: a device such as /dev/kmsg, a growing file or a FIFO, holding records of the device's form.
     Path(PathBuf),
 }
 
-/// What a source yields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// A record, of any facility: see [`KernelRecord::is_kernel`].
-    Record(KernelRecord),
-    /// Records were overwritten before they could be read; how many, where that can be known.
-    Overrun {
-        /// The number of records.
-        lost: Option<u64>,
-    },
-    /// The file was replaced or truncated; what follows is from the beginning of the new one.
-    Rotated,
-}
-
-/// What arrived since the last batch; never empty.
+/// The items since the last batch; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// The items, in the order of the log.
+    /// In the order of the log.
     pub items: Vec<Item>,
 }
 
@@ -54,7 +37,7 @@ pub struct Source {
     reader: Reader,
     resume: Resume,
     name: String,
-    /// Others get their turn before the next read.
+    /// Yield to other tasks before the next read.
     give_way: bool,
 }
 
@@ -66,46 +49,9 @@ enum Reader {
     Syslog(SyslogPoll),
 }
 
-/// Whether a reader has read all that there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// There may be more.
-    More,
-    /// Nothing is left; wait.
-    Drained,
-}
-
-/// Collects what a reader finds and drops what was delivered before.
-#[derive(Debug)]
-pub(super) struct Sink<'a> {
-    pub(super) items: Vec<Item>,
-    pub(super) resume: &'a mut Resume,
-}
-
-impl Sink<'_> {
-    pub(super) fn record(&mut self, record: KernelRecord) {
-        if self.resume.is_new(&record) {
-            self.items.push(Item::Record(record));
-        }
-    }
-
-    pub(super) fn overrun(&mut self, lost: Option<u64>) {
-        self.items.push(Item::Overrun { lost });
-    }
-
-    pub(super) fn rotated(&mut self) {
-        self.resume.begin_anew();
-        self.items.push(Item::Rotated);
-    }
-
-    pub(super) const fn is_full(&self) -> bool {
-        self.items.len() >= BATCH_FULL
-    }
-}
-
 impl Source {
-    /// Opens the kernel's log of the boot `boot_id`, to go on after `cursor` if that is of the same boot, else at the
-    /// oldest record that is left. Call it within a tokio runtime that has I/O and time enabled.
+    /// Opens the kernel log of the boot `boot_id`. Reading resumes after `cursor` if that is from the same boot, else it
+    /// starts at the oldest record available. Must be called within a tokio runtime with I/O and time enabled.
     pub fn open(choice: &KernelLogChoice, boot_id: String, cursor: Option<&Cursor>) -> Result<Self, KernelLogError> {
         let (reader, name) = match choice {
             KernelLogChoice::Path(path) => open_path(path)?,
@@ -114,18 +60,18 @@ impl Source {
         Ok(Self { reader, resume: Resume::new(boot_id, cursor), name, give_way: false })
     }
 
-    /// What is read: `kmsg:/dev/kmsg`, `file:<path>`, `fifo:<path>` or `syslog`.
+    /// The source: `kmsg:/dev/kmsg`, `file:<path>`, `fifo:<path>` or `syslog`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The place of the last record delivered, to be kept with the report; before the first one the place given to
-    /// [`Source::open`], if that was of this boot.
+    /// The position of the last record delivered, to be stored with the report. Before the first record it is the cursor
+    /// given to [`Source::open`], if that was from this boot.
     pub fn cursor(&self) -> Option<Cursor> {
         self.resume.cursor()
     }
 
-    /// Waits for what is new. Safe to cancel: nothing is taken from the source before a batch is handed over.
+    /// Waits for the next batch. Cancel safe: nothing is taken from the source until a batch is returned.
     pub async fn next(&mut self) -> Result<Batch, KernelLogError> {
         loop {
             if std::mem::take(&mut self.give_way) {
@@ -142,7 +88,7 @@ impl Source {
         }
     }
 
-    /// What can be read without waiting; `None` once that is all.
+    /// The next batch that can be read without waiting; `None` if there is none.
     pub fn available(&mut self) -> Result<Option<Batch>, KernelLogError> {
         loop {
             let (items, progress) = self.read().map_err(|source| self.failed(source))?;
@@ -163,7 +109,7 @@ impl Source {
             Reader::Pipe(pipe) => pipe.read(&mut sink),
             Reader::Syslog(poll) => poll.read(&mut sink),
         };
-        // What was read before a failure is delivered; the failure comes again with the next read.
+        // Records read before a failure are delivered first; the next read fails again.
         match progress {
             Err(error) if sink.items.is_empty() => Err(error),
             Err(_) => Ok((sink.items, Progress::More)),
@@ -227,7 +173,7 @@ fn unfit(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// The device if it can be opened, else the system call, else an error that names both. `kmsg` is where the device lies.
+/// The device `kmsg` if it can be opened, else `syslog(2)`, else an error that names both.
 fn open_auto(kmsg: &Path) -> Result<(Reader, String), KernelLogError> {
     let device = match Device::open(kmsg) {
         Ok(device) => return Ok((Reader::Device(device), format!("kmsg:{}", kmsg.display()))),
@@ -243,7 +189,7 @@ fn open_auto(kmsg: &Path) -> Result<(Reader, String), KernelLogError> {
 
 #[cfg(test)]
 impl Source {
-    /// As [`KernelLogChoice::Auto`] on a machine whose device lies at `kmsg`.
+    /// [`KernelLogChoice::Auto`] on a machine whose device is at `kmsg`.
     pub(super) fn open_with_device_at(kmsg: &Path, boot_id: String) -> Result<Self, KernelLogError> {
         let (reader, name) = open_auto(kmsg)?;
         Ok(Self { reader, resume: Resume::new(boot_id, None), name, give_way: false })

@@ -1,8 +1,8 @@
 //! `syslog(2)`: the kernel's log for a process that may not open the device. No wake-up and no sequence numbers, so it is
 //! read each second and what was seen before is found again by its lines.
 
-use super::source::{Progress, Sink};
-use super::{KernelRecord, sys};
+use super::sink::{Progress, Sink};
+use super::{KernelRecord, klogctl};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -35,9 +35,9 @@ pub(super) struct SyslogPoll {
 impl SyslogPoll {
     pub(super) fn open() -> io::Result<Self> {
         // Reading one byte yields nothing but the permission.
-        sys::read_newest(&mut [0])?;
+        klogctl::read_newest(&mut [0])?;
         // The prefix of each line is not stored in the buffer, so that its text is longer than the buffer.
-        let widest = sys::buffer_bytes()?.saturating_mul(2).clamp(FIRST_WINDOW, WIDEST_WINDOW);
+        let widest = klogctl::buffer_bytes()?.saturating_mul(2).clamp(FIRST_WINDOW, WIDEST_WINDOW);
         Ok(Self {
             next_look: Instant::now(),
             widest,
@@ -85,7 +85,7 @@ impl SyslogPoll {
         let mut size = if self.seen.is_empty() { self.widest } else { FIRST_WINDOW.min(self.widest) };
         loop {
             let mut window = vec![0; size];
-            let length = sys::read_newest(&mut window)?;
+            let length = klogctl::read_newest(&mut window)?;
             window.truncate(length);
             let whole = size >= self.widest;
             match self.seen.first_unseen(&window, whole) {

@@ -4,7 +4,7 @@
 //! driver does not answer, none of what it said before is shown as if it still held.
 
 use crate::judge::Readings;
-use crate::sampler::sample::{GpuReadings, LinkReading};
+use crate::readings::sample::{GpuReadings, LinkReading};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 

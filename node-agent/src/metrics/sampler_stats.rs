@@ -2,7 +2,7 @@
 
 use super::made::Made;
 use crate::agent::Event;
-use crate::sampler::Said;
+use crate::readings::Said;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 use std::time::Duration;
 
@@ -59,5 +59,5 @@ impl SamplerMetrics {
 
 /// The label is one of the sampler's own symbols: their number is bounded.
 fn function(call: &str) -> &str {
-    if crate::sampler::SYMBOLS.contains(&call) { call } else { "other" }
+    if crate::probe::driver::SYMBOLS.contains(&call) { call } else { "other" }
 }

@@ -20,10 +20,10 @@ mod stderr_log;
 mod watch;
 
 use crate::agent::{Effect, Event, Facts, Order, State, step};
+use crate::complain::complain;
 use crate::error::AgentError;
 use crate::kernel_log::{boot_id, booted_at};
 use crate::metrics::Metrics;
-use crate::probe::complain;
 pub use args::{Access, RunArgs, Settings};
 pub(crate) use stderr_log::log_to_stderr;
 

@@ -6,21 +6,16 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
+use rustix::process::{Pid, Signal};
 use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::capture::Streams;
 use super::protocol::End;
-use super::sys;
-use super::talk::{Silence, Talk};
-
-/// How long the pipes may stay open after everything in the group is dead: a process that left the group can hold them.
-const DRAIN: Duration = Duration::from_millis(500);
-/// Grandchildren have no event that tells of their end, so they are looked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+use super::relay::{Silence, Talk};
+use crate::process::capture::{DRAIN, Streams};
+use crate::process::process_group::{Leftover, clear, signal};
+use crate::process::sys;
 
 /// The bounds of one child.
 #[derive(Debug, Clone, Copy)]
@@ -43,23 +38,6 @@ pub(crate) struct Ended {
     pub(crate) duration: Duration,
     /// Present if and only if `end` is [`End::Unkillable`].
     pub(crate) leftover: Option<Leftover>,
-}
-
-/// A process group that `kill -9` did not end.
-pub(crate) struct Leftover {
-    leader: Child,
-    group: Pid,
-}
-
-impl Leftover {
-    /// Comes back when the last process of the group is gone, which may be never.
-    pub(crate) async fn gone(mut self) {
-        // An error means that there is nothing to wait for any more.
-        let _ = self.leader.wait().await;
-        while !is_empty(self.group) {
-            sleep(Duration::from_secs(1)).await;
-        }
-    }
 }
 
 enum Cause {
@@ -125,7 +103,7 @@ async fn see_to_its_end(
         (false, _) => {
             let pid = group.as_raw_nonzero().get().unsigned_abs();
             let leader = child;
-            (End::Unkillable { pid }, Some(Leftover { leader, group }))
+            (End::Unkillable { pid }, Some(Leftover::of(leader, group)))
         }
         (true, Cause::Ended(_)) if streams.overflowed() => (End::OutputTooLong, None),
         (true, cause) => (end_of(cause), None),
@@ -206,28 +184,4 @@ async fn exit_within(child: &mut Child, streams: &mut Streams, time: Duration) -
         () = sleep(time) => None,
         () = read_on => None,
     }
-}
-
-/// Kills what is left of a group whose leader is gone. False if something is still there after `time`.
-async fn clear(group: Pid, time: Duration) -> bool {
-    let end = Instant::now() + time;
-    while !is_empty(group) {
-        if Instant::now() >= end {
-            return false;
-        }
-        signal(group, Signal::KILL);
-        sleep(LOOK_AGAIN).await;
-    }
-    true
-}
-
-/// Also reaps: the runner is the reaper of all that its probes leave behind (`PR_SET_CHILD_SUBREAPER`).
-fn is_empty(group: Pid) -> bool {
-    while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
-    test_kill_process_group(group) == Err(Errno::SRCH)
-}
-
-/// An error says that the group is gone or not ours to kill; either shows when we look whether it is empty.
-fn signal(group: Pid, signal: Signal) {
-    let _ = kill_process_group(group, signal);
 }

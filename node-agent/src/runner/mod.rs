@@ -17,17 +17,12 @@
 //! - all probes are started on the thread that lives as long as the runner, because the kernel ties the parent-death
 //!   signal to a thread.
 
-mod capture;
 pub mod client;
 mod execute;
 mod frames;
 pub mod protocol;
+mod relay;
 mod serve;
-pub(crate) mod strays;
-pub(crate) mod sys;
-mod talk;
-
-pub(crate) use capture::Streams;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -39,6 +34,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::complain::complain;
+use crate::process::strays;
 use serve::{Runner, Settings};
 
 /// `gpu-health-agent runner`: runs probes for the reporter.
@@ -87,7 +84,7 @@ impl RunnerArgs {
         match self.serve() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                crate::probe::complain(&error);
+                complain(&error);
                 ExitCode::FAILURE
             }
         }

@@ -15,15 +15,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::process::capture::STDERR_TAIL_BYTES;
+
 /// The longest line that the runner reads, in bytes, its newline included.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The longest line that the runner writes, in bytes, its newline included. Holds a line of
-/// [`MAX_SAID_BYTES`](crate::sampler::talk::MAX_SAID_BYTES) in which JSON escapes every character.
+/// [`MAX_SAID_BYTES`](crate::readings::talk::MAX_SAID_BYTES) in which JSON escapes every character.
 pub const MAX_REPLY_BYTES: usize = 512 * 1024;
 /// The most output of one probe that a request may ask for, in bytes. Well below a reply, as JSON escapes quotes.
 pub const MAX_OUTPUT_CAP_BYTES: u32 = 128 * 1024;
-/// How much of a probe's stderr is handed on, in bytes, counted from its end.
-pub const STDERR_TAIL_BYTES: usize = 4 * 1024;
 /// The longest deadline that a request may ask for: one day, in milliseconds. Longer tests do not exist.
 pub const MAX_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 
@@ -149,7 +149,7 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum ProbeSpec {
-    /// The sampler, which holds the driver's library. It talks: [`crate::sampler::talk`].
+    /// The sampler, which holds the driver's library. It talks: [`crate::readings::talk`].
     Sampler {
         /// Name or path of the driver's management library.
         nvml_library: PathBuf,

@@ -15,11 +15,12 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::execute::{Leftover, Limits, execute};
+use super::execute::{Limits, execute};
 use super::frames::{Line, Lines};
 use super::protocol::{Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply};
-use super::strays::end_strays;
-use super::talk::{Talk, UNREAD_LINES};
+use super::relay::{Talk, UNREAD_LINES};
+use crate::process::process_group::Leftover;
+use crate::process::strays;
 
 /// The most probes that run at once. A node has far fewer checks.
 const MAX_RUNNING: usize = 32;
@@ -27,10 +28,6 @@ const MAX_RUNNING: usize = 32;
 /// Replies that wait for the reporter to read. Small, because a line of a talking probe is long: this and the pipes are
 /// all that a reporter who does not read makes the runner hold.
 const UNREAD_REPLIES: usize = 8;
-
-/// A stray may leave children of its own, which become visible when it is dead: one second in all.
-const LOOKS_FOR_STRAYS: u32 = 100;
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a runner is told when it starts.
 #[derive(Debug, Clone)]
@@ -208,19 +205,17 @@ impl Runner {
 
     /// Ends what left its probe's group, as soon as nothing of a running probe can be meant.
     async fn sweep(&self) {
-        for _ in 0..LOOKS_FOR_STRAYS {
-            // All probes are started on this thread, and nothing awaits within this block.
-            let found = {
-                let children = self.children();
-                let spared: Vec<u32> = children.unkillable.values().chain(&children.talking).copied().collect();
-                children.running == children.talking.len() && end_strays(&spared)
-            };
-            if !found {
-                return;
+        strays::sweep(|| {
+            // All probes are started on this thread, and nothing awaits within this closure.
+            let children = self.children();
+            let spared: Vec<u32> = children.unkillable.values().chain(&children.talking).copied().collect();
+            let found = children.running == children.talking.len() && strays::end_strays(&spared);
+            if found {
+                tracing::warn!("killed a process that had left its probe's process group");
             }
-            tracing::warn!("killed a process that had left its probe's group");
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+            found
+        })
+        .await;
     }
 
     fn children(&self) -> MutexGuard<'_, Children> {

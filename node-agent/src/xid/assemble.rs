@@ -4,8 +4,9 @@
 //! begun and never ended is forgotten after some lines, so that the memory is bounded and nothing is joined across hours.
 
 use super::observation::XidObservation;
-use super::parse::{address, claims_a_fault, kept, lost, observe_line};
+use super::parse::{address, claims_a_fault, lost, observe_line};
 use crate::pci::PciAddress;
+use crate::text::printable;
 use std::collections::VecDeque;
 
 /// GPUs whose three-line farewell may be under way at once; a node has at most 16.
@@ -135,5 +136,5 @@ impl LineAssembler {
 /// A uuid's or serial's single word; a trailing full stop belongs to the sentence.
 fn word(text: &str) -> Option<String> {
     let word = text.split_ascii_whitespace().next()?.trim_end_matches('.');
-    (!word.is_empty()).then(|| kept(word, 64))
+    (!word.is_empty()).then(|| printable(word, 64))
 }

@@ -13,7 +13,7 @@
 
 mod assemble;
 pub mod catalogue;
-mod judge;
+
 pub mod merge;
 pub mod nvlink5;
 pub mod nvlink_registers;
@@ -24,13 +24,14 @@ pub mod recovery;
 pub mod sxid;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use assemble::{BoardIdentity, LineAssembler, LogFact};
 pub use catalogue::Severity;
-pub use judge::{LINK_SIGNS, XidVerdict, judge};
 pub use merge::Merge;
 pub use observation::{
     Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
 pub use owners::{Owners, owner_of_cgroup};
 pub use parse::observe;
+pub use verdict::{LINK_SIGNS, XidVerdict, judge};

@@ -7,6 +7,7 @@ use super::observation::{
     Containment, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
 use crate::pci::PciAddress;
+use crate::text::printable;
 
 /// What is kept of a message, in bytes; a finding's evidence holds no more.
 const MESSAGE_KEPT: usize = 256;
@@ -58,7 +59,7 @@ fn xid(rest: &str) -> Option<XidObservation> {
         owner: None,
         caused_by: text.rsplit_once("caused by previous Xid ").and_then(|(_, code)| code.trim().parse().ok()),
         detail: detail.unwrap_or(XidDetail::Plain),
-        message: kept(text, MESSAGE_KEPT),
+        message: printable(text, MESSAGE_KEPT),
     })
 }
 
@@ -92,7 +93,7 @@ fn without_process(text: &str) -> (Option<u32>, Option<String>, &str) {
         Some((name, rest)) => (Some(name), rest),
         None => (None, rest),
     };
-    let name = name.filter(|name| !name.is_empty() && *name != "<unknown>").map(|name| kept(name, PROCESS_KEPT));
+    let name = name.filter(|name| !name.is_empty() && *name != "<unknown>").map(|name| printable(name, PROCESS_KEPT));
     (pid.parse().ok(), name, rest)
 }
 
@@ -136,7 +137,15 @@ fn nvlink5(text: &str) -> Option<NvLink5> {
     let mut words = words.split(|c: char| c == ')' || c.is_ascii_whitespace()).map(hex);
     let intr_info = words.next()??;
     let error_status = words.next().flatten();
-    Some(NvLink5 { unit: kept(unit, PROCESS_KEPT), fatal, cross_contained, injected, link, intr_info, error_status })
+    Some(NvLink5 {
+        unit: printable(unit, PROCESS_KEPT),
+        fatal,
+        cross_contained,
+        injected,
+        link,
+        intr_info,
+        error_status,
+    })
 }
 
 /// `GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)`.
@@ -171,7 +180,7 @@ fn sxid(rest: &str) -> Option<XidObservation> {
         owner: None,
         caused_by: None,
         detail: XidDetail::Switch(SwitchFault { switch, fatal, link }),
-        message: kept(text, MESSAGE_KEPT),
+        message: printable(text, MESSAGE_KEPT),
     })
 }
 
@@ -193,7 +202,7 @@ pub(super) fn lost(pci: PciAddress, text: &str) -> XidObservation {
         owner: None,
         caused_by: None,
         detail: XidDetail::Plain,
-        message: kept(text, MESSAGE_KEPT),
+        message: printable(text, MESSAGE_KEPT),
     }
 }
 
@@ -207,16 +216,4 @@ fn number(text: &str) -> Option<(u32, &str)> {
 fn hex(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x")?;
     if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) { u32::from_str_radix(digits, 16).ok() } else { None }
-}
-
-/// Printable, without blanks at the ends, cut to a number of bytes.
-pub(super) fn kept(text: &str, most: usize) -> String {
-    let mut kept = String::new();
-    for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if kept.len() + c.len_utf8() > most {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
 }

@@ -1,14 +1,14 @@
 //! A healthy machine as its agent sees it: what sysfs shows, and what the driver's library answers.
 
 use node_agent::pci::PciAddress;
-use node_agent::probe::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
-use node_agent::probe::tree::TreeReport;
-use node_agent::probe::tree::report::{PciLink, RdmaPort};
-use node_agent::sampler::sample::{
+use node_agent::readings::TreeReport;
+use node_agent::readings::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
+use node_agent::readings::sample::{
     BankSpares, ClocksReading, DeviceAccess, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading,
     NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section, ThermalReading,
     TopologyReading,
 };
+use node_agent::readings::sysfs::{PciLink, RdmaPort};
 
 /// What kind of board it is. Numbers: data sheets, and nvidia-smi of real boards.
 #[derive(Clone, Copy, Debug)]

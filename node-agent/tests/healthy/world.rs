@@ -5,7 +5,7 @@ use crds::node_health::{Maintenance, Monitor, NodeHealthSpec, Report};
 use crds::{Check, Outcome, Time};
 use node_agent::agent::{Effect, Event, Facts, LogEntry, Order, State, step};
 use node_agent::dispatch::{Measured, Probe};
-use node_agent::sampler::Said;
+use node_agent::readings::Said;
 use node_agent::time::Now;
 use node_agent::xid::{LineAssembler, LogFact};
 use std::collections::{BTreeSet, VecDeque};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use node_agent::probe::ProbeReport;
+use node_agent::readings::ProbeReport;
 use serde::de::DeserializeOwned;
 
 /// The agent's binary.

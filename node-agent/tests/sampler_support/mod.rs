@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use node_agent::readings::sample::{Sample, Section};
+use node_agent::readings::talk::{Ask, Said};
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState, RunningProbe};
 use node_agent::runner::protocol::Finished;
-use node_agent::sampler::sample::{Sample, Section};
-use node_agent::sampler::talk::{Ask, Said};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use node_agent::pci::PciAddress;
-use node_agent::sampler::text_of;
+use node_agent::probe::driver::text_of;
 
 fuzz_target!(|data: &[u8]| {
     let chars: Vec<std::ffi::c_char> = data.iter().map(|byte| byte.cast_signed()).collect();

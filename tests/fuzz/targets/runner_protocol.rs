@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use node_agent::runner::protocol::{decode_reply, decode_request, encode_request};
-use node_agent::sampler::{Ask, Said};
+use node_agent::readings::{Ask, Said};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(request) = decode_request(data) {

@@ -2,7 +2,7 @@
 
 use super::fields::{FIELDS, Field, Moves, Ours, Value};
 use super::smi::SmiGpu;
-use node_agent::sampler::Sample;
+use node_agent::readings::Sample;
 
 /// Result of comparing one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,13 +1,13 @@
 //! `dcgmi dmon`: DCGM's readings of the same counters, if DCGM is installed.
 
-use node_agent::sampler::Sample;
+use node_agent::readings::Sample;
 use std::collections::BTreeMap;
 
 /// A field of DCGM (dcgm_fields.h) and the agent's counterpart.
 struct DcgmField {
     id: u32,
     name: &'static str,
-    ours: fn(&node_agent::sampler::sample::GpuReadings) -> Option<u64>,
+    ours: fn(&node_agent::readings::sample::GpuReadings) -> Option<u64>,
 }
 
 /// Fields whose value does not change without a fault.

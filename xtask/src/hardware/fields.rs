@@ -1,8 +1,8 @@
 //! Maps the agent's readings to elements of `nvidia-smi -q -x`, one row per field.
 
 use super::smi::SmiGpu;
-use node_agent::probe::inventory::NvmlGpu;
-use node_agent::sampler::sample::{EccReading, GpuReadings, RemapReading};
+use node_agent::readings::inventory::NvmlGpu;
+use node_agent::readings::sample::{EccReading, GpuReadings, RemapReading};
 
 /// A value in a form common to both sides.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Work orders: at most once, in order, within the deadline.
 
 use super::*;
-use crate::probe::custom::{self, CustomReport, Verdict};
+use crate::readings::program::{self as custom, CustomReport, Verdict};
 use crds::Severity;
 use crds::node_health::{CheckResult, RunState};
 

@@ -1,7 +1,7 @@
 //! Checks between nodes: ready, slots, edges.
 
 use super::*;
-use crate::probe::iperf::{IperfReason, IperfReport};
+use crate::readings::bandwidth::{IperfReason, IperfReport};
 use crds::check::NetworkBandwidth;
 use crds::node_health::{Edge, Group, Role, RunState, Slot};
 

@@ -1,7 +1,7 @@
 //! The inventory: what is judged, what is only reported, and when nothing is said.
 
 use super::*;
-use crate::probe::inventory::NvmlError;
+use crate::readings::inventory::NvmlError;
 use crds::Severity;
 use crds::hardware_profile::ExpectedGpus;
 use crds::node_health::Expected;

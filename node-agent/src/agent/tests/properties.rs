@@ -1,7 +1,7 @@
 //! Whatever happens in whatever order: no panic, every bound holds, nothing starts twice, nobody is flooded.
 
 use super::*;
-use crate::sampler::talk::DriverEvent;
+use crate::readings::talk::DriverEvent;
 use crds::node_health::{Group, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, Role, RunState, Slot};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,7 +137,7 @@ fn measured(kind: u8, probe: &Probe) -> Measured {
         (1, Probe::Sampler) => crashed(reason::CHILD_UNKILLABLE),
         (2, Probe::Sampler) => crashed(reason::INTERRUPTED),
         (0 | 1, Probe::Send { .. } | Probe::Serve { .. }) => {
-            Measured::Iperf(Box::new(crate::probe::iperf::IperfReport {
+            Measured::Iperf(Box::new(crate::readings::bandwidth::IperfReport {
                 mbps: Some(u64::MAX),
                 retransmits: None,
                 seconds: None,
@@ -146,15 +146,15 @@ fn measured(kind: u8, probe: &Probe) -> Measured {
                 attempts: 1,
             }))
         }
-        (0..=2, Probe::Custom(program)) => Measured::Custom(Box::new(crate::probe::custom::CustomReport {
+        (0..=2, Probe::Custom(program)) => Measured::Custom(Box::new(crate::readings::program::CustomReport {
             program: program.program.clone(),
-            verdict: crate::probe::custom::Verdict {
+            verdict: crate::readings::program::Verdict {
                 outcome: if kind == 0 {
-                    crate::probe::custom::Outcome::Pass
+                    crate::readings::program::Outcome::Pass
                 } else {
-                    crate::probe::custom::Outcome::Fail
+                    crate::readings::program::Outcome::Fail
                 },
-                severity: crate::probe::custom::Severity::Isolate,
+                severity: crate::readings::program::Severity::Isolate,
                 reason: "R".repeat(300),
                 message: "é".repeat(300),
                 target: format!("{}{kind}", "t".repeat(200)),

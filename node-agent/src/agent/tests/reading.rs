@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::judge::Counter;
-use crate::sampler::sample::PcieReading;
+use crate::readings::sample::PcieReading;
 use crds::check::NoParameters;
 use crds::node_health::NodeHealthSpec;
 

@@ -1,7 +1,7 @@
 //! The sampler: when it is asked for what, and what happens when it hangs, crashes or cannot be killed.
 
 use super::*;
-use crate::sampler::talk::DriverEvent;
+use crate::readings::talk::DriverEvent;
 use crds::node_health::{DriverHandles, Maintenance};
 
 /// Every monitor of the driver, each minute unless said otherwise.

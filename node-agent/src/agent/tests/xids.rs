@@ -1,7 +1,7 @@
 //! Xids that two tell, that either board or job may cause, and old ones.
 
 use super::*;
-use crate::sampler::talk::{DriverEvent, Said};
+use crate::readings::talk::{DriverEvent, Said};
 use crate::xid::Containment;
 use crds::Severity;
 

@@ -3,7 +3,7 @@
 use super::found::bounded;
 use super::readings::Readings;
 use crate::pci::PciAddress;
-use crate::probe::inventory::{InventoryReport, NvmlGpu, NvmlView, Vendor};
+use crate::readings::inventory::{InventoryReport, NvmlGpu, NvmlView, Vendor};
 use crds::node_health::{Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 
 use super::ground::Ground;
 use super::peers::{self, Side};
-use crate::sampler::sample::GpuReadings;
+use crate::readings::sample::GpuReadings;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The load from which GPUs are compared, in percent of the time in which a kernel ran. All that is compared is at least

@@ -23,8 +23,8 @@ mod tests;
 
 pub use counters::Counter;
 
-use crate::probe::tree::TreeReport;
-use crate::sampler::Sample;
+use crate::readings::Sample;
+use crate::readings::TreeReport;
 use crate::time::Now;
 use crds::Time;
 use crds::node_health::Baseline;
@@ -262,7 +262,7 @@ impl Step {
 }
 
 impl Board {
-    fn best(&mut self, gpu: &crate::sampler::sample::GpuReadings) {
+    fn best(&mut self, gpu: &crate::readings::sample::GpuReadings) {
         let better = |known: &mut Option<u32>, seen: Option<u32>| *known = (*known).max(seen);
         if let Some(pcie) = &gpu.pcie {
             better(&mut self.width, pcie.width);

@@ -1,9 +1,9 @@
 //! The last readings of every GPU and of the tree, as far as they were taken: the sections of a sample are taken at
 //! different times, and each replaces only itself.
 
-use crate::probe::inventory::NvmlView;
-use crate::probe::tree::TreeReport;
-use crate::sampler::sample::{DeviceAccess, GpuReadings, Sample, Section};
+use crate::readings::TreeReport;
+use crate::readings::inventory::NvmlView;
+use crate::readings::sample::{DeviceAccess, GpuReadings, Sample, Section};
 use std::collections::BTreeMap;
 
 /// What the driver's library said last.

@@ -9,7 +9,7 @@ use crate::judge::core::memory::Step;
 use crate::judge::core::peers::Side;
 use crate::judge::core::tally::{Answer, Tally, shown};
 use crate::judge::core::{Counter, Ground, Judged, Page};
-use crate::sampler::sample::{ClocksReading, GpuReadings, Section};
+use crate::readings::sample::{ClocksReading, GpuReadings, Section};
 use crds::check::Check;
 use crds::node_health::Finding;
 use crds::reason;

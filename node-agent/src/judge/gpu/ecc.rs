@@ -3,7 +3,7 @@
 use crate::judge::core::peers::{self, Side};
 use crate::judge::core::tally::{Answer, Tally, shown};
 use crate::judge::core::{Counter, Ground, Judged, Page, Rule};
-use crate::sampler::sample::{EccReading, Section};
+use crate::readings::sample::{EccReading, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeMap;

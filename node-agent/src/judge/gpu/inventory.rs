@@ -7,7 +7,7 @@ pub use rules::{PAGE, RULES};
 use crate::judge::core::hardware::{addresses, driver_addresses, vendor_name};
 use crate::judge::core::{Expectation, Findings, Found, Ground, Hardware, Judged, rule};
 use crate::pci::PciAddress;
-use crate::probe::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlView, Vendor};
+use crate::readings::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlView, Vendor};
 use crds::check::Check;
 use crds::names::TARGET_NODE;
 use crds::node_health::CheckRow;

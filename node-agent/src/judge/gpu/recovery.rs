@@ -2,7 +2,7 @@
 
 use crate::judge::core::tally::{Answer, Tally};
 use crate::judge::core::{Ground, Judged, Page, Rule};
-use crate::sampler::sample::Section;
+use crate::readings::sample::Section;
 use crate::xid::recovery;
 use crds::check::Check;
 use crds::{Outcome, Severity};

@@ -2,7 +2,7 @@
 
 use crate::judge::core::tally::{Answer, Tally, shown};
 use crate::judge::core::{Ground, Judged, Page, Rule};
-use crate::sampler::sample::{RemapReading, Section};
+use crate::readings::sample::{RemapReading, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 

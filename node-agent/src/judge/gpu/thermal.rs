@@ -4,7 +4,7 @@ use crate::judge::core::like_load::{self, Compared};
 use crate::judge::core::peers::Side;
 use crate::judge::core::tally::{Answer, Tally, shown};
 use crate::judge::core::{Ground, Judged, Page, Rule};
-use crate::sampler::sample::{GpuReadings, Section, ThermalReading};
+use crate::readings::sample::{GpuReadings, Section, ThermalReading};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 

@@ -5,7 +5,7 @@ pub(in crate::judge) mod tests;
 
 use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
 use crate::judge::core::{Found, Ground, Judged, Page, Rule};
-use crate::sampler::sample::{FabricReading, GpuReadings, Section};
+use crate::readings::sample::{FabricReading, GpuReadings, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 

@@ -15,7 +15,7 @@ pub use rules::{PAGE, RULES};
 use crate::judge::core::rates::{per_minute, rise_since_boot, rising_ms};
 use crate::judge::core::rule::{found, judged};
 use crate::judge::core::{Counter, Found, Ground, Judged, MAX_COVERED, peers};
-use crate::sampler::sample::{GpuReadings, LinkReading, Section};
+use crate::readings::sample::{GpuReadings, LinkReading, Section};
 use crds::check::Check;
 use crds::reason;
 

@@ -13,7 +13,7 @@ pub use rules::{PAGE, RULES};
 use crate::judge::core::rates::{per_minute, rise_since_boot};
 use crate::judge::core::rule::{found, judged};
 use crate::judge::core::{Counter, Found, Ground, Judged, peers};
-use crate::sampler::sample::{GpuReadings, Section};
+use crate::readings::sample::{GpuReadings, Section};
 use crds::check::Check;
 use crds::hardware_profile::ExpectedPcie;
 use crds::reason;

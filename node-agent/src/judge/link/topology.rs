@@ -8,8 +8,8 @@ pub(in crate::judge) mod tests;
 
 use crate::judge::core::rule::{found, judged};
 use crate::judge::core::{Found, Ground, Judged, Page, Rule};
-use crate::probe::tree::TreeReport;
-use crate::sampler::sample::{GpuReadings, Section};
+use crate::readings::TreeReport;
+use crate::readings::sample::{GpuReadings, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Healthy GPUs as published captures show them, idle.
 
 use super::address;
-use crate::probe::inventory::{NvmlGpu, NvmlView};
-use crate::sampler::Sample;
-use crate::sampler::sample::{
+use crate::readings::Sample;
+use crate::readings::inventory::{NvmlGpu, NvmlView};
+use crate::readings::sample::{
     BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading, NvlinkReading,
     PcieReading, PowerReading, RecoveryReading, RemapReading, Section, ThermalReading, TopologyReading,
 };

@@ -5,10 +5,10 @@ use crate::judge::core::hardware::as_reported;
 use crate::judge::core::{
     Expectation, Findings, Ground, Hardware, Judged, KernelLog, Memory, Page, Readings, Trouble, rule,
 };
-use crate::probe::inventory::InventoryReport;
-use crate::probe::tree::TreeReport;
-use crate::sampler::Sample;
-use crate::sampler::sample::GpuReadings;
+use crate::readings::Sample;
+use crate::readings::TreeReport;
+use crate::readings::inventory::InventoryReport;
+use crate::readings::sample::GpuReadings;
 use crate::time::Now;
 use crds::Time;
 use crds::hardware_profile::ExpectedGpus;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::judge::{Expectation, KernelLog, Measurements, Memory, Standing, judge as judge_all};
-use crate::sampler::sample::{GpuReadings, RecoveryReading};
+use crate::readings::sample::{GpuReadings, RecoveryReading};
 use crate::xid::{judge as verdict_of, observe as read};
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::judge::Trouble;
-use crate::sampler::sample::{NvlinkReading, PowerReading};
+use crate::readings::sample::{NvlinkReading, PowerReading};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn gpu(pci: &str) -> GpuReadings {

@@ -4,20 +4,18 @@
 //! stay true: no file, link or folder in the tree makes it wait, leave the tree or fail; lists are bounded; what could not be
 //! read is absent and named, never 0.
 
-mod efa;
-pub mod parse;
-pub(in crate::probe) mod pci;
+mod bus;
+mod efa_view;
 mod rdma;
-pub mod report;
-pub(in crate::probe) mod root;
+mod root;
 #[cfg(test)]
 mod tests;
+pub mod values;
 
 use std::path::PathBuf;
 
+use crate::readings::TreeReport;
 use root::Root;
-
-pub use report::TreeReport;
 
 /// `probe tree`
 #[derive(Debug, Clone, clap::Args)]
@@ -33,15 +31,15 @@ pub struct TreeArgs {
 /// Reads both trees. Never waits and never fails: what could not be read is named in the report.
 pub(super) fn measure(args: &TreeArgs) -> TreeReport {
     let (sysfs, proc) = (Root::new(&args.sysfs_root), Root::new(&args.proc_root));
-    let mut view = pci::read(&sysfs);
+    let mut view = bus::read(&sysfs);
     let mut errors = Vec::new();
     if view.nics_left_out > 0 {
         errors.push(format!("{} more network cards than are read", view.nics_left_out));
     }
     let rdma = rdma::ports(&sysfs, &view.nics, &mut errors);
-    let efa = efa::read(&sysfs, &proc, &view.nics, &rdma, &mut errors);
-    errors.truncate(pci::MAX_ERRORS);
-    view.errors.truncate(pci::MAX_ERRORS);
+    let efa = efa_view::read(&sysfs, &proc, &view.nics, &rdma, &mut errors);
+    errors.truncate(bus::MAX_ERRORS);
+    view.errors.truncate(bus::MAX_ERRORS);
     TreeReport {
         pci: view.accelerators,
         nics: view.nics,

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::parse;
-use super::pci::{Nic, rdma_address};
-use super::report::RdmaPort;
+use super::bus::rdma_address;
 use super::root::Root;
+use super::values;
+use crate::readings::inventory::Nic;
+use crate::readings::sysfs::RdmaPort;
 
 /// The most ports that are read; the largest nodes have 40.
 const MAX_PORTS: usize = 128;
@@ -93,10 +94,10 @@ fn port(root: &Root, device: &str, number: u32, efa: bool) -> RdmaPort {
         device: device.to_owned(),
         pci: rdma_address(root, device).map(|address| address.to_string()),
         efa,
-        link_layer: root.read(format!("{folder}/link_layer"), parse::word),
-        state: root.read(format!("{folder}/state"), parse::port_state),
-        phys_state: root.read(format!("{folder}/phys_state"), parse::port_state),
-        rate_gbps: root.read(format!("{folder}/rate"), parse::rate_gbps),
+        link_layer: root.read(format!("{folder}/link_layer"), values::word),
+        state: root.read(format!("{folder}/state"), values::port_state),
+        phys_state: root.read(format!("{folder}/phys_state"), values::port_state),
+        rate_gbps: root.read(format!("{folder}/rate"), values::rate_gbps),
         interface: interface(root, device, number),
         counters: counters(root, device, &folder),
     }
@@ -107,7 +108,7 @@ fn interface(root: &Root, device: &str, number: u32) -> Option<String> {
     let folder = format!("class/infiniband/{device}/device/net");
     let names = root.names(&folder).ok()?;
     let is_ours = |name: &&String| {
-        let port = root.read(format!("{folder}/{name}/dev_port"), parse::counter);
+        let port = root.read(format!("{folder}/{name}/dev_port"), values::counter);
         port.is_some_and(|port| port + 1 == u64::from(number))
     };
     let several = names.len() > 1;
@@ -127,7 +128,7 @@ fn counters(root: &Root, device: &str, port: &str) -> BTreeMap<String, u64> {
     let others = places.keys().filter(|name| is_error(name) && !KNOWN.contains(&name.as_str())).map(String::as_str);
     let wanted = KNOWN.iter().copied().filter(|name| places.contains_key(*name)).chain(others);
     let value =
-        |name: &str| Some((name.to_owned(), root.read(format!("{}/{name}", places.get(name)?), parse::counter)?));
+        |name: &str| Some((name.to_owned(), root.read(format!("{}/{name}", places.get(name)?), values::counter)?));
     wanted.filter_map(value).take(MAX_COUNTERS).collect()
 }
 

@@ -19,7 +19,7 @@ pub(super) const MAX_NAMES: usize = 8192;
 const MAX_LINKS: usize = 40;
 
 /// The root of a tree.
-pub(in crate::probe) struct Root {
+pub(super) struct Root {
     path: PathBuf,
 }
 
@@ -46,7 +46,7 @@ impl Place {
 
 impl Root {
     /// The tree below `path`, which may be a link itself.
-    pub(in crate::probe) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path) -> Self {
         Self { path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pci::PciAddress;
-use report::{PciLink, RdmaPort};
+use crate::readings::sysfs::{PciLink, RdmaPort};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::BTreeMap;
 use std::fs;
@@ -262,7 +262,7 @@ fn fifos_huge_files_and_circles_of_links_neither_hold_up_nor_fail() {
     let link = &report.links["0000:18:00.0"];
     assert_eq!((link.generation, link.aer_correctable, link.aer_fatal), (None, None, None));
     assert_eq!((link.width, report.pci.len(), report.rdma.len()), (Some(8), 1, 1));
-    assert_eq!(report.pci[0].config_space, pci::ConfigSpace::Unreadable);
+    assert_eq!(report.pci[0].config_space, crate::readings::inventory::ConfigSpace::Unreadable);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::hardware::smi;
-use node_agent::probe::inventory::{NvmlGpu, NvmlView};
-use node_agent::sampler::sample::{
+use node_agent::readings::inventory::{NvmlGpu, NvmlView};
+use node_agent::readings::sample::{
     BankSpares, ClocksReading, DriverReading, EccReading, GpuReadings, PcieReading, PowerReading, RemapReading,
     ThermalReading,
 };

@@ -1,8 +1,8 @@
 //! Which counters there are, and where in a reading each is found.
 
-use crate::probe::inventory::NvmlView;
-use crate::probe::tree::report::{PciLink, RdmaPort};
-use crate::sampler::sample::{GpuReadings, LinkReading};
+use crate::readings::inventory::NvmlView;
+use crate::readings::sample::{GpuReadings, LinkReading};
+use crate::readings::sysfs::{PciLink, RdmaPort};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident $code:literal $life:ident;)+) => {

@@ -2,7 +2,7 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, a100_mig, address, h200, sample, t4, v100};
-use crate::sampler::sample::NvlinkReading;
+use crate::readings::sample::NvlinkReading;
 use crds::hardware_profile::ExpectedGpus;
 
 const AZURE_V100: &str = "Azure/azhpc-diagnostics issue 73: GPU 3, Tesla V100-SXM2-32GB, links 3 and 5 inactive";
@@ -77,7 +77,7 @@ fn without_bridge() -> Scene {
     Scene::of(sample)
 }
 
-fn errors(number: usize, change: impl Fn(&mut LinkReading)) -> impl Fn(&mut crate::sampler::Sample) {
+fn errors(number: usize, change: impl Fn(&mut LinkReading)) -> impl Fn(&mut crate::readings::Sample) {
     move |sample| change(&mut of(&mut sample.gpus[0])[number])
 }
 

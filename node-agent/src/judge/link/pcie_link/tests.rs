@@ -2,9 +2,9 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, a100_mig, address, h200, sample, t4};
-use crate::probe::tree::TreeReport;
-use crate::probe::tree::report::PciLink;
-use crate::sampler::sample::ClocksReading;
+use crate::readings::TreeReport;
+use crate::readings::sample::ClocksReading;
+use crate::readings::sysfs::PciLink;
 use crds::Time;
 use crds::hardware_profile::ExpectedGpus;
 
@@ -86,11 +86,11 @@ fn at_work(percent: u32) -> impl Fn(&mut GpuReadings) {
     move |gpu| gpu.clocks.get_or_insert_with(ClocksReading::default).utilization_percent = Some(percent)
 }
 
-fn replays(count: u64) -> impl Fn(&mut crate::sampler::Sample) {
+fn replays(count: u64) -> impl Fn(&mut crate::readings::Sample) {
     move |sample| sample.gpus[0].pcie.get_or_insert_default().replays = Some(count)
 }
 
-fn one_narrow(gpus: u32) -> crate::sampler::Sample {
+fn one_narrow(gpus: u32) -> crate::readings::Sample {
     let mut sample = h200(gpus);
     lanes(8)(&mut sample.gpus[0]);
     sample

@@ -2,7 +2,7 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, address, h200, sample};
-use crate::probe::inventory::{Accelerator, ConfigSpace, Vendor};
+use crate::readings::inventory::{Accelerator, ConfigSpace, Vendor};
 
 const DGX: &str = "NVIDIA/DCGM issue 149: topo -m of a DGX A100, pairs of GPUs below one switch complex, SYS else";
 const SXM4: &str = "NVIDIA/nccl issue 1617: four H100, each on its own NUMA node, SYS to all";
@@ -52,7 +52,7 @@ fn level(gpu: &mut GpuReadings, to: u32) {
 }
 
 /// The library tells no pair with this GPU.
-fn cut(index: u32) -> impl Fn(&mut crate::sampler::Sample) {
+fn cut(index: u32) -> impl Fn(&mut crate::readings::Sample) {
     move |sample| {
         for gpu in &mut sample.gpus {
             let is_it = gpu.pci == address(index);
@@ -95,7 +95,7 @@ fn accelerators_without_a_driver_library_are_compared_by_the_tree() {
     scene.readings.view = scene
         .readings
         .view
-        .map(|view| crate::probe::inventory::NvmlView { status: "LibraryNotFound".to_owned(), ..view });
+        .map(|view| crate::readings::inventory::NvmlView { status: "LibraryNotFound".to_owned(), ..view });
     if let Some((tree, _)) = &mut scene.readings.tree {
         tree.pci.iter_mut().for_each(|gpu| gpu.vendor = Vendor::Amd);
     }

@@ -2,8 +2,8 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{Sample, Scene, Table, h200, sample};
-use crate::probe::inventory::Nic;
-use crate::probe::tree::report::EfaView;
+use crate::readings::inventory::Nic;
+use crate::readings::sysfs::EfaView;
 use crds::hardware_profile::ExpectedNetwork;
 use crds::node_health::Expected;
 

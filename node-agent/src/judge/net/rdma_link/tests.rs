@@ -2,7 +2,7 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{Sample, Scene, Table, h200, sample};
-use crate::probe::inventory::Nic;
+use crate::readings::inventory::Nic;
 use crds::node_health::Expected;
 use crds::{Outcome, Severity, Time};
 

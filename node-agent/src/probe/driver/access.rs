@@ -1,0 +1,91 @@
+//! Whether the driver's device nodes may still be opened: `systemctl daemon-reload` takes devices away from containers.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calls::{About, Calls};
+use crate::readings::sample::DeviceAccess;
+
+/// Opens each node as the library does, and closes it at once.
+pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
+    let Ok(entries) = std::fs::read_dir(dev_root) else { return DeviceAccess::Absent };
+    let mut access = DeviceAccess::Absent;
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_node)) {
+        // A driver that hangs may hang here as well.
+        let begun = calls.asked.begin_other("open", About::default(), Duration::ZERO);
+        let opened = OpenOptions::new().read(true).write(true).open(entry.path());
+        drop(begun);
+        match told_by(opened.map(drop)) {
+            DeviceAccess::Refused => return DeviceAccess::Refused,
+            DeviceAccess::Granted => access = DeviceAccess::Granted,
+            DeviceAccess::Absent => {}
+        }
+    }
+    access
+}
+
+fn told_by(opened: std::io::Result<()>) -> DeviceAccess {
+    match opened.map_err(|error| error.kind()) {
+        // EPERM and EACCES alike.
+        Err(ErrorKind::PermissionDenied) => DeviceAccess::Refused,
+        // Gone since it was listed.
+        Err(ErrorKind::NotFound) => DeviceAccess::Absent,
+        // Any other error is the driver's, not ours.
+        Ok(()) | Err(_) => DeviceAccess::Granted,
+    }
+}
+
+/// `nvidiactl`, `nvidia0`, …; not `nvidia-uvm`, which the library does without.
+fn is_node(name: &str) -> bool {
+    name.strip_prefix("nvidia")
+        .is_some_and(|rest| rest == "ctl" || (!rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_nodes_of_the_driver_are_looked_at() {
+        for (name, is) in [
+            ("nvidiactl", true),
+            ("nvidia0", true),
+            ("nvidia15", true),
+            ("nvidia-uvm", false),
+            ("nvidia-nvswitch0", false),
+            ("nvidia", false),
+            ("null", false),
+        ] {
+            assert_eq!(is_node(name), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_is_the_loss_of_a_device_and_an_error_of_the_driver_is_none() {
+        let told = |code| told_by(Err(std::io::Error::from_raw_os_error(code)));
+        for (code, access) in [
+            (libc::EPERM, DeviceAccess::Refused),
+            (libc::EACCES, DeviceAccess::Refused),
+            (libc::ENOENT, DeviceAccess::Absent),
+            (libc::EIO, DeviceAccess::Granted),
+            (libc::ENODEV, DeviceAccess::Granted),
+            (libc::EBUSY, DeviceAccess::Granted),
+        ] {
+            assert_eq!(told(code), access, "{code}");
+        }
+    }
+
+    #[test]
+    fn nodes_that_open_are_granted_and_none_is_absent() {
+        let Ok(folder) = tempfile::tempdir() else { unreachable!() };
+        let calls = Arc::default();
+        assert_eq!(look(&folder.path().join("none"), &calls), DeviceAccess::Absent);
+        assert!(std::fs::write(folder.path().join("null"), "").is_ok());
+        assert_eq!(look(folder.path(), &calls), DeviceAccess::Absent);
+        assert!(std::fs::write(folder.path().join("nvidiactl"), "").is_ok());
+        assert_eq!(look(folder.path(), &calls), DeviceAccess::Granted);
+    }
+}

@@ -1,0 +1,296 @@
+//! What is called, and what is under way: the one place that every call into the driver's library goes through.
+//!
+//! A call is noted before it begins and struck off after it came back. Nobody holds a lock during a call, so that the
+//! watchdog can tell of one that does not come back.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::pci::PciAddress;
+use crate::readings::sample::CallTime;
+use crate::readings::talk::Hung;
+
+/// Every C function that the sampler calls. Debug builds end when another one is called.
+pub const SYMBOLS: &[&str] = &[
+    "nvmlInit_v2",
+    "nvmlShutdown",
+    "nvmlSystemGetDriverVersion",
+    "nvmlSystemGetNVMLVersion",
+    "nvmlDeviceGetCount_v2",
+    "nvmlDeviceGetHandleByIndex_v2",
+    "nvmlDeviceGetPciInfo_v3",
+    "nvmlDeviceGetUUID",
+    "nvmlDeviceGetSerial",
+    "nvmlDeviceGetName",
+    "nvmlDeviceGetVbiosVersion",
+    "nvmlDeviceGetMemoryInfo",
+    "nvmlDeviceGetPersistenceMode",
+    "nvmlDeviceGetMigMode",
+    "nvmlDeviceGetComputeRunningProcesses_v3",
+    "nvmlDeviceGetFieldValues",
+    "nvmlDeviceGetEccMode",
+    "nvmlDeviceGetTotalEccErrors",
+    "nvmlDeviceGetMemoryErrorCounter",
+    "nvmlDeviceGetSramEccErrorStatus",
+    "nvmlDeviceGetRemappedRows",
+    "nvmlDeviceGetRowRemapperHistogram",
+    "nvmlDeviceGetRetiredPages_v2",
+    "nvmlDeviceGetRetiredPages",
+    "nvmlDeviceGetRetiredPagesPendingStatus",
+    "nvmlDeviceGetCurrentClocksEventReasons",
+    "nvmlDeviceGetCurrentClocksThrottleReasons",
+    "nvmlDeviceGetClockInfo",
+    "nvmlDeviceGetMaxClockInfo",
+    "nvmlDeviceGetUtilizationRates",
+    "nvmlDeviceGetPerformanceState",
+    "nvmlDeviceGetTemperature",
+    "nvmlDeviceGetTemperatureThreshold",
+    "nvmlDeviceGetPowerUsage",
+    "nvmlDeviceGetPowerManagementLimit",
+    "nvmlDeviceGetEnforcedPowerLimit",
+    "nvmlDeviceGetPowerManagementDefaultLimit",
+    "nvmlDeviceGetCurrPcieLinkGeneration",
+    "nvmlDeviceGetCurrPcieLinkWidth",
+    "nvmlDeviceGetMaxPcieLinkGeneration",
+    "nvmlDeviceGetMaxPcieLinkWidth",
+    "nvmlDeviceGetPcieReplayCounter",
+    "nvmlDeviceGetNvLinkState",
+    "nvmlDeviceGetNvLinkRemotePciInfo_v2",
+    "nvmlDeviceGetNvLinkErrorCounter",
+    "nvmlDeviceGetGpuFabricInfoV",
+    "nvmlDeviceGetGpuFabricInfo",
+    "nvmlDeviceGetTopologyCommonAncestor",
+    "nvmlEventSetCreate",
+    "nvmlDeviceGetSupportedEventTypes",
+    "nvmlDeviceRegisterEvents",
+    "nvmlEventSetWait_v2",
+    "nvmlEventSetFree",
+];
+
+/// Which GPU a call is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct About {
+    /// The library's index.
+    pub(crate) index: Option<u32>,
+    /// Its address, where it is known.
+    pub(crate) pci: Option<PciAddress>,
+}
+
+/// The calls of the two threads that make any.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// Of the thread that answers what is asked.
+    pub(super) asked: Thread,
+    /// Of the thread that waits for events.
+    pub(super) events: Thread,
+    /// When the watchdog looked last.
+    looked: Mutex<Option<Instant>>,
+}
+
+/// A watchdog that is late by so many of its pauses did not run, nor did anything else of this process: its container was
+/// frozen, it was stopped, or its machine was moved to another. No call is to blame for that time.
+const STOOD_STILL: u32 = 4;
+
+/// How long the watchdog waits between two looks: often enough to be late by an eighth of the deadline.
+pub(super) fn pause(deadline: Duration) -> Duration {
+    (deadline / 8).clamp(Duration::from_millis(5), Duration::from_millis(500))
+}
+
+/// The call of one thread, and the slowest one since somebody asked.
+#[derive(Debug, Default)]
+pub(crate) struct Thread(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    now: Option<UnderWay>,
+    slowest: Option<(&'static str, Duration)>,
+    /// By C function, while somebody wants to know.
+    times: Option<BTreeMap<&'static str, Times>>,
+}
+
+#[derive(Debug, Default)]
+struct Times {
+    count: u32,
+    total: Duration,
+    longest: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    name: &'static str,
+    about: About,
+    since: Instant,
+    /// The call is meant to take so long.
+    meant: Duration,
+    told: bool,
+}
+
+impl Calls {
+    /// The calls that have been under way for longer than `deadline`; each is told once.
+    pub(super) fn hung(&self, deadline: Duration) -> impl Iterator<Item = Hung> {
+        let stood_still = self.stood_still(deadline);
+        [&self.asked, &self.events].into_iter().filter_map(move |thread| thread.hung(deadline, stood_still))
+    }
+
+    /// For how long nothing of this process ran since the last look.
+    fn stood_still(&self, deadline: Duration) -> Duration {
+        let now = Instant::now();
+        let before = self.looked.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let since = before.map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
+        if since > pause(deadline) * STOOD_STILL { since } else { Duration::ZERO }
+    }
+}
+
+impl Thread {
+    /// Notes a call of the library.
+    pub(super) fn begin(&self, name: &'static str, about: About, meant: Duration) -> Begun<'_> {
+        debug_assert!(SYMBOLS.contains(&name), "{name} is missing from SYMBOLS");
+        self.begin_other(name, about, meant)
+    }
+
+    /// Notes something that may hang as well and is no function of the library.
+    pub(super) fn begin_other(&self, name: &'static str, about: About, meant: Duration) -> Begun<'_> {
+        self.state().now = Some(UnderWay { name, about, since: Instant::now(), meant, told: false });
+        Begun(self)
+    }
+
+    /// From now on, the slowest call is looked for anew, and with `timings` the times of all are kept.
+    pub(super) fn watch(&self, timings: bool) {
+        let mut state = self.state();
+        state.slowest = None;
+        state.times = timings.then(BTreeMap::new);
+    }
+
+    /// The slowest call since [`Self::watch`].
+    pub(super) fn slowest(&self) -> Option<(&'static str, Duration)> {
+        self.state().slowest
+    }
+
+    /// The times of all calls since [`Self::watch`], where they were to be kept.
+    pub(super) fn take_times(&self) -> Vec<CallTime> {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let times = self.state().times.take().unwrap_or_default();
+        times
+            .into_iter()
+            .map(|(call, Times { count, total, longest })| CallTime {
+                call: call.to_owned(),
+                count,
+                total_us: micros(total),
+                longest_us: micros(longest),
+            })
+            .collect()
+    }
+
+    fn hung(&self, deadline: Duration, stood_still: Duration) -> Option<Hung> {
+        let mut state = self.state();
+        let call = state.now.as_mut()?;
+        call.meant += stood_still;
+        let past = call.since.elapsed().checked_sub(call.meant)?;
+        if call.told || past <= deadline {
+            return None;
+        }
+        call.told = true;
+        Some(Hung {
+            call: call.name.to_owned(),
+            index: call.about.index,
+            pci: call.about.pci.map(|pci| pci.to_string()),
+            for_ms: u64::try_from(past.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call under way; it has come back when this is dropped.
+pub(super) struct Begun<'a>(&'a Thread);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        let Some(call) = state.now.take() else { return };
+        let took = call.since.elapsed();
+        if state.slowest.is_none_or(|(_, slowest)| took > slowest) {
+            state.slowest = Some((call.name, took));
+        }
+        if let Some(times) = &mut state.times {
+            let times = times.entry(call.name).or_default();
+            times.count = times.count.saturating_add(1);
+            times.total += took;
+            times.longest = times.longest.max(took);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: About = About { index: Some(3), pci: None };
+
+    #[test]
+    fn a_call_past_its_deadline_is_told_once_with_its_name() {
+        let calls = Calls::default();
+        let begun = calls.asked.begin("nvmlDeviceGetUUID", HERE, Duration::ZERO);
+        assert_eq!(calls.hung(Duration::from_secs(60)).count(), 0);
+        let hung: Vec<Hung> = std::iter::repeat_with(|| calls.hung(Duration::ZERO).next()).flatten().take(1).collect();
+        assert_eq!((hung[0].call.as_str(), hung[0].index), ("nvmlDeviceGetUUID", Some(3)));
+        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+        drop(begun);
+        assert_eq!(calls.asked.slowest().map(|(name, _)| name), Some("nvmlDeviceGetUUID"));
+        calls.asked.watch(true);
+        assert_eq!((calls.asked.slowest(), calls.asked.take_times()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn the_times_of_all_calls_are_kept_while_somebody_wants_to_know() {
+        let calls = Calls::default();
+        calls.asked.watch(true);
+        for name in ["nvmlDeviceGetUUID", "nvmlDeviceGetUUID", "nvmlDeviceGetName"] {
+            drop(calls.asked.begin(name, HERE, Duration::ZERO));
+        }
+        let times = calls.asked.take_times();
+        let counts: Vec<(&str, u32)> = times.iter().map(|time| (time.call.as_str(), time.count)).collect();
+        assert_eq!(counts, [("nvmlDeviceGetName", 1), ("nvmlDeviceGetUUID", 2)]);
+        assert!(times.iter().all(|time| time.longest_us <= time.total_us));
+        drop(calls.asked.begin("nvmlDeviceGetUUID", HERE, Duration::ZERO));
+        assert!(calls.asked.take_times().is_empty());
+    }
+
+    #[test]
+    fn a_wait_that_is_meant_to_take_its_time_is_not_hung_meanwhile() {
+        let calls = Calls::default();
+        let _begun = calls.events.begin("nvmlEventSetWait_v2", About::default(), Duration::from_secs(60));
+        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+    }
+
+    #[test]
+    fn the_time_in_which_the_whole_process_stood_still_counts_against_no_call() {
+        let calls = Calls::default();
+        let _begun = calls.asked.begin("nvmlDeviceGetUUID", HERE, Duration::ZERO);
+        *calls.looked.lock().unwrap_or_else(PoisonError::into_inner) =
+            Instant::now().checked_sub(Duration::from_secs(60));
+        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+    }
+
+    #[test]
+    fn the_list_of_symbols_is_that_of_the_calls_in_the_code() {
+        let mut called: Vec<&str> = include_str!("raw.rs")
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| {
+                ["nvmlInit", "nvmlShutdown", "nvmlSystemGet", "nvmlDeviceGet", "nvmlDeviceRegister", "nvmlEventSet"]
+                    .iter()
+                    .any(|prefix| word.starts_with(prefix))
+                    && !word.ends_with("_t")
+            })
+            .collect();
+        called.sort_unstable();
+        called.dedup();
+        let mut listed = SYMBOLS.to_vec();
+        listed.sort_unstable();
+        assert_eq!(called, listed);
+    }
+}

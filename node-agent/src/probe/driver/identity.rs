@@ -1,0 +1,164 @@
+//! Which GPUs there are, and what of their calls failed.
+
+use crate::pci::PciAddress;
+use crate::readings::inventory::{NvmlError, NvmlGpu, NvmlView};
+
+use super::raw::{Answer, Failure, Gpu, Library, text_of};
+use super::return_codes::{is_absence, is_hole, kind_of};
+
+/// Indices beyond which no GPU is looked for: four times the largest node that is built.
+const MAX_INDEX: u32 = 64;
+/// Failures that are listed of one GPU. A GPU whose every call fails has said it all long before.
+const MAX_FAILURES: usize = 8;
+
+/// The failures that tell something about a GPU.
+#[derive(Default)]
+pub(super) struct Failures(Vec<NvmlError>);
+
+impl Failures {
+    /// The value, or nothing, with a note where the failure is more than the absence of a value.
+    pub(super) fn keep<T>(&mut self, index: Option<u32>, pci: Option<&str>, answer: Answer<T>) -> Option<T> {
+        answer
+            .map_err(|failure| {
+                if !is_absence(failure.code) {
+                    self.note(index, pci, failure);
+                }
+            })
+            .ok()
+    }
+
+    fn note(&mut self, index: Option<u32>, pci: Option<&str>, failure: Failure) {
+        if self.0.iter().filter(|error| error.index == index).count() >= MAX_FAILURES {
+            return;
+        }
+        self.0.push(NvmlError {
+            index,
+            pci: pci.map(str::to_owned),
+            call: spoken(failure.symbol).to_owned(),
+            kind: kind_of(failure.code),
+        });
+    }
+
+    /// Behind the last GPU there are holes without end; only those before it tell anything.
+    fn forget_trailing_holes(&mut self, last: Option<u32>) {
+        self.0.retain(|error| !is_hole(&error.kind) || error.index <= last);
+    }
+
+    pub(super) fn into_list(self) -> Vec<NvmlError> {
+        self.0
+    }
+}
+
+/// Without its prefix and its version: `nvmlDeviceGetHandleByIndex_v2` is `DeviceGetHandleByIndex`.
+fn spoken(symbol: &str) -> &str {
+    let name = symbol.strip_prefix("nvml").unwrap_or(symbol);
+    name.rsplit_once("_v").filter(|(_, version)| version.parse::<u8>().is_ok()).map_or(name, |(name, _)| name)
+}
+
+/// What the library says of itself and of its GPUs. `errors` is left empty, they are among the failures.
+pub(super) fn read<'library>(
+    library: &'library Library,
+    failures: &mut Failures,
+) -> (NvmlView, Vec<(Gpu<'library>, NvmlGpu)>) {
+    let mut view = NvmlView::empty();
+    view.driver = failures.keep(None, None, library.driver_version());
+    let count = match library.count() {
+        Ok(count) => count,
+        Err(failure) => {
+            view.fail(kind_of(failure.code), &format!("{} answered {}", failure.symbol, failure.code));
+            return (view, Vec::new());
+        }
+    };
+    view.count = Some(count);
+    (view, read_gpus(library, count, failures))
+}
+
+/// A hole in the numbering does not count as one of the GPUs that the library counted.
+fn read_gpus<'library>(
+    library: &'library Library,
+    count: u32,
+    failures: &mut Failures,
+) -> Vec<(Gpu<'library>, NvmlGpu)> {
+    let mut gpus = Vec::new();
+    let mut end = count.min(MAX_INDEX);
+    let mut index = 0;
+    while index < end {
+        match library.gpu(index) {
+            Ok(gpu) => gpus.push(read_gpu(library, gpu, index, failures)),
+            Err(failure) => {
+                if is_hole(&kind_of(failure.code)) {
+                    end = (end + 1).min(MAX_INDEX);
+                }
+                failures.note(Some(index), None, failure);
+            }
+        }
+        index += 1;
+    }
+    failures.forget_trailing_holes(gpus.iter().map(|(_, gpu)| gpu.index).max());
+    gpus
+}
+
+fn read_gpu<'library>(
+    library: &'library Library,
+    mut gpu: Gpu<'library>,
+    index: u32,
+    failures: &mut Failures,
+) -> (Gpu<'library>, NvmlGpu) {
+    let info = failures.keep(Some(index), None, library.pci_info(gpu));
+    // Text that is no address is shown as it is: it is the driver's, and matches nothing.
+    let text = info.map(|info| text_of(&info.busId)).filter(|text| !text.is_empty());
+    gpu.about.pci = text.as_deref().and_then(|text| text.parse::<PciAddress>().ok());
+    // A failure is of the GPU that the index stood for before, rather than of what is no address.
+    let pci = gpu.about.pci.map(|address| address.to_string());
+    let shown = pci.clone().or(text);
+    let mut text =
+        |answer: Answer<String>| failures.keep(Some(index), pci.as_deref(), answer).filter(|text| !text.is_empty());
+    let mut read = NvmlGpu {
+        index,
+        pci: None,
+        uuid: text(library.uuid(gpu)),
+        serial: text(library.serial(gpu)),
+        name: text(library.name(gpu)),
+        vbios: text(library.vbios(gpu)),
+        memory_mib: None,
+    };
+    let memory = failures.keep(Some(index), pci.as_deref(), library.memory(gpu));
+    read.memory_mib = memory.map(|memory| memory.total / (1024 * 1024));
+    read.pci = shown;
+    (gpu, read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn failed(code: u32) -> Answer<()> {
+        Err(Failure { symbol: "nvmlDeviceGetHandleByIndex_v2", code })
+    }
+
+    #[test]
+    fn a_value_that_does_not_exist_is_no_failure_and_the_others_are_bounded() {
+        let mut failures = Failures::default();
+        for code in [3, 13, 21, 15, 999] {
+            assert!(failures.keep(Some(1), Some("0000:18:00.0"), failed(code)).is_none());
+        }
+        let list = failures.into_list();
+        let kinds: Vec<&str> = list.iter().map(|error| error.kind.as_str()).collect();
+        assert_eq!(kinds, ["GpuLost", "Unknown"]);
+        assert_eq!(list[0].call, "DeviceGetHandleByIndex");
+
+        let mut failures = Failures::default();
+        for _ in 0..100 {
+            failures.keep(Some(1), None, failed(15));
+        }
+        failures.keep(Some(2), None, failed(15));
+        assert_eq!(failures.into_list().len(), MAX_FAILURES + 1);
+    }
+
+    #[test]
+    fn a_name_without_a_version_stays_as_it_is() {
+        assert_eq!(spoken("nvmlDeviceGetUUID"), "DeviceGetUUID");
+        assert_eq!(spoken("nvmlDeviceGetPciInfo_v3"), "DeviceGetPciInfo");
+        assert_eq!(spoken("nvmlDeviceGetGpuFabricInfoV"), "DeviceGetGpuFabricInfoV");
+    }
+}

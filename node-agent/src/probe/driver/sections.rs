@@ -1,0 +1,392 @@
+//! One function per section: which calls it takes, and how an older library is asked instead.
+//!
+//! The numbers are nvml.h's.
+
+use nvml_wrapper_sys::bindings::nvmlPciInfo_t;
+
+use super::identity::Failures;
+use super::raw::{ARGUMENT_VERSION_MISMATCH, Answer, FUNCTION_NOT_FOUND, Failure, Gpu, Library, text_of};
+use crate::pci::PciAddress;
+use crate::readings::sample::{
+    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading, NvlinkReading,
+    PcieReading, PowerReading, RecoveryReading, RemapReading, Section, ThermalReading,
+};
+
+const NOT_SUPPORTED: u32 = 3;
+const INVALID_ARGUMENT: u32 = 2;
+const GPU_LOST: u32 = 15;
+
+/// `NVML_NVLINK_MAX_LINKS`
+const LINKS: u32 = 18;
+/// `NVML_PSTATE_UNKNOWN`
+const STATE_UNKNOWN: u32 = 32;
+/// `NVML_GPU_FABRIC_STATE_COMPLETED`
+const FABRIC_COMPLETED: u8 = 3;
+/// `NVML_FI_DEV_GET_GPU_RECOVERY_ACTION`
+const RECOVERY_ACTION: u32 = 230;
+/// `NVML_FI_DEV_MEMORY_TEMP`
+const MEMORY_TEMPERATURE: u32 = 82;
+/// `NVML_FI_DEV_REMAPPED_COR`, `_UNC`, `_PENDING`, `_FAILURE`
+const REMAPPED: [u32; 4] = [142, 143, 144, 145];
+/// `NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY`, `_RECOVERY`, `_CRC`; the scope is the link.
+const LINK_ERRORS: [u32; 3] = [161, 162, 163];
+
+/// The fields of accumulated time in software thermal, hardware thermal and power brake slowdown. Driver 580.82 gave
+/// them other numbers (<https://docs.nvidia.com/deploy/nvml-api/known-issues.html>).
+pub(super) fn slowdown_fields(driver: Option<&str>) -> [u32; 3] {
+    let mut parts = driver.unwrap_or_default().split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if version >= (580, 82) { [269, 270, 271] } else { [251, 252, 253] }
+}
+
+/// Reads one GPU, and stops reading it as soon as the library says that it is lost.
+pub(super) struct Reader<'a> {
+    pub(super) library: &'a Library,
+    pub(super) gpu: Gpu<'a>,
+    pub(super) pci: &'a str,
+    pub(super) slowdown_fields: [u32; 3],
+    pub(super) failures: &'a mut Failures,
+    lost: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        library: &'a Library,
+        (gpu, pci): (Gpu<'a>, &'a str),
+        slowdown_fields: [u32; 3],
+        failures: &'a mut Failures,
+    ) -> Self {
+        Self { library, gpu, pci, slowdown_fields, failures, lost: false }
+    }
+
+    /// Topology is not among them: it is about pairs.
+    pub(super) fn read(&mut self, sections: &[Section]) -> GpuReadings {
+        let mut readings = GpuReadings { pci: self.pci.to_owned(), ..GpuReadings::default() };
+        for section in sections {
+            if self.lost {
+                break;
+            }
+            match section {
+                Section::Driver => readings.driver = Some(self.driver()),
+                Section::RecoveryAction => readings.recovery_action = Some(self.recovery_action()),
+                Section::Ecc => readings.ecc = Some(self.ecc()),
+                Section::RowRemap => readings.row_remap = Some(self.row_remap()),
+                Section::Clocks => readings.clocks = Some(self.clocks()),
+                Section::Thermal => readings.thermal = Some(self.thermal()),
+                Section::Power => readings.power = Some(self.power()),
+                Section::Pcie => readings.pcie = Some(self.pcie()),
+                Section::Nvlink => readings.nvlink = Some(self.nvlink()),
+                Section::Fabric => readings.fabric = Some(self.fabric()),
+                Section::Topology => {}
+            }
+        }
+        readings
+    }
+
+    fn get<T>(&mut self, ask: impl FnOnce(&'a Library, Gpu<'a>) -> Answer<T>) -> Option<T> {
+        if self.lost {
+            return None;
+        }
+        let answer = ask(self.library, self.gpu);
+        self.keep(answer)
+    }
+
+    fn keep<T>(&mut self, answer: Answer<T>) -> Option<T> {
+        self.lost |= matches!(&answer, Err(Failure { code: GPU_LOST, .. }));
+        self.failures.keep(self.gpu.about.index, Some(self.pci), answer)
+    }
+
+    /// Fields that a driver does not know are absent, whichever way it says so.
+    fn fields<const N: usize>(&mut self, ids: [(u32, u32); N]) -> [Option<i128>; N] {
+        let Some(values) = self.get(|library, gpu| library.fields(gpu, ids)) else { return [None; N] };
+        values.map(|value| match value {
+            Err(Failure { code: INVALID_ARGUMENT, .. }) => None,
+            value => self.keep(value),
+        })
+    }
+
+    fn driver(&mut self) -> DriverReading {
+        DriverReading {
+            persistence: self.get(Library::persistence).and_then(flag),
+            mig: self.get(Library::mig_mode).and_then(flag),
+            processes: self.get(Library::processes),
+        }
+    }
+
+    fn recovery_action(&mut self) -> RecoveryReading {
+        let [action] = self.fields([(RECOVERY_ACTION, 0)]);
+        RecoveryReading { action: action.and_then(|action| u32::try_from(action).ok()) }
+    }
+
+    fn ecc(&mut self) -> EccReading {
+        const CORRECTED: u32 = 0;
+        const UNCORRECTED: u32 = 1;
+        const VOLATILE: u32 = 0;
+        const AGGREGATE: u32 = 1;
+        const DRAM: u32 = 2;
+        const SRAM: u32 = 7;
+        let mode = self.get(Library::ecc_mode);
+        let mut total =
+            |kind, counter| self.get(|library, gpu| library.total_ecc_errors(gpu, kind, counter)).and_then(told);
+        let (volatile_uncorrected, volatile_corrected) = (total(UNCORRECTED, VOLATILE), total(CORRECTED, VOLATILE));
+        let (aggregate_uncorrected, aggregate_corrected) = (total(UNCORRECTED, AGGREGATE), total(CORRECTED, AGGREGATE));
+        let mut at =
+            |place| self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place)).and_then(told);
+        EccReading {
+            enabled: mode.and_then(|(current, _)| flag(current)),
+            pending: mode.and_then(|(_, pending)| flag(pending)),
+            volatile_uncorrected,
+            volatile_corrected,
+            aggregate_uncorrected,
+            aggregate_corrected,
+            dram_uncorrected: at(DRAM),
+            sram_uncorrected: at(SRAM),
+            sram_threshold_exceeded: self.get(Library::sram_status).and_then(|status| flag(status.bThresholdExceeded)),
+        }
+    }
+
+    fn row_remap(&mut self) -> RemapReading {
+        const SINGLE_BIT: u32 = 0;
+        const DOUBLE_BIT: u32 = 1;
+        let [correctable, uncorrectable, pending, failure] = self.remapped_rows();
+        RemapReading {
+            correctable,
+            uncorrectable,
+            pending: pending.and_then(flag),
+            failure: failure.and_then(flag),
+            banks: self.get(Library::histogram).map(|banks| BankSpares {
+                max: banks.max,
+                high: banks.high,
+                partial: banks.partial,
+                low: banks.low,
+                none: banks.none,
+            }),
+            retired_single_bit: self.retired_pages(SINGLE_BIT),
+            retired_double_bit: self.retired_pages(DOUBLE_BIT),
+            retirement_pending: self.get(Library::retirement_pending).and_then(flag),
+        }
+    }
+
+    fn remapped_rows(&mut self) -> [Option<u64>; 4] {
+        match self.get(|library, gpu| or_if_old(library.remapped_rows(gpu).map(Some), || Ok(None))) {
+            Some(Some(rows)) => rows.map(|rows| told(rows.into())),
+            Some(None) => self.fields(REMAPPED.map(|field| (field, 0))).map(count),
+            None => [None; 4],
+        }
+    }
+
+    fn retired_pages(&mut self, cause: u32) -> Option<u64> {
+        self.get(|library, gpu| or_if_old(library.retired_pages(gpu, cause), || library.retired_pages_v1(gpu, cause)))
+            .map(u64::from)
+            .and_then(told)
+    }
+
+    fn clocks(&mut self) -> ClocksReading {
+        const SM: u32 = 1;
+        const MEMORY: u32 = 2;
+        let [software, hardware, brake] = self.fields(self.slowdown_fields.map(|field| (field, 0)));
+        ClocksReading {
+            reasons: self.get(|library, gpu| or_if_old(library.event_reasons(gpu), || library.throttle_reasons(gpu))),
+            sw_thermal_ns: count(software),
+            hw_thermal_ns: count(hardware),
+            power_brake_ns: count(brake),
+            sm_mhz: self.get(|library, gpu| library.clock(gpu, SM)).and_then(known),
+            max_sm_mhz: self.get(|library, gpu| library.max_clock(gpu, SM)).and_then(known),
+            memory_mhz: self.get(|library, gpu| library.clock(gpu, MEMORY)).and_then(known),
+            utilization_percent: self.get(Library::utilization).map(|utilization| utilization.gpu),
+            performance_state: self.get(Library::performance_state).filter(|state| *state != STATE_UNKNOWN),
+        }
+    }
+
+    fn thermal(&mut self) -> ThermalReading {
+        const CORE: u32 = 0;
+        const SHUTDOWN: u32 = 0;
+        const SLOWDOWN: u32 = 1;
+        const MEMORY_MAX: u32 = 2;
+        const GPU_MAX: u32 = 3;
+        let [memory] = self.fields([(MEMORY_TEMPERATURE, 0)]);
+        let gpu_celsius = self.get(|library, gpu| library.temperature(gpu, CORE)).map(celsius);
+        let mut at = |threshold| self.get(|library, gpu| library.temperature_threshold(gpu, threshold)).map(celsius);
+        ThermalReading {
+            gpu_celsius,
+            // GPUs without such a sensor answer 0.
+            memory_celsius: memory.and_then(|memory| i32::try_from(memory).ok()).filter(|memory| *memory != 0),
+            slowdown_celsius: at(SLOWDOWN),
+            shutdown_celsius: at(SHUTDOWN),
+            gpu_max_celsius: at(GPU_MAX),
+            memory_max_celsius: at(MEMORY_MAX),
+        }
+    }
+
+    fn power(&mut self) -> PowerReading {
+        PowerReading {
+            draw_milliwatts: self.get(Library::power_usage).and_then(known).map(u64::from),
+            limit_milliwatts: self.get(Library::power_limit).and_then(known).map(u64::from),
+            enforced_milliwatts: self.get(Library::enforced_power_limit).and_then(known).map(u64::from),
+            default_milliwatts: self.get(Library::default_power_limit).and_then(known).map(u64::from),
+        }
+    }
+
+    fn pcie(&mut self) -> PcieReading {
+        PcieReading {
+            generation: self.get(Library::link_generation).and_then(known),
+            width: self.get(Library::link_width).and_then(known),
+            max_generation: self.get(Library::max_link_generation).and_then(known),
+            max_width: self.get(Library::max_link_width).and_then(known),
+            replays: self.get(Library::pcie_replays).and_then(known).map(u64::from),
+        }
+    }
+
+    fn nvlink(&mut self) -> NvlinkReading {
+        let mut links = Vec::new();
+        for link in 0..LINKS {
+            let answer = self.library.nvlink_state(self.gpu, link);
+            match answer {
+                Ok(active) => links.push(self.link(link, is_on(active))),
+                // Where the first link is not supported, none is; further on that is a link that does not exist.
+                Err(Failure { code: NOT_SUPPORTED | FUNCTION_NOT_FOUND, .. }) if link == 0 => break,
+                Err(Failure { code: NOT_SUPPORTED | INVALID_ARGUMENT, .. }) => {}
+                failed @ Err(_) => drop(self.keep(failed)),
+            }
+            if self.lost {
+                break;
+            }
+        }
+        NvlinkReading { links }
+    }
+
+    fn link(&mut self, link: u32, active: bool) -> LinkReading {
+        // A link that is down has no other side and counts nothing.
+        let remote = active.then(|| self.get(|library, gpu| library.nvlink_remote(gpu, link))).flatten();
+        let [replays, recoveries, crc_flit, crc_data] = [0, 1, 2, 3]
+            .map(|counter| self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)).and_then(told));
+        let mut reading = LinkReading {
+            link,
+            active,
+            remote: remote.and_then(|remote| address(&remote)),
+            replays,
+            recoveries,
+            crc_flit,
+            crc_data,
+        };
+        if reading.replays.is_none() {
+            let [replays, recoveries, crc] = self.fields(LINK_ERRORS.map(|field| (field, link))).map(count);
+            reading.replays = replays;
+            reading.recoveries = reading.recoveries.or(recoveries);
+            reading.crc_flit = reading.crc_flit.or(crc);
+        }
+        reading
+    }
+
+    fn fabric(&mut self) -> FabricReading {
+        let reading = self.get(|library, gpu| {
+            or_if_old(library.fabric(gpu, 3).map(|info| (info, 3)), || {
+                or_if_old(library.fabric(gpu, 2).map(|info| (info, 2)), || {
+                    let old = library.fabric_v1(gpu)?;
+                    let info = nvml_wrapper_sys::bindings::nvmlGpuFabricInfoV_t {
+                        version: 0,
+                        clusterUuid: old.clusterUuid,
+                        status: old.status,
+                        cliqueId: old.cliqueId,
+                        state: old.state,
+                        healthMask: 0,
+                        healthSummary: 0,
+                    };
+                    Ok((info, 1))
+                })
+            })
+        });
+        let Some((info, version)) = reading else { return FabricReading::default() };
+        let completed = info.state == FABRIC_COMPLETED;
+        FabricReading {
+            state: Some(info.state.into()),
+            status: completed.then_some(info.status),
+            health_mask: (version >= 2).then_some(info.healthMask),
+            health_summary: (version >= 3).then(|| info.healthSummary.into()),
+            cluster_uuid: completed.then(|| format!("{:032x}", u128::from_be_bytes(info.clusterUuid))),
+            clique: completed.then_some(info.cliqueId),
+        }
+    }
+}
+
+/// Nearest common ancestors: for each GPU the others. Each pair is asked for once.
+pub(super) fn ancestors(
+    library: &Library,
+    gpus: &[(Gpu<'_>, String)],
+    failures: &mut Failures,
+) -> Vec<Vec<(String, u32)>> {
+    let mut ancestors = vec![Vec::new(); gpus.len()];
+    for (at, (gpu, pci)) in gpus.iter().enumerate() {
+        for (other_at, (other, other_pci)) in gpus.iter().enumerate().skip(at + 1) {
+            let answer = library.common_ancestor(*gpu, *other);
+            let lost = matches!(&answer, Err(Failure { code: GPU_LOST | FUNCTION_NOT_FOUND, .. }));
+            if let Some(level) = failures.keep(gpu.about.index, Some(pci), answer) {
+                ancestors[at].push((other_pci.clone(), level));
+                ancestors[other_at].push((pci.clone(), level));
+            }
+            if lost {
+                break;
+            }
+        }
+    }
+    ancestors
+}
+
+/// A function or a struct that this library does not know yet.
+fn or_if_old<T>(answer: Answer<T>, older: impl FnOnce() -> Answer<T>) -> Answer<T> {
+    match answer {
+        Err(Failure { code: FUNCTION_NOT_FOUND | ARGUMENT_VERSION_MISMATCH, .. }) => older(),
+        answer => answer,
+    }
+}
+
+const fn is_on(state: u32) -> bool {
+    state != 0
+}
+
+fn count(value: Option<i128>) -> Option<u64> {
+    value.and_then(|value| u64::try_from(value).ok()).and_then(told)
+}
+
+/// A number of all ones is none: `NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what a device that is gone reads as.
+fn told(value: u64) -> Option<u64> {
+    (value != u64::MAX && value != u64::from(u32::MAX)).then_some(value)
+}
+
+/// As [`told`].
+fn known(value: u32) -> Option<u32> {
+    (value != u32::MAX).then_some(value)
+}
+
+/// Yes or no (`NVML_FEATURE_ENABLED` and its like); anything else is no answer, and least of all a verdict.
+fn flag(value: impl Into<u64>) -> Option<bool> {
+    match value.into() {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// The library's numbers have no sign, temperatures do: below zero they come as two's complement.
+fn celsius(value: u32) -> i32 {
+    value.cast_signed()
+}
+
+fn address(info: &nvmlPciInfo_t) -> Option<String> {
+    text_of(&info.busId).parse::<PciAddress>().ok().map(|address| address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_slowdown_moved_in_driver_580_82() {
+        for old in [None, Some(""), Some("garbage"), Some("535.129.03"), Some("580.65.06"), Some("580")] {
+            assert_eq!(slowdown_fields(old), [251, 252, 253], "{old:?}");
+        }
+        for new in ["580.82.07", "580.126.09", "590.48.01", "600"] {
+            assert_eq!(slowdown_fields(Some(new)), [269, 270, 271], "{new}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `probe custom`: a user's own check, a program by name from one directory.
+//!
+//! The name is looked up in that directory and nowhere else, no shell is involved, the environment holds `PATH` and the
+//! declared `CHECK_*` keys alone, and the program runs under uid 65534 unless told otherwise. Whatever keeps it from
+//! giving a verdict is `Inconclusive` with a reason of its own. Its exit status is a hint, not the result.
+
+mod contract;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::process::sys;
+use crate::process::tool::{ToolEnd, ToolRun, run_tool};
+use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
+use crate::text::{bounded, evidence};
+
+pub use contract::read;
+
+/// The user and group `nobody` of every distribution.
+const NOBODY: u32 = 65_534;
+/// The most that a program may print, in bytes. The verdict is one line.
+const OUTPUT_CAP: usize = 1024 * 1024;
+/// What a program finds where our own `PATH` is not set.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// `probe custom`
+#[derive(Debug, Clone, clap::Args)]
+pub struct CustomArgs {
+    /// The one directory that programs are run from.
+    #[arg(long)]
+    pub directory: PathBuf,
+    /// The program's name in it: lower-case letters, digits and dashes, at most 63, no dash first.
+    #[arg(long)]
+    pub program: String,
+    /// KEY=VALUE for the program's environment; the key begins with CHECK_. May be repeated.
+    #[arg(long = "env")]
+    pub env: Vec<String>,
+    /// Milliseconds after which a program that has not ended is killed.
+    #[arg(long, default_value_t = 60_000)]
+    pub deadline_ms: u64,
+    /// Run the program under our own uid instead of 65534.
+    #[arg(long)]
+    pub custom_same_user: bool,
+    /// What the program gets as arguments.
+    #[arg(last = true)]
+    pub args: Vec<OsString>,
+}
+
+/// Why a program gave no verdict. Each is a reason of a finding, by [`NoVerdict::reason`].
+#[derive(Debug, thiserror::Error)]
+enum NoVerdict {
+    #[error("`{0}` is no name of a program: use 1 to 63 lower-case letters, digits and dashes, no dash first, no path")]
+    ProgramNameInvalid(String),
+    #[error("`{0}` is no environment entry: write KEY=VALUE with a KEY that begins with CHECK_")]
+    EnvironmentInvalid(String),
+    #[error("there is no {0}; put the program into that directory")]
+    ProgramNotFound(PathBuf),
+    #[error("{0} leads out of the directory to {1}; put the program itself there")]
+    OutsideDirectory(PathBuf, PathBuf),
+    #[error("{0} is not an executable file for uid {1}; chmod a+rx it")]
+    NotExecutable(PathBuf, u32),
+    #[error("cannot run {0} under uid {NOBODY}; give the runner CAP_SETUID and CAP_SETGID, or --custom-same-user")]
+    CannotChangeUser(PathBuf),
+    #[error("cannot start {0}: {1}")]
+    CouldNotStart(PathBuf, io::Error),
+    #[error("signal {0} killed it")]
+    KilledBySignal(i32),
+    #[error("it printed more than {OUTPUT_CAP} bytes and was killed")]
+    OutputTooLong,
+    #[error("it had not ended after {0} ms and was killed")]
+    ProgramSilent(u64),
+    #[error("it printed nothing (exit status {0}); print a HEALTH_CHECK_RESULT line or JSON")]
+    EmptyOutput(i32),
+    #[error("{0}")]
+    UnknownOutput(contract::Unknown),
+}
+
+impl NoVerdict {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::ProgramNameInvalid(_) => "ProgramNameInvalid",
+            Self::EnvironmentInvalid(_) => "EnvironmentInvalid",
+            Self::ProgramNotFound(_) => "ProgramNotFound",
+            Self::OutsideDirectory(..) => "OutsideDirectory",
+            Self::NotExecutable(..) => "NotExecutable",
+            Self::CannotChangeUser(_) => "CannotChangeUser",
+            Self::CouldNotStart(..) => "CouldNotStart",
+            Self::KilledBySignal(_) => "KilledBySignal",
+            Self::OutputTooLong => "OutputTooLong",
+            Self::ProgramSilent(_) => "ProgramSilent",
+            Self::EmptyOutput(_) => "EmptyOutput",
+            Self::UnknownOutput(_) => "UnknownOutput",
+        }
+    }
+}
+
+/// Runs the program and reads what it said.
+pub(super) async fn run(args: CustomArgs) -> CustomReport {
+    let (ran, judged) = match run_program(&args).await {
+        Ok(ran) => {
+            let judged = judge(&ran, args.deadline_ms);
+            (Some(ran), judged)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let exit_code = match ran.as_ref().map(|ran| &ran.end) {
+        Some(ToolEnd::Exited(code)) => Some(*code),
+        Some(ToolEnd::Signaled(_) | ToolEnd::Silent | ToolEnd::TooLong) | None => None,
+    };
+    let output = ran.map(|ran| if ran.stdout.trim().is_empty() { ran.stderr_tail } else { ran.stdout });
+    CustomReport {
+        verdict: judged.unwrap_or_else(|error| Verdict {
+            outcome: Outcome::Inconclusive,
+            severity: Severity::None,
+            reason: error.reason().to_owned(),
+            message: bounded(&error.to_string()),
+            target: "node".to_owned(),
+        }),
+        exit_code,
+        evidence: evidence(&args.program, &output.unwrap_or_default()),
+        program: args.program,
+    }
+}
+
+fn judge(ran: &ToolRun, deadline_ms: u64) -> Result<Verdict, NoVerdict> {
+    match ran.end {
+        ToolEnd::Signaled(signal) => Err(NoVerdict::KilledBySignal(signal)),
+        ToolEnd::TooLong => Err(NoVerdict::OutputTooLong),
+        ToolEnd::Silent => Err(NoVerdict::ProgramSilent(deadline_ms)),
+        ToolEnd::Exited(code) if ran.stdout.trim().is_empty() => Err(NoVerdict::EmptyOutput(code)),
+        ToolEnd::Exited(_) => read(&ran.stdout).map_err(NoVerdict::UnknownOutput),
+    }
+}
+
+async fn run_program(args: &CustomArgs) -> Result<ToolRun, NoVerdict> {
+    let environment = environment(&args.env)?;
+    let path = resolve(&args.directory, &args.program)?;
+    let own = rustix::process::geteuid();
+    let changes_user = !args.custom_same_user && own.as_raw() != NOBODY;
+    if changes_user && !own.is_root() {
+        return Err(NoVerdict::CannotChangeUser(path));
+    }
+    let mut command = Command::new(&path);
+    command.args(&args.args).env_clear().envs(environment).current_dir("/");
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()));
+    if changes_user {
+        // The standard library drops the supplementary groups, too, when root changes its uid.
+        command.uid(NOBODY).gid(NOBODY);
+        sys::without_new_privileges(&mut command);
+    }
+    let deadline = Instant::now() + Duration::from_millis(args.deadline_ms);
+    run_tool(command, deadline, OUTPUT_CAP).await.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied if changes_user && error.raw_os_error() == Some(libc::EPERM) => {
+            NoVerdict::CannotChangeUser(path)
+        }
+        io::ErrorKind::PermissionDenied => {
+            NoVerdict::NotExecutable(path, if changes_user { NOBODY } else { own.as_raw() })
+        }
+        _ => NoVerdict::CouldNotStart(path, error),
+    })
+}
+
+/// The program's real path, which lies in the directory.
+fn resolve(directory: &Path, program: &str) -> Result<PathBuf, NoVerdict> {
+    if !is_name(program) {
+        return Err(NoVerdict::ProgramNameInvalid(bounded(program)));
+    }
+    let path = directory.join(program);
+    let not_found = |_| NoVerdict::ProgramNotFound(path.clone());
+    let home = directory.canonicalize().map_err(not_found)?;
+    let real = path.canonicalize().map_err(not_found)?;
+    if !real.starts_with(&home) {
+        return Err(NoVerdict::OutsideDirectory(path, real));
+    }
+    let found = real.metadata().map_err(not_found)?;
+    if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
+        return Err(NoVerdict::NotExecutable(real, rustix::process::geteuid().as_raw()));
+    }
+    Ok(real)
+}
+
+/// `^[a-z0-9][a-z0-9-]{0,62}$`, as in the schema of a custom check.
+fn is_name(program: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&program.len()) && program.bytes().all(allowed) && !program.starts_with('-')
+}
+
+fn environment<'a>(entries: &'a [String]) -> Result<Vec<(&'a str, &'a str)>, NoVerdict> {
+    let split = |entry: &'a String| match entry.split_once('=') {
+        Some((key, value)) if key.starts_with("CHECK_") => Ok((key, value)),
+        Some(_) | None => Err(NoVerdict::EnvironmentInvalid(bounded(entry))),
+    };
+    entries.iter().map(split).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_named_and_never_addressed() {
+        for name in ["a", "7z", "gpu-burn", &"a".repeat(63)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "-a", "A", "a.sh", "../a", "a/b", "a b", "ä", &"a".repeat(64)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_check_keys_reach_the_program() {
+        let entries = ["CHECK_A=b=c".to_owned(), "CHECK_B=".to_owned()];
+        assert_eq!(environment(&entries).unwrap(), [("CHECK_A", "b=c"), ("CHECK_B", "")]);
+        for entry in ["LD_PRELOAD=x", "CHECK_A", "=CHECK_A"] {
+            let error = environment(&[entry.to_owned()]).unwrap_err();
+            assert_eq!(error.reason(), "EnvironmentInvalid");
+            assert!(error.to_string().contains(entry), "{error}");
+        }
+    }
+}

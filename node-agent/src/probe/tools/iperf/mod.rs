@@ -1,0 +1,187 @@
+//! `probe iperf-server` and `probe iperf-client`: the two halves of one bandwidth test between two nodes, in one slot.
+//!
+//! When a slot begins is the caller's business; a probe knows when it ends. The server serves one client and never
+//! outlives its slot. The client tries again, since the server may not listen yet, until too little of the slot is left.
+
+mod output;
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep};
+
+use crate::process::tool::{ToolEnd, ToolRun, run_tool};
+use crate::readings::bandwidth::{IperfReason, IperfReport};
+use crate::text::evidence;
+
+pub use output::{Measured, read};
+
+/// `-i 0` leaves the intervals out; what is left are some kilobytes for 128 streams.
+const OUTPUT_CAP: usize = 1024 * 1024;
+/// Between two attempts of the client.
+const AGAIN: Duration = Duration::from_millis(200);
+/// What a measurement takes beyond its own length: handshake, slow start, exchange of the results.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// `probe iperf-server`
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerArgs {
+    /// Name or path of iperf3.
+    #[arg(long, default_value = "iperf3")]
+    pub iperf3: PathBuf,
+    /// The address to listen at.
+    #[arg(long)]
+    pub bind: IpAddr,
+    /// The port to listen at.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// End of the slot, in milliseconds since 1970.
+    #[arg(long)]
+    pub until_unix_ms: u64,
+}
+
+/// `probe iperf-client`
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClientArgs {
+    /// Name or path of iperf3.
+    #[arg(long, default_value = "iperf3")]
+    pub iperf3: PathBuf,
+    /// The peer's address.
+    #[arg(long)]
+    pub server: IpAddr,
+    /// The peer's port.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// The own address to send from.
+    #[arg(long)]
+    pub bind: Option<IpAddr>,
+    /// Parallel streams; 128 is iperf3's own limit.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=128))]
+    pub streams: u16,
+    /// Length of the measurement, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// Limit of one TCP connect, in milliseconds.
+    #[arg(long, default_value_t = 2_000)]
+    pub connect_timeout_ms: u64,
+    /// End of the slot, in milliseconds since 1970.
+    #[arg(long)]
+    pub until_unix_ms: u64,
+}
+
+/// Listens for one client until the slot ends.
+pub(in crate::probe) async fn serve(args: &ServerArgs) -> IperfReport {
+    let end = slot_end(args.until_unix_ms);
+    let left = end.saturating_duration_since(Instant::now());
+    let mut command = Command::new(&args.iperf3);
+    command.args(["-s", "-1", "-J", "-i", "0", "-B", &args.bind.to_string(), "-p", &args.port.to_string()]);
+    // Ends a server that nobody came to by itself; the deadline ends one that is busy, too.
+    command.args(["--idle-timeout", &left.as_secs().max(1).to_string()]);
+    if left.is_zero() {
+        return report(&Attempt::none(&command, IperfReason::SlotOver), 0);
+    }
+    report(&attempt(command, end, IperfReason::NobodyCame).await, 1)
+}
+
+/// Sends to the server, trying again until too little of the slot is left for a measurement.
+pub(in crate::probe) async fn send(args: &ClientArgs) -> IperfReport {
+    let end = slot_end(args.until_unix_ms);
+    let length = Duration::from_secs(args.seconds.into());
+    let mut last = Attempt::none(&client_command(args), IperfReason::SlotOver);
+    let mut attempts = 0;
+    while Instant::now() + length <= end {
+        attempts += 1;
+        let patience = Duration::from_millis(args.connect_timeout_ms) + length + SLACK;
+        last = attempt(client_command(args), end.min(Instant::now() + patience), IperfReason::PeerSilent).await;
+        match last.measured {
+            Err(IperfReason::ConnectionRefused | IperfReason::Busy | IperfReason::PeerSilent) => {
+                sleep(AGAIN).await;
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    report(&last, attempts)
+}
+
+fn client_command(args: &ClientArgs) -> Command {
+    let mut command = Command::new(&args.iperf3);
+    command.args(["-c", &args.server.to_string(), "-p", &args.port.to_string()]);
+    if let Some(bind) = args.bind {
+        command.args(["-B", &bind.to_string()]);
+    }
+    command.args(["-J", "-i", "0", "-P", &args.streams.to_string(), "-t", &args.seconds.to_string()]);
+    command.args(["--connect-timeout", &args.connect_timeout_ms.to_string()]);
+    command
+}
+
+struct Attempt {
+    measured: Result<Measured, IperfReason>,
+    evidence: String,
+}
+
+impl Attempt {
+    fn none(command: &Command, reason: IperfReason) -> Self {
+        Self { measured: Err(reason), evidence: evidence(&line_of(command), "") }
+    }
+}
+
+/// Runs iperf3 once. `silent` is what it means when it had to be killed at `deadline`, or said nothing at all.
+async fn attempt(command: Command, deadline: Instant, silent: IperfReason) -> Attempt {
+    let line = line_of(&command);
+    let program = PathBuf::from(command.get_program());
+    match run_tool(command, deadline, OUTPUT_CAP).await {
+        Ok(ran) => Attempt { measured: judge(&ran, silent), evidence: evidence(&line, said(&ran)) },
+        Err(error) => Attempt {
+            measured: Err(match error.kind() {
+                io::ErrorKind::NotFound => IperfReason::ToolMissing,
+                _ => IperfReason::ToolError,
+            }),
+            evidence: evidence(&line, &format!("cannot start {}: {error}", Path::display(&program))),
+        },
+    }
+}
+
+fn judge(ran: &ToolRun, silent: IperfReason) -> Result<Measured, IperfReason> {
+    match ran.end {
+        ToolEnd::Silent => Err(silent),
+        ToolEnd::Signaled(_) => Err(IperfReason::Interrupted),
+        ToolEnd::TooLong => Err(IperfReason::UnknownOutput),
+        // `--idle-timeout` ends with status 0 and without a word.
+        ToolEnd::Exited(0) if ran.stdout.trim().is_empty() && silent == IperfReason::NobodyCame => Err(silent),
+        ToolEnd::Exited(_) => read(&ran.stdout),
+    }
+}
+
+/// The error where the output has one, since JSON begins with much else.
+fn said(ran: &ToolRun) -> &str {
+    let error = ran.stdout.lines().rev().find(|line| line.trim_start().starts_with("\"error\""));
+    let output = if ran.stdout.trim().is_empty() { &ran.stderr_tail } else { &ran.stdout };
+    error.unwrap_or(output)
+}
+
+fn report(attempt: &Attempt, attempts: u32) -> IperfReport {
+    let measured = attempt.measured.as_ref().ok();
+    IperfReport {
+        mbps: measured.map(|measured| measured.mbps),
+        retransmits: measured.and_then(|measured| measured.retransmits),
+        seconds: measured.map(|measured| measured.seconds),
+        reason: attempt.measured.as_ref().err().copied(),
+        evidence: attempt.evidence.clone(),
+        attempts,
+    }
+}
+
+fn line_of(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(name).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Slots are agreed on by the wall clock, and waited for by one that does not jump.
+fn slot_end(until_unix_ms: u64) -> Instant {
+    let end = UNIX_EPOCH + Duration::from_millis(until_unix_ms.min(u64::from(u32::MAX) * 1000));
+    Instant::now() + end.duration_since(SystemTime::now()).unwrap_or_default()
+}

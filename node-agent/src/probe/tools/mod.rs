@@ -1,0 +1,3 @@
+//! Probes that run a tool and read its output.
+
+pub mod iperf;

@@ -1,0 +1,342 @@
+//! What the driver's library answered, section by section, as plain values in base units. Nothing here is judged.
+//!
+//! Every reading is an `Option`: `None` where the library has no such function, the GPU does not support it, or the call
+//! failed. Failures that tell something about a GPU are in [`Sample::view`]'s `errors` besides.
+
+use super::inventory::NvmlView;
+use serde::{Deserialize, Serialize};
+
+/// What can be asked for. Each costs a few calls per GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Section {
+    /// Versions, persistence mode, MIG mode.
+    Driver,
+    /// The recovery action (field 230).
+    RecoveryAction,
+    /// ECC mode and counters.
+    Ecc,
+    /// Row remapping, retired pages.
+    RowRemap,
+    /// Clock event reasons, clocks, utilization, performance state.
+    Clocks,
+    /// Temperatures and their thresholds.
+    Thermal,
+    /// Draw and limits.
+    Power,
+    /// Generation, width, replay counter.
+    Pcie,
+    /// Links: state, errors, remote side.
+    Nvlink,
+    /// Fabric state and health.
+    Fabric,
+    /// Common ancestors of pairs of GPUs.
+    Topology,
+}
+
+impl Section {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Driver,
+        Self::RecoveryAction,
+        Self::Ecc,
+        Self::RowRemap,
+        Self::Clocks,
+        Self::Thermal,
+        Self::Power,
+        Self::Pcie,
+        Self::Nvlink,
+        Self::Fabric,
+        Self::Topology,
+    ];
+}
+
+/// One answer of the sampler. The identity of the GPUs ([`Self::view`]) is part of every one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sample {
+    /// The sections that were asked for.
+    pub sections: Vec<Section>,
+    /// How long all calls took together, in milliseconds.
+    pub took_ms: u64,
+    /// The slowest call: its C name, and its time in milliseconds.
+    pub slowest: Option<(String, u64)>,
+    /// Versions and GPUs as the library sees them, or why it sees none.
+    pub view: NvmlView,
+    /// Whether we may open the driver's device nodes. Looked at only where `view.status` is not `Ok` or a call failed.
+    pub device_access: Option<DeviceAccess>,
+    /// The version of the library, `12.570.86.15`.
+    pub library_version: Option<String>,
+    /// Readings per GPU that has a PCI address, in the order of `view.gpus`.
+    pub gpus: Vec<GpuReadings>,
+    /// How long each C function took, where [`super::Ask::timings`] asked for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallTime>,
+}
+
+/// The calls of one C function within one sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallTime {
+    /// The C function, `nvmlDeviceGetTotalEccErrors`.
+    pub call: String,
+    /// How many calls.
+    pub count: u32,
+    /// All of them together, in microseconds.
+    pub total_us: u64,
+    /// The longest, in microseconds.
+    pub longest_us: u64,
+}
+
+/// Whether the device nodes of the driver can be opened by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeviceAccess {
+    /// All that exist.
+    Granted,
+    /// One exists and refuses us with EPERM or EACCES: our container lost its devices. Never the node's fault.
+    Refused,
+    /// There is none: no driver, or a container that was given none.
+    Absent,
+}
+
+/// What was read of one GPU. A section that was not asked for is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GpuReadings {
+    /// As sysfs writes it, `0000:18:00.0`.
+    pub pci: String,
+    /// [`Section::Driver`]
+    pub driver: Option<DriverReading>,
+    /// [`Section::RecoveryAction`]: 0 None, 1 GPU reset, 2 node reboot, 3 drain P2P, 4 drain and reset, 5 recover IMEX
+    /// domain (nvml.h, field 230). The inner `None`: not supported.
+    pub recovery_action: Option<RecoveryReading>,
+    /// [`Section::Ecc`]
+    pub ecc: Option<EccReading>,
+    /// [`Section::RowRemap`]
+    pub row_remap: Option<RemapReading>,
+    /// [`Section::Clocks`]
+    pub clocks: Option<ClocksReading>,
+    /// [`Section::Thermal`]
+    pub thermal: Option<ThermalReading>,
+    /// [`Section::Power`]
+    pub power: Option<PowerReading>,
+    /// [`Section::Pcie`]
+    pub pcie: Option<PcieReading>,
+    /// [`Section::Nvlink`]
+    pub nvlink: Option<NvlinkReading>,
+    /// [`Section::Fabric`]
+    pub fabric: Option<FabricReading>,
+    /// [`Section::Topology`]
+    pub topology: Option<TopologyReading>,
+}
+
+/// Modes of one GPU.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DriverReading {
+    /// Persistence mode.
+    pub persistence: Option<bool>,
+    /// MIG is on.
+    pub mig: Option<bool>,
+    /// Compute processes on the GPU at the moment.
+    pub processes: Option<u32>,
+}
+
+/// Field 230.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RecoveryReading {
+    /// The value.
+    pub action: Option<u32>,
+}
+
+/// ECC. Counters count errors; volatile ones since the last driver load or reset, aggregate ones for the board's life.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EccReading {
+    /// On at the moment.
+    pub enabled: Option<bool>,
+    /// On after the next reset.
+    pub pending: Option<bool>,
+    /// Volatile, uncorrected.
+    pub volatile_uncorrected: Option<u64>,
+    /// Volatile, corrected.
+    pub volatile_corrected: Option<u64>,
+    /// Aggregate, uncorrected.
+    pub aggregate_uncorrected: Option<u64>,
+    /// Aggregate, corrected.
+    pub aggregate_corrected: Option<u64>,
+    /// Volatile uncorrected errors in DRAM (device memory).
+    pub dram_uncorrected: Option<u64>,
+    /// Volatile uncorrected errors in SRAM (caches, registers).
+    pub sram_uncorrected: Option<u64>,
+    /// The driver's own flag: the aggregate SRAM count passed the threshold for replacement.
+    pub sram_threshold_exceeded: Option<bool>,
+}
+
+/// Row remapping, and page retirement on GPUs before Ampere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RemapReading {
+    /// Rows remapped because of correctable errors.
+    pub correctable: Option<u64>,
+    /// Rows remapped because of uncorrectable errors.
+    pub uncorrectable: Option<u64>,
+    /// A remapping waits for a reset.
+    pub pending: Option<bool>,
+    /// A remapping failed.
+    pub failure: Option<bool>,
+    /// Banks by how many spare rows they have left.
+    pub banks: Option<BankSpares>,
+    /// Pages retired after several single-bit errors (older GPUs).
+    pub retired_single_bit: Option<u64>,
+    /// Pages retired after a double-bit error (older GPUs).
+    pub retired_double_bit: Option<u64>,
+    /// A retirement waits for a reboot (older GPUs).
+    pub retirement_pending: Option<bool>,
+}
+
+/// The row remapper's histogram: numbers of banks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BankSpares {
+    /// All spares left.
+    pub max: u32,
+    /// Most left.
+    pub high: u32,
+    /// Some left.
+    pub partial: u32,
+    /// Few left.
+    pub low: u32,
+    /// None left.
+    pub none: u32,
+}
+
+/// Clocks. Accumulated times are in nanoseconds since the driver was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClocksReading {
+    /// Clock event reasons, the bit mask of nvml.h (0x8 HW slowdown, 0x20 SW thermal, 0x40 HW thermal, 0x80 power brake).
+    pub reasons: Option<u64>,
+    /// Time in software thermal slowdown.
+    pub sw_thermal_ns: Option<u64>,
+    /// Time in hardware thermal slowdown.
+    pub hw_thermal_ns: Option<u64>,
+    /// Time in hardware power brake slowdown.
+    pub power_brake_ns: Option<u64>,
+    /// SM clock, in MHz.
+    pub sm_mhz: Option<u32>,
+    /// The highest SM clock, in MHz.
+    pub max_sm_mhz: Option<u32>,
+    /// Memory clock, in MHz.
+    pub memory_mhz: Option<u32>,
+    /// Share of time in which a kernel ran, in percent.
+    pub utilization_percent: Option<u32>,
+    /// Performance state, 0 (highest) to 15.
+    pub performance_state: Option<u32>,
+}
+
+/// Temperatures, in degrees Celsius.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThermalReading {
+    /// GPU core.
+    pub gpu_celsius: Option<i32>,
+    /// Memory.
+    pub memory_celsius: Option<i32>,
+    /// The driver slows the GPU down from here on.
+    pub slowdown_celsius: Option<i32>,
+    /// The driver shuts the GPU down from here on.
+    pub shutdown_celsius: Option<i32>,
+    /// The highest temperature of the core at full speed.
+    pub gpu_max_celsius: Option<i32>,
+    /// The highest temperature of the memory at full speed.
+    pub memory_max_celsius: Option<i32>,
+}
+
+/// Power, in milliwatts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PowerReading {
+    /// Draw.
+    pub draw_milliwatts: Option<u64>,
+    /// The limit that somebody has set.
+    pub limit_milliwatts: Option<u64>,
+    /// The limit that is in force, the lowest of all.
+    pub enforced_milliwatts: Option<u64>,
+    /// The default limit.
+    pub default_milliwatts: Option<u64>,
+}
+
+/// The PCIe link of a GPU as the library tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PcieReading {
+    /// Generation at the moment; idle GPUs drop it.
+    pub generation: Option<u32>,
+    /// Lanes at the moment.
+    pub width: Option<u32>,
+    /// The highest generation of GPU and slot together.
+    pub max_generation: Option<u32>,
+    /// The highest width of GPU and slot together.
+    pub max_width: Option<u32>,
+    /// Replays since the driver was loaded.
+    pub replays: Option<u64>,
+}
+
+/// The links of one GPU. Links that do not exist are not listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NvlinkReading {
+    /// By number.
+    pub links: Vec<LinkReading>,
+}
+
+/// One NVLink.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LinkReading {
+    /// Its number.
+    pub link: u32,
+    /// Up.
+    pub active: bool,
+    /// PCI address of what is at the other end.
+    pub remote: Option<String>,
+    /// Replays since the driver was loaded.
+    pub replays: Option<u64>,
+    /// Recoveries.
+    pub recoveries: Option<u64>,
+    /// CRC errors of flits.
+    pub crc_flit: Option<u64>,
+    /// CRC errors of data.
+    pub crc_data: Option<u64>,
+}
+
+/// The fabric of NVSwitch systems, as `nvmlDeviceGetGpuFabricInfoV` tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FabricReading {
+    /// 0 not supported, 1 not started, 2 in progress, 3 completed.
+    pub state: Option<u32>,
+    /// A return code of NVML, once completed.
+    pub status: Option<u32>,
+    /// The health mask (facts: bits 0-1 degraded bandwidth, 2-3 route recovery, 4-5 route unhealthy, 6-7 access timeout
+    /// recovery, 8-11 incorrect configuration).
+    pub health_mask: Option<u32>,
+    /// 0 not supported, 1 healthy, 2 unhealthy, 3 limited capacity.
+    pub health_summary: Option<u32>,
+    /// UUID of the cluster, hexadecimal.
+    pub cluster_uuid: Option<String>,
+    /// The clique within it.
+    pub clique: Option<u32>,
+}
+
+/// Where this GPU stands to the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TopologyReading {
+    /// For each other GPU: its PCI address and the nearest common ancestor (nvml.h: 0 internal, 10 single switch, 20
+    /// multiple switches, 30 host bridge, 40 NUMA node, 50 system).
+    pub ancestors: Vec<(String, u32)>,
+}

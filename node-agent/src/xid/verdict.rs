@@ -1,0 +1,143 @@
+//! From what a line said to what it means, by the tables alone.
+
+use super::catalogue::{self, Concern, FALLEN_OFF_THE_BUS, Severity, XidRow};
+use super::nvlink_registers::{self, LinkSign};
+use super::nvlink5::{self, Action};
+use super::observation::{NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation};
+use super::{recovery, sxid};
+use crate::text::printable;
+
+/// What a fault means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XidVerdict {
+    /// What cures it.
+    pub severity: Severity,
+    /// The reason, PascalCase, from a table.
+    pub reason: &'static str,
+    /// What a person reads: code, meaning, place, NVIDIA's action and the driver's own words; at most 256 bytes.
+    pub message: String,
+    /// The program that ran is at fault, as far as the code tells.
+    pub application: bool,
+    /// The driver says that no recovery is needed (any more): lifts what earlier faults of this GPU raised.
+    pub clears: bool,
+}
+
+/// Severity, reason and what to say of it.
+struct Finding {
+    severity: Severity,
+    reason: &'static str,
+    says: String,
+}
+
+/// The verdict on one fault. The driver's major version (such as 570) settles the layout of Xid 144 to 150.
+pub fn judge(observed: &XidObservation, driver_major: Option<u32>) -> XidVerdict {
+    let (row, finding) = match observed.event {
+        XidEvent::FallenOffTheBus => (None, fallen_off()),
+        XidEvent::SXid(code) => (None, switch(code, &observed.detail)),
+        XidEvent::Xid(code) => {
+            let row = catalogue::row(code).unwrap_or(&catalogue::UNKNOWN);
+            (Some(row), detailed(code, row, &observed.detail, driver_major).unwrap_or_else(|| by_row(code, row)))
+        }
+    };
+    let Finding { severity, reason, says } = finding;
+    let message = if observed.message.is_empty() { says } else { format!("{says}: {}", observed.message) };
+    XidVerdict {
+        severity,
+        reason,
+        message: printable(&message, 256),
+        application: row.is_some_and(|row| row.concern == Concern::Application),
+        clears: matches!(observed.detail, XidDetail::Recovery { from: _, to: recovery::NONE }),
+    }
+}
+
+fn by_row(code: u32, row: &XidRow) -> Finding {
+    let action = if row.immediate.is_empty() { String::new() } else { format!(" (NVIDIA: {})", row.immediate) };
+    Finding { severity: row.severity, reason: row.reason, says: format!("Xid {code}, {}{action}", row.meaning) }
+}
+
+/// What the line's own fields make of it; None where the row has the last word.
+fn detailed(code: u32, row: &XidRow, detail: &XidDetail, driver_major: Option<u32>) -> Option<Finding> {
+    match detail {
+        XidDetail::NvLink(fault) => registers(code, fault),
+        XidDetail::NvLink5(fault) => Some(nvlink5(code, row, fault, driver_major)),
+        XidDetail::Recovery { from: _, to } => Some(recovery_action(code, *to)),
+        // The driver itself asks for the reset, which the row of 94 leaves to a convenient time.
+        XidDetail::Containment(needed) if needed.reset || needed.drain_and_reset => {
+            let finding = by_row(code, row);
+            Some(Finding { severity: finding.severity.max(Severity::Reset), ..finding })
+        }
+        XidDetail::Plain | XidDetail::Switch(_) | XidDetail::Containment(_) => None,
+    }
+}
+
+/// Severity, reason and meaning by the gravest sign in the registers of an Xid 74.
+#[rustfmt::skip]
+pub static LINK_SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
+    (LinkSign::Ignored, Severity::Monitor, "NvLinkNotice", "nothing to act on"),
+    (LinkSign::Threshold, Severity::Monitor, "NvLinkThreshold", "a threshold was passed"),
+    (LinkSign::Secondary, Severity::Monitor, "NvLinkSecondary", "the consequence of a fault at the other end"),
+    (LinkSign::FabricReset, Severity::Reset, "NvLinkFabricReset", "the fabric needs a reset"),
+    (LinkSign::EccOrParity, Severity::Reset, "NvLinkEccOrParity", "ECC or parity; more than twice on this link: report to NVIDIA"),
+    (LinkSign::ReportIfRepeating, Severity::Reset, "NvLinkInternal", "report to NVIDIA if it repeats"),
+    (LinkSign::DiagnoseIfRepeating, Severity::Reset, "NvLinkRepeatable", "field diagnostic if it repeats"),
+    (LinkSign::MarginalSignal, Severity::Reset, "NvLinkMarginalSignal", "marginal signal: field diagnostic"),
+    (LinkSign::PossibleHardware, Severity::Reset, "NvLinkHardware", "reseat and diagnose if a reset does not cure it"),
+];
+
+fn registers(code: u32, fault: &NvLinkFault) -> Option<Finding> {
+    let sign = nvlink_registers::read(&fault.registers)?;
+    let (_, severity, reason, means) = LINK_SIGNS.iter().find(|row| row.0 == sign)?;
+    Some(Finding { severity: *severity, reason, says: format!("Xid {code}, NVLink {}: {means}", fault.link) })
+}
+
+fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) -> Finding {
+    let decoded = nvlink5::decode(code, fault.intr_info, fault.error_status, driver_major);
+    let (severity, means) = match decoded {
+        Some((unit, Action::ResetGpu)) => (Severity::Reset, format!("{}: RESET_GPU", unit.name)),
+        Some((unit, Action::FollowRecoveryAction)) => {
+            (Severity::Monitor, format!("{}: the Xid 154 decides", unit.name))
+        }
+        Some((unit, Action::Ignore)) => (Severity::Monitor, format!("{}: IGNORE", unit.name)),
+        None => (row.severity, "no rule of NVIDIA's decode table fits; an Xid 154 would decide".to_owned()),
+    };
+    let place = fault.link.map_or_else(|| row.meaning.to_owned(), |link| format!("{} link {link}", row.meaning));
+    let injected = if fault.injected { ", injected" } else { "" };
+    Finding { severity, reason: row.reason, says: format!("Xid {code}, {place}{injected} ({means})") }
+}
+
+fn recovery_action(code: u32, to: u32) -> Finding {
+    match recovery::by_value(to) {
+        Some(action) => Finding {
+            severity: action.severity,
+            reason: action.reason,
+            says: format!("Xid {code}, the driver's recovery action is now {}", action.name),
+        },
+        None => Finding {
+            severity: Severity::Monitor,
+            reason: "RecoveryActionUnknown",
+            says: format!("Xid {code}, the driver's recovery action is now 0x{to:x}, which no source names"),
+        },
+    }
+}
+
+fn fallen_off() -> Finding {
+    Finding { severity: Severity::Reboot, reason: FALLEN_OFF_THE_BUS, says: "GPU left the bus, no Xid".to_owned() }
+}
+
+/// A fatal SXid takes links or the switch down until the GPUs and the fabric are reset.
+fn switch(code: u32, detail: &XidDetail) -> Finding {
+    let said = match detail {
+        XidDetail::Switch(SwitchFault { switch: _, fatal, link: _ }) => *fatal,
+        XidDetail::Plain
+        | XidDetail::NvLink(_)
+        | XidDetail::Containment(_)
+        | XidDetail::NvLink5(_)
+        | XidDetail::Recovery { .. } => None,
+    };
+    let (severity, reason, word) = match said.or_else(|| sxid::is_fatal(code)) {
+        Some(true) => (Severity::Reset, "NvSwitchFatal", "fatal"),
+        Some(false) => (Severity::Monitor, "NvSwitchNonFatal", "not fatal"),
+        None => (Severity::Monitor, "NvSwitchUnknown", "unlisted"),
+    };
+    Finding { severity, reason, says: format!("SXid {code}, {word}") }
+}
