@@ -8,8 +8,7 @@ use crate::{
     decide::{
         case::Case,
         govern::{
-            authority::is_frozen,
-            claims::{Claims, claims_of, is_for_present_node},
+            claims::{Claims, claims_of, is_for_present_node, is_frozen},
             selection::{Ranked, Subject},
         },
         marks::taints::TaintToBe,

@@ -1,5 +1,4 @@
-//! What may be done to the marks of a node and to the claims of a policy: the mode of the policy, and the switch that
-//! holds everything.
+//! What may be done to the marks of a node: the mode of its policy, and the switch that holds everything.
 
 use super::selection::Subject;
 use crate::world::World;
@@ -30,9 +29,4 @@ pub(crate) fn authority<'w>(world: &World, subject: &Subject<'w>) -> Authority<'
             Mode::Observe => Authority::Observe { release: policy.spec.release_all.is_some() },
         },
     }
-}
-
-/// Whether the claims of a policy stay as they are.
-pub(crate) fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
-    world.hold_everything || policy.spec.mode == Mode::Hold
 }

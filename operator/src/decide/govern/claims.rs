@@ -1,10 +1,9 @@
 //! The claims as they were read: which stand, for which Nodes, and what each was spent for.
 
-use super::authority::is_frozen;
 use crate::world::World;
 use crds::{
     HealthCheckPolicy,
-    health_check_policy::{Claim, ClaimFor},
+    health_check_policy::{Claim, ClaimFor, Mode},
 };
 use std::collections::BTreeMap;
 
@@ -49,6 +48,11 @@ impl<'w> Claims<'w> {
             claims.iter().filter_map(|(policy, _)| world.policies.get(*policy)).any(|policy| !is_frozen(world, policy))
         })
     }
+}
+
+/// Whether the claims of a policy stay as they are.
+pub(crate) fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
+    world.hold_everything || policy.spec.mode == Mode::Hold
 }
 
 /// The claims of a policy as they stand.

@@ -1,6 +1,6 @@
 //! The start of a run: its targets are resolved once and never change afterwards.
 
-use super::{group_check::GroupCheck, validate};
+use super::{group_check::GroupCheck, rejection::Rejection, validate};
 use crate::world::World;
 use crds::{
     CheckSpec, HealthCheckRun, Outcome, Time,
@@ -10,21 +10,6 @@ use crds::{
     reason,
 };
 use std::collections::BTreeSet;
-
-/// Why a run is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rejection {
-    /// One word.
-    pub(super) reason: &'static str,
-    /// The field and the remedy.
-    pub(super) message: String,
-}
-
-impl Rejection {
-    fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-}
 
 /// The targets of a run, sorted by name, or why it is refused. A named node that does not exist is a target without uid
 /// that has ended already.

@@ -23,6 +23,7 @@ mod group;
 mod group_check;
 mod network;
 mod record;
+mod rejection;
 mod ring;
 mod status;
 #[cfg(test)]

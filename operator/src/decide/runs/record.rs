@@ -1,6 +1,6 @@
 //! The writes about a run: its status, its deletion, and what is told of its start and its end.
 
-use super::{course::Course, freeze::Rejection, status};
+use super::{course::Course, rejection::Rejection, status};
 use crate::plan::{EventNote, Plan, Regarding, Write};
 use crds::{
     HealthCheckRun, Time,

@@ -2,7 +2,7 @@
 //! (validation switched off, an older CustomResourceDefinition). Bounds are those of the schema ([`super::bounds`]); the
 //! rules that the schema has in CEL are repeated here.
 
-use super::{bounds, course::drill_seconds, freeze::Rejection};
+use super::{bounds, course::drill_seconds, rejection::Rejection};
 use crds::{
     Check, CheckSpec, Scale, Severity,
     check::{Class, Custom, Drill, Pattern},
