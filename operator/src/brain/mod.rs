@@ -183,6 +183,7 @@ impl Brain {
 
     fn start(&mut self) {
         for start in self.schedule.start() {
+            debug!(key = %start.key, act = act(&start.write), "a write is sent");
             self.stores.begin(&start.key);
             let before = self.stores.resource_version(&start.key);
             let writer = self.writer.clone();
@@ -215,7 +216,8 @@ impl Brain {
     fn observe(&mut self, observation: Observation) {
         let at = Instant::now();
         let (kind, name) = subject(&observation);
-        if name.is_some_and(|name| self.holds.shown(&Key::new(kind, name))) {
+        let key = name.map(|name| Key::new(kind, name));
+        if key.as_ref().is_some_and(|key| self.holds.shown(key)) {
             self.alarm.soon(at, "free");
         }
         if is_broken(&observation) {
@@ -227,6 +229,9 @@ impl Brain {
             self.stores.count_silence_from(now());
             info!("every list is complete; deciding begins");
             self.alarm.at_once(at, "start");
+        }
+        if let (Change::Urgent, Some(key)) = (change, &key) {
+            debug!(%key, "a new failure was observed");
         }
         self.wake_for(change, at);
         for key in self.stores.take_doubtful() {
