@@ -1,5 +1,7 @@
-//! Groups of cgroup v1, for processes that a test has started: frozen ones survive even SIGKILL, which is what a call into
-//! a hung driver looks like from outside (`D (disk sleep)` in /proc/PID/status).
+//! Control groups for processes that a test has started.
+//!
+//! Frozen processes survive even SIGKILL, which is what a call into a hung driver looks like from outside (`D (disk sleep)`
+//! in /proc/PID/status).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -111,5 +113,54 @@ impl Drop for WithoutGpus {
     fn drop(&mut self) {
         let root = Path::new("/sys/fs/cgroup/devices/cgroup.procs");
         remove(&self.folder, root);
+    }
+}
+
+/// A group that counts the memory of its processes, of cgroup v1 or v2. Dropping it lets its processes go and removes it.
+#[derive(Debug)]
+pub struct Memory {
+    folder: PathBuf,
+    root: PathBuf,
+    usage: &'static str,
+}
+
+impl Memory {
+    /// Makes a group; an error where there is no memory controller or we may not.
+    pub fn make(name: &str) -> io::Result<Self> {
+        let (root, usage) = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            ("/sys/fs/cgroup", "memory.current")
+        } else {
+            ("/sys/fs/cgroup/memory", "memory.usage_in_bytes")
+        };
+        let root = PathBuf::from(root);
+        if !root.join("cgroup.procs").exists() {
+            return Err(io::Error::other(format!("no memory controller is mounted at {}", root.display())));
+        }
+        let folder = root.join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&folder).map_err(|error| io::Error::other(format!("{}: {error}", folder.display())))?;
+        let group = Self { folder, root, usage };
+        // In v2 the root may have the controller without handing it on.
+        group.bytes()?;
+        std::fs::OpenOptions::new().write(true).open(group.procs())?;
+        Ok(group)
+    }
+
+    /// The file that takes in the process whose id is written to it.
+    pub fn procs(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
+    }
+
+    /// What its processes are charged for: their own pages, each once, the page cache that they filled, and kernel memory.
+    pub fn bytes(&self) -> io::Result<u64> {
+        let file = self.folder.join(self.usage);
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+        text.trim().parse().map_err(io::Error::other)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        remove(&self.folder, &self.root.join("cgroup.procs"));
     }
 }

@@ -6,7 +6,7 @@ use crate::cluster::ControlPlane;
 use crate::process::{Child, Spec};
 use crds::names::{AGENT_SERVICE_ACCOUNT, NAMESPACE};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What an agent looks at, and what it may use.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,13 @@ pub struct AgentOptions {
     pub args: Vec<OsString>,
     /// Variables of its environment.
     pub env: Vec<(OsString, OsString)>,
+    /// The `cgroup.procs` of the group that it is started in; that of this process without.
+    pub cgroup_procs: Option<PathBuf>,
 }
+
+/// Joins a group, then becomes the program, so that all its memory is charged to the group: a process that is moved later
+/// leaves behind what it was charged for.
+const START_IN_GROUP: &str = r#"echo $$ > "$0" && exec "$@""#;
 
 impl AgentOptions {
     /// An agent of this machine: its real kernel log, proc and sysfs.
@@ -70,7 +76,17 @@ impl Agent {
         let name = format!("agent-{node}");
         let token = cluster.token_for_node(AGENT_SERVICE_ACCOUNT, NAMESPACE, node).await?;
         let kubeconfig = identity(cluster, &name, &token)?;
-        let mut spec = Spec::new(&name, built(binaries, "gpu-health-agent")?, cluster.logs())
+        let program = built(binaries, "gpu-health-agent")?;
+        let spec = match options.cgroup_procs {
+            None => Spec::new(&name, program, cluster.logs()),
+            Some(procs) => Spec::new(&name, "/bin/sh", cluster.logs()).args([
+                "-c".into(),
+                START_IN_GROUP.into(),
+                procs.into_os_string(),
+                program.into_os_string(),
+            ]),
+        };
+        let mut spec = spec
             .args(["run", "--node-name", node, "--http", "127.0.0.1:0", "--address", "127.0.0.1"])
             .args(["--kubeconfig".into(), kubeconfig.into_os_string()])
             .args(options.args);

@@ -1,18 +1,19 @@
-//! One agent on a simulated node of eight GPUs, all monitors on: what it costs at rest, and how long a fault waits in it.
+//! One agent on a simulated node with eight GPUs and all monitors on: what it costs at rest, and how long it takes to
+//! report a fault.
 //!
-//! "Request sent" is the line that the agent writes right before it hands the request to its HTTP client, with the time
-//! in that line; a change's own time is taken right before its file is written.
+//! A latency begins right before the file with the fault is written and ends with the line that the agent logs right before
+//! it hands the report to its HTTP client.
 
 use super::{
     figures::percentile_ms,
     scene::{self, Problem},
-    usage::{Audit, cpu_seconds, mib, per_mille, per_minute},
+    usage::{Audit, cpu_seconds, mib, mib_of_bytes, per_mille, per_minute},
 };
 use clap::Args;
 use crds::NodeHealth;
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec, Options},
-    process::member,
+    process::{cgroup::Memory, member},
     product::{
         Agent, AgentOptions, Operator, SimulatedNode,
         seen::{findings, until_health},
@@ -32,7 +33,7 @@ use std::{
 /// How much is measured.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Wanted {
-    /// How long it rests, in seconds
+    /// How long to measure at rest, in seconds
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(5..=86_400))]
     seconds: u32,
     /// How many faults in the kernel log
@@ -45,15 +46,15 @@ pub(crate) struct Wanted {
 
 const NODE: &str = "node-0001";
 const GPUS: usize = 8;
-/// The first samples, and the writes that follow them, end within this.
+/// The first samples and the writes that follow them are done by then.
 const SETTLE: Duration = Duration::from_secs(15);
-/// How often `ecc` looks while changes of its counters are measured, in seconds.
+/// The interval of `ecc` while changes of its counters are measured, in seconds.
 const INTERVAL: u32 = 2;
-/// A new interval is followed by this at the latest: one of the default intervals, and some.
+/// A new interval takes effect within this time: one default interval and a margin.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(90);
-/// A fault that takes longer than this is lost, and the bench has failed.
+/// A fault that takes longer than this is lost, and the bench fails.
 const LOST_AFTER: Duration = Duration::from_secs(30);
-/// What the agent says at debug when a report goes out for a fault of the kernel log, and for a reading.
+/// What the agent logs at debug when it sends a report for a fault in the kernel log, and for a reading.
 const FROM_THE_LOG: &str = "a fault goes from the kernel log to the API server";
 const FROM_A_READING: &str = "a finding goes from a reading to the API server";
 
@@ -63,10 +64,12 @@ pub(crate) async fn measure(binaries: &Path, wanted: &Wanted) -> Result<Value, P
     let _operator = Operator::start(&cluster, binaries).await?;
     let node = SimulatedNode::boot(NODE, &cluster.state_path().join("simulated"), GPUS)?;
     let options = AgentOptions::of_simulated(&node, binaries).arg("--log-level").arg("debug");
+    let group = memory_group();
+    let options = AgentOptions { cgroup_procs: group.as_ref().map(Memory::procs), ..options };
     let agent = Agent::start(&cluster, binaries, NODE, options).await?;
     scene::until_judged(&cluster, 1, &[NODE.to_owned()]).await?;
     tokio::time::sleep(SETTLE).await;
-    let mut all = rest(&cluster, &agent, wanted.seconds).await?;
+    let mut all = rest(&cluster, &agent, group.as_ref(), wanted.seconds).await?;
     let mut intervals = intervals(&cluster).await?;
     eprintln!("{} faults in the kernel log", wanted.faults);
     let log = agent.child.log_path().to_owned();
@@ -86,8 +89,13 @@ pub(crate) async fn measure(binaries: &Path, wanted: &Wanted) -> Result<Value, P
     Ok(all)
 }
 
+/// A group for reporter, runner and sampler, where control groups can be made.
+fn memory_group() -> Option<Memory> {
+    Memory::make("gpu-health-bench").inspect_err(|error| eprintln!("cgroup_mib is null: {error}")).ok()
+}
+
 /// Memory, processor and writes while nothing happens.
-async fn rest(cluster: &ControlPlane, agent: &Agent, seconds: u32) -> Result<Value, Problem> {
+async fn rest(cluster: &ControlPlane, agent: &Agent, group: Option<&Memory>, seconds: u32) -> Result<Value, Problem> {
     let reporter = agent.child.pid();
     let runner = member(reporter, "runner").ok_or("the agent has no runner")?;
     let sampler = member(reporter, "sampler").ok_or("the agent has no sampler")?;
@@ -95,25 +103,24 @@ async fn rest(cluster: &ControlPlane, agent: &Agent, seconds: u32) -> Result<Val
     let audit = Audit::begin(cluster)?;
     let cpu_before = cpu_seconds(&all)?;
     let began = Instant::now();
-    eprintln!("resting for {seconds} s");
+    eprintln!("measuring at rest for {seconds} s");
     tokio::time::sleep(Duration::from_secs(u64::from(seconds))).await;
     let took = began.elapsed().as_secs_f64();
     let cpu = cpu_seconds(&all)? - cpu_before;
-    let (rss, pss) = (mib(&all, "Rss:")?, mib(&all, "Pss:")?);
+    let cgroup_mib = group.map(Memory::bytes).transpose()?.map(mib_of_bytes);
     let written = audit.end().await?;
     Ok(json!({
         "bench": "agent", "gpus": GPUS, "driver": "fake", "seconds": seconds,
-        "reporter_rss_mib": mib(&[reporter], "Rss:")?, "runner_rss_mib": mib(&[runner], "Rss:")?,
-        "sampler_rss_mib": mib(&[sampler], "Rss:")?, "rss_mib": rss, "pss_mib": pss,
-        "reporter_pss_mib": mib(&[reporter], "Pss:")?, "runner_pss_mib": mib(&[runner], "Pss:")?,
-        "sampler_pss_mib": mib(&[sampler], "Pss:")?,
+        "pss_mib": mib(&all, "Pss:")?, "reporter_pss_mib": mib(&[reporter], "Pss:")?,
+        "runner_pss_mib": mib(&[runner], "Pss:")?, "sampler_pss_mib": mib(&[sampler], "Pss:")?,
+        "cgroup_mib": cgroup_mib,
         "cpu_millicores": per_mille(cpu, took),
         "lease_writes_per_min": per_minute(written.leases, took),
         "other_writes_per_min": per_minute(written.others.len(), took),
     }))
 }
 
-/// How often each monitor looks, in milliseconds, by what the NodeHealth says.
+/// The interval of each monitor in milliseconds, as the NodeHealth orders it.
 async fn intervals(cluster: &ControlPlane) -> Result<BTreeMap<String, i64>, Problem> {
     let health = until_health(cluster, NODE, "there", LOST_AFTER, |_| true).await?;
     Ok(health.spec.monitors.iter().map(|monitor| (monitor.name.clone(), interval_seconds(monitor) * 1000)).collect())
@@ -126,7 +133,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// From the line in the kernel log to the request.
+    /// From the line in the kernel log to the report.
     async fn faults(&self, count: u16) -> Result<Vec<Duration>, Problem> {
         let mut took = Vec::new();
         for _ in 0..count {
@@ -139,7 +146,7 @@ impl Bench {
         Ok(took)
     }
 
-    /// From the change in the driver's state to the request. Changes fall at all moments between two samples alike.
+    /// From the change in the driver's state to the report. Changes are spread evenly between two samples.
     async fn changes(&self, count: u16) -> Result<Vec<Duration>, Problem> {
         let policy = scene::policy(&format!("monitors: [{{name: ecc, intervalSeconds: {INTERVAL}}}]"));
         self.cluster.apply_yaml(&policy).await?;
@@ -151,7 +158,7 @@ impl Bench {
             let errors = |count: u64| self.node.set_gpu(0, "ecc", json!({"volatile_uncorrected": count}));
             let within = if change == 0 { FOLLOWED_WITHIN } else { LOST_AFTER };
             let waited = self.one(|| errors(1), FROM_A_READING, within).await?;
-            // The first waits for the interval that was in force before.
+            // The first still waits for the previous interval.
             if change > 0 {
                 took.push(waited);
             }
@@ -161,7 +168,7 @@ impl Bench {
         Ok(took)
     }
 
-    /// Makes a change and reads from the agent's log when the request went out.
+    /// Makes a change and reads from the agent's log when the report was sent.
     async fn one(
         &self,
         change: impl FnOnce() -> Result<(), gpu_health_tests::product::Error>,
@@ -192,7 +199,7 @@ impl Bench {
     }
 }
 
-/// The time at the beginning of the first whole line that says this.
+/// The timestamp of the first complete line that contains this text.
 fn said_at(log: &str, what: &str) -> Option<Timestamp> {
     let whole = &log[..log.rfind('\n')?];
     whole.lines().find(|line| line.contains(what))?.split_whitespace().next()?.parse().ok()
@@ -203,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_a_line_is_read_once_the_line_is_whole() {
+    fn the_timestamp_of_a_line_is_read_once_the_line_is_complete() {
         let line = format!("2026-01-02T03:04:05.123456Z DEBUG node_agent::run: {FROM_THE_LOG} milliseconds=1");
         assert_eq!(said_at(&format!("other\n{line}"), FROM_THE_LOG), None);
         let read = said_at(&format!("other\n{line}\nmore"), FROM_THE_LOG).unwrap();

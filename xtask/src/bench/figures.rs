@@ -1,4 +1,4 @@
-//! Order statistics of measured durations.
+//! Percentiles of measured durations, and how they are written.
 
 use std::time::Duration;
 
@@ -15,9 +15,14 @@ pub(crate) fn milliseconds(value: Duration) -> f64 {
     (value.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
+/// How many times as long, with two decimals; 0 where there is nothing to compare with.
+pub(crate) fn ratio(value: f64, floor: f64) -> f64 {
+    if floor > 0.0 { (value / floor * 100.0).round() / 100.0 } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::percentile_ms;
+    use super::{percentile_ms, ratio};
     use std::time::Duration;
 
     #[test]
@@ -26,5 +31,10 @@ mod tests {
         assert!((percentile_ms(&values, 50) - 100.0).abs() < f64::EPSILON);
         assert!((percentile_ms(&values, 99) - 198.0).abs() < f64::EPSILON);
         assert!((percentile_ms(&values[..1], 99) - 1.0).abs() < f64::EPSILON);
+    }
+    #[test]
+    fn a_ratio_has_two_decimals_and_needs_something_to_compare_with() {
+        assert!((ratio(42.7, 25.0) - 1.71).abs() < f64::EPSILON);
+        assert!(ratio(42.7, 0.0).abs() < f64::EPSILON);
     }
 }

@@ -20,14 +20,14 @@ use std::{
 /// How much is measured.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Wanted {
-    /// How long they rest, in seconds
+    /// How long to measure at rest, in seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=3_600))]
     seconds: u32,
 }
 
-/// How many nodes the operator has, each with a running agent.
+/// How many nodes there are, each with a running agent.
 const NODES: usize = 10;
-/// Judging ten nodes for the first time, and the writes that follow, end within this.
+/// The first judgement of ten nodes and the writes that follow are done by then.
 const SETTLE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn measure(binaries: &Path, wanted: &Wanted) -> Result<serde_json::Value, Problem> {
@@ -47,7 +47,7 @@ pub(crate) async fn measure(binaries: &Path, wanted: &Wanted) -> Result<serde_js
     let operator = family(operator.child.pid());
     let (agent_cpu, operator_cpu) = (cpu_seconds(&agent)?, cpu_seconds(&operator)?);
     let began = Instant::now();
-    eprintln!("resting for {} s", wanted.seconds);
+    eprintln!("measuring at rest for {} s", wanted.seconds);
     tokio::time::sleep(Duration::from_secs(u64::from(wanted.seconds))).await;
     let seconds = began.elapsed().as_secs_f64();
     let figures = json!({

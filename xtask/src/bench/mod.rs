@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: figures, each bench with one JSON object as its last line.
+//! `cargo xtask bench`: each bench prints its figures as one JSON object in its last line.
 //!
-//! Benches run release binaries against a real control plane on loopback. They print what they saw and judge nothing:
-//! machines are shared and noisy.
+//! Benches run release binaries against a real control plane on loopback. They have no thresholds: machines are shared and
+//! noisy.
 
 mod agent;
 mod figures;
@@ -17,11 +17,11 @@ use std::process::ExitCode;
 /// What is measured.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Bench {
-    /// From a line in the kernel log to the taint as a watcher sees it
+    /// Time from a line in the kernel log to the taint, beside the bare requests without agent and operator
     Latency(latency::Wanted),
-    /// One agent with a simulated node of 8 GPUs: memory, processor and writes at rest, then what a fault waits for in it
+    /// One agent on a simulated node with 8 GPUs: memory, CPU and writes at rest, then time from a fault to its report
     Agent(agent::Wanted),
-    /// Memory, processor and writes at rest
+    /// Memory, CPU and writes of operator and agents at rest
     Footprint(footprint::Wanted),
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
     let figures = runtime.block_on(async {
         match bench {
             Bench::Agent(wanted) => agent::measure(&binaries, wanted).await,
-            Bench::Latency(wanted) => latency::measure(&binaries, wanted).await,
+            Bench::Latency(wanted) => Box::pin(latency::measure(&binaries, wanted)).await,
             Bench::Footprint(wanted) => footprint::measure(&binaries, wanted).await,
         }
     })?;

@@ -1,35 +1,40 @@
-//! What benches measure on: a control plane, many nodes, the release binaries.
+//! What benches run on: a control plane, many nodes, release binaries.
 
 use crate::cargo::cargo;
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec, Options, until},
-    product::{Agent, AgentOptions, SimulatedNode, binary_folder},
+    product::{Agent, AgentOptions, Operator, SimulatedNode, binary_folder, seen::metric},
 };
 use k8s_openapi::api::core::v1::Node;
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub(crate) type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// A policy that marks whatever it finds: benches must not wait for budget. `more` are further members of its spec, as
-/// they stand in braces.
+/// The name of the benches' policy.
+pub(crate) const POLICY: &str = "bench";
+
+/// A policy that marks whatever it finds: benches must not wait for budget. `more` are further members of its spec, in the
+/// flow style of YAML.
 pub(crate) fn policy(more: &str) -> String {
     format!(
         r"
 apiVersion: gpuhealth.dev/v1alpha1
 kind: HealthCheckPolicy
-metadata: {{name: bench}}
+metadata: {{name: {POLICY}}}
 spec: {{mode: Enforce, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailablePercent: 100}}, {more}}}
 "
     )
 }
 
-/// NodeHealths of a thousand nodes are there in some 20 s on 2 cores.
+/// A thousand nodes have their NodeHealth after about 20 s on 2 cores.
 const STAGE_WITHIN: Duration = Duration::from_secs(300);
+/// Longer than any pause of the operator between two writes of one burst.
+const IDLE: Duration = Duration::from_secs(3);
 
-/// Builds operator and agent for release, and the simulated driver library; gives the folder of the first two.
+/// Builds operator, agent and simulated driver library for release. Returns the folder of the binaries.
 pub(crate) fn build_release() -> Result<PathBuf, Problem> {
     eprintln!("building release binaries (about 3 min the first time)");
     let packages = ["--package", "operator", "--package", "node-agent", "--package", "fake-nvml"];
@@ -50,26 +55,31 @@ pub(crate) async fn cluster_with(nodes: &[NodeSpec], options: Options) -> Result
     Ok(cluster)
 }
 
+/// The hardware of a simulated node with eight GPUs.
+pub(crate) fn simulated(cluster: &ControlPlane, name: &str) -> Result<SimulatedNode, Problem> {
+    Ok(SimulatedNode::boot(name, &cluster.state_path().join("simulated"), 8)?)
+}
+
 /// Starts a simulated node and its agent.
 pub(crate) async fn agent_on(
     cluster: &ControlPlane,
     binaries: &Path,
     name: &str,
 ) -> Result<(SimulatedNode, Agent), Problem> {
-    let node = SimulatedNode::boot(name, &cluster.state_path().join("simulated"), 8)?;
+    let node = simulated(cluster, name)?;
     let agent = Agent::start(cluster, binaries, name, AgentOptions::of_simulated(&node, binaries)).await?;
     Ok((node, agent))
 }
 
-/// Waits until the operator has judged and labelled this many nodes, and those of `judged` are Healthy: from then on it
-/// writes nothing by itself.
+/// Waits until the operator has labelled this many nodes and those in `judged` are Healthy: from then on it writes nothing
+/// unless something happens.
 pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &[String]) -> Result<(), Problem> {
     let client = cluster.admin()?;
     let nodes: kube::Api<Node> = kube::Api::all(client.clone());
     let labelled = kube::api::ListParams::default().labels(crds::names::LABEL_HEALTH);
     let labelling = async {
         while nodes.list_metadata(&labelled).await?.items.len() < count {
-            // Listing a thousand nodes is work for the API server too: not more often.
+            // Listing a thousand nodes costs the API server something too.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         Ok::<(), kube::Error>(())
@@ -88,6 +98,22 @@ pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &
         .await?;
     }
     Ok(())
+}
+
+/// Waits until the operator has had no write to do for [`IDLE`]. Before, a fault would wait behind the writes that the first
+/// judgement of all nodes costs.
+pub(crate) async fn until_idle(operator: &Operator) -> Result<(), Problem> {
+    let idling = async {
+        let mut idle_since = Instant::now();
+        while idle_since.elapsed() < IDLE {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if metric(&operator.http, "gpu_health_operator_steps_open").await? != Some(0.0) {
+                idle_since = Instant::now();
+            }
+        }
+        Ok::<(), Problem>(())
+    };
+    tokio::time::timeout(STAGE_WITHIN, idling).await.map_err(|_| Problem::from("the operator did not become idle"))?
 }
 
 /// Names `prefix-0001` and so on.

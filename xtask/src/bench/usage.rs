@@ -1,4 +1,4 @@
-//! What processes cost, as /proc tells it, and what they write, as the API server's audit log tells it.
+//! What processes cost, from /proc, and what they write to the API server, from its audit log.
 
 use super::scene::Problem;
 use gpu_health_tests::cluster::ControlPlane;
@@ -9,8 +9,8 @@ pub(super) fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// A figure of smaps_rollup (proc(5)), summed over these processes, in MiB: `Rss:` counts pages that they share for each
-/// of them, `Pss:` once in all.
+/// A figure of smaps_rollup (proc(5)), summed over these processes, in MiB. `Rss:` counts a shared page once per process,
+/// `Pss:` once in total.
 pub(super) fn mib(pids: &[u32], figure: &str) -> Result<f64, Problem> {
     let mut kib = 0.0;
     for pid in pids {
@@ -21,9 +21,14 @@ pub(super) fn mib(pids: &[u32], figure: &str) -> Result<f64, Problem> {
     Ok(round(kib / 1024.0))
 }
 
-/// User and system time of these processes so far, in seconds, ended children included (proc(5), fields 14 to 17).
+/// Bytes in MiB.
+pub(super) fn mib_of_bytes(bytes: u64) -> f64 {
+    round(f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0)
+}
+
+/// User and system time of these processes so far, in seconds, with that of their ended children (proc(5), fields 14 to 17).
 pub(super) fn cpu_seconds(pids: &[u32]) -> Result<f64, Problem> {
-    let ticks_per_second = 100.0; // USER_HZ of every Linux architecture that we build for.
+    let ticks_per_second = 100.0; // USER_HZ on every Linux architecture that we build for.
     let mut ticks = 0.0;
     for pid in pids {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -35,11 +40,11 @@ pub(super) fn cpu_seconds(pids: &[u32]) -> Result<f64, Problem> {
     Ok(ticks / ticks_per_second)
 }
 
-/// Writes of our processes in a piece of an audit log.
+/// Writes of our processes in a part of the audit log.
 #[derive(Default)]
 pub(super) struct Writes {
     pub(super) leases: usize,
-    /// All that are no renewal of a Lease, in words.
+    /// Every other write, as "verb resource name".
     pub(super) others: Vec<String>,
 }
 
@@ -63,7 +68,7 @@ fn writes(audit: &[u8]) -> Writes {
     writes
 }
 
-/// A piece of the audit log, from `begin` to `end`.
+/// The part of the audit log between `begin` and `end`.
 pub(super) struct Audit {
     log: PathBuf,
     before: u64,
@@ -76,9 +81,9 @@ impl Audit {
         Ok(Self { log, before })
     }
 
-    /// What was written since; each write that is no Lease is told.
+    /// What was written since. Every write but Lease renewals is printed.
     pub(super) async fn end(self) -> Result<Writes, Problem> {
-        // The API server writes its audit log with a delay of at most a second.
+        // The last events may not be in the file yet.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let written = writes(&fs::read(&self.log)?[usize::try_from(self.before)?..]);
         for other in &written.others {
@@ -88,7 +93,7 @@ impl Audit {
     }
 }
 
-/// How often in a minute.
+/// A count as a rate per minute.
 pub(super) fn per_minute(count: usize, seconds: f64) -> f64 {
     round(f64::from(u32::try_from(count).unwrap_or(u32::MAX)) * 60.0 / seconds)
 }

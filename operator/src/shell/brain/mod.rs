@@ -180,6 +180,7 @@ impl Brain {
 
     fn start(&mut self) {
         for start in self.queue.start() {
+            debug!(key = %start.key, act = act(&start.write), "a write is sent");
             self.stores.begin(&start.key);
             let before = self.stores.shown(&start.key).map(|object| object.resource_version().to_owned());
             let writer = self.writer.clone();
@@ -212,7 +213,8 @@ impl Brain {
     fn observe(&mut self, observation: Observation) {
         let at = Instant::now();
         let subject = observation.subject();
-        if subject.key().is_some_and(|key| self.backoffs.shown(&key)) {
+        let key = subject.key();
+        if key.as_ref().is_some_and(|key| self.backoffs.shown(key)) {
             self.alarm.soon(at, "free");
         }
         if subject.watch_broke {
@@ -224,6 +226,9 @@ impl Brain {
             self.stores.count_silence_from(now());
             info!("all kinds are listed; starting to decide");
             self.alarm.at_once(at, "start");
+        }
+        if let (Change::Urgent, Some(key)) = (change, &key) {
+            debug!(%key, "a new failure was observed");
         }
         self.wake_for(change, at);
         for key in self.stores.take_doubtful() {
