@@ -27,7 +27,7 @@ const MAX_RESULTS: usize = 16;
 /// How long a user's program may take where the check does not say, in seconds.
 const CUSTOM_SECONDS: i64 = 300;
 /// What the probe gets beyond the program's own time, in milliseconds: it reports the program's silence by itself.
-const CUSTOM_MARGIN_MS: u64 = 2_000;
+const CUSTOM_MARGIN_MS: u64 = crate::probe::programs::MARGIN_MS;
 
 /// One assignment under way.
 #[derive(Clone, Debug)]
