@@ -30,7 +30,7 @@ impl CommandLine {
             Command::Run(run) => run.run(),
             Command::Check(check) => check.run(),
             Command::Probe(probe) => probe.run(),
-            Command::Runner(runner) => runner.run(),
+            Command::Runner(runner) => runner.run(crate::probe::registry::runnables()),
         }
     }
 }

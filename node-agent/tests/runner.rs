@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
-use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, Request, Start, encode_request};
+use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, ProbeSpec, Request, Start, encode_request};
 use probe_support::runners::{Listening, custom, sampler, tree};
 use probe_support::{AGENT, Programs, is_alive, pid_in, rss_kib, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
@@ -314,12 +314,8 @@ async fn letting_go_of_the_client_ends_the_runner_and_its_probes() {
 fn kill_dash_nine_of_the_reporter_ends_the_runner_and_its_probes() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
-    let start = Start {
-        id: 1,
-        probe: custom(&programs, "family", &[&grandchild, &program]),
-        deadline_ms: 300_000,
-        output_cap_bytes: 1000,
-    };
+    let ProbeSpec { probe, parameters } = custom(&programs, "family", &[&grandchild, &program]);
+    let start = Start { id: 1, probe, parameters, deadline_ms: 300_000, output_cap_bytes: 1000 };
     let frame = String::from_utf8(encode_request(&Request::Start(start)).unwrap()).unwrap();
     // A reporter made of a shell: it holds one end of the socket as stdin, its runner gets the other one.
     let (ours, theirs) = UnixStream::pair().unwrap();

@@ -28,13 +28,37 @@ fn bad_frames_are_answered_and_the_connection_goes_on() {
     refused(b"hello\n", "no frame of the runner's protocol");
     refused(b"\xff\xfe\0\n", "no frame");
     refused(b"{\"start\":{\"id\":1}}\n", "missing field");
-    refused(
-        b"{\"start\":{\"id\":1,\"probe\":{\"shell\":{}},\"deadlineMs\":1,\"outputCapBytes\":1}}\n",
-        "unknown variant `shell`",
-    );
     refused(&[vec![b'x'; 70_000], vec![b'\n']].concat(), "longer than 65536 bytes");
     reporter.stop(99);
     reporter.start(1, tree(folder.path()));
+    reporter.started();
+    assert_eq!(reporter.end(), End::Exited { code: 0 });
+}
+
+#[test]
+fn only_probes_of_the_table_with_parameters_that_fit_are_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let listening = Listening::new(folder.path(), &[]);
+    let mut reporter = listening.connect();
+    for (probe, parameters, words) in [
+        (
+            "shell",
+            json!({}),
+            "there is no probe `shell`; this runner has sampler, tree, custom, iperf-server, iperf-client",
+        ),
+        (
+            "tree",
+            json!({"sysfsRoot": 5, "procRoot": "/proc"}),
+            "the parameters of the tree probe do not fit: sysfsRoot: ",
+        ),
+        ("tree", json!({"sysfsRoot": "/sys", "procRoot": "/proc", "run": "sh"}), "unknown field `run`"),
+    ] {
+        let start = json!({"id": 7, "probe": probe, "parameters": parameters, "deadlineMs": 1, "outputCapBytes": 1});
+        reporter.say(format!("{}\n", json!({"start": start})).as_bytes());
+        let reply = reporter.hear();
+        assert!(matches!(&reply, Reply::Refused { id: 7, reason } if reason.contains(words)), "{reply:?}");
+    }
+    reporter.start(7, tree(folder.path()));
     reporter.started();
     assert_eq!(reporter.end(), End::Exited { code: 0 });
 }

@@ -1,17 +1,19 @@
 //! Between the core and the runner: what to measure becomes a request, and what became of it a measurement. Pure.
 
 use super::probe::{Measured, Probe};
+use crate::probe::driver::SamplerParameters;
+use crate::probe::programs::{CustomParameters, MARGIN_MS as CUSTOM_MARGIN_MS};
+use crate::probe::tools::iperf::{IperfClientParameters, IperfServerParameters};
+use crate::probe::tree::TreeParameters;
+use crate::probe::{Probe as _, registry};
 use crate::readings::ProbeReport;
 use crate::runner::client::{ProbeOutcome, ProbeRequest};
-use crate::runner::protocol::{End, Finished, ProbeSpec};
+use crate::runner::protocol::{End, Finished};
 use crds::reason;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the probe gets beyond the time of a user's program, in milliseconds, so that the probe itself reports a program
-/// that does not end.
-pub(super) const CUSTOM_MARGIN_MS: u64 = 2_000;
 /// The limit of one TCP connect of iperf3, in milliseconds.
 const CONNECT_MS: u64 = 2_000;
 
@@ -40,12 +42,16 @@ pub struct Places {
 pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
     let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
     let spec = match probe {
-        Probe::Sampler => ProbeSpec::Sampler {
+        Probe::Sampler => registry::spec(&SamplerParameters {
             nvml_library: places.nvml_library.clone(),
             dev_root: places.dev_root.clone(),
             call_deadline_ms: places.call_deadline_ms,
-        },
-        Probe::Tree => ProbeSpec::Tree { sysfs_root: places.sysfs_root.clone(), proc_root: places.proc_root.clone() },
+            first_ask: None,
+        }),
+        Probe::Tree => registry::spec(&TreeParameters {
+            sysfs_root: places.sysfs_root.clone(),
+            proc_root: places.proc_root.clone(),
+        }),
         Probe::Custom(custom) => {
             let Some(directory) = places.custom_directory.clone() else {
                 return Err(unknown(
@@ -56,22 +62,22 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
                     ),
                 ));
             };
-            ProbeSpec::Custom {
+            registry::spec(&CustomParameters {
                 directory,
                 program: custom.program.clone(),
                 args: custom.args.clone(),
-                env: custom.env.clone(),
-                same_user: places.custom_same_user,
+                env: custom.env.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+                custom_same_user: places.custom_same_user,
                 deadline_ms: deadline_ms.saturating_sub(CUSTOM_MARGIN_MS).max(1),
-            }
+            })
         }
-        Probe::Serve { address, port, until_unix_ms } => ProbeSpec::IperfServer {
+        Probe::Serve { address, port, until_unix_ms } => registry::spec(&IperfServerParameters {
             iperf3: places.iperf3.clone(),
             bind: *address,
             port: *port,
             until_unix_ms: *until_unix_ms,
-        },
-        Probe::Send { address, port, streams, seconds, until_unix_ms } => ProbeSpec::IperfClient {
+        }),
+        Probe::Send { address, port, streams, seconds, until_unix_ms } => registry::spec(&IperfClientParameters {
             iperf3: places.iperf3.clone(),
             server: *address,
             port: *port,
@@ -80,19 +86,20 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
             seconds: *seconds,
             connect_timeout_ms: CONNECT_MS,
             until_unix_ms: *until_unix_ms,
-        },
+        }),
     };
+    let spec = spec.map_err(|why| unknown(reason::TOOL_ERROR, why))?;
     Ok(ProbeRequest::new(spec, deadline))
 }
 
 /// The name of a probe for metrics and logs: the subcommand that ran it.
 pub const fn name(probe: &Probe) -> &'static str {
     match probe {
-        Probe::Sampler => "sampler",
-        Probe::Tree => "tree",
-        Probe::Custom(_) => "custom",
-        Probe::Serve { .. } => "iperf-server",
-        Probe::Send { .. } => "iperf-client",
+        Probe::Sampler => SamplerParameters::NAME,
+        Probe::Tree => TreeParameters::NAME,
+        Probe::Custom(_) => CustomParameters::NAME,
+        Probe::Serve { .. } => IperfServerParameters::NAME,
+        Probe::Send { .. } => IperfClientParameters::NAME,
     }
 }
 
@@ -202,8 +209,8 @@ mod tests {
     fn a_program_gets_less_time_than_the_probe_around_it() {
         let places = Places { custom_directory: Some("/checks".into()), ..places() };
         let asked = request(&Probe::Custom(Custom::default()), 10_000, &places).unwrap();
-        let ProbeSpec::Custom { deadline_ms, .. } = asked.probe else { panic!("{asked:?}") };
-        assert_eq!((deadline_ms, asked.deadline), (8_000, Duration::from_secs(10)));
+        let deadline_ms = asked.probe.parameters["deadlineMs"].as_u64();
+        assert_eq!((deadline_ms, asked.deadline), (Some(8_000), Duration::from_secs(10)));
     }
 
     #[test]

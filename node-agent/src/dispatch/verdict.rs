@@ -150,7 +150,7 @@ pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut 
     let check = spec.reported_as();
     let said = &report.verdict;
     let outcome = outcome_of(said.outcome);
-    let severity = severity_of(said.severity);
+    let severity = said.severity.clone();
     let target = address_or_text(&said.target);
     let mut tested = vec![target.clone()];
     match outcome {
@@ -222,15 +222,5 @@ fn outcome_of(outcome: custom::Outcome) -> Outcome {
         custom::Outcome::Fail => Outcome::Fail,
         custom::Outcome::Inconclusive => Outcome::Inconclusive,
         custom::Outcome::Skipped => Outcome::Skipped,
-    }
-}
-
-fn severity_of(severity: custom::Severity) -> Severity {
-    match severity {
-        custom::Severity::None => Severity::None,
-        custom::Severity::Monitor => Severity::Monitor,
-        custom::Severity::Reset => Severity::Reset,
-        custom::Severity::Reboot => Severity::Reboot,
-        custom::Severity::Isolate => Severity::Isolate,
     }
 }

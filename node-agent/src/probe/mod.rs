@@ -1,69 +1,78 @@
-//! Probes: one measurement each, in a process of its own, started by the runner as `gpu-health-agent probe <check>`.
+//! Probes: one measurement each, in a process of its own, started by the runner as `gpu-health-agent probe <name>`.
 //!
-//! A probe prints exactly one JSON document, a [`ProbeReport`], and exits 0 (but for the [sampler](driver), which
-//! talks); it exits with another status only when it
-//! could not even do that. Probes measure and never judge hardware: what could not be measured carries a reason, and the
-//! reporter makes `Inconclusive` of it. In each probe reading an output (pure, `read`, `parse`) is apart from acting.
+//! A probe prints exactly one JSON document, a [`ProbeReport`](crate::readings::ProbeReport), and exits 0; the
+//! [sampler](driver) instead answers requests until stdin is closed. It exits with another status only if it could not even
+//! do that. Probes measure and never judge hardware: what could not be measured carries a reason, which the reporter turns
+//! into `Inconclusive`. Parsers are pure functions, apart from what acts.
 //!
-//! A probe leads a process group. What it starts stays in that group, so that the runner's kill reaches all of it.
+//! A probe leads a process group. Its children stay in that group, so that the runner's kill reaches them all.
+//!
+//! The [`registry`] lists the probes, one row each.
 
 pub mod driver;
 pub mod programs;
+pub mod registry;
+mod start;
 pub mod tools;
 pub mod tree;
+mod words;
 
-use std::io::Write;
+use std::fmt;
 use std::process::ExitCode;
 
-use serde::Serialize;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
 
-use crate::complain::complain;
-use crate::process::{sys, tool};
-use crate::readings::{ProbeReport, REPORT_VERSION};
+use crate::process::sys;
+use registry::{PROBES, ProbeRow};
 
-/// `gpu-health-agent probe <check>`
-#[derive(Debug, Clone, clap::Subcommand)]
-pub enum ProbeArgs {
-    /// Holds the driver's library and answers, line by line, what is asked on stdin, until that is closed.
-    Sampler(driver::SamplerArgs),
-    /// PCI, links, RDMA ports and EFA, from sysfs and procfs alone.
-    Tree(tree::TreeArgs),
-    /// A program by name from the one directory of the user's own checks.
-    Custom(programs::CustomArgs),
-    /// The listening half of a bandwidth test.
-    IperfServer(tools::iperf::ServerArgs),
-    /// The sending half of a bandwidth test.
-    IperfClient(tools::iperf::ClientArgs),
+pub use start::Probe;
+
+/// `gpu-health-agent probe <name>`: a probe with its parameters. Its subcommands are the rows of the [`registry`].
+pub struct ProbeArgs {
+    name: &'static str,
+    run: Box<dyn FnOnce() -> ExitCode>,
 }
 
 impl ProbeArgs {
     /// Measures, prints the report, and ends.
     pub fn run(self) -> ExitCode {
         sys::take_the_group_along_on_hangup();
-        match self {
-            Self::Sampler(args) => driver::run(&args),
-            Self::Tree(args) => print("tree", tree::measure(&args)),
-            Self::Custom(args) => tool::block_on(programs::run(args))
-                .map_or_else(|error| failed(&error), |report| print("custom", report)),
-            Self::IperfServer(args) => tool::block_on(tools::iperf::serve(&args))
-                .map_or_else(|error| failed(&error), |report| print("iperf-server", report)),
-            Self::IperfClient(args) => tool::block_on(tools::iperf::send(&args))
-                .map_or_else(|error| failed(&error), |report| print("iperf-client", report)),
-        }
+        (self.run)()
     }
 }
 
-fn print(probe: &str, report: impl Serialize) -> ExitCode {
-    let report = ProbeReport { probe: probe.to_owned(), version: REPORT_VERSION, report };
-    let mut stdout = std::io::stdout().lock();
-    let written = serde_json::to_writer(&mut stdout, &report)
-        .map_err(std::io::Error::from)
-        .and_then(|()| stdout.write_all(b"\n"))
-        .and_then(|()| stdout.flush());
-    written.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+impl fmt::Debug for ProbeArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProbeArgs").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
-fn failed(error: &std::io::Error) -> ExitCode {
-    complain(error);
-    ExitCode::FAILURE
+impl clap::FromArgMatches for ProbeArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let (name, matches) =
+            matches.subcommand().ok_or_else(|| clap::Error::raw(ErrorKind::MissingSubcommand, "name a probe\n"))?;
+        let row = ProbeRow::named(name)
+            .ok_or_else(|| clap::Error::raw(ErrorKind::InvalidSubcommand, format!("there is no probe `{name}`\n")))?;
+        Ok(Self { name: row.runnable.name, run: row.ready(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Subcommand for ProbeArgs {
+    fn augment_subcommands(command: Command) -> Command {
+        command.subcommands(PROBES.iter().map(ProbeRow::command))
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        ProbeRow::named(name).is_some()
+    }
 }

@@ -1,4 +1,4 @@
-//! Bounded capture of what a child prints: at most so much of stdout, and the end of stderr.
+//! Bounded capture of a child's output: the start of stdout and the end of stderr.
 
 use std::future::pending;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub const STDERR_TAIL_BYTES: usize = 4 * 1024;
 /// How long the pipes may stay open after their child is dead: another process can hold them.
 pub(crate) const DRAIN: Duration = Duration::from_millis(500);
 
-/// The two streams of one child, and what came out of them.
+/// The two output streams of one child, and what was read from them.
 pub(crate) struct Streams {
     out: Option<ChildStdout>,
     err: Option<ChildStderr>,
@@ -34,8 +34,8 @@ impl Streams {
         }
     }
 
-    /// Reads on until stdout first exceeds its cap. Pends for ever when both streams are closed or when the cap was
-    /// already exceeded (what comes then is thrown away). Safe to cancel at any point.
+    /// Reads until stdout first exceeds its cap. Never returns once both streams are closed or the cap was exceeded before
+    /// (further output is discarded). Cancel safe.
     pub(crate) async fn until_too_long(&mut self) {
         loop {
             if self.pump().await.is_none() {
@@ -49,19 +49,19 @@ impl Streams {
         }
     }
 
-    /// Reads on until both streams are closed.
+    /// Reads until both streams are closed.
     pub(crate) async fn until_closed(&mut self) {
         while self.pump().await.is_some() {
             self.keep_to_cap();
         }
     }
 
-    /// Whether more came than was kept of stdout.
+    /// Whether stdout exceeded its cap.
     pub(crate) fn overflowed(&self) -> bool {
         self.overflowed
     }
 
-    /// What came so far: stdout and the tail of stderr, with bytes that are no UTF-8 replaced.
+    /// The output so far: stdout and the tail of stderr, with bytes that are not UTF-8 replaced.
     pub(crate) fn into_text(self) -> (String, String) {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (text(self.stdout), text(self.stderr_tail))
@@ -74,7 +74,7 @@ impl Streams {
         }
     }
 
-    /// One read from whichever stream has something; `None` when both are closed.
+    /// One read from whichever stream is ready; `None` when both are closed.
     async fn pump(&mut self) -> Option<()> {
         if self.out.is_none() && self.err.is_none() {
             return None;
@@ -99,7 +99,7 @@ impl Streams {
     }
 }
 
-/// A read error of a pipe is its end for us: whatever was printed is there.
+/// A read error counts as the end of the pipe; what was read before it is kept.
 async fn read(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
     match stream {
         Some(stream) => stream.read(buffer).await.unwrap_or(0),

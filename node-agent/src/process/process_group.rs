@@ -21,7 +21,7 @@ impl Leftover {
         Self { leader, group }
     }
 
-    /// Comes back when the last process of the group is gone, which may be never.
+    /// Returns when the last process of the group is gone, which may be never.
     pub(crate) async fn gone(mut self) {
         // An error means that there is nothing to wait for any more.
         let _ = self.leader.wait().await;
@@ -31,7 +31,7 @@ impl Leftover {
     }
 }
 
-/// Kills what is left of a group whose leader is gone. False if something is still there after `time`.
+/// Kills what is left of a group whose leader is gone. False if the group is not empty after `time`.
 pub(crate) async fn clear(group: Pid, time: Duration) -> bool {
     let end = Instant::now() + time;
     while !is_empty(group) {
@@ -44,13 +44,13 @@ pub(crate) async fn clear(group: Pid, time: Duration) -> bool {
     true
 }
 
-/// Also reaps: the runner is the reaper of all that its probes leave behind (`PR_SET_CHILD_SUBREAPER`).
+/// Also reaps: this process is the subreaper of everything that its probes leave behind (`PR_SET_CHILD_SUBREAPER`).
 fn is_empty(group: Pid) -> bool {
     while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
     test_kill_process_group(group) == Err(Errno::SRCH)
 }
 
-/// An error says that the group is gone or not ours to kill; either shows when we look whether it is empty.
+/// Errors are ignored: the group is gone or not ours to kill, and [`is_empty`] tells either.
 pub(crate) fn signal(group: Pid, signal: Signal) {
     let _ = kill_process_group(group, signal);
 }

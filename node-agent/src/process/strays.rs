@@ -1,6 +1,5 @@
-//! Processes that left their probe's group (a program that makes itself a daemon) and outlived it. The kernel hands
-//! them to the nearest reaper among their ancestors, which the runner and each probe that runs programs declare
-//! themselves to be.
+//! Processes that left their probe's group (a program that daemonized) and outlived the probe. The kernel reparents them
+//! to the nearest subreaper among their ancestors: the runner, and each probe that runs programs.
 
 use std::time::Duration;
 
@@ -25,10 +24,10 @@ pub(crate) async fn sweep(mut look: impl FnMut() -> bool) {
     }
 }
 
-/// Kills and reaps the children of this process, but for those of the process groups in `spared`. True if there were
-/// any: what dies may leave children of its own, so that the caller should look again a little later.
+/// Kills and reaps the children of this process, except those of the process groups in `spared`. True if there were
+/// any.
 ///
-/// Only to be called while no program runs whose helpers could be meant.
+/// Must not be called while a program runs whose own children could be meant.
 pub(crate) fn end_strays(spared: &[u32]) -> bool {
     let mut any = false;
     for Child { pid, group } in children() {
@@ -39,7 +38,7 @@ pub(crate) fn end_strays(spared: &[u32]) -> bool {
         let Some(pid) = super::sys::pid_of(pid) else {
             continue;
         };
-        // It may be gone already; a zombie takes no signal but can be reaped.
+        // It may be gone already. A zombie ignores signals but can be reaped.
         let _ = kill_process(pid, Signal::KILL);
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
@@ -52,21 +51,13 @@ struct Child {
 }
 
 fn children() -> Vec<Child> {
-    let own = std::process::id();
-    let Ok(entries) = std::fs::read_dir("/proc") else {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let Ok(all) = procfs::process::all_processes() else {
         return Vec::new();
     };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| child_of(own, pid))
+    // A process that ends meanwhile cannot be read: it is no stray any more.
+    all.filter_map(|process| process.ok()?.stat().ok())
+        .filter(|stat| stat.ppid == own)
+        .filter_map(|stat| Some(Child { pid: stat.pid.try_into().ok()?, group: stat.pgrp.try_into().ok()? }))
         .collect()
-}
-
-fn child_of(parent: u32, pid: u32) -> Option<Child> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // "pid (name) state ppid pgrp …"; the name may hold spaces and parentheses.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(1);
-    let mut next = || fields.next()?.parse::<u32>().ok();
-    let (its_parent, group) = (next()?, next()?);
-    (its_parent == parent).then_some(Child { pid, group })
 }

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What one half measured, or why it did not.
+/// What one half measured, or why it measured nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IperfReport {
-    /// What the receiver took, in megabits (10^6 bits) per second, rounded. Absent if and only if there is a reason.
+    /// Rate at the receiver, in megabits (10^6 bits) per second, rounded. Absent if and only if there is a reason.
     pub mbps: Option<u64>,
-    /// TCP retransmits of all streams; known to the sending half alone.
+    /// TCP retransmits of all streams; only the sending half knows them.
     pub retransmits: Option<u64>,
     /// Length of the measurement.
     pub seconds: Option<f64>,
@@ -16,7 +16,7 @@ pub struct IperfReport {
     pub reason: Option<IperfReason>,
     /// The command and the first lines of its output, at most 256 bytes.
     pub evidence: String,
-    /// How often the program was run.
+    /// How many times iperf3 was run.
     pub attempts: u32,
 }
 

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a custom check said, or why it said nothing.
+pub use crds::Severity;
+
+/// What a custom check reported, or why it reported nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomReport {
     /// The program's name.
     pub program: String,
-    /// What it said.
+    /// Its verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// The exit status, where the program ended by itself.
@@ -17,14 +19,14 @@ pub struct CustomReport {
     pub evidence: String,
 }
 
-/// The five outcomes of every check.
+/// The five outcomes of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Judged, and right.
+    /// Judged: healthy.
     Pass,
-    /// Judged, and worth a look.
+    /// Judged: worth a look.
     Warn,
-    /// Judged, and wrong.
+    /// Judged: faulty.
     Fail,
     /// Could not be judged.
     Inconclusive,
@@ -32,23 +34,7 @@ pub enum Outcome {
     Skipped,
 }
 
-/// What the cure is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Severity {
-    /// Nothing to cure.
-    #[default]
-    None,
-    /// Watch it.
-    Monitor,
-    /// Reset the GPU.
-    Reset,
-    /// Reboot the node.
-    Reboot,
-    /// Replace the hardware.
-    Isolate,
-}
-
-/// What a program said.
+/// The verdict of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
@@ -58,7 +44,7 @@ pub struct Verdict {
     pub severity: Severity,
     /// The program's own reason where it is one PascalCase word, else `ReportedByProgram`.
     pub reason: String,
-    /// The program's words, at most 256 bytes.
+    /// The program's message, at most 256 bytes.
     pub message: String,
     /// `node`, or a GPU's PCI address as the program wrote it.
     pub target: String,

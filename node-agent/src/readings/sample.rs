@@ -1,12 +1,12 @@
-//! What the driver's library answered, section by section, as plain values in base units. Nothing here is judged.
+//! Answers of the driver's library, section by section, as plain values in base units. Nothing here is judged.
 //!
-//! Every reading is an `Option`: `None` where the library has no such function, the GPU does not support it, or the call
-//! failed. Failures that tell something about a GPU are in [`Sample::view`]'s `errors` besides.
+//! Every reading is an `Option`: `None` if the library lacks the function, the GPU does not support it, or the call failed.
+//! Failures that say something about a GPU are also in `errors` of [`Sample::view`].
 
 use super::inventory::NvmlView;
 use serde::{Deserialize, Serialize};
 
-/// What can be asked for. Each costs a few calls per GPU.
+/// What a request can ask for. Each section costs a few calls per GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Section {

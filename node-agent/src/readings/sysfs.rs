@@ -1,10 +1,10 @@
-//! What the tree told. Nothing here is judged; what could not be read is absent and named in `errors`.
+//! What sysfs and procfs show. Nothing here is judged; what could not be read is absent and named in `errors`.
 
 use super::inventory::{Accelerator, Nic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// All of it.
+/// The report of `probe tree`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TreeReport {
@@ -12,13 +12,13 @@ pub struct TreeReport {
     pub pci: Vec<Accelerator>,
     /// Network cards on PCI, by address.
     pub nics: Vec<Nic>,
-    /// What of the PCI tree could not be read, as sentences, at most 16. With any, counts of PCI prove nothing.
+    /// Parts of the PCI tree that could not be read, as sentences, at most 16. With any, counts of PCI prove nothing.
     pub pci_errors: Vec<String>,
     /// The PCIe link of each accelerator, by its address.
     pub links: BTreeMap<String, PciLink>,
     /// Each RDMA port.
     pub rdma: Vec<RdmaPort>,
-    /// What else could not be read, as sentences, at most 16.
+    /// Other parts that could not be read, as sentences, at most 16.
     pub errors: Vec<String>,
     /// EFA.
     pub efa: EfaView,

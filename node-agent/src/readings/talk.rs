@@ -1,25 +1,25 @@
-//! What goes to the sampler and what comes from it: one JSON document per line, at most [`MAX_SAID_BYTES`].
+//! Requests to the sampler and its answers: one JSON document per line, at most [`MAX_SAID_BYTES`].
 
 use super::sample::{Sample, Section};
 use serde::{Deserialize, Serialize};
 
-/// The longest line of the sampler, in bytes, its newline included. Sixteen GPUs with eighteen links each stay below 64 KiB.
+/// The longest line of the sampler, in bytes, including the newline. Sixteen GPUs with eighteen links each stay below 64 KiB.
 pub const MAX_SAID_BYTES: usize = 192 * 1024;
 
-/// To the sampler.
+/// A request to the sampler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ask {
-    /// Told again in the answer.
+    /// Repeated in the answer.
     pub id: u64,
     /// What to read.
     pub sections: Vec<Section>,
-    /// Tell how long each C function took, too (`cargo xtask hardware`).
+    /// Include how long each C function took (`cargo xtask hardware`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timings: bool,
 }
 
-/// From the sampler.
+/// A line from the sampler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Said {
@@ -30,13 +30,13 @@ pub enum Said {
         /// What was read.
         sample: Box<Sample>,
     },
-    /// A call is past its deadline and has not come back. Told once per call, while it hangs.
+    /// A call is past its deadline and has not returned. Sent once per call, while it hangs.
     Hung(Hung),
     /// The driver announced an event (NVML event set).
     Event(DriverEvent),
 }
 
-/// A call that does not come back.
+/// A call that does not return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hung {
@@ -46,7 +46,7 @@ pub struct Hung {
     pub index: Option<u32>,
     /// Its PCI address, where it is known.
     pub pci: Option<String>,
-    /// For how long it has hung, in milliseconds.
+    /// How long it has hung, in milliseconds.
     pub for_ms: u64,
 }
 
@@ -54,7 +54,7 @@ pub struct Hung {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DriverEvent {
-    /// The GPU's PCI address, where it could be told.
+    /// The GPU's PCI address, where known.
     pub pci: Option<String>,
     /// The event bits of nvml.h (0x8 Xid, 0x200 single-bit storm, 0x400/0x800 DRAM retirement, 0x8000 recovery action, …).
     pub bits: u64,

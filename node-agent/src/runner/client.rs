@@ -1,7 +1,7 @@
-//! The reporter's side: one handle that runs probes, whatever becomes of the runner.
+//! The reporter's side: a handle that runs probes and survives the loss of the runner.
 //!
-//! An actor owns the connection. When the connection ends, every probe that was under way is answered with
-//! [`ProbeOutcome::RunnerGone`], and the runner is started again (child) or connected to again (socket), with back-off.
+//! An actor owns the connection. When the connection ends, every running probe is answered with
+//! [`ProbeOutcome::RunnerGone`], and the runner is restarted (child) or reconnected to (socket), with backoff.
 
 mod connection;
 
@@ -17,12 +17,12 @@ use tokio::time::timeout;
 use super::protocol::{Finished, MAX_OUTPUT_CAP_BYTES, ProbeSpec};
 use connection::{Way, keep_connected};
 
-/// How long a probe waits for a runner that is not there yet.
+/// How long a probe waits for a runner that is not ready yet.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Lines of a talking probe that wait to be read. While they are not, the connection is not read either.
+/// Unread lines of a talking probe that are queued. While the queue is full, the connection is not read.
 const UNREAD_LINES: usize = 8;
 
-/// What to run, and its bounds.
+/// What to run, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeRequest {
     /// The probe.
@@ -41,21 +41,21 @@ impl ProbeRequest {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeOutcome {
     /// It ran, or could not be started; how, says [`Finished::end`].
     Finished(Finished),
-    /// The runner would not start it: a sentence.
+    /// The runner refused to start it: a sentence.
     Refused(String),
-    /// There is no runner, or it died or hung up meanwhile: a sentence.
+    /// There is no runner, or it died or disconnected meanwhile: a sentence.
     RunnerGone(String),
 }
 
-/// Whether there is a runner.
+/// The state of the runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunnerState {
-    /// The first attempt has not come to an end.
+    /// The first attempt to connect is under way.
     Starting,
     /// Connected.
     Ready {
@@ -129,22 +129,22 @@ impl Runner {
         Self { commands, state, last_id: Arc::default() }
     }
 
-    /// Whether there is a runner; changes are seen by `changed()`.
+    /// The state of the runner; await `changed()` for changes.
     pub fn state(&self) -> watch::Receiver<RunnerState> {
         self.state.clone()
     }
 
-    /// Runs a probe to its end. Dropping the future stops the probe. A runner that is not there is waited for, for 5 s.
+    /// Runs a probe to its end. Dropping the future stops the probe. Waits up to 5 s for a runner that is not ready.
     pub async fn run(&self, request: ProbeRequest) -> ProbeOutcome {
         self.start(request).await.outcome().await
     }
 
-    /// Starts a probe that can be stopped. Dropping what is returned stops it, too.
+    /// Starts a probe that can be stopped. Dropping the returned value stops it too.
     pub async fn start(&self, request: ProbeRequest) -> RunningProbe {
         self.begin(request, None).await
     }
 
-    /// Starts a probe that talks ([`ProbeSpec::talks`]) and hands over its lines as they come. The channel ends with the
+    /// Starts a probe that talks ([`Runnable::talks`](super::runnable::Runnable::talks)) and hands over its lines as they come. The channel ends with the
     /// probe, before its outcome is told. Read it on, or drop it: lines that nobody takes hold up the other probes.
     pub async fn start_talking(&self, request: ProbeRequest) -> (RunningProbe, mpsc::Receiver<String>) {
         let (to, lines) = mpsc::channel(UNREAD_LINES);
@@ -153,17 +153,17 @@ impl Runner {
 
     async fn begin(&self, request: ProbeRequest, lines: Option<mpsc::Sender<String>>) -> RunningProbe {
         let mut state = self.state.clone();
-        // When it is not there in time, or never again, the actor's answer says why.
+        // If it is not ready in time, the actor's answer says why.
         let _ = timeout(PATIENCE, state.wait_for(|state| matches!(state, RunnerState::Ready { .. }))).await;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (outcome_to, outcome) = oneshot::channel();
-        // A closed channel drops the sender of the outcome, which is an answer.
+        // A closed channel drops the sender of the outcome, which answers the request.
         let _ = self.commands.send(Command::Start { id, request, outcome: outcome_to, lines });
         RunningProbe { id, outcome, commands: self.commands.clone() }
     }
 }
 
-/// A probe under way.
+/// A running probe.
 #[derive(Debug)]
 pub struct RunningProbe {
     id: u64,
@@ -172,25 +172,25 @@ pub struct RunningProbe {
 }
 
 impl RunningProbe {
-    /// Asks the runner to kill it; its outcome, `Stopped` with what it printed so far, still comes.
+    /// Asks the runner to kill it. Its outcome still follows: `Stopped`, with its output so far.
     pub fn stop(&self) {
         // No actor, no probe.
         let _ = self.commands.send(Command::Stop { id: self.id });
     }
 
-    /// Says a line, without its newline, to a probe that talks. Nothing comes of it when the probe has ended.
+    /// Sends a line, without its newline, to a probe that talks. Ignored if the probe has ended.
     pub fn say(&self, line: String) {
         // No actor, no probe.
         let _ = self.commands.send(Command::Say { id: self.id, line });
     }
 
-    /// What became of it, once. Safe to cancel and to ask for again, so that a probe can be stopped while it is awaited.
+    /// Its outcome, once. Cancel safe, so that a probe can be stopped while it is awaited.
     pub async fn ended(&mut self) -> ProbeOutcome {
         let outcome = (&mut self.outcome).await;
         outcome.unwrap_or_else(|_| ProbeOutcome::RunnerGone("the runner went away".to_owned()))
     }
 
-    /// What became of it.
+    /// Its outcome.
     pub async fn outcome(mut self) -> ProbeOutcome {
         let outcome = (&mut self.outcome).await;
         outcome.unwrap_or_else(|_| ProbeOutcome::RunnerGone("the runner went away".to_owned()))

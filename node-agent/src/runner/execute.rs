@@ -1,6 +1,6 @@
-//! One probe as a child process: started in a group of its own, watched, and never left behind.
+//! One probe as a child process: started in its own process group, watched, and never left behind.
 //!
-//! Whatever ends the leader, the rest of its group is killed too. What survives `kill -9` is handed back as a
+//! However the leader ends, the rest of its group is killed too. A group that survives `kill -9` is returned as a
 //! [`Leftover`], which the caller keeps until it is gone.
 
 use std::process::{ExitStatus, Stdio};
@@ -17,7 +17,7 @@ use crate::process::capture::{DRAIN, Streams};
 use crate::process::process_group::{Leftover, clear, signal};
 use crate::process::sys;
 
-/// The bounds of one child.
+/// The limits of one child.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// From its start.
@@ -47,8 +47,8 @@ enum Cause {
     TooLong,
 }
 
-/// Runs `command` to its end. `stop` ends it early, also when its sender is dropped. `started` gets the process id. With
-/// `talk` it is spoken to and heard while it runs.
+/// Runs `command` to its end. `stop` ends it early, also when its sender is dropped. `started` receives the process id.
+/// With `talk`, lines are relayed while it runs.
 pub(crate) async fn execute(
     mut command: std::process::Command,
     limits: Limits,
@@ -71,7 +71,7 @@ pub(crate) async fn execute(
     if let Some(talk) = &mut talk {
         talk.take_pipes(&mut child);
     }
-    // A reporter that is slow to take the news must not keep the deadline from being watched.
+    // A reporter that is slow to read must not delay the deadline.
     let ((), ended) = tokio::join!(started(id), see_to_its_end(child, group, limits, stop, talk));
     ended
 }
@@ -91,7 +91,7 @@ async fn see_to_its_end(
         Cause::Deadline | Cause::Stopped | Cause::TooLong => end_group(&mut child, &mut streams, group, limits).await,
     };
     let empty = leader.is_some() && clear(group, limits.unkillable_after).await;
-    // Too little is read when someone outside the group holds the pipe; what was read until then stands.
+    // A process outside the group may hold the pipe open; what was read until then counts.
     let _ = timeout(DRAIN, async {
         streams.until_closed().await;
         if let Some(talk) = &mut talk {
@@ -173,7 +173,7 @@ async fn end_group(child: &mut Child, streams: &mut Streams, group: Pid, limits:
     exit_within(child, streams, limits.unkillable_after).await
 }
 
-/// Reads on meanwhile, so that a child that writes its last words to a full pipe can end.
+/// Keeps reading meanwhile, so that a child that blocks on a full pipe can end.
 async fn exit_within(child: &mut Child, streams: &mut Streams, time: Duration) -> Option<ExitStatus> {
     let read_on = async {
         streams.until_too_long().await;

@@ -2,60 +2,60 @@
 
 use std::io;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+use futures::StreamExt;
+use tokio::io::AsyncRead;
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder, FramedRead};
 
 /// One line of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// Without its newline.
     Whole(Vec<u8>),
-    /// Longer than the bound; it was read to its end and thrown away.
+    /// Longer than the limit. Reported as soon as the limit is exceeded, since its end may never come; the rest of the
+    /// line is discarded.
     TooLong,
 }
 
-/// Cuts a stream into lines and never holds more than `limit` bytes of one.
-pub(super) struct Lines<R> {
-    reader: R,
-    limit: usize,
-    line: Vec<u8>,
-    too_long: bool,
-    /// Tell that a line is too long without waiting for its end, which may never come.
-    at_once: bool,
+/// Cuts a stream into lines and buffers at most one line of the limit's length.
+pub(super) struct Lines<R>(FramedRead<R, WholeLines>);
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(reader: R, limit: usize) -> Self {
+        Self(FramedRead::new(
+            reader,
+            WholeLines(AnyDelimiterCodec::new_with_max_length(vec![b'\n'], Vec::new(), limit)),
+        ))
+    }
+
+    /// The next line, or `None` at the end of the stream. Cancel safe.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
+        self.0.next().await.transpose()
+    }
 }
 
-impl<R: AsyncBufRead + Unpin> Lines<R> {
-    pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, line: Vec::new(), too_long: false, at_once: false }
-    }
+/// The codec with two differences: a line that is too long is an item, after which the stream goes on, and text after the
+/// last newline is dropped.
+struct WholeLines(AnyDelimiterCodec);
 
-    /// For a writer who is not trusted to end a line: [`Line::TooLong`] comes as soon as one exceeds its bound.
-    pub(super) fn strict(reader: R, limit: usize) -> Self {
-        Self { at_once: true, ..Self::new(reader, limit) }
-    }
+impl Decoder for WholeLines {
+    type Item = Line;
+    type Error = io::Error;
 
-    /// The next line, or `None` at the end of the stream; what stands after the last newline is no line. Safe to
-    /// cancel: what was read of a line is kept.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
-        loop {
-            let chunk = self.reader.fill_buf().await?;
-            if chunk.is_empty() {
-                return Ok(None);
-            }
-            let newline = chunk.iter().position(|byte| *byte == b'\n');
-            let taken = newline.unwrap_or(chunk.len());
-            if self.line.len() + taken > self.limit {
-                self.too_long = true;
-                self.line.clear();
-            }
-            if !self.too_long {
-                self.line.extend_from_slice(&chunk[..taken]);
-            }
-            self.reader.consume(newline.map_or(taken, |at| at + 1));
-            if newline.is_some() || (self.too_long && self.at_once) {
-                let line = std::mem::take(&mut self.line);
-                return Ok(Some(if std::mem::take(&mut self.too_long) { Line::TooLong } else { Line::Whole(line) }));
-            }
+    fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Line>> {
+        match self.0.decode(buffer) {
+            Ok(line) => Ok(line.map(|line| Line::Whole(line.to_vec()))),
+            Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => Ok(Some(Line::TooLong)),
+            Err(AnyDelimiterCodecError::Io(error)) => Err(error),
         }
+    }
+
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Line>> {
+        let line = self.decode(buffer)?;
+        if line.is_none() {
+            buffer.clear();
+        }
+        Ok(line)
     }
 }
 
@@ -74,14 +74,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_too_long_costs_only_itself() {
-        let all = lines_of(b"12345\n123456\n\nabc\nunfinished").await;
+        let all = lines_of(b"12345\n123456\n\nabc\nunfi").await;
         let whole = |text: &str| Line::Whole(text.as_bytes().to_vec());
         assert_eq!(all, [whole("12345"), Line::TooLong, whole(""), whole("abc")]);
     }
 
     #[tokio::test]
     async fn a_line_without_an_end_is_too_long_before_it_ends() {
-        let mut lines = Lines::strict(tokio::io::BufReader::with_capacity(3, tokio::io::repeat(b'x')), 5);
+        let mut lines = Lines::new(tokio::io::BufReader::with_capacity(3, tokio::io::repeat(b'x')), 5);
         assert_eq!(lines.next().await.unwrap(), Some(Line::TooLong));
     }
 }

@@ -5,15 +5,15 @@
 //!  reporter ── client::Runner ──[ unix socket, protocol ]── serve ── execute ── gpu-health-agent probe <check>
 //! ```
 //!
-//! Two ways to stand, one protocol. As a child (plain processes, demo, tests) the reporter starts the runner with a
-//! socket as its stdin. In a pod the runner is a container of its own and listens at `--socket`.
+//! Two setups, one protocol. As a child (plain processes, demo, tests) the reporter starts the runner with a socket as its
+//! stdin. In a pod the runner is a container of its own and listens at `--socket`.
 //!
 //! What must stay true:
 //! - every probe has a deadline, a process group and a bound on its output (one that talks: on each line, and it waits
 //!   while the reporter does not read);
 //! - every `Start` gets exactly one `Finished` or `Refused` while the connection stands;
-//! - no probe outlives its connection, nor the runner, however either ends; what `kill -9` cannot end is reported, kept
-//!   and never piled upon;
+//! - no probe outlives its connection or the runner, however either ends; a probe that `kill -9` cannot end is reported
+//!   and remembered, and no other of its kind is started;
 //! - all probes are started on the thread that lives as long as the runner, because the kernel ties the parent-death
 //!   signal to a thread.
 
@@ -22,6 +22,7 @@ mod execute;
 mod frames;
 pub mod protocol;
 mod relay;
+pub mod runnable;
 mod serve;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 
 use crate::complain::complain;
 use crate::process::strays;
+use runnable::Runnable;
 use serve::{Runner, Settings};
 
 /// `gpu-health-agent runner`: runs probes for the reporter.
@@ -79,9 +81,10 @@ pub enum RunnerError {
 }
 
 impl RunnerArgs {
-    /// Runs until the reporter hangs up (stdin) or until SIGTERM or SIGINT (socket). All probes are dead afterwards.
-    pub fn run(self) -> ExitCode {
-        match self.serve() {
+    /// Runs until the reporter hangs up (stdin) or until SIGTERM or SIGINT (socket). `probes` is what it can start. All
+    /// probes are dead when it returns.
+    pub fn run(self, probes: Vec<Runnable>) -> ExitCode {
+        match self.serve(probes) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain(&error);
@@ -90,13 +93,14 @@ impl RunnerArgs {
         }
     }
 
-    fn serve(self) -> Result<(), RunnerError> {
+    fn serve(self, probes: Vec<Runnable>) -> Result<(), RunnerError> {
         let agent_binary = match self.agent_binary {
             Some(binary) => binary,
             None => std::env::current_exe().map_err(RunnerError::AgentBinary)?,
         };
         let runner = Runner::new(Settings {
             agent_binary,
+            probes,
             grace: Duration::from_millis(self.kill_grace_ms),
             unkillable_after: Duration::from_millis(self.unkillable_after_ms),
         });

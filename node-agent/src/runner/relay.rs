@@ -1,12 +1,12 @@
 //! A probe that talks: lines to its stdin, lines from its stdout, while it runs.
 //!
-//! Nothing is kept of what passes: a line is read from the child only when the one before it was taken by the reporter,
-//! so that a child that says much waits on its pipe.
+//! Nothing is buffered: a line is read from the child only once the reporter has taken the one before, so that a child
+//! that writes too fast blocks on its pipe.
 
 use std::future::pending;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -15,17 +15,17 @@ use super::frames::{Line, Lines};
 use super::protocol::{MAX_REPLY_BYTES, Reply};
 use crate::readings::talk::MAX_SAID_BYTES;
 
-/// Lines that wait for a child to read them, beyond what its pipe holds. A reporter asks again only when it was answered.
+/// Lines queued for a child, beyond what its pipe holds. A reporter asks again only after it was answered.
 pub(super) const UNREAD_LINES: usize = 4;
 
-/// What of a reply is not the line: its braces, its tag, its id.
+/// Bytes of a reply around the line: braces, tag, id.
 const AROUND_A_LINE: usize = 128;
 
 /// Why a talking probe is ended.
 pub(super) enum Silence {
-    /// Nobody has said anything to it for too long, nobody needs it any more.
+    /// Nothing was sent to it for too long: nobody needs it any more.
     Deadline,
-    /// It said a line that is longer than allowed.
+    /// It wrote a line that is too long.
     TooLong,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Talk {
     id: u64,
     to_say: mpsc::Receiver<String>,
     stdin: Option<ChildStdin>,
-    heard: Option<Lines<BufReader<ChildStdout>>>,
+    heard: Option<Lines<ChildStdout>>,
     /// Read, and not yet taken by the reporter.
     unread: Option<String>,
     replies: mpsc::Sender<Reply>,
@@ -48,10 +48,10 @@ impl Talk {
     /// Takes the child's stdin and stdout.
     pub(super) fn take_pipes(&mut self, child: &mut Child) {
         self.stdin = child.stdin.take();
-        self.heard = child.stdout.take().map(|stdout| Lines::strict(BufReader::new(stdout), MAX_SAID_BYTES));
+        self.heard = child.stdout.take().map(|stdout| Lines::new(stdout, MAX_SAID_BYTES));
     }
 
-    /// Passes lines on in both directions until a reason comes up to end the probe.
+    /// Relays lines in both directions until the probe has to be ended.
     pub(super) async fn until_too_long_or_silent(&mut self, deadline: Duration) -> Silence {
         let Self { id, to_say, stdin, heard, unread, replies } = self;
         let mut last = Instant::now();
@@ -77,7 +77,7 @@ impl Talk {
         }
     }
 
-    /// Passes on what the child has said until its end.
+    /// Relays the rest of the child's output.
     pub(super) async fn hear_the_rest(&mut self) {
         let _ = hear(self.id, &mut self.heard, &mut self.unread, &self.replies).await;
     }
@@ -91,7 +91,7 @@ enum Heard {
 /// Safe to cancel: a line that was read and not taken stays in `unread`.
 async fn hear(
     id: u64,
-    heard: &mut Option<Lines<BufReader<ChildStdout>>>,
+    heard: &mut Option<Lines<ChildStdout>>,
     unread: &mut Option<String>,
     replies: &mpsc::Sender<Reply>,
 ) -> Heard {
@@ -118,8 +118,8 @@ async fn hear(
     }
 }
 
-/// Writes the rest of a line; pends for ever when there is none. Safe to cancel. A child that has closed its stdin does
-/// not want to hear the rest.
+/// Writes the rest of a line; never returns if there is none. Cancel safe. If the child has closed its stdin, the rest is
+/// dropped.
 async fn write_on(stdin: &mut Option<ChildStdin>, half_said: &mut Option<(Vec<u8>, usize)>) {
     let (Some(to), Some((line, written))) = (stdin.as_mut(), half_said.as_mut()) else {
         return pending().await;

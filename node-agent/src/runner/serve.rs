@@ -1,7 +1,7 @@
 //! The runner's side of the protocol: reads requests, starts probes, writes replies.
 //!
 //! A connection owns its probes: when it ends, they are killed. Children that cannot be killed belong to the runner, so
-//! that a reporter that comes back does not pile another one upon them.
+//! that a reporter that reconnects does not start more of them.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
@@ -19,28 +19,31 @@ use super::execute::{Limits, execute};
 use super::frames::{Line, Lines};
 use super::protocol::{Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply};
 use super::relay::{Talk, UNREAD_LINES};
+use super::runnable::{Prepared, Runnable, prepare};
 use crate::process::process_group::Leftover;
 use crate::process::strays;
 
-/// The most probes that run at once. A node has far fewer checks.
+/// Probes that may run at once. A node has far fewer checks.
 const MAX_RUNNING: usize = 32;
 
-/// Replies that wait for the reporter to read. Small, because a line of a talking probe is long: this and the pipes are
-/// all that a reporter who does not read makes the runner hold.
+/// Queued replies. Few, because a line of a talking probe is long: the queue and the pipes are all that the runner holds
+/// for a reporter that does not read.
 const UNREAD_REPLIES: usize = 8;
 
-/// What a runner is told when it starts.
+/// The settings of a runner.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The program that is started as `PROGRAM probe …`.
     pub(crate) agent_binary: PathBuf,
+    /// What it can start. Nothing else can be started over the protocol.
+    pub(crate) probes: Vec<Runnable>,
     /// Between SIGTERM and SIGKILL.
     pub(crate) grace: Duration,
     /// Between SIGKILL and the report that a child cannot be killed.
     pub(crate) unkillable_after: Duration,
 }
 
-/// All connections of one runner share it.
+/// The runner, shared by all its connections.
 #[derive(Clone)]
 pub(crate) struct Runner {
     settings: Arc<Settings>,
@@ -50,13 +53,13 @@ pub(crate) struct Runner {
 #[derive(Default)]
 struct Children {
     running: usize,
-    /// Process groups of probes that talk. They start no programs, so that strays are none of theirs.
+    /// Process groups of probes that talk. They start no programs, so no stray is theirs.
     talking: HashSet<u32>,
     /// Kind of probe, and the process that cannot be killed.
     unkillable: HashMap<String, u32>,
 }
 
-/// What one connection remembers of each probe: dropping it stops the probe.
+/// A connection's handle on one probe; dropping it stops the probe.
 struct Reins {
     _stop: oneshot::Sender<()>,
     say: Option<mpsc::Sender<String>>,
@@ -75,7 +78,7 @@ impl Runner {
         let (read, write) = stream.into_split();
         let (replies, to_write) = mpsc::channel(UNREAD_REPLIES);
         let writer = tokio::spawn(write_replies(write, to_write));
-        let mut lines = Lines::new(BufReader::new(read), MAX_REQUEST_BYTES);
+        let mut lines = Lines::new(read, MAX_REQUEST_BYTES);
         let mut stops = Stops::new();
         let mut probes: JoinSet<u64> = JoinSet::new();
         tokio::pin!(quit);
@@ -96,7 +99,7 @@ impl Runner {
             }
         }
         drop(stops);
-        // The reporter reads no more, so that nobody may wait for it to take a reply.
+        // The reporter reads no more: nothing may wait for it to accept a reply.
         writer.abort();
         while probes.join_next().await.is_some() {}
     }
@@ -110,12 +113,12 @@ impl Runner {
             Ok(Request::Stop { id }) => return drop(stops.remove(&id)),
             Ok(Request::Say { id, line }) => return tell(stops, id, line),
             Ok(Request::Start(start)) => match self.admit(&start, stops) {
-                Ok(()) => {
+                Ok(probe) => {
                     let (stop, stopped) = oneshot::channel();
                     let (say, to_say) = mpsc::channel(UNREAD_LINES);
-                    let talk = start.probe.talks().then(|| Talk::new(start.id, to_say, replies.clone()));
+                    let talk = probe.talks.then(|| Talk::new(start.id, to_say, replies.clone()));
                     stops.insert(start.id, Reins { _stop: stop, say: talk.is_some().then_some(say) });
-                    probes.spawn(self.clone().run(start, stopped, talk, replies.clone()));
+                    probes.spawn(self.clone().run(start, probe, stopped, talk, replies.clone()));
                     return;
                 }
                 Err(reason) => Reply::Refused { id: start.id, reason },
@@ -125,10 +128,11 @@ impl Runner {
         say(replies, no).await;
     }
 
-    fn admit(&self, start: &Start, stops: &Stops) -> Result<(), String> {
+    fn admit(&self, start: &Start, stops: &Stops) -> Result<Prepared, String> {
+        let probe = prepare(&self.settings.probes, start)?;
         let mut children = self.children();
-        let kind = start.probe.kind();
-        if let Some(pid) = children.unkillable.get(&kind) {
+        let kind = &probe.kind;
+        if let Some(pid) = children.unkillable.get(kind) {
             return Err(format!("an earlier {kind} probe, process {pid}, cannot be killed; it is not piled upon"));
         }
         if stops.contains_key(&start.id) {
@@ -138,19 +142,20 @@ impl Runner {
             return Err(format!("{MAX_RUNNING} probes are running already"));
         }
         children.running += 1;
-        Ok(())
+        Ok(probe)
     }
 
     async fn run(
         self,
         start: Start,
+        probe: Prepared,
         stop: oneshot::Receiver<()>,
         talk: Option<Talk>,
         replies: mpsc::Sender<Reply>,
     ) -> u64 {
-        let Start { id, probe, deadline_ms, output_cap_bytes } = start;
+        let Start { id, deadline_ms, output_cap_bytes, probe: _, parameters: _ } = start;
         let mut command = Command::new(&self.settings.agent_binary);
-        command.args(probe.arguments());
+        command.args(&probe.arguments);
         let limits = Limits {
             deadline: Duration::from_millis(deadline_ms),
             output_cap: usize::try_from(output_cap_bytes).unwrap_or(usize::MAX),
@@ -169,7 +174,7 @@ impl Runner {
         })
         .await;
         if let (super::protocol::End::Unkillable { pid }, Some(leftover)) = (&ended.end, ended.leftover) {
-            self.keep(probe.kind(), *pid, leftover);
+            self.keep(probe.kind, *pid, leftover);
         }
         self.one_less_running(group);
         self.sweep().await;
@@ -203,7 +208,7 @@ impl Runner {
         children.running = children.running.saturating_sub(1);
     }
 
-    /// Ends what left its probe's group, as soon as nothing of a running probe can be meant.
+    /// Kills processes that left their probe's group, once no running probe could own them.
     async fn sweep(&self) {
         strays::sweep(|| {
             // All probes are started on this thread, and nothing awaits within this closure.
@@ -227,7 +232,7 @@ fn lock(children: &Mutex<Children>) -> MutexGuard<'_, Children> {
     children.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A probe that does not read must not keep the connection from being served: what it has no room for is dropped.
+/// A probe that does not read must not block the connection: lines that do not fit its queue are dropped.
 fn tell(stops: &Stops, id: u64, line: String) {
     let say = stops.get(&id).and_then(|reins| reins.say.as_ref());
     if let Some(Err(mpsc::error::TrySendError::Full(_))) = say.map(|say| say.try_send(line)) {
@@ -235,7 +240,7 @@ fn tell(stops: &Stops, id: u64, line: String) {
     }
 }
 
-/// A reporter that is gone needs no reply.
+/// A reporter that has disconnected needs no reply.
 async fn say(replies: &mpsc::Sender<Reply>, reply: Reply) {
     let _ = replies.send(reply).await;
 }

@@ -2,36 +2,46 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use node_agent::probe::driver::SamplerParameters;
+use node_agent::probe::programs::CustomParameters;
+use node_agent::probe::registry::spec;
+use node_agent::probe::tree::TreeParameters;
 use node_agent::runner::protocol::{End, ProbeSpec, Reply, Request, Start, decode_reply, encode_request};
 
 use super::{AGENT, Programs, wait_for};
 
 pub(crate) fn custom(programs: &Programs, program: &str, args: &[&Path]) -> ProbeSpec {
-    ProbeSpec::Custom {
+    let parameters = CustomParameters {
         directory: programs.path().to_owned(),
         program: program.to_owned(),
         args: args.iter().map(|path| path.display().to_string()).collect(),
-        env: BTreeMap::new(),
-        same_user: true,
+        env: Vec::new(),
+        custom_same_user: true,
         deadline_ms: 600_000,
-    }
+    };
+    spec(&parameters).unwrap()
 }
 
 /// A probe that ends by itself, at once.
 pub(crate) fn tree(root: &Path) -> ProbeSpec {
-    ProbeSpec::Tree { sysfs_root: root.to_owned(), proc_root: root.to_owned() }
+    spec(&TreeParameters { sysfs_root: root.to_owned(), proc_root: root.to_owned() }).unwrap()
 }
 
-/// A sampler that tells of a call after a second: longer than a busy machine keeps a process from running.
+/// A sampler that reports a call as hung after a second: longer than a busy machine keeps a process from running.
 pub(crate) fn sampler(library: &Path, dev_root: &Path) -> ProbeSpec {
-    ProbeSpec::Sampler { nvml_library: library.to_owned(), dev_root: dev_root.to_owned(), call_deadline_ms: 1_000 }
+    let parameters = SamplerParameters {
+        nvml_library: library.to_owned(),
+        dev_root: dev_root.to_owned(),
+        call_deadline_ms: 1_000,
+        first_ask: None,
+    };
+    spec(&parameters).unwrap()
 }
 
 /// A runner at a socket, and the protocol spoken by hand.
@@ -74,7 +84,8 @@ impl Spoken {
     }
 
     pub(crate) fn start(&mut self, id: u64, probe: ProbeSpec) {
-        let start = Start { id, probe, deadline_ms: 300_000, output_cap_bytes: 10_000 };
+        let ProbeSpec { probe, parameters } = probe;
+        let start = Start { id, probe, parameters, deadline_ms: 300_000, output_cap_bytes: 10_000 };
         self.say(&encode_request(&Request::Start(start)).unwrap());
     }
 

@@ -1,4 +1,4 @@
-//! Whether the driver's device nodes may still be opened: `systemctl daemon-reload` takes devices away from containers.
+//! Whether the driver's device nodes can still be opened: `systemctl daemon-reload` revokes devices of containers.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::calls::{About, Calls};
 use crate::readings::sample::DeviceAccess;
 
-/// Opens each node as the library does, and closes it at once.
+/// Opens each node as the library does and closes it at once.
 pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
     let Ok(entries) = std::fs::read_dir(dev_root) else { return DeviceAccess::Absent };
     let mut access = DeviceAccess::Absent;
     for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_node)) {
-        // A driver that hangs may hang here as well.
+        // A hung driver may hang here as well.
         let begun = calls.asked.begin_other("open", About::default(), Duration::ZERO);
         let opened = OpenOptions::new().read(true).write(true).open(entry.path());
         drop(begun);

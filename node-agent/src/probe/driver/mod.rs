@@ -13,11 +13,11 @@
 //!                        events: nvmlEventSetWait ──────── Event ──┘
 //! ```
 //!
-//! It is asked for sections of a [`Sample`] and answers with what the library said; it judges nothing. What must stay
-//! true:
-//! - a call that does not come back is told while it hangs, with its name and its GPU; the runner then kills the child;
-//! - an answer that is missing is absent from the sample, never zero;
-//! - nothing of it outlives its pipe: when nobody reads or asks any more, it ends, and the library is let go.
+//! A request names sections; the answer is a [`Sample`](crate::readings::Sample) of what the library returned. Nothing is
+//! judged here. What must stay true:
+//! - a call that does not return is reported while it hangs, with its name and its GPU; the runner then kills the child;
+//! - a missing answer is absent from the sample, never zero;
+//! - the process does not outlive its pipe: when nobody reads or asks any more, it ends and releases the library.
 
 mod access;
 mod calls;
@@ -36,10 +36,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use calls::Calls;
 use library::Sampler;
 use say::{next_line, say, say_sample};
 
+use super::start::Probe;
 use crate::complain::complain;
 use crate::process::sys;
 use crate::readings::{Ask, Said};
@@ -48,34 +51,44 @@ use crate::runner::protocol::MAX_REQUEST_BYTES;
 pub use calls::SYMBOLS;
 pub use raw::text_of;
 
-/// `probe sampler`
-#[derive(Debug, Clone, clap::Args)]
-pub struct SamplerArgs {
+/// The parameters of `probe sampler`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SamplerParameters {
     /// Name or path of the NVIDIA management library.
     #[arg(long, default_value = "libnvidia-ml.so.1")]
     pub nvml_library: PathBuf,
     /// Root of the tree that is `/dev` on a node.
     #[arg(long, default_value = "/dev")]
     pub dev_root: PathBuf,
-    /// A call that takes longer than this is told as hung, in milliseconds.
+    /// A call that takes longer than this many milliseconds is reported as hung.
     #[arg(long, default_value_t = 10_000)]
     pub call_deadline_ms: u64,
-    /// What the process was asked before it began anew.
+    /// The request that was open when the process replaced itself. Only the sampler passes it, to itself.
     #[arg(long, hide = true, value_parser = first_ask)]
-    first_ask: Option<Ask>,
+    #[serde(skip)]
+    pub first_ask: Option<Ask>,
+}
+
+impl Probe for SamplerParameters {
+    const NAME: &'static str = "sampler";
+
+    fn run(self) -> ExitCode {
+        run(&self)
+    }
 }
 
 fn first_ask(text: &str) -> Result<Ask, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-/// Asks that wait while one is being answered. A reporter asks again when it has its answer.
+/// Requests queued while one is being answered. A reporter sends the next one after the answer.
 const WAITING_ASKS: usize = 4;
 
 /// Answers what is asked on stdin until that is closed. Three threads beside this one: one that calls the library, one
 /// that looks whether a call hangs, and one that waits for the driver's events. This one makes no call, so that the end
 /// of stdin is seen whatever hangs.
-pub(crate) fn run(args: &SamplerArgs) -> ExitCode {
+fn run(args: &SamplerParameters) -> ExitCode {
     let calls = Arc::new(Calls::default());
     let sampler = Sampler::new(args.nvml_library.clone(), args.dev_root.clone(), Arc::clone(&calls));
     let (ask, asked) = sync_channel(WAITING_ASKS);
@@ -98,7 +111,7 @@ pub(crate) fn run(args: &SamplerArgs) -> ExitCode {
     }
 }
 
-/// Hands over what is asked until stdin ends. Both sides are one binary: what is no question is a fault.
+/// Passes requests on until stdin ends. Both sides are the same binary, so a malformed request is an error.
 fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
     let mut stdin = std::io::stdin().lock();
     let mut line = Vec::new();
@@ -124,8 +137,8 @@ fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
     }
 }
 
-/// The same process with a fresh memory: its pipes and its place among its parent's children stay. It takes along what it
-/// was asked; nobody asks more before that is answered. Comes back only where that is not possible.
+/// Replaces the process by itself, with fresh memory but the same pipes and process id. The open request is passed along;
+/// the next one comes only after its answer. Returns only if that fails.
 fn begin_anew(ask: &Ask) {
     const FLAG: &str = "--first-ask=";
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
@@ -138,7 +151,7 @@ fn begin_anew(ask: &Ask) {
     eprintln!("gpu-health-agent: cannot begin anew: {error}");
 }
 
-/// Tells each call that hangs, once.
+/// Reports each hung call once.
 fn watch(calls: &Calls, deadline: Duration) {
     loop {
         std::thread::sleep(calls::pause(deadline));

@@ -1,4 +1,4 @@
-//! What is said goes to stdout, one line at a time, each in one piece.
+//! Writes answers to stdout, one line at a time, each in one piece.
 
 use std::io::{Read, Write};
 
@@ -6,8 +6,8 @@ use crate::process::sys;
 use crate::readings::sample::Sample;
 use crate::readings::talk::{MAX_SAID_BYTES, Said};
 
-/// Says it, and ends the process when nobody listens. Whoever is in a call of the driver's library says nothing, so that
-/// nobody waits here for a thread that hangs.
+/// Writes a line, and ends the process if nobody reads any more. No thread writes during a call of the driver's library, so
+/// this never waits for a thread that hangs.
 pub(super) fn say(said: &Said) {
     let Ok(mut line) = serde_json::to_vec(said) else { return };
     line.push(b'\n');
@@ -17,7 +17,7 @@ pub(super) fn say(said: &Said) {
     }
 }
 
-/// Says a sample, without the readings that make it too long for one line (64 GPUs with all their links and pairs).
+/// Writes a sample, leaving out readings that make it too long for one line (64 GPUs with all their links and pairs).
 pub(super) fn say_sample(id: u64, mut sample: Sample) {
     for leave_out in [|_: &mut Sample| {}, without_topology, without_links, without_readings] {
         leave_out(&mut sample);

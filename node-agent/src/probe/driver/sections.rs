@@ -126,12 +126,14 @@ impl<'a> Reader<'a> {
         const DRAM: u32 = 2;
         const SRAM: u32 = 7;
         let mode = self.get(Library::ecc_mode);
-        let mut total =
-            |kind, counter| self.get(|library, gpu| library.total_ecc_errors(gpu, kind, counter)).and_then(told);
+        let mut total = |kind, counter| {
+            self.get(|library, gpu| library.total_ecc_errors(gpu, kind, counter)).and_then(unless_sentinel)
+        };
         let (volatile_uncorrected, volatile_corrected) = (total(UNCORRECTED, VOLATILE), total(CORRECTED, VOLATILE));
         let (aggregate_uncorrected, aggregate_corrected) = (total(UNCORRECTED, AGGREGATE), total(CORRECTED, AGGREGATE));
-        let mut at =
-            |place| self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place)).and_then(told);
+        let mut at = |place| {
+            self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place)).and_then(unless_sentinel)
+        };
         EccReading {
             enabled: mode.and_then(|(current, _)| flag(current)),
             pending: mode.and_then(|(_, pending)| flag(pending)),
@@ -169,7 +171,7 @@ impl<'a> Reader<'a> {
 
     fn remapped_rows(&mut self) -> [Option<u64>; 4] {
         match self.get(|library, gpu| or_if_old(library.remapped_rows(gpu).map(Some), || Ok(None))) {
-            Some(Some(rows)) => rows.map(|rows| told(rows.into())),
+            Some(Some(rows)) => rows.map(|rows| unless_sentinel(rows.into())),
             Some(None) => self.fields(REMAPPED.map(|field| (field, 0))).map(count),
             None => [None; 4],
         }
@@ -178,7 +180,7 @@ impl<'a> Reader<'a> {
     fn retired_pages(&mut self, cause: u32) -> Option<u64> {
         self.get(|library, gpu| or_if_old(library.retired_pages(gpu, cause), || library.retired_pages_v1(gpu, cause)))
             .map(u64::from)
-            .and_then(told)
+            .and_then(unless_sentinel)
     }
 
     fn clocks(&mut self) -> ClocksReading {
@@ -190,9 +192,9 @@ impl<'a> Reader<'a> {
             sw_thermal_ns: count(software),
             hw_thermal_ns: count(hardware),
             power_brake_ns: count(brake),
-            sm_mhz: self.get(|library, gpu| library.clock(gpu, SM)).and_then(known),
-            max_sm_mhz: self.get(|library, gpu| library.max_clock(gpu, SM)).and_then(known),
-            memory_mhz: self.get(|library, gpu| library.clock(gpu, MEMORY)).and_then(known),
+            sm_mhz: self.get(|library, gpu| library.clock(gpu, SM)).and_then(unless_sentinel_32),
+            max_sm_mhz: self.get(|library, gpu| library.max_clock(gpu, SM)).and_then(unless_sentinel_32),
+            memory_mhz: self.get(|library, gpu| library.clock(gpu, MEMORY)).and_then(unless_sentinel_32),
             utilization_percent: self.get(Library::utilization).map(|utilization| utilization.gpu),
             performance_state: self.get(Library::performance_state).filter(|state| *state != STATE_UNKNOWN),
         }
@@ -220,20 +222,20 @@ impl<'a> Reader<'a> {
 
     fn power(&mut self) -> PowerReading {
         PowerReading {
-            draw_milliwatts: self.get(Library::power_usage).and_then(known).map(u64::from),
-            limit_milliwatts: self.get(Library::power_limit).and_then(known).map(u64::from),
-            enforced_milliwatts: self.get(Library::enforced_power_limit).and_then(known).map(u64::from),
-            default_milliwatts: self.get(Library::default_power_limit).and_then(known).map(u64::from),
+            draw_milliwatts: self.get(Library::power_usage).and_then(unless_sentinel_32).map(u64::from),
+            limit_milliwatts: self.get(Library::power_limit).and_then(unless_sentinel_32).map(u64::from),
+            enforced_milliwatts: self.get(Library::enforced_power_limit).and_then(unless_sentinel_32).map(u64::from),
+            default_milliwatts: self.get(Library::default_power_limit).and_then(unless_sentinel_32).map(u64::from),
         }
     }
 
     fn pcie(&mut self) -> PcieReading {
         PcieReading {
-            generation: self.get(Library::link_generation).and_then(known),
-            width: self.get(Library::link_width).and_then(known),
-            max_generation: self.get(Library::max_link_generation).and_then(known),
-            max_width: self.get(Library::max_link_width).and_then(known),
-            replays: self.get(Library::pcie_replays).and_then(known).map(u64::from),
+            generation: self.get(Library::link_generation).and_then(unless_sentinel_32),
+            width: self.get(Library::link_width).and_then(unless_sentinel_32),
+            max_generation: self.get(Library::max_link_generation).and_then(unless_sentinel_32),
+            max_width: self.get(Library::max_link_width).and_then(unless_sentinel_32),
+            replays: self.get(Library::pcie_replays).and_then(unless_sentinel_32).map(u64::from),
         }
     }
 
@@ -258,8 +260,9 @@ impl<'a> Reader<'a> {
     fn link(&mut self, link: u32, active: bool) -> LinkReading {
         // A link that is down has no other side and counts nothing.
         let remote = active.then(|| self.get(|library, gpu| library.nvlink_remote(gpu, link))).flatten();
-        let [replays, recoveries, crc_flit, crc_data] = [0, 1, 2, 3]
-            .map(|counter| self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)).and_then(told));
+        let [replays, recoveries, crc_flit, crc_data] = [0, 1, 2, 3].map(|counter| {
+            self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)).and_then(unless_sentinel)
+        });
         let mut reading = LinkReading {
             link,
             active,
@@ -345,16 +348,16 @@ const fn is_on(state: u32) -> bool {
 }
 
 fn count(value: Option<i128>) -> Option<u64> {
-    value.and_then(|value| u64::try_from(value).ok()).and_then(told)
+    value.and_then(|value| u64::try_from(value).ok()).and_then(unless_sentinel)
 }
 
-/// A number of all ones is none: `NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what a device that is gone reads as.
-fn told(value: u64) -> Option<u64> {
+/// All ones mean "no value": `NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what a device that is gone reads as.
+fn unless_sentinel(value: u64) -> Option<u64> {
     (value != u64::MAX && value != u64::from(u32::MAX)).then_some(value)
 }
 
-/// As [`told`].
-fn known(value: u32) -> Option<u32> {
+/// As [`unless_sentinel`].
+fn unless_sentinel_32(value: u32) -> Option<u32> {
     (value != u32::MAX).then_some(value)
 }
 

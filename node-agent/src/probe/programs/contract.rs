@@ -78,6 +78,13 @@ struct Document {
 fn json(text: &str) -> Result<Verdict, Unknown> {
     let document: Document = serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string())))?;
     let Document { outcome, severity, reason, message, target } = document;
+    if let Some(Severity::Unrecognized(other)) = &severity {
+        let known: Vec<&str> = Severity::ALL.iter().map(Severity::as_str).collect();
+        return Err(Unknown::Json(bounded(&format!(
+            "unknown severity `{other}`, expected one of {}",
+            known.join(", ")
+        ))));
+    }
     let severity = match outcome {
         // A failure that names no cure is watched.
         Outcome::Fail | Outcome::Warn => severity.filter(|named| *named != Severity::None).unwrap_or(Severity::Monitor),
@@ -157,6 +164,7 @@ mod tests {
         assert!(line.contains("`drain` is no action"), "{line}");
         assert!(said(r#"{"outcome":"Good"}"#).contains("unknown variant `Good`"));
         assert!(said(r#"{"outcome":"Pass","sevrity":"None"}"#).contains("unknown field `sevrity`"));
+        assert!(said(r#"{"outcome":"Fail","severity":"Grave"}"#).contains("unknown severity `Grave`"));
         assert!(said(r#"{"severity":"None"}"#).contains("missing field `outcome`"));
     }
 

@@ -6,22 +6,26 @@
 
 mod contract;
 
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::start::{Probe, print_report_of};
 use crate::process::sys;
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
 use crate::text::{bounded, evidence};
 
 pub use contract::read;
+
+/// How much earlier than its probe a program must end, in milliseconds: the probe has to report that it did not.
+pub const MARGIN_MS: u64 = 2_000;
 
 /// The user and group `nobody` of every distribution.
 const NOBODY: u32 = 65_534;
@@ -30,27 +34,38 @@ const OUTPUT_CAP: usize = 1024 * 1024;
 /// What a program finds where our own `PATH` is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// `probe custom`
-#[derive(Debug, Clone, clap::Args)]
-pub struct CustomArgs {
-    /// The one directory that programs are run from.
+/// The parameters of `probe custom`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomParameters {
+    /// The directory that programs are run from.
     #[arg(long)]
     pub directory: PathBuf,
-    /// The program's name in it: lower-case letters, digits and dashes, at most 63, no dash first.
+    /// The program's name in that directory: lower-case letters, digits and dashes, at most 63, no dash first.
     #[arg(long)]
     pub program: String,
-    /// KEY=VALUE for the program's environment; the key begins with CHECK_. May be repeated.
+    /// KEY=VALUE for the program's environment; the key must begin with CHECK_. Repeatable.
     #[arg(long = "env")]
     pub env: Vec<String>,
-    /// Milliseconds after which a program that has not ended is killed.
+    /// Milliseconds after which a program that has not ended is killed and reported as silent. The probe's own deadline must
+    /// be 2 s longer.
     #[arg(long, default_value_t = 60_000)]
     pub deadline_ms: u64,
-    /// Run the program under our own uid instead of 65534.
+    /// Run the program under the probe's own uid instead of 65534.
     #[arg(long)]
     pub custom_same_user: bool,
-    /// What the program gets as arguments.
+    /// Arguments of the program, passed on unchanged; no shell is involved.
     #[arg(last = true)]
-    pub args: Vec<OsString>,
+    pub args: Vec<String>,
+}
+
+impl Probe for CustomParameters {
+    const NAME: &'static str = "custom";
+    const TRAILING: Option<&'static str> = Some("args");
+
+    fn run(self) -> ExitCode {
+        print_report_of::<Self, _>(run(self))
+    }
 }
 
 /// Why a program gave no verdict. Each is a reason of a finding, by [`NoVerdict::reason`].
@@ -102,7 +117,7 @@ impl NoVerdict {
 }
 
 /// Runs the program and reads what it said.
-pub(super) async fn run(args: CustomArgs) -> CustomReport {
+async fn run(args: CustomParameters) -> CustomReport {
     let (ran, judged) = match run_program(&args).await {
         Ok(ran) => {
             let judged = judge(&ran, args.deadline_ms);
@@ -139,7 +154,7 @@ fn judge(ran: &ToolRun, deadline_ms: u64) -> Result<Verdict, NoVerdict> {
     }
 }
 
-async fn run_program(args: &CustomArgs) -> Result<ToolRun, NoVerdict> {
+async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
     let environment = environment(&args.env)?;
     let path = resolve(&args.directory, &args.program)?;
     let own = rustix::process::geteuid();

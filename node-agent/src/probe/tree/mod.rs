@@ -13,13 +13,18 @@ mod tests;
 pub mod values;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+
+use super::start::{Probe, print};
 use crate::readings::TreeReport;
 use root::Root;
 
-/// `probe tree`
-#[derive(Debug, Clone, clap::Args)]
-pub struct TreeArgs {
+/// The parameters of `probe tree`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TreeParameters {
     /// Root of the tree that is `/sys` on a node.
     #[arg(long, default_value = "/sys")]
     pub sysfs_root: PathBuf,
@@ -28,8 +33,16 @@ pub struct TreeArgs {
     pub proc_root: PathBuf,
 }
 
+impl Probe for TreeParameters {
+    const NAME: &'static str = "tree";
+
+    fn run(self) -> ExitCode {
+        print::<Self>(measure(&self))
+    }
+}
+
 /// Reads both trees. Never waits and never fails: what could not be read is named in the report.
-pub(super) fn measure(args: &TreeArgs) -> TreeReport {
+fn measure(args: &TreeParameters) -> TreeReport {
     let (sysfs, proc) = (Root::new(&args.sysfs_root), Root::new(&args.proc_root));
     let mut view = bus::read(&sysfs);
     let mut errors = Vec::new();

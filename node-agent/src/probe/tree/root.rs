@@ -1,8 +1,7 @@
-//! A tree that may hold anything: garbage, FIFOs, endless files, links in circles and links to elsewhere.
+//! Reads a file tree that may hold anything: garbage, FIFOs, endless files, circular links and links out of the tree.
 //!
-//! Links are followed here and not by the kernel, so that no path leaves the root (openat2 would do it, and kernels
-//! before 5.6 and some seccomp profiles lack it). Only regular files are read, without waiting, and not more of them
-//! than a page of sysfs can hold.
+//! Links are resolved here rather than by the kernel, so that no path leaves the root. (openat2 can do that, but kernels
+//! before 5.6 and some seccomp profiles lack it.) Only regular files are read, without blocking and up to a limit.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -11,9 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-/// The most that is read of a file. Files of sysfs are at most one page; `/proc/PID/limits` is about 1.3 KiB.
+/// Files larger than this are refused. Files of sysfs hold at most one page; `/proc/PID/limits` has about 1.3 KiB.
 const MAX_BYTES: u64 = 64 * 1024;
-/// The most names that are taken from a folder; a large host has about 1,000 PCI functions.
+/// Names read from one folder; a large host has about 1,000 PCI functions.
 pub(super) const MAX_NAMES: usize = 8192;
 /// As many links as the kernel follows in one path (MAXSYMLINKS).
 const MAX_LINKS: usize = 40;
@@ -23,12 +22,12 @@ pub(super) struct Root {
     path: PathBuf,
 }
 
-/// A place below the root: its path from there, free of links.
+/// A path below the root, with all links resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place(PathBuf);
 
 impl Place {
-    /// A name directly below it, which may be a link: for files that are not links in any kernel.
+    /// A name directly below it, not resolved: only for files that are links in no kernel.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -45,17 +44,17 @@ impl Place {
 }
 
 impl Root {
-    /// The tree below `path`, which may be a link itself.
+    /// The tree below `path`, which may itself be a link.
     pub(super) fn new(path: &Path) -> Self {
         Self { path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) }
     }
 
-    /// What a path of this tree is called in sentences.
+    /// A path of this tree as messages show it.
     pub(super) fn shown(&self, inside: impl AsRef<Path>) -> String {
         self.path.join(inside).display().to_string()
     }
 
-    /// Where a path leads, all links followed.
+    /// Resolves all links of a path.
     pub(super) fn place(&self, inside: impl AsRef<Path>) -> io::Result<Place> {
         let mut rest = self.parts_of(inside.as_ref())?;
         let (mut place, mut links) = (PathBuf::new(), 0);
@@ -86,7 +85,7 @@ impl Root {
         Ok(Place(place))
     }
 
-    /// The parts of a path; an absolute one must name something below the root.
+    /// The parts of a path; an absolute path must lie below the root.
     fn parts_of(&self, path: &Path) -> io::Result<VecDeque<String>> {
         let inside = if path.is_absolute() {
             let out = || Error::new(ErrorKind::PermissionDenied, "leads out of the tree");
@@ -102,14 +101,14 @@ impl Root {
         Ok(inside.components().filter_map(part).collect())
     }
 
-    /// What a link says, itself not followed. It may lead anywhere: it is read and not gone.
+    /// The target of a link, which is not followed; it may be a dangling symlink.
     pub(super) fn link_target(&self, inside: impl AsRef<Path>) -> io::Result<PathBuf> {
         let inside = inside.as_ref();
         let folder = self.place(inside.parent().unwrap_or_else(|| Path::new("")))?;
         fs::read_link(self.path.join(folder.0).join(inside.file_name().unwrap_or_default()))
     }
 
-    /// The names in a folder, in order.
+    /// The names in a folder, sorted.
     pub(super) fn names(&self, inside: impl AsRef<Path>) -> io::Result<Vec<String>> {
         let place = self.place(inside)?;
         let entries = fs::read_dir(self.path.join(place.0))?;
@@ -121,7 +120,7 @@ impl Root {
         Ok(names)
     }
 
-    /// The text of a file, garbage as U+FFFD.
+    /// The text of a file; bytes that are not UTF-8 become U+FFFD.
     pub(super) fn text(&self, inside: impl AsRef<Path>) -> io::Result<String> {
         let mut bytes = Vec::new();
         self.open(inside.as_ref())?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -131,7 +130,7 @@ impl Root {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What `parse` makes of a file; none where it is not there, cannot be read or does not fit.
+    /// A file's text, parsed; `None` if it is missing, unreadable or does not parse.
     pub(super) fn read<T>(&self, inside: impl AsRef<Path>, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         self.text(inside).ok().and_then(|text| parse(&text))
     }
@@ -143,11 +142,11 @@ impl Root {
         Ok(first)
     }
 
-    /// A FIFO is opened without waiting for a writer, and refused, as everything is that is no regular file.
+    /// Opens a regular file and refuses everything else. A FIFO does not make it wait for a writer.
     fn open(&self, inside: &Path) -> io::Result<File> {
         let path = self.path.join(self.place(inside)?.0);
         let refused = || Error::new(ErrorKind::InvalidInput, "no regular file");
-        // Opening a device node can have effects: look first.
+        // Opening a device node can have side effects, so check first.
         if !fs::symlink_metadata(&path)?.is_file() {
             return Err(refused());
         }

@@ -61,7 +61,7 @@ impl Node {
     }
 
     fn measure(&self) -> TreeReport {
-        measure(&TreeArgs { sysfs_root: self.sys(""), proc_root: self.0.path().join("proc") })
+        measure(&TreeParameters { sysfs_root: self.sys(""), proc_root: self.0.path().join("proc") })
     }
 }
 
@@ -282,7 +282,7 @@ fn nothing_outside_of_the_root_is_read() {
 
 #[test]
 fn a_root_that_is_not_there_is_an_error_in_words_and_not_an_empty_machine() {
-    let report = measure(&TreeArgs { sysfs_root: "/nonexistent".into(), proc_root: "/nonexistent".into() });
+    let report = measure(&TreeParameters { sysfs_root: "/nonexistent".into(), proc_root: "/nonexistent".into() });
     assert_eq!(report.pci_errors, ["/nonexistent/bus/pci/devices: No such file or directory (os error 2)"]);
     assert_eq!(report.efa.memlock_kib, None);
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
@@ -14,24 +14,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::super::frames::{Line, Lines};
-use super::super::protocol::{FrameError, MAX_REPLY_BYTES, Reply, Request, Start, decode_reply, encode_request};
+use super::super::protocol::{
+    FrameError, MAX_REPLY_BYTES, ProbeSpec, Reply, Request, Start, decode_reply, encode_request,
+};
 use super::{Command, ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
 
-/// First and longest pause before the runner is started or connected to again.
+/// First and longest pause before the runner is restarted or reconnected to.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// A runner that stood this long is trusted again: the next pause is the first one.
+/// After a runner was up this long, backoff starts over.
 const STOOD: Duration = Duration::from_secs(60);
 /// A runner kills its probes when we hang up, which takes it up to grace plus 5 s per probe, all at once.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// How to get a runner.
+/// How to reach a runner.
 pub(super) enum Way {
     Child(RunnerCommand),
     Socket(PathBuf),
 }
 
 struct Connection {
-    lines: Lines<BufReader<OwnedReadHalf>>,
+    lines: Lines<OwnedReadHalf>,
     write: OwnedWriteHalf,
     child: Option<Child>,
 }
@@ -54,11 +56,11 @@ impl Way {
             }
         };
         let (read, write) = stream.into_split();
-        Ok(Connection { lines: Lines::new(BufReader::new(read), MAX_REPLY_BYTES), write, child })
+        Ok(Connection { lines: Lines::new(read, MAX_REPLY_BYTES), write, child })
     }
 }
 
-/// The runner's stdin is one end of a socket; the kernel closes ours when we die, and the runner takes that as its cue.
+/// The runner's stdin is one end of a socket pair. The kernel closes our end when we die, which ends the runner.
 fn spawn(command: &RunnerCommand) -> std::io::Result<(UnixStream, Child)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
@@ -74,7 +76,7 @@ fn spawn(command: &RunnerCommand) -> std::io::Result<(UnixStream, Child)> {
     Ok((UnixStream::from_std(ours)?, child))
 }
 
-/// Keeps a runner until nobody holds a handle any more.
+/// Keeps a runner connected until the last handle is dropped.
 pub(super) async fn keep_connected(
     way: Way,
     mut commands: mpsc::UnboundedReceiver<Command>,
@@ -115,7 +117,7 @@ enum Over {
     Gone(String),
 }
 
-/// Passes requests and replies on until either side is gone. Every probe under way is answered.
+/// Relays requests and replies until either side is gone. Every running probe is answered.
 async fn converse(
     connection: &mut Connection,
     commands: &mut mpsc::UnboundedReceiver<Command>,
@@ -125,7 +127,7 @@ async fn converse(
     let mut unread: Option<(mpsc::Sender<String>, String)> = None;
     let reason = loop {
         tokio::select! {
-            // Whoever listens to a probe is slow: nothing more is read meanwhile, so that nothing piles up here.
+            // A listener is slow: nothing more is read meanwhile, so that nothing piles up here.
             room = room_for(unread.as_ref()) => if let (Some(room), Some((_, line))) = (room, unread.take()) {
                 room.send(line);
             },
@@ -151,7 +153,7 @@ async fn converse(
     Over::Gone(reason)
 }
 
-/// Who waits for a probe's outcome, and listens to its lines.
+/// Waits for a probe's outcome and receives its lines.
 struct Asker {
     outcome: oneshot::Sender<ProbeOutcome>,
     lines: Option<mpsc::Sender<String>>,
@@ -174,9 +176,9 @@ async fn pass_on(command: Command, connection: &mut Connection, waiting: &mut Wa
         Command::Say { id, line } => Request::Say { id, line },
         Command::Start { id, request, outcome, lines } => {
             waiting.insert(id, Asker { outcome, lines });
-            let ProbeRequest { probe, deadline, output_cap_bytes } = request;
+            let ProbeRequest { probe: ProbeSpec { probe, parameters }, deadline, output_cap_bytes } = request;
             let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-            Request::Start(Start { id, probe, deadline_ms, output_cap_bytes })
+            Request::Start(Start { id, probe, parameters, deadline_ms, output_cap_bytes })
         }
     };
     match (encode_request(&request), &request) {
@@ -208,7 +210,7 @@ fn hear(line: Line, waiting: &mut Waiting) -> Option<(mpsc::Sender<String>, Stri
             answer(waiting, finished.id, ProbeOutcome::Finished(finished));
         }
         Ok(Reply::Refused { id, reason }) => answer(waiting, id, ProbeOutcome::Refused(reason)),
-        // Both sides are one binary: `encode_request` refuses what the runner would.
+        // Both sides are the same binary: `encode_request` refuses whatever the runner would.
         Ok(Reply::BadFrame { reason }) => {
             tracing::error!(reason, "the runner did not understand a request");
         }
@@ -220,7 +222,7 @@ fn hear(line: Line, waiting: &mut Waiting) -> Option<(mpsc::Sender<String>, Stri
 fn answer(waiting: &mut Waiting, id: u64, outcome: ProbeOutcome) {
     if let Some(Asker { outcome: to, lines }) = waiting.remove(&id) {
         drop(lines);
-        // Whoever asked may have lost interest.
+        // The caller may have stopped waiting.
         let _ = to.send(outcome);
     }
 }

@@ -1,8 +1,6 @@
-use clap::Parser;
 use proptest::prelude::*;
 
 use super::*;
-use crate::probe::ProbeArgs;
 
 fn text() -> impl Strategy<Value = String> {
     // Quotes, control characters, dashes and non-ASCII: what breaks framing and command lines.
@@ -10,56 +8,24 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(|chars| chars.into_iter().filter(|c| *c != '\0').collect())
 }
 
-fn path() -> impl Strategy<Value = PathBuf> {
-    text().prop_map(|text| PathBuf::from(format!("/{text}")))
+fn value() -> impl Strategy<Value = serde_json::Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Into::into),
+        any::<u64>().prop_map(Into::into),
+        text().prop_map(Into::into),
+        proptest::collection::vec(text(), 0..4).prop_map(Into::into),
+    ]
 }
 
-fn address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
-}
-
-fn probe() -> impl Strategy<Value = ProbeSpec> {
-    let custom = (
-        path(),
-        "[a-z0-9][a-z0-9-]{0,62}",
-        proptest::collection::vec(text(), 0..4),
-        proptest::collection::btree_map("CHECK_[A-Z]{1,8}", text(), 0..3),
-        any::<bool>(),
-        1..MAX_DEADLINE_MS,
-    )
-        .prop_map(|(directory, program, args, env, same_user, deadline_ms)| ProbeSpec::Custom {
-            directory,
-            program,
-            args,
-            env,
-            same_user,
-            deadline_ms,
-        });
-    let server = (path(), address(), 1..u16::MAX, any::<u64>())
-        .prop_map(|(iperf3, bind, port, until_unix_ms)| ProbeSpec::IperfServer { iperf3, bind, port, until_unix_ms });
-    let client = (
-        path(),
-        address(),
-        1..u16::MAX,
-        proptest::option::of(address()),
-        1..=128_u16,
-        1..3600_u32,
-        1..60_000_u64,
-        any::<u64>(),
-    )
-        .prop_map(|(iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms)| {
-            ProbeSpec::IperfClient { iperf3, server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms }
-        });
-    let sampler = (path(), path(), any::<u64>()).prop_map(|(nvml_library, dev_root, call_deadline_ms)| {
-        ProbeSpec::Sampler { nvml_library, dev_root, call_deadline_ms }
-    });
-    let tree = (path(), path()).prop_map(|(sysfs_root, proc_root)| ProbeSpec::Tree { sysfs_root, proc_root });
-    prop_oneof![sampler, tree, custom, server, client]
+fn parameters() -> impl Strategy<Value = Parameters> {
+    proptest::collection::btree_map(text(), value(), 0..6).prop_map(|entries| entries.into_iter().collect())
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let start = (any::<u64>(), probe(), 1..=MAX_DEADLINE_MS, 1..=MAX_OUTPUT_CAP_BYTES).prop_map(
-        |(id, probe, deadline_ms, output_cap_bytes)| Request::Start(Start { id, probe, deadline_ms, output_cap_bytes }),
+    let start = (any::<u64>(), text(), parameters(), 1..=MAX_DEADLINE_MS, 1..=MAX_OUTPUT_CAP_BYTES).prop_map(
+        |(id, probe, parameters, deadline_ms, output_cap_bytes)| {
+            Request::Start(Start { id, probe, parameters, deadline_ms, output_cap_bytes })
+        },
     );
     let say = (any::<u64>(), text()).prop_map(|(id, line)| Request::Say { id, line: line.replace('\n', " ") });
     prop_oneof![start, say, any::<u64>().prop_map(|id| Request::Stop { id })]
@@ -89,18 +55,6 @@ fn reply() -> impl Strategy<Value = Reply> {
         (any::<u64>(), text()).prop_map(|(id, reason)| Reply::Refused { id, reason }),
         text().prop_map(|reason| Reply::BadFrame { reason }),
     ]
-}
-
-#[derive(Parser)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Subcommands,
-}
-
-#[derive(clap::Subcommand)]
-enum Subcommands {
-    #[command(subcommand)]
-    Probe(ProbeArgs),
 }
 
 proptest! {
@@ -135,35 +89,13 @@ proptest! {
             prop_assert!(encode_request(&read).is_ok());
         }
     }
-
-    #[test]
-    fn every_probe_has_a_command_line_that_the_probe_understands(probe in probe()) {
-        let words = std::iter::once("gpu-health-agent".into()).chain(probe.arguments());
-        let parsed = CommandLine::try_parse_from(words);
-        prop_assert!(parsed.is_ok(), "{}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
-        let Subcommands::Probe(args) = parsed.unwrap().command;
-        let debug = format!("{args:?}");
-        let says = |value: &dyn std::fmt::Debug| debug.contains(&format!("{value:?}"));
-        match &probe {
-            ProbeSpec::Custom { args: expected, .. } => prop_assert!(says(expected)),
-            ProbeSpec::Tree { sysfs_root, .. } => {
-                prop_assert!(says(sysfs_root));
-            }
-            ProbeSpec::Sampler { dev_root, call_deadline_ms, .. } => {
-                prop_assert!(says(dev_root) && says(call_deadline_ms));
-            }
-            ProbeSpec::IperfServer { until_unix_ms, .. } | ProbeSpec::IperfClient { until_unix_ms, .. } => {
-                prop_assert!(says(until_unix_ms));
-            }
-        }
-    }
 }
 
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     let start = |deadline_ms, output_cap_bytes| {
-        let probe = ProbeSpec::Tree { sysfs_root: "/sys".into(), proc_root: "/proc".into() };
-        line_of(&Request::Start(Start { id: 1, probe, deadline_ms, output_cap_bytes })).unwrap()
+        let (probe, parameters) = ("tree".to_owned(), Parameters::new());
+        line_of(&Request::Start(Start { id: 1, probe, parameters, deadline_ms, output_cap_bytes })).unwrap()
     };
     let refused = |line: &[u8]| decode_request(line).unwrap_err().to_string();
     assert_eq!(refused(&start(0, 1)), "deadlineMs is 0; it must be 1 to 86400000");

@@ -1,18 +1,20 @@
 //! `probe iperf-server` and `probe iperf-client`: the two halves of one bandwidth test between two nodes, in one slot.
 //!
-//! When a slot begins is the caller's business; a probe knows when it ends. The server serves one client and never
-//! outlives its slot. The client tries again, since the server may not listen yet, until too little of the slot is left.
+//! The caller decides when a slot begins; the probe knows when it ends. The server serves one client and never outlives its
+//! slot. The client retries, since the server may not listen yet, until too little of the slot is left.
 
 mod output;
 
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use crate::probe::start::{Probe, print_report_of};
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::readings::bandwidth::{IperfReason, IperfReport};
 use crate::text::evidence;
@@ -23,19 +25,20 @@ pub use output::{Measured, read};
 const OUTPUT_CAP: usize = 1024 * 1024;
 /// Between two attempts of the client.
 const AGAIN: Duration = Duration::from_millis(200);
-/// What a measurement takes beyond its own length: handshake, slow start, exchange of the results.
+/// Time that a measurement takes beyond its own length: handshake, slow start, exchange of results.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// `probe iperf-server`
-#[derive(Debug, Clone, clap::Args)]
-pub struct ServerArgs {
+/// The parameters of `probe iperf-server`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IperfServerParameters {
     /// Name or path of iperf3.
     #[arg(long, default_value = "iperf3")]
     pub iperf3: PathBuf,
-    /// The address to listen at.
+    /// The address to listen on.
     #[arg(long)]
     pub bind: IpAddr,
-    /// The port to listen at.
+    /// The port to listen on.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
     /// End of the slot, in milliseconds since 1970.
@@ -43,9 +46,10 @@ pub struct ServerArgs {
     pub until_unix_ms: u64,
 }
 
-/// `probe iperf-client`
-#[derive(Debug, Clone, clap::Args)]
-pub struct ClientArgs {
+/// The parameters of `probe iperf-client`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IperfClientParameters {
     /// Name or path of iperf3.
     #[arg(long, default_value = "iperf3")]
     pub iperf3: PathBuf,
@@ -55,16 +59,16 @@ pub struct ClientArgs {
     /// The peer's port.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
-    /// The own address to send from.
+    /// The local address to send from.
     #[arg(long)]
     pub bind: Option<IpAddr>,
-    /// Parallel streams; 128 is iperf3's own limit.
+    /// Parallel streams; iperf3 allows at most 128.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=128))]
     pub streams: u16,
     /// Length of the measurement, in seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// Limit of one TCP connect, in milliseconds.
+    /// Timeout of one TCP connect, in milliseconds.
     #[arg(long, default_value_t = 2_000)]
     pub connect_timeout_ms: u64,
     /// End of the slot, in milliseconds since 1970.
@@ -72,8 +76,24 @@ pub struct ClientArgs {
     pub until_unix_ms: u64,
 }
 
+impl Probe for IperfServerParameters {
+    const NAME: &'static str = "iperf-server";
+
+    fn run(self) -> ExitCode {
+        print_report_of::<Self, _>(serve(&self))
+    }
+}
+
+impl Probe for IperfClientParameters {
+    const NAME: &'static str = "iperf-client";
+
+    fn run(self) -> ExitCode {
+        print_report_of::<Self, _>(send(&self))
+    }
+}
+
 /// Listens for one client until the slot ends.
-pub(in crate::probe) async fn serve(args: &ServerArgs) -> IperfReport {
+async fn serve(args: &IperfServerParameters) -> IperfReport {
     let end = slot_end(args.until_unix_ms);
     let left = end.saturating_duration_since(Instant::now());
     let mut command = Command::new(&args.iperf3);
@@ -86,8 +106,8 @@ pub(in crate::probe) async fn serve(args: &ServerArgs) -> IperfReport {
     report(&attempt(command, end, IperfReason::NobodyCame).await, 1)
 }
 
-/// Sends to the server, trying again until too little of the slot is left for a measurement.
-pub(in crate::probe) async fn send(args: &ClientArgs) -> IperfReport {
+/// Sends to the server, and retries until too little of the slot is left for a measurement.
+async fn send(args: &IperfClientParameters) -> IperfReport {
     let end = slot_end(args.until_unix_ms);
     let length = Duration::from_secs(args.seconds.into());
     let mut last = Attempt::none(&client_command(args), IperfReason::SlotOver);
@@ -106,7 +126,7 @@ pub(in crate::probe) async fn send(args: &ClientArgs) -> IperfReport {
     report(&last, attempts)
 }
 
-fn client_command(args: &ClientArgs) -> Command {
+fn client_command(args: &IperfClientParameters) -> Command {
     let mut command = Command::new(&args.iperf3);
     command.args(["-c", &args.server.to_string(), "-p", &args.port.to_string()]);
     if let Some(bind) = args.bind {
@@ -128,7 +148,7 @@ impl Attempt {
     }
 }
 
-/// Runs iperf3 once. `silent` is what it means when it had to be killed at `deadline`, or said nothing at all.
+/// Runs iperf3 once. `silent` is the reason if it had to be killed at `deadline` or printed nothing.
 async fn attempt(command: Command, deadline: Instant, silent: IperfReason) -> Attempt {
     let line = line_of(&command);
     let program = PathBuf::from(command.get_program());
@@ -180,7 +200,7 @@ fn line_of(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Slots are agreed on by the wall clock, and waited for by one that does not jump.
+/// Slots are agreed on in wall-clock time and waited for by the monotonic clock.
 fn slot_end(until_unix_ms: u64) -> Instant {
     let end = UNIX_EPOCH + Duration::from_millis(until_unix_ms.min(u64::from(u32::MAX) * 1000));
     Instant::now() + end.duration_since(SystemTime::now()).unwrap_or_default()

@@ -40,15 +40,15 @@ fn report_sent(when: f64) -> String {
 }
 
 fn observed(when: f64, node: &str) -> String {
-    format!("{} DEBUG operator::brain: {FAILURE_OBSERVED} key=NodeHealth {node}\n", at(when))
+    format!("{} DEBUG operator::shell::brain: {FAILURE_OBSERVED} key=NodeHealth {node}\n", at(when))
 }
 
 fn decided(when: f64, took: &str) -> String {
-    format!("{} DEBUG operator::brain:{DECIDED}cause=\"urgent\" took={took} steps=5 dropped=0\n", at(when))
+    format!("{} DEBUG operator::shell::brain:{DECIDED}cause=\"urgent\" took={took} steps=5 dropped=0\n", at(when))
 }
 
 fn write_sent(when: f64, key: &str, act: &str) -> String {
-    format!("{} DEBUG operator::brain: {WRITE_IS_SENT} key={key} act=\"{act}\"\n", at(when))
+    format!("{} DEBUG operator::shell::brain: {WRITE_IS_SENT} key={key} act=\"{act}\"\n", at(when))
 }
 
 fn claim_sent(when: f64) -> String {

@@ -1,0 +1,44 @@
+//! What a runner can start. The table is handed in from above, so that the runner knows no particular probe.
+
+use std::ffi::OsString;
+
+use serde_json::Value;
+
+use super::protocol::{Parameters, Start};
+
+/// One probe as the runner sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Runnable {
+    /// Its name in the protocol.
+    pub name: &'static str,
+    /// It is spoken to and answers while it runs, rather than printing one report.
+    pub talks: bool,
+    /// The field that says what is run, where one probe runs different programs. A program that cannot be killed keeps
+    /// only itself from being started again.
+    pub subject: Option<&'static str>,
+    /// The command line of `gpu-health-agent` for these parameters, without the program's own name; or a sentence that
+    /// says what is wrong with them.
+    pub command_line: fn(&Parameters) -> Result<Vec<OsString>, String>,
+}
+
+/// A probe that is ready to be started.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Prepared {
+    /// What counts as "the same probe" when a child cannot be killed: `tree`, `custom/disk`.
+    pub(super) kind: String,
+    pub(super) talks: bool,
+    pub(super) arguments: Vec<OsString>,
+}
+
+/// Finds the probe in the table and checks its parameters; else a sentence that says what is wrong.
+pub(super) fn prepare(table: &[Runnable], start: &Start) -> Result<Prepared, String> {
+    let Some(row) = table.iter().find(|row| row.name == start.probe) else {
+        let names: Vec<&str> = table.iter().map(|row| row.name).collect();
+        let asked: String = start.probe.chars().take(64).collect();
+        return Err(format!("there is no probe `{asked}`; this runner has {}", names.join(", ")));
+    };
+    let arguments = (row.command_line)(&start.parameters)?;
+    let subject = row.subject.and_then(|field| start.parameters.get(field)).and_then(Value::as_str);
+    let kind = subject.map_or_else(|| row.name.to_owned(), |subject| format!("{}/{subject}", row.name));
+    Ok(Prepared { kind, talks: row.talks, arguments })
+}
