@@ -26,47 +26,47 @@ end
 
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -s V -l version -d 'Print version'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "run" -d 'Measures this node and reports, until SIGTERM'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "check" -d 'Looks at this machine, or at the files of another one, and says whether it is well'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "probe" -d 'Runs one probe, prints its report as JSON, and ends'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "run" -d 'Measures this node and reports to the API server until SIGTERM'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "check" -d 'Checks this machine, or files copied from another one, and prints whether it is healthy'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "probe" -d 'Runs one probe, prints its report as JSON and exits'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "runner" -d 'Runs probes for a reporter'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l node-name -d 'The name of the Node that this agent is on' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kubeconfig -d 'A kubeconfig. Without it and without --server: the one of the pod' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l server -d 'The URL of the API server' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l certificate-authority -d 'The file with the certificates that the API server\'s is checked against' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l token-file -d 'The file with the token; it is read again every minute, as it rotates' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kernel-log -d 'The kernel log: `auto`, or a device, file or FIFO with records in the form of /dev/kmsg' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l proc-root -d 'Root of the tree that is /proc on the node' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l sysfs-root -d 'Root of the tree that is /sys on the node' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l dev-root -d 'Root of the tree that is /dev on the node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l node-name -d 'Name of the Node that this agent runs on' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kubeconfig -d 'Path of a kubeconfig. Without it and without --server, the pod\'s service account is used' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l server -d 'URL of the API server' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l certificate-authority -d 'File with the CA certificates that sign the API server\'s certificate' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l token-file -d 'File with the bearer token. It is read again every minute because tokens rotate' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kernel-log -d 'Kernel log: `auto`, or the path of a device, file or FIFO with records in /dev/kmsg format' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l proc-root -d 'Where the node\'s /proc is mounted' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l sysfs-root -d 'Where the node\'s /sys is mounted' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l dev-root -d 'Where the node\'s /dev is mounted' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l call-deadline-ms -d 'A call into the library that has not come back after so many milliseconds hangs' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-directory -d 'The one directory from which custom checks run' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l call-deadline-ms -d 'A call into the library that has not returned after this many milliseconds counts as hung' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-directory -d 'Directory of the custom checks. No program outside of it is run' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l iperf3 -d 'Name or path of iperf3' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l address -d 'An address at which peers reach this node; repeat it for several. Default: those of the interfaces' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l http -d 'Where to serve /metrics, /healthz and /readyz: ADDRESS:PORT, or 0 for a free port on loopback' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l runner-socket -d 'The socket of a runner that runs already. Without it the agent starts one' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l lease-seconds -d 'How often the Lease is renewed, in seconds' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l log-level -d 'How much to log: error, warn, info, debug or trace' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-same-user -d 'Run custom checks under the runner\'s own uid instead of 65534'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l address -d 'Address at which peers reach this node; repeat for several. Default: the addresses of all interfaces that are up' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l http -d 'Address that serves /metrics, /healthz and /readyz: ADDRESS:PORT, or 0 for a free port on loopback' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l runner-socket -d 'Socket of a runner that is already running. Without it the agent starts a runner of its own' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l lease-seconds -d 'Period of Lease renewals, in seconds' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l log-level -d 'Log level: error, warn, info, debug or trace' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-same-user -d 'Run custom checks with the runner\'s own uid instead of 65534'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -s h -l help -d 'Print help'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l checks -d 'Only these checks; all by default' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'A HardwareProfile (YAML) that says what the machine must be; without it nothing is condemned for a number' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s o -l output -d 'How to print' -r -f -a "table\t'For people'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l checks -d 'Comma-separated names of the checks to run. Default: all' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'HardwareProfile (YAML) with the expected hardware. Without it no count, width or rate is judged' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s o -l output -d 'Output format' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'One YAML document'"
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l color -d 'Colours in the table' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l color -d 'When to colour the table' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l watch -d 'Look again and again, every so many seconds (5 if no number is given), and print what changed' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l kernel-log -d 'The kernel log: `auto`, `none`, or a file: records of /dev/kmsg, or what dmesg or journalctl printed' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l proc-root -d 'Root of the tree that is /proc' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l sysfs-root -d 'Root of the tree that is /sys' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l dev-root -d 'Root of the tree that is /dev' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l watch -d 'Check again every SECONDS (5 if no number is given) and print whenever something changed' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l kernel-log -d 'Kernel log: `auto`, `none`, or a file in /dev/kmsg format or as printed by dmesg or journalctl' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l proc-root -d 'Where /proc is mounted' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l sysfs-root -d 'Where /sys is mounted' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l dev-root -d 'Where /dev is mounted' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l call-deadline-ms -d 'A call into the library that takes longer than this many milliseconds hangs' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l log-level -d 'How much to log on stderr: error, warn, info, debug or trace' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l call-deadline-ms -d 'A call into the library that has not returned after this many milliseconds counts as hung' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l log-level -d 'Log level on stderr: error, warn, info, debug or trace' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "sampler" -d 'Loads the driver\'s library and answers requests from stdin, line by line, until stdin is closed'
@@ -78,7 +78,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe;
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l dev-root -d 'Root of the tree that is `/dev` on a node' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l call-deadline-ms -d 'A call that takes longer than this many milliseconds is reported as hung' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l first-ask -d 'What the process was asked before it began anew' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l first-ask -d 'The request that was open when the process replaced itself. Only the sampler passes it, to itself' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l sysfs-root -d 'Root of the tree that is `/sys` on a node' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l proc-root -d 'Root of the tree that is `/proc` on a node' -r -F
@@ -114,9 +114,9 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -l kill-grace-ms -d 'Milliseconds between SIGTERM and SIGKILL for a probe that is stopped or late' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -l unkillable-after-ms -d 'Milliseconds after SIGKILL after which a probe counts as unkillable' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand runner" -s h -l help -d 'Print help'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "run" -d 'Measures this node and reports, until SIGTERM'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "check" -d 'Looks at this machine, or at the files of another one, and says whether it is well'
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "probe" -d 'Runs one probe, prints its report as JSON, and ends'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "run" -d 'Measures this node and reports to the API server until SIGTERM'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "check" -d 'Checks this machine, or files copied from another one, and prints whether it is healthy'
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "probe" -d 'Runs one probe, prints its report as JSON and exits'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "runner" -d 'Runs probes for a reporter'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and not __fish_seen_subcommand_from run check probe runner help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand help; and __fish_seen_subcommand_from probe" -f -a "sampler" -d 'Loads the driver\'s library and answers requests from stdin, line by line, until stdin is closed'
