@@ -78,7 +78,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe;
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l dev-root -d 'Root of the tree that is `/dev` on a node' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l call-deadline-ms -d 'A call that takes longer than this many milliseconds is reported as hung' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l first-ask -d 'What the process was asked before it began anew' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l first-ask -d 'The request that was open when the process replaced itself. Only the sampler passes it, to itself' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l sysfs-root -d 'Root of the tree that is `/sys` on a node' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l proc-root -d 'Root of the tree that is `/proc` on a node' -r -F
