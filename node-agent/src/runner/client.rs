@@ -4,6 +4,9 @@
 //! [`ProbeOutcome::RunnerGone`], and the runner is restarted (child) or reconnected to (socket), with backoff.
 
 mod connection;
+mod exchange;
+
+pub use exchange::{ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,71 +17,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::protocol::{Finished, MAX_OUTPUT_CAP_BYTES, ProbeSpec};
 use connection::{Way, keep_connected};
+use exchange::Command;
 
 /// How long a probe waits for a runner that is not ready yet.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Unread lines of a talking probe that are queued. While the queue is full, the connection is not read.
 const UNREAD_LINES: usize = 8;
-
-/// What to run, and its limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeRequest {
-    /// The probe.
-    pub probe: ProbeSpec,
-    /// After this the probe and all its children are killed. Whole milliseconds, at least one. For a probe that talks the
-    /// time runs anew with each line that is said to it.
-    pub deadline: Duration,
-    /// Bytes of output, at most [`MAX_OUTPUT_CAP_BYTES`].
-    pub output_cap_bytes: u32,
-}
-
-impl ProbeRequest {
-    /// A probe with the largest output that is allowed.
-    pub fn new(probe: ProbeSpec, deadline: Duration) -> Self {
-        Self { probe, deadline, output_cap_bytes: MAX_OUTPUT_CAP_BYTES }
-    }
-}
-
-/// The outcome of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeOutcome {
-    /// It ran, or could not be started; how, says [`Finished::end`].
-    Finished(Finished),
-    /// The runner refused to start it: a sentence.
-    Refused(String),
-    /// There is no runner, or it died or disconnected meanwhile: a sentence.
-    RunnerGone(String),
-}
-
-/// The state of the runner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunnerState {
-    /// The first attempt to connect is under way.
-    Starting,
-    /// Connected.
-    Ready {
-        /// The runner's process, if it is our child.
-        pid: Option<u32>,
-    },
-    /// Not connected; the next attempt follows by itself.
-    Down {
-        /// A sentence.
-        reason: String,
-    },
-}
-
-/// How to start a runner as a child.
-#[derive(Debug, Clone)]
-pub struct RunnerCommand {
-    /// `gpu-health-agent`.
-    pub binary: PathBuf,
-    /// What follows `runner` on the command line.
-    pub arguments: Vec<OsString>,
-    /// Added to our own environment.
-    pub environment: Vec<(OsString, OsString)>,
-}
 
 /// The handle. Clones share one runner; when the last one is dropped, all probes are killed and a child runner exits.
 #[derive(Debug, Clone)]
@@ -86,23 +31,6 @@ pub struct Runner {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<RunnerState>,
     last_id: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-enum Command {
-    Start {
-        id: u64,
-        request: ProbeRequest,
-        outcome: oneshot::Sender<ProbeOutcome>,
-        lines: Option<mpsc::Sender<String>>,
-    },
-    Stop {
-        id: u64,
-    },
-    Say {
-        id: u64,
-        line: String,
-    },
 }
 
 impl Runner {

@@ -15,12 +15,14 @@
 //! - nothing grows with time.
 
 mod baseline;
+mod board;
 mod counters;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use board::Board;
 pub use counters::Counter;
 
 use crate::readings::Sample;
@@ -64,19 +66,6 @@ pub struct Step {
     pub to: u64,
     /// By how much the counter rose.
     pub by: u64,
-}
-
-/// The best that a board has shown in its slot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Board {
-    /// The serial number, or the UUID where there is none.
-    pub serial: String,
-    /// The widest PCIe link, in lanes.
-    pub width: Option<u32>,
-    /// The highest PCIe generation.
-    pub generation: Option<u32>,
-    /// The most NVLinks that were up.
-    pub links: Option<u32>,
 }
 
 impl Memory {
@@ -166,7 +155,11 @@ impl Memory {
 
     /// What must survive this process, GPUs first; at most `max` entries of at most 256 bytes of values.
     pub fn baselines(&self, boot_id: &str, at: Time, max: usize) -> Vec<Baseline> {
-        baseline::write(self, boot_id, at, max)
+        let values = |counters: &BTreeMap<Counter, Track>| {
+            counters.iter().map(|(counter, track)| (*counter, track.value)).collect::<BTreeMap<_, _>>()
+        };
+        let counters = self.tracks.iter().map(|(target, counters)| (target.as_str(), values(counters))).collect();
+        baseline::Known { boards: &self.boards, counters, restored: &self.restored }.write(boot_id, at, max)
     }
 
     /// Another board at the address: what was remembered of the former one goes.
@@ -258,20 +251,6 @@ impl Step {
         }
         let by = (u128::from(self.by) * u128::from(inside)).div_ceil(u128::from(whole));
         u64::try_from(by).unwrap_or(u64::MAX)
-    }
-}
-
-impl Board {
-    fn best(&mut self, gpu: &crate::readings::sample::GpuReadings) {
-        let better = |known: &mut Option<u32>, seen: Option<u32>| *known = (*known).max(seen);
-        if let Some(pcie) = &gpu.pcie {
-            better(&mut self.width, pcie.width);
-            better(&mut self.generation, pcie.generation);
-        }
-        if let Some(nvlink) = &gpu.nvlink {
-            let up = nvlink.links.iter().filter(|link| link.active).count();
-            better(&mut self.links, u32::try_from(up).ok().filter(|up| *up > 0));
-        }
     }
 }
 

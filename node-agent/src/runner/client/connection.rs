@@ -17,7 +17,7 @@ use super::super::frames::{Line, Lines};
 use super::super::protocol::{
     FrameError, MAX_REPLY_BYTES, ProbeSpec, Reply, Request, Start, decode_reply, encode_request,
 };
-use super::{Command, ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
+use super::exchange::{Command, ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
 
 /// First and longest pause before the runner is restarted or reconnected to.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

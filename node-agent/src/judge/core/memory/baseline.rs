@@ -1,7 +1,8 @@
 //! Memory as the report carries it: `s=SERIAL;w=16;g=5;l=18;eu=0;ec=12;…`, at most 256 bytes per target.
 
 use super::super::found::bounded;
-use super::{Board, Counter, Memory};
+use super::board::Board;
+use super::counters::Counter;
 use crate::time::Now;
 use crds::Time;
 use crds::node_health::Baseline;
@@ -74,40 +75,53 @@ pub(super) fn read(baseline: &Baseline, boot_id: &str, now: Now) -> Option<(Stri
     Some((baseline.target.clone(), restored))
 }
 
-/// GPUs first, then ports. Links have no baseline of their own: their GPU's sums tell that something rose.
-pub(super) fn write(memory: &Memory, boot_id: &str, at: Time, max: usize) -> Vec<Baseline> {
-    let mut targets: Vec<&str> = memory.boards.keys().map(String::as_str).collect();
-    let others: BTreeSet<&String> = memory.tracks.keys().chain(memory.restored.keys()).collect();
-    let others = others.into_iter().filter(|target| !target.contains("/link") && !memory.boards.contains_key(*target));
-    targets.extend(others.map(String::as_str));
-    targets.into_iter().take(max).map(|target| one(memory, target, boot_id, at)).collect()
+/// What is known of all targets.
+pub(super) struct Known<'m> {
+    pub(super) boards: &'m BTreeMap<String, Board>,
+    /// The counters that this process has read.
+    pub(super) counters: BTreeMap<&'m str, BTreeMap<Counter, u64>>,
+    /// Those that a former process has read and this one has not yet.
+    pub(super) restored: &'m BTreeMap<String, Restored>,
 }
 
-fn one(memory: &Memory, target: &str, boot_id: &str, at: Time) -> Baseline {
-    let mut values = String::new();
-    let mut put = |key: &str, value: &dyn std::fmt::Display| {
-        let before = values.len();
-        let comma = if values.is_empty() { "" } else { ";" };
-        // Writing to a String cannot fail.
-        let _ = write!(values, "{comma}{key}={value}");
-        if values.len() > VALUES_MAX {
-            values.truncate(before);
-        }
-    };
-    if let Some(board) = memory.boards.get(target) {
-        let serial: String = board.serial.chars().filter(|c| !matches!(c, ';' | '=')).take(64).collect();
-        put("s", &serial);
-        for (key, value) in [("w", board.width), ("g", board.generation), ("l", board.links)] {
-            if let Some(value) = value {
-                put(key, &value);
+impl Known<'_> {
+    /// GPUs first, then ports. Links have no baseline of their own: their GPU's sums tell that something rose.
+    pub(super) fn write(&self, boot_id: &str, at: Time, max: usize) -> Vec<Baseline> {
+        let mut targets: Vec<&str> = self.boards.keys().map(String::as_str).collect();
+        let others: BTreeSet<&str> =
+            self.counters.keys().copied().chain(self.restored.keys().map(String::as_str)).collect();
+        let others =
+            others.into_iter().filter(|target| !target.contains("/link") && !self.boards.contains_key(*target));
+        targets.extend(others);
+        targets.into_iter().take(max).map(|target| self.one(target, boot_id, at)).collect()
+    }
+
+    fn one(&self, target: &str, boot_id: &str, at: Time) -> Baseline {
+        let mut values = String::new();
+        let mut put = |key: &str, value: &dyn std::fmt::Display| {
+            let before = values.len();
+            let comma = if values.is_empty() { "" } else { ";" };
+            // Writing to a String cannot fail.
+            let _ = write!(values, "{comma}{key}={value}");
+            if values.len() > VALUES_MAX {
+                values.truncate(before);
+            }
+        };
+        if let Some(board) = self.boards.get(target) {
+            let serial: String = board.serial.chars().filter(|c| !matches!(c, ';' | '=')).take(64).collect();
+            put("s", &serial);
+            for (key, value) in [("w", board.width), ("g", board.generation), ("l", board.links)] {
+                if let Some(value) = value {
+                    put(key, &value);
+                }
             }
         }
+        let read = self.counters.get(target).into_iter().flatten().map(|(counter, value)| (*counter, *value));
+        let unread = self.restored.get(target).into_iter().flat_map(Restored::unread);
+        // In the order of the variants, the more important first.
+        for (counter, value) in unread.chain(read).collect::<BTreeMap<_, _>>() {
+            put(counter.code(), &value);
+        }
+        Baseline { target: bounded(target, 64), boot_id: boot_id.to_owned(), at, values }
     }
-    let tracks = memory.tracks.get(target).into_iter().flatten().map(|(counter, track)| (*counter, track.value));
-    let unread = memory.restored.get(target).into_iter().flat_map(Restored::unread);
-    // In the order of the variants, the more important first.
-    for (counter, value) in unread.chain(tracks).collect::<BTreeMap<_, _>>() {
-        put(counter.code(), &value);
-    }
-    Baseline { target: bounded(target, 64), boot_id: boot_id.to_owned(), at, values }
 }
