@@ -109,6 +109,8 @@ reasons! {
     KERNEL_LOG_UNREADABLE = "KernelLogUnreadable";
     /// Records of the kernel log were overwritten before they were read.
     KERNEL_LOG_OVERRUN = "KernelLogOverrun";
+    /// `kernelLog`: records were lost, and with them perhaps a fault.
+    LOG_GAP = "LogGap";
     /// The runner, which starts the probes, is not running.
     RUNNER_GONE = "RunnerGone";
     /// The NVIDIA management library cannot be loaded.

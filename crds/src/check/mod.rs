@@ -57,6 +57,8 @@ checks! {
     Driver "driver" Passive true;
     /// Xid, SXid and lost GPUs, from kernel log records and NVML events.
     Xid "xid" Passive true;
+    /// The kernel log besides Xids: whether records were lost.
+    KernelLog "kernelLog" Passive true;
     /// The recovery action that the driver reports (NVML field 230).
     RecoveryAction "recoveryAction" Passive true;
     /// ECC counters.

@@ -166,10 +166,8 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
     for time in ends.into_iter().chain(xid::next_expiry(&standing.findings)) {
         turn.wake_at(now.mono_of_time(time));
     }
-    if let Some(at) = state.log.overrun_at {
-        let ends = log_intervals.into_iter().map(|interval| xid::overrun_ends(at, interval));
-        ends.filter(|ends| *ends > now.mono_ms).for_each(|ends| turn.wake_at(ends));
-    }
+    let ends = log_intervals.into_iter().filter_map(|interval| state.log.overrun_ends(interval));
+    ends.filter(|ends| *ends > now.mono_ms).for_each(|ends| turn.wake_at(ends));
     let changed = known.is_some_and(|known| {
         let was = |finding: &Finding| {
             known.get(&finding.check, &finding.target).is_some_and(|known| same_verdict(known, finding))

@@ -2,8 +2,9 @@
 
 use super::order::{self, OrderError};
 use crate::dispatch::request::Places;
+use crate::judge::registry;
 use crds::Check;
-use crds::node_health::NodeHealthSpec;
+use crds::node_health::{Monitor, NodeHealthSpec};
 use std::path::PathBuf;
 
 /// `gpu-health-agent check`: is this machine healthy? Exit status 0: healthy; 1: a check failed; 2: could not be judged,
@@ -76,7 +77,7 @@ pub enum Color {
 pub(super) enum LogPlace {
     /// The machine's own.
     Auto,
-    /// Not read; the check `xid` says so.
+    /// Not read; the checks that need it say so.
     None,
     /// A file, device or FIFO.
     Path(PathBuf),
@@ -127,7 +128,8 @@ impl CheckArgs {
         };
         let mut spec = order::spec(&checks, self.profile.as_deref())?;
         if kernel_log == LogPlace::None && checks.is_empty() {
-            spec.monitors.retain(|monitor| monitor.name != Check::Xid.name());
+            let reads_log = |monitor: &Monitor| registry::named(&monitor.name).is_some_and(|row| row.reads.kernel_log);
+            spec.monitors.retain(|monitor| !reads_log(monitor));
         }
         Ok(CheckSettings {
             spec,

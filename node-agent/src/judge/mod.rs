@@ -15,6 +15,7 @@
 pub mod core;
 pub mod drift;
 pub mod gpu;
+pub mod kernel_log;
 pub mod link;
 pub mod net;
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use super::core::{DEFAULT_INTERVAL_SECONDS, Expectation, Ground, Judged, Page, interval_seconds};
 #[cfg(test)]
 use super::samples::Table;
-use super::{gpu, link, net, xid};
+use super::{gpu, kernel_log, link, net, xid};
 use crate::readings::sample::Section;
 use crds::check::Check;
 use crds::node_health::Monitor as Wanted;
@@ -109,6 +109,10 @@ pub static MONITORS: &[Monitor] = &[
         reads: Reads { driver: &[], tree: Tree::Unread, kernel_log: true },
         before_spec: true,
         ..monitor(&xid::PAGE, xid::judge)
+    },
+    Monitor {
+        reads: Reads { driver: &[], tree: Tree::Unread, kernel_log: true },
+        ..monitor(&kernel_log::PAGE, kernel_log::judge)
     },
     Monitor {
         reads: driver(&[Section::RecoveryAction]),

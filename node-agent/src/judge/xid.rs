@@ -177,17 +177,12 @@ pub fn end_with_boot(findings: &mut Findings) {
 
 /// The row: whether the log was read without a gap. Findings are there already.
 ///
-/// Lost records may have hidden a fault, so that for one interval after an overrun nothing is claimed; afterwards the
-/// log is as good as ever, and whatever was lost has shown itself to other checks or will again.
+/// Lost records may have hidden a fault, so that nothing is claimed for one interval after an overrun.
 pub fn judge(ground: &Ground<'_>) -> Judged {
-    let log = ground.kernel_log;
-    if let Some(why) = &log.unreadable {
-        return Judged::unknown(reason::KERNEL_LOG_UNREADABLE, why.clone());
+    if let Err(unread) = ground.log() {
+        return *unread;
     }
-    if log.source.is_none() {
-        return Judged::unknown(reason::NEVER_JUDGED, "the kernel log has not been opened yet".to_owned());
-    }
-    if log.overrun_at.is_some_and(|at| ground.now.mono_ms < overrun_ends(at, ground.interval_seconds)) {
+    if ground.log_has_gap() {
         return Judged::unknown(
             reason::KERNEL_LOG_OVERRUN,
             "kernel log records were overwritten before they could be read".to_owned(),
@@ -201,11 +196,6 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         found: Vec::new(),
         complete: false,
     }
-}
-
-/// When an overrun is over, by the monotonic clock in milliseconds.
-pub fn overrun_ends(at: u64, interval_seconds: i64) -> u64 {
-    at.saturating_add(u64::try_from(interval_seconds).unwrap_or(0).saturating_mul(1000))
 }
 
 /// Every GPU that is known to be there, the switches that were heard of, and the node.

@@ -165,6 +165,21 @@ fn after_lost_records_nothing_is_claimed_for_one_interval() {
 }
 
 #[test]
+fn a_gap_in_the_log_is_inconclusive_for_one_interval_and_finds_nothing() {
+    let mut spec = spec();
+    spec.monitors.push(crds::node_health::Monitor { name: "kernelLog".into(), interval_seconds: None });
+    let mut bench = Bench::at_rest(spec);
+    assert_eq!(bench.row_says("kernelLog"), (Outcome::Pass, ""));
+    bench.fault(LogEntry::Overrun);
+    bench.pass(2_000);
+    assert_eq!(bench.row_says("kernelLog"), (Outcome::Inconclusive, reason::LOG_GAP));
+    assert!(bench.row("kernelLog").covered.is_empty());
+    assert!(bench.finding("kernelLog", "node").is_none());
+    bench.pass(60_000);
+    assert_eq!(bench.row_says("kernelLog"), (Outcome::Pass, ""));
+}
+
+#[test]
 fn a_switch_that_the_log_spoke_of_is_covered_by_the_pass_of_a_later_boot() {
     let switch = "0000:85:00.0";
     let detail = XidDetail::Switch(crate::xid::SwitchFault { switch: 0, fatal: Some(true), link: None });

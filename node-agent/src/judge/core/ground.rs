@@ -83,6 +83,23 @@ impl<'a> Ground<'a> {
         Ok(tree)
     }
 
+    /// Whether the kernel log can be read, or why not.
+    pub fn log(&self) -> Result<(), Box<Judged>> {
+        if let Some(why) = &self.kernel_log.unreadable {
+            return Err(Box::new(Judged::unknown(reason::KERNEL_LOG_UNREADABLE, why.clone())));
+        }
+        if self.kernel_log.source.is_none() {
+            let why = "the kernel log has not been opened yet".to_owned();
+            return Err(Box::new(Judged::unknown(reason::NEVER_JUDGED, why)));
+        }
+        Ok(())
+    }
+
+    /// Whether records of the kernel log were lost within the last interval.
+    pub fn log_has_gap(&self) -> bool {
+        self.kernel_log.overrun_ends(self.interval_seconds).is_some_and(|ends| self.now.mono_ms < ends)
+    }
+
     /// The serial number at an address, where it is known.
     pub fn serial(&self, pci: &str) -> Option<&'a str> {
         self.gpus.iter().find(|gpu| gpu.pci_address == pci)?.serial.as_deref()

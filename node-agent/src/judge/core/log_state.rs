@@ -14,3 +14,12 @@ pub struct KernelLog {
     /// The GPUs that were known before the first inventory of this start.
     pub known_gpus: Vec<String>,
 }
+
+impl KernelLog {
+    /// When the last loss of records stops counting, by the monotonic clock in milliseconds: one interval after it.
+    /// Whatever was lost has shown itself to other checks by then, or will again.
+    pub fn overrun_ends(&self, interval_seconds: i64) -> Option<u64> {
+        let interval_ms = u64::try_from(interval_seconds).unwrap_or(0).saturating_mul(1000);
+        self.overrun_at.map(|at| at.saturating_add(interval_ms))
+    }
+}

@@ -10,7 +10,7 @@ use crds::{Outcome, Severity};
 pub struct Rule {
     /// The reason, a const of [`crds::reason`].
     pub reason: &'static str,
-    /// Warn or Fail.
+    /// Warn or Fail; Inconclusive where the check could not judge.
     pub outcome: Outcome,
     /// What cures it.
     pub severity: Severity,
