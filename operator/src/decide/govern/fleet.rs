@@ -110,7 +110,7 @@ impl<'w> Fleet<'w> {
             Some(version) => {
                 if let Some(usual) = odd((profile, None), version) {
                     find(TARGET_DRIVER);
-                    notes.push(format!("its driver is {version}, theirs {usual}"));
+                    notes.push(format!("driver {version} instead of {usual}"));
                 }
             }
             None if standing(TARGET_DRIVER).is_some() => find(TARGET_DRIVER),
@@ -121,7 +121,7 @@ impl<'w> Fleet<'w> {
                 (Some(model), Some(version)) => {
                     if let Some(usual) = odd((profile, Some(model)), version) {
                         find(&gpu.pci_address);
-                        notes.push(format!("the VBIOS of {} is {version}, theirs {usual}", gpu.pci_address));
+                        notes.push(format!("VBIOS {version} instead of {usual} on {}", gpu.pci_address));
                     }
                 }
                 _ if standing(&gpu.pci_address).is_some() => find(&gpu.pci_address),
@@ -137,9 +137,9 @@ impl<'w> Fleet<'w> {
 fn note(profile: &str, notes: &[String]) -> String {
     match notes {
         [] => String::new(),
-        [only] => format!(" Unlike most nodes of profile {profile}: {only}."),
+        [only] => format!(" Differs from most nodes of profile {profile}: {only}."),
         [first, more @ ..] => {
-            format!(" Unlike most nodes of profile {profile}: {first}, and {} more differ.", more.len())
+            format!(" Differs from most nodes of profile {profile}: {first}, and {} more.", more.len())
         }
     }
 }

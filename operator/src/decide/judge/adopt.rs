@@ -42,7 +42,7 @@ pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -
             outcome: Outcome::Fail,
             severity: severity.clone(),
             reason: truncate(why, 63),
-            message: "The Node bears our taint from before, and nothing lifted this cause since.".into(),
+            message: "The Node already had the operator's taint, and no check has lifted this cause since.".into(),
             since: now,
             lift,
             ..Cause::default()

@@ -50,7 +50,7 @@ pub(crate) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Opti
         message: truncate(&finding.message, 256),
         since: now,
         lift: Lift {
-            text: format!("the end of the drill, at most {} s after its beginning", drill.seconds),
+            text: format!("the end of the drill, at most {} s after it starts", drill.seconds),
             required_passes: 1,
             ..Lift::default()
         },

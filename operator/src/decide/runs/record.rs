@@ -70,7 +70,7 @@ pub(super) fn record(course: &Course<'_>, plan: &mut Plan) -> Option<usize> {
     if !has_started {
         let names: Vec<&str> = course.checks.iter().map(|c| c.name.as_str()).collect();
         let nodes = status.counts.total;
-        let message = format!("{nodes} nodes are to be tested: {}", names.join(", "));
+        let message = format!("nodes to test: {nodes}; checks: {}", names.join(", "));
         tell(run, false, "Started", message, step, plan);
     }
     if status.phase.is_final() {

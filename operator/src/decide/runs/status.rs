@@ -113,7 +113,7 @@ pub(super) fn tell(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, now:
     let message = status.summary.message.clone().unwrap_or_default();
     let wanted = table(&status.phase).map(|(type_, value)| {
         if type_ == "Accepted" && value == Status::True {
-            let accepted = "the targets are frozen and the checks are known";
+            let accepted = "the list of targets is fixed and every check is known";
             Wanted::new(type_, value, reason::POLICY_ACCEPTED, accepted)
         } else {
             Wanted::new(type_, value, &why, message.as_str())
@@ -161,25 +161,25 @@ fn sentence(status: &HealthCheckRunStatus, held: bool) -> String {
     let why = by_reason(&telling(status));
     match &status.phase {
         Phase::Pending if held => {
-            format!("{} wait: the operator holds everything, so that no test begins", some(c.pending))
+            format!("{} waiting: the operator runs with --hold-everything, so no test starts", some(c.pending))
         }
-        Phase::Pending => format!("{} wait for their turn", some(c.pending)),
-        Phase::WaitingForIdle => format!("{} wait: {why}", some(c.waiting)),
+        Phase::Pending => format!("{} waiting for their turn", some(c.pending)),
+        Phase::WaitingForIdle => format!("{} waiting: {why}", some(c.waiting)),
         Phase::Running | Phase::Unrecognized(_) => {
             let done = c.total - c.running - c.waiting - c.pending;
             let waiting = c.waiting + c.pending;
-            format!("{} are at work, {waiting} wait, {done} are done", some(c.running))
+            format!("{} running, {waiting} waiting, {done} done", some(c.running))
         }
         Phase::Passed if c.warned + c.skipped > 0 => {
-            format!("{} passed, {} with a warning; {} were skipped", some(c.passed + c.warned), c.warned, c.skipped)
+            format!("{} passed, {} with a warning; {} skipped", some(c.passed + c.warned), c.warned, c.skipped)
         }
         Phase::Passed => format!("all {} nodes passed", c.total),
-        Phase::Failed => format!("{} failed: {why}; status.worst says what was found", some(c.failed)),
+        Phase::Failed => format!("{} failed: {why}; see status.worst for the findings", some(c.failed)),
         Phase::Inconclusive if c.inconclusive > 0 => {
-            format!("{} could not be judged: {why}", some(c.inconclusive))
+            format!("{} inconclusive: {why}", some(c.inconclusive))
         }
-        Phase::Inconclusive => format!("every node was skipped: {why}"),
-        Phase::Cancelled => format!("cancelled; {} had ended before", some(ended_before_cancel(status))),
+        Phase::Inconclusive => format!("all nodes skipped: {why}"),
+        Phase::Cancelled => format!("cancelled; {} had already finished", some(ended_before_cancel(status))),
         Phase::Rejected => String::new(),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn tell(
     match (former.is_some_and(Decision::has_drill), decision.has_drill()) {
         (false, true) => note(subject, health, false, reason::DRILL, &decision.message, step, plan),
         (true, false) => {
-            let message = format!("The drill is over; the node is {after}.");
+            let message = format!("Drill ended; the node is {after}.");
             note(subject, health, false, reason::DRILL, &message, step, plan);
         }
         (true, true) | (false, false) => {}

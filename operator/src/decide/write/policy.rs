@@ -127,14 +127,14 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
     let (why, text) = if overruled {
         (
             reason::OVERRULED,
-            "On every node that it selects another policy wins: one of higher priority, or of the same priority and older.".to_owned(),
+            "Every node that this policy selects is governed by another policy, which has a higher priority or is older at the same priority.".to_owned(),
         )
     } else {
-        (reason::POLICY_ACCEPTED, format!("The policy governs {} nodes.", account.governed.len()))
+        (reason::POLICY_ACCEPTED, format!("Nodes governed by this policy: {}.", account.governed.len()))
     };
     let limit = account.allocation.limit;
     let exhausted = if waiting.is_empty() {
-        Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node waits for budget.")
+        Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node is waiting for budget.")
     } else {
         let named = waiting[..waiting.len().min(NAMED)].join(", ");
         let more = match waiting.len().saturating_sub(NAMED) {
@@ -146,7 +146,7 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
             true,
             reason::BUDGET_EXHAUSTED,
             format!(
-                "The budget is spent (limit {limit}); these wait: {named}{more}. Repair or replace what is out of use, or raise spec.budget."
+                "Budget exhausted (limit {limit}). Nodes waiting: {named}{more}. Repair or replace the nodes that are out of service, or raise spec.budget."
             ),
         )
     };
