@@ -8,7 +8,7 @@ use crds::{
     reason,
 };
 
-/// Healthy, AgentReporting, ProfileResolved.
+/// The conditions Healthy, AgentReporting and ProfileResolved.
 pub(crate) fn conditions(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -41,6 +41,6 @@ pub(crate) fn conditions(
         ),
     };
     let before = status.map_or(&[][..], |s| s.conditions.as_slice());
-    // No observedGeneration: the operator itself writes the spec, and each write would make another one here.
+    // No observedGeneration: the operator writes the spec itself, and each such write would change it.
     merge(before, vec![healthy, agent, profile], None, now)
 }

@@ -11,8 +11,8 @@ use crds::{
 };
 use std::collections::BTreeSet;
 
-/// The targets of a run, sorted by name, or why it is refused. A named node that does not exist is a target without uid
-/// that has ended already.
+/// The targets of a run, sorted by name, or why it is rejected. A named node that does not exist becomes a target without
+/// uid that has already ended.
 pub(super) fn freeze(world: &World, run: &HealthCheckRun, now: Time) -> Result<Vec<Target>, Rejection> {
     let checks = validate::validate(&run.spec)?;
     let names = resolve(world, &run.spec.targets);
@@ -84,7 +84,7 @@ fn group_fits(checks: &[CheckSpec], known: usize) -> Result<(), Rejection> {
             format!("spec.checks[{}] needs at least two nodes, but spec.targets matches only one", group.name),
         ));
     }
-    // A node of n has n - 1 partners, and a work order has room for MAX_SLOTS.
+    // Each of n nodes has n - 1 partners, and a work order has room for MAX_SLOTS.
     if group.pattern != Pattern::Ring && known > MAX_SLOTS {
         return Err(Rejection::new(
             reason::USE_SAMPLE,

@@ -1,4 +1,4 @@
-//! Whether a spec says what to do. The API server refuses what is refused here; this catches what bypassed validation
+//! Validates the spec of a run. The API server rejects the same specs; this catches those that bypassed validation
 //! (validation switched off, an older CustomResourceDefinition). Bounds are those of the schema ([`super::bounds`]); the
 //! rules that the schema has in CEL are repeated here.
 
@@ -11,14 +11,14 @@ use crds::{
 };
 use std::collections::BTreeSet;
 
-/// The largest `maxConcurrent`: the schema has it in a rule, not as a bound.
+/// The largest `maxConcurrent`: in the schema it is a CEL rule, not a bound.
 const MAX_CONCURRENT: i64 = 1_000;
 
 fn invalid(message: String) -> Rejection {
     Rejection { reason: reason::INVALID_SPEC, message }
 }
 
-/// The checks that the spec asks for, or why it cannot be run.
+/// The checks of the run, or why it is rejected.
 pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
     targets(spec)?;
     limits(spec)?;
@@ -188,7 +188,7 @@ fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What is real and what is not must not be in one result; and a drill must fit into its run, so that it ends by itself.
+/// Real and drilled results must not be mixed in one run, and drills must fit into the deadline, so that they end in time.
 fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejection> {
     let Some(seconds) = drill_seconds(checks) else {
         return Ok(());
@@ -208,7 +208,7 @@ fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejecti
     Ok(())
 }
 
-/// A work order carries one plan of slots, so that a run has room for one check between nodes.
+/// A work order has room for one plan of slots, so a run can have only one check between nodes.
 fn group(checks: &[CheckSpec]) -> Result<(), Rejection> {
     let groups: Vec<&CheckSpec> =
         checks.iter().filter(|c| c.kind().is_some_and(|k| k.class() == Class::Group)).collect();

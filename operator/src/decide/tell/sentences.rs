@@ -1,4 +1,4 @@
-//! Why a node is judged as it is, and what to do, as a sentence: the message of its decision and of its condition.
+//! The message of a decision and of its condition: why the node is in its state, and what to do.
 
 use crate::decide::{
     govern::{authority::Authority, selection::Subject},
@@ -16,7 +16,7 @@ use crds::{
 };
 use std::fmt::Write as _;
 
-/// Why, as a sentence, with what to do.
+/// Why the node is in its state, and what to do.
 pub(crate) fn message(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -44,7 +44,7 @@ pub(crate) fn message(
     truncate(&text, MAX_MESSAGE)
 }
 
-/// A drill begins with the word that nobody can miss, and does not hide what is real.
+/// A drill's text starts with DRILL so that nobody mistakes it for a fault, and still names the worst real cause.
 fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     let mut causes = judgement.causes.iter();
     let Some(worst) = causes.next() else {
@@ -74,7 +74,7 @@ fn cause_text(health: &NodeHealth, cause: &Cause) -> String {
     let what = if cause.message.is_empty() { cause.reason.as_str() } else { cause.message.trim_end_matches('.') };
     let target = part(health, &cause.target);
     if what.starts_with("GPU ") && what.contains(&cause.target) {
-        // The agent's own words name the board, by its serial too.
+        // The agent's message already names the GPU, with its serial number.
         return format!("{what} [{} {}].", cause.check, cause.reason);
     }
     let place = if target == cause.target { target } else { format!("{target} ({})", cause.target) };

@@ -1,4 +1,4 @@
-//! Statuses of policies: claims that are added before the marks, claims that are dropped after them, counts, conditions.
+//! Statuses of policies: counts, conditions and claims. Claims are added before marks are set and dropped after they are gone.
 
 use crate::{
     decide::{
@@ -15,10 +15,10 @@ use crds::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many waiting nodes a message names.
+/// The most waiting nodes that a message lists by name.
 const NAMED: usize = 8;
 
-/// Plans the write that adds claims; every mark that it pays for comes after it.
+/// Plans the write that adds claims. It must succeed before the marks that the claims pay for are written.
 pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
     if !account.added.is_empty() {
         let status = status(account, cases, &BTreeSet::new(), now);
@@ -26,7 +26,7 @@ pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Ti
     }
 }
 
-/// Plans the last write of a policy's status: claims that have served are dropped after every write to their nodes.
+/// Plans the last write of a policy's status, which drops claims no longer needed. It follows every write to their nodes.
 pub(crate) fn plan_end(
     account: &Account<'_>,
     cases: &[Case<'_>],
@@ -111,7 +111,7 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, n
     }
 }
 
-/// The nodes for whose mark there is no room; one that bears the mark already does not wait.
+/// The nodes that the budget has no room for, without those that are already marked.
 fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
     let marked: BTreeSet<&str> = account
         .governed
