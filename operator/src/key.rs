@@ -1,6 +1,6 @@
-//! What identifies an object: kind and name, and for one state of it also uid and version.
+//! What identifies an object: kind and name; uid and resourceVersion identify one state of it.
 //!
-//! Everything that asks of a write, an Event or an observation which object it is about asks here.
+//! This is the only place that maps a write, an Event or an observation to its object.
 
 use crate::{
     plan::{Regarding, Write},
@@ -77,7 +77,7 @@ impl Key {
         Self { kind, name: name.into() }
     }
 
-    /// The object that is written. There is never more than one request under way for the same key.
+    /// The object that is written. At most one request per key is in flight.
     pub fn of(write: &Write) -> Self {
         match write {
             Write::NodeHealthSpec(write) => Self::new(Kind::NodeHealth, &write.name),

@@ -9,13 +9,13 @@ use crds::{
 };
 use std::collections::BTreeMap;
 
-/// Everything to write now, and when to be woken next.
+/// Everything to write now, and when to decide again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// The writes. A step runs when every step that it names in `after` has succeeded, and is dropped when one of them
     /// failed: the object has changed, so the brain decides again.
     pub steps: Vec<Step>,
-    /// Things to tell people, as Events.
+    /// The Events to send.
     pub events: Vec<EventNote>,
     /// When to decide again even if nothing changes; `None` if time alone changes nothing.
     pub wake_at: Option<Time>,
@@ -35,14 +35,14 @@ pub struct Step {
 pub enum Write {
     /// Apply metadata and spec of a NodeHealth (create it where `uid` is `None`).
     NodeHealthSpec(Box<NodeHealthSpecWrite>),
-    /// Delete a NodeHealth whose Node was replaced, so that it is made again for the new one. Precondition: `uid`.
+    /// Delete a NodeHealth whose Node was replaced; it is then created again for the new Node. Precondition: `uid`.
     DeleteNodeHealth {
         /// Its name.
         name: String,
         /// Its uid.
         uid: String,
     },
-    /// Apply the operator's members of a NodeHealth's status.
+    /// Apply the operator's fields of a NodeHealth's status.
     NodeHealthStatus(Box<NodeHealthStatusWrite>),
     /// Replace the list of taints of a Node; carries uid and resourceVersion.
     NodeTaints {
@@ -61,11 +61,11 @@ pub enum Write {
         node: String,
         /// Its uid.
         uid: String,
-        /// Every label of ours that shall be there.
+        /// Our desired labels, complete.
         labels: BTreeMap<String, String>,
         /// Our annotation; `None` removes it.
         summary: Option<String>,
-        /// Labels of ours that are on the Node and shall not be.
+        /// Our labels on the Node that must be removed.
         drop_labels: Vec<String>,
     },
     /// Apply our condition on a Node's status; carries uid. `None` removes it.
@@ -88,14 +88,14 @@ pub enum Write {
         /// The complete new status.
         status: Box<HealthCheckRunStatus>,
     },
-    /// Delete a HealthCheckRun whose time to live is over. Precondition: `uid`.
+    /// Delete a HealthCheckRun whose TTL has expired. Precondition: `uid`.
     DeleteRun {
         /// The name of the run.
         run: String,
         /// Its uid.
         uid: String,
     },
-    /// Apply the status of a HealthCheckPolicy, claims included; carries resourceVersion: a 409 means decide again.
+    /// Apply the status of a HealthCheckPolicy, claims included; carries resourceVersion, so a 409 means: decide again.
     PolicyStatus {
         /// The name of the policy.
         policy: String,
@@ -122,7 +122,7 @@ pub struct NodeHealthSpecWrite {
     pub spec: NodeHealthSpec,
 }
 
-/// The operator's members of a NodeHealth's status, complete.
+/// The operator's fields of a NodeHealth's status, complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeHealthStatusWrite {
     /// Its name.
@@ -135,11 +135,11 @@ pub struct NodeHealthStatusWrite {
     pub decision: Decision,
     /// The verdict on each GPU.
     pub gpus: Vec<GpuVerdict>,
-    /// The fresh certifications.
+    /// The certifications that have not expired.
     pub certifications: Vec<Certification>,
-    /// The texts of the columns.
+    /// The column texts.
     pub summary: NodeSummary,
-    /// Healthy, AgentReporting, ProfileResolved.
+    /// The conditions Healthy, AgentReporting and ProfileResolved.
     pub conditions: Vec<Condition>,
 }
 
@@ -156,18 +156,18 @@ pub enum Regarding {
     Policy(String, String),
 }
 
-/// Something to tell people.
+/// An Event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNote {
     /// What it is about.
     pub regarding: Regarding,
-    /// Whether it is bad news (type Warning) or not (Normal).
+    /// Whether its type is Warning; otherwise Normal.
     pub warning: bool,
-    /// One word in PascalCase.
+    /// The reason, in PascalCase.
     pub reason: String,
     /// A sentence.
     pub message: String,
-    /// The step that must have succeeded before it is told.
+    /// The step that must succeed before it is sent.
     pub after: Option<usize>,
 }
 
@@ -183,7 +183,7 @@ impl Plan {
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// Asks to be woken at `at` if that is still to come.
+    /// Asks to be woken at `at` if that lies in the future.
     pub fn wake_after(&mut self, now: Time, at: Time) {
         if at > now {
             self.wake(at);

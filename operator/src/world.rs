@@ -1,15 +1,15 @@
-//! The world as the operator sees it: small projections of the objects, nothing else.
+//! The world as the operator sees it: small projections of the objects.
 //!
-//! A [`World`] is a value. The shell builds one from its stores and the overlay of its own unseen writes; property tests
-//! generate them. All maps are ordered, so that the same world always gives the same plan.
+//! A [`World`] is a plain value. The shell builds it from its stores and the overlay of its own writes that it has not
+//! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
 use crds::{Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time, names};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// After how many seconds without a change of its Lease an agent counts as silent.
+/// An agent counts as silent once its Lease has not changed for this many seconds.
 pub const SILENT_AFTER_SECONDS: i64 = 150;
 
-/// Everything that a decision may look at.
+/// Everything that a decision depends on, except the time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     /// Nodes by name.
@@ -22,22 +22,22 @@ pub struct World {
     pub policies: BTreeMap<String, Arc<HealthCheckPolicy>>,
     /// HardwareProfiles by name.
     pub profiles: BTreeMap<String, Arc<HardwareProfile>>,
-    /// When the Lease of the agent of a node was last seen to change, by the operator's clock.
+    /// When the Lease of a node's agent was last seen to change, by the operator's clock.
     pub lease_changes: BTreeMap<String, Time>,
-    /// When this operator started to watch Leases: silence is counted anew from there.
+    /// When this operator started to watch Leases. Silence is counted from then at the earliest.
     pub started_at: Time,
-    /// One switch that holds everything: no new mark, none lifted, no run admitted.
+    /// The switch `--hold-everything`: no mark is set or lifted, and no run is admitted.
     pub hold_everything: bool,
 }
 
-/// What a decision needs to know of a Node.
+/// What a decision needs to know about a Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// Its name.
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// The version that was read; a taint patch carries it.
+    /// The resourceVersion that was read; a taint patch carries it.
     pub resource_version: String,
     /// All its labels.
     pub labels: BTreeMap<String, String>,
@@ -45,21 +45,21 @@ pub struct Node {
     pub summary: Option<String>,
     /// All its taints, in order.
     pub taints: Vec<Taint>,
-    /// Whether somebody cordoned it.
+    /// Whether it is cordoned.
     pub unschedulable: bool,
     /// Whether its condition Ready is True.
     pub ready: bool,
     /// Our condition [`crds::names::NODE_CONDITION`].
     pub condition: Option<Condition>,
-    /// The accelerators that it offers ([`crds::names::ACCELERATOR_RESOURCES`] in allocatable).
+    /// Its allocatable accelerators ([`crds::names::ACCELERATOR_RESOURCES`]).
     pub accelerators: BTreeMap<String, i64>,
     /// Its addresses of the types InternalIP and ExternalIP.
     pub addresses: Vec<String>,
-    /// The boot id that its kubelet reported.
+    /// The boot id reported by its kubelet.
     pub boot_id: String,
 }
 
-/// A taint, as it stands on a Node.
+/// A taint on a Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taint {
     /// The key.
@@ -68,12 +68,12 @@ pub struct Taint {
     pub value: String,
     /// NoSchedule, PreferNoSchedule or NoExecute.
     pub effect: String,
-    /// When it was added (NoExecute only), as it was read.
+    /// When it was added (NoExecute only), as read.
     pub time_added: Option<String>,
 }
 
 impl Node {
-    /// Whether the Node offers an accelerator, or a label of the hardware tells of one.
+    /// Whether the Node has an allocatable accelerator, or a hardware label for one.
     pub fn shows_accelerator(&self) -> bool {
         self.accelerators.values().any(|count| *count > 0)
             || crds::names::ACCELERATOR_PCI_LABELS.iter().any(|l| self.labels.get(*l).is_some_and(|v| v == "true"))
@@ -84,7 +84,7 @@ impl Node {
         self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::hardware_profile::instance_type(v))
     }
 
-    /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the label that tells of it.
+    /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the foreign label that says so.
     pub fn maintenance(&self) -> Option<&str> {
         if let Some(value) = self.labels.get(names::LABEL_MAINTENANCE) {
             return Some(if value.is_empty() { "maintenance" } else { value });
@@ -103,19 +103,19 @@ impl Node {
             })
     }
 
-    /// Our taint of this key, if the Node bears it.
+    /// The taint with this key, if the Node has it.
     pub fn taint(&self, key: &str) -> Option<&Taint> {
         self.taints.iter().find(|t| t.key == key)
     }
 }
 
 impl World {
-    /// Whether the agent of this node renews its Lease, by the operator's clock. Counted anew after the operator's start.
+    /// Whether the agent of this node has stopped renewing its Lease, by the operator's clock.
     pub fn agent_is_silent(&self, node: &str, now: Time) -> bool {
         now.since(self.agent_last_heard(node)) > SILENT_AFTER_SECONDS
     }
 
-    /// When the agent of this node was last heard, but not before the operator's start.
+    /// When the agent of this node last renewed its Lease; the operator's start at the earliest.
     pub fn agent_last_heard(&self, node: &str) -> Time {
         self.lease_changes.get(node).copied().unwrap_or(self.started_at).max(self.started_at)
     }

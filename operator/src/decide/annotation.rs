@@ -1,21 +1,21 @@
-//! Our annotation on a Node: its judgement in short, as compact JSON. It is written for people and for tools that watch
-//! Nodes, and read again where the NodeHealth cannot tell: by adoption, and after a drill that set no marks.
+//! Our annotation on a Node: a summary of its judgement as compact JSON, for people and for tools that watch Nodes. The
+//! operator reads it back only where the NodeHealth does not have the answer: on adoption, and after a drill without marks.
 
 use crate::world::Node;
 use crds::{Action, Severity, State, Time, node_health::Cause};
 use serde::{Deserialize, Serialize};
 
-/// What the annotation says.
+/// The content of the annotation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Annotation {
     /// The judgement.
     pub(crate) state: Option<State>,
     /// The severity of the worst cause.
     pub(crate) severity: Option<Severity>,
-    /// What to do next. It follows from the others and is not read again.
+    /// What to do next. Derived from the other fields, so it is never read back.
     #[serde(skip_deserializing)]
     action: Option<Action>,
-    /// Since when this stands.
+    /// When the state and severity last changed.
     since: Option<Time>,
     /// The open causes, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -27,9 +27,9 @@ pub(crate) struct Annotation {
 pub(crate) struct AnnotatedCause {
     /// The name of the check.
     pub(crate) check: String,
-    /// What it is about.
+    /// The target of the check.
     pub(crate) target: String,
-    /// Why, as one word.
+    /// The reason, in PascalCase.
     pub(crate) reason: String,
 }
 
@@ -50,18 +50,18 @@ impl Annotation {
         }
     }
 
-    /// The annotation of a Node; `None` where there is none, or somebody changed it into something else.
+    /// The annotation of a Node; `None` if it is missing or does not parse.
     pub(crate) fn read(node: &Node) -> Option<Self> {
         serde_json::from_str(node.summary.as_deref()?).ok()
     }
 
-    /// Its text.
+    /// Serializes it.
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// Since when the annotation of a Node tells of this state and severity.
+/// Since when the Node has this state and severity, according to its annotation.
 pub(crate) fn told_since(node: &Node, state: &State, severity: &Severity) -> Option<Time> {
     let told = Annotation::read(node)?;
     (told.state.as_ref() == Some(state) && told.severity.as_ref() == Some(severity)).then_some(told.since)?

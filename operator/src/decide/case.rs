@@ -1,4 +1,4 @@
-//! One node under decision: what is thought of it, what may be done to it, and when it has to be looked at again.
+//! One node in a decision: the judgement on it, what may be done to it, and when to decide again.
 
 use super::{
     govern::{
@@ -20,28 +20,28 @@ use crate::{
 };
 use crds::{Time, health_check_policy::TaintEffect};
 
-/// A node under decision.
+/// A node in a decision.
 #[derive(Clone, Debug)]
 pub(crate) struct Case<'w> {
     /// The node, its policy and its profile.
     pub(crate) subject: Subject<'w>,
-    /// `None` while it has no NodeHealth of its own: nothing is judged and nothing is marked then.
+    /// `None` while it has no NodeHealth of its own: then it is neither judged nor marked.
     pub(crate) judgement: Option<Judgement>,
-    /// What may be done to its marks.
+    /// Whether its marks may be set and lifted.
     pub(crate) authority: Authority<'w>,
-    /// The taint that rules give this judgement, whatever the mode.
+    /// The effect that the rules give this judgement, whatever the mode.
     pub(crate) effect: TaintEffect,
     /// How it differs from its fleet.
     pub(crate) drift: Drift,
     /// Whether our taint keeps pods away from the Node now.
     pub(crate) is_marked: bool,
-    /// Whether a claim stands for the node without a mark: a leader died or sleeps between claim and mark, or somebody
-    /// removed the mark. It is dropped, after a write to the Node that stops late marks, before the node is claimed anew.
+    /// Whether the node has a claim but no mark: a leader died or stalled between the two, or somebody removed the mark.
+    /// The claim is dropped, after a write to the Node that stops late marks, before the node can get a new one.
     pub(crate) is_leftover: bool,
 }
 
 impl<'w> Case<'w> {
-    /// Judges one node and finds out what may be done to it.
+    /// Judges one node and determines what may be done to it.
     pub(crate) fn of(
         world: &World,
         governance: &Governance<'w>,
@@ -76,7 +76,7 @@ impl<'w> Case<'w> {
         }
     }
 
-    /// Asks to be woken when time alone will change something: an agent falls silent, a maintenance overruns, and a
+    /// Asks to be woken when time alone changes something: an agent falls silent, a maintenance overruns or a
     /// certification expires.
     pub(crate) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
         let node = self.node();
@@ -106,7 +106,7 @@ impl<'w> Case<'w> {
         rules::needs_claim(self.effect)
     }
 
-    /// What becomes of our taint.
+    /// What happens to our taint.
     pub(crate) fn taint_to_be(&self, has_slot: bool) -> TaintToBe {
         let Some(judgement) = &self.judgement else {
             return TaintToBe::Keep;
@@ -119,18 +119,18 @@ impl<'w> Case<'w> {
         taints::taint_to_be(authority, judgement, effect, has_slot, self.is_marked)
     }
 
-    /// Our taints as they shall stand.
+    /// Our desired taints.
     pub(crate) fn own_taints<'a>(&self, judgement: &'a Judgement, has_slot: bool) -> [OwnTaint<'a>; 1] {
         let (key, value) = (crds::names::TAINT_UNHEALTHY, judgement.severity.label());
         [OwnTaint { key, value, to_be: self.taint_to_be(has_slot) }]
     }
 
-    /// Whether our taint keeps pods away afterwards, even if no claim pays for it.
+    /// Whether our taint will keep pods away, even if no claim pays for it.
     pub(crate) fn stays_marked(&self) -> bool {
         self.removes_capacity(self.taint_to_be(false))
     }
 
-    /// Whether our taint keeps pods away afterwards.
+    /// Whether our taint will keep pods away.
     pub(crate) fn removes_capacity(&self, to_be: TaintToBe) -> bool {
         match to_be {
             TaintToBe::Keep => self.is_marked,

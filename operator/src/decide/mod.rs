@@ -1,14 +1,14 @@
-//! The one pure decision: what to write, given the world and the time. This file knows the order of the steps, and
-//! nothing else does.
+//! The decision, a pure function: what to write, given the world and the time. Only this file knows the order of the
+//! steps.
 //!
 //! ```text
-//! govern ─▶ runs ─▶ fleet ─▶ judge ─▶ allocate ─▶ claims ─▶ taints ─▶ words ─▶ orders ─▶ claims that have served
+//! govern ─▶ runs ─▶ fleet ─▶ judge ─▶ allocate ─▶ claims ─▶ taints ─▶ words ─▶ orders ─▶ claims no longer needed
 //! (policy,   (work   (usual   (state,   (room in     (one write  (after    (after             are dropped (after every
 //!  profile)  orders)  versions) causes)  the budget)  per policy)  claims)   taints)            write to their nodes)
 //! ```
 //!
-//! The statuses of runs come first: a work order is written after the step that records it. Of one NodeHealth the status
-//! is planned before the spec: the status carries the resourceVersion that was read, the spec only the uid.
+//! Statuses of runs come first: a work order is written after the step that records it. For each NodeHealth the status is
+//! planned before the spec: the status carries the resourceVersion that was read, the spec only the uid.
 
 mod annotation;
 mod budget;

@@ -1,15 +1,15 @@
-//! Work orders: what each node shall work on, and what must be written before.
+//! Work orders: what each node works on, and what must be written first.
 
 use crds::node_health::Assignment;
 use std::collections::BTreeMap;
 
-/// The work orders that nodes shall have after this decision.
+/// The desired work orders of all nodes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Orders {
-    /// By node name. A node that is not here shall have no assignment.
+    /// By node name. A node that is not listed gets no assignment.
     pub(crate) by_node: BTreeMap<String, NodeOrders>,
-    /// For nodes whose assignment goes away in this decision: the step that recorded the result, which must succeed
-    /// before the assignment leaves the spec, since the agent then forgets the result.
+    /// For nodes that lose an assignment in this decision: the step that records the result. It must succeed before the
+    /// assignment leaves the spec, because the agent then forgets the result.
     pub(crate) released_after: BTreeMap<String, Vec<usize>>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct NodeOrders {
 }
 
 impl Orders {
-    /// The work orders that the node shall have.
+    /// The desired work orders of this node.
     pub(crate) fn assignments(&self, node: &str) -> &[Assignment] {
         self.by_node.get(node).map_or(&[], |orders| orders.assignments.as_slice())
     }

@@ -7,19 +7,19 @@ use crds::{HealthCheckPolicy, health_check_policy::Claim};
 /// The budget of one policy in this decision.
 #[derive(Clone, Debug)]
 pub(crate) struct Account<'w> {
-    /// The policy, and whether it selects a node.
+    /// The policy, and whether it selects any node.
     pub(crate) ranked: Ranked<'w>,
     /// Whether its claims may change.
     pub(crate) is_frozen: bool,
     /// The indices of the cases that it governs.
     pub(crate) governed: Vec<usize>,
-    /// What the budget allows: in Enforce what is granted, else what would be.
+    /// What the budget allows: granted in Enforce, hypothetical otherwise.
     pub(crate) allocation: Allocation<'w>,
-    /// The claims that stand and whose Nodes exist (all that stand, if frozen).
+    /// The claims whose Nodes exist (all claims, if frozen).
     pub(crate) standing: Vec<&'w Claim>,
     /// The claims that this plan adds.
     pub(crate) added: Vec<Claim>,
-    /// The nodes whose claims have served: to be dropped after every write to them.
+    /// The nodes whose claims are no longer needed and are dropped after every write to those nodes.
     pub(crate) served: Vec<&'w str>,
     /// The step that writes the added claims.
     pub(crate) claim_step: Option<usize>,

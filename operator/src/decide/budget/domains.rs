@@ -1,4 +1,4 @@
-//! Failure domains: each has the limit of the policy again, of its own nodes.
+//! Failure domains: the policy's limit applies to the nodes of each domain as well.
 
 use super::limit::limit;
 use crate::{decide::govern::selection::Subject, world::Node};
@@ -39,7 +39,7 @@ impl<'w> Domains<'w> {
     }
 }
 
-/// The failure domain of a node; nodes without the label are one domain.
+/// The failure domain of a node; nodes without the label form one domain.
 fn domain<'n>(node: &'n Node, key: &str) -> &'n str {
     node.labels.get(key).map_or("", String::as_str)
 }

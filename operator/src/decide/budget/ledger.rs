@@ -1,4 +1,4 @@
-//! The claims of all policies: which stand, which are added now, and which have served.
+//! The claims of all policies: existing, added now, and no longer needed.
 
 use super::{
     account::Account,
@@ -18,7 +18,7 @@ use crate::{
 use crds::health_check_policy::{Claim, Mode};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The claims that stand, and those that this plan adds.
+/// The existing claims, and those that this plan adds.
 #[derive(Debug)]
 pub(crate) struct Ledger<'c, 'w> {
     claims: &'c Claims<'w>,
@@ -32,8 +32,8 @@ impl<'c, 'w> Ledger<'c, 'w> {
         Self { claims, granted: BTreeMap::new() }
     }
 
-    /// The policy whose claim pays for the mark of this node, if its governing policy holds one or gets one now. A claim
-    /// pays for the mark that stands, or for one that is written by the plan that adds it.
+    /// The policy whose claim pays for the mark of this node, if its governing policy has one or gets one now. A claim
+    /// pays for an existing mark, or for one written by the plan that adds it.
     pub(crate) fn slot(&self, case: &Case<'w>) -> Option<&'w str> {
         let name = case.subject.policy?.metadata.name.as_deref()?;
         let node = case.subject.node.name.as_str();
@@ -41,7 +41,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
         (standing || self.granted.get(node) == Some(&name)).then_some(name)
     }
 
-    /// Finds what the budget of one policy allows, and grants it where the policy enforces.
+    /// Works out what the budget of one policy allows, and grants it if the policy enforces.
     pub(crate) fn allocate(&mut self, world: &World, ranked: Ranked<'w>, cases: &[Case<'w>]) -> Account<'w> {
         let policy = ranked.policy;
         let is_frozen = is_frozen(world, policy);
@@ -81,7 +81,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
         Account { ranked, is_frozen, governed, allocation, standing, added, served: Vec::new(), claim_step: None }
     }
 
-    /// Finds the claims of a policy that have served: those whose mark goes in this plan, and leftovers.
+    /// Finds the claims of a policy to drop: those whose mark is removed by this plan, and leftovers.
     ///
     /// Every claim is dropped after a write to its Node that carries the resourceVersion, so that a late mark of another
     /// leader is refused, or found under a claim that still stands.

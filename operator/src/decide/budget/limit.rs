@@ -1,8 +1,8 @@
-//! How many nodes may be out of use at once.
+//! How many nodes may be out of service at once.
 
 use crds::health_check_policy::{Budget, DEFAULT_BUDGET_MINIMUM, DEFAULT_MAX_UNAVAILABLE_PERCENT};
 
-/// How many of `nodes` may be out of use: the lower of number and percentage, rounded down, but at least the minimum.
+/// How many of `nodes` may be out of service: the lower of number and percentage, rounded down, but at least the minimum.
 pub(crate) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {
     let number = |n: i64| usize::try_from(n).unwrap_or(0);
     let (max, percent, minimum) =

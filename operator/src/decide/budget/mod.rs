@@ -1,8 +1,8 @@
-//! How many nodes may be out of use, who gets a slot, and which claims have served.
+//! How many nodes may be out of service, which nodes get a slot, and which claims are no longer needed.
 //!
 //! - `limit`: the number; `domains`: the same again per failure domain
-//! - `slots`: who gets the free ones; `account`: what comes of it for one policy
-//! - `ledger`: the claims that stand and those that are added
+//! - `slots`: which nodes get the free ones; `account`: the result for one policy
+//! - `ledger`: existing and added claims
 
 pub(crate) mod account;
 pub(crate) mod domains;

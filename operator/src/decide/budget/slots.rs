@@ -1,8 +1,8 @@
-//! Budgets: how many nodes a policy may take out of use, who gets a slot, and which claims have served.
+//! Budgets: how many nodes a policy may take out of service, and which nodes get a slot.
 //!
-//! A claim is written before the mark that it pays for, and dropped after the mark is gone. What is used is the claims
-//! and the nodes that others cordoned or that are not ready; a new claim needs room under the policy's limit and under
-//! that of its failure domain.
+//! A claim is written before the mark that it pays for, and dropped after the mark is gone. Nodes with a claim count as
+//! used, and so do nodes that are cordoned or not ready; a new claim needs room under the policy's limit and under that of
+//! its failure domain.
 
 use super::{domains::Domains, limit::limit};
 use crate::{
@@ -18,7 +18,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 /// What a policy's budget allows now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Allocation<'w> {
-    /// How many nodes may be out of use.
+    /// How many nodes may be out of service.
     pub(crate) limit: usize,
     /// The nodes that get a slot now, worst first.
     pub(crate) granted: Vec<&'w str>,
@@ -33,16 +33,16 @@ pub(crate) struct Wish<'w, 'j> {
     pub(crate) node: &'w Node,
     /// Why.
     pub(crate) judgement: &'j Judgement,
-    /// Whether the node bears our mark already, left by a former policy or a former life.
+    /// Whether the node already has our mark, from a former policy or an earlier operator.
     pub(crate) marked: bool,
 }
 
-/// Whether the node is out of use without us: cordoned, or not ready.
+/// Whether the node is out of service for other reasons: cordoned, or not ready.
 pub(crate) fn is_out_of_use(node: &Node) -> bool {
     node.unschedulable || !node.ready
 }
 
-/// The nodes that count as used: those with a claim, and those that are out of use without us.
+/// The nodes that count as used: those with a claim, and those that are out of service for other reasons.
 pub(crate) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTreeSet<&'w str> {
     claims
         .iter()
@@ -51,8 +51,8 @@ pub(crate) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTree
         .collect()
 }
 
-/// Gives the free slots to the worst nodes, then to those that wait longest. Marks that stand without a claim come
-/// first: they have taken the node out of use already. Drills come last.
+/// Gives the free slots to the worst nodes, then to those that have waited longest. Nodes marked without a claim come
+/// first: they are already out of service. Drills come last.
 pub(crate) fn allocate<'w>(
     policy: &HealthCheckPolicy,
     claims: &[&'w Claim],

@@ -1,19 +1,19 @@
-//! What may be done to the marks of a node: the mode of its policy, and the switch that holds everything.
+//! Whether marks of a node may be set and lifted: by the mode of its policy and by `--hold-everything`.
 
 use super::selection::Subject;
 use crate::world::World;
 use crds::{HealthCheckPolicy, health_check_policy::Mode};
 
-/// What may be done to the marks of a node.
+/// Whether marks of a node may be set and lifted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Authority<'w> {
     /// Marks are set and lifted.
     Enforce(&'w HealthCheckPolicy),
     /// Nothing is set and nothing is lifted.
     Frozen,
-    /// Nothing is set. What a former policy left stays until evidence lifts it, or until somebody releases it.
+    /// Nothing is set. Marks left by a former policy stay until evidence lifts them or somebody releases them.
     Observe {
-        /// Whether the policy says `releaseAll`.
+        /// Whether the policy sets `releaseAll`.
         release: bool,
     },
 }

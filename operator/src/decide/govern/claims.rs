@@ -1,4 +1,4 @@
-//! The claims as they were read: which stand, for which Nodes, and what each was spent for.
+//! The claims as read: which are valid, for which Nodes, and what each pays for.
 
 use crate::world::World;
 use crds::{
@@ -7,7 +7,7 @@ use crds::{
 };
 use std::collections::BTreeMap;
 
-/// The claims that stand for Nodes that exist.
+/// The claims of existing Nodes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claims<'w> {
     /// By node: the name of the policy, and the claim.
@@ -15,7 +15,7 @@ pub(crate) struct Claims<'w> {
 }
 
 impl<'w> Claims<'w> {
-    /// Reads the claims of every policy; one for a Node that is gone or was replaced stands for nothing.
+    /// Reads the claims of every policy; a claim for a Node that was deleted or replaced is ignored.
     pub(crate) fn read(world: &'w World) -> Self {
         let mut by_node: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (name, policy) in &world.policies {
@@ -26,7 +26,7 @@ impl<'w> Claims<'w> {
         Self { by_node }
     }
 
-    /// What the claim of this node was spent for: that of its policy, else any.
+    /// The claim of this node: that of its own policy, else any.
     pub(crate) fn spent_for(&self, node: &str, policy: Option<&str>) -> Option<&'w ClaimFor> {
         let claims = self.by_node.get(node)?;
         claims.iter().find(|(name, _)| Some(*name) == policy).or_else(|| claims.first()).map(|(_, claim)| &claim.for_)
@@ -37,12 +37,12 @@ impl<'w> Claims<'w> {
         self.by_node.get(node).is_some_and(|claims| claims.iter().any(|(name, _)| *name == policy))
     }
 
-    /// Whether a claim stands for the node of this name.
+    /// Whether there is a claim for the node of this name.
     pub(crate) fn is_claimed(&self, node: &str) -> bool {
         self.by_node.contains_key(node)
     }
 
-    /// Whether a claim that may be dropped stands for the node of this name.
+    /// Whether there is a claim for the node of this name that may be dropped.
     pub(crate) fn may_be_dropped(&self, world: &World, node: &str) -> bool {
         self.by_node.get(node).is_some_and(|claims| {
             claims.iter().filter_map(|(policy, _)| world.policies.get(*policy)).any(|policy| !is_frozen(world, policy))
@@ -50,17 +50,17 @@ impl<'w> Claims<'w> {
     }
 }
 
-/// Whether the claims of a policy stay as they are.
+/// Whether the claims of a policy may not change.
 pub(crate) fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
     world.hold_everything || policy.spec.mode == Mode::Hold
 }
 
-/// The claims of a policy as they stand.
+/// The current claims of a policy.
 pub(crate) fn claims_of(policy: &HealthCheckPolicy) -> impl Iterator<Item = &Claim> {
     policy.status.iter().flat_map(|s| &s.budget.claims)
 }
 
-/// Whether the Node of a claim exists and is the one that it was spent for.
+/// Whether the Node of a claim still exists, with the same uid.
 pub(crate) fn is_for_present_node(world: &World, claim: &Claim) -> bool {
     world.nodes.get(&claim.node).is_some_and(|node| node.uid == claim.uid)
 }

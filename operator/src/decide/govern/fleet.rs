@@ -1,11 +1,11 @@
 //! Drift: versions that differ from those of most nodes of the same profile.
 //!
-//! The versions that reports know are compared: that of the driver among the nodes of a profile, and that of the video
-//! BIOS among the GPUs of one model on the nodes of a profile. (Reports do not tell the kernel's version or that of other
-//! firmware.) More than half must agree, and at least three nodes must tell theirs; in the middle of an upgrade of the
-//! whole fleet nobody is odd. A node under maintenance neither counts nor is odd.
+//! Compared are the driver versions of the nodes of a profile, and the VBIOS versions of the GPUs of one model on those
+//! nodes. (Reports contain no kernel version and no other firmware.) At least three nodes must report a version and more
+//! than half must agree, so that nothing is flagged in the middle of a fleet upgrade. A node under maintenance neither
+//! counts nor is flagged.
 //!
-//! It is a warning to people and no judgement about the node: its state stays what its own checks say.
+//! This only warns people. The state of the node depends on its own checks alone.
 
 use super::selection::Subject;
 use crds::{
@@ -16,9 +16,9 @@ use crds::{
 };
 use std::collections::HashMap;
 
-/// So many nodes must tell their version.
+/// At least this many nodes must report a version.
 const MIN_NODES: usize = 3;
-/// The longest list of fleet findings: as in the schema.
+/// The most fleet findings per node, as in the schema.
 const MAX_FLEET_FINDINGS: usize = 8;
 /// The target of a finding about the driver; one about a video BIOS has the PCI address of its GPU.
 const TARGET_DRIVER: &str = "driver";
@@ -37,7 +37,7 @@ pub(crate) struct Fleet<'w> {
 pub(crate) struct Drift {
     /// What differs.
     pub(crate) findings: Vec<FleetFinding>,
-    /// The same as a sentence; empty if nothing differs.
+    /// The differences as a sentence; empty if there are none.
     pub(crate) note: String,
 }
 
@@ -51,7 +51,7 @@ struct Votes<'w> {
 impl<'w> Votes<'w> {
     fn add(&mut self, node: &'w str, version: &'w str) {
         *self.by_version.entry(version).or_default() += 1;
-        // The nodes come one after the other.
+        // Entries of one node follow each other.
         self.nodes += usize::from(self.last_node != node);
         self.last_node = node;
     }
@@ -88,7 +88,7 @@ impl<'w> Fleet<'w> {
         Self { usual: votes.iter().filter_map(|(kind, votes)| Some((*kind, votes.usual()?))).collect() }
     }
 
-    /// What differs on one node. A version that the last report does not tell changes nothing: what was found stays.
+    /// What differs on one node. If the last report lacks a version, an earlier finding about it stays.
     pub(crate) fn drift(&self, subject: &Subject<'w>, now: Time) -> Drift {
         let Some((profile, inventory)) = inventory(subject) else { return Drift::default() };
         let status = subject.health.current().and_then(|h| h.status.as_ref());
@@ -110,7 +110,7 @@ impl<'w> Fleet<'w> {
             Some(version) => {
                 if let Some(usual) = odd((profile, None), version) {
                     find(TARGET_DRIVER);
-                    notes.push(format!("its driver is {version}, theirs {usual}"));
+                    notes.push(format!("driver {version} instead of {usual}"));
                 }
             }
             None if standing(TARGET_DRIVER).is_some() => find(TARGET_DRIVER),
@@ -121,7 +121,7 @@ impl<'w> Fleet<'w> {
                 (Some(model), Some(version)) => {
                     if let Some(usual) = odd((profile, Some(model)), version) {
                         find(&gpu.pci_address);
-                        notes.push(format!("the VBIOS of {} is {version}, theirs {usual}", gpu.pci_address));
+                        notes.push(format!("VBIOS {version} instead of {usual} on {}", gpu.pci_address));
                     }
                 }
                 _ if standing(&gpu.pci_address).is_some() => find(&gpu.pci_address),
@@ -137,9 +137,9 @@ impl<'w> Fleet<'w> {
 fn note(profile: &str, notes: &[String]) -> String {
     match notes {
         [] => String::new(),
-        [only] => format!(" Unlike most nodes of profile {profile}: {only}."),
+        [only] => format!(" Differs from most nodes of profile {profile}: {only}."),
         [first, more @ ..] => {
-            format!(" Unlike most nodes of profile {profile}: {first}, and {} more differ.", more.len())
+            format!(" Differs from most nodes of profile {profile}: {first}, and {} more.", more.len())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Maintenance: since when, until when, and whether it takes longer than expected.
+//! Maintenance: when it started, when it should be over, and whether it overruns.
 
 use crate::world::Node;
 use crds::{
@@ -10,24 +10,24 @@ use crds::{
 /// GPU operator takes minutes, and its own waits for pods to go end after 300 s each.
 const MAINTENANCE_SECONDS: i64 = 3_600;
 
-/// The maintenance of a node that takes longer than expected.
+/// The maintenance of a node, if it takes longer than expected.
 pub(crate) fn overrun<'h>(node: &Node, health: &'h NodeHealth, now: Time) -> Option<&'h Maintenance> {
     let standing = health.spec.maintenance.as_ref().filter(|m| m.until.is_some_and(|until| now >= until));
     node.maintenance().and(standing)
 }
 
-/// Whether the NodeHealth already tells of the maintenance of its node.
+/// Whether the NodeHealth already records the maintenance of its node.
 pub(crate) fn stands(standing: Option<&Maintenance>, node: &Node) -> bool {
     standing.map(|m| m.reason.as_str()) == node.maintenance() && standing.is_none_or(|m| m.until.is_some())
 }
 
-/// The maintenance as it shall stand; `since` is kept while there is one.
+/// The desired maintenance; `since` is kept while it lasts.
 pub(crate) fn wanted(node: &Node, before: Option<&NodeHealthSpec>, now: Time) -> Option<Maintenance> {
     let reason = node.maintenance()?;
     let standing = before.and_then(|spec| spec.maintenance.as_ref());
     let since = standing.map_or(now, |m| m.since);
     Some(Maintenance {
-        // The values of labels have 63 bytes, the names of these labels 74: nothing is ever cut.
+        // The values of labels have 63 bytes, the names of these labels 74: nothing is ever truncated.
         reason: crds::condition::truncate(reason, 128),
         since,
         until: Some(standing.and_then(|m| m.until).unwrap_or_else(|| since.plus(MAINTENANCE_SECONDS))),

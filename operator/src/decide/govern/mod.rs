@@ -1,10 +1,10 @@
-//! Who governs what: computed once in a decision, before the runs, which need to know where drills are allowed.
+//! Which policy governs which node. Computed once per decision, before the runs: they need to know where drills are allowed.
 //!
 //! - `selection`: which nodes have a NodeHealth, which policy and which profile each has
-//! - `claims`: the claims that stand, as they were read
+//! - `claims`: the valid claims, as read
 //! - `authority`: what the modes allow
 //! - `fleet`: versions that differ from those of most nodes
-//! - `maintenance`, `monitors`: what a node is in the middle of, and what its agent watches
+//! - `maintenance`: whether a node is under maintenance; `monitors`: what its agent watches
 
 pub(crate) mod authority;
 pub(crate) mod claims;
@@ -20,16 +20,16 @@ use selection::{Ranked, Subject};
 /// The nodes and policies of one decision.
 #[derive(Clone, Debug)]
 pub(crate) struct Governance<'w> {
-    /// The claims that stand.
+    /// The valid claims.
     pub(crate) claims: Claims<'w>,
-    /// The nodes that have or shall have a NodeHealth, by name.
+    /// The nodes that have or need a NodeHealth, by name.
     pub(crate) subjects: Vec<Subject<'w>>,
     /// The policies, the highest rank first.
     pub(crate) policies: Vec<Ranked<'w>>,
 }
 
 impl<'w> Governance<'w> {
-    /// Finds out who governs what.
+    /// Determines which policy governs which node.
     pub(crate) fn of(world: &'w World) -> Self {
         let claims = Claims::read(world);
         let (subjects, policies) = selection::select(world, &claims);

@@ -1,4 +1,4 @@
-//! Which nodes have a NodeHealth, which policy governs each, and what each must be.
+//! Which nodes have a NodeHealth, and which policy and profile apply to each.
 
 use super::claims::Claims;
 use crate::world::{Node, World};
@@ -6,34 +6,34 @@ use crds::{HardwareProfile, HealthCheckPolicy, NodeHealth, Selector, names};
 use kube::ResourceExt;
 use std::collections::HashMap;
 
-/// A node that has a NodeHealth, or shall have one.
+/// A node that has or needs a NodeHealth.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'w> {
     /// The Node.
     pub(crate) node: &'w Node,
-    /// Where its NodeHealth stands.
+    /// The state of its NodeHealth.
     pub(crate) health: Standing<'w>,
     /// The policy that governs it.
     pub(crate) policy: Option<&'w HealthCheckPolicy>,
-    /// The profile that says what it must be.
+    /// The profile that defines its expected hardware.
     pub(crate) profile: Option<&'w HardwareProfile>,
 }
 
-/// Where the NodeHealth of a node stands.
+/// The state of the NodeHealth of a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Standing<'w> {
-    /// It has to be made.
+    /// It must be created.
     Missing,
-    /// It is about this Node.
+    /// It belongs to this Node.
     Current(&'w NodeHealth),
-    /// It is about a Node that had the same name.
+    /// It belongs to a former Node of the same name.
     OfFormerNode(&'w NodeHealth),
     /// It is being deleted; nothing is written to it.
     Terminating,
 }
 
 impl<'w> Standing<'w> {
-    /// The NodeHealth, if it is about this Node.
+    /// The NodeHealth, if it belongs to this Node.
     pub(crate) fn current(self) -> Option<&'w NodeHealth> {
         match self {
             Self::Current(health) => Some(health),
@@ -47,12 +47,12 @@ impl<'w> Standing<'w> {
 pub(crate) struct Ranked<'w> {
     /// The policy.
     pub(crate) policy: &'w HealthCheckPolicy,
-    /// Whether it selects a node, won or not.
+    /// Whether it selects any node, even one that another policy governs.
     pub(crate) selects_some: bool,
 }
 
-/// Every subject in order of its name, and every policy from the highest rank down. A node with a
-/// claim is ours to look after whatever it shows.
+/// Every subject by name, and every policy from the highest rank down. A node with a claim stays a subject even if it no
+/// longer shows an accelerator.
 pub(crate) fn select<'w>(world: &'w World, claims: &Claims<'_>) -> (Vec<Subject<'w>>, Vec<Ranked<'w>>) {
     let mut policies: Vec<Ranked<'_>> =
         world.policies.values().map(|policy| Ranked { policy, selects_some: false }).collect();
@@ -110,10 +110,10 @@ fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool 
     if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
 }
 
-/// The profiles, the highest rank first, and what was asked of them: a fleet has few models.
+/// The profiles, highest rank first, with a cache of answers: a fleet has few models.
 struct Shelf<'w> {
     profiles: Vec<&'w HardwareProfile>,
-    /// Whether the profile at this index is about GPUs of this model.
+    /// Whether the profile at this index covers GPUs of this model.
     answers: HashMap<(usize, &'w str), bool>,
 }
 
@@ -129,7 +129,7 @@ impl<'w> Shelf<'w> {
         Some(self.profiles[index])
     }
 
-    /// Whether every given member of a profile's `match` holds; a profile without any matches nothing.
+    /// Whether the node satisfies every given field of a profile's `match`; a profile without any matches nothing.
     fn matches(
         &mut self,
         index: usize,
@@ -149,8 +149,8 @@ impl<'w> Shelf<'w> {
             && wanted.gpu_models.as_ref().is_none_or(|names| self.has_models(index, names, health))
     }
 
-    /// Whether every model that the last report knows is one of these. Where it knows none (the driver is dead, or the
-    /// only GPU is gone), the profile that stands stays: absence changes nothing.
+    /// Whether every model in the last report is one of these. If it names none (the driver is dead, or the only GPU is
+    /// missing), the current profile stays: missing data changes nothing.
     fn has_models(&mut self, index: usize, names: &[String], health: Option<&'w NodeHealth>) -> bool {
         let Some(health) = health else { return false };
         let report = health.status.as_ref().and_then(|s| s.report.as_ref());

@@ -1,5 +1,5 @@
-//! The causes of a node that bears our taint while nothing tells why: a former operator marked it, or its NodeHealth was
-//! deleted. The mark is adopted, never healed by forgetting.
+//! Causes for a node that has our taint but no recorded cause: an earlier operator marked it, or its NodeHealth was
+//! deleted. The mark is adopted; losing the record never counts as a recovery.
 
 use super::{
     drill_causes,
@@ -19,8 +19,8 @@ use crds::{
     reason,
 };
 
-/// The causes of a node that bears our taint without a known cause: from its claim, else from its annotation, else one
-/// that a pass of every enabled check lifts. Never healed by forgetting; only a drill is, which is over by then.
+/// The causes of a node that has our taint but no known cause: from its claim, else from its annotation, else one cause
+/// that is lifted by a pass of every enabled check. A lost drill is not adopted: it is over by then.
 pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause> {
     let told = Annotation::read(node).filter(|told| told.state == Some(State::Quarantined));
     let severity = told
@@ -42,7 +42,7 @@ pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -
             outcome: Outcome::Fail,
             severity: severity.clone(),
             reason: truncate(why, 63),
-            message: "The Node bears our taint from before, and nothing lifted this cause since.".into(),
+            message: "The Node already had the operator's taint, and no check has lifted this cause since.".into(),
             since: now,
             lift,
             ..Cause::default()
@@ -66,7 +66,7 @@ pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -
     if listed.is_empty() { vec![cause(ADOPTED_CHECK, names::TARGET_NODE, reason::ADOPTED)] } else { from_annotation }
 }
 
-/// The severity that the value of our taint tells.
+/// The severity given by the value of our taint.
 fn severity_of(taint: &Taint) -> Option<Severity> {
     Severity::ALL.iter().find(|s| s.label() == taint.value).cloned()
 }

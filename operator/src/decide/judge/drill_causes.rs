@@ -1,9 +1,9 @@
-//! Drills as a node sees them: a cause that is plainly marked, and that stands no longer than its order.
+//! The cause that a drill opens on its node: plainly marked as a drill, and gone once its work order is.
 //!
-//! What a drill says is taken from its order, never from the agent: an agent's finding of the check `drill` without an
-//! order opens nothing. The order goes when the drill is over by the operator's clock, when its run is cancelled or gone,
-//! when its agent is silent, and when the policy no longer allows drills; the cause goes in the same decision. So no drill
-//! outlives its time, and no cause of another check is touched by it.
+//! The content of a drill comes from its work order, never from the agent: a finding of the check `drill` without an order
+//! opens no cause. The order is removed when the drill is over by the operator's clock, when its run is cancelled or
+//! deleted, when its agent is silent, or when the policy no longer allows drills; the cause is removed in the same decision.
+//! So no drill outlives its time, and it affects no cause of another check.
 
 use crds::{
     Check, Outcome, Time,
@@ -23,7 +23,7 @@ fn target(drill: &Drill) -> &str {
     drill.finding.target.as_deref().unwrap_or(names::TARGET_NODE)
 }
 
-/// Whether a finding or a result is that of a drill.
+/// Whether a finding or a result comes from a drill.
 pub(crate) fn is_of_drill(check: &str) -> bool {
     check == Check::Drill.name()
 }
@@ -33,7 +33,7 @@ pub(crate) fn is_unmarked(cause: &Cause) -> bool {
     cause.is_drill() && cause.outcome != Outcome::Fail
 }
 
-/// The cause that a drill's finding opens, if it was ordered. Without `marks` it is a warning, which condemns nothing.
+/// The cause that a drill's finding opens, if it was ordered. Without `marks` it is a warning, which quarantines nothing.
 pub(crate) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Option<Cause> {
     let is_meant = |drill: &Drill| target(drill) == finding.target;
     let same_reason = |drill: &Drill| finding.reason.ends_with(drill.finding.reason.as_str());
@@ -50,7 +50,7 @@ pub(crate) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Opti
         message: truncate(&finding.message, 256),
         since: now,
         lift: Lift {
-            text: format!("the end of the drill, at most {} s after its beginning", drill.seconds),
+            text: format!("the end of the drill, at most {} s after it starts", drill.seconds),
             required_passes: 1,
             ..Lift::default()
         },
@@ -58,7 +58,7 @@ pub(crate) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Opti
     })
 }
 
-/// Whether the drill of this cause is still going on.
+/// Whether the drill of this cause is still running.
 pub(crate) fn goes_on(cause: &Cause, orders: &[Assignment], report: Option<&Report>) -> bool {
     let is_found = report.is_some_and(|r| r.findings.iter().any(|f| is_of_drill(&f.check) && f.target == cause.target));
     let is_done = |order: &Assignment| {

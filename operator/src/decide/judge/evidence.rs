@@ -1,4 +1,4 @@
-//! What a report says: verdicts of monitors, results of runs, and whether it still holds what opened a cause.
+//! What a report contains: verdicts of monitors, results of runs, and whether the evidence for a cause is still there.
 
 use super::drill_causes;
 use crds::{
@@ -20,7 +20,7 @@ pub(crate) const fn is_verdict(outcome: &Outcome) -> bool {
     }
 }
 
-/// The last verdict of the runs on each check. Of two at the same time the worse one counts.
+/// The latest verdict of any run on each check. If two have the same time, the worse one counts.
 pub(crate) fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
     report
         .runs
@@ -31,8 +31,8 @@ pub(crate) fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r Che
         .map(|(_, result)| result)
 }
 
-/// Results of runs that say that this node is bad, with the ids of their work orders, where no finding of the agent says
-/// so already. A failed check between nodes is left to the run, which sees both ends of each pair.
+/// Failed results of runs, with the ids of their work orders, unless a finding of the agent already covers them. A failed
+/// check between nodes is left to the run, which sees both ends of each pair.
 pub(crate) fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)> {
     report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
         |(_, result)| {
@@ -45,18 +45,18 @@ pub(crate) fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &Ch
     )
 }
 
-/// Whether the present report still holds the evidence of a cause.
+/// Whether the current report still contains the evidence for a cause.
 pub(crate) fn is_reported(cause: &Cause, report: &Report) -> bool {
     report.findings.iter().any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
         || last_result(report, &cause.check).is_some_and(|r| is_bad(&r.outcome))
 }
 
-/// Whether some monitor has judged something.
+/// Whether any monitor has reached a verdict.
 pub(crate) fn has_verdict(report: &Report) -> bool {
     report.checks.iter().any(|row| is_verdict(&row.outcome))
 }
 
-/// The rows that could not be judged, for another reason than that they did not apply.
+/// The rows without a verdict, except those that do not apply to the node.
 pub(crate) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
     report.checks.iter().filter(|row| match row.outcome {
         Outcome::Inconclusive | Outcome::Unrecognized(_) => true,

@@ -1,10 +1,10 @@
-//! Causes: what condemns a node or makes it suspect, from the first finding to the pass that lifts it.
+//! Causes: why a node is quarantined or suspect, from the first finding to the pass that lifts it.
 //!
-//! A cause opens with a finding (or a failed result of a run) and is remembered in `status.decision.causes`. It lifts
+//! A cause opens with a finding (or a failed result of a run) and is kept in `status.decision.causes`. It is lifted
 //! only by a later pass of the same check that covered the same target. Absence, `Inconclusive`, `Skipped`, a truncated
 //! list and a silent agent lift nothing. Drills have a rule of their own (see [`super::drill_causes`]).
 //!
-//! What reports say of driver, inventory and fabric during a maintenance opens nothing.
+//! Findings about driver, inventory and fabric open nothing during maintenance.
 
 use super::{
     adopt::adopted_causes,
@@ -24,21 +24,21 @@ use crds::{
 };
 use std::cmp::Reverse;
 
-/// The checks of which a maintenance may say anything: the driver is unloaded, GPUs come and go.
+/// The checks that are unreliable during maintenance: the driver is unloaded, GPUs come and go.
 const MAINTAINED: [Check; 3] = [Check::Driver, Check::Inventory, Check::Fabric];
 
-/// The open causes of a node after this look at it.
+/// The open causes of a node after this decision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Folded {
     /// Worst first.
     pub(crate) causes: Vec<Cause>,
     /// Newest last.
     pub(crate) history: Vec<Occurrence>,
-    /// Whether only the taint that stands on the Node tells of the causes that condemn it.
+    /// Whether the only trace of the causes that quarantine the node is its taint.
     pub(crate) adopted: bool,
 }
 
-/// Folds the report of the agent into the causes that are remembered. `orders`: what the node shall work on.
+/// Merges the agent's report into the known causes. `orders`: the node's work orders.
 pub(crate) fn fold(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -57,7 +57,7 @@ pub(crate) fn fold(
     let mut causes = remembered.to_vec();
     for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
         let opened = if drill_causes::is_of_drill(&finding.check) {
-            // What a drill makes of a node must not be taken for what its checks have said.
+            // The effects of a drill must not be mistaken for findings of real checks.
             let goes_on = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
             let may_open = goes_on || report.is_some_and(has_verdict);
             drill_causes::cause(finding, orders, now).filter(|_| may_open)
@@ -73,7 +73,7 @@ pub(crate) fn fold(
         fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
     }
     let found = causes.iter().any(Cause::condemns);
-    // While marks are frozen the mark outlives what lifted its cause: a judgement that stands has explained it.
+    // While marks are frozen, a mark can outlive its cause: an existing judgement already explains it.
     let is_explained = found || (marks_are_frozen && before.is_some());
     if !is_explained && node.taints.iter().any(removes_capacity) {
         for cause in adopted_causes(node, claim, now) {
@@ -87,7 +87,7 @@ pub(crate) fn fold(
             silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
         }
     });
-    // What is real comes before a drill, however bad the drill makes it.
+    // Real causes come before drills, whatever the severity of the drill.
     causes.sort_by_cached_key(|c| {
         let badness = (Reverse(c.condemns()), c.is_drill(), Reverse(c.severity.rank()));
         (badness, c.since, c.check.clone(), c.target.clone())
@@ -104,13 +104,13 @@ pub(crate) fn fold(
     }
 }
 
-/// Whether the two are about different boards, as far as is known.
+/// Whether the two are known to be about different boards.
 fn of_another_board(a: &Cause, b: &Cause) -> bool {
     a.serial.is_some() && b.serial.is_some() && a.serial != b.serial
 }
 
-/// Opens a cause, or refreshes it: its severity may rise and never falls while it stands. One about another board at the
-/// same address takes the place of the former.
+/// Opens a cause, or refreshes it: its severity may rise but never falls while it is open. A cause about another board at
+/// the same address replaces the old one.
 fn fold_in(causes: &mut Vec<Cause>, new: Cause) {
     let known = causes.iter_mut().find(|c| c.check == new.check && c.target == new.target);
     match known {
@@ -170,7 +170,7 @@ fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
     }
 }
 
-/// The remembered occurrences and one for each cause that opens now; a drill is none.
+/// The recorded occurrences, plus one for each cause that opens now, drills excepted.
 fn history(before: &[Occurrence], remembered: &[Cause], causes: &[Cause], now: Time) -> Vec<Occurrence> {
     let is_known = |cause: &Cause| {
         let mut same = remembered.iter().filter(|r| r.check == cause.check && r.target == cause.target);

@@ -12,7 +12,7 @@ use crds::{
     node_health::{Cause, Lift, Report},
 };
 
-/// The check of the cause of a node that bears our taint while nothing tells why.
+/// The check named in the cause of a node that has our taint but no recorded cause.
 pub(crate) const ADOPTED_CHECK: &str = "adopted";
 
 /// One later pass lifts; rules of policies will ask for more.
@@ -20,7 +20,7 @@ pub(crate) fn one_pass(check: &str, target: &str) -> Lift {
     Lift { text: truncate(&format!("1 pass of {check} on {target}"), 128), required_passes: 1, ..Lift::default() }
 }
 
-/// Whether the report holds a pass that lifts the cause.
+/// Whether the report contains a pass that lifts the cause.
 pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
     if report.truncated.is_some_and(|n| n > 0) {
         return false;
@@ -43,7 +43,7 @@ pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, repor
     by_run || by_monitor
 }
 
-/// Whether every monitor that is ordered has passed, and nothing is found.
+/// Whether every ordered monitor has passed and there are no findings.
 fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
     let mut monitors = monitors::wanted(policy).peekable();
     monitors.peek().is_some()

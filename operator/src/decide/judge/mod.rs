@@ -1,8 +1,8 @@
-//! What is thought of a node, by its report and by what is remembered of it.
+//! The judgement on a node, from its report and from what is recorded about it.
 //!
 //! - `evidence`: what a report says
-//! - `rules`: what a policy makes of causes
-//! - `fold`: findings and results become causes; `lift`: a later pass ends them; `adopt`: those of a mark without a cause
+//! - `rules`: the taint effect that a policy gives to causes
+//! - `fold`: findings and results become causes; `lift`: a later pass ends them; `adopt`: causes for a mark that has none
 //! - `drill_causes`: the causes of drills, which have rules of their own
 //! - `verdict`: the judgement that follows
 

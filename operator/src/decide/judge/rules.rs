@@ -1,4 +1,4 @@
-//! What the rules of a policy make of causes: the effect of our taint.
+//! The effect of our taint, from the rules of a policy and the open causes.
 
 use crate::world::Taint;
 use crds::{
@@ -10,7 +10,7 @@ use crds::{
 
 /// The effect that the policy's rules give a node with these causes, worst first: the strongest of all causes that
 /// condemn. Each takes the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the
-/// policy writes no taints. A drill has no say where something real condemns.
+/// policy writes no taints. A drill is ignored if there is a real cause that condemns.
 pub(crate) fn effect_of(policy: Option<&HealthCheckPolicy>, causes: &[Cause]) -> TaintEffect {
     let spec = policy.map(|p| &p.spec);
     let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
@@ -42,7 +42,7 @@ const fn strength(effect: TaintEffect) -> u8 {
     }
 }
 
-/// Whether a taint of this effect takes capacity away, and so needs a claim.
+/// Whether a taint with this effect removes capacity and so needs a claim.
 pub(crate) const fn needs_claim(effect: TaintEffect) -> bool {
     match effect {
         TaintEffect::None | TaintEffect::PreferNoSchedule => false,

@@ -1,21 +1,21 @@
-//! The judgement about one node. First match wins:
+//! The judgement on one node. First match wins:
 //!
 //! | what is known | state | reason |
 //! |---|---|---|
-//! | a cause with `Fail` at Reset or above is open | Quarantined | that of the worst cause; `Adopted` while only our taint tells of it |
+//! | a cause with `Fail` at Reset or above is open | Quarantined | that of the worst cause; `Adopted` if our taint is the only trace of it |
 //! | no report yet | Unknown | NeverReported |
 //! | the agent is silent | Unknown | AgentSilent |
 //! | another cause is open | Suspect | that of the worst cause |
-//! | `inventory` was skipped for want of an accelerator, none is offered, none is expected | NotApplicable | NoAccelerator |
-//! | no row holds a verdict, and the node was neither Healthy, Suspect nor Quarantined before | Unknown | NeverJudged |
+//! | `inventory` was skipped for lack of an accelerator, none is offered, none is expected | NotApplicable | NoAccelerator |
+//! | no row has a verdict, and the node was neither Healthy, Suspect nor Quarantined before | Unknown | NeverJudged |
 //! | a maintenance takes longer than expected | Healthy | MaintenanceOverrun |
-//! | some row could not be judged | Healthy | Inconclusive |
+//! | some row has no verdict | Healthy | Inconclusive |
 //! | else | Healthy | AllChecksPassed |
 //!
-//! So `Inconclusive` never condemns (a healthy node stays Healthy when its checks can no longer judge) and never heals
-//! (causes stay open), and silence hides everything but a quarantine.
+//! So `Inconclusive` never quarantines (a healthy node stays Healthy when its checks become inconclusive) and never heals
+//! (causes stay open), and a silent agent hides everything but a quarantine.
 //!
-//! A drill without marks makes its node Suspect in the NodeHealth, while the Node itself is told what is true without it
+//! A drill without marks makes its node Suspect in the NodeHealth, while the Node shows the judgement without the drill
 //! ([`Judgement::on_node`]).
 
 use super::{
@@ -34,47 +34,47 @@ use crds::{
     reason,
 };
 
-/// What is thought of a node, before marks and words.
+/// The judgement on a node, before marks and texts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judgement {
-    /// The judgement.
+    /// The state.
     pub(crate) state: State,
     /// The severity of the worst cause.
     pub(crate) severity: Severity,
-    /// Why, as one word.
+    /// The reason, in PascalCase.
     pub(crate) reason: String,
-    /// Since when state, severity and reason stand.
+    /// When state, severity or reason last changed.
     pub(crate) since: Time,
     /// Every open cause, worst first.
     pub(crate) causes: Vec<Cause>,
-    /// The remembered occurrences.
+    /// The recorded occurrences.
     pub(crate) history: Vec<Occurrence>,
     /// Whether the agent is silent.
     pub(crate) silent: bool,
     /// Whether a maintenance takes longer than expected.
     pub(crate) overrun: bool,
-    /// What the Node is told where that differs: the judgement without drills that set no marks.
+    /// What the Node shows, if different: the judgement without drills that set no marks.
     told_to_node: Option<Box<Judgement>>,
 }
 
 impl Judgement {
-    /// The judgement as the marks on the Node tell it.
+    /// The judgement that the marks on the Node show.
     pub(crate) fn on_node(&self) -> &Self {
         self.told_to_node.as_deref().unwrap_or(self)
     }
 
-    /// Whether a drill alone makes the node what it is judged to be.
+    /// Whether a drill is the only reason for this judgement.
     pub(crate) fn is_drill(&self) -> bool {
         self.causes.first().is_some_and(Cause::is_drill)
     }
 
-    /// What to do next; nothing in a drill, or automation would repair what works.
+    /// What to do next; nothing in a drill, or automation would repair a healthy node.
     pub(crate) fn action(&self) -> Action {
         if self.is_drill() { Action::None } else { Action::for_severity(&self.severity) }
     }
 }
 
-/// Judges a node by its report and by what is remembered of it. `orders`: what the node shall work on.
+/// Judges a node by its report and its record. `orders`: the node's work orders.
 pub(crate) fn judge(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -102,7 +102,7 @@ fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: 
     let (state, why) = verdict(subject, &folded, report, before, silent, overrun);
     let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
     let stood = before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map(|b| b.since);
-    // A drill without marks leaves the Node as it was: the annotation remembers since when.
+    // A drill without marks leaves the Node unchanged: its annotation still says since when.
     let told = || annotation::told_since(subject.node, &state, &severity);
     let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drill_causes::is_unmarked);
     let since = stood.or_else(|| if is_interlude { told() } else { None }).unwrap_or(now);

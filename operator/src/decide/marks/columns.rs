@@ -1,4 +1,4 @@
-//! The texts of the columns of `kubectl get nodehealth`.
+//! The column texts of `kubectl get nodehealth`.
 
 use super::parts::part;
 use crate::decide::{
@@ -11,7 +11,7 @@ use crds::{
     node_health::{Cause, Certification, CheckRow, Gpu, GpuVerdict, NodeSummary},
 };
 
-/// The texts of the columns.
+/// The column texts.
 pub(crate) fn summary(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -29,7 +29,7 @@ pub(crate) fn summary(
         let well = i64::try_from(seen.iter().filter(is_well).count()).unwrap_or(0);
         let all = i64::try_from(seen.len()).unwrap_or(0);
         let total = expected.unwrap_or(if offered > 0 { offered } else { all }).max(well);
-        // An inventory that has not judged does not say that none is there.
+        // Without a verdict, an empty inventory does not mean that there are no GPUs.
         let is_counted = all > 0 || report.checks.iter().any(counts_gpus);
         (total > 0 && is_counted).then(|| format!("{well}/{total}"))
     });

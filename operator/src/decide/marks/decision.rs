@@ -1,4 +1,4 @@
-//! The decision about a node, in the status of its NodeHealth.
+//! `status.decision` of a NodeHealth.
 
 use super::taints::TaintToBe;
 use crate::decide::{
@@ -15,20 +15,20 @@ use crds::{
 /// The longest message of a decision, in bytes.
 pub(crate) const MAX_MESSAGE: usize = 512;
 
-/// What happens to the marks of a node, for its message.
+/// What happens to the marks of a node; its message depends on this.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marking<'w> {
-    /// What may be done.
+    /// Whether marks may be set and lifted.
     pub(crate) authority: Authority<'w>,
-    /// What becomes of our taint.
+    /// What happens to our taint.
     pub(crate) taint: TaintToBe,
-    /// Whether our taint keeps pods away afterwards.
+    /// Whether our taint will keep pods away.
     pub(crate) removes_capacity: bool,
-    /// Whether the node waits for budget.
+    /// Whether the node is waiting for budget.
     pub(crate) waits: bool,
 }
 
-/// What the decision says of the work on the node.
+/// The work orders that the decision lists.
 pub(crate) fn activity(in_maintenance: bool, has_orders: bool) -> Activity {
     if in_maintenance {
         Activity::Maintenance
@@ -39,7 +39,7 @@ pub(crate) fn activity(in_maintenance: bool, has_orders: bool) -> Activity {
     }
 }
 
-/// The decision as it shall stand. `message`: why, as a sentence.
+/// The desired decision. `message` is the sentence that explains it.
 pub(crate) fn decision(
     subject: &Subject<'_>,
     health: &NodeHealth,

@@ -9,14 +9,14 @@ use crds::{
 };
 use std::collections::BTreeMap;
 
-/// The verdict on each GPU that is there, and on each that a cause speaks of.
+/// The verdict on each GPU in the inventory, and on each that a cause names.
 pub(crate) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict> {
     let status = health.status.as_ref();
     let seen = status.and_then(|s| s.report.as_ref()).map_or(&[][..], |r| r.inventory.gpus.as_slice());
     let former = status.map_or(&[][..], |s| s.gpus.as_slice());
     let mut verdicts: BTreeMap<&str, GpuVerdict> =
         seen.iter().map(|gpu| (gpu.pci_address.as_str(), verdict(gpu, judgement))).collect();
-    // Worst first: the first cause of a GPU is the one that it is judged by.
+    // Causes are sorted worst first, so the first one for a GPU decides its verdict.
     for cause in judgement.causes.iter().rev() {
         let (address, _) = split(&cause.target);
         if !is_pci_address(address) {

@@ -8,7 +8,7 @@ use crds::{
     reason,
 };
 
-/// Healthy, AgentReporting, ProfileResolved.
+/// The conditions Healthy, AgentReporting and ProfileResolved.
 pub(crate) fn conditions(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -24,23 +24,23 @@ pub(crate) fn conditions(
         (true, true) => {
             Wanted::new("AgentReporting", false, reason::AGENT_SILENT, "The agent has not renewed its Lease for 150 s.")
         }
-        (true, false) => Wanted::new("AgentReporting", true, reason::REPORTING, "The agent reports."),
+        (true, false) => Wanted::new("AgentReporting", true, reason::REPORTING, "The agent is reporting."),
     };
     let profile = match subject.profile.and_then(|p| p.metadata.name.as_deref()) {
         Some(name) => Wanted::new(
             "ProfileResolved",
             true,
             reason::PROFILE_MATCHED,
-            format!("HardwareProfile {name} says what the node must be."),
+            format!("HardwareProfile {name} defines the expected hardware."),
         ),
         None => Wanted::new(
             "ProfileResolved",
             false,
             reason::NO_PROFILE,
-            "No HardwareProfile matches the node; nothing is condemned for a number that nobody declared.",
+            "No HardwareProfile matches the node; no check fails over a value that no profile declares.",
         ),
     };
     let before = status.map_or(&[][..], |s| s.conditions.as_slice());
-    // No observedGeneration: the operator itself writes the spec, and each write would make another one here.
+    // No observedGeneration: the operator writes the spec itself, and each such write would change it.
     merge(before, vec![healthy, agent, profile], None, now)
 }

@@ -1,4 +1,4 @@
-//! Our labels and our annotation on a Node, which are written together.
+//! Our labels and annotation on a Node, which are written together.
 
 use crate::{
     decide::{annotation::Annotation, govern::authority::Authority, judge::verdict::Judgement},
@@ -7,18 +7,18 @@ use crate::{
 use crds::{State, health_check_policy::Outputs, names, node_health::Certification};
 use std::collections::BTreeMap;
 
-/// What the words on a Node are made of.
+/// What our labels and annotation on a Node are built from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told<'a> {
-    /// The judgement as the Node is told it.
+    /// The judgement to show on the Node.
     pub(crate) judgement: &'a Judgement,
-    /// Why, as a sentence.
+    /// The sentence that explains it.
     pub(crate) message: &'a str,
-    /// The certifications that are fresh.
+    /// The certifications that have not expired.
     pub(crate) certifications: &'a [Certification],
 }
 
-/// Labels and annotation as they shall stand.
+/// The desired labels and annotation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Marks {
     pub(crate) labels: BTreeMap<String, String>,
@@ -33,8 +33,8 @@ pub(crate) fn is_ours(label: &str) -> bool {
             || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
 }
 
-/// The labels and the annotation that shall be on the Node, or `None` where they are. `told` is `None` for a node that
-/// is not judged yet: only the agent's label is set then, and everything else stays.
+/// The desired labels and annotation of the Node, or `None` if nothing changes. `told` is `None` for a node that has not
+/// been judged yet: then only the agent's label is set, and everything else stays.
 pub(crate) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
     let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
     let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
@@ -64,7 +64,7 @@ pub(crate) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>
     (!stand).then_some(Marks { labels, summary, drop_labels })
 }
 
-/// Whether the policy writes this kind of mark; it does where it does not say.
+/// Whether the policy writes this kind of mark; the default is yes.
 pub(crate) fn is_on(outputs: Option<&Outputs>, which: impl Fn(&Outputs) -> Option<bool>) -> bool {
     outputs.and_then(which).unwrap_or(true)
 }

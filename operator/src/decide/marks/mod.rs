@@ -1,4 +1,4 @@
-//! What shall stand on a Node and in the status of its NodeHealth, one file per output. Only ours is ever touched.
+//! The desired marks on a Node and the desired status of its NodeHealth, one file per output. Marks of others are never touched.
 //!
 //! - on the Node: `taints`, `metadata` (labels and annotation), `node_condition`
 //! - in the NodeHealth: `decision`, `gpu_verdicts`, `columns`, `health_conditions`

@@ -8,7 +8,7 @@ use crds::{
     names,
 };
 
-/// The condition of this judgement: False if Quarantined, Unknown if Unknown, else True.
+/// The condition's status: False if Quarantined, Unknown if Unknown, else True.
 pub(crate) fn status_of(state: &State) -> Status {
     match state {
         State::Quarantined => Status::False,
@@ -17,7 +17,7 @@ pub(crate) fn status_of(state: &State) -> Status {
     }
 }
 
-/// The Node condition as it shall stand, or `None` where it stands so already; `Some(None)` removes it.
+/// The desired Node condition; `None` if nothing changes, `Some(None)` to remove it.
 #[allow(clippy::option_option)]
 pub(crate) fn node_condition(
     node: &Node,

@@ -1,9 +1,9 @@
-//! The parts of a node as people name them: `GPU3` instead of a PCI address.
+//! Parts of a node as people call them: `GPU3` instead of a PCI address.
 
 use crds::NodeHealth;
 
-/// The part that people speak of: `GPU3` for a PCI address that the driver numbers, else the target itself. A GPU that
-/// is gone from the inventory keeps the name that it had.
+/// The name that people use: `GPU3` for the PCI address of a GPU with a driver index, else the target itself. A GPU that
+/// is missing from the inventory keeps its former name.
 pub(crate) fn part(health: &NodeHealth, target: &str) -> String {
     let status = health.status.as_ref();
     let (address, rest) = split(target);
@@ -18,7 +18,7 @@ pub(crate) fn part(health: &NodeHealth, target: &str) -> String {
     former.unwrap_or_else(|| target.to_owned())
 }
 
-/// A target as an address and what is behind it: `0000:83:00.0/link2` is `0000:83:00.0` and `/link2`.
+/// Splits a target into its address and the rest: `0000:83:00.0/link2` is `0000:83:00.0` and `/link2`.
 pub(crate) fn split(target: &str) -> (&str, &str) {
     target.split_at(target.find('/').unwrap_or(target.len()))
 }

@@ -1,4 +1,4 @@
-//! Our taints on a Node: what shall become of each, and the one list that is written for all of them.
+//! Our taints on a Node: what happens to each, and the single list that is written for all of them.
 
 use crate::{
     decide::{
@@ -10,14 +10,14 @@ use crate::{
 use crds::{State, health_check_policy::TaintEffect};
 use std::collections::BTreeMap;
 
-/// Whether our taint shall stand on the Node.
+/// What to do with our taint on the Node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TaintToBe {
-    /// As it is.
+    /// Leave it as it is.
     Keep,
-    /// With this effect (never [`TaintEffect::None`]).
+    /// Set it with this effect (never [`TaintEffect::None`]).
     Set(TaintEffect),
-    /// Not at all.
+    /// Remove it.
     Remove,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn is_marked(node: &Node) -> bool {
     node.taints.iter().any(removes_capacity)
 }
 
-/// What shall become of our taint. `has_slot`: whether a claim pays for it.
+/// What to do with our taint. `has_slot`: whether a claim pays for it.
 pub(crate) fn taint_to_be(
     authority: Authority<'_>,
     judgement: &Judgement,
@@ -43,20 +43,20 @@ pub(crate) fn taint_to_be(
             TaintEffect::None => TaintToBe::Remove,
             TaintEffect::PreferNoSchedule => TaintToBe::Set(effect),
             TaintEffect::NoSchedule | TaintEffect::NoExecute if has_slot => TaintToBe::Set(effect),
-            // A mark of a former policy, for which this one has no slot yet: it is never lifted without evidence.
+            // Set under a former policy, and this one has no slot for it yet: a mark is never lifted without evidence.
             TaintEffect::NoSchedule | TaintEffect::NoExecute if is_marked => TaintToBe::Keep,
             TaintEffect::NoSchedule | TaintEffect::NoExecute => TaintToBe::Set(TaintEffect::PreferNoSchedule),
         },
     }
 }
 
-/// How a Node is touched whose claim paid for nothing: a write of its taints makes every mark that is under way fail.
-/// PreferNoSchedule comes or goes; it costs no capacity, and the next decision sets it right.
+/// How to touch the taints of a Node whose claim has no mark: the write changes the resourceVersion, so any mark still in
+/// flight fails. It toggles PreferNoSchedule, which costs no capacity; the next decision corrects it.
 pub(crate) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
     match authority {
         Authority::Enforce(_) | Authority::Observe { .. } if bears_taint => TaintToBe::Remove,
         Authority::Enforce(_) => TaintToBe::Set(TaintEffect::PreferNoSchedule),
-        // Observe adds nothing: the claim stays until the policy enforces again or the Node goes.
+        // Observe adds nothing: the claim stays until the policy enforces again or the Node is deleted.
         Authority::Observe { .. } | Authority::Frozen => TaintToBe::Keep,
     }
 }
@@ -70,19 +70,19 @@ const fn effect_name(effect: TaintEffect) -> Option<&'static str> {
     }
 }
 
-/// One of our taints as it shall be.
+/// The desired state of one of our taints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnTaint<'a> {
     /// Its key.
     pub(crate) key: &'static str,
-    /// Its value where it is set.
+    /// Its value if it is set.
     pub(crate) value: &'a str,
-    /// What shall become of it.
+    /// What to do with it.
     pub(crate) to_be: TaintToBe,
 }
 
 impl OwnTaint<'_> {
-    /// The taint as it is written; `None` where it goes. One that stands with the same effect keeps its time.
+    /// The taint to write; `None` if it is removed. A taint that keeps its effect keeps its time.
     fn written(&self, node: &Node) -> Option<Taint> {
         let effect = match self.to_be {
             TaintToBe::Keep | TaintToBe::Remove => return None,
@@ -98,8 +98,8 @@ impl OwnTaint<'_> {
     }
 }
 
-/// The complete list of taints of a Node with all of ours as they shall be, or `None` where they are. Foreign taints keep
-/// their order, and each of ours its place.
+/// The complete list of taints of a Node with ours as desired, or `None` if nothing changes. Foreign taints keep their
+/// order, and each of ours its place.
 pub(crate) fn list(node: &Node, ours: &[OwnTaint<'_>]) -> Option<Vec<Taint>> {
     let changed = ours.iter().filter(|own| own.to_be != TaintToBe::Keep);
     let mut written: BTreeMap<&str, Option<Taint>> = changed.map(|own| (own.key, own.written(node))).collect();

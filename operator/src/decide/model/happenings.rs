@@ -100,7 +100,7 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
         }
         18 => {
             model.world.hold_everything = !model.world.hold_everything && dice.chance(50);
-            "everything is held or released"
+            "--hold-everything is switched"
         }
         19 => {
             let name = RUNS[dice.below(RUNS.len())];

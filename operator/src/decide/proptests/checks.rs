@@ -74,12 +74,12 @@ pub(super) fn is_held(node: &Node) -> bool {
     node.taints.iter().any(|t| t.key == names::TAINT_UNHEALTHY && t.effect != "PreferNoSchedule")
 }
 
-/// Whether some policy holds a claim for this very Node.
+/// Whether some policy has a claim for exactly this Node.
 pub(super) fn is_claimed(model: &Model, node: &Node) -> bool {
     model.claims().any(|(_, claim)| claim.node == node.name && claim.uid == node.uid)
 }
 
-/// Tries the next step of a writer, and checks the two sides of "what we hold is a subset of the claims": no mark is
+/// Tries the next step of a writer, and checks the two sides of "our marks are a subset of the claims": no mark is
 /// set without a claim, and no claim is dropped under a mark.
 pub(super) fn step_within_claims(writer: &mut Writer, model: &mut Model) -> Result<(), String> {
     let before = model.clone();

@@ -1,7 +1,7 @@
 //! The invariants of the decision, on random worlds that live through random events.
 //!
 //! Each invariant is a checker in [`checks`]; each checker is shown to fail on a plan that a mutant of [`mutants`] has
-//! spoilt, so that production code holds no switch for tests.
+//! spoilt, so that production code has no switch for tests.
 
 mod checks;
 mod leaders;
@@ -32,7 +32,7 @@ const ROUNDS: usize = 5;
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     worlds: u32,
-    held: u32,
+    marked: u32,
     foreign_taints: u32,
     exhausted: u32,
     drilled: u32,
@@ -41,7 +41,7 @@ struct Tally {
 /// What one world met.
 #[derive(Clone, Copy, Debug, Default)]
 struct Met {
-    held: bool,
+    marked: bool,
     foreign_taint: bool,
     exhausted: bool,
     drilled: bool,
@@ -52,7 +52,7 @@ impl Met {
         for node in model.world.nodes.values() {
             for taint in &node.taints {
                 let ours = taint.key == crds::names::TAINT_UNHEALTHY;
-                self.held |= ours && taint.effect != "PreferNoSchedule";
+                self.marked |= ours && taint.effect != "PreferNoSchedule";
                 self.foreign_taint |= !ours;
             }
         }
@@ -119,7 +119,7 @@ fn hold_in_every_world(name: &str, check: Checker) {
         let met = live(&bytes, &mut |seen| check(seen)).map_err(TestCaseError::fail)?;
         let mut tally = tally.borrow_mut();
         tally.worlds += 1;
-        tally.held += u32::from(met.held);
+        tally.marked += u32::from(met.marked);
         tally.foreign_taints += u32::from(met.foreign_taint);
         tally.exhausted += u32::from(met.exhausted);
         tally.drilled += u32::from(met.drilled);
@@ -129,7 +129,7 @@ fn hold_in_every_world(name: &str, check: Checker) {
     println!("{name}: {tally:?}");
     let tenth = tally.worlds / 10;
     assert!(
-        tally.held >= tenth
+        tally.marked >= tenth
             && tally.foreign_taints >= tenth
             && tally.exhausted >= tenth
             && tally.drilled >= tally.worlds / 50,

@@ -30,8 +30,8 @@ pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
         is_told(name, decision)?;
         let condemned = decision.causes.iter().any(|c| c.outcome == Outcome::Fail && c.severity.condemns());
         let node = |model: &super::Model| model.world.nodes.get(name).is_some_and(|n| is_held(n));
-        let newly_held = node(seen.after) && !node(seen.before);
-        ensure(!newly_held || condemned, || format!("{name} is held by a drill that shall not mark"))?;
+        let newly_marked = node(seen.after) && !node(seen.before);
+        ensure(!newly_marked || condemned, || format!("{name} is marked by a drill that must not mark"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Who may begin: older runs first, one test between nodes (or exclusive test) per node, groups whole or not at all.
+//! Which targets may start: older runs first, one test between nodes (or exclusive test) per node, groups only as a whole.
 
 use super::{
     course::{Course, drill_seconds},
@@ -14,7 +14,7 @@ use crds::{
 };
 use std::collections::HashMap;
 
-/// What the runs hold of each node.
+/// How much of each node the runs use.
 #[derive(Default)]
 pub(super) struct Load<'w> {
     by_node: HashMap<&'w str, Seat>,
@@ -22,17 +22,17 @@ pub(super) struct Load<'w> {
     drilled: Drilled<'w>,
 }
 
-/// What is held of one node.
+/// How much of one node is in use.
 #[derive(Clone, Copy, Default)]
 struct Seat {
     assignments: usize,
-    /// How many checks they hold together.
+    /// How many checks the assignments have in total.
     checks: usize,
     /// Whether one of them is a test between nodes or an exclusive one.
     heavy: bool,
 }
 
-/// What a run asks of each of its nodes.
+/// What a run needs of each of its nodes.
 #[derive(Clone, Copy)]
 struct Need {
     checks: usize,
@@ -48,7 +48,7 @@ impl Need {
 }
 
 impl<'w> Load<'w> {
-    /// What the runs hold now.
+    /// What the runs use now.
     pub(super) fn of(world: &'w World, permits: Permits<'w>, courses: &[Course<'w>]) -> Self {
         let drilled = Drilled::of(world, &permits, courses);
         let mut load = Self { by_node: HashMap::new(), permits, drilled };
@@ -72,7 +72,7 @@ impl<'w> Load<'w> {
         }
     }
 
-    /// Keeps a seat for a group that waits: the one that another test between nodes will leave, else one more.
+    /// Reserves a seat for a waiting group: the one that another test between nodes will free, else one more.
     fn keep(&mut self, world: &'w World, target: &Target) {
         if let Some(node) = node_of(world, target) {
             let seat = self.by_node.entry(&node.name).or_default();
@@ -81,7 +81,7 @@ impl<'w> Load<'w> {
         }
     }
 
-    /// Why the node cannot take the run now, whoever else could.
+    /// Why the node cannot take this run now.
     fn obstacle(&self, target: &Target, need: Need) -> Option<&'static str> {
         if self.is_busy(target, need) {
             Some(reason::NODE_BUSY)
@@ -101,7 +101,7 @@ impl<'w> Load<'w> {
     }
 }
 
-/// Why a node cannot work at all at the moment, whoever asks.
+/// Why a node cannot take any run now.
 fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
     let health = super::view::health_of(world, target);
     if health.is_some_and(|h| h.spec.maintenance.is_some())
@@ -117,8 +117,8 @@ fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
     }
 }
 
-/// Admits as many targets as may begin. A run whose turn to write has not come admits nobody, but a group that waits
-/// keeps its members all the same.
+/// Admits as many targets as may start. A run that may not write yet admits none, but a waiting group still reserves its
+/// members.
 pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     if world.hold_everything {
         return;
@@ -153,7 +153,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
     let mut at_work = course.status.targets.iter().filter(|t| is_at_work(t)).count();
     for target in &mut course.status.targets {
         let is_its_turn = at_work < limit;
-        // One that was told to wait shows why it still does; the others are not looked at before their turn.
+        // A waiting target keeps its reason up to date; the others are not examined before their turn.
         if !is_unadmitted(target) || (!is_its_turn && target.state != TargetState::Waiting) {
             continue;
         }
@@ -176,9 +176,9 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
     }
 }
 
-/// A group begins when every member is free, whatever `maxConcurrent` says: part of a group cannot be tested. While it
-/// waits for busy nodes alone (which become free by themselves, at their deadlines at the latest), younger runs may not
-/// take its members, or it might wait for ever. While it waits for a node that may never come, it keeps nobody.
+/// A group starts when every member is free, whatever `maxConcurrent` says: part of a group cannot be tested. While it
+/// waits only for busy nodes (which become free at their deadlines at the latest), younger runs may not take its members,
+/// or it might wait for ever. While it waits for a node that may never return, it reserves none.
 fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
     let need = Need::of(course);
@@ -222,7 +222,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
     }
 }
 
-/// The members that other runs hold; with `whenBusy: Skip` they end, and the group goes on without them.
+/// The members that other runs use; with `whenBusy: Skip` they end, and the group goes on without them.
 fn busy_members(course: &mut Course<'_>, load: &Load<'_>, skips: bool, now: Time) -> HashMap<usize, &'static str> {
     let need = Need::of(course);
     let mut busy = HashMap::new();

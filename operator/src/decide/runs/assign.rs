@@ -8,9 +8,9 @@ use crate::{decide::orders::Orders, world::World};
 use crds::node_health::{Assignment, Group, MAX_ASSIGNMENTS};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Orders what the targets that are at work have to do, and releases the nodes of those that no longer are.
+/// Gives work orders to assigned and running targets, and releases the nodes of those that have ended.
 ///
-/// Where a write of another run failed, a node can stand in more runs than it can take; the older ones are ordered.
+/// After a failed write of another run, a node can be in more runs than it can take; the older runs win.
 pub(super) fn assign<'w>(
     world: &'w World,
     course: &Course<'w>,

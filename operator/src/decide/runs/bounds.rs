@@ -1,4 +1,4 @@
-//! The bounds of a run's spec, as the CustomResourceDefinition gives them: no range is written twice.
+//! The bounds of a run's spec, read from the CustomResourceDefinition so that no range is written twice.
 
 use crds::HealthCheckRun;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
@@ -14,11 +14,11 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 pub(super) struct Bounds {
     /// The range of a number.
     range: Option<(i64, i64)>,
-    /// The length of a text in characters, and how many elements a list or map has; `None` where nothing is said.
+    /// The length of a text in characters, and how many elements a list or map has; `None` if not bounded.
     length: Option<RangeInclusive<usize>>,
     pattern: Option<Regex>,
     members: BTreeMap<String, Bounds>,
-    /// Those of each element of a list or map.
+    /// The bounds of each element of a list or map.
     elements: Option<Box<Bounds>>,
 }
 
@@ -31,8 +31,8 @@ static SPEC: LazyLock<Bounds> = LazyLock::new(|| {
 
 static NONE: Bounds = Bounds { range: None, length: None, pattern: None, members: BTreeMap::new(), elements: None };
 
-/// The bounds of the field of a run's spec at this path, such as `checks.custom.program`; a list or map stands for each of
-/// its elements where a name follows.
+/// The bounds of the field of a run's spec at this path, such as `checks.custom.program`; a name after a list or map
+/// refers to each of its elements.
 pub(super) fn at(path: &str) -> &'static Bounds {
     path.split('.').fold(&*SPEC, |bounds: &'static Bounds, name| {
         let inner = bounds.elements.as_deref().unwrap_or(bounds);
@@ -45,7 +45,7 @@ pub(super) fn each(path: &str) -> &'static Bounds {
     at(path).elements.as_deref().unwrap_or(&NONE)
 }
 
-/// Schemas hold every number as a float.
+/// Schemas store every number as a float.
 fn whole(number: Option<f64>) -> Option<i64> {
     number?.to_string().parse().ok()
 }
@@ -78,17 +78,17 @@ impl Bounds {
         self.length.as_ref().map_or(usize::MAX, |length| *length.end())
     }
 
-    /// Whether a list or map may have so many elements.
+    /// Whether a list or map may have this many elements.
     pub(super) fn allows_count(&self, elements: usize) -> bool {
         self.length.as_ref().is_none_or(|length| length.contains(&elements))
     }
 
-    /// Whether a text is of the right length and of the right form.
+    /// Whether a text has an allowed length and form.
     pub(super) fn allows_text(&self, text: &str) -> bool {
         self.allows_count(text.chars().count()) && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
     }
 
-    /// What is wrong with a number that is this value, or is somewhere in it.
+    /// What is wrong with a number that is this value or inside it.
     pub(super) fn wrong_number(&self, field: &str, value: &Value) -> Option<String> {
         self.find(field, value, &|bounds, field, value| {
             let (lowest, highest) = bounds.range?;
@@ -97,7 +97,7 @@ impl Bounds {
         })
     }
 
-    /// What is wrong with a text, list or map that is this value, or is somewhere in it.
+    /// What is wrong with a text, list or map that is this value or inside it.
     pub(super) fn wrong_text_or_count(&self, field: &str, value: &Value) -> Option<String> {
         self.find(field, value, &|bounds, field, value| {
             let (elements, what) = match value {
@@ -108,7 +108,7 @@ impl Bounds {
                 Value::Null | Value::Bool(_) | Value::Number(_) => return None,
             };
             if bounds.allows_count(elements) {
-                // Only a text gets here: its form is wrong.
+                // The length is fine, so the form of a text is wrong.
                 let pattern = bounds.pattern.as_ref().filter(|_| value.is_string())?;
                 return Some(format!("{field} is {value}; it must match {}", pattern.as_str()));
             }
@@ -117,7 +117,7 @@ impl Bounds {
         })
     }
 
-    /// The first complaint about this value or one in it.
+    /// The first complaint about this value or one inside it.
     fn find(
         &self,
         field: &str,

@@ -1,4 +1,4 @@
-//! What the agents report becomes the state of the targets, and is copied before the order that it answers may go.
+//! Turns the agents' reports into the state of the targets, and copies results before their work orders are removed.
 
 use super::{
     course::Course,
@@ -20,14 +20,14 @@ use std::collections::BTreeSet;
 pub(super) fn collect(world: &World, course: &mut Course<'_>, now: Time) {
     find_missing_nodes(world, course, now);
     let ending = course.run.spec.cancel || now >= course.deadline();
-    let held = if ending {
+    let waiting = if ending {
         BTreeSet::new()
     } else {
         find_silent_agents(world, course, now);
         if course.group.is_some() { group::advance(world, course, now) } else { BTreeSet::new() }
     };
     for index in 0..course.status.targets.len() {
-        if is_at_work(&course.status.targets[index]) && !held.contains(&index) {
+        if is_at_work(&course.status.targets[index]) && !waiting.contains(&index) {
             follow(world, course, index, now);
         }
     }
@@ -46,7 +46,7 @@ fn find_missing_nodes(world: &World, course: &mut Course<'_>, now: Time) {
     }
 }
 
-/// An agent that fell silent will not answer; what it had reported before still counts.
+/// A silent agent will not answer; what it reported before still counts.
 fn find_silent_agents(world: &World, course: &mut Course<'_>, now: Time) {
     for index in 0..course.status.targets.len() {
         let target = &course.status.targets[index];
@@ -71,7 +71,7 @@ fn follow(world: &World, course: &mut Course<'_>, index: usize, now: Time) {
     };
     match &answer.state {
         RunState::Done => harvest(world, course, index, report, answer, now),
-        // A member of a group has not begun before the group starts; until then its 30 s run since it was assigned.
+        // A group member does not begin before the group starts; until then its 30 s count from the assignment.
         RunState::Accepted | RunState::Ready if course.group.is_some() => {}
         RunState::Accepted | RunState::Ready | RunState::Running | RunState::Unrecognized(_) => {
             enter(&mut course.status.targets[index], TargetState::Running, None, now);
@@ -79,7 +79,7 @@ fn follow(world: &World, course: &mut Course<'_>, index: usize, now: Time) {
     }
 }
 
-/// Whatever has not ended is Inconclusive at the deadline, and Skipped when a person cancelled.
+/// Unfinished targets become Inconclusive at the deadline, and Skipped if the run was cancelled.
 fn end_the_rest(course: &mut Course<'_>, now: Time) {
     let (outcome, why) = if course.run.spec.cancel {
         (Outcome::Skipped, reason::CANCELLED)
@@ -108,7 +108,7 @@ fn harvest(world: &World, course: &mut Course<'_>, index: usize, report: &Report
     }
 }
 
-/// The worst of all results and edges, and its reason. A check that was asked for and has no result could not be judged.
+/// The worst of all results and edges, and its reason. A requested check without a result is Inconclusive.
 fn verdict(checks: &[CheckSpec], answer: &RunReport, edges: &[NetworkEdge]) -> (Outcome, Option<String>) {
     let mut worst = (Outcome::Pass, None);
     let mut weigh = |outcome: Outcome, why: Option<String>| {
@@ -128,7 +128,7 @@ fn verdict(checks: &[CheckSpec], answer: &RunReport, edges: &[NetworkEdge]) -> (
     worst
 }
 
-/// An outcome that this version does not know could not be judged.
+/// An outcome that this version does not know counts as Inconclusive.
 fn known(outcome: &Outcome) -> Outcome {
     match outcome {
         Outcome::Unrecognized(_) => Outcome::Inconclusive,
@@ -181,8 +181,8 @@ fn merge_worst(worst: &mut Vec<WorstFinding>, more: Vec<WorstFinding>) {
     worst.truncate(MAX_WORST);
 }
 
-/// The edges that the member was ordered to test, as its client. Where its order is gone (somebody deleted the
-/// NodeHealth), any edge to a target of the run is taken.
+/// The edges that the member was ordered to test as client. If its order is lost (somebody deleted the NodeHealth), any
+/// edge to a target of the run is accepted.
 fn edges_of(world: &World, course: &Course<'_>, index: usize, answer: &RunReport) -> Vec<NetworkEdge> {
     if course.group.is_none() {
         return Vec::new();

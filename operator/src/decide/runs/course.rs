@@ -1,4 +1,4 @@
-//! A run on its way through one decision, and when it has to be looked at again.
+//! A run in one decision, and when it has to be decided again.
 
 use super::{
     group_check::GroupCheck,
@@ -14,12 +14,12 @@ use crds::{
     reason,
 };
 
-/// How often to look whether a silent agent is heard again, in seconds: a renewed Lease alone wakes nobody.
+/// How often to check whether a silent agent is back, in seconds: a renewed Lease alone does not trigger a decision.
 const LOOK_FOR_SILENT_SECONDS: i64 = 10;
-/// How long an agent may take beyond the drill itself until it says that it is over, in seconds.
+/// How long an agent may take to report the end of a drill, in seconds.
 const SLACK_SECONDS: i64 = 30;
 
-/// A run on its way through one decision.
+/// A run in one decision.
 pub(super) struct Course<'w> {
     /// The run.
     pub(super) run: &'w HealthCheckRun,
@@ -27,9 +27,9 @@ pub(super) struct Course<'w> {
     pub(super) checks: Vec<CheckSpec>,
     /// The one check between nodes, if it has one.
     pub(super) group: Option<GroupCheck>,
-    /// Whether it needs nodes on which no other such run is at work.
+    /// Whether it needs nodes on which no other such run is active.
     pub(super) heavy: bool,
-    /// How its status will stand.
+    /// Its desired status.
     pub(super) status: HealthCheckRunStatus,
     /// Whether its status may be written in this decision.
     pub(super) may_write: bool,
@@ -42,7 +42,7 @@ impl Course<'_> {
         format!("{uid}/{attempt}")
     }
 
-    /// When it ends at the latest.
+    /// When it must have ended.
     pub(super) fn deadline(&self) -> Time {
         let start = self.status.start_time.unwrap_or_default();
         start.plus(self.run.spec.deadline_seconds)

@@ -1,7 +1,7 @@
-//! Drills as runs see them: where they may go on, on how many nodes at once, and until when.
+//! Limits on drills in runs: on which nodes, on how many at once, and for how long.
 //!
-//! The policy that governs a node must allow drills (`drills.allow`), else the target ends as Skipped/DrillNotAllowed, also
-//! in the middle of a drill. At most `drills.maxNodes` nodes of a policy are drilled at once; the others wait their turn.
+//! The policy that governs a node must allow drills (`drills.allow`), else the target ends as Skipped/DrillNotAllowed, even
+//! in the middle of a drill. At most `drills.maxNodes` nodes of a policy are drilled at once; the others wait for their turn.
 //! A drill whose agent does not end it in time is ended by the operator's clock.
 
 use super::{
@@ -16,17 +16,17 @@ use crds::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `drills.maxNodes` where a policy does not say.
+/// The default of `drills.maxNodes`.
 const DEFAULT_MAX_NODES: i64 = 1;
 
-/// The policies that say where drills may go on; empty while no run asks for one.
+/// The policies that allow drills, by node; empty while no run has one.
 #[derive(Default)]
 pub(super) struct Permits<'w> {
     policies: BTreeMap<&'w str, &'w HealthCheckPolicy>,
 }
 
 impl<'w> Permits<'w> {
-    /// Notes which policy governs which node, if any run that has not ended asks for a drill.
+    /// Records which policy governs which node, if any unfinished run has a drill.
     pub(super) fn of(world: &World, subjects: &[Subject<'w>]) -> Self {
         let is_open = |run: &HealthCheckRun| run.status.as_ref().is_none_or(|s| !s.phase.is_final());
         let asks = |run: &HealthCheckRun| run.spec.checks.iter().flatten().any(|check| check.drill.is_some());
@@ -45,7 +45,7 @@ impl<'w> Permits<'w> {
     }
 }
 
-/// Ends drills that are not allowed (any more), and those whose time is over.
+/// Ends drills that are not, or no longer, allowed, and those whose time is over.
 pub(super) fn end_drills(course: &mut Course<'_>, permits: &Permits<'_>, now: Time) {
     if drill_seconds(&course.checks).is_none() {
         return;
@@ -90,7 +90,7 @@ impl<'w> Drilled<'w> {
         }
     }
 
-    /// Whether this node may be drilled beside those that are; each node is in one drill at a time.
+    /// Whether a drill may start on this node in addition to those running; a node takes part in one drill at a time.
     pub(super) fn has_room(&self, permits: &Permits<'w>, target: &Target) -> bool {
         let Some(policy) = permits.policy(&target.node) else { return false };
         let max = policy.spec.drills.as_ref().and_then(|d| d.max_nodes).unwrap_or(DEFAULT_MAX_NODES);
@@ -101,7 +101,7 @@ impl<'w> Drilled<'w> {
     }
 }
 
-/// Whether the node was judged at all: what it is without the drill must be known.
+/// Whether the node has been judged: its state without the drill must be known.
 pub(super) fn is_judged(world: &World, target: &Target) -> bool {
     report_of(world, target).is_some_and(|report| {
         report.checks.iter().any(|row| matches!(row.outcome, Outcome::Pass | Outcome::Warn | Outcome::Fail))

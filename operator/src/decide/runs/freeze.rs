@@ -11,8 +11,8 @@ use crds::{
 };
 use std::collections::BTreeSet;
 
-/// The targets of a run, sorted by name, or why it is refused. A named node that does not exist is a target without uid
-/// that has ended already.
+/// The targets of a run, sorted by name, or why it is rejected. A named node that does not exist becomes a target without
+/// uid that has already ended.
 pub(super) fn freeze(world: &World, run: &HealthCheckRun, now: Time) -> Result<Vec<Target>, Rejection> {
     let checks = validate::validate(&run.spec)?;
     let names = resolve(world, &run.spec.targets);
@@ -20,7 +20,7 @@ pub(super) fn freeze(world: &World, run: &HealthCheckRun, now: Time) -> Result<V
         return Err(Rejection::new(
             reason::TOO_MANY,
             format!(
-                "spec.targets match {} nodes, and a run takes at most {MAX_TARGETS}; split it into several runs, for example one per topology.kubernetes.io/zone or rack",
+                "spec.targets matches {} nodes, but a run takes at most {MAX_TARGETS}; split it into several runs, for example one per topology.kubernetes.io/zone or rack",
                 names.len()
             ),
         ));
@@ -66,10 +66,10 @@ fn target(world: &World, node: &str, now: Time) -> Target {
 fn no_match(targets: &Targets) -> Rejection {
     let message = match &targets.node_names {
         Some(names) => format!(
-            "spec.targets.nodeNames: none of the {} named nodes exists; compare with kubectl get nodes",
+            "spec.targets.nodeNames: none of the {} named nodes exists; check with kubectl get nodes",
             names.len()
         ),
-        None => "spec.targets.nodeSelector matches no accelerator node; compare with kubectl get nodes --show-labels and kubectl get nodehealth".to_owned(),
+        None => "spec.targets.nodeSelector matches no accelerator node; check with kubectl get nodes --show-labels and kubectl get nodehealth".to_owned(),
     };
     Rejection::new(reason::NO_MATCH, message)
 }
@@ -81,18 +81,15 @@ fn group_fits(checks: &[CheckSpec], known: usize) -> Result<(), Rejection> {
     if known < 2 {
         return Err(Rejection::new(
             reason::GROUP_TOO_SMALL,
-            format!(
-                "spec.checks[{}] tests between nodes and needs at least two, but spec.targets give one",
-                group.name
-            ),
+            format!("spec.checks[{}] needs at least two nodes, but spec.targets matches only one", group.name),
         ));
     }
-    // A node of n has n - 1 partners, and a work order has room for MAX_SLOTS.
+    // Each of n nodes has n - 1 partners, and a work order has room for MAX_SLOTS.
     if group.pattern != Pattern::Ring && known > MAX_SLOTS {
         return Err(Rejection::new(
             reason::USE_SAMPLE,
             format!(
-                "spec.checks[{}]: AllPairs is limited to {MAX_SLOTS} nodes and spec.targets give {known}; test a sample of the pairs instead, for example pattern: Ring",
+                "spec.checks[{}]: AllPairs is limited to {MAX_SLOTS} nodes, but spec.targets matches {known}; test fewer pairs, for example with pattern: Ring",
                 group.name
             ),
         ));

@@ -1,8 +1,8 @@
-//! Checks between nodes: all members get ready, all get the same start, and each its slots.
+//! Checks between nodes: once all members are ready, all get the same start time, and each gets its slots.
 //!
-//! The memory of a group is the spec of its members' NodeHealths: a start that was written once stands for that attempt.
-//! Where a crash let the start reach only some members, the others get the same start and slots while there is time;
-//! afterwards the group tries again under new ids.
+//! A group's state lives in the specs of its members' NodeHealths: a start, once written, is final for that attempt.
+//! If a crash let it reach only some members, the others get the same start and slots while there is time;
+//! after that the group tries again under new ids.
 
 use super::{
     course::Course,
@@ -25,21 +25,21 @@ use std::{collections::BTreeMap, collections::BTreeSet, net::IpAddr};
 
 /// How long the members may take to get ready, in seconds after they were assigned.
 pub(super) const READY_WITHIN_SECONDS: i64 = 30;
-/// How many attempts a group has where its start did not reach every member.
+/// How many attempts a group has if its start does not reach every member.
 pub(super) const MAX_ATTEMPTS: i64 = 3;
-/// How many attempts a group has where a port was taken.
+/// How many attempts a group has if a port is in use.
 const MAX_PORT_ATTEMPTS: i64 = 2;
-/// The start lies at least 2 s ahead; one more, since `now` has lost its fraction of a second.
+/// The start lies at least 2 s ahead; plus one, because `now` is truncated to whole seconds.
 const LEAD_SECONDS: i64 = 3;
-/// So many members more give one second more of lead: the specs have to be written before the start, and the
-/// operator's client sends some hundred writes per second.
+/// Each time the group grows by this many members, the start moves back by one second: the specs must be written before
+/// it, and the operator's client sends some hundred writes per second.
 const MEMBERS_PER_LEAD_SECOND: usize = 100;
-/// What a slot lasts beyond the test itself, in seconds: to start the server, to connect, to report.
+/// How much longer a slot is than the test itself, in seconds: time to start the server, connect and report.
 const SLOT_SLACK_SECONDS: i64 = 5;
-/// How long after its last slot a member may take to report before it is no longer waited for, in seconds.
+/// How long to wait for a member's report after its last slot, in seconds.
 const REPORT_SLACK_SECONDS: i64 = 5;
 
-/// A target that is at work, as the world shows it.
+/// A target with a work order, as the world shows it.
 struct Member<'w> {
     index: usize,
     name: &'w str,
@@ -102,8 +102,8 @@ fn members<'w>(world: &'w World, course: &Course<'_>, attempt: i64) -> Vec<Membe
         .collect()
 }
 
-/// The first reported address that the Node lists. Only where the Node lists none at all is an agent taken at its word:
-/// otherwise one that lies could direct traffic anywhere.
+/// The first reported address that the Node lists. The agent's word alone counts only if the Node lists no address:
+/// otherwise a lying agent could direct traffic anywhere.
 fn address<'w>(node: &Node, reported: &'w [String]) -> Option<&'w str> {
     reported.iter().map(String::as_str).find(|address| {
         if node.addresses.is_empty() {
@@ -120,10 +120,10 @@ fn start_of(members: &[Member<'_>]) -> Option<Time> {
     starts.min()
 }
 
-/// Ends members that cannot take part, starts another attempt where the last one cannot succeed, and names the members
-/// whose results have to wait for those of the others (a port that was taken concerns them all).
+/// Ends members that cannot take part, starts another attempt if the last one cannot succeed, and returns the members
+/// whose results must wait for those of the others (a port in use affects them all).
 pub(super) fn advance(world: &World, course: &mut Course<'_>, now: Time) -> BTreeSet<usize> {
-    let mut held = BTreeSet::new();
+    let mut waiting = BTreeSet::new();
     for attempt in attempts(&course.status) {
         let members = members(world, course, attempt);
         match start_of(&members) {
@@ -133,13 +133,13 @@ pub(super) fn advance(world: &World, course: &mut Course<'_>, now: Time) -> BTre
                     start_again(course, &members, attempt, now);
                 }
             }
-            Some(_) => held.extend(hold(course, &members, attempt, now)),
+            Some(_) => waiting.extend(delay_results(course, &members, attempt, now)),
         }
     }
-    held
+    waiting
 }
 
-/// Before the start: those who are not ready in time, or cannot be reached, end; the group goes on without them.
+/// Before the start: members that are not ready in time or cannot be reached end, and the group goes on without them.
 fn muster(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
     let mut left = Vec::new();
     for member in members {
@@ -162,7 +162,7 @@ fn muster(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
     }
 }
 
-/// The start did not reach everybody before it passed.
+/// The start time passed before the start reached every member.
 fn start_again(course: &mut Course<'_>, members: &[Member<'_>], attempt: i64, now: Time) {
     if attempt < MAX_ATTEMPTS && members.len() >= 2 {
         for member in members {
@@ -183,9 +183,9 @@ fn retry(course: &mut Course<'_>, index: usize, attempt: i64, now: Time) {
     target.attempt = Some(attempt + 1);
 }
 
-/// Results wait until all members have theirs, at most until the last slot is over: a taken port costs all of them
-/// another attempt, and what was collected could not be taken back.
-fn hold(course: &mut Course<'_>, members: &[Member<'_>], attempt: i64, now: Time) -> BTreeSet<usize> {
+/// Delays results until all members have theirs, at most until the last slot is over: a port in use costs all of them
+/// another attempt, and collected results could not be withdrawn.
+fn delay_results(course: &mut Course<'_>, members: &[Member<'_>], attempt: i64, now: Time) -> BTreeSet<usize> {
     let done = || members.iter().filter(|m| m.has(&RunState::Done));
     let repeats = attempt < MAX_PORT_ATTEMPTS && course.group.as_ref().is_some_and(|g| !g.has_company);
     if !repeats || done().next().is_none() {
@@ -213,7 +213,7 @@ fn over(members: &[Member<'_>]) -> Time {
     ends.max().unwrap_or_default()
 }
 
-/// The part of each target that is at work, by its index, and when to look again.
+/// The part of each target with a work order, by index, and when to decide again.
 pub(super) fn orders(world: &World, course: &Course<'_>, now: Time, plan: &mut Plan) -> BTreeMap<usize, Group> {
     let Some(check) = &course.group else {
         return BTreeMap::new();
@@ -234,7 +234,7 @@ pub(super) fn orders(world: &World, course: &Course<'_>, now: Time, plan: &mut P
     orders
 }
 
-/// The start is written as soon as everybody is ready.
+/// Writes the start as soon as every member is ready.
 fn begin(check: &GroupCheck, members: &[Member<'_>], attempt: i64, now: Time, plan: &mut Plan) -> Vec<Group> {
     let is_ready = |m: &Member<'_>| m.has(&RunState::Ready) && m.address.is_some();
     if members.len() >= 2 && members.iter().all(is_ready) {
@@ -247,7 +247,7 @@ fn begin(check: &GroupCheck, members: &[Member<'_>], attempt: i64, now: Time, pl
     vec![Group::default(); members.len()]
 }
 
-/// What was written stands; who lacks it gets the same while there is time and the members are still the same.
+/// A written start is final; members that lack it get the same one while there is time and the group has not changed.
 fn complete(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time, now: Time) -> Vec<Group> {
     let planned = parts(check, members, attempt, start);
     let is_same =
@@ -264,7 +264,7 @@ fn complete(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Tim
         .collect()
 }
 
-/// The complete plan of an attempt. A member without address has no slots, and neither have its partners with it.
+/// The complete plan of an attempt. Pairs with a member that has no address get no slot.
 fn parts(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time) -> Vec<Group> {
     let slot_seconds = check.duration_seconds + SLOT_SLACK_SECONDS;
     let mut groups =
@@ -289,8 +289,8 @@ fn parts(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time) 
     groups
 }
 
-/// Each server has a port of its own while the range lasts, so that nodes may share an address; another attempt takes
-/// others, half the range away.
+/// Each server has its own port as far as the range goes, so that nodes may share an address; the next attempt uses other
+/// ports, half the range away.
 fn port(range: &PortRange, server: usize, attempt: i64) -> i64 {
     let ports = (range.last - range.first + 1).max(1);
     let shift = (attempt - 1) * (ports / 2).max(1);

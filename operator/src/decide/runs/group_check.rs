@@ -5,12 +5,12 @@ use crds::{
     check::{Class, Pattern, PortRange},
 };
 
-/// What the one check between nodes of a run asks for.
+/// The parameters of the one check between nodes of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GroupCheck {
     /// Its name within the run.
     pub(super) name: String,
-    /// Who tests with whom.
+    /// Which members test each other.
     pub(super) pattern: Pattern,
     /// How long each test sends, in seconds.
     pub(super) duration_seconds: i64,

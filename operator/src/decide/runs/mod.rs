@@ -4,13 +4,12 @@
 //! freeze ─▶ collect ─▶ admit ─▶ status ─▶ orders
 //! ```
 //!
-//! Every run is first brought up to date with what its nodes report ([`collect`]), then the runs are admitted, oldest
-//! first ([`admit`]), and what stands at the end is written ([`status`]). The work orders follow from the statuses as
-//! they will stand after the plan; the step that records an assignment comes before the order, and the step that
-//! records a result before the order leaves.
+//! Every run is first updated from the reports of its nodes ([`collect`]), then the runs are admitted, oldest first
+//! ([`admit`]), and the result is written ([`status`]). Work orders are derived from the statuses that this plan writes:
+//! an assignment is recorded before its order is given, and a result is recorded before its order is removed.
 //!
-//! Progress alone is written at most every 2 s; a start, an end and a cancellation at once. A run whose turn to write
-//! has not come stays exactly as it is: what it has not recorded it does not act on, either.
+//! Progress is written at most every 2 s; a start, an end and a cancellation at once. A run that may not write yet stays
+//! exactly as it is: it does not act on what it has not recorded.
 
 mod admit;
 mod assign;
@@ -41,10 +40,10 @@ use group_check::GroupCheck;
 use std::collections::BTreeSet;
 use view::all_done;
 
-/// Progress of a run is written at most once in so many seconds.
+/// Progress of a run is written at most once in this many seconds.
 const WRITE_EVERY_SECONDS: i64 = 2;
 
-/// Decides every run: pushes statuses and deletions to the plan and returns what each node shall work on.
+/// Decides every run: pushes statuses and deletions to the plan and returns the work orders of each node.
 /// `subjects`: the nodes and the policy that governs each.
 pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, plan: &mut Plan) -> Orders {
     let permits = Permits::of(world, subjects);
@@ -78,7 +77,7 @@ fn in_order(world: &World) -> Vec<&HealthCheckRun> {
     runs
 }
 
-/// A run that is under way, brought up to date with what is reported; `None` where nothing is left to order.
+/// An unfinished run, updated from the reports; `None` if there is nothing left to order.
 fn set_out<'w>(
     world: &'w World,
     run: &'w HealthCheckRun,
@@ -86,7 +85,7 @@ fn set_out<'w>(
     now: Time,
     plan: &mut Plan,
 ) -> Option<Course<'w>> {
-    // One that is being deleted orders nothing more.
+    // A run that is being deleted gives no more orders.
     if run.metadata.deletion_timestamp.is_some() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What the edges say together: rates, the worst edges, and nodes that most of their edges speak against.
+//! Conclusions from all edges: rates, the worst edges, and suspect nodes, most of whose edges fail.
 
 use crds::{
     Outcome,
@@ -12,7 +12,7 @@ pub(super) const MAX_MBPS: i64 = 100_000_000;
 /// The longest list of suspects.
 const MAX_SUSPECTS: usize = 50;
 
-/// Adds edges, each of which is new. The figures count every edge, the list keeps the worst.
+/// Adds edges that are all new. The figures count every edge, the list keeps the worst.
 pub(super) fn merge(network: &mut Network, edges: Vec<NetworkEdge>) {
     for mbps in edges.iter().filter_map(|e| e.mbps) {
         network.measured += 1;
@@ -38,7 +38,7 @@ struct Standing<'a> {
 }
 
 /// Nodes most of whose edges fail while at least half of the partners are otherwise well: with a bad link both ends have
-/// one bad edge, with a bad node its partners' other edges are fine. Of two nodes alone neither can be told.
+/// one bad edge, with a bad node its partners' other edges are fine. Of only two nodes, neither can be singled out.
 pub(super) fn suspects(network: &Network, pattern: Pattern, members: usize) -> Vec<String> {
     let mut nodes: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
     for edge in &network.edges {

@@ -1,4 +1,4 @@
-//! The writes about a run: its status, its deletion, and what is told of its start and its end.
+//! The writes about a run: its status, its deletion, and the Events for its start and end.
 
 use super::{course::Course, rejection::Rejection, status};
 use crate::plan::{EventNote, Plan, Regarding, Write};
@@ -7,11 +7,11 @@ use crds::{
     health_check_run::{HealthCheckRunStatus, Phase},
 };
 
-/// A run that has ended: `observedGeneration` follows, and the object goes when its time is over.
+/// A run that has ended: keeps `observedGeneration` up to date and deletes the object when its TTL expires.
 pub(super) fn rest(run: &HealthCheckRun, status: &HealthCheckRunStatus, now: Time, plan: &mut Plan) {
     let uid = run.metadata.uid.clone().unwrap_or_default();
     let name = run.metadata.name.clone().unwrap_or_default();
-    // One that came around validation may be negative, for which the run was rejected; people have to see that.
+    // A negative TTL bypassed validation and got the run rejected; the run stays so that people see that.
     let ttl = run.spec.ttl_seconds_after_finished.filter(|ttl| *ttl >= 0);
     if let (Some(ttl), Some(end)) = (ttl, status.completion_time) {
         if now >= end.plus(ttl) {
@@ -27,7 +27,7 @@ pub(super) fn rest(run: &HealthCheckRun, status: &HealthCheckRunStatus, now: Tim
     }
 }
 
-/// Ends a run that is refused, and tells why.
+/// Ends a rejected run, with an Event that says why.
 pub(super) fn reject(run: &HealthCheckRun, rejection: &Rejection, now: Time, plan: &mut Plan) {
     let status = status::rejected(run, rejection.reason, &rejection.message, now);
     let message = status.summary.message.clone().unwrap_or_default();
@@ -58,7 +58,7 @@ fn tell(run: &HealthCheckRun, warning: bool, reason: &str, message: String, step
     });
 }
 
-/// Writes the status if it changed, and tells of a start and an end.
+/// Writes the status if it changed, with Events for start and end.
 pub(super) fn record(course: &Course<'_>, plan: &mut Plan) -> Option<usize> {
     let run = course.run;
     let status = &course.status;
@@ -70,7 +70,7 @@ pub(super) fn record(course: &Course<'_>, plan: &mut Plan) -> Option<usize> {
     if !has_started {
         let names: Vec<&str> = course.checks.iter().map(|c| c.name.as_str()).collect();
         let nodes = status.counts.total;
-        let message = format!("{nodes} nodes are to be tested: {}", names.join(", "));
+        let message = format!("nodes to test: {nodes}; checks: {}", names.join(", "));
         tell(run, false, "Started", message, step, plan);
     }
     if status.phase.is_final() {

@@ -1,11 +1,11 @@
-//! Why a run is refused.
+//! Why a run is rejected.
 
-/// Why a run is refused.
+/// Why a run is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
-    /// One word.
+    /// The reason, in PascalCase.
     pub(super) reason: &'static str,
-    /// The field and the remedy.
+    /// Which field is wrong, and how to fix it.
     pub(super) message: String,
 }
 

@@ -1,19 +1,19 @@
-//! Who tests with whom, and when: rounds of disjoint pairs.
+//! Which members test each other, and when: rounds of disjoint pairs.
 
 use crds::check::Pattern;
 
 /// One directed test between two members of a group, by their indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pair {
-    /// The round; rounds run one after the other, the pairs of one round at once.
+    /// The round; rounds run one after another, the pairs of a round at the same time.
     pub(super) round: usize,
-    /// Who connects and sends.
+    /// The member that connects and sends.
     pub(super) client: usize,
-    /// Who listens.
+    /// The member that listens.
     pub(super) server: usize,
 }
 
-/// The tests of `members` nodes; in no round does a member appear twice. `Sample` is refused before a run starts.
+/// The tests of `members` nodes; no member appears twice in a round. `Sample` is rejected before a run starts.
 pub(super) fn pairs(pattern: Pattern, members: usize) -> Vec<Pair> {
     match pattern {
         Pattern::Ring => ring(members),
@@ -36,8 +36,8 @@ fn ring(members: usize) -> Vec<Pair> {
         .collect()
 }
 
-/// Every pair once, by the circle method of round-robin tournaments: one member (or, for an odd number, nobody) stays,
-/// the others move on by one seat per round.
+/// Every pair once, by the circle method of round-robin tournaments: one seat (empty if the number is odd) is fixed,
+/// the others move on by one per round.
 fn all_pairs(members: usize) -> Vec<Pair> {
     if members < 2 {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What a run says about itself: counts, phase, conditions, columns. All of it follows from the targets.
+//! The status of a run: counts, phase, conditions, columns. All of it is derived from the targets.
 
 use crds::{
     HealthCheckRun, Outcome, Time,
@@ -8,10 +8,10 @@ use crds::{
 };
 use std::collections::BTreeMap;
 
-/// How many nodes a message names; the status holds all of them.
+/// The most nodes that a message lists by name; the status lists all of them.
 const NAMED: usize = 3;
 
-/// How many targets stand where. The counts always sum to the total.
+/// How many targets are in each state. The counts always add up to the total.
 pub(super) fn counts(targets: &[Target]) -> Counts {
     let mut counts = Counts::default();
     for target in targets {
@@ -33,7 +33,7 @@ pub(super) fn counts(targets: &[Target]) -> Counts {
     counts
 }
 
-/// Where the run stands. Any Fail is Failed; else cancelled is Cancelled; else any Inconclusive, or all Skipped, is
+/// The phase of the run. Any Fail is Failed; else cancelled is Cancelled; else any Inconclusive, or all Skipped, is
 /// Inconclusive; else Passed.
 pub(super) fn phase(targets: &[Target], counts: &Counts) -> Phase {
     let was_cancelled = || {
@@ -78,8 +78,8 @@ pub(super) fn table(phase: &Phase) -> [(&'static str, Status); 6] {
     ]
 }
 
-/// Brings everything that follows from the targets up to date.
-pub(super) fn derive(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, held: bool, now: Time) {
+/// Updates everything that is derived from the targets.
+pub(super) fn derive(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, hold_everything: bool, now: Time) {
     status.counts = counts(&status.targets);
     status.phase = phase(&status.targets, &status.counts);
     if status.phase.is_final() && status.completion_time.is_none() {
@@ -87,13 +87,13 @@ pub(super) fn derive(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, he
     }
     status.summary = RunSummary {
         reason: Some(word(status).to_owned()),
-        message: Some(truncate(&sentence(status, held), 512)),
+        message: Some(truncate(&sentence(status, hold_everything), 512)),
         deadline: status.start_time.map(|start| start.plus(run.spec.deadline_seconds)),
     };
     tell(status, run, now);
 }
 
-/// The status of a run that is refused.
+/// The status of a rejected run.
 pub(super) fn rejected(run: &HealthCheckRun, reason: &str, message: &str, now: Time) -> HealthCheckRunStatus {
     let before = run.status.as_ref();
     let mut status = HealthCheckRunStatus {
@@ -107,13 +107,13 @@ pub(super) fn rejected(run: &HealthCheckRun, reason: &str, message: &str, now: T
     status
 }
 
-/// Writes the conditions of the phase, about the run as it is now.
+/// Sets the conditions of the phase, for the current generation of the run.
 pub(super) fn tell(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, now: Time) {
     let why = status.summary.reason.clone().unwrap_or_default();
     let message = status.summary.message.clone().unwrap_or_default();
     let wanted = table(&status.phase).map(|(type_, value)| {
         if type_ == "Accepted" && value == Status::True {
-            let accepted = "the targets are frozen and the checks are known";
+            let accepted = "the list of targets is fixed and every check is known";
             Wanted::new(type_, value, reason::POLICY_ACCEPTED, accepted)
         } else {
             Wanted::new(type_, value, &why, message.as_str())
@@ -144,7 +144,7 @@ fn telling(status: &HealthCheckRunStatus) -> Vec<&Target> {
     }
 }
 
-/// The reason that all telling targets share, else the phase.
+/// The reason that these targets share, else the phase.
 fn word(status: &HealthCheckRunStatus) -> &str {
     let telling = telling(status);
     let first = telling.first().and_then(|t| t.reason.as_deref());
@@ -155,31 +155,31 @@ fn word(status: &HealthCheckRunStatus) -> &str {
     }
 }
 
-fn sentence(status: &HealthCheckRunStatus, held: bool) -> String {
+fn sentence(status: &HealthCheckRunStatus, hold_everything: bool) -> String {
     let c = &status.counts;
     let some = |n: i64| format!("{n} of {} nodes", c.total);
     let why = by_reason(&telling(status));
     match &status.phase {
-        Phase::Pending if held => {
-            format!("{} wait: the operator holds everything, so that no test begins", some(c.pending))
+        Phase::Pending if hold_everything => {
+            format!("{} waiting: the operator runs with --hold-everything, so no test starts", some(c.pending))
         }
-        Phase::Pending => format!("{} wait for their turn", some(c.pending)),
-        Phase::WaitingForIdle => format!("{} wait: {why}", some(c.waiting)),
+        Phase::Pending => format!("{} waiting for their turn", some(c.pending)),
+        Phase::WaitingForIdle => format!("{} waiting: {why}", some(c.waiting)),
         Phase::Running | Phase::Unrecognized(_) => {
             let done = c.total - c.running - c.waiting - c.pending;
             let waiting = c.waiting + c.pending;
-            format!("{} are at work, {waiting} wait, {done} are done", some(c.running))
+            format!("{} running, {waiting} waiting, {done} done", some(c.running))
         }
         Phase::Passed if c.warned + c.skipped > 0 => {
-            format!("{} passed, {} with a warning; {} were skipped", some(c.passed + c.warned), c.warned, c.skipped)
+            format!("{} passed, {} with a warning; {} skipped", some(c.passed + c.warned), c.warned, c.skipped)
         }
         Phase::Passed => format!("all {} nodes passed", c.total),
-        Phase::Failed => format!("{} failed: {why}; status.worst says what was found", some(c.failed)),
+        Phase::Failed => format!("{} failed: {why}; see status.worst for the findings", some(c.failed)),
         Phase::Inconclusive if c.inconclusive > 0 => {
-            format!("{} could not be judged: {why}", some(c.inconclusive))
+            format!("{} inconclusive: {why}", some(c.inconclusive))
         }
-        Phase::Inconclusive => format!("every node was skipped: {why}"),
-        Phase::Cancelled => format!("cancelled; {} had ended before", some(ended_before_cancel(status))),
+        Phase::Inconclusive => format!("all nodes skipped: {why}"),
+        Phase::Cancelled => format!("cancelled; {} had already finished", some(ended_before_cancel(status))),
         Phase::Rejected => String::new(),
     }
 }

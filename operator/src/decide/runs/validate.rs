@@ -1,4 +1,4 @@
-//! Whether a spec says what to do. The API server refuses what is refused here; this catches what bypassed validation
+//! Validates the spec of a run. The API server rejects the same specs; this catches those that bypassed validation
 //! (validation switched off, an older CustomResourceDefinition). Bounds are those of the schema ([`super::bounds`]); the
 //! rules that the schema has in CEL are repeated here.
 
@@ -11,14 +11,14 @@ use crds::{
 };
 use std::collections::BTreeSet;
 
-/// The largest `maxConcurrent`: the schema has it in a rule, not as a bound.
+/// The largest `maxConcurrent`: in the schema it is a CEL rule, not a bound.
 const MAX_CONCURRENT: i64 = 1_000;
 
 fn invalid(message: String) -> Rejection {
     Rejection { reason: reason::INVALID_SPEC, message }
 }
 
-/// The checks that the spec asks for, or why it cannot be run.
+/// The checks of the run, or why it is rejected.
 pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
     targets(spec)?;
     limits(spec)?;
@@ -27,13 +27,13 @@ pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Reje
     for check in &checks {
         if !bounds::at("checks.name").allows_text(&check.name) {
             return Err(invalid(format!(
-                "spec.checks: the name {:?} must be of lower-case letters, digits and hyphens, at most 63",
+                "spec.checks: the name {:?} must consist of at most 63 lower-case letters, digits and hyphens",
                 check.name
             )));
         }
         if !names.insert(check.name.as_str()) {
             return Err(invalid(format!(
-                "spec.checks: the name {:?} is given twice; give each check a name of its own",
+                "spec.checks: the name {:?} is used twice; check names must be unique",
                 check.name
             )));
         }
@@ -57,10 +57,10 @@ pub(super) fn validate(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Reje
 fn targets(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
     match (&spec.targets.node_names, &spec.targets.node_selector) {
         (Some(_), Some(_)) => Err(invalid(
-            "spec.targets: nodeNames and nodeSelector are both given; exactly one is needed".into(),
+            "spec.targets: nodeNames and nodeSelector are both set; set exactly one".into(),
         )),
         (None, None) => Err(invalid(
-            "spec.targets: exactly one of nodeNames and nodeSelector is needed; nodeSelector: {} selects every accelerator node"
+            "spec.targets: set exactly one of nodeNames and nodeSelector; nodeSelector: {} selects every accelerator node"
                 .into(),
         )),
         (Some(names), None) if names.is_empty() => Err(invalid(
@@ -94,12 +94,10 @@ fn limits(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
 
 fn checks(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
     match (&spec.checks, &spec.level) {
-        (Some(_), Some(_)) => Err(invalid("spec: checks and level are both given; exactly one is needed".into())),
-        (None, None) => {
-            Err(invalid("spec: exactly one of checks and level is needed, for example level: basic".into()))
-        }
+        (Some(_), Some(_)) => Err(invalid("spec: checks and level are both set; set exactly one".into())),
+        (None, None) => Err(invalid("spec: set exactly one of checks and level, for example level: basic".into())),
         (Some(checks), None) if !bounds::at("checks").allows_count(checks.len()) => Err(invalid(format!(
-            "spec.checks holds {} checks; a run takes 1 to {}",
+            "spec.checks has {} checks; a run takes 1 to {}",
             checks.len(),
             bounds::at("checks").most()
         ))),
@@ -107,7 +105,7 @@ fn checks(spec: &HealthCheckRunSpec) -> Result<Vec<CheckSpec>, Rejection> {
         (None, Some(name)) => level::checks_of(name).ok_or_else(|| Rejection {
             reason: reason::UNKNOWN_CHECK,
             message: format!(
-                "spec.level: there is no level {name:?} in this version; known: {}",
+                "spec.level: unknown level {name:?}; this version knows: {}",
                 level::LEVELS.iter().map(|l| l.name).collect::<Vec<_>>().join(", ")
             ),
         }),
@@ -120,12 +118,12 @@ fn kind(check: &CheckSpec) -> Result<(), Rejection> {
         [] => Err(Rejection {
             reason: reason::UNKNOWN_CHECK,
             message: format!(
-                "spec.checks[{}] names no kind of check that this version knows; exactly one is needed, for example networkBandwidth: {{}}",
+                "spec.checks[{}] sets no kind of check that this version knows; set exactly one, for example networkBandwidth: {{}}",
                 check.name
             ),
         }),
         several => Err(invalid(format!(
-            "spec.checks[{}] names {}; exactly one kind is needed in each check",
+            "spec.checks[{}] sets {}; set exactly one kind per check",
             check.name,
             several.iter().map(|c| c.name()).collect::<Vec<_>>().join(" and ")
         ))),
@@ -190,33 +188,33 @@ fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What is real and what is not must not be in one result; and a drill must fit into its run, so that it ends by itself.
+/// Real and drilled results must not be mixed in one run, and drills must fit into the deadline, so that they end in time.
 fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejection> {
     let Some(seconds) = drill_seconds(checks) else {
         return Ok(());
     };
     if let Some(other) = checks.iter().find(|check| check.drill.is_none()) {
         return Err(invalid(format!(
-            "spec.checks[{}] is no drill, and a run of drills takes nothing else; create a run for each",
+            "spec.checks[{}] is not a drill, and a run with drills takes no other checks; put it in a run of its own",
             other.name
         )));
     }
     if seconds >= spec.deadline_seconds {
         return Err(invalid(format!(
-            "spec.deadlineSeconds is {}, and the drills take {seconds} s (drill.seconds); it must be longer",
+            "spec.deadlineSeconds is {}, but the drills take {seconds} s (drill.seconds); set a longer deadline",
             spec.deadline_seconds
         )));
     }
     Ok(())
 }
 
-/// A work order carries one plan of slots, so that a run has room for one check between nodes.
+/// A work order has room for one plan of slots, so a run can have only one check between nodes.
 fn group(checks: &[CheckSpec]) -> Result<(), Rejection> {
     let groups: Vec<&CheckSpec> =
         checks.iter().filter(|c| c.kind().is_some_and(|k| k.class() == Class::Group)).collect();
     if let [first, second, ..] = groups.as_slice() {
         return Err(invalid(format!(
-            "spec.checks: {} and {} are both checks between nodes, and a run takes one; create a run for each",
+            "spec.checks: {} and {} both test between nodes, but a run takes only one such check; create a run for each",
             first.name, second.name
         )));
     }
@@ -229,7 +227,7 @@ fn group(checks: &[CheckSpec]) -> Result<(), Rejection> {
         return Err(Rejection {
             reason: reason::NOT_IMPLEMENTED,
             message: format!(
-                "spec.checks[{}].{}.pattern: Sample is not built in this version; use Ring (any number of nodes) or AllPairs (up to 64)",
+                "spec.checks[{}].{}.pattern: Sample is not implemented in this version; use Ring (any number of nodes) or AllPairs (up to 64)",
                 check.name,
                 check.kind().map_or("", Check::name)
             ),

@@ -1,4 +1,4 @@
-//! What people read: `sentences` that say why, and `news`, which become Events.
+//! Texts for people: `sentences` explain a decision, `news` become Events.
 
 pub(crate) mod news;
 pub(crate) mod sentences;

@@ -1,5 +1,5 @@
-//! What is told as Events: a node's state changes, a drill begins or ends, or the node begins to wait for budget. Each only
-//! after the status says so. A drill is told as what it is and never as a warning; what is real is told beside it.
+//! Events about a node: its state changes, a drill starts or ends, or it starts waiting for budget. Each is sent only after
+//! the status has been written. A drill's Event says that it is a drill and is never a Warning; real causes are reported too.
 
 use crate::{
     decide::govern::selection::Subject,
@@ -7,7 +7,7 @@ use crate::{
 };
 use crds::{NodeHealth, State, names, node_health::Decision, reason};
 
-/// Tells what a new decision changes.
+/// Adds the Events for what a new decision changes.
 pub(crate) fn tell(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -30,7 +30,7 @@ pub(crate) fn tell(
     match (former.is_some_and(Decision::has_drill), decision.has_drill()) {
         (false, true) => note(subject, health, false, reason::DRILL, &decision.message, step, plan),
         (true, false) => {
-            let message = format!("The drill is over; the node is {after}.");
+            let message = format!("Drill ended; the node is {after}.");
             note(subject, health, false, reason::DRILL, &message, step, plan);
         }
         (true, true) | (false, false) => {}
@@ -43,7 +43,7 @@ pub(crate) fn tell(
     }
 }
 
-/// A node that becomes known for the first time, and well, is no news.
+/// Whether the change deserves an Event. A node that is healthy when first judged does not.
 fn is_news(before: &State, after: &State) -> bool {
     let unremarkable = match before {
         State::Unknown | State::Unrecognized(_) => match after {

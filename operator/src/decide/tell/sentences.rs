@@ -1,4 +1,4 @@
-//! Why a node is judged as it is, and what to do, as a sentence: the message of its decision and of its condition.
+//! The message of a decision and of its condition: why the node is in its state, and what to do.
 
 use crate::decide::{
     govern::{authority::Authority, selection::Subject},
@@ -16,7 +16,7 @@ use crds::{
 };
 use std::fmt::Write as _;
 
-/// Why, as a sentence, with what to do.
+/// Why the node is in its state, and what to do.
 pub(crate) fn message(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -35,7 +35,7 @@ pub(crate) fn message(
         State::Unknown | State::Unrecognized(_) => unknown_text(judgement, report),
         State::Healthy => match report.map(unjudged_text).filter(|t| !t.is_empty()) {
             Some(rows) => {
-                format!("Nothing speaks against the node, but not all could be judged: {rows}.")
+                format!("No fault found, but some checks gave no verdict: {rows}.")
             }
             None => "Every enabled check passed or did not apply.".to_owned(),
         },
@@ -44,7 +44,7 @@ pub(crate) fn message(
     truncate(&text, MAX_MESSAGE)
 }
 
-/// A drill begins with the word that nobody can miss, and does not hide what is real.
+/// A drill's text starts with DRILL so that nobody mistakes it for a fault, and still names the worst real cause.
 fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     let mut causes = judgement.causes.iter();
     let Some(worst) = causes.next() else {
@@ -52,9 +52,9 @@ fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     };
     let (mut text, told) = if worst.is_drill() {
         let run = worst.run.as_deref().unwrap_or_default();
-        let drill = format!("DRILL of run {run}, nothing is wrong: {}", cause_text(health, worst));
+        let drill = format!("DRILL (run {run}), not a real fault: {}", cause_text(health, worst));
         match judgement.causes.iter().find(|cause| !cause.is_drill()) {
-            Some(real) => (format!("{drill} What is real: {}", cause_text(health, real)), 2),
+            Some(real) => (format!("{drill} Real cause: {}", cause_text(health, real)), 2),
             None => (drill, 1),
         }
     } else {
@@ -62,9 +62,9 @@ fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     };
     match judgement.causes.len() - told {
         0 => {}
-        1 => text.push_str(" And 1 more cause."),
+        1 => text.push_str(" Plus 1 more cause."),
         n => {
-            let _ = write!(text, " And {n} more causes.");
+            let _ = write!(text, " Plus {n} more causes.");
         }
     }
     text
@@ -74,7 +74,7 @@ fn cause_text(health: &NodeHealth, cause: &Cause) -> String {
     let what = if cause.message.is_empty() { cause.reason.as_str() } else { cause.message.trim_end_matches('.') };
     let target = part(health, &cause.target);
     if what.starts_with("GPU ") && what.contains(&cause.target) {
-        // The agent's own words name the board, by its serial too.
+        // The agent's message already names the GPU, with its serial number.
         return format!("{what} [{} {}].", cause.check, cause.reason);
     }
     let place = if target == cause.target { target } else { format!("{target} ({})", cause.target) };
@@ -84,7 +84,7 @@ fn cause_text(health: &NodeHealth, cause: &Cause) -> String {
 fn cure_text(judgement: &Judgement) -> String {
     let cure = cure(judgement);
     if judgement.is_drill() {
-        format!(" Nothing is to be done, it ends by itself; a real one would ask for this: {cure}")
+        format!(" No action needed: the drill ends on its own. For a real fault: {cure}")
     } else {
         format!(" {cure}")
     }
@@ -94,7 +94,7 @@ fn overrun_text(health: &NodeHealth, judgement: &Judgement) -> String {
     let maintenance = health.spec.maintenance.as_ref().filter(|_| judgement.overrun);
     maintenance.map_or_else(String::new, |m| {
         format!(
-            " The maintenance ({}) began at {} and takes longer than expected; end it, or look where it is stuck.",
+            " Maintenance ({}), started at {}, is taking longer than expected. Finish it or find out where it is stuck.",
             m.reason, m.since
         )
     })
@@ -102,13 +102,13 @@ fn overrun_text(health: &NodeHealth, judgement: &Judgement) -> String {
 
 fn cure(judgement: &Judgement) -> &'static str {
     if judgement.state == State::Suspect {
-        return "Keep an eye on it; it stays in use.";
+        return "Monitor the node; it stays in service.";
     }
     match judgement.severity {
         Severity::Reset => "Drain the node and reset the GPU.",
         Severity::Reboot => "Drain and reboot the node.",
-        Severity::Isolate => "Drain the node and have the part replaced.",
-        Severity::None | Severity::Monitor | Severity::Unrecognized(_) => "Keep an eye on it.",
+        Severity::Isolate => "Drain the node and replace the faulty part.",
+        Severity::None | Severity::Monitor | Severity::Unrecognized(_) => "Monitor the node.",
     }
 }
 
@@ -119,31 +119,33 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
     let policy = subject.policy.and_then(|p| p.metadata.name.as_deref()).unwrap_or_default();
     match marking.authority {
         Authority::Enforce(_) if marking.waits => format!(
-            " It waits for the budget of policy {policy}, whose limit of nodes out of use is reached; until then pods are only kept away where they can go elsewhere."
+            " Waiting for a slot in the budget of policy {policy}, which has reached its limit of nodes out of service. Until then the taint is at most PreferNoSchedule."
         ),
         Authority::Enforce(_) => String::new(),
         Authority::Observe { .. } if marking.removes_capacity => format!(
-            " The marks of a former policy stay until a pass lifts every cause or releaseAll is set on a policy ({}).",
+            " Marks set under a former policy stay until checks pass and lift every cause, or until a policy sets releaseAll ({}).",
             reason::HELD_BY_FORMER_POLICY
         ),
-        Authority::Observe { .. } if policy.is_empty() => " Nothing is marked: no policy governs the node.".to_owned(),
-        Authority::Observe { .. } => format!(" Nothing is marked: policy {policy} only observes."),
-        Authority::Frozen => " Marks are on hold: none is set and none is lifted.".to_owned(),
+        Authority::Observe { .. } if policy.is_empty() => " No marks set: no policy governs the node.".to_owned(),
+        Authority::Observe { .. } => format!(" No marks set: policy {policy} is in mode Observe."),
+        Authority::Frozen => {
+            " Marks are frozen (policy mode Hold, or --hold-everything): none are set or lifted.".to_owned()
+        }
     }
 }
 
 fn unknown_text(judgement: &Judgement, report: Option<&Report>) -> String {
     let Some(report) = report else {
-        return "No agent has reported yet: is its pod running on this node (label gpuhealth.dev/agent=true)?"
+        return "No agent has reported yet. Check that its pod is running on this node (label gpuhealth.dev/agent=true)."
             .to_owned();
     };
     if judgement.silent {
-        return "The agent has not renewed its Lease for 150 s: is the node up, and its agent's pod running?"
+        return "The agent has not renewed its Lease for 150 s. Check that the node is up and that the agent's pod is running."
             .to_owned();
     }
     match unjudged_text(report) {
-        rows if rows.is_empty() => "No check has judged anything yet.".to_owned(),
-        rows => format!("No check has judged anything yet: {rows}."),
+        rows if rows.is_empty() => "No check has reached a verdict yet.".to_owned(),
+        rows => format!("No check has reached a verdict yet: {rows}."),
     }
 }
 

@@ -80,7 +80,7 @@ fn over_budget_only_what_removes_capacity_waits() {
     let waiting = decision(&model, "a");
     assert_eq!(waiting.state, State::Quarantined);
     assert!(!waiting.enforced);
-    assert!(waiting.message.contains("waits for the budget of policy base"), "{}", waiting.message);
+    assert!(waiting.message.contains("Waiting for a slot in the budget of policy base"), "{}", waiting.message);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
     assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "False");
     let status = policy_status(&model, "base");
@@ -88,7 +88,7 @@ fn over_budget_only_what_removes_capacity_waits() {
     assert_eq!((status.budget.limit, status.budget.used), (1, 1));
     let exhausted = condition(&status.conditions, "BudgetExhausted");
     assert_eq!(exhausted.status, "True");
-    assert!(exhausted.message.contains("these wait: a."), "{}", exhausted.message);
+    assert!(exhausted.message.contains("Nodes waiting: a."), "{}", exhausted.message);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn observe_adds_no_mark_but_says_what_enforce_would_hold() {
     assert_eq!(label(&model, "a", names::LABEL_AGENT), "true", "plumbing");
     assert_eq!(node_of(&model, "a").condition, None);
     assert_eq!(node_of(&model, "a").summary, None);
-    assert!(decision(&model, "a").message.ends_with("Nothing is marked: policy base only observes."));
+    assert!(decision(&model, "a").message.ends_with("No marks set: policy base is in mode Observe."));
     let status = policy_status(&model, "base");
     assert_eq!((status.quarantined, status.waiting), (2, 1));
     assert_eq!(claimed(&model, "base"), [""; 0]);

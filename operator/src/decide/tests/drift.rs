@@ -45,7 +45,7 @@ fn a_driver_that_differs_from_most_is_told_and_the_node_stays_healthy() {
     );
     assert_eq!(decided.state, State::Healthy);
     assert!(
-        decided.message.ends_with("Unlike most nodes of profile p5: its driver is 570.1, theirs 570.2."),
+        decided.message.ends_with("Differs from most nodes of profile p5: driver 570.1 instead of 570.2."),
         "{}",
         decided.message
     );

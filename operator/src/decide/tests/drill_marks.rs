@@ -92,7 +92,7 @@ fn a_drill_with_marks_goes_the_whole_way_and_says_at_every_step_what_it_is() {
     assert_eq!((&decided.state, &decided.severity), (&State::Quarantined, &Severity::Isolate));
     assert_eq!(decided.reason, "DrillFallenOffTheBus");
     assert_eq!(decided.action, Action::None, "nothing is repaired");
-    assert!(decided.message.starts_with("DRILL of run rehearsal, nothing is wrong: GPU3"), "{}", decided.message);
+    assert!(decided.message.starts_with("DRILL (run rehearsal), not a real fault: GPU3"), "{}", decided.message);
     assert!(decided.history.is_empty(), "no rule counts a drill");
     assert_eq!(decided.causes[0].run.as_deref(), Some("rehearsal"));
     assert_eq!(decided.state_without_drills(), State::Healthy);
@@ -216,7 +216,7 @@ fn a_milder_real_cause_is_named_in_the_message_of_a_drill() {
     let model = later(model, 5);
     let decided = decision(&model, "a");
     assert!(
-        decided.message.contains("What is real: GPU5 (0000:15:00.0): Xid13 was seen [xid Xid13]."),
+        decided.message.contains("Real cause: GPU5 (0000:15:00.0): Xid13 was seen [xid Xid13]."),
         "{}",
         decided.message
     );

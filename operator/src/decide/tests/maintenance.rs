@@ -107,7 +107,7 @@ fn a_maintenance_that_overruns_has_its_own_reason_and_condemns_nobody() {
     let mut model = settled(model);
     let decided = decision(&model, "a");
     assert_eq!((&decided.state, decided.reason.as_str()), (&State::Healthy, reason::MAINTENANCE_OVERRUN));
-    assert!(decided.message.contains("takes longer than expected"), "{}", decided.message);
+    assert!(decided.message.contains("is taking longer than expected"), "{}", decided.message);
     assert_eq!(our_taint(&model, "a"), "");
     reports(&mut model, "a", lost_gpu_report(3));
     let mut model = settled(model);

@@ -1,4 +1,4 @@
-//! The writes about one node, in their order: taint, then words, then orders.
+//! The writes for one node, in order: taints, then texts (labels, annotation, conditions, status), then work orders.
 
 use super::spec;
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 use crds::{NodeHealth, State, Time, node_health::Certification};
 
-/// Plans every write about one node. `steps` gets those that a claim of the node must outlive.
+/// Plans every write for one node. Adds to `steps` those that must succeed before the node's claim may be dropped.
 pub(crate) fn plan_node(
     case: &Case<'_>,
     has_slot: bool,
@@ -51,7 +51,7 @@ pub(crate) fn plan_node(
     spec::plan_spec(&case.subject, orders, now, plan);
 }
 
-/// Whether the node waits for budget: a mark that removes capacity is due, and neither paid for nor there.
+/// Whether the node is waiting for budget: it needs a mark that removes capacity, has no claim for one, and is not marked.
 fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
     let enforces = match case.authority {
         Authority::Enforce(_) => true,
@@ -85,7 +85,7 @@ fn plan_taints(
     ))
 }
 
-/// The operator's members of the status as they shall stand.
+/// The desired values of the operator's fields in the status.
 fn status(
     case: &Case<'_>,
     health: &NodeHealth,
@@ -118,7 +118,7 @@ fn fresh(health: &NodeHealth, now: Time) -> Vec<Certification> {
     health.status.iter().flat_map(|s| &s.certifications).filter(|c| c.expires_at > now).cloned().collect()
 }
 
-/// Whether the status says already what it shall say.
+/// Whether the status already has the desired values.
 fn stands(health: &NodeHealth, write: &NodeHealthStatusWrite) -> bool {
     health.status.as_ref().is_some_and(|status| {
         status.decision.as_ref() == Some(&write.decision)

@@ -1,4 +1,4 @@
-//! Statuses of policies: claims that are added before the marks, claims that are dropped after them, counts, conditions.
+//! Statuses of policies: counts, conditions and claims. Claims are added before marks are set and dropped after they are gone.
 
 use crate::{
     decide::{
@@ -15,10 +15,10 @@ use crds::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many waiting nodes a message names.
+/// The most waiting nodes that a message lists by name.
 const NAMED: usize = 8;
 
-/// Plans the write that adds claims; every mark that it pays for comes after it.
+/// Plans the write that adds claims. It must succeed before the marks that the claims pay for are written.
 pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
     if !account.added.is_empty() {
         let status = status(account, cases, &BTreeSet::new(), now);
@@ -26,7 +26,7 @@ pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Ti
     }
 }
 
-/// Plans the last write of a policy's status: claims that have served are dropped after every write to their nodes.
+/// Plans the last write of a policy's status, which drops claims no longer needed. It follows every write to their nodes.
 pub(crate) fn plan_end(
     account: &Account<'_>,
     cases: &[Case<'_>],
@@ -111,7 +111,7 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, n
     }
 }
 
-/// The nodes for whose mark there is no room; one that bears the mark already does not wait.
+/// The nodes that the budget has no room for, without those that are already marked.
 fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
     let marked: BTreeSet<&str> = account
         .governed
@@ -127,14 +127,14 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
     let (why, text) = if overruled {
         (
             reason::OVERRULED,
-            "On every node that it selects another policy wins: one of higher priority, or of the same priority and older.".to_owned(),
+            "Every node that this policy selects is governed by another policy, which has a higher priority or is older at the same priority.".to_owned(),
         )
     } else {
-        (reason::POLICY_ACCEPTED, format!("The policy governs {} nodes.", account.governed.len()))
+        (reason::POLICY_ACCEPTED, format!("Nodes governed by this policy: {}.", account.governed.len()))
     };
     let limit = account.allocation.limit;
     let exhausted = if waiting.is_empty() {
-        Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node waits for budget.")
+        Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node is waiting for budget.")
     } else {
         let named = waiting[..waiting.len().min(NAMED)].join(", ");
         let more = match waiting.len().saturating_sub(NAMED) {
@@ -146,7 +146,7 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
             true,
             reason::BUDGET_EXHAUSTED,
             format!(
-                "The budget is spent (limit {limit}); these wait: {named}{more}. Repair or replace what is out of use, or raise spec.budget."
+                "Budget exhausted (limit {limit}). Nodes waiting: {named}{more}. Repair or replace the nodes that are out of service, or raise spec.budget."
             ),
         )
     };

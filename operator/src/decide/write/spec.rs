@@ -1,4 +1,4 @@
-//! What a NodeHealth orders: expectations, monitors, maintenance, work orders. Written only where it differs.
+//! The spec of a NodeHealth: expectations, monitors, maintenance and work orders. Written only when it changes.
 
 use crate::{
     decide::{
@@ -15,7 +15,7 @@ use crds::{
     node_health::{Assignment, Expected, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
 };
 
-/// Plans the spec of one subject's NodeHealth, and deletes one that is about a former Node of the same name.
+/// Plans the spec of one node's NodeHealth, and deletes a NodeHealth left over from a former Node of the same name.
 pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan: &mut Plan) {
     let node = subject.node;
     let standing = match subject.health {
@@ -63,7 +63,7 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     );
 }
 
-/// Whether the spec says already what it shall say; compares without building anything large.
+/// Whether the spec already has the desired values; compares without building a copy.
 fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignment]) -> bool {
     let NodeHealthSpec {
         profile,

@@ -98,7 +98,7 @@ fn a_run_whose_nodes_all_wait_says_for_what() {
     let (plan, _) = stage.go();
     let status = stage.status("r");
     assert_eq!(status.phase, Phase::WaitingForIdle);
-    assert_eq!(status.summary.message.as_deref(), Some("2 of 2 nodes wait: AgentSilent 2 (n0, n1)"));
+    assert_eq!(status.summary.message.as_deref(), Some("2 of 2 nodes waiting: AgentSilent 2 (n0, n1)"));
     assert_eq!(plan.wake_at, Some(stage.now.plus(10)));
 }
 
@@ -111,7 +111,7 @@ fn while_everything_is_held_no_run_is_admitted_and_running_ones_go_on() {
     stage.add_run("second", counting());
     let (_, orders) = stage.go();
     assert_eq!(lines(stage.status("second")), ["n0 Pending - -"]);
-    assert!(stage.status("second").summary.message.as_ref().unwrap().contains("holds everything"));
+    assert!(stage.status("second").summary.message.as_ref().unwrap().contains("--hold-everything"));
     assert_eq!(orders.by_node["n0"].assignments[0].run, "first");
     stage.world.hold_everything = false;
     stage.pass(2, &[]);

@@ -116,8 +116,8 @@ fn a_drill_that_says_no_clear_thing_is_refused() {
         (edited(&|d| d.finding.severity = Severity::None), "drill.finding.severity is None"),
         (edited(&|d| d.finding.reason = "fell off".into()), "PascalCase"),
         (edited(&|d| d.finding.target = Some(String::new())), "drill.finding.target"),
-        (edited(&|d| d.seconds = 600), "spec.deadlineSeconds is 600, and the drills take 600 s"),
-        (HealthCheckRunSpec { checks: Some(mixed), ..counting() }, "spec.checks[b] is no drill"),
+        (edited(&|d| d.seconds = 600), "spec.deadlineSeconds is 600, but the drills take 600 s"),
+        (HealthCheckRunSpec { checks: Some(mixed), ..counting() }, "spec.checks[b] is not a drill"),
     ];
     for (spec, text) in table {
         let mut stage = Stage::with_nodes(1);

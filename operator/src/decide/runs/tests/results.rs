@@ -110,7 +110,7 @@ fn the_worst_findings_come_first_and_outlive_the_report() {
     assert_eq!(status.phase, Phase::Failed);
     assert_eq!(
         status.summary.message.as_deref(),
-        Some("2 of 3 nodes failed: GpuMissing 1 (n0), NotInDriver 1 (n2); status.worst says what was found")
+        Some("2 of 3 nodes failed: GpuMissing 1 (n0), NotInDriver 1 (n2); see status.worst for the findings")
     );
 }
 

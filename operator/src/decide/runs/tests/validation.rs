@@ -44,10 +44,10 @@ fn targets_that_cannot_be_tested_reject_the_run_with_a_remedy() {
     let cases = [
         (2, selector, "NoMatch", "--show-labels"),
         (2, on(&["a", "b"], counting()), "NoMatch", "none of the 2 named nodes exists"),
-        (1, on(&many, counting()), "TooMany", "1001 nodes, and a run takes at most 1000; split it"),
-        (1, ring(), "GroupTooSmall", "spec.checks[a] tests between nodes and needs at least two"),
+        (1, on(&many, counting()), "TooMany", "1001 nodes, but a run takes at most 1000; split it"),
+        (1, ring(), "GroupTooSmall", "spec.checks[a] needs at least two nodes"),
         (2, on(&["n0", "zz"], ring()), "GroupTooSmall", "spec.checks[a]"),
-        (65, all_pairs, "UseSample", "AllPairs is limited to 64 nodes and spec.targets give 65"),
+        (65, all_pairs, "UseSample", "AllPairs is limited to 64 nodes, but spec.targets matches 65"),
     ];
     for (nodes, spec, reason, text) in cases {
         let (found, message) = rejection(nodes, spec);
@@ -85,12 +85,12 @@ fn targets_checks_and_limits_that_came_around_validation_are_rejected_with_field
     assert_rejected(
         "InvalidSpec",
         vec![
-            (with(|s| s.targets.node_names = names()), "nodeNames and nodeSelector are both given"),
+            (with(|s| s.targets.node_names = names()), "nodeNames and nodeSelector are both set"),
             (with(|s| s.targets = Targets::default()), "nodeSelector: {} selects every"),
             (on(&[], counting()), "spec.targets.nodeNames is empty"),
-            (with(|s| s.level = level()), "checks and level are both given"),
+            (with(|s| s.level = level()), "checks and level are both set"),
             (with(|s| s.checks = None), "for example level: basic"),
-            (checking(vec![]), "spec.checks holds 0 checks"),
+            (checking(vec![]), "spec.checks has 0 checks"),
             (with(|s| s.max_concurrent = percent), "spec.maxConcurrent"),
             (with(|s| s.max_concurrent = Some(Scale::Nodes(0))), "spec.maxConcurrent"),
             (with(|s| s.deadline_seconds = 0), "spec.deadlineSeconds is 0"),
@@ -106,8 +106,8 @@ fn checks_that_this_version_does_not_know_are_rejected() {
     assert_rejected(
         "UnknownCheck",
         vec![
-            (checking(vec![no_kind]), "spec.checks[a] names no kind"),
-            (heroic, "no level \"heroic\" in this version; known: basic"),
+            (checking(vec![no_kind]), "spec.checks[a] sets no kind"),
+            (heroic, "unknown level \"heroic\"; this version knows: basic"),
         ],
     );
     let sample = network(|n| n.pattern = Some(Pattern::Sample));
@@ -127,10 +127,10 @@ fn checks_that_contradict_themselves_or_each_other_are_rejected() {
     assert_rejected(
         "InvalidSpec",
         vec![
-            (checking(vec![two_kinds]), "spec.checks[a] names inventory and gpuMemory"),
-            (checking(vec![named("a"), named("a")]), "the name \"a\" is given twice"),
-            (checking(vec![named("A b")]), "the name \"A b\" must be of lower-case"),
-            (two_rings, "a and b are both checks between nodes"),
+            (checking(vec![two_kinds]), "spec.checks[a] sets inventory and gpuMemory"),
+            (checking(vec![named("a"), named("a")]), "the name \"a\" is used twice"),
+            (checking(vec![named("A b")]), "the name \"A b\" must consist of at most 63 lower-case"),
+            (two_rings, "a and b both test between nodes"),
             (checking(vec![custom("../sh")]), "custom.program \"../sh\" must be the name"),
             (checking(vec![custom("")]), "custom.program \"\""),
             (checking(vec![env]), "\"PATH\" must begin with CHECK_"),
