@@ -3,7 +3,7 @@
 //! ```text
 //!  no child ──(not before)──▶ idle ──Ask──▶ asked ──Sample──▶ idle
 //!     ▲                        │              │ Hung, or no answer in time
-//!     └──── its end is told ───┴── stopping ◀─┘      (each failure doubles the pause before the next start)
+//!     └──── its end is seen ───┴── stopping ◀─┘      (each failure doubles the pause before the next start)
 //! ```
 //!
 //! What must stay true: at most one child, and at most one open question to it; the end of a stopped child is awaited;
