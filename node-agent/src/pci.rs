@@ -1,26 +1,26 @@
-//! The address of a function on the PCI bus, in the one spelling that all of the agent uses.
+//! The address of a function on the PCI bus, in the one spelling used throughout the agent.
 //!
 //! Sysfs writes `0000:83:00.0`, NVML `00000000:83:00.0`, the driver's log lines `0000:83:00`, people `83:00.0`. All of
-//! them are the same device; comparing their texts is how a finding ends up on no GPU at all.
+//! them are the same device; comparing them as text would leave findings without a GPU.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A PCI address: domain, bus, device, function. Ordered as the bus is, shown as sysfs shows it.
+/// A PCI address: domain, bus, device, function. Ordered by position on the bus, displayed as in sysfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PciAddress {
     /// The domain (segment), 0 on most machines; GB200 nodes have others. NVML prints eight digits, so 32 bits.
     pub domain: u32,
     /// The bus, 0-255.
     pub bus: u8,
-    /// The device. Hardware has 0-31; the driver prints two hex digits and nothing here depends on less.
+    /// The device. Hardware has 0-31; the driver prints two hex digits, and nothing here relies on the smaller range.
     pub device: u8,
-    /// The function, 0-7; 0 where the text names none.
+    /// The function, 0-7; 0 if the text has none.
     pub function: u8,
 }
 
 impl PciAddress {
-    /// The same device's function 0: what identifies a GPU, whose audio or USB function may be what a text names.
+    /// Function 0 of the same device, which identifies a GPU; a text may name its audio or USB function.
     #[must_use]
     pub const fn device_address(self) -> Self {
         Self { function: 0, ..self }
@@ -33,7 +33,7 @@ impl fmt::Display for PciAddress {
     }
 }
 
-/// A text is no PCI address.
+/// A text that is not a PCI address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no PCI address: expected hexadecimal domain:bus:device.function, such as 0000:83:00.0")]
 pub struct InvalidPciAddress {
@@ -44,7 +44,7 @@ pub struct InvalidPciAddress {
 impl FromStr for PciAddress {
     type Err = InvalidPciAddress;
 
-    /// Reads `00000000:83:00.0`, `0000:83:00.0`, `0000:83:00` and `83:00.0` (domain 0), in either case of letters.
+    /// Parses `00000000:83:00.0`, `0000:83:00.0`, `0000:83:00` and `83:00.0` (domain 0), in upper or lower case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         read(text).ok_or_else(|| InvalidPciAddress { text: text.chars().take(64).collect() })
     }
@@ -73,7 +73,7 @@ fn byte(text: &str) -> Option<u8> {
     u8::try_from(hex(text, 2, 2)?).ok()
 }
 
-/// `from_str_radix` alone would take a sign.
+/// `from_str_radix` alone would accept a sign.
 fn hex(text: &str, least: usize, most: usize) -> Option<u32> {
     let right = (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if right { u32::from_str_radix(text, 16).ok() } else { None }

@@ -1,13 +1,13 @@
-//! The one argument by which time reaches the pure cores.
+//! The current time, the only way in which the pure code gets it.
 
 use crds::Time;
 
-/// A moment, by both clocks of the node.
+/// A moment, by both of the node's clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The wall clock, in milliseconds since the Unix epoch. It may jump.
     pub unix_ms: i64,
-    /// The monotonic clock, in milliseconds since any moment before the start of the agent. It never jumps.
+    /// The monotonic clock, in milliseconds since some moment before the agent started. It never jumps.
     pub mono_ms: u64,
 }
 
@@ -23,7 +23,7 @@ impl Now {
         self.mono_ms.saturating_add(ahead)
     }
 
-    /// The monotonic moment of a time of the API.
+    /// The monotonic moment of a time from the API.
     pub fn mono_of_time(self, time: Time) -> u64 {
         self.mono_of(time.unix().saturating_mul(1000))
     }

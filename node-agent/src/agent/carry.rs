@@ -1,4 +1,4 @@
-//! What an agent takes over from the report of its predecessor.
+//! What an agent takes over from the report of the previous process.
 
 use super::event::{LogEntry, Order};
 use super::state::State;
@@ -10,14 +10,14 @@ use crds::Time;
 use crds::check::Check;
 use crds::node_health::{Baseline, Report};
 
-/// Target of the baseline that holds the place in the kernel log.
+/// Target of the baseline that stores the position in the kernel log.
 const KERNEL_LOG: &str = "kernelLog";
-/// Target of the baseline that holds the switches of which the log has spoken.
+/// Target of the baseline that stores the switches named in the log.
 const SWITCHES: &str = "nvswitch";
-/// The bound of a baseline's values, in bytes.
+/// The limit of a baseline's values, in bytes.
 const VALUES_MAX: usize = 256;
 
-/// Takes over the report of the first sight of the object: findings, rows, runs, the place in the log.
+/// Takes over the report found when the object is first seen: findings, rows, runs, the position in the log.
 pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     let report = order.report.as_deref().cloned().unwrap_or_default();
     let same_boot = report.agent.boot_id == state.facts.boot_id || report.agent.boot_id.is_empty();
@@ -30,7 +30,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     state.log.switches = switches(&report);
     if same_boot {
         state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
-        // What this process has measured already is newer.
+        // What this process has already measured is newer.
         if state.senses.inventory.gpus.is_empty() {
             state.senses.inventory = report.inventory.clone();
         }
@@ -38,7 +38,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
         xid::end_with_boot(&mut state.standing.findings);
     }
     state.standing.rows.clone_from(&report.checks);
-    // What was read before is read again, to be remembered with the counters from which it rose.
+    // Readings taken before are taken again, to be recorded with the counters from which they rose.
     state.senses.memory.restore(&report.baselines, &state.facts.boot_id, now);
     state.senses.read_again();
     for assignment in &order.spec.assignments {
@@ -60,7 +60,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     }
 }
 
-/// Whether the entry comes from a record that the report already tells of.
+/// Whether the entry comes from a record that the report already covers.
 pub(super) fn was_told(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
     match (entry, cursor) {
         (LogEntry::Fault { seq, usec, .. }, Some(cursor)) => match (seq, cursor.seq) {
@@ -71,7 +71,7 @@ pub(super) fn was_told(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
     }
 }
 
-/// The place in the kernel log, as the report carries it.
+/// The position in the kernel log, as the report stores it.
 pub(super) fn cursor_baseline(cursor: &Cursor, at: Time) -> Baseline {
     let seq = cursor.seq.map(|seq| format!("seq={seq};")).unwrap_or_default();
     Baseline {
@@ -82,7 +82,7 @@ pub(super) fn cursor_baseline(cursor: &Cursor, at: Time) -> Baseline {
     }
 }
 
-/// The place in the kernel log that a report carries; `None` where there is none or it cannot be read.
+/// The position in the kernel log that a report stores; `None` if there is none or it cannot be parsed.
 pub fn cursor(report: &Report) -> Option<Cursor> {
     let baseline = report.baselines.iter().find(|baseline| baseline.target == KERNEL_LOG)?;
     let value = |name: &str| {
@@ -91,7 +91,7 @@ pub fn cursor(report: &Report) -> Option<Cursor> {
     Some(Cursor { boot_id: baseline.boot_id.clone(), seq: value("seq"), usec: value("usec")? })
 }
 
-/// The switches of which the log has spoken; a later boot's pass must cover them, and no inventory lists them.
+/// The switches named in the log. A pass after the next boot must cover them, and no inventory lists them.
 pub(super) fn switches_baseline(switches: &[String], boot_id: &str, at: Time) -> Option<Baseline> {
     let mut values = String::new();
     for switch in switches {

@@ -1,4 +1,4 @@
-//! The report as it would be written now, within every bound of the API.
+//! The report as it would be written now, within every limit of the API.
 
 use super::carry;
 use super::state::State;
@@ -14,10 +14,10 @@ use crds::node_health::{
 
 const MAX_ADDRESSES: usize = 16;
 
-/// The report, and when count or time of one of its findings may move next.
+/// The report, and when the count or time of one of its findings may next change.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
-    // A drill takes no place from a real finding.
+    // A drill displaces no real finding.
     all.sort_by_key(|finding| drill::is_drill(finding));
     let truncated = all.len().saturating_sub(MAX_FINDINGS);
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();
@@ -37,7 +37,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     (report, moves_at)
 }
 
-/// The places in the log first, then counters, as many as there is room for.
+/// The positions in the log first, then as many counters as there is room for.
 fn baselines(state: &State, at: Time) -> Vec<Baseline> {
     let boot_id = &state.facts.boot_id;
     let mut baselines: Vec<Baseline> = state
@@ -63,7 +63,7 @@ fn agent_facts(state: &State) -> AgentFacts {
     }
 }
 
-/// The runs in the order of the spec, then those that are being stopped. Edges are bounded over all of them.
+/// The runs in the order of the spec, then those being stopped. The limit on edges applies to all of them together.
 fn runs(state: &State) -> Vec<RunReport> {
     let ordered = state
         .works
@@ -83,8 +83,8 @@ fn runs(state: &State) -> Vec<RunReport> {
 }
 
 impl State {
-    /// Findings of monitors that are off are kept, but not shown: the complete list of monitors is the spec's. What a run
-    /// found stays until a later pass.
+    /// Findings of disabled monitors are kept but not shown, because the spec's list of monitors is complete. What a
+    /// run found stays until a later pass.
     fn is_shown(&self, finding: &Finding) -> bool {
         match Check::from_name(&finding.check) {
             Some(check) if check.is_monitor() => {

@@ -1,4 +1,4 @@
-//! What reaches the core, and what it wants done.
+//! The events that the core receives, and the effects that it requests.
 
 use crate::dispatch::{Command, Measured, Probe};
 use crate::kernel_log::Cursor;
@@ -10,15 +10,15 @@ use crds::node_health::{NodeHealthSpec, Report};
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The NodeHealth of this node was seen, or seen anew.
+    /// The NodeHealth of this node was seen for the first time, or again.
     SpecChanged(Box<Order>),
-    /// There is no NodeHealth of this node.
+    /// This node has no NodeHealth.
     SpecGone,
     /// Records of the kernel log were read.
     KernelLog {
-        /// What they say; records that say nothing are left out.
+        /// The meaningful records, parsed; all others are left out.
         entries: Vec<LogEntry>,
-        /// The place after them.
+        /// The position after them.
         cursor: Option<Cursor>,
     },
     /// A kernel log is being read.
@@ -40,16 +40,16 @@ pub enum Event {
         /// How long it took, in milliseconds.
         duration_ms: u64,
     },
-    /// The sampler said something.
+    /// The sampler sent a message.
     SamplerSaid {
         /// The id of its start.
         id: u64,
-        /// What it said.
+        /// The message.
         said: Said,
     },
-    /// The last [`Effect::Report`] was written, or was not.
+    /// The last [`Effect::Report`] was written or refused.
     ReportApplied(Result<(), Refusal>),
-    /// The moment that [`Effect::Wake`] named has come.
+    /// The time set by [`Effect::Wake`] has come.
     Tick,
 }
 
@@ -62,56 +62,56 @@ pub struct Order {
     pub generation: i64,
     /// The spec.
     pub spec: NodeHealthSpec,
-    /// The report that the object holds. Only that of the first sight is read: what this agent wrote before its start.
+    /// The report in the object. Only the first one seen is used: it is what this agent wrote before its start.
     pub report: Option<Box<Report>>,
 }
 
-/// One thing that the kernel log said.
+/// One event from the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEntry {
     /// A fault.
     Fault {
-        /// What the line said.
+        /// The content of the line.
         observed: Box<XidObservation>,
-        /// When the kernel wrote it, where its stamp is worth something; else it counts as now.
+        /// When the kernel wrote it, if its timestamp is reliable; otherwise the current time is used.
         at: Option<Time>,
-        /// The record's sequence number, where the source has such.
+        /// The record's sequence number, if the source has one.
         seq: Option<u64>,
         /// The record's time, in microseconds since boot; 0 where unknown.
         usec: u64,
     },
     /// Records were overwritten before they could be read.
     Overrun,
-    /// The file was replaced; its numbers begin anew.
+    /// The file was replaced; its numbers start over.
     Rotated,
 }
 
 /// Why a report was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 404: the object is gone; the watch will tell.
+    /// 404: the object is gone; the watch will report it.
     NotFound,
-    /// 401 or 403: this agent may not.
+    /// 401 or 403: this agent has no permission.
     Forbidden,
-    /// 422, or 500 `field not declared in schema`: the API server does not know what we write. Permanent.
+    /// 422, or 500 `field not declared in schema`: the API server does not know a field that we write. Permanent.
     Schema,
-    /// 409, overload, no connection, no answer: worth another attempt.
+    /// 409, overload, no connection, no answer: retry.
     Transient,
 }
 
-/// Something to do.
+/// An action for the shell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Start a probe.
     StartProbe {
-        /// The id that its end will carry.
+        /// The id that the report of its end will have.
         id: u64,
         /// What to measure.
         probe: Probe,
-        /// After so many milliseconds it is killed.
+        /// The deadline after which it is killed, in milliseconds.
         deadline_ms: u64,
     },
-    /// End a probe before its time; its end is still told.
+    /// Stop a probe early; its end is still reported.
     StopProbe {
         /// The id of the start.
         id: u64,
@@ -123,16 +123,16 @@ pub enum Effect {
         /// What to read.
         ask: Ask,
     },
-    /// Write the report. At most one is under way: the next follows after [`Event::ReportApplied`].
+    /// Write the report. At most one write is in flight: the next follows after [`Event::ReportApplied`].
     Report {
-        /// The report, whole.
+        /// The complete report.
         report: Box<Report>,
-        /// When the first fault that it tells for the first time was read from the log, by the monotonic clock in ms.
+        /// When the first fault that is new in this report was read from the log, by the monotonic clock in ms.
         fault_read_at: Option<u64>,
-        /// When the first sample arrived that changed what this report says is wrong, by the monotonic clock in ms.
+        /// When the first sample arrived that changed the findings of this report, by the monotonic clock in ms.
         sample_read_at: Option<u64>,
     },
-    /// Call again at this moment of the monotonic clock (ms); replaces the moment named before.
+    /// Call again at this moment of the monotonic clock (ms); replaces the previous moment.
     Wake {
         /// The moment.
         at: u64,

@@ -1,4 +1,4 @@
-//! The kernel log, entry by entry: what was told already, what repeats, and what is a new fault.
+//! The kernel log, entry by entry: already reported, repeated, or a new fault.
 
 use super::carry;
 use super::event::LogEntry;
@@ -13,14 +13,14 @@ use crate::xid::{XidDetail, XidEvent, XidObservation, judge as judge_fault};
 use crds::Time;
 use crds::check::Check;
 
-/// Log entries that wait for the agent's own last report; the oldest are folded in beyond it.
+/// Log entries that may wait until the agent's own last report was read; beyond this the oldest are processed early.
 const WAITING_MAX: usize = 1_024;
-/// Two lines that tell the same fault within this many microseconds are one sighting.
+/// Two lines about the same fault within this many microseconds are one sighting.
 const BURST_USEC: u64 = 1_000_000;
-/// How many faults are remembered to know their repetitions.
+/// How many recent faults are remembered to recognize repetitions.
 const RECENT_FAULTS: usize = 64;
 
-/// Takes entries; until the agent's own last report was read they wait.
+/// Processes entries; they wait until the agent's own last report was read.
 pub(super) fn take(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, now: Now) {
     if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. })) {
         state.fault_read_at.get_or_insert(now.mono_ms);
@@ -40,7 +40,7 @@ pub(super) fn take(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cur
     }
 }
 
-/// Takes an Xid that the driver announced; the line of the log, which tells more, is waited for.
+/// Takes an Xid that the driver announced, and waits for the line of the log, which has more detail.
 pub(super) fn take_event(state: &mut State, event: &DriverEvent, now: Now) {
     let pci = event.pci.as_deref().and_then(|pci| pci.parse::<PciAddress>().ok());
     let (Some(pci), Some(code)) = (pci, event.xid) else { return };
@@ -51,7 +51,7 @@ pub(super) fn take_event(state: &mut State, event: &DriverEvent, now: Now) {
     }
 }
 
-/// Folds in what the driver announced and the log has not told in time.
+/// Processes what the driver announced if the log has not shown it in time.
 pub(super) fn fold_due(state: &mut State, turn: &mut Turn<'_>) {
     for observed in state.merge.due(turn.now.mono_ms) {
         state.tell(&observed, turn.now.wall(), turn.now);
@@ -79,7 +79,7 @@ impl State {
         }
     }
 
-    /// Judges one fault and folds it into what stands. The driver may have more to say about it.
+    /// Judges one fault and adds it to the findings. Also has the related driver readings taken again.
     fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
         let target = observed.pci.to_string();
         if let XidEvent::Xid(code) = observed.event {
@@ -94,13 +94,14 @@ impl State {
         judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
     }
 
-    /// Whether the fault is graver than what stands of its target: a line may say more than the event before it.
+    /// Whether the fault is more severe than the standing finding on its target: a line may have more detail than the
+    /// event before it.
     fn raises(&self, observed: &XidObservation) -> bool {
         let verdict = judge_fault(observed, self.driver_major());
         judge_xid::raises(&self.standing.findings, observed, &verdict)
     }
 
-    /// Board or job: adds what the evidence of the day points at.
+    /// Board or job: adds which of the two the day's evidence points to.
     fn name_the_suspect(&mut self, observed: &XidObservation, now: Now) {
         let target = observed.pci.to_string();
         let board = self.senses.inventory.gpus.iter().find(|gpu| gpu.pci_address == target);
@@ -111,7 +112,7 @@ impl State {
         }
     }
 
-    /// One fault yields many lines. Without a time stamp every line counts. Each Xid 154 is a state of its own.
+    /// One fault yields many lines. Without a timestamp every line counts. Each Xid 154 is a state of its own.
     fn is_repetition(&mut self, observed: &XidObservation, usec: u64) -> bool {
         let key = observed.dedupe_key();
         let again = usec != 0

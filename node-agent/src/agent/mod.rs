@@ -5,11 +5,12 @@
 //!            absorb ─▶ look (monitors) ─▶ judge ─▶ work (assignments) ─▶ write (report) ─▶ wake
 //! ```
 //!
-//! No clock, no client, no environment. What must outlive a restart lies in the report ([`carry`]). What must stay true:
-//! - no report is written before the agent's own last one was read, and none that breaks a bound of the API;
-//! - an assignment is started at most once, whenever the agent dies;
-//! - while nothing changes, nothing is written;
-//! - every probe that is started is waited for.
+//! No clock, no client, no environment. State that must survive a restart is in the report ([`carry`]). What must stay
+//! true:
+//! - No report is written before the agent's own last one was read, and none that exceeds a limit of the API.
+//! - An assignment is started at most once, whenever the agent dies.
+//! - While nothing changes, nothing is written.
+//! - The end of every started probe is awaited.
 
 pub mod carry;
 mod compose;
@@ -30,10 +31,10 @@ use crate::time::Now;
 use crds::node_health::Finding;
 use writer::Writing;
 
-/// Without anything to wait for, the core is called again after this many milliseconds.
+/// With nothing to wait for, the core is called again after this many milliseconds.
 const IDLE_MS: u64 = 60_000;
 
-/// Takes one event in and says what is to be done.
+/// Processes one event and returns the actions to take.
 pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     let mut commands = Vec::new();
     let mut wake = now.mono_ms.saturating_add(IDLE_MS);
@@ -68,7 +69,7 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
                 state.carried = true;
                 carry::take_over(state, &Order::default(), now);
             }
-            // Work under way goes on: an object that was deleted by hand is made again, with the same orders.
+            // Work in progress continues: an object that was deleted by hand is created again, with the same orders.
         }
         Event::KernelLog { entries, cursor } => faults::take(state, entries, cursor, now),
         Event::KernelLogOpened { source } => {
@@ -83,7 +84,8 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
                 give_to_works(state, id, measured, duration_ms, turn);
             }
         }
-        // Counters are remembered only once the agent's own last report was read: it holds those from which to go on.
+        // Counters are recorded only once the agent's own last report was read: it has the values from which they
+        // continue.
         Event::SamplerSaid { id, said } => match state.senses.hear(id, said, state.carried, turn) {
             Heard::Nothing => {}
             Heard::Sample(_) => {
@@ -125,7 +127,7 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
         state.carried = true;
         carry::take_over(state, &order, now);
     } else if state.order.as_ref().is_none_or(|known| known.uid != order.uid) {
-        // Made anew: whatever the old one held is gone.
+        // The object was created again: the content of the old one is gone.
         state.writer.forget();
         state.writer.try_again();
     }
@@ -144,12 +146,12 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
     state.order = Some(order);
 }
 
-/// `told`: when the sample arrived that changed what no report tells yet.
+/// `told`: when the sample arrived that changed findings not yet in a report.
 fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
     let now = turn.now;
     faults::fold_due(state, turn);
     let mut before = std::mem::take(&mut state.standing);
-    // Since when a row says what it says is told by what was published: what came and went unpublished was not.
+    // A row's `since` is compared with the published rows: a change that came and went unpublished does not count.
     if let Some(published) = state.writer.published_rows() {
         before.rows = published.to_vec();
     }
@@ -178,13 +180,13 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
     state.standing = standing;
 }
 
-/// Goes on with the work orders. Whether one of them wants something to be read.
+/// Advances the work orders. Returns whether one of them wants a reading.
 fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
     let wants = with_context(state, turn, |works, context| {
         for work in works.iter_mut() {
             work.advance(context);
         }
-        // A drill whose order is gone, or over, is over.
+        // A drill ends if its order is gone or done.
         context
             .findings
             .retain(|finding| !drill::is_drill(finding) || works.iter().any(|work| work.drills_at(&finding.target)));
@@ -201,7 +203,7 @@ fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
     wants
 }
 
-/// Gives the work orders what they need to go on. Whether one of them wants something to be read.
+/// Gives the work orders what they need to make progress. Returns whether one of them wants a reading.
 fn with_context(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Vec<Work>, &mut Context<'_>)) -> bool {
     let booted_at = state.booted_at;
     let State { order, facts, standing, works, senses, log, .. } = state;
@@ -221,7 +223,7 @@ fn with_context(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Ve
     context.wants_reading
 }
 
-/// The report, where it is time to write one.
+/// The report, if it is time to write one.
 fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
     if !state.carried || state.order.is_none() {
         return None;
@@ -235,7 +237,7 @@ fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
         return None;
     }
     if !is_urgent {
-        // What was read last is told already, or only counts.
+        // Everything read so far is already published, or changes only counts.
         state.fault_read_at = None;
     }
     if let Some(at) = moves_at {

@@ -1,4 +1,4 @@
-//! What the agent knows between two steps.
+//! The agent's state between two steps.
 
 use super::event::{LogEntry, Order};
 use super::writer::Writer;
@@ -25,11 +25,11 @@ pub struct Facts {
     pub booted_at: Option<Time>,
     /// When the agent started, by the node's clock.
     pub started_at: Time,
-    /// Addresses at which peers may reach this node.
+    /// Addresses at which peers can reach this node.
     pub addresses: Vec<String>,
 }
 
-/// All that the agent knows.
+/// The agent's whole state.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(super) facts: Facts,
@@ -38,23 +38,23 @@ pub struct State {
     pub(super) carried: bool,
     pub(super) first_report_by: u64,
     pub(super) senses: Senses,
-    /// When the node booted, by the wall clock as it goes now: it moves along where that is set.
+    /// When the node booted, by the current wall clock; shifted whenever that clock is set.
     pub(super) booted_at: Option<Time>,
-    /// The wall clock at zero of the monotonic clock when the agent started, in milliseconds.
+    /// The wall clock at zero of the monotonic clock, as of the agent's start, in milliseconds.
     clock_began: i64,
     pub(super) log: KernelLog,
     pub(super) merge: Merge,
-    /// Board or job: whose Xids were seen on which board.
+    /// Board or job: which owner's Xids were seen on which board.
     pub(super) owners: Owners,
     pub(super) cursor: Option<Cursor>,
-    /// Up to here the report of a former process tells of the log.
+    /// The report of a previous process covers the log up to here.
     pub(super) told: Option<Cursor>,
     pub(super) waiting: VecDeque<LogEntry>,
     pub(super) recent_faults: VecDeque<(DedupeKey, u64)>,
-    /// When the first fault that no report tells yet was read, by the monotonic clock in milliseconds.
+    /// When the first fault that is not yet in a report was read, by the monotonic clock in milliseconds.
     pub(super) fault_read_at: Option<u64>,
-    /// When the first sample arrived that changed findings which no report tells yet; while one is being taken in, when it
-    /// arrived.
+    /// When the first sample arrived that changed findings not yet in a report. While a sample is being processed, when
+    /// that one arrived.
     pub(super) sample_read_at: Option<u64>,
     pub(super) standing: Standing,
     pub(super) works: Vec<Work>,
@@ -63,7 +63,7 @@ pub struct State {
 }
 
 impl State {
-    /// An agent that has just started and knows nothing of the world yet.
+    /// An agent that has just started and has no observations yet.
     pub fn new(facts: Facts, now: Now) -> Self {
         let booted_at = facts.booted_at;
         Self {
@@ -90,22 +90,22 @@ impl State {
         }
     }
 
-    /// What is wrong at the moment, by check and target.
+    /// The current findings, by check and target.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.standing.findings.iter()
     }
 
-    /// The rows of the monitors at the moment.
+    /// The current rows of the monitors.
     pub fn rows(&self) -> &[CheckRow] {
         &self.standing.rows
     }
 
-    /// The accelerators and network devices that were seen last.
+    /// The accelerators and network devices seen last.
     pub fn inventory(&self) -> &Inventory {
         &self.senses.inventory
     }
 
-    /// What the driver's library and sysfs said last.
+    /// The last readings of the driver's library and sysfs.
     pub const fn readings(&self) -> &Readings {
         &self.senses.readings
     }
@@ -118,25 +118,25 @@ impl State {
         self.order.as_ref().is_some_and(|order| order.spec.maintenance.is_some())
     }
 
-    /// Whether a process of ours has the driver open, or may open it.
+    /// Whether one of our processes has the driver open, or may open it.
     pub(super) fn holds_driver(&self) -> bool {
         !self.in_maintenance() || self.senses.may_hold_driver() || self.probes.may_hold_driver()
     }
 
-    /// Whether a first report would say more than that nothing was measured yet.
+    /// Whether a first report would contain any measurement.
     pub(super) fn is_ready(&self) -> bool {
         let log = self.log.source.is_some() || self.log.unreadable.is_some();
         log && self.senses.is_complete(&registry::wanted(&self.expectation()), self.in_maintenance())
     }
 
-    /// The wall clock may be set while the agent runs: the time of the boot moves along.
+    /// The wall clock may be set while the agent runs: the boot time is shifted with it.
     pub(super) fn follow_the_clock(&mut self, now: Now) {
         let set_by = (clock_began(now) - self.clock_began).div_euclid(1000);
         self.booted_at = self.facts.booted_at.map(|booted| booted.plus(set_by));
     }
 }
 
-/// The wall clock at zero of the monotonic one: moves only where the wall clock is set.
+/// The wall clock at zero of the monotonic one: changes only if the wall clock is set.
 fn clock_began(now: Now) -> i64 {
     now.unix_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX))
 }

@@ -1,7 +1,7 @@
-//! When the report is written: only when something changed, and not too often.
+//! When the report is written: only if something changed, and not too often.
 //!
-//! At most one write per second; a new or worse Fail goes at once, up to [`BURST`] writes in any second. Count and time of
-//! a known finding move once a minute. Baselines are never a reason to write.
+//! At most one write per second. A new or worse Fail is written at once, up to [`BURST`] writes in any second. The
+//! count and time of a known finding are updated once a minute. Baselines alone never cause a write.
 
 use super::event::Refusal;
 use crate::judge::Key;
@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, VecDeque};
 pub const PAUSE_MS: u64 = 1_000;
 /// The most writes within any second.
 pub const BURST: usize = 5;
-/// The pause between two moves of count and lastSeen of one finding, in milliseconds.
+/// The pause between two updates of one finding's count and lastSeen, in milliseconds.
 pub const COUNT_PAUSE_MS: u64 = 60_000;
 
-/// First and longest pause after a refusal, in milliseconds. A refusal that nobody but a person can end is tried seldom.
+/// The first and the longest pause after a refusal, in milliseconds. A refusal that only a person can resolve is
+/// retried rarely.
 const fn back_off(refusal: Refusal) -> (u64, u64) {
     match refusal {
         Refusal::Transient => (500, 15_000),
@@ -28,22 +29,22 @@ const fn back_off(refusal: Refusal) -> (u64, u64) {
 /// What was written, and when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
-    /// What the object holds, as far as we know.
+    /// The report in the object, as far as known.
     published: Option<Report>,
-    /// A write failed: what the object holds is not known.
+    /// A write failed: the content of the object is unknown.
     uncertain: bool,
     under_way: Option<Report>,
     recent: VecDeque<u64>,
     not_before: u64,
     refusals: u32,
-    /// When count and lastSeen of a finding last moved.
+    /// When count and lastSeen of each finding were last updated.
     moved: BTreeMap<Key, u64>,
 }
 
-/// What to do about a candidate.
+/// What to do with a candidate report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writing {
-    /// It says nothing new, or a write is under way.
+    /// No change, or a write is in flight.
     Nothing,
     /// Not before this moment.
     Later(u64),
@@ -52,29 +53,29 @@ pub(super) enum Writing {
 }
 
 impl Writer {
-    /// The object is another one, or gone: whatever was written went with it.
+    /// The object is a different one, or gone, and its report with it.
     pub(super) fn forget(&mut self) {
         self.published = None;
         self.uncertain = false;
     }
 
-    /// What the object holds according to its first sight.
+    /// Sets the report that the object had when first seen.
     pub(super) fn begin_with(&mut self, report: Report) {
         self.published = Some(report);
     }
 
-    /// The rows that the object holds.
+    /// The rows in the object.
     pub(super) fn published_rows(&self) -> Option<&[CheckRow]> {
         self.published.as_ref().map(|report| report.checks.as_slice())
     }
 
-    /// The object was seen: what was refused for its absence may be tried again.
+    /// The object was seen: writes refused because it was missing may be retried.
     pub(super) fn try_again(&mut self) {
         self.not_before = 0;
         self.refusals = 0;
     }
 
-    /// Keeps count and time of known findings still for a minute. Gives the moment at which the first may move.
+    /// Holds count and time of known findings constant for a minute. Returns when the first of them may change.
     pub(super) fn damp(&self, findings: &mut [Finding], mono_ms: u64) -> Option<u64> {
         let published = self.published.as_ref()?;
         let mut next = None;
@@ -97,7 +98,7 @@ impl Writer {
         next
     }
 
-    /// Whether, and when, the candidate is to be written.
+    /// Whether, and when, to write the candidate.
     pub(super) fn consider(&self, candidate: &Report, mono_ms: u64) -> Writing {
         if self.under_way.is_some() || (!self.uncertain && !self.is_news(candidate)) {
             return Writing::Nothing;
@@ -118,7 +119,7 @@ impl Writer {
         self.published.as_ref().is_none_or(|published| !same_but_for_baselines(published, candidate))
     }
 
-    /// Whether a Fail is new or worse than what is published, or is being written.
+    /// Whether the candidate has a Fail that is new or worse than in what is published or being written.
     pub(super) fn is_urgent(&self, candidate: &Report) -> bool {
         let standing = self.under_way.as_ref().or(self.published.as_ref());
         let known = |finding: &Finding| {
@@ -150,7 +151,7 @@ impl Writer {
         }
     }
 
-    /// The write ended. Gives the report if it is on the server now.
+    /// The write ended. Returns the report if it is now on the server.
     pub(super) fn applied(&mut self, outcome: Result<(), Refusal>, mono_ms: u64) -> Option<&Report> {
         let report = self.under_way.take()?;
         match outcome {

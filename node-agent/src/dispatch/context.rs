@@ -1,4 +1,4 @@
-//! What a work order needs to go on.
+//! What a work order needs to make progress.
 
 use super::probe::{Command, Probe};
 use super::senses::Senses;
@@ -6,19 +6,19 @@ use super::turn::Probes;
 use crate::judge::{Expectation, Findings, KernelLog};
 use crate::time::Now;
 
-/// What a work order needs to go on.
+/// What a work order needs to make progress.
 pub(crate) struct Context<'a> {
     pub(crate) expected: Expectation<'a>,
     pub(crate) findings: &'a mut Findings,
     pub(crate) senses: &'a mut Senses,
     pub(crate) log: &'a KernelLog,
-    /// Set where a passive check wants something read now.
+    /// Set if a passive check wants a reading now.
     pub(crate) wants_reading: bool,
     pub(crate) probes: &'a mut Probes,
     pub(crate) has_address: bool,
     pub(crate) now: Now,
     pub(crate) commands: &'a mut Vec<Command>,
-    /// The next moment of interest, by the monotonic clock in milliseconds.
+    /// When to call again, by the monotonic clock in milliseconds.
     pub(crate) wake: &'a mut u64,
 }
 

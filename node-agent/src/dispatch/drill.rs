@@ -1,7 +1,8 @@
-//! A drill: a false finding, clearly marked, that ends by itself.
+//! A drill: a simulated finding, clearly marked, that ends by itself.
 //!
-//! It stands under a check name of its own, so that it neither hides a real finding nor is taken for one. Whether it still
-//! stands is read from the finding itself, by its `since`, so that it outlives a restart of the agent and ends in time.
+//! It has a check name of its own, so that it neither hides a real finding nor is mistaken for one. Whether it has
+//! ended is computed from the finding's own `since`, so that a drill survives a restart of the agent and still ends on
+//! time.
 
 use crate::judge::bounded;
 use crds::check::{Check, Drill};
@@ -9,7 +10,7 @@ use crds::names::TARGET_NODE;
 use crds::node_health::Finding;
 use crds::{Outcome, Time};
 
-/// What every message of a drill begins with.
+/// The prefix of every message of a drill.
 const MARK: &str = "DRILL:";
 
 /// The target of the drill, spelled as in its order: the operator recognizes the drill by it.
@@ -17,12 +18,12 @@ pub(super) fn target(drill: &Drill) -> String {
     bounded(drill.finding.target.as_deref().unwrap_or(TARGET_NODE), 64)
 }
 
-/// When a drill that began at this time ends. A drill lasts a day at most.
+/// When a drill that began at this time ends. A drill lasts at most a day.
 pub(super) fn until(drill: &Drill, began: Time) -> Time {
     began.plus(drill.seconds.clamp(1, 86_400))
 }
 
-/// The finding for the time of the drill.
+/// The finding that stands during the drill.
 pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
     let reason = &drill.finding.reason;
     Finding {

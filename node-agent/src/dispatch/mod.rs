@@ -1,4 +1,4 @@
-//! From a work order or a monitor to probes, and from what they bring back to readings and results. Pure.
+//! From a work order or a monitor to probes, and from their outcomes to readings and results. Pure.
 //!
 //! ```text
 //!  monitors ─▶ senses ─┬─▶ sampling, tree_reading ─┐
@@ -6,10 +6,10 @@
 //!                      └──────── Measured ◀────────┴──────────────────────────────────┘
 //! ```
 //!
-//! Nothing here knows the report or the API server: those are the agent's. What must stay true:
-//! - every probe that is started is waited for;
-//! - a work order is started at most once, and is not done while a probe of it runs;
-//! - at most one child has the driver's library loaded.
+//! Nothing here knows the report or the API server: those belong to the agent. What must stay true:
+//! - The end of every started probe is awaited.
+//! - A work order is started at most once, and is not done while one of its probes runs.
+//! - At most one child has the driver's library loaded.
 
 pub(crate) mod context;
 pub(crate) mod drill;

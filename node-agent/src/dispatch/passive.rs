@@ -1,4 +1,4 @@
-//! A passive check of a run: readings that are taken after it began, judged as its monitor judges.
+//! A passive check of a run: takes readings after the run began, and judges them as its monitor does.
 
 use super::context::Context;
 use super::verdict::{self, Verdict};
@@ -8,21 +8,21 @@ use crate::readings::Section;
 use crds::check::Check;
 use crds::reason;
 
-/// The longest that a run waits for a reading, in milliseconds. A hang is told after 10 s, and a sampler that hangs is
-/// started again several times within this time.
+/// The longest that a run waits for a reading, in milliseconds. A hang is reported after 10 s, and a sampler that hangs
+/// is restarted several times within this time.
 pub const READING_MS: u64 = 120_000;
-/// How many intervals a reading may take. A run reads for itself, so that it needs no verdict of being overdue.
+/// How many intervals a reading may take. A run requests its own readings, so they need not be judged overdue.
 const PATIENCE: i64 = 10;
 
-/// Why the check cannot be asked for at the moment.
+/// Why the check cannot run now.
 pub(super) fn pause(check: Check, context: &Context<'_>) -> Option<&'static str> {
     let pause = context.expected.pause(context.now)?;
-    // During the boot grace each judge decides by itself whether it is silent.
+    // During the boot grace, each judge decides for itself whether to skip.
     let by_driver = !sections_of(check).is_empty();
     (pause == reason::MAINTENANCE && by_driver).then_some(pause)
 }
 
-/// Asks for the readings that are missing. Gives the verdict once all were taken since, or will not be any more.
+/// Asks for missing readings. Returns the verdict once all were taken, or can no longer be taken.
 pub(super) fn advance(check: Check, since: u64, is_late: bool, context: &mut Context<'_>) -> Option<Verdict> {
     if let Some(pause) = pause(check, context) {
         return Some(Verdict::skipped(pause));
@@ -76,7 +76,7 @@ fn sections_of(check: Check) -> &'static [Section] {
     registry::of(check).map_or(&[], |monitor| monitor.reads.driver)
 }
 
-/// Whether the check needs a reading of the device tree of its own.
+/// Whether the check needs its own reading of the device tree.
 fn reads_tree(check: Check) -> bool {
     registry::of(check).is_some_and(|monitor| monitor.reads.tree == Tree::Read)
 }

@@ -1,4 +1,4 @@
-//! What to measure, what came of it, and what is asked of the runner.
+//! What to measure, the result, and the commands to the runner.
 
 use crate::readings::Ask;
 use crate::readings::TreeReport;
@@ -10,13 +10,13 @@ use std::net::IpAddr;
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// The child that holds the driver's library and answers until it is stopped.
+    /// The child that has the driver's library loaded and answers until it is stopped.
     Sampler,
-    /// What sysfs and procfs tell, without the driver's library.
+    /// A reading of sysfs and procfs, without the driver's library.
     Tree,
     /// A user's program.
     Custom(Custom),
-    /// The listening half of a bandwidth test.
+    /// The server of a bandwidth test.
     Serve {
         /// Where to listen.
         address: IpAddr,
@@ -25,11 +25,11 @@ pub enum Probe {
         /// The end of the slot, in milliseconds since 1970.
         until_unix_ms: u64,
     },
-    /// The sending half of a bandwidth test.
+    /// The client of a bandwidth test.
     Send {
-        /// Where the peer listens.
+        /// The address of the peer.
         address: IpAddr,
-        /// The peer's TCP port.
+        /// The TCP port of the peer.
         port: u16,
         /// How many parallel streams.
         streams: u16,
@@ -41,7 +41,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// Whether the probe has the driver open, or may have: nobody knows what a user's program does.
+    /// Whether the probe has the driver open, or may have: what a user's program does is unknown.
     pub const fn may_hold_driver(&self) -> bool {
         match self {
             Self::Sampler | Self::Custom(_) => true,
@@ -50,14 +50,14 @@ impl Probe {
     }
 }
 
-/// What a probe brought back.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measured {
-    /// What sysfs shows.
+    /// A reading of sysfs.
     Tree(Box<TreeReport>),
     /// The verdict of a user's program.
     Custom(Box<CustomReport>),
-    /// One half of a bandwidth test.
+    /// One side of a bandwidth test.
     Iperf(Box<IperfReport>),
     /// Nothing: the measurement failed.
     Unknown {
@@ -68,19 +68,19 @@ pub enum Measured {
     },
 }
 
-/// What the runner is asked to do.
+/// A command to the runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Start a probe.
     Start {
-        /// The id that its end will carry.
+        /// The id that the report of its end will have.
         id: u64,
         /// What to measure.
         probe: Probe,
-        /// It is killed after this many milliseconds.
+        /// The deadline after which it is killed, in milliseconds.
         deadline_ms: u64,
     },
-    /// End a probe early; its end is still reported.
+    /// Stop a probe early; its end is still reported.
     Stop {
         /// The id of the start.
         id: u64,

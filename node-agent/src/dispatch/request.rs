@@ -1,4 +1,4 @@
-//! Between the core and the runner: what to measure becomes a request, and what became of it a measurement. Pure.
+//! Translates between the core and the runner: a probe becomes a request, and its outcome a measurement. Pure.
 
 use super::probe::{Measured, Probe};
 use crate::probe::driver::SamplerParameters;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The limit of one TCP connect of iperf3, in milliseconds.
 const CONNECT_MS: u64 = 2_000;
 
-/// Where the tools and trees lie.
+/// The paths of tools and trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// Root of the tree that is `/sys` on a node.
@@ -28,17 +28,17 @@ pub struct Places {
     pub dev_root: PathBuf,
     /// Name or path of the NVIDIA management library.
     pub nvml_library: PathBuf,
-    /// A call into the library that takes longer hangs, in milliseconds.
+    /// A call into the library that takes longer counts as hung, in milliseconds.
     pub call_deadline_ms: u64,
-    /// The one directory of the user's own checks, if there is one.
+    /// The directory of the user's own checks, if there is one.
     pub custom_directory: Option<PathBuf>,
-    /// Run these under the runner's own uid.
+    /// Run these checks under the runner's own uid.
     pub custom_same_user: bool,
     /// Name or path of iperf3.
     pub iperf3: PathBuf,
 }
 
-/// The request to the runner, or why there can be none.
+/// The request to the runner, or why there is none.
 pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
     let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
     let spec = match probe {
@@ -103,7 +103,7 @@ pub const fn name(probe: &Probe) -> &'static str {
     }
 }
 
-/// What the outcome of a probe is worth, and how long it took in milliseconds, where that is known.
+/// The measurement from the outcome of a probe, and how long it took in milliseconds, if known.
 pub fn read(probe: &Probe, outcome: ProbeOutcome) -> (Measured, u64) {
     match outcome {
         ProbeOutcome::Finished(finished) => {

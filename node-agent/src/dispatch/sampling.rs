@@ -1,13 +1,13 @@
-//! The one sampler: when it is started and stopped, what it is asked for, and what its silence means.
+//! The one sampler: when it is started and stopped, what it is asked for, and how silence is handled.
 //!
 //! ```text
 //!  no child ──(not before)──▶ idle ──Ask──▶ asked ──Sample──▶ idle
 //!     ▲                        │              │ Hung, or no answer in time
-//!     └──── its end is told ───┴── stopping ◀─┘      (each failure doubles the pause before the next start)
+//!     └──── its end is seen ───┴── stopping ◀─┘      (each failure doubles the pause before the next start)
 //! ```
 //!
-//! What must stay true: at most one child, and at most one question to it; a child that was asked to end is waited for;
-//! while none answers, [`Readings::trouble`] says why.
+//! What must stay true: at most one child, and at most one open question to it; the end of a stopped child is awaited;
+//! while no child answers, [`Readings::trouble`] says why.
 
 use super::probe::{Command, Measured, Probe};
 use super::turn::Turn;
@@ -20,21 +20,21 @@ use crds::node_health::Monitor;
 use crds::reason;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// After a day the sampler is replaced: vendor libraries leak.
+/// The sampler is replaced after a day, because vendor libraries leak.
 pub const SAMPLER_DEADLINE_MS: u64 = MAX_DEADLINE_MS;
-/// An answer that does not come within this time and [`SECTION_MS`] for each section, while no call is told to hang, is
-/// taken for a hang, in milliseconds. The sampler tells a hang after 10 s.
+/// If no answer comes within this time plus [`SECTION_MS`] for each section, and no hanging call was reported, the
+/// sampler counts as hung, in milliseconds. It reports a hang itself after 10 s.
 pub const ANSWER_MS: u64 = 30_000;
-/// What each section may take beyond [`ANSWER_MS`]: sixteen slow GPUs, in milliseconds.
+/// The time for each section beyond [`ANSWER_MS`], enough for sixteen slow GPUs, in milliseconds.
 pub const SECTION_MS: u64 = 3_000;
-/// First and longest pause before a sampler that failed is started again, in milliseconds.
+/// The first and the longest pause before a failed sampler is restarted, in milliseconds.
 pub const PAUSE_MS: (u64, u64) = (1_000, 300_000);
-/// What is due so soon is asked for along with what is due now, so that different intervals do not drift apart.
+/// Sections due this soon are asked for together with those due now, so that different intervals do not drift apart.
 const ALONG_MS: u64 = 1_000;
-/// The pause between two questions out of turn, in milliseconds.
+/// The pause between two unscheduled questions, in milliseconds.
 pub const PROMPT_MS: u64 = 1_000;
 
-/// How often each section is wanted, in milliseconds. The identity of the GPUs is wanted in any case.
+/// How often each section is read, in milliseconds. The identity of the GPUs is always read.
 pub(super) fn plan(monitors: &[Monitor]) -> BTreeMap<Section, u64> {
     let identity = Monitor { name: Check::Inventory.name().to_owned(), interval_seconds: None };
     let mut plan = BTreeMap::new();
@@ -49,8 +49,8 @@ pub(super) fn plan(monitors: &[Monitor]) -> BTreeMap<Section, u64> {
     plan
 }
 
-/// What an event of the driver asks to be read at once (event bits of nvml.h; Xid 48, 63, 64, 94, 95: NVIDIA's catalogue,
-/// memory errors and row remapping; 154: the recovery action has changed).
+/// The sections to read at once after an event of the driver (event bits of nvml.h; Xid 48, 63, 64, 94, 95: NVIDIA's
+/// catalogue, memory errors and row remapping; 154: the recovery action has changed).
 pub(super) fn concerned(event: &DriverEvent) -> Vec<Section> {
     const MEMORY: u64 = 0x2 | 0x4 | 0x200 | 0x400 | 0x800;
     const RECOVERY_ACTION: u64 = 0x8000;
@@ -64,7 +64,7 @@ pub(super) fn concerned(event: &DriverEvent) -> Vec<Section> {
     sections
 }
 
-/// What an Xid asks to be read at once; any tells that the driver may have changed its mind about what is needed.
+/// The sections to read at once after an Xid. Any Xid may have changed the driver's recovery action.
 pub(crate) fn concerned_by_xid(code: u32) -> Vec<Section> {
     match code {
         48 | 63 | 64 | 94 | 95 => vec![Section::RowRemap, Section::Ecc, Section::RecoveryAction],
@@ -72,19 +72,19 @@ pub(crate) fn concerned_by_xid(code: u32) -> Vec<Section> {
     }
 }
 
-/// The child, and when what is read next.
+/// The child, and when each section is read next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sampling {
     child: Option<Child>,
     not_before: u64,
     failures: u32,
-    /// A child could not be killed, and none has answered since: one may still have the driver open.
+    /// A child could not be killed, and none has answered since: that child may still have the driver open.
     stuck: bool,
     due: BTreeMap<Section, u64>,
-    /// To be read out of turn.
+    /// Sections to read outside the schedule.
     wanted: BTreeSet<Section>,
     prompt_after: u64,
-    /// When the question was asked whose answer was the last reading of the section.
+    /// When the question behind the last reading of each section was asked.
     read: BTreeMap<Section, u64>,
     last_ask: u64,
 }
@@ -106,17 +106,17 @@ struct Asked {
 }
 
 impl Sampling {
-    /// Whether a child of ours has the driver open, or may have.
+    /// Whether one of our children has the driver open, or may have.
     pub(super) const fn may_hold_driver(&self) -> bool {
         self.child.is_some() || self.stuck
     }
 
-    /// Whether the answer to a question that was asked at this moment or later holds the section.
+    /// Whether the section was in the answer to a question asked at this moment or later.
     pub(super) fn has_read(&self, section: Section, since: u64) -> bool {
         self.read.get(&section).is_some_and(|asked| *asked >= since)
     }
 
-    /// Reads the section at once, unless that was asked since.
+    /// Reads the section at once, unless it was asked for since.
     pub(super) fn want(&mut self, section: Section, since: u64) {
         let asked = self.child.as_ref().and_then(|child| child.asked.as_ref());
         if !asked.is_some_and(|asked| asked.at >= since && asked.sections.contains(&section)) {
@@ -124,7 +124,7 @@ impl Sampling {
         }
     }
 
-    /// Reads everything anew.
+    /// Forgets all state of the schedule and reads everything again.
     pub(super) fn begin_anew(&mut self, now_ms: u64) {
         self.due.clear();
         self.read.clear();
@@ -132,12 +132,12 @@ impl Sampling {
         self.not_before = now_ms;
     }
 
-    /// Reads everything again that was read so far.
+    /// Reads again everything that was read before.
     pub(super) fn read_again(&mut self) {
         self.due.retain(|section, _| !self.read.contains_key(section));
     }
 
-    /// Ends the child: the driver is to be let go.
+    /// Stops the child, so that it releases the driver.
     pub(super) fn release(&mut self, turn: &mut Turn<'_>) {
         self.wanted.clear();
         self.stop(turn);
@@ -151,7 +151,7 @@ impl Sampling {
         }
     }
 
-    /// Starts the child, asks what is due, and notices that an answer does not come.
+    /// Starts the child, asks for what is due, and detects a missing answer.
     pub(super) fn look(&mut self, plan: &BTreeMap<Section, u64>, readings: &mut Readings, turn: &mut Turn<'_>) {
         let now = turn.now.mono_ms;
         self.hurry(plan, now);
@@ -196,7 +196,7 @@ impl Sampling {
         }
     }
 
-    /// An interval that has become shorter counts from now on, not only after what was planned by the longer one.
+    /// A shortened interval takes effect now, not only after the reading planned by the longer one.
     fn hurry(&mut self, plan: &BTreeMap<Section, u64>, now: u64) {
         for (section, due) in &mut self.due {
             if let Some(interval) = plan.get(section) {
@@ -209,7 +209,7 @@ impl Sampling {
         self.due.get(&section).is_none_or(|due| *due <= at)
     }
 
-    /// What is due, with what is due soon; nothing while nothing is due.
+    /// The sections that are due, with those due soon; empty if none is due.
     fn to_ask(&self, plan: &BTreeMap<Section, u64>, turn: &mut Turn<'_>) -> Vec<Section> {
         let now = turn.now.mono_ms;
         let is_prompt = !self.wanted.is_empty() && now >= self.prompt_after;
@@ -228,7 +228,7 @@ impl Sampling {
         sections.into_iter().collect()
     }
 
-    /// Takes what the child said. Gives back what is for others: a sample, or an event of the driver.
+    /// Processes a message of the child. Returns what concerns others: a sample, or an event of the driver.
     pub(super) fn said(&mut self, probe: u64, said: Said, readings: &mut Readings, turn: &mut Turn<'_>) -> Heard {
         let Some(child) = self.child.as_mut().filter(|child| child.probe == probe && !child.stopping) else {
             return Heard::Nothing;
@@ -253,7 +253,7 @@ impl Sampling {
         }
     }
 
-    /// The child has ended, however. Whether it was ours.
+    /// Processes the end of the child. Returns whether it was ours.
     pub(super) fn ended(
         &mut self,
         probe: u64,
@@ -282,7 +282,8 @@ impl Sampling {
             self.not_before = now;
             return true;
         }
-        // One that we stopped has its trouble already, unless it was let go for a maintenance that is over.
+        // A child that we stopped already has its trouble recorded, unless it was released for maintenance that is now
+        // over.
         if why == reason::INTERRUPTED && child.stopping {
             if readings.trouble.is_none() {
                 return true;
@@ -298,7 +299,7 @@ impl Sampling {
     }
 }
 
-/// What keeps the driver from answering. A child that cannot be killed hangs in the call that it told before.
+/// Records why the driver does not answer. A child that cannot be killed hangs in the call that it reported before.
 fn be_in_trouble(readings: &mut Readings, why: &str, message: String, hung: Option<Hung>, now: u64) {
     let before = readings.trouble.take();
     let since = before.as_ref().map_or(now, |before| before.since);
@@ -326,13 +327,13 @@ fn in_words(hung: &Hung) -> String {
     format!("the driver call {}{place} has not returned for {} s", hung.call, hung.for_ms / 1000)
 }
 
-/// What a line of the sampler is to the others.
+/// What a message of the sampler contains for others.
 #[derive(Debug)]
 pub(crate) enum Heard {
     /// Nothing.
     Nothing,
     /// Readings.
     Sample(Box<Sample>),
-    /// The driver announced something.
+    /// An event of the driver.
     Event(DriverEvent),
 }

@@ -1,4 +1,4 @@
-//! What the agent measures by itself: sysfs, the driver through the sampler, and the inventory that both make up.
+//! What the agent measures continuously: sysfs, the driver through the sampler, and the inventory made from both.
 
 use super::probe::Measured;
 use super::sampling::{self, Heard, Sampling};
@@ -17,22 +17,22 @@ pub(crate) struct Senses {
     pub(super) tree: TreeReading,
     pub(crate) readings: Readings,
     pub(crate) memory: Memory,
-    /// The last readings of both, side by side.
+    /// The accelerators by the last readings of both.
     hardware: Hardware,
     pub(crate) inventory: Inventory,
-    /// The driver was released for a maintenance at the last look.
+    /// The driver was released for maintenance at the last call of `look`.
     was_released: bool,
-    /// The node was still coming up at the last look.
+    /// The boot grace had not ended at the last call of `look`.
     was_in_boot_grace: bool,
 }
 
 impl Senses {
-    /// Starts what is due. Under maintenance nothing of ours touches the driver; afterwards everything is read anew.
+    /// Starts what is due. During maintenance none of our processes touches the driver; afterwards everything is read again.
     pub(crate) fn look(&mut self, expected: &Expectation<'_>, turn: &mut Turn<'_>) {
         let monitors = registry::wanted(expected);
         let in_boot_grace = expected.boot_grace_ends().is_some_and(|end| turn.now.wall() < end);
         if self.was_in_boot_grace && !in_boot_grace {
-            // What was read while the node came up says nothing about the time after it.
+            // Readings taken during the boot grace say nothing about the time after it.
             self.read_again();
         }
         self.was_in_boot_grace = in_boot_grace;
@@ -56,7 +56,7 @@ impl Senses {
         self.was_released = released;
     }
 
-    /// Takes a line of the sampler, and says what it was. Counters are remembered only where `remembers`.
+    /// Processes a message of the sampler, and returns what it was. Counters are recorded only if `remembers` is set.
     pub(crate) fn hear(&mut self, probe: u64, said: Said, remembers: bool, turn: &mut Turn<'_>) -> Heard {
         let heard = self.sampling.said(probe, said, &mut self.readings, turn);
         match &heard {
@@ -79,7 +79,7 @@ impl Senses {
         }
     }
 
-    /// Takes the end of a probe; gives it back if the probe is another's.
+    /// Processes the end of a probe; returns the measurement if the probe is not ours.
     pub(crate) fn ended(
         &mut self,
         id: u64,
@@ -107,23 +107,23 @@ impl Senses {
         }
     }
 
-    /// Reads this section at once, unless that was asked since.
+    /// Reads this section at once, unless it was asked for since.
     pub(crate) fn want(&mut self, section: Section, since: u64) {
         self.sampling.want(section, since);
     }
 
-    /// Reads again everything that was read so far.
+    /// Reads again everything that was read before.
     pub(crate) fn read_again(&mut self) {
         self.sampling.read_again();
         self.tree.read_again();
     }
 
-    /// Whether a child of ours has the driver open, or may have.
+    /// Whether one of our children has the driver open, or may have.
     pub(crate) const fn may_hold_driver(&self) -> bool {
         self.sampling.may_hold_driver()
     }
 
-    /// Whether everything that these monitors judge by was read once, or its failure is known.
+    /// Whether everything that these monitors need was read once, or failed with a known reason.
     pub(crate) fn is_complete(&self, monitors: &[Monitor], is_released: bool) -> bool {
         let driver = self.readings.trouble.is_some()
             || is_released
@@ -131,7 +131,7 @@ impl Senses {
         driver && (self.readings.tree.is_some() || self.readings.tree_failed.is_some())
     }
 
-    /// What a judgement looks at.
+    /// The inputs of a judgement.
     pub(crate) const fn measured<'a>(&'a self, kernel_log: &'a KernelLog) -> Measurements<'a> {
         Measurements {
             hardware: &self.hardware,
@@ -142,7 +142,7 @@ impl Senses {
         }
     }
 
-    /// Brings hardware and inventory up to date. What was seen last is shown while nothing can be seen.
+    /// Updates hardware and inventory. While nothing can be read, the last known state is shown.
     fn refresh(&mut self) {
         let hardware = Hardware::of(&self.readings);
         if hardware == self.hardware {

@@ -1,4 +1,4 @@
-//! The slots of a check between nodes: when this node listens, when it sends, and what came of each pair.
+//! The slots of a check between nodes: when this node listens, when it sends, and the result of each pair.
 
 use super::context::Context;
 use super::probe::{Measured, Probe};
@@ -11,24 +11,25 @@ use crds::node_health::{Aggregate, Edge, Group, MAX_SLOTS, Role, Slot};
 use crds::{Outcome, Severity, reason};
 use std::net::IpAddr;
 
-/// How long before the end of its slot a client must have ended, in milliseconds, so that the next slot finds both idle.
+/// How long before the end of its slot a client must have ended, in milliseconds, so that both nodes are idle at the
+/// next.
 const CLIENT_MARGIN_MS: i64 = 500;
-/// What a measurement takes beyond its own length, in milliseconds: connections, slow start, exchange of results.
+/// The time of a measurement beyond its own length, in milliseconds: connections, slow start, exchange of results.
 const OVERHEAD_MS: i64 = 500;
-/// What the runner waits beyond the end of a slot, in milliseconds: the probe ends by itself.
+/// How long the runner waits after the end of a slot, in milliseconds: the probe should end by itself.
 const DEADLINE_MARGIN_MS: i64 = 1_000;
-/// The length of a slot where the order does not say, in seconds.
+/// The length of a slot if the order does not say, in seconds.
 const SLOT_SECONDS: i64 = 15;
-/// Streams and length where the check does not say (the defaults of `networkBandwidth`).
+/// Streams and length if the check does not say (the defaults of `networkBandwidth`).
 const STREAMS: i64 = 8;
 const DURATION_SECONDS: i64 = 5;
-/// The slot was over, or too short, before this node could act in it.
+/// The slot was over, or too short, before this node could use it.
 pub const SLOT_MISSED: &str = "SlotMissed";
-/// The bound of `edges[].mbps`.
+/// The limit of `edges[].mbps`.
 const MAX_MBPS: i64 = 100_000_000;
 
-/// Why no rate was measured, in the words of the API; and whether it is the server's own failure, which the client cannot
-/// tell. What a server saw of its client is told by the client.
+/// Why no rate was measured, as an API reason, and whether it is a failure of the server itself that the client cannot
+/// see. What a server sees of its client is reported by the client.
 const REASONS: &[(IperfReason, &str, bool)] = &[
     (IperfReason::ToolMissing, reason::TOOL_MISSING, true),
     (IperfReason::ConnectionRefused, reason::CONNECTION_REFUSED, false),
@@ -42,7 +43,7 @@ const REASONS: &[(IperfReason, &str, bool)] = &[
     (IperfReason::SlotOver, SLOT_MISSED, true),
 ];
 
-/// The slots of one order, and where each stands.
+/// The slots of one order, and the state of each.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
     start_ms: i64,
@@ -51,7 +52,7 @@ pub(super) struct Slots {
     seconds: u32,
     floor: Option<i64>,
     stands: Vec<(Slot, Stand)>,
-    /// The deadline of the order passed: nothing begins any more.
+    /// The deadline of the order has passed: no further slot begins.
     given_up: bool,
     /// The evidence of the worst edge.
     worst: Option<(Outcome, String)>,
@@ -65,7 +66,7 @@ enum Stand {
 }
 
 impl Slots {
-    /// The slots of a group that has its start; `None` before.
+    /// The slots of a group that has its start time; `None` before that.
     pub(super) fn new(group: &Group, check: &NetworkBandwidth, floor: Option<i64>) -> Option<Self> {
         let start = group.start_at?;
         let slots = group.slots.iter().take(MAX_SLOTS).map(|slot| (slot.clone(), Stand::Ahead)).collect();
@@ -89,7 +90,7 @@ impl Slots {
         self.stands.iter().filter_map(running).collect()
     }
 
-    /// The deadline passed: nothing begins any more, and what runs is stopped.
+    /// The deadline has passed: no further slot begins, and running probes are stopped.
     pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
         for id in self.probe_ids() {
             context.stop(id);
@@ -97,7 +98,7 @@ impl Slots {
         self.given_up = true;
     }
 
-    /// Begins and ends what is due. Whether all is over.
+    /// Starts and stops what is due. Returns whether all slots are over.
     pub(super) fn advance(&mut self, edges: &mut Vec<Edge>, context: &mut Context<'_>) -> bool {
         for at in 0..self.stands.len() {
             self.advance_slot(at, edges, context);
@@ -147,7 +148,7 @@ impl Slots {
         }
     }
 
-    /// What this node does in the slot, or why it cannot.
+    /// The probe of this node in the slot, or why there is none.
     fn probe(&self, slot: &Slot, now: i64, end: i64) -> Result<Probe, &'static str> {
         let address: IpAddr = slot.address.parse().map_err(|_| reason::INVALID_SPEC)?;
         let port = u16::try_from(slot.port).ok().filter(|port| *port > 0).ok_or(reason::INVALID_SPEC)?;
@@ -167,7 +168,7 @@ impl Slots {
         }
     }
 
-    /// Takes the end of a probe of ours; gives it back if it is another's.
+    /// Processes the end of one of our probes; returns the measurement if the probe is not ours.
     pub(super) fn probe_finished(&mut self, id: u64, measured: Measured, edges: &mut Vec<Edge>) -> Option<Measured> {
         let Some(entry) = self.stands.iter_mut().find(|(_, stand)| *stand == Stand::Running(id)) else {
             return Some(measured);
@@ -177,7 +178,7 @@ impl Slots {
         match measured {
             Measured::Iperf(report) => self.judge(&slot, &report, edges),
             Measured::Unknown { reason, message } => {
-                // A server that is stopped at the end of its slot has done its duty.
+                // A server that is stopped at the end of its slot has done its job.
                 if slot.role == Role::Client || reason != reason::INTERRUPTED {
                     self.note(&Outcome::Inconclusive, &message);
                     Self::edge(&slot, None, Outcome::Inconclusive, &reason, edges);
@@ -232,8 +233,8 @@ impl Slots {
         }
     }
 
-    /// The worst edge decides. One edge cannot tell which of its ends is bad: that is for the operator, who sees both, so
-    /// that no finding comes of it here.
+    /// The worst edge decides. One edge cannot tell which of its ends is bad: the operator decides that, because it
+    /// sees both, so no finding is made here.
     pub(super) fn verdict(&self, edges: &[Edge]) -> Verdict {
         let worst = edges.iter().max_by_key(|edge| edge.outcome.rank());
         let idle = if self.stands.is_empty() { Outcome::Skipped } else { Outcome::Pass };

@@ -1,4 +1,4 @@
-//! When sysfs is read, and what became of it.
+//! When sysfs is read, and the result.
 
 use super::probe::{Measured, Probe};
 use super::turn::Turn;
@@ -7,27 +7,27 @@ use crate::judge::registry;
 use crate::readings::TreeReport;
 use crds::node_health::Monitor;
 
-/// The longest that reading the tree may take, in milliseconds. It takes well under a second; files of sysfs may wait for
-/// a driver that hangs.
+/// The time limit for reading the tree, in milliseconds. It takes well under a second, but sysfs files may block on a
+/// driver that hangs.
 pub const TREE_DEADLINE_MS: u64 = 30_000;
-/// After an attempt that brought nothing the next one begins so much later at most, in milliseconds.
+/// The longest pause after a failed reading, in milliseconds.
 const RETRY_MS: u64 = 10_000;
-/// The shortest pause after such an attempt, in milliseconds.
+/// The shortest pause after a failed reading, in milliseconds.
 const PAUSE_MS: u64 = 2_000;
 /// How often the tree is read, in milliseconds.
 pub(super) fn interval_ms(monitors: &[Monitor]) -> u64 {
     u64::try_from(registry::tree_seconds(monitors)).unwrap_or(1).saturating_mul(1000)
 }
 
-/// The one reading under way, and when the next is due.
+/// The reading in progress, and when the next one is due.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TreeReading {
     probe: Option<u64>,
     began: u64,
     due: u64,
-    /// Not before this moment, whoever wants it: the last attempt brought nothing.
+    /// No reading before this moment, because the last one failed.
     not_before: u64,
-    /// When the reading began that was the last to succeed.
+    /// When the last successful reading began.
     read: Option<u64>,
 }
 
@@ -37,14 +37,14 @@ impl TreeReading {
         self.read.is_some_and(|began| began >= since)
     }
 
-    /// Reads at once, unless that began since.
+    /// Reads at once, unless a reading has begun since.
     pub(super) fn want(&mut self, since: u64) {
         if self.probe.is_none() || self.began < since {
             self.due = 0;
         }
     }
 
-    /// Reads again what was read so far.
+    /// Reads the tree again, if it was read before.
     pub(super) fn read_again(&mut self) {
         if self.read.is_some() {
             self.due = 0;
@@ -54,7 +54,7 @@ impl TreeReading {
     /// Starts a reading that is due.
     pub(super) fn look(&mut self, interval_ms: u64, turn: &mut Turn<'_>) {
         let now = turn.now.mono_ms;
-        // An interval that has become shorter counts from now on.
+        // A shortened interval takes effect now.
         self.due = self.due.min(now.saturating_add(interval_ms));
         let due = self.due.max(self.not_before);
         if self.probe.is_none() && now >= due {
@@ -62,13 +62,13 @@ impl TreeReading {
             self.began = now;
             self.due = now.saturating_add(interval_ms);
         }
-        // One that runs is waited for by itself.
+        // A reading in progress is awaited anyway.
         if self.probe.is_none() {
             turn.wake_at(due);
         }
     }
 
-    /// Takes the end of the reading; gives it back if it is another's.
+    /// Processes the end of the reading; returns the measurement if the probe is not ours.
     pub(super) fn ended(
         &mut self,
         probe: u64,

@@ -1,10 +1,10 @@
-//! One step of the agent: the probes under way, the commands that it gives, and when to call again.
+//! One step of the agent: the running probes, the commands that it issues, and when to call again.
 
 use super::probe::{Command, Probe};
 use crate::time::Now;
 use std::collections::BTreeMap;
 
-/// The probes under way.
+/// The running probes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Probes {
     last: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Probes {
 #[derive(Clone, Copy, Debug)]
 struct Running {
     may_hold_driver: bool,
-    /// It was asked to stop already.
+    /// It was already asked to stop.
     asked: bool,
 }
 
@@ -26,7 +26,7 @@ impl Probes {
         self.last
     }
 
-    /// Asks once.
+    /// Asks a probe to stop, once.
     pub(crate) fn stop(&mut self, id: u64, commands: &mut Vec<Command>) {
         if let Some(running) = self.running.get_mut(&id).filter(|running| !running.asked) {
             running.asked = true;
@@ -56,12 +56,12 @@ impl Probes {
     }
 }
 
-/// What one step of the agent has at hand beside its state.
+/// What one step of the agent needs besides its state.
 pub(crate) struct Turn<'a> {
     pub(crate) probes: &'a mut Probes,
     pub(crate) now: Now,
     pub(crate) commands: &'a mut Vec<Command>,
-    /// The next moment of interest, by the monotonic clock in milliseconds.
+    /// When to call again, by the monotonic clock in milliseconds.
     pub(crate) wake: &'a mut u64,
 }
 

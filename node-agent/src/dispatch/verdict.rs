@@ -1,4 +1,4 @@
-//! From what a probe brought back to the result of one check of a run.
+//! Turns the outcome of a probe into the result of one check of a run.
 
 use crate::judge::{Findings, Found, Judged, bounded, same_verdict};
 use crate::readings::program::{self as custom, CustomReport};
@@ -8,10 +8,10 @@ use crds::names::TARGET_NODE;
 use crds::node_health::{Aggregate, CheckResult, Finding, Gpu};
 use crds::{CheckSpec, Outcome, Severity, Time, reason};
 
-/// The bound of `report.runs[].results[].tested`.
+/// The limit of `report.runs[].results[].tested`.
 const MAX_TESTED: usize = 16;
 
-/// What a check of a run says of one target.
+/// The result of a run's check for one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TargetResult {
     pub(super) target: String,
@@ -23,7 +23,7 @@ pub(super) struct TargetResult {
     pub(super) tested: bool,
 }
 
-/// What a check of a run says: of the check as a whole, and of each target.
+/// The result of a run's check: for the check as a whole, and for each target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
@@ -68,8 +68,8 @@ impl Verdict {
         Self { targets, ..self }
     }
 
-    /// The result of the check within the bounds of the API: that of the worst target, or of the check as a whole where
-    /// no target is bad. Of equally bad targets the first by name counts.
+    /// The result of the check within the limits of the API: that of the worst target, or of the check as a whole if no
+    /// target is bad. Of equally bad targets the first by name counts.
     pub(super) fn into_result(self, spec: &CheckSpec, duration_ms: u64) -> CheckResult {
         let Self { outcome, severity, reason, message, targets, aggregates } = self;
         let tested = targets.iter().filter(|result| result.tested).take(MAX_TESTED);
@@ -101,7 +101,7 @@ impl Verdict {
     }
 }
 
-/// A check that names no kind or several.
+/// A check with no kind or several kinds.
 pub(super) fn invalid(spec: &CheckSpec) -> Verdict {
     let kinds: Vec<&str> = spec.kinds().into_iter().map(crds::Check::name).collect();
     let given = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
@@ -117,8 +117,8 @@ pub(super) fn not_implemented(check: Check) -> Verdict {
     Verdict::unknown(reason::NOT_IMPLEMENTED, message)
 }
 
-/// What a passive check says at this moment, target by target. What its monitor found before and this judgement does not
-/// lift still stands.
+/// The current result of a passive check for each target. Earlier findings of its monitor still stand unless this
+/// judgement lifts them.
 pub(super) fn of_judged(check: Check, judged: Judged, standing: &Findings, boards: &[Gpu], now: Now) -> Verdict {
     let mut findings = Findings::default();
     standing.of(check.name()).for_each(|finding| findings.put(finding.clone()));
@@ -144,8 +144,8 @@ pub(super) fn of_judged(check: Check, judged: Judged, standing: &Findings, board
     Verdict { outcome: judged.outcome, reason: judged.reason, message: judged.message, targets, ..Verdict::default() }
 }
 
-/// The verdict of a user's program. A failure stays as a finding until a pass of the same program covers its target; a
-/// pass for the node as a whole covers every target.
+/// The verdict of a user's program. A failure stays as a finding until the same program passes for its target; a pass
+/// for the node as a whole covers every target.
 pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut Findings, now: Time) -> Verdict {
     let check = spec.reported_as();
     let said = &report.verdict;
@@ -188,7 +188,7 @@ pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut 
     verdict.of_each(tested)
 }
 
-/// A failure that is found again by another run is another sighting.
+/// A failure found again by another run is another sighting.
 fn seen_again(known: Option<&Finding>, fresh: Finding) -> Finding {
     match known {
         Some(known) if same_verdict(known, &fresh) => {
@@ -198,7 +198,7 @@ fn seen_again(known: Option<&Finding>, fresh: Finding) -> Finding {
     }
 }
 
-/// Reasons of the probe that have an older name in the API.
+/// Reasons of the probe that have a different name in the API.
 const REASONS: &[(&str, &str)] = &[
     ("NotExecutable", reason::PROGRAM_NOT_EXECUTABLE),
     ("KilledBySignal", reason::PROGRAM_KILLED),
@@ -210,7 +210,7 @@ fn stable_reason(reason: &str) -> &str {
     REASONS.iter().find(|(probe, _)| *probe == reason).map_or(reason, |(_, api)| api)
 }
 
-/// A PCI address in the one spelling of the report; any other text as it is.
+/// A PCI address in the spelling of the report; any other text unchanged.
 fn address_or_text(target: &str) -> String {
     target.parse::<crate::pci::PciAddress>().map_or_else(|_| target.to_owned(), |address| address.to_string())
 }

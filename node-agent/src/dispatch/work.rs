@@ -4,8 +4,8 @@
 //!  Accepted ──(written)──▶ Checks ──▶ [Ready ──(startAt)──▶ Slots] ──▶ Done
 //! ```
 //!
-//! At most once: no probe starts before the report that says `Accepted` is written, and an assignment that the report of
-//! a former process names is never started again. Nothing is `Done` while a probe of it runs.
+//! At most once: no probe starts before the report that says `Accepted` is written, and an assignment in the report of
+//! a previous process is never started again. Nothing is `Done` while one of its probes runs.
 
 mod begin;
 mod drilling;
@@ -22,15 +22,15 @@ use crds::check::Check;
 use crds::node_health::{Assignment, RunReport, RunState};
 use crds::{CheckSpec, Outcome, Time, reason};
 
-/// The bound of `report.runs[].results`.
+/// The limit of `report.runs[].results`.
 const MAX_RESULTS: usize = 16;
-/// One assignment under way.
+/// One assignment in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     assignment: Assignment,
     report: RunReport,
     phase: Phase,
-    /// The id left the spec: stop, then drop it.
+    /// The id was removed from the spec: stop, then drop it.
     cancelled: bool,
 }
 
@@ -43,14 +43,14 @@ enum Phase {
         next: usize,
         probe: Option<Running>,
     },
-    /// Waits for readings that begin now.
+    /// Waits for readings that begin after this moment.
     Reads {
         next: usize,
         check: usize,
         kind: Check,
         since: u64,
     },
-    /// A drill stands. After a restart of the agent nothing else of the order is begun.
+    /// A drill is active. After a restart of the agent no other check of the order begins.
     Drill {
         next: usize,
         check: usize,
@@ -70,7 +70,7 @@ enum Phase {
     Done,
 }
 
-/// A check whose probe runs.
+/// A check whose probe is running.
 #[derive(Clone, Copy, Debug)]
 struct Running {
     probe: u64,
@@ -78,14 +78,14 @@ struct Running {
 }
 
 impl Work {
-    /// An order that was never seen before.
+    /// A new order.
     pub(crate) fn new(assignment: &Assignment) -> Self {
         let report = RunReport { id: assignment.id.clone(), state: RunState::Accepted, ..RunReport::default() };
         Self { assignment: assignment.clone(), report, phase: Phase::Accepted { written: false }, cancelled: false }
     }
 
-    /// An order that a former process of this agent took on: done is done, a drill whose finding stands goes on to its
-    /// end, and everything else was interrupted.
+    /// An order accepted by a previous process of this agent: a finished one stays finished, a drill whose finding
+    /// stands continues to its end, and anything else was interrupted.
     pub(crate) fn taken_over(assignment: &Assignment, report: RunReport, findings: &Findings, now: Now) -> Self {
         let mut work = Self { assignment: assignment.clone(), report, phase: Phase::Done, cancelled: false };
         if work.report.state == RunState::Done {
@@ -113,30 +113,30 @@ impl Work {
         self.cancelled
     }
 
-    /// The same order as it reads now: a group gets its start, a deadline may move.
+    /// Updates the order: a group gets its start time, or a deadline moves.
     pub(crate) fn update(&mut self, assignment: &Assignment) {
         self.assignment = assignment.clone();
     }
 
-    /// The order was taken back.
+    /// The order was withdrawn.
     pub(crate) const fn cancel(&mut self) {
         self.cancelled = true;
     }
 
-    /// The order was taken back and given again under the same id: it was begun once, and is not begun again.
+    /// The order was withdrawn and given again under the same id: it had begun, and is not begun again.
     pub(crate) fn end_as_interrupted(&mut self, now: Time) {
         self.cancelled = false;
         self.end_rest(reason::INTERRUPTED, "the work order was withdrawn and issued again under the same id", now);
     }
 
-    /// The report that names this assignment is on the server.
+    /// The report that names this assignment is on the API server.
     pub(crate) const fn written(&mut self) {
         if let Phase::Accepted { written } = &mut self.phase {
             *written = true;
         }
     }
 
-    /// Whether nothing is left to do for an order that was taken back.
+    /// Whether nothing is left to do for a withdrawn order.
     pub(crate) fn is_over(&self, probes: &Probes) -> bool {
         self.cancelled && self.probe_ids().iter().all(|id| !probes.is_running(*id))
     }
@@ -149,7 +149,7 @@ impl Work {
         }
     }
 
-    /// Takes what a probe of this assignment brought home; gives it back if it is none of ours.
+    /// Processes the result of one of this assignment's probes; returns the measurement if the probe is not ours.
     pub(crate) fn probe_finished(
         &mut self,
         id: u64,
@@ -205,7 +205,7 @@ impl Work {
         now.wall() >= self.assignment.deadline
     }
 
-    /// Goes on as far as it can without waiting.
+    /// Makes as much progress as it can without waiting.
     pub(crate) fn advance(&mut self, context: &mut Context<'_>) {
         if self.cancelled {
             for id in self.probe_ids() {
@@ -214,13 +214,13 @@ impl Work {
             return;
         }
         while self.advance_once(context) {}
-        // What a passed deadline has stopped is waited for by itself.
+        // Probes stopped at a passed deadline are awaited anyway.
         if !matches!(self.phase, Phase::Done) && !self.is_late(context.now) {
             context.wake_at(context.now.mono_of_time(self.assignment.deadline));
         }
     }
 
-    /// One move; whether another may follow at once.
+    /// Makes one transition. Returns whether another may follow at once.
     fn advance_once(&mut self, context: &mut Context<'_>) -> bool {
         let late = self.is_late(context.now);
         match &mut self.phase {
@@ -271,7 +271,7 @@ impl Work {
         }
     }
 
-    /// Checks of one node first, in the order of the spec; then the one between nodes.
+    /// First the checks of this node, in the order of the spec; then the check between nodes.
     fn plan(&self) -> Vec<usize> {
         let is_group = |index: &usize| {
             self.assignment.checks.get(*index).and_then(CheckSpec::kind) == Some(Check::NetworkBandwidth)
@@ -281,7 +281,7 @@ impl Work {
         alone.into_iter().chain(group).collect()
     }
 
-    /// The result of a check, after which the next one begins.
+    /// Records the result of a check; the next check then begins.
     fn conclude_at(&mut self, next: usize, check: usize, verdict: Verdict, duration_ms: u64) {
         if let Some(spec) = self.assignment.checks.get(check).cloned() {
             self.push(&spec, verdict, duration_ms);
@@ -289,7 +289,7 @@ impl Work {
         self.phase = Phase::Checks { next: next + 1, probe: None };
     }
 
-    /// The group check is over; a second one, if there is one, is refused by `begin`.
+    /// Ends the group check; if there is a second one, `begin` refuses it.
     fn end_slots(&mut self, context: &Context<'_>) {
         let Phase::Slots { check, slots, since } = &self.phase else {
             return;
@@ -302,7 +302,7 @@ impl Work {
         self.phase = Phase::Checks { next, probe: None };
     }
 
-    /// Every check without a result gets this one.
+    /// Gives this result to every check without one.
     fn end_rest(&mut self, reason: &str, message: &str, now: Time) {
         for spec in self.assignment.checks.clone() {
             if self.report.results.iter().all(|result| result.name != spec.name) {

@@ -1,4 +1,5 @@
-//! The page of `drift`, which the operator judges because it sees more than one node. It is written with the other pages.
+//! The page of `drift`. The operator judges this check, because it sees more than one node; its page is generated with
+//! the others.
 
 use super::core::{Page, Rule};
 use crds::check::Check;

@@ -1,4 +1,4 @@
-//! From measurements to findings and check rows. Pure: no clock, no client, no memory of its own.
+//! From measurements to findings and check rows. Pure: no clock, no client, no state of its own.
 //!
 //! ```text
 //!  expectation (spec, boot) ──┐
@@ -6,11 +6,12 @@
 //!  standing (before)         ─┘
 //! ```
 //!
-//! Events (Xids) are folded into the standing findings by [`xid::observe`]; states (everything that is read) replace what
-//! was found before. [`registry`] has one row per monitor; [`core`] is what all judges are built from. What must stay true:
-//! - findings are unique by check and target, because they are keyed by them;
-//! - a check that could not judge neither adds a finding nor removes one;
-//! - severities come from tables (the rules of each check, the Xid catalogue), never from the middle of the code.
+//! Events (Xids) are added to the standing findings by [`xid::observe`]; states (everything else that is read) replace
+//! earlier findings. [`registry`] has one row per monitor; [`core`] is what all judges are built from. What must stay
+//! true:
+//! - Findings are unique by check and target, because they are keyed by them.
+//! - A check that could not judge neither adds nor removes a finding.
+//! - Severities come from tables (the rules of each check, the Xid catalogue), never from the middle of the code.
 
 pub mod core;
 pub mod drift;
@@ -38,18 +39,18 @@ use crds::{Outcome, reason};
 use gpu::inventory;
 use registry::{Grace, Monitor, Tree};
 
-/// What was measured last.
+/// The last measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Measurements<'a> {
     /// The last inventory, or why there is none.
     pub hardware: &'a Hardware,
     /// How the kernel log is being read.
     pub kernel_log: &'a KernelLog,
-    /// What the driver's library and the device tree said last.
+    /// The last readings of the driver's library and the device tree.
     pub readings: &'a Readings,
-    /// Counters by difference, and the best that boards have shown.
+    /// Counter increases, and the best that each board has shown.
     pub memory: &'a Memory,
-    /// The GPUs as the report shows them.
+    /// The GPUs as the report identifies them.
     pub gpus: &'a [Gpu],
 }
 
@@ -110,8 +111,8 @@ pub fn judge_one(
     (monitor.judge)(&Ground { expected, hardware, kernel_log, readings, memory, findings, gpus, interval_seconds, now })
 }
 
-/// Whether the last reading of this monitor was taken before the boot grace ended: it says nothing about the time after
-/// it. The next reading does, and so does its failure.
+/// Whether the monitor's last reading was taken before the boot grace ended: such a reading says nothing about the time
+/// after it. Only the next reading, or its failure, counts.
 fn was_read_in_boot_grace(monitor: &Monitor, expected: &Expectation<'_>, readings: &Readings, now: Now) -> bool {
     let Some(end) = expected.boot_grace_ends() else { return false };
     let since_ms = u64::try_from(now.unix_ms.saturating_sub(end.unix().saturating_mul(1000))).unwrap_or(0);
@@ -126,7 +127,7 @@ fn was_read_in_boot_grace(monitor: &Monitor, expected: &Expectation<'_>, reading
     driver || (reads_tree && tree)
 }
 
-/// The bound of `report.checks`.
+/// The limit of `report.checks`.
 const MAX_ROWS: usize = 24;
 
 fn not_implemented(check: &str) -> Judged {
@@ -138,7 +139,7 @@ fn not_implemented(check: &str) -> Judged {
     )
 }
 
-/// The worst of what the check said and of its standing findings, unless it could not judge at all.
+/// The row: the worse of the check's result and its standing findings, unless the check could not judge at all.
 fn row(check: &str, judged: Judged, findings: &Findings, before: &[CheckRow], now: Now) -> CheckRow {
     let worst = worst_first(findings.of(check)).first().map(|f| (f.outcome.clone(), f.reason.clone()));
     let (outcome, reason) = match (judged.outcome, worst) {

@@ -1,4 +1,4 @@
-//! Findings over time: absence heals none, and nothing flaps at a threshold.
+//! Findings over time: absence lifts none, and no finding flaps at a threshold.
 
 use super::core::{Found, Judged, Memory, Readings};
 use super::gpu::thermal;
@@ -14,17 +14,17 @@ use crds::{Outcome, Time, reason};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-/// A way not to know.
+/// A way for readings to be missing.
 #[derive(Clone, Debug)]
 enum Absence {
     /// The sampler hangs, crashes, or cannot be reached.
     Trouble(usize),
     Maintenance,
-    /// Nothing is read for so many seconds.
+    /// Nothing is read for this many seconds.
     Overdue(u32),
-    /// The driver answers, and tells no reading of any GPU.
+    /// The driver answers, but reports no reading of any GPU.
     Untold,
-    /// The first GPU is not there, or none is.
+    /// The first GPU is gone, or all are.
     Gone {
         all: bool,
     },
@@ -54,7 +54,7 @@ fn absence() -> impl Strategy<Value = Absence> {
 }
 
 impl Absence {
-    /// `answers`: a library that does not answer tells of nothing that is missing; an answer would be its lift.
+    /// `answers`: a library that does not answer says nothing about missing GPUs; an answer would lift such a finding.
     fn befall(&self, mut scene: Scene, answers: bool) -> Scene {
         match self {
             Self::Untold | Self::Gone { .. } | Self::Error { .. } if !answers => scene,
@@ -73,7 +73,7 @@ impl Absence {
                 scene.now.mono_ms += u64::from(*seconds) * 1000;
                 scene
             }
-            // Whatever is read anew may lift; here nothing is.
+            // Anything that is read again may lift a finding; here nothing is read.
             Self::Untold => scene.later(60, |sample| sample.gpus.iter_mut().for_each(forget)),
             Self::Gone { all } => scene.later(60, |sample| {
                 sample.gpus.retain(|gpu| !all && gpu.pci != GPU);
@@ -123,7 +123,7 @@ fn rank(finding: &Finding) -> (u8, u8) {
     (finding.outcome.rank(), finding.severity.rank())
 }
 
-/// Lets what stands after a sample that fires go through absences; `judge_as` may spoil what the judge says.
+/// Runs standing findings through absences, after a sample that fires; `judge_as` may falsify the judge's result.
 fn outlives(
     (table, sample): (usize, usize),
     absences: &[Absence],
@@ -139,7 +139,7 @@ fn outlives(
         scene.findings.of(check).filter(|finding| finding.reason == sample.rule).cloned().collect();
     prop_assert!(!stood.is_empty());
     let answers = scene.readings.trouble.is_none() && scene.sample.view.status == NvmlView::OK;
-    // Where one GPU is gone the driver still answers for the others: what was odd beside it may be odd no more.
+    // If one GPU is gone, the driver still answers for the others: an outlier beside it may no longer be one.
     let one_gone = absences.iter().any(|absence| matches!(absence, Absence::Gone { all: false }));
     let of_others = |finding: &&Finding| finding.target != TARGET_NODE && !finding.target.starts_with(GPU);
     for absence in absences {
@@ -184,11 +184,12 @@ fn a_judge_that_takes_silence_for_a_pass_is_noticed() {
     assert!(matches!(outcome, Err(TestError::Fail(..))));
 }
 
-/// The slowdown threshold of the board of these samples, and the margin of the rule.
+/// The slowdown threshold of the board in these samples, and the margin of the rule.
 const LIMIT: i32 = 89;
 const MARGIN: i32 = 5;
 
-/// Walks a temperature, and holds what stands against what should; `spoil` is the judge's word as it is taken.
+/// Walks through temperatures and compares the standing findings with the expected ones; `spoil` may falsify the
+/// result.
 fn walk(celsius: &[i32], spoil: fn(i32, &mut Vec<Found>)) -> Result<(), TestCaseError> {
     let mut scene = Scene::of(a100_mig(1));
     let mut stands_since: Option<Time> = None;

@@ -1,6 +1,6 @@
-//! The monitors: one row for each check that the agent judges by itself. A new monitor is a new row here.
+//! The monitors: one row for each check that the agent runs continuously. A new monitor is a new row here.
 //!
-//! From these rows follow what is read and how often, when a monitor is silent, who judges it, and its page in
+//! These rows determine what is read and how often, when a monitor is suspended, which judge it has, and its page in
 //! `docs/checks`.
 
 use super::core::{DEFAULT_INTERVAL_SECONDS, Expectation, Ground, Judged, Page, interval_seconds};
@@ -16,17 +16,17 @@ use crds::node_health::Monitor as Wanted;
 pub struct Monitor {
     /// The check, and its page in the documentation.
     pub page: &'static Page,
-    /// What it judges by.
+    /// What it reads.
     pub reads: Reads,
-    /// From what was read to what is wrong.
+    /// The judge: from readings to findings.
     pub judge: Judge,
-    /// When it is silent.
+    /// When it is suspended.
     pub grace: Grace,
-    /// It judges at every interval, and its readings are taken at every n-th.
+    /// Its readings are taken at every n-th interval; it judges at each.
     pub reading_intervals: i64,
-    /// Whether it runs before the node has a NodeHealth that says which monitors run.
+    /// Whether it runs before the node has a NodeHealth that lists the monitors.
     pub before_spec: bool,
-    /// Samples of what nodes show, which prove its rules.
+    /// Samples of what nodes show, which test its rules.
     #[cfg(test)]
     pub(crate) samples: Option<&'static Table>,
 }
@@ -34,7 +34,7 @@ pub struct Monitor {
 /// The judge of a monitor.
 pub type Judge = fn(&Ground<'_>) -> Judged;
 
-/// What a monitor judges by.
+/// What a monitor reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reads {
     /// Sections of the driver's sample.
@@ -50,23 +50,23 @@ pub struct Reads {
 pub enum Tree {
     /// Not at all.
     Unread,
-    /// As others had it read: it never asks for a reading.
+    /// Used if another monitor has it read; never asks for a reading.
     Shared,
-    /// Read as often as the monitor looks.
+    /// Read at each interval of the monitor.
     Read,
 }
 
-/// When a monitor is silent.
+/// When a monitor is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grace {
-    /// Never by rule; its judge may have reasons of its own.
+    /// Never by rule; its judge may still skip.
     None,
-    /// Under maintenance, and after a boot while the driver and its daemons come up. What was read in that time does not
+    /// During maintenance, and after a boot while the driver and its daemons start. Readings taken in that time do not
     /// count afterwards.
     BootAndMaintenance,
 }
 
-/// What most monitors have in common: no reading, no grace, read at every interval.
+/// The defaults of most monitors: nothing read, no grace, a reading at every interval.
 const fn monitor(page: &'static Page, judge: Judge) -> Monitor {
     Monitor {
         page,
@@ -85,12 +85,12 @@ const fn driver(sections: &'static [Section]) -> Reads {
     Reads { driver: sections, tree: Tree::Unread, kernel_log: false }
 }
 
-/// Reads these sections, and the device tree as often as the monitor looks.
+/// Reads these sections, and the device tree at each interval of the monitor.
 const fn driver_and_tree(sections: &'static [Section]) -> Reads {
     Reads { driver: sections, tree: Tree::Read, kernel_log: false }
 }
 
-/// Every monitor of the agent. Heat, power and PCIe are judged together with the load, which is in the section of clocks.
+/// Every monitor of the agent. The checks of heat, power and PCIe also read the section of clocks, which has the load.
 pub static MONITORS: &[Monitor] = &[
     Monitor {
         reads: driver_and_tree(&[Section::Driver]),
@@ -171,7 +171,7 @@ pub static MONITORS: &[Monitor] = &[
     },
     Monitor {
         reads: driver_and_tree(&[Section::Topology]),
-        // A reading costs one call per pair of GPUs, and changes with a reboot only.
+        // A reading costs one call per pair of GPUs, and only a reboot changes the result.
         reading_intervals: 10,
         #[cfg(test)]
         samples: Some(&link::topology::tests::TABLE),
@@ -197,7 +197,7 @@ impl Monitor {
         self.page.check
     }
 
-    /// How often its readings are taken, in seconds, where the spec wants it to look this often.
+    /// How often its readings are taken, in seconds, given how often the spec runs it.
     pub fn reading_seconds(&self, wanted: &Wanted) -> i64 {
         interval_seconds(wanted).saturating_mul(self.reading_intervals)
     }
@@ -225,19 +225,19 @@ pub fn wanted(expected: &Expectation<'_>) -> Vec<Wanted> {
     }
 }
 
-/// How often the node's device tree is read, in seconds: as often as the most impatient monitor that reads it looks.
+/// How often the node's device tree is read, in seconds: the shortest interval of the monitors that read it.
 pub fn tree_seconds(wanted: &[Wanted]) -> i64 {
     let readers = wanted.iter().filter(|one| named(&one.name).is_some_and(|row| row.reads.tree == Tree::Read));
     let shortest = readers.map(interval_seconds).min();
     shortest.unwrap_or(DEFAULT_INTERVAL_SECONDS)
 }
 
-/// Every page that the agent's checks have.
+/// The pages of all checks of the agent.
 pub fn pages() -> impl Iterator<Item = &'static Page> {
     MONITORS.iter().map(|monitor| monitor.page)
 }
 
-/// The samples of every check that has some.
+/// The samples of all checks that have some.
 #[cfg(test)]
 pub(crate) fn tables() -> Vec<&'static Table> {
     MONITORS.iter().filter_map(|monitor| monitor.samples).collect()

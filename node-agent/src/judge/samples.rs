@@ -1,6 +1,6 @@
-//! Samples of what nodes show: for each row of a check's rules at least one that fires, one near miss that must not, and
-//! one that lifts. Each names its source, and whether its values were recorded on hardware, derived from a recording, or
-//! invented. Nothing of Reset or worse rests on invented ones alone.
+//! Samples of what nodes show: for each rule of a check at least one that fires, one near miss that must not fire, and
+//! one that lifts. Each names its source, and whether its values were recorded on hardware, derived from a recording,
+//! or invented. No rule with severity Reset or above rests on invented samples alone.
 
 mod hardware;
 mod scene;
@@ -15,29 +15,29 @@ use Shows::{Fires, Lifts, NearMiss};
 /// Where the values of a sample come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
-    /// Hardware printed them, and somebody published it.
+    /// Printed by hardware, and published.
     Recorded,
     /// A recording or a documented value, with the change that a source describes.
     Derived,
-    /// Made up, to stand at a threshold.
+    /// Invented, to test a threshold.
     Invented,
 }
 
-/// What a sample shows about its row.
+/// What a sample shows about its rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
-    /// The row fires at its last moment.
+    /// The rule fires at the last moment of the sample.
     Fires,
-    /// It does not, although it almost would.
+    /// The rule almost fires, and must not.
     NearMiss,
-    /// A finding of the row stands before the last moment and is gone after it.
+    /// A finding of the rule stands before the last moment and is lifted at it.
     Lifts,
 }
 
 /// One sample.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    /// The reason of the row.
+    /// The reason of the rule.
     pub(crate) rule: &'static str,
     pub(crate) shows: Shows,
     pub(crate) origin: Origin,
@@ -67,7 +67,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Holds every sample against the judge, and the samples against the rules. Prints what they rest on.
+    /// Tests the judge with every sample, and checks that every rule has samples. Prints how many there are of each
+    /// origin.
     pub(crate) fn prove(&self) {
         for sample in self.samples {
             self.prove_one(sample);

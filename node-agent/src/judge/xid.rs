@@ -1,11 +1,12 @@
-//! `xid`: what the kernel log says, folded into latched findings.
+//! `xid`: the kernel log, folded into latched findings.
 //!
-//! A finding at Reset or above stays until the agent sees a new boot id, or until the driver says by Xid 154, or by its
-//! recovery action (field 230), that no recovery is needed any more. That word ends what a reset or a reboot cures; a board
-//! to be replaced it does not mend. A finding at Monitor stays for [`MONITOR_SECONDS`] after the last sighting.
+//! A finding at Reset or above stays until the agent sees a new boot id, or until the driver reports by Xid 154 or by
+//! its recovery action (field 230) that no recovery is needed any more. That report lifts findings that a reset or a
+//! reboot cures, but not a board that needs replacement. A finding at Monitor stays for [`MONITOR_SECONDS`] after the
+//! last sighting.
 //!
-//! One fault tells of itself by several codes (48, 63, 94, 154): there is one finding per GPU, the gravest, and it is acted on
-//! once. Of equals the first stays and the others are counted, because the first names the cause.
+//! One fault reports several codes (48, 63, 94, 154). There is one finding per GPU, the most severe, and it is acted on
+//! once. Of equally severe codes the first stays, because it names the cause, and the others are counted.
 
 mod page;
 pub use page::PAGE;
@@ -22,12 +23,12 @@ use crds::{Outcome, Severity, Time, reason};
 /// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
 pub const MONITOR_SECONDS: i64 = 3_600;
 
-/// An SXid and an Xid 74 so close to each other are one fault, in seconds; its root is the switch (AWS, facts of Xid 74).
+/// An SXid and an Xid 74 this close together are one fault, in seconds; its root is the switch (AWS, facts of Xid 74).
 const SAME_FAULT_SECONDS: i64 = 60;
-/// Between a finding's message and what the evidence adds to it.
+/// Separates a finding's message from the remark that the evidence adds.
 const REMARK: &str = " | ";
 
-/// The verdict of our catalogue in the words of the API. Monitor is a warning: most of these are faults of programs.
+/// The verdict of our catalogue as API values. Monitor is a warning: most of these faults come from applications.
 fn rating(severity: xid::Severity) -> (Outcome, Severity) {
     match severity {
         xid::Severity::Monitor => (Outcome::Warn, Severity::Monitor),
@@ -37,7 +38,7 @@ fn rating(severity: xid::Severity) -> (Outcome, Severity) {
     }
 }
 
-/// Folds one observation into the findings. `at` is when the kernel wrote it, as far as that is known.
+/// Folds one observation into the findings. `at` is when the kernel wrote it, if known.
 pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &XidVerdict, at: Time) {
     let check = Check::Xid.name();
     let target = observed.pci.to_string();
@@ -71,14 +72,14 @@ pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &Xid
     name_the_switch(findings, observed, &target, at);
 }
 
-/// Whether a fault is graver than what stands of its target.
+/// Whether a fault is more severe than the standing finding on its target.
 pub fn raises(findings: &Findings, observed: &XidObservation, verdict: &XidVerdict) -> bool {
     let (_, severity) = rating(verdict.severity);
     let known = findings.get(Check::Xid.name(), &observed.pci.to_string());
     !verdict.clears && known.is_none_or(|known| known.severity.rank() < severity.rank())
 }
 
-/// Adds to the finding of a GPU what the evidence says beyond the code, in the place of what it said before.
+/// Adds to a GPU's finding what the evidence shows beyond the code, replacing the previous remark.
 pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
     let Some(known) = findings.get(Check::Xid.name(), target) else { return };
     let said = known.message.split(REMARK).next().unwrap_or_default();
@@ -87,7 +88,7 @@ pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
     findings.put(Finding { message, ..known.clone() });
 }
 
-/// Where NVLinks of GPUs (Xid 74) and a switch (SXid) fail together the switch is the root, whoever tells first.
+/// If NVLinks of GPUs (Xid 74) and a switch (SXid) fail together, the switch is the root, in whichever order they log.
 fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &str, at: Time) {
     let near = |finding: &Finding| (finding.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
     let begins = |finding: &Finding, what: &str| finding.evidence.as_deref().is_some_and(|told| told.starts_with(what));
@@ -114,15 +115,15 @@ fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &
     }
 }
 
-/// Whether the driver's word that nothing needs to be done for this GPU ends the finding.
+/// Whether the driver's report that this GPU needs no action lifts the finding.
 fn is_cured(finding: &Finding, target: &str) -> bool {
     finding.check == Check::Xid.name()
         && finding.target == target
         && matches!(finding.severity, Severity::Reset | Severity::Reboot)
 }
 
-/// Ends the findings that a reset or a reboot cures where the driver's recovery action has come back to None: there is still
-/// a finding that it was another, and the last reading says that it is none. To be called before that check is judged.
+/// Lifts the findings that a reset or a reboot cures once the driver's recovery action has returned to None: a finding
+/// of another action still stands, and the last reading is None. Call before that check is judged.
 pub fn lift_by_recovery_action(findings: &mut Findings, readings: &Readings) {
     let none = |target: &str| {
         let reading = readings.gpus.get(target).and_then(|gpu| gpu.recovery_action.as_ref());
@@ -135,10 +136,10 @@ pub fn lift_by_recovery_action(findings: &mut Findings, readings: &Readings) {
     }
 }
 
-/// How the evidence of an NVLink's error begins, and of a switch's.
+/// How the evidence of an NVLink error begins, and below it that of a switch error.
 const LINK_ERROR: &str = "Xid 74 ";
 const SWITCH_ERROR: &str = "SXid ";
-/// The bound of a finding's message, in bytes.
+/// The limit of a finding's message, in bytes.
 const MESSAGE_MAX: usize = 256;
 
 fn evidence(observed: &XidObservation) -> String {
@@ -156,12 +157,12 @@ pub fn is_switch(observed: &XidObservation) -> bool {
     matches!(observed.event, XidEvent::SXid(_))
 }
 
-/// Drops Monitor findings that are old enough.
+/// Drops Monitor findings that have expired.
 pub fn expire(findings: &mut Findings, now: Now) {
     findings.retain(|finding| !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS));
 }
 
-/// When the next Monitor finding goes, by the node's clock.
+/// When the next Monitor finding expires, by the node's clock.
 pub fn next_expiry(findings: &Findings) -> Option<Time> {
     findings.iter().filter(|f| expires(f)).map(|f| f.last_seen.plus(MONITOR_SECONDS)).min()
 }
@@ -170,14 +171,15 @@ fn expires(finding: &Finding) -> bool {
     finding.check == Check::Xid.name() && !finding.severity.condemns()
 }
 
-/// Drops what a boot has ended: the latched findings.
+/// Drops the latched findings, which a boot ends.
 pub fn end_with_boot(findings: &mut Findings) {
     findings.retain(|finding| finding.check != Check::Xid.name() || expires(finding));
 }
 
-/// The row: whether the log was read without a gap. Findings are there already.
+/// The row: whether the log was read without a gap. The findings were already added by [`observe`].
 ///
-/// Lost records may have hidden a fault, so that nothing is claimed for one interval after an overrun.
+/// Lost records may have hidden a fault, so the check is inconclusive for one interval after an overrun. After that the
+/// log counts as complete again: a lost fault shows up in other checks or is logged again.
 pub fn judge(ground: &Ground<'_>) -> Judged {
     if let Err(unread) = ground.log() {
         return *unread;
@@ -198,7 +200,12 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
 }
 
-/// Every GPU that is known to be there, the switches that were heard of, and the node.
+/// When an overrun is over, by the monotonic clock in milliseconds.
+pub fn overrun_ends(at: u64, interval_seconds: i64) -> u64 {
+    at.saturating_add(u64::try_from(interval_seconds).unwrap_or(0).saturating_mul(1000))
+}
+
+/// Every known GPU, the switches that the log has named, and the node.
 fn covered(ground: &Ground<'_>) -> Vec<String> {
     let mut covered: Vec<String> = match ground.hardware {
         Hardware::Seen(report) => addresses(report).into_iter().collect(),

@@ -1,4 +1,4 @@
-//! Which boot this is. Every counter, cursor and latched finding is tied to it.
+//! The identity of the current boot. Every counter, cursor and latched finding is tied to it.
 
 use super::KernelLogError;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ pub fn boot_id(proc_root: &Path) -> Result<String, KernelLogError> {
     let path = proc_root.join("sys/kernel/random/boot_id");
     let text = read(&path)?;
     let id = text.trim();
-    // A uuid has 36 characters; a tree made by hand may hold another word, but never an empty or endless one.
+    // A UUID has 36 characters; a tree made for a test may have another word, but never an empty or endless one.
     if id.is_empty() || id.len() > 64 || !id.chars().all(|c| c.is_ascii_graphic()) {
         return Err(KernelLogError::Boot { path, reason: "it holds no boot id (1 to 64 printable characters)".into() });
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-/// Poll interval where inotify is refused (the number of instances per user is small).
+/// Poll interval if inotify is refused (the number of instances per user is small).
 const POLL: Duration = Duration::from_millis(50);
 
 /// Some file systems do not report remote changes to inotify; checking once a second costs two system calls.
@@ -36,7 +36,7 @@ impl Watch {
         let flags = WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF;
         let watch = inotify::add_watch(inotify.get_ref(), path, flags).ok();
         if let Some(former) = self.of_file.filter(|former| Some(*former) != watch) {
-            // Fails if the former file is gone, and its watch with it.
+            // Fails if the previous file is gone, and its watch with it.
             let _ = inotify::remove_watch(inotify.get_ref(), former);
         }
         self.of_file = watch;

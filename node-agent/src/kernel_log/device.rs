@@ -1,4 +1,4 @@
-//! /dev/kmsg: one record per read, wakes its readers at once.
+//! /dev/kmsg: one record per read; readers are woken at once.
 
 use super::sink::{Item, Progress, Sink};
 use super::{KernelRecord, klogctl};
@@ -13,14 +13,14 @@ use tokio::io::unix::AsyncFd;
 /// More than the kernel's PRINTK_MESSAGE_MAX of any version; a smaller buffer would get EINVAL. [K]
 const RECORD_MAX: usize = 16 * 1024;
 
-/// So many refusals in a row are no longer single records that are too big.
+/// After this many refusals in a row, the cause cannot be single oversized records.
 const REFUSALS_MAX: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Device {
     log: AsyncFd<OwnedFd>,
     buffer: Vec<u8>,
-    /// The kernel said that records were overwritten; how many is known with the next one.
+    /// The kernel reported that records were overwritten; the next record shows how many.
     overwritten: bool,
 }
 
@@ -50,7 +50,7 @@ impl Device {
                 }
                 Err(Errno::AGAIN) => return Ok(Progress::Drained),
                 Err(Errno::PIPE) => self.overwritten = true,
-                // The kernel has moved past the record that did not fit; the bound is for a device that does not.
+                // The kernel has moved past the record that did not fit; the limit is for a device that does not.
                 Err(Errno::INVAL) if refusals < REFUSALS_MAX => refusals += 1,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -71,7 +71,7 @@ impl Device {
     }
 }
 
-/// The numbers have no gaps, so one tells how much was overwritten, also while the agent was away. None if nothing was.
+/// How many records were overwritten, also while the agent was down: the numbers have no gaps. None if there were none.
 fn missed(seq: Option<u64>, expected: Option<u64>, overwritten: bool) -> Option<Item> {
     match (seq, expected) {
         (Some(seq), Some(expected)) => (seq > expected).then(|| Item::Overrun { lost: Some(seq - expected) }),

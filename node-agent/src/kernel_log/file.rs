@@ -1,4 +1,4 @@
-//! A regular file that grows, one record of /dev/kmsg per line; it may be rotated in every usual way.
+//! A growing regular file, one record of /dev/kmsg per line; it may be rotated in every usual way.
 
 use super::KernelRecord;
 use super::changes::Watch;
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 const CHUNK: usize = 16 * 1024;
 
-/// Chunks per turn (256 KiB), so that a long file does not keep others from theirs.
+/// Chunks per turn (256 KiB), so that a long file does not starve other tasks.
 const CHUNKS_PER_TURN: usize = 16;
 
-/// So much of what was read last is compared before going on: a file that was emptied and has grown past our place
-/// again looks no different otherwise.
+/// How many of the last bytes read are compared before reading on: otherwise a file that was truncated and has grown
+/// past our position again would look unchanged.
 const FINGERPRINT: usize = 64;
 
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl GrowingFile {
         });
     }
 
-    /// Whether the file was truncated, perhaps with something new written since.
+    /// Whether the file was truncated, perhaps with new content written since.
     fn was_rewritten(&self) -> io::Result<bool> {
         if self.file.metadata()?.len() < self.offset {
             return Ok(true);
@@ -98,10 +98,10 @@ impl GrowingFile {
         }
     }
 
-    /// At the end of the file: goes over to the one that has taken its place, if any. False if there is none.
+    /// At the end of the file: switches to the file that has replaced it, if any. False if there is none.
     fn follow_rotation(&mut self, sink: &mut Sink<'_>) -> io::Result<bool> {
         let file = match File::open(&self.path) {
-            // Between the two steps of a rotation: the new one is still to come.
+            // Between the two steps of a rotation: the new file does not exist yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             opened => opened?,
         };
@@ -116,7 +116,7 @@ impl GrowingFile {
         Ok(true)
     }
 
-    /// The partial last line of what was there before is dropped: half an Xid is another Xid.
+    /// Drops the partial last line of the old content: half an Xid could be read as another Xid.
     fn begin_anew(&mut self, sink: &mut Sink<'_>) {
         self.offset = 0;
         self.fingerprint.clear();

@@ -1,4 +1,4 @@
-//! `syslog(2)` (`klogctl` in C) and waiting for a descriptor, for which there is no safe function.
+//! `syslog(2)` (`klogctl` in C), and waiting for a descriptor; neither has a safe function.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -11,7 +11,7 @@ const SYSLOG_ACTION_READ_ALL: libc::c_int = 3;
 /// The size of the kernel's buffer. [syslog(2)]
 const SYSLOG_ACTION_SIZE_BUFFER: libc::c_int = 10;
 
-/// Reads the newest whole lines of the kernel's log that fit. Needs CAP_SYSLOG where `kernel.dmesg_restrict` is set.
+/// Reads the newest whole lines of the kernel log that fit. Needs CAP_SYSLOG if `kernel.dmesg_restrict` is set.
 pub(super) fn read_newest(buffer: &mut [u8]) -> io::Result<usize> {
     let length = libc::c_int::try_from(buffer.len()).unwrap_or(libc::c_int::MAX);
     // SAFETY: the pointer and the length are of one live, exclusively borrowed buffer; the kernel writes at most

@@ -1,18 +1,18 @@
-//! Lines out of a stream of bytes, within bounded memory.
+//! Splits a stream of bytes into lines, within bounded memory.
 
-/// The longest line that is kept, in bytes: a record of 2 KiB with every byte escaped is 8 KiB, and its header.
+/// The longest line that is kept, in bytes: a record of 2 KiB with every byte escaped takes 8 KiB, plus its header.
 pub(super) const LINE_MAX: usize = 16 * 1024;
 
-/// Holds the beginning of a line until its end arrives.
+/// Keeps the beginning of a line until its end arrives.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     partial: Vec<u8>,
-    /// The line at hand is longer than [`LINE_MAX`]: it is left out as a whole.
+    /// The current line is longer than [`LINE_MAX`], and is skipped as a whole.
     too_long: bool,
 }
 
 impl Lines {
-    /// Takes the next bytes of the stream, and gives each line that they end, without its line feed.
+    /// Processes the next bytes of the stream, and calls `line` for each completed line, without its line feed.
     pub(super) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (head, rest) = bytes.split_at(end);
@@ -26,7 +26,7 @@ impl Lines {
         self.keep(bytes);
     }
 
-    /// Forgets the line at hand.
+    /// Forgets the current line.
     pub(super) fn clear(&mut self) {
         self.partial.clear();
         self.too_long = false;

@@ -1,4 +1,4 @@
-//! A FIFO with records of /dev/kmsg, one per line: as quick as the device, and writable by a test.
+//! A FIFO with records of /dev/kmsg, one per line: as fast as the device, and a test can write to it.
 
 use super::lines::Lines;
 use super::sink::{Progress, Sink};
@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 
 const CHUNK: usize = 16 * 1024;
 
-/// Reads per turn, so that a writer that never stops does not keep others from theirs.
+/// Reads per turn, so that a writer that never stops does not starve other tasks.
 const READS_PER_TURN: usize = 16;
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Opened for writing too: a FIFO whose last writer left would otherwise be at its end for ever.
+    /// Also opened for writing: otherwise a FIFO whose last writer has left would report end of file forever.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let end = klogctl::readable(file.into())?;

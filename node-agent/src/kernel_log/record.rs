@@ -1,26 +1,26 @@
-//! One record of the kernel's log, read from either of the two forms in which the kernel hands it out.
+//! One record of the kernel log, parsed from either of the kernel's two formats.
 //!
 //! Sources: Linux `Documentation/ABI/testing/dev-kmsg` and `kernel/printk/printk.c` (`info_print_ext_header`,
 //! `msg_add_ext_text`, `print_prefix`).
 
-/// The longest message that is kept, in bytes. The kernel's own limit of one record is 2 KiB, and 8 KiB with escapes.
+/// The longest message that is kept, in bytes. The kernel limits a record to 2 KiB, which is 8 KiB with escapes.
 pub const MESSAGE_MAX: usize = 8 * 1024;
 
-/// One record of the kernel's log.
+/// One record of the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRecord {
-    /// The syslog facility: 0 is the kernel, 1 a program that wrote into /dev/kmsg.
+    /// The syslog facility: 0 is the kernel, 1 a program that wrote to /dev/kmsg.
     pub facility: u32,
     /// The syslog level, 0 (emergency) to 7 (debug).
     pub level: u8,
     /// The kernel's sequence number of this boot; `syslog(2)` has none.
     pub seq: Option<u64>,
-    /// Microseconds since boot; 0 where the kernel prints no times (`printk.time=0`).
+    /// Microseconds since boot; 0 if the kernel prints no times (`printk.time=0`).
     pub usec: u64,
     /// More of the same line follows or came before (flag `c` or `+`).
     pub continuation: bool,
-    /// The text, escapes undone, without the `KEY=value` lines; at most [`MESSAGE_MAX`] bytes. May hold line feeds: one
-    /// printk of several lines is one record.
+    /// The text, unescaped and without the `KEY=value` lines; at most [`MESSAGE_MAX`] bytes. May contain line feeds:
+    /// one printk of several lines is one record.
     pub message: String,
 }
 
@@ -30,8 +30,8 @@ impl KernelRecord {
         self.facility == 0
     }
 
-    /// Reads one record of /dev/kmsg: `prio,seq,usec,flags[,more];message`, then lines ` KEY=value`, which are dropped.
-    /// None for anything else.
+    /// Parses one record of /dev/kmsg: `prio,seq,usec,flags[,more];message`, then lines ` KEY=value`, which are
+    /// dropped. None for anything else.
     pub fn from_kmsg(record: &[u8]) -> Option<Self> {
         let first = record.split(|byte| *byte == b'\n').next()?;
         let separator = first.iter().position(|byte| *byte == b';')?;
@@ -51,8 +51,8 @@ impl KernelRecord {
         })
     }
 
-    /// Reads one line of `syslog(2)`: `<6>[ 4580.565206] text`, with the writer (`[    T1]`) after the time where the
-    /// kernel prints it, and without the time where it does not. None for anything else.
+    /// Parses one line of `syslog(2)`: `<6>[ 4580.565206] text`, with the writer (`[    T1]`) after the time if the
+    /// kernel prints it, and without the time if it does not. None for anything else.
     pub fn from_syslog(line: &[u8]) -> Option<Self> {
         let rest = line.strip_prefix(b"<")?;
         let end = rest.iter().take(10).position(|byte| *byte == b'>')?;
@@ -73,8 +73,8 @@ impl KernelRecord {
         })
     }
 
-    /// Reads a line of a file or a FIFO: either form. A line that begins with a blank carries a `KEY=value` of the
-    /// record before it and is none.
+    /// Parses a line of a file or a FIFO, in either format. A line that begins with a blank is a `KEY=value` of the
+    /// record before it, and gives None.
     pub fn from_line(line: &[u8]) -> Option<Self> {
         match line.first()? {
             b'<' => Self::from_syslog(line),
@@ -84,7 +84,7 @@ impl KernelRecord {
     }
 }
 
-/// Digits alone: `parse` would take a plus sign.
+/// Digits only: `parse` would accept a plus sign.
 fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
@@ -140,7 +140,8 @@ fn escape(four: &[u8]) -> Option<u8> {
     if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// The bytes as text, cut to [`MESSAGE_MAX`]; what is no UTF-8 becomes U+FFFD, of three bytes, hence the second cut.
+/// The bytes as text, cut to [`MESSAGE_MAX`]. Invalid UTF-8 becomes U+FFFD, which has three bytes, hence the second
+/// cut.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes.get(..MESSAGE_MAX).unwrap_or(bytes)).into_owned();
     let end = (0..=MESSAGE_MAX).rev().find(|end| text.is_char_boundary(*end) || *end >= text.len());

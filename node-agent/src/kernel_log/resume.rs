@@ -1,13 +1,13 @@
-//! What was delivered already: before this start (the cursor that the report carries) and since.
+//! What was already delivered: before this start (the cursor in the report) and since.
 
 use super::KernelRecord;
 
-/// A place in the kernel's log of one boot: the last record that was delivered.
+/// A position in the kernel log of one boot: the last record that was delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The boot; with another one the cursor is void.
+    /// The boot; in another boot the cursor is void.
     pub boot_id: String,
-    /// The record's sequence number, where the source has such.
+    /// The record's sequence number, if the source has one.
     pub seq: Option<u64>,
     /// The record's time, in microseconds since boot.
     pub usec: u64,
@@ -18,7 +18,7 @@ pub struct Cursor {
 pub(super) struct Resume {
     boot_id: String,
     last: Option<Place>,
-    /// Still before the place where the cursor left off.
+    /// Not yet past the position of the cursor.
     catching_up: bool,
 }
 
@@ -36,13 +36,14 @@ impl Resume {
         Self { boot_id, last, catching_up: last.is_some() }
     }
 
-    /// Whether the record has to be delivered. Once one has been, everything after it in the source is new, however its
-    /// numbers look: stamps of two processors may be out of order by microseconds.
+    /// Whether to deliver the record. Once one was delivered, everything after it in the source is new, whatever its
+    /// numbers: timestamps of two processors may be out of order by microseconds.
     pub(super) fn is_new(&mut self, record: &KernelRecord) -> bool {
         if let Some(last) = self.last.filter(|_| self.catching_up) {
             let seen = match (record.seq, last.seq) {
                 (Some(seq), Some(last)) => seq <= last,
-                // No times are printed (printk.time=0): nothing to compare, and a fault told twice is better than none.
+                // No times are printed (printk.time=0), so there is nothing to compare: reporting a fault twice is
+                // better than never.
                 _ => record.usec != 0 && record.usec <= last.usec,
             };
             if seen {
@@ -54,7 +55,7 @@ impl Resume {
         true
     }
 
-    /// The source begins anew (rotation): its numbers may too.
+    /// The source starts over (rotation): its numbers may too.
     pub(super) const fn begin_anew(&mut self) {
         self.catching_up = false;
     }

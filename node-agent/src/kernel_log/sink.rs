@@ -1,9 +1,9 @@
-//! What the readers hand over, and the sink that collects it.
+//! What the readers deliver, and the sink that collects it.
 
 use super::record::KernelRecord;
 use super::resume::Resume;
 
-/// A batch is handed over once it has this many items; the last read may take it beyond that.
+/// A batch is delivered once it has this many items; the last read may exceed that.
 const BATCH_FULL: usize = 256;
 
 /// One item of a batch.
@@ -11,9 +11,9 @@ const BATCH_FULL: usize = 256;
 pub enum Item {
     /// A record of any facility; see [`KernelRecord::is_kernel`].
     Record(KernelRecord),
-    /// Records were overwritten before they could be read; how many, where that can be known.
+    /// Records were overwritten before they could be read.
     Overrun {
-        /// The number of records.
+        /// The number of records, if known.
         lost: Option<u64>,
     },
     /// The file was replaced or truncated; the items that follow are from the start of the new one.

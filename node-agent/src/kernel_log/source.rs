@@ -1,4 +1,4 @@
-//! The one type that yields records, whatever their source.
+//! The one type that yields records, from any source.
 
 use super::device::Device;
 use super::failure::{Attempt, KernelLogError};
@@ -12,15 +12,15 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// The kernel's log device.
+/// The kernel log device.
 const KMSG: &str = "/dev/kmsg";
 
 /// Where to read the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelLogChoice {
-    /// /dev/kmsg, else `syslog(2)`.
+    /// /dev/kmsg, or `syslog(2)` if it cannot be opened.
     Auto,
-    /// Only this path: a device such as /dev/kmsg, a growing file or a FIFO, holding records of the device's form.
+    /// Only this path: a device such as /dev/kmsg, a growing file or a FIFO, with records in the device's format.
     Path(PathBuf),
 }
 

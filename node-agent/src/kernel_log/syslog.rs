@@ -1,5 +1,5 @@
-//! `syslog(2)`: the kernel's log for a process that may not open the device. No wake-up and no sequence numbers, so it is
-//! read each second and what was seen before is found again by its lines.
+//! `syslog(2)`: the kernel log for a process that may not open the device. It has no wake-up and no sequence numbers,
+//! so it is read every second, and the position is found again by the last lines seen.
 
 use super::sink::{Progress, Sink};
 use super::{KernelRecord, klogctl};
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The first look is at this many newest bytes; it widens fourfold until what was seen last is in it.
+/// The first read asks for this many of the newest bytes; the window grows fourfold until it has the last lines seen.
 const FIRST_WINDOW: usize = 16 * 1024;
 
-/// The widest look, in bytes, whatever the size of the kernel's buffer: the agent's memory is bounded.
+/// The widest window, in bytes, whatever the size of the kernel's buffer: it bounds the agent's memory.
 const WIDEST_WINDOW: usize = 4 * 1024 * 1024;
 
-/// So many last lines are remembered, as hashes: one line alone may repeat.
+/// How many of the last lines are remembered, as hashes: a single line may occur more than once.
 const REMEMBERED: usize = 32;
 
 #[derive(Debug)]
@@ -25,18 +25,18 @@ pub(super) struct SyslogPoll {
     next_look: Instant,
     widest: usize,
     seen: Seen,
-    /// What was read and is not yet delivered, and how much of it is.
+    /// Bytes read but not yet delivered, and how many of them were.
     pending: Vec<u8>,
     delivered: usize,
-    /// Lines were lost since the look before; said before the next record.
+    /// Lines were lost since the previous read; reported before the next record.
     overrun: bool,
 }
 
 impl SyslogPoll {
     pub(super) fn open() -> io::Result<Self> {
-        // Reading one byte yields nothing but the permission.
+        // Reading one byte only checks the permission.
         klogctl::read_newest(&mut [0])?;
-        // The prefix of each line is not stored in the buffer, so that its text is longer than the buffer.
+        // The buffer does not store the prefix of each line, so the text is longer than the buffer.
         let widest = klogctl::buffer_bytes()?.saturating_mul(2).clamp(FIRST_WINDOW, WIDEST_WINDOW);
         Ok(Self {
             next_look: Instant::now(),
@@ -63,7 +63,7 @@ impl SyslogPoll {
         while !sink.is_full() {
             let rest = self.pending.get(self.delivered..).unwrap_or_default();
             let Some(line) = rest.split_inclusive(|byte| *byte == b'\n').next() else {
-                // Between looks a quiet log holds no memory.
+                // A quiet log uses no memory between reads.
                 self.pending = Vec::new();
                 self.delivered = 0;
                 return Ok(Progress::Drained);
@@ -80,7 +80,7 @@ impl SyslogPoll {
         tokio::time::sleep_until(self.next_look).await;
     }
 
-    /// Reads the newest lines, as few as hold what was seen last.
+    /// Reads the newest lines, no more than needed to include the last lines seen.
     fn look(&mut self) -> io::Result<()> {
         let mut size = if self.seen.is_empty() { self.widest } else { FIRST_WINDOW.min(self.widest) };
         loop {
@@ -93,7 +93,7 @@ impl SyslogPoll {
                     window.drain(..start);
                     break self.hold(window);
                 }
-                // Cleared (`dmesg -C`) or overwritten as a whole.
+                // Cleared (`dmesg -C`) or completely overwritten.
                 None if whole => {
                     self.overrun = !window.is_empty();
                     break self.hold(window);
@@ -111,7 +111,7 @@ impl SyslogPoll {
     }
 }
 
-/// The last lines that were seen, to find the place again in a later look.
+/// The last lines seen, to find the position again in a later read.
 #[derive(Debug, Default)]
 struct Seen {
     hashes: VecDeque<u64>,
@@ -122,8 +122,8 @@ impl Seen {
         self.hashes.is_empty()
     }
 
-    /// Where in `window` the lines begin that were not seen before; None if what was seen last is not in it. Unless the
-    /// window is all that there is (`whole`), all remembered lines must be in it.
+    /// Where the unseen lines begin in `window`; None if the last lines seen are not in it. All remembered lines must
+    /// be in the window, unless it is the complete log (`whole`).
     fn first_unseen(&self, window: &[u8], whole: bool) -> Option<usize> {
         let Some(last) = self.hashes.back() else {
             return Some(0);
@@ -135,7 +135,7 @@ impl Seen {
                 (hash(line), end)
             })
             .collect();
-        // The latest place that fits: with lines that repeat without times, silence is better than phantoms.
+        // The latest position that matches: if lines without times repeat, missing one is better than a false report.
         (1..=lines.len()).rev().find_map(|count| {
             let (line, end) = lines.get(count - 1)?;
             let enough = whole || count >= self.hashes.len();
@@ -161,7 +161,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|byte| *byte == b'\n')
 }
 
-/// The last line may lack its line feed until the next one comes.
+/// The last line may have no line feed until the next one arrives.
 fn hash(line: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     line.strip_suffix(b"\n").unwrap_or(line).hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! The sources against real files, FIFOs, the real device and the real system call.
+//! The sources with real files, FIFOs, the real device and the real system call.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A wait that ends in a failure, never in a hang.
+/// A wait that fails rather than hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Folder(tempfile::TempDir);
@@ -40,7 +40,7 @@ fn open_after(path: &Path, boot_id: &str, cursor: Option<&Cursor>) -> Source {
     Source::open(&KernelLogChoice::Path(path.to_owned()), boot_id.into(), cursor).unwrap()
 }
 
-/// The next items as short texts: a record's message, else what it is.
+/// The next items as short texts: a record's message, otherwise the kind of item.
 async fn next(source: &mut Source) -> Vec<String> {
     let batch = tokio::time::timeout(PATIENCE, source.next()).await.expect("nothing came").unwrap();
     assert!(!batch.items.is_empty());
@@ -63,7 +63,7 @@ async fn take(source: &mut Source, count: usize) -> Vec<String> {
     all
 }
 
-/// Nothing is delivered although the source was given time to look.
+/// Nothing is delivered, although the source had time to look.
 async fn stays_silent(source: &mut Source) {
     let silence = tokio::time::timeout(Duration::from_millis(120), source.next()).await;
     assert!(silence.is_err(), "{silence:?}");
@@ -98,7 +98,7 @@ async fn a_line_wakes_a_waiting_reader_at_once() {
             (read, Instant::now())
         };
         let writer = async {
-            // Time enough for the reader to have looked in vain and to wait for an event.
+            // Time enough for the reader to find nothing and wait for an event.
             tokio::time::sleep(Duration::from_millis(3)).await;
             append(&path, &line(seq, "x"));
             Instant::now()
@@ -109,7 +109,7 @@ async fn a_line_wakes_a_waiting_reader_at_once() {
     }
     delays.sort();
     println!("median of {} delays from write to delivery: {:?}", delays.len(), delays[20]);
-    // Looking every 50 ms, or every second, would not get here.
+    // Polling every 50 ms, or every second, would be slower than this.
     assert!(delays[20] < Duration::from_millis(25), "{delays:?}");
 }
 
@@ -210,7 +210,7 @@ async fn a_record_that_a_program_writes_into_the_real_device_is_read_but_is_no_e
     assert!(!first.contains(&text), "the cursor was not obeyed: {first:?}");
 }
 
-/// One write is one record. Without the line feed the kernel holds it back until the next one comes.
+/// One write is one record. Without a line feed the kernel holds it back until the next write.
 fn write_record(device: &mut File, text: &str) {
     device.write_all(format!("{text}\n").as_bytes()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Metrics as they are made: registered at once.
+//! Metrics that are registered as they are created.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -7,7 +7,7 @@ use prometheus::{
 /// Latencies from a millisecond to 30 s.
 const SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// Makes metrics, each registered as it is made.
+/// Creates metrics and registers each one.
 pub(super) struct Made {
     pub(super) registry: Registry,
 }

@@ -1,47 +1,47 @@
-//! Every measurement of the last sample and of the last look at sysfs, as series of Prometheus: rows of data.
+//! Every measurement of the last sample and the last reading of sysfs, as Prometheus series: rows of data.
 //!
-//! Nothing is computed until somebody scrapes. A GPU or port that is not there any more has no series, and while the
-//! driver does not answer, none of what it said before is shown as if it still held.
+//! Nothing is computed until a scrape. A GPU or port that is gone has no series, and while the driver does not answer,
+//! its earlier readings are not shown as current.
 
 use crate::judge::Readings;
 use crate::readings::sample::{GpuReadings, LinkReading};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One metric, and how its series are read.
+/// One metric, and how its values are read.
 #[derive(Debug)]
 pub struct Measurement {
     /// Its name.
     pub name: &'static str,
-    /// What it is, with its unit.
+    /// Its meaning and unit.
     pub help: &'static str,
-    /// `gauge`, or `counter` for what the hardware only counts up.
+    /// `gauge`, or `counter` for a value that the hardware only increases.
     pub kind: &'static str,
     /// Its labels.
     pub labels: &'static [&'static str],
     read: Read,
 }
 
-/// From where, and what: each value with its labels.
+/// What the metric is about, and a function that reads each value with its labels.
 #[derive(Debug)]
 enum Read {
-    /// Of each GPU, which is the first label.
+    /// Per GPU; the PCI address is the first label.
     Gpu(fn(&GpuReadings, &mut Series)),
-    /// Of the whole.
+    /// For the whole node.
     Node(fn(&Readings, &mut Series)),
 }
 
 /// The values of one metric.
 type Series = Vec<(Vec<String>, f64)>;
 
-/// The last readings, shared with whoever serves them.
+/// The last readings, shared with the metrics endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Measurements {
     shown: Arc<Mutex<Readings>>,
 }
 
 impl Measurements {
-    /// Takes over what was read last.
+    /// Replaces the readings shown.
     pub fn show(&self, readings: &Readings) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(readings);
     }
@@ -99,7 +99,7 @@ fn put(series: &mut Series, labels: &[&str], value: Option<impl Into<f64>>) {
     }
 }
 
-/// Counters of 64 bits: beyond 2^53 the last digits of a double are lost, which no rate shows.
+/// 64-bit counters: beyond 2^53 a double loses the last digits, which no rate shows.
 #[expect(clippy::cast_precision_loss)]
 fn number(value: Option<u64>) -> Option<f64> {
     value.map(|value| value as f64)
@@ -133,7 +133,7 @@ const REASONS: &[(u64, &str)] = &[
 const GPU: &[&str] = &["pci_address"];
 const GPU_KIND: &[&str] = &["pci_address", "kind"];
 
-/// All of them, in the order of the documentation.
+/// All measurements, in the order of the documentation.
 pub static MEASUREMENTS: &[Measurement] = &[
     Measurement {
         name: "gpu_health_driver_info",

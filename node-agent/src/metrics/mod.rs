@@ -22,7 +22,7 @@ pub struct Metrics {
     findings: IntGaugeVec,
     /// The outcome of each monitor: 0 Pass, 1 Skipped, 2 Inconclusive, 3 Warn, 4 Fail.
     check_outcome: IntGaugeVec,
-    /// Interval of each monitor.
+    /// The interval of each monitor.
     check_interval: IntGaugeVec,
     /// 1 for each accelerator present.
     gpu_info: IntGaugeVec,
@@ -32,7 +32,7 @@ pub struct Metrics {
     pub kernel_log_records: IntCounter,
     /// GPU faults found in the kernel log.
     pub kernel_log_faults: IntCounter,
-    /// Times that records were overwritten before they were read.
+    /// How often records were overwritten before they were read.
     pub kernel_log_overruns: IntCounter,
     /// Lines that look like a GPU fault and could not be parsed.
     pub kernel_log_not_understood: IntGauge,
@@ -40,15 +40,15 @@ pub struct Metrics {
     pub reports_written: IntCounter,
     /// Reports that the API server refused, by reason.
     pub report_refused: IntCounterVec,
-    /// From the decision to write to the answer.
+    /// The time from the decision to write to the answer.
     pub report_seconds: Histogram,
-    /// From the line of the kernel log to the request that reports it.
+    /// The time from the line in the kernel log to the request that reports it.
     pub kmsg_to_report_seconds: Histogram,
-    /// From the arrival of the sample that changed what is wrong to the request that reports it.
+    /// The time from the arrival of the sample that changed the findings to the request that reports it.
     pub counter_to_report_seconds: Histogram,
-    /// What was measured last.
+    /// The last measurements.
     pub gpus: Measurements,
-    /// How the sampler is doing.
+    /// The state of the sampler.
     pub sampler: SamplerMetrics,
     /// How long probes took, by probe.
     pub probe_seconds: HistogramVec,
@@ -146,7 +146,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Shows what stands at the moment.
+    /// Sets the gauges to the current findings and rows.
     pub fn show<'a>(
         &self,
         findings: impl Iterator<Item = &'a Finding>,

@@ -6,10 +6,10 @@ use crate::readings::Said;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 use std::time::Duration;
 
-/// Its metrics.
+/// The metrics of the sampler.
 #[derive(Clone, Debug)]
 pub struct SamplerMetrics {
-    /// How often it was started.
+    /// How often the sampler was started.
     pub starts: IntCounter,
     samples: IntCounter,
     seconds: Histogram,
@@ -35,7 +35,7 @@ impl SamplerMetrics {
         })
     }
 
-    /// Counts what it said. Whether the readings may be others now.
+    /// Counts the event. Returns whether the readings may have changed.
     pub fn note(&self, event: &Event) -> bool {
         match event {
             Event::SamplerSaid { said: Said::Sample { sample, .. }, .. } => {
@@ -57,7 +57,7 @@ impl SamplerMetrics {
     }
 }
 
-/// The label is one of the sampler's own symbols: their number is bounded.
+/// The label is one of the sampler's own symbols, so their number is bounded.
 fn function(call: &str) -> &str {
     if crate::probe::driver::SYMBOLS.contains(&call) { call } else { "other" }
 }

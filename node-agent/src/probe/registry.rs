@@ -23,7 +23,7 @@ use crate::runner::runnable::Runnable;
 pub enum Judged {
     /// The monitors that read these sections or this tree.
     ByMonitors,
-    /// The program itself: its verdict is taken over.
+    /// The program itself: its verdict is used unchanged.
     ByItsOwnVerdict,
     /// The slot of the pair it measured for.
     ByItsSlot,
@@ -32,38 +32,38 @@ pub enum Judged {
 /// One probe.
 #[derive(Debug)]
 pub struct ProbeRow {
-    /// Its name, and what the runner needs to know of it.
+    /// Its name, and what the runner needs to know about it.
     pub runnable: Runnable,
     /// Its line in `gpu-health-agent probe --help`.
     about: &'static str,
     /// What else may run on the node at the same time.
     pub class: Class,
-    /// It may have the driver's library open, so that it is stopped before the driver is unloaded. Nobody knows what a
-    /// user's program does.
+    /// Whether it may have the driver's library open; if so, it is stopped before the driver is unloaded. What a user's
+    /// program does is unknown.
     pub may_hold_driver: bool,
-    /// Sections that are read before it starts and after it ends, to compare them.
+    /// Sections to read before it starts and after it ends, for comparison.
     pub before_and_after: &'static [Section],
-    /// Bytes that it may print. Not for a probe that talks, which is bounded by line.
+    /// How many bytes it may print. Not used for a probe that exchanges lines, which is limited per line.
     pub output_cap_bytes: u32,
-    /// Its deadline in milliseconds where the order names none.
+    /// Its deadline in milliseconds if the order has none.
     pub deadline_ms: u64,
-    /// Who judges what it says.
+    /// Who judges its output.
     pub judged: Judged,
     /// Its options.
     augment: fn(clap::Command) -> clap::Command,
-    /// Reads its options.
+    /// Parses its options.
     read: fn(&ArgMatches) -> Result<Ready, clap::Error>,
 }
 
 /// A probe with its parameters, ready to run in this process.
 type Ready = Box<dyn FnOnce() -> ExitCode>;
 
-/// A slot of a bandwidth test where the order names no length, in milliseconds, and what the probe gets beyond it.
+/// The length of a bandwidth slot if the order has none, plus what the probe gets beyond it, in milliseconds.
 const SLOT_MS: u64 = 15_000 + 1_000;
-/// The time of a user's program where the check names none, in milliseconds.
+/// The time limit of a user's program if the check has none, in milliseconds.
 const PROGRAM_MS: u64 = 300_000;
 
-/// All of them.
+/// All probes.
 pub static PROBES: &[ProbeRow] = &[
     ProbeRow {
         runnable: Runnable { talks: true, ..runnable::<SamplerParameters>() },
@@ -143,7 +143,7 @@ impl ProbeRow {
         (self.augment)(clap::Command::new(self.runnable.name)).about(self.about).long_about(None::<&str>)
     }
 
-    /// Reads its options.
+    /// Parses its options.
     pub(super) fn ready(&self, matches: &ArgMatches) -> Result<Ready, clap::Error> {
         (self.read)(matches)
     }
@@ -154,7 +154,7 @@ pub fn runnables() -> Vec<Runnable> {
     PROBES.iter().map(|row| row.runnable).collect()
 }
 
-/// A probe and its parameters as the runner takes them. Fails for a path that is not UTF-8, with a sentence.
+/// A probe and its parameters in the form for the runner. Fails with a message if a path is not UTF-8.
 pub fn spec<P: Probe>(parameters: &P) -> Result<ProbeSpec, String> {
     match serde_json::to_value(parameters) {
         Ok(Value::Object(parameters)) => Ok(ProbeSpec { probe: P::NAME.to_owned(), parameters }),

@@ -1,4 +1,4 @@
-//! What every probe is made of, and how it starts and prints.
+//! The trait of every probe, and how a probe starts and prints.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Parameters as the words of a command line.
+//! Parameters as command-line arguments.
 
 use std::ffi::OsString;
 
@@ -33,7 +33,7 @@ fn push_option(words: &mut Vec<OsString>, name: &str, value: &Value) {
     }
 }
 
-/// Strings without their quotes, everything else as JSON writes it.
+/// Strings without quotes, everything else as JSON.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

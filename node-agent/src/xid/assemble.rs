@@ -1,7 +1,7 @@
-//! Facts that take more than one line.
+//! Facts that span more than one line.
 //!
-//! A printk of several lines may arrive as one record with line feeds, or as several with others between them. What is
-//! begun and never ended is forgotten after some lines, so that the memory is bounded and nothing is joined across hours.
+//! A printk of several lines may arrive as one record with line feeds, or as several records with others in between. An
+//! unfinished fact is dropped after some lines, so that memory is bounded and lines hours apart are never joined.
 
 use super::observation::XidObservation;
 use super::parse::{address, claims_a_fault, lost, observe_line};
@@ -9,12 +9,12 @@ use crate::pci::PciAddress;
 use crate::text::printable;
 use std::collections::VecDeque;
 
-/// GPUs whose three-line farewell may be under way at once; a node has at most 16.
+/// How many GPUs may have an unfinished three-line loss message at once; a node has at most 16.
 const UNDER_WAY: usize = 16;
-/// After so many further lines the rest of a farewell, or a serial number, is no longer expected.
+/// After this many further lines, the rest of a loss message or a serial number is no longer expected.
 const PATIENCE: u32 = 64;
 
-/// Which board sits at an address, as the driver tells before a GPU's first Xid.
+/// The board at an address, as the driver logs it before a GPU's first Xid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardIdentity {
     /// The GPU.
@@ -25,7 +25,7 @@ pub struct BoardIdentity {
     pub serial: Option<String>,
 }
 
-/// What a line, or the last of several, tells.
+/// The content of one line, or of several joined lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFact {
     /// A fault.
@@ -37,9 +37,9 @@ pub enum LogFact {
 /// Reads the messages of kernel records one after the other.
 #[derive(Debug, Default)]
 pub struct LineAssembler {
-    /// GPUs of which `The NVIDIA GPU …` was said; the first is the next to be continued.
+    /// GPUs with a `The NVIDIA GPU …` line; the first is the next to be continued.
     leaving: VecDeque<Leaving>,
-    /// The GPU whose UUID was told last, and the lines since.
+    /// The GPU whose UUID was logged last, and the number of lines since.
     board: Option<(PciAddress, u32)>,
     not_understood: u64,
 }
@@ -47,19 +47,19 @@ pub struct LineAssembler {
 #[derive(Debug)]
 struct Leaving {
     pci: PciAddress,
-    /// `(PCI ID: …) installed in this system has` followed.
+    /// `(PCI ID: …) installed in this system has` has followed.
     installed: bool,
     lines: u32,
 }
 
 impl LineAssembler {
-    /// Takes the message of the next kernel record and gives what it completes.
+    /// Processes the message of the next kernel record and returns the facts that it completes.
     pub fn push(&mut self, message: &str) -> Vec<LogFact> {
         message.lines().filter_map(|line| self.push_line(line)).collect()
     }
 
-    /// Lines that claim an Xid or SXid and could not be read, companions aside: more than none means that a driver writes
-    /// a form that we do not know.
+    /// The number of lines that look like an Xid or SXid but could not be parsed, not counting companion lines. Above
+    /// zero, some driver writes a form that we do not know.
     pub const fn not_understood(&self) -> u64 {
         self.not_understood
     }
@@ -117,7 +117,7 @@ impl LineAssembler {
             if text.ends_with("installed in this system has") {
                 self.leaving.get_mut(waiting)?.installed = true;
             } else {
-                // `… is not supported` and the like: another story with the same beginning.
+                // `… is not supported` and the like: a different message with the same beginning.
                 self.leaving.remove(waiting);
             }
         } else if text.starts_with("fallen off the bus") {
@@ -133,7 +133,7 @@ impl LineAssembler {
     }
 }
 
-/// A uuid's or serial's single word; a trailing full stop belongs to the sentence.
+/// A single word, the UUID or serial number; a trailing full stop belongs to the sentence.
 fn word(text: &str) -> Option<String> {
     let word = text.split_ascii_whitespace().next()?.trim_end_matches('.');
     (!word.is_empty()).then(|| printable(word, 64))

@@ -1,4 +1,4 @@
-//! The Xid catalogue as data: one row per code or per range of codes that NVIDIA treats alike.
+//! The Xid catalogue as data: one row per code, or per range of codes that NVIDIA treats alike.
 //!
 //! Source of codes, meanings and both NVIDIA actions: NVIDIA's Xid catalogue (`Xid-Catalog.xlsx`, sheet "Xids", of
 //! docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html); codes 173 to 176: open-gpu-kernel-modules 595.45.04
@@ -7,7 +7,7 @@
 
 use std::ops::RangeInclusive;
 
-/// What cures the fault, in rising order.
+/// What cures the fault, in increasing severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Watch; the board is not condemned.
@@ -20,10 +20,10 @@ pub enum Severity {
     Isolate,
 }
 
-/// Whose fault it is, as far as the code alone tells.
+/// The likely cause, as far as the code alone shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Concern {
-    /// The program that ran on the GPU.
+    /// The application that ran on the GPU.
     Application,
     /// Driver or firmware.
     Software,
@@ -34,7 +34,7 @@ pub enum Concern {
 /// One row of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XidRow {
-    /// The codes that it speaks of.
+    /// The codes that the row covers.
     pub codes: &'static [RangeInclusive<u32>],
     /// What the code means.
     pub meaning: &'static str,
@@ -42,13 +42,13 @@ pub struct XidRow {
     pub immediate: &'static str,
     /// NVIDIA's investigatory action, in its own words; empty where it gives none.
     pub investigate: &'static str,
-    /// Our severity. For 74, 144-150 and 154 it is the one of a line that cannot be decoded.
+    /// Our severity. For 74, 144-150 and 154 it applies to a line that cannot be decoded.
     pub severity: Severity,
     /// Our reason.
     pub reason: &'static str,
-    /// Whose fault it is.
+    /// The likely cause.
     pub concern: Concern,
-    /// What else to know, and why our severity is what it is.
+    /// Further notes, and the reason for our severity.
     pub note: &'static str,
 }
 
@@ -60,7 +60,7 @@ pub fn row(code: u32) -> Option<&'static XidRow> {
     ROWS.iter().find(|row| row.codes.iter().any(|codes| codes.contains(&code)))
 }
 
-/// What is said of a code without a row: reported and watched.
+/// The row of codes that are not listed: reported and watched.
 pub static UNKNOWN: XidRow =
     row_of(&[], "not in the catalogue", "", "", Severity::Monitor, "UnknownXid", Concern::Software, "");
 

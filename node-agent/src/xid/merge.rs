@@ -1,7 +1,8 @@
-//! Each fault once, although two tell of it: the kernel log by a line, the driver's library by an event.
+//! Merges the two sources of a fault, so that each fault counts once: a line in the kernel log, and an event from the
+//! driver's library.
 //!
-//! The line is the richer of the two (links, registers, process, RST), so an event waits for it for a moment. Where no log
-//! can be read an event is told at once. What is told by an event alone has no detail: only the row of its code judges it.
+//! The line has more detail (links, registers, process, RST), so an event waits for it briefly. If no log can be read,
+//! an event is reported at once. A fault known only from an event has no detail: only the row of its code judges it.
 //!
 //! ```text
 //!  kernel log ─▶ log_fault ───────────────▶ told as it is            (the caller folds it)
@@ -12,58 +13,59 @@
 //!               no log: at once   waits 2 s ─▶ due ─▶ told without detail
 //! ```
 //!
-//! What must stay true: an event is told by the log, or by itself, or was told less than [`SAME_FAULT_MS`] ago; nothing is
-//! told by both unless the line comes after the wait, and then [`Merge::log_fault`] says so. An Xid 154 is a state whose
-//! value the event does not bear: it is never told from an event, and [`reads_recovery_action`] says what to do instead.
+//! What must stay true: an event is reported through its log line, or by itself, or was already reported less than
+//! [`SAME_FAULT_MS`] ago. Nothing is reported twice unless the line comes after the wait, and then [`Merge::log_fault`]
+//! says so. An Xid 154 is a state whose value the event does not contain: it is never reported from an event, and
+//! [`reads_recovery_action`] says what to do instead.
 
 use super::observation::{XidDetail, XidEvent, XidObservation};
 use crate::pci::PciAddress;
 
-/// An event whose fault the log told so recently is that fault, in milliseconds. The library's thread and the log's reader
-/// are apart by milliseconds; a hung child or a busy node may add seconds.
+/// An event is the same fault as a log line at most this much older, in milliseconds. The library's thread and the log
+/// reader are milliseconds apart; a hung child or a busy node may add seconds.
 pub const SAME_FAULT_MS: u64 = 10_000;
 /// How long an event waits for the line in the log, in milliseconds.
 pub const WAIT_MS: u64 = 2_000;
 /// How long lines are remembered, in milliseconds.
 const LINES_KEPT_MS: u64 = 30_000;
-/// How long events that were told are remembered, in milliseconds: the longest pause before an unreadable log is tried
-/// again (60 s) and a margin.
+/// How long reported events are remembered, in milliseconds: the longest pause before an unreadable log is retried (60
+/// s) plus a margin.
 const EVENTS_KEPT_MS: u64 = 90_000;
-/// The bound of each memory: 16 GPUs with 16 codes each.
+/// The limit of each list: 16 GPUs with 16 codes each.
 const KEPT: usize = 256;
-/// The bound of what waits; beyond it the oldest waits no longer.
+/// The limit of waiting events; beyond it the oldest is reported at once.
 const WAITING: usize = 64;
 
-/// The message of a fault of which only the event told.
+/// The message of a fault known only from an event.
 pub const BY_EVENT: &str = "told by the driver's event, not by the kernel log";
 
 /// The Xid of the recovery action.
 const RECOVERY_ACTION_CHANGED: u32 = 154;
-/// The Xid of a GPU that left the bus, which the log may tell without a code.
+/// The Xid of a GPU that left the bus, which the log may report without a code.
 const FALLEN_OFF: u32 = 79;
 
 type Fault = (PciAddress, u32);
 
-/// What was told lately and what waits to be told.
+/// Recent faults, and those waiting to be reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merge {
-    /// Told by the log: the fault and its last line.
+    /// Reported from the log: the fault and the time of its last line.
     lines: Vec<(Fault, u64)>,
-    /// Told from an event, and no line came since.
+    /// Reported from an event, with no line since.
     events: Vec<(Fault, u64)>,
-    /// Not told yet: the fault and when its wait ends, in that order.
+    /// Not reported yet: the fault and when its wait ends, in that order.
     waiting: Vec<(Fault, u64)>,
 }
 
-/// Whether an event with this code says no more than that the recovery action has changed: the caller asks the sampler for
-/// the section of the recovery action at once, which judges the value.
+/// Whether an event with this code only says that the recovery action has changed: the caller then has the sampler read
+/// that section at once, and its value is judged.
 pub const fn reads_recovery_action(code: u32) -> bool {
     code == RECOVERY_ACTION_CHANGED
 }
 
 impl Merge {
-    /// A line of the kernel log tells a fault. True if an event was told for it already: then the line adds detail, and is
-    /// no second sighting. An SXid is no event's.
+    /// Processes a fault from a line of the kernel log. Returns true if it was already reported from an event: the line
+    /// then adds detail and is no second sighting. An SXid never matches an event.
     pub fn log_fault(&mut self, observed: &XidObservation, now_ms: u64) -> bool {
         let code = match observed.event {
             XidEvent::Xid(code) => code,
@@ -78,8 +80,8 @@ impl Merge {
         told.map(|at| self.events.remove(at)).is_some()
     }
 
-    /// The driver announces an Xid. What is given back is to be folded now: this fault, or, if too many wait, the one that
-    /// has waited for longest.
+    /// Processes an Xid announced by the driver. Returns the fault to report now: this one, or, if too many wait, the
+    /// one that has waited longest.
     pub fn driver_event(
         &mut self,
         pci: PciAddress,
@@ -106,7 +108,7 @@ impl Merge {
         (self.waiting.len() > WAITING).then(|| self.waiting.remove(0)).map(|(oldest, _)| self.tell(oldest, now_ms))
     }
 
-    /// The events whose wait is over and of which no line came.
+    /// The events whose wait is over without a line.
     pub fn due(&mut self, now_ms: u64) -> Vec<XidObservation> {
         let (over, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(_, ends)| *ends <= now_ms);
         self.waiting = waiting;
@@ -114,7 +116,7 @@ impl Merge {
         over.into_iter().map(|(fault, _)| self.tell(fault, now_ms)).collect()
     }
 
-    /// When [`Merge::due`] has something next, in the milliseconds of the monotonic clock.
+    /// When [`Merge::due`] next has something, in milliseconds of the monotonic clock.
     pub fn next_due(&self) -> Option<u64> {
         self.waiting.iter().map(|(_, ends)| *ends).min()
     }
@@ -146,7 +148,7 @@ impl Merge {
     }
 }
 
-/// One entry per fault, the latest last; the oldest goes when there are too many.
+/// Keeps one entry per fault, the latest last; the oldest is dropped if there are too many.
 fn remember(told: &mut Vec<(Fault, u64)>, fault: Fault, now_ms: u64) {
     told.retain(|(known, _)| *known != fault);
     told.push((fault, now_ms));

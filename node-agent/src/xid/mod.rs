@@ -1,4 +1,4 @@
-//! NVIDIA's words in the kernel's log, read and judged by tables.
+//! Messages of NVIDIA's driver in the kernel log, parsed, and judged by tables.
 //!
 //! ```text
 //!  message ─▶ assemble (lines, three-record forms) ─▶ parse ─▶ XidObservation ─▶ judge ─▶ XidVerdict
@@ -8,7 +8,7 @@
 //!
 //! What must stay true:
 //! - Only messages of kernel records ([`crate::kernel_log::KernelRecord::is_kernel`]) may be given to [`LineAssembler`].
-//! - No text makes a parser panic, and what is held between lines is bounded.
+//! - No text makes a parser panic, and the state kept between lines is bounded.
 //! - A severity comes from a row of a table. An unknown code is `Monitor`: reported, never condemned.
 
 mod assemble;

@@ -1,16 +1,16 @@
 //! Decoding of Xid 144 to 150, the NVLink errors of Blackwell.
 //!
-//! Source: NVIDIA's Xid catalogue, sheet "Xid 144-150 Decode" (95 rules). The first word in the parentheses is `intrInfo`,
-//! the second `errorStatus`. Drivers before R575 ("V1") hold the sub code in `intrInfo[9:5]` and a group that belongs to
-//! the Xid in `intrInfo[4:0]`; from R575 ("V2") the sub code is `intrInfo[6:0]`. In both, `intrInfo[25:20]` is the reason
-//! of a lost link, and zero for all else.
+//! Source: NVIDIA's Xid catalogue, sheet "Xid 144-150 Decode" (95 rules). The first word in the parentheses is
+//! `intrInfo`, the second `errorStatus`. Drivers before R575 ("V1") have the sub code in `intrInfo[9:5]` and a group
+//! determined by the Xid in `intrInfo[4:0]`; from R575 ("V2") the sub code is `intrInfo[6:0]`. In both,
+//! `intrInfo[25:20]` is the reason for a lost link, and zero otherwise.
 
-/// What NVIDIA asks for.
+/// NVIDIA's resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Nothing (`IGNORE`).
     Ignore,
-    /// What the Xid 154 that follows says, else start the application again (`XID_154_EVAL`).
+    /// Follow the next Xid 154; if there is none, restart the application (`XID_154_EVAL`).
     FollowRecoveryAction,
     /// `RESET_GPU`.
     ResetGpu,
@@ -18,16 +18,16 @@ pub enum Action {
 
 use Action::{FollowRecoveryAction, Ignore, ResetGpu};
 
-/// What the values of a unit are compared with.
+/// Which value the rules of a unit look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// `errorStatus`, each bit a fault of its own.
+    /// `errorStatus`, where each bit is a fault.
     StatusBits,
     /// `errorStatus`, an enumeration.
     StatusValue,
     /// The reason in `intrInfo[25:20]`.
     LinkDownReason,
-    /// Nothing: one action for all.
+    /// None: one action for all values.
     Nothing,
 }
 
@@ -42,16 +42,16 @@ pub struct Unit {
     pub v1: u32,
     /// The sub codes from R575.
     pub v2: &'static [u32],
-    /// What decides.
+    /// Which value is looked up.
     pub by: By,
-    /// Values that need a reset. With [`By::Nothing`] empty: always a reset.
+    /// Values that need a reset. Empty with [`By::Nothing`], which always needs one.
     pub reset: &'static [u32],
-    /// Values that the Xid 154 decides.
+    /// Values for which Xid 154 decides.
     pub follow: &'static [u32],
     /// Values to ignore.
     pub ignore: &'static [u32],
-    /// From R575 a reset where these bits of `intrInfo` (first) and one of these of `errorStatus` (second) are set,
-    /// although the value says ignore.
+    /// From R575: a reset if these bits of `intrInfo` (first) and one of these of `errorStatus` (second) are set, even
+    /// though the value is to be ignored.
     pub reset_if_v2: Option<(u32, u32)>,
 }
 
@@ -86,8 +86,8 @@ pub static UNITS: &[Unit] = &[
 /// The first driver of the second layout.
 const V2_SINCE: u32 = 575;
 
-/// The unit and what NVIDIA asks for. With an unknown driver (major version) both layouts are tried and the graver
-/// answer counts. None if no rule fits.
+/// The unit and NVIDIA's resolution. If the driver's major version is unknown, both layouts are tried and the more
+/// severe answer counts. None if no rule matches.
 pub fn decode(
     xid: u32,
     intr_info: u32,

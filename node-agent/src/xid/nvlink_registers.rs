@@ -1,28 +1,28 @@
 //! The seven registers of an Xid 74 (NVLink of A100 and H100).
 //!
-//! Source: NVIDIA's Xid catalogue, resolution bucket WORKFLOW_NVLINK_ERR. Registers are counted from one, as there; on
-//! Hopper the first, third, fourth and fifth are valid, and no other is listed.
+//! Source: NVIDIA's Xid catalogue, resolution bucket WORKFLOW_NVLINK_ERR. Registers are counted from one, as there. On
+//! Hopper the first, third, fourth and fifth are valid; no other is listed.
 
-/// What a register's bit says.
+/// The meaning of a register's bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LinkSign {
-    /// Nothing to act on.
+    /// No action needed.
     Ignored,
-    /// A threshold was passed; a notice.
+    /// A threshold was exceeded; informational.
     Threshold,
-    /// The consequence of a fault elsewhere, which has its own line.
+    /// The consequence of another fault, which has its own line.
     Secondary,
-    /// As secondary, but the fabric has to be reset.
+    /// Like [`Self::Secondary`], but the fabric must be reset.
     FabricReset,
-    /// ECC or parity; more than twice on the same link is to be reported.
+    /// ECC or parity; report if it occurs more than twice on the same link.
     EccOrParity,
-    /// To be reported if it repeats.
+    /// Report if it repeats.
     ReportIfRepeating,
-    /// A field diagnostic if it repeats.
+    /// Run the field diagnostic if it repeats.
     DiagnoseIfRepeating,
-    /// Marginal signal quality: field diagnostic.
+    /// Marginal signal quality: run the field diagnostic.
     MarginalSignal,
-    /// Possibly hardware: reseat, diagnose.
+    /// Possibly hardware: reseat, then run the field diagnostic.
     PossibleHardware,
 }
 
@@ -31,7 +31,7 @@ use LinkSign::{
     Secondary, Threshold,
 };
 
-/// Register (from one), bits, what they say.
+/// Register (counted from one), bits, meaning.
 #[rustfmt::skip]
 pub static SIGNS: &[(usize, &[u32], LinkSign)] = &[
     (1, &[0, 23, 30], Ignored),
@@ -49,11 +49,11 @@ pub static SIGNS: &[(usize, &[u32], LinkSign)] = &[
     (5, &[20, 23, 26, 29], Threshold),
 ];
 
-/// Registers that the table speaks of.
+/// The registers that the table covers.
 const VALID: [usize; 4] = [1, 3, 4, 5];
 
-/// The gravest sign that is set; None if a valid register has a bit without a row, or none has a bit at all: then nothing
-/// excuses the link.
+/// The most severe sign that is set. None if a valid register has a bit without a row, or no bit is set: the link then
+/// cannot be excused.
 pub fn read(registers: &[u32; 7]) -> Option<LinkSign> {
     let mut gravest = None;
     let mut unknown = false;
@@ -64,7 +64,7 @@ pub fn read(registers: &[u32; 7]) -> Option<LinkSign> {
             gravest = gravest.max(sign.map(|(_, _, sign)| *sign));
         }
     }
-    // A grave sign stays one beside an unknown; an excuse does not.
+    // A severe sign counts even beside an unknown bit; a harmless one does not.
     gravest.filter(|sign| !unknown || *sign >= FabricReset)
 }
 

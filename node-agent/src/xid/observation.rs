@@ -1,4 +1,4 @@
-//! What one line said, before anything is made of it.
+//! The content of one log line, before it is judged.
 
 use crate::pci::PciAddress;
 
@@ -9,7 +9,7 @@ pub enum XidEvent {
     Xid(u32),
     /// An NVSwitch's SXid.
     SXid(u32),
-    /// A GPU left the bus, told without an Xid.
+    /// A GPU left the bus, logged without an Xid.
     FallenOffTheBus,
 }
 
@@ -50,7 +50,7 @@ pub struct NvLinkFault {
     pub registers: [u32; 7],
 }
 
-/// What Xid 94 and 95 say is needed.
+/// The recovery that Xid 94 and 95 ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Containment {
     /// `RST: Yes`: a reset.
@@ -92,7 +92,7 @@ pub enum XidDetail {
     Switch(SwitchFault),
 }
 
-/// One fault as one line of the log told it.
+/// One fault, as one line of the log reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XidObservation {
     /// The GPU, or the NVSwitch of an SXid; always function 0.
@@ -101,14 +101,14 @@ pub struct XidObservation {
     pub event: XidEvent,
     /// The MIG instance, if the GPU is partitioned.
     pub mig: Option<MigInstance>,
-    /// The process, where the driver knew one.
+    /// The process, if the driver knew it.
     pub pid: Option<u32>,
-    /// The process's name, at most 64 bytes; a program chooses it freely.
+    /// The process's name, at most 64 bytes; the program can choose any name.
     pub process: Option<String>,
-    /// The uid of the pod whose process it is. No line says it: whoever reads the log may look it up
+    /// The uid of the pod that owns the process. It is not in the line; the reader of the log may look it up
     /// ([`super::owner_of_cgroup`]).
     pub owner: Option<String>,
-    /// The Xid that this one (45) is the consequence of.
+    /// The Xid that caused this one (45).
     pub caused_by: Option<u32>,
     /// Further fields.
     pub detail: XidDetail,
@@ -116,8 +116,8 @@ pub struct XidObservation {
     pub message: String,
 }
 
-/// What makes two lines tell the same fault: within a short window they are to be counted once. Two values of a recovery
-/// action, two links, two decodes of one code are different faults.
+/// The identity of a fault: lines with the same key within a short window count once. Two values of a recovery action,
+/// two links, or two decodes of one code are different faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DedupeKey {
     pci: PciAddress,
@@ -126,8 +126,8 @@ pub struct DedupeKey {
 }
 
 impl XidObservation {
-    /// The key of this fault. A GPU that left the bus has one key, whether an Xid 79 told it or not. An Xid 154 is a
-    /// state: apply each in order, and leave out only the repetition of the latest.
+    /// The key of this fault. A GPU that left the bus has one key, with or without an Xid 79. An Xid 154 is a state:
+    /// apply each in order, and skip it only if it repeats the latest.
     pub fn dedupe_key(&self) -> DedupeKey {
         let event = match self.event {
             XidEvent::FallenOffTheBus => XidEvent::Xid(79),

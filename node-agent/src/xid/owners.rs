@@ -1,4 +1,4 @@
-//! Board or job: for Xids that either may cause, what has been seen says which of them to look at.
+//! Board or job: for Xids that either may cause, the history of sightings shows which one to suspect.
 //!
 //! ```text
 //!  one board, several jobs          → look at the board
@@ -6,30 +6,30 @@
 //!  one board, the same GPC and TPC  → run the field diagnostic (NVIDIA's WORKFLOW_XID_13)
 //! ```
 //!
-//! A job is the pod whose process the driver names, found by the process's cgroup; without a pod, the process itself. This is
-//! a hint for people: severities stay those of the tables. What was seen is lost with the agent's process, which costs a
-//! hint and no verdict. Where NVIDIA says it: Xid 13 and 31 in its catalogue, workflows XID_13 and XID_31.
+//! A job is the pod whose process the driver names, found by the process's cgroup; without a pod, the process itself.
+//! This is a hint for people: severities remain those of the tables. The history is lost when the agent restarts, which
+//! costs a hint and no verdict. NVIDIA describes this for Xid 13 and 31 in its catalogue, workflows XID_13 and XID_31.
 
 use super::catalogue::{self, Concern};
 use super::observation::{XidEvent, XidObservation};
 use std::collections::VecDeque;
 
-/// The bound of the memory: 8 boards with 8 jobs each.
+/// The limit of the history: 8 boards with 8 jobs each.
 const SEEN: usize = 64;
-/// For how long a sighting says something, in milliseconds: a day.
+/// How long a sighting counts, in milliseconds: a day.
 const REMEMBERED_MS: u64 = 24 * 3_600 * 1_000;
-/// Lines of one fault follow each other for seconds; what comes this much later is another, in milliseconds.
+/// Lines of one fault are seconds apart; a line this much later is another fault, in milliseconds.
 const ANOTHER_MS: u64 = 60_000;
-/// So many jobs on one board are no accident.
+/// From this many jobs on, failures on one board are no coincidence.
 const JOBS: usize = 3;
-/// So many boards under one job are no accident.
+/// From this many boards on, failures of one job are no coincidence.
 const BOARDS: usize = 2;
-/// So often the same part of a board is no accident.
+/// From this many times on, failures in the same part of a board are no coincidence.
 const TIMES: u32 = 3;
 
-/// Application Xids that tell only that a program ended: killing three jobs says nothing of a board.
+/// Application Xids that only report the end of a program: killing three jobs is no evidence against a board.
 const ENDINGS: [u32; 3] = [43, 45, 174];
-/// A contained ECC error ends the program that met it, and comes back where the memory is bad.
+/// A contained ECC error ends the program that hit it, and recurs if the memory is bad.
 const CONTAINED_ECC: u32 = 94;
 
 /// A part of a GPU: graphics processing cluster and texture processing cluster.
@@ -49,10 +49,10 @@ struct Sighting {
     last: u64,
 }
 
-/// What the evidence points at.
+/// What the evidence points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspect {
-    /// The same part of the same board, so many times.
+    /// The same part of the same board, this many times.
     Part {
         /// The graphics processing cluster.
         gpc: u32,
@@ -61,12 +61,12 @@ pub enum Suspect {
         /// How often.
         times: u32,
     },
-    /// The same board, under so many jobs that fail on no other.
+    /// The same board, under this many jobs that fail on no other board.
     Board {
         /// How many.
         jobs: usize,
     },
-    /// The same job, on so many boards.
+    /// The same job, on this many boards.
     Job {
         /// How many.
         boards: usize,
@@ -74,7 +74,7 @@ pub enum Suspect {
 }
 
 impl Suspect {
-    /// What a person reads.
+    /// The text for people.
     pub fn says(self, code: u32) -> String {
         match self {
             Self::Part { gpc, tpc, times } => {
@@ -86,20 +86,21 @@ impl Suspect {
     }
 }
 
-/// What was seen within a day.
+/// The sightings of the last day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owners {
     seen: VecDeque<Sighting>,
 }
 
-/// Whether board and job both may cause this Xid.
+/// Whether this Xid may be caused by either the board or the job.
 pub fn is_either(code: u32) -> bool {
     let application = catalogue::row(code).is_some_and(|row| row.concern == Concern::Application);
     code == CONTAINED_ECC || (application && !ENDINGS.contains(&code))
 }
 
 impl Owners {
-    /// Takes a fault of a board (its serial number, else its PCI address) in, and says what the evidence points at by now.
+    /// Records a fault of a board (its serial number, or its PCI address if there is none), and returns what the
+    /// evidence now points to.
     pub fn sight(&mut self, observed: &XidObservation, board: &str, now_ms: u64) -> Option<Suspect> {
         let XidEvent::Xid(code) = observed.event else { return None };
         if !is_either(code) {
@@ -123,7 +124,7 @@ impl Owners {
             (seen.code, &seen.board, &seen.owner, seen.part) == (fresh.code, &fresh.board, &fresh.owner, fresh.part)
         });
         let kept = match same.and_then(|at| self.seen.remove(at)) {
-            // Lines of the same fault do not move its time, or a fault that goes on for ever would count once.
+            // Lines of the same fault do not move its time; otherwise a fault that never stops would count only once.
             Some(seen) if fresh.last.saturating_sub(seen.last) < ANOTHER_MS => seen,
             Some(seen) => Sighting { times: seen.times.saturating_add(1), ..fresh },
             None => fresh,
@@ -141,7 +142,7 @@ impl Owners {
         (times >= TIMES).then_some(Suspect::Part { gpc: part.gpc, tpc: part.tpc, times })
     }
 
-    /// A job that fails on other boards as well is evidence against itself, not against this board.
+    /// A job that also fails on other boards is evidence against itself, not against this board.
     fn board(&self, code: u32, board: &str) -> Option<Suspect> {
         let mut jobs: Vec<&str> = Vec::new();
         for seen in self.seen.iter().filter(|seen| seen.code == code && seen.board == board) {
@@ -171,7 +172,7 @@ impl Owners {
     }
 }
 
-/// The pod, or else the process; None where the driver knew neither.
+/// The pod, or the process if there is none; None if the driver knew neither.
 fn owner(observed: &XidObservation) -> Option<String> {
     let process = || Some(format!("{} {}", observed.process.as_deref().unwrap_or("pid"), observed.pid?));
     observed.owner.as_ref().map(|pod| format!("pod {pod}")).or_else(process)
@@ -187,10 +188,12 @@ fn part(message: &str) -> Option<Part> {
     Some(Part { gpc: number("(GPC ")?, tpc: number(", TPC ")? })
 }
 
-/// The uid of the pod that a process belongs to, from the text of its `/proc/<pid>/cgroup`; None for a process of no pod.
+/// The uid of the pod that a process belongs to, from the text of its `/proc/<pid>/cgroup`; None if it belongs to no
+/// pod.
 ///
-/// Both drivers of the kubelet and both versions of cgroups: `…/kubepods-burstable-pod0c5bd4a5_….slice/…` (systemd) and
-/// `/kubepods/burstable/pod0c5bd4a5-…/…` (cgroupfs). A static pod's uid is a hash of 32 digits without dashes.
+/// Covers both cgroup drivers of the kubelet and both cgroup versions: `…/kubepods-burstable-pod0c5bd4a5_….slice/…`
+/// (systemd) and `/kubepods/burstable/pod0c5bd4a5-…/…` (cgroupfs). A static pod's uid is a hash of 32 digits without
+/// dashes.
 pub fn owner_of_cgroup(text: &str) -> Option<String> {
     text.lines().flat_map(|line| line.split('/')).filter(|part| part.len() <= 256).find_map(pod_uid)
 }

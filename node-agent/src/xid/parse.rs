@@ -1,7 +1,7 @@
-//! One line of NVIDIA's driver, read into its fields.
+//! Parses one line of NVIDIA's driver into its fields.
 //!
-//! Forms: open-gpu-kernel-modules 595.45.04 (`osapi.c`, `kernel_rc.c`, `osinit.c`) and the published logs that the tests
-//! name. Every form begins the message: a text that merely holds `Xid` is none.
+//! Forms: open-gpu-kernel-modules 595.45.04 (`osapi.c`, `kernel_rc.c`, `osinit.c`) and the published logs that the
+//! tests name. Every form starts at the beginning of the message: a text that merely contains `Xid` does not match.
 
 use super::observation::{
     Containment, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
@@ -9,18 +9,18 @@ use super::observation::{
 use crate::pci::PciAddress;
 use crate::text::printable;
 
-/// What is kept of a message, in bytes; a finding's evidence holds no more.
+/// The part of a message that is kept, in bytes; a finding's evidence holds no more.
 const MESSAGE_KEPT: usize = 256;
-/// What is kept of a process's name; the kernel has 15, drivers print a little more.
+/// The part of a process's name that is kept, in bytes; the kernel has 15, drivers print a little more.
 const PROCESS_KEPT: usize = 64;
 
-/// Reads a message that tells a fault in one line: Xid, SXid, or a GPU that left the bus. Companion lines of an SXid
-/// (`Severity …`, `Data …`) repeat it and are none. Only give it messages of kernel records.
+/// Parses a message that reports a fault in one line: Xid, SXid, or a GPU that left the bus. Companion lines of an SXid
+/// (`Severity …`, `Data …`) repeat it and are skipped. Only pass messages of kernel records.
 pub fn observe(message: &str) -> Option<XidObservation> {
     message.lines().find_map(observe_line)
 }
 
-/// Whether a line is of a form that [`observe`] should understand: such a line that is not understood is a new form.
+/// Whether [`observe`] should be able to parse the line; if it cannot, the form is new.
 pub(super) fn claims_a_fault(line: &str) -> bool {
     line.starts_with("NVRM: Xid ") || (line.starts_with("nvidia-nvswitch") && line.contains(": SXid "))
 }
@@ -78,13 +78,13 @@ fn location(place: &str) -> Option<(PciAddress, Option<MigInstance>)> {
     Some((pci, mig))
 }
 
-/// An address of the driver, with or without `PCI:`, as function 0.
+/// An address as the driver prints it, with or without `PCI:`, as function 0.
 pub(super) fn address(text: &str) -> Option<PciAddress> {
     let text = text.strip_prefix("PCI:").unwrap_or(text);
     text.parse::<PciAddress>().ok().map(PciAddress::device_address)
 }
 
-/// Takes `pid=…, name=…, ` off the front. Either may be missing, both may be unknown; a name has everything but a comma.
+/// Strips `pid=…, name=…, ` from the front. Either may be missing or unknown; a name may contain anything but a comma.
 fn without_process(text: &str) -> (Option<u32>, Option<String>, &str) {
     let Some((pid, rest)) = text.strip_prefix("pid=").map(next_field) else {
         return (None, None, text);
@@ -206,7 +206,7 @@ pub(super) fn lost(pci: PciAddress, text: &str) -> XidObservation {
     }
 }
 
-/// The digits at the front and what follows them.
+/// The leading digits and what follows them.
 fn number(text: &str) -> Option<(u32, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);

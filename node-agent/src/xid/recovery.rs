@@ -1,7 +1,7 @@
-//! Xid 154 and the recovery action (NVML field 230): a state that the driver keeps and that names the cure.
+//! Xid 154 and the recovery action (NVML field 230): a state kept by the driver that names the required recovery.
 //!
-//! Source: open-gpu-kernel-modules 595.45.04 `gpu.c`; values 6 and 7: NVML's newest headers. The line is written on each
-//! change, back to None as well, so that only the value after the change counts.
+//! Source: open-gpu-kernel-modules 595.45.04 `gpu.c`; values 6 and 7: NVML's newest headers. The line is logged on each
+//! change, including a change back to None, so only the value after the change counts.
 
 use super::catalogue::Severity;
 
@@ -16,7 +16,7 @@ pub struct RecoveryAction {
     pub severity: Severity,
     /// Our reason.
     pub reason: &'static str,
-    /// Why this severity.
+    /// The reason for this severity.
     pub note: &'static str,
 }
 
@@ -43,10 +43,10 @@ pub static ACTIONS: &[RecoveryAction] = &[
     action(7, "System Reboot", Severity::Reboot, "RecoverySystemReboot", "NVML only"),
 ];
 
-/// The value that clears.
+/// The value that means no recovery is needed.
 pub const NONE: u32 = 0;
 
-/// The row of a value; None for values that no source names.
+/// The row of a value; None for values that no source lists.
 pub fn by_value(value: u32) -> Option<&'static RecoveryAction> {
     ACTIONS.iter().find(|action| action.value == value)
 }

@@ -1,8 +1,7 @@
 //! SXids: what an NVSwitch reports.
 //!
-//! Source of both lists: gpud's SXid catalogue. They are a fallback: the line itself says `Fatal` or `Non-fatal`, and where
-//! it differs the line is right (12028 stands among the fatal ones and is printed Non-fatal in a real log,
-//! imbue-ai/cluster-health).
+//! Source of both lists: gpud's SXid catalogue. They are a fallback: the line itself says `Fatal` or `Non-fatal`, and
+//! it wins if they differ (12028 is listed as fatal and printed as Non-fatal in a real log, imbue-ai/cluster-health).
 
 use std::ops::RangeInclusive;
 
@@ -23,7 +22,7 @@ pub static NON_FATAL: &[RangeInclusive<u32>] = &[
     20001..=20001, 20009..=20009, 20012..=20012, 22013..=22013, 24001..=24003,
 ];
 
-/// Whether a code is fatal by the lists; None for a code that is in neither.
+/// Whether a code is fatal according to the lists; None if it is in neither.
 pub fn is_fatal(code: u32) -> Option<bool> {
     let listed = |list: &[RangeInclusive<u32>]| list.iter().any(|codes| codes.contains(&code));
     match (listed(FATAL), listed(NON_FATAL)) {

@@ -1,4 +1,4 @@
-//! Published log lines (their source in brackets) through the whole way: record, assembler, parser, verdict.
+//! Published log lines (source in brackets) through the whole path: record, assembler, parser, verdict.
 
 mod aws;
 mod corpus;
@@ -14,7 +14,7 @@ use samples::SAMPLES;
 use Severity::{Monitor, Reboot, Reset};
 use XidEvent::FallenOffTheBus;
 
-/// One line as `syslog(2)` gives it, read as the agent reads it.
+/// One line as `syslog(2)` returns it, read as the agent reads it.
 fn faults(text: &str) -> Vec<XidObservation> {
     observations(text, 4)
 }
@@ -23,7 +23,7 @@ fn told(text: &str) -> Vec<LogFact> {
     told_by(text, 4)
 }
 
-/// The faults of a text, a record per line, by level and facility: 4 is a warning of the kernel, 12 one of a program.
+/// The faults in a text, one record per line, with this level and facility: 4 is a kernel warning, 12 one of a program.
 fn observations(text: &str, priority: u32) -> Vec<XidObservation> {
     let facts = told_by(text, priority).into_iter();
     facts.filter_map(|fact| if let LogFact::Fault(fault) = fact { Some(fault) } else { None }).collect()

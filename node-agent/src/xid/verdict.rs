@@ -1,4 +1,4 @@
-//! From what a line said to what it means, by the tables alone.
+//! Judges a parsed line by the tables alone.
 
 use super::catalogue::{self, Concern, FALLEN_OFF_THE_BUS, Severity, XidRow};
 use super::nvlink_registers::{self, LinkSign};
@@ -7,29 +7,29 @@ use super::observation::{NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent,
 use super::{recovery, sxid};
 use crate::text::printable;
 
-/// What a fault means.
+/// The verdict on a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XidVerdict {
     /// What cures it.
     pub severity: Severity,
     /// The reason, PascalCase, from a table.
     pub reason: &'static str,
-    /// What a person reads: code, meaning, place, NVIDIA's action and the driver's own words; at most 256 bytes.
+    /// The text for people: code, meaning, place, NVIDIA's action and the driver's own words; at most 256 bytes.
     pub message: String,
-    /// The program that ran is at fault, as far as the code tells.
+    /// The application is at fault, as far as the code shows.
     pub application: bool,
-    /// The driver says that no recovery is needed (any more): lifts what earlier faults of this GPU raised.
+    /// The driver reports that no recovery is needed (any more): lifts earlier findings on this GPU.
     pub clears: bool,
 }
 
-/// Severity, reason and what to say of it.
+/// Severity, reason and text.
 struct Finding {
     severity: Severity,
     reason: &'static str,
     says: String,
 }
 
-/// The verdict on one fault. The driver's major version (such as 570) settles the layout of Xid 144 to 150.
+/// The verdict on one fault. The driver's major version (such as 570) selects the layout of Xid 144 to 150.
 pub fn judge(observed: &XidObservation, driver_major: Option<u32>) -> XidVerdict {
     let (row, finding) = match observed.event {
         XidEvent::FallenOffTheBus => (None, fallen_off()),
@@ -55,13 +55,13 @@ fn by_row(code: u32, row: &XidRow) -> Finding {
     Finding { severity: row.severity, reason: row.reason, says: format!("Xid {code}, {}{action}", row.meaning) }
 }
 
-/// What the line's own fields make of it; None where the row has the last word.
+/// The finding from the line's own fields; None if the row decides.
 fn detailed(code: u32, row: &XidRow, detail: &XidDetail, driver_major: Option<u32>) -> Option<Finding> {
     match detail {
         XidDetail::NvLink(fault) => registers(code, fault),
         XidDetail::NvLink5(fault) => Some(nvlink5(code, row, fault, driver_major)),
         XidDetail::Recovery { from: _, to } => Some(recovery_action(code, *to)),
-        // The driver itself asks for the reset, which the row of 94 leaves to a convenient time.
+        // The driver itself asks for the reset, which the row of 94 would leave to a convenient time.
         XidDetail::Containment(needed) if needed.reset || needed.drain_and_reset => {
             let finding = by_row(code, row);
             Some(Finding { severity: finding.severity.max(Severity::Reset), ..finding })
@@ -70,7 +70,7 @@ fn detailed(code: u32, row: &XidRow, detail: &XidDetail, driver_major: Option<u3
     }
 }
 
-/// Severity, reason and meaning by the gravest sign in the registers of an Xid 74.
+/// Severity, reason and meaning by the most severe sign in the registers of an Xid 74.
 #[rustfmt::skip]
 pub static LINK_SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
     (LinkSign::Ignored, Severity::Monitor, "NvLinkNotice", "nothing to act on"),

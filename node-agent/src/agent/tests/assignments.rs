@@ -47,7 +47,7 @@ fn results(bench: &Bench) -> Vec<(String, Outcome, String)> {
     bench.report().runs[0].results.iter().map(of).collect()
 }
 
-/// Ends the one program that runs.
+/// Ends the one running program.
 fn end(bench: &mut Bench, measured: Measured) {
     let id = *bench.running(is_custom).last().expect("a program runs");
     bench.finish(id, measured);

@@ -1,4 +1,4 @@
-//! A drill: from its order to its end, over restarts, and never in the place of a real fault.
+//! A drill: from its order to its end, across restarts, and never displacing a real fault.
 
 use super::*;
 use crds::check::{Drill, DrillFinding};
@@ -51,7 +51,7 @@ fn a_drill_whose_order_is_taken_back_is_over_at_once() {
 fn a_drill_goes_on_over_a_restart_and_ends_when_it_would_have() {
     let before = drilling(120);
     let mut told = before.report().clone();
-    // As if the report had been cut.
+    // As if the report had been truncated.
     told.findings.iter_mut().for_each(|finding| finding.evidence = None);
     let orders = || spec_with(vec![assignment("u/1", vec![drill(Some(&gpu(1)), 120), custom("later")])]);
     let mut after = Bench::new();

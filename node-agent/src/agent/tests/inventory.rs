@@ -1,4 +1,4 @@
-//! The inventory: what is judged, what is only reported, and when nothing is said.
+//! The inventory: what is judged, what is only reported, and when it is silent.
 
 use super::*;
 use crate::readings::inventory::NvmlError;

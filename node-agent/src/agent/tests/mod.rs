@@ -28,7 +28,7 @@ use crds::{CheckSpec, Outcome, reason};
 /// A moment long after the boot of the node, in seconds since 1970.
 const MORNING: i64 = 1_800_000_000;
 
-/// An agent and the world that answers it: every report is taken, until told otherwise.
+/// An agent and its surroundings: every report is accepted unless a test says otherwise.
 struct Bench {
     state: State,
     now: Now,
@@ -37,9 +37,9 @@ struct Bench {
     /// What the API server answers to the next reports.
     answer: Result<(), Refusal>,
     written: Vec<Report>,
-    /// Questions that were answered: sampler and id.
+    /// Questions already answered: sampler and id.
     answered: std::collections::BTreeSet<(u64, u64)>,
-    /// What is measured at once whenever the core asks; without it a test answers by hand.
+    /// The result of every measurement that the core asks for; without it the test answers by hand.
     world: Option<InventoryReport>,
 }
 
@@ -79,7 +79,7 @@ impl Bench {
         bench
     }
 
-    /// The first sight of everything. An agent that takes over has started later, and says so.
+    /// First sight of everything. An agent that takes over a report has started later, and says so.
     fn begin(&mut self, order: Order) {
         if let Some(report) = &order.report {
             self.state.facts.started_at = report.agent.started_at.unwrap_or_default().plus(1);
@@ -117,12 +117,12 @@ impl Bench {
         }
     }
 
-    /// From now on the test answers what the core asks.
+    /// From now on the test answers the core's questions itself.
     fn by_hand(&mut self) {
         self.world = None;
     }
 
-    /// Time passes; the core is woken whenever it asked to be.
+    /// Time passes; the core is called whenever it asked to be.
     fn pass(&mut self, ms: u64) {
         if ms == 0 {
             return;
@@ -150,7 +150,7 @@ impl Bench {
         wakes.unwrap_or(self.now.mono_ms)
     }
 
-    /// The probes of this kind that were started and not ended yet, newest last.
+    /// The probes of this kind that are running, newest last.
     fn running(&self, wanted: impl Fn(&Probe) -> bool) -> Vec<u64> {
         let started = self.effects.iter().filter_map(|effect| match effect {
             Effect::StartProbe { id, probe, .. } if wanted(probe) => Some(*id),
@@ -171,12 +171,12 @@ impl Bench {
         self.send(Event::ProbeFinished { id, measured, duration_ms: 40 });
     }
 
-    /// The sampler, if one was started and has not ended.
+    /// The running sampler, if any.
     fn sampler(&self) -> Option<u64> {
         self.running(|probe| *probe == Probe::Sampler).last().copied()
     }
 
-    /// The question to the sampler that waits for its answer.
+    /// The open question to the sampler.
     fn asked(&self) -> Option<Ask> {
         let sampler = self.sampler()?;
         let asked = self.effects.iter().rev().find_map(|effect| match effect {
@@ -191,7 +191,7 @@ impl Bench {
         self.send(Event::SamplerSaid { id, said });
     }
 
-    /// Answers the question that waits.
+    /// Answers the open question.
     fn answer_with(&mut self, sample: Sample) {
         let ask = self.asked().expect("something is asked");
         self.answered.insert((self.sampler().unwrap(), ask.id));
@@ -202,7 +202,7 @@ impl Bench {
         self.running(|probe| *probe == Probe::Tree).last().copied()
     }
 
-    /// What is being measured is what the hardware is now: sysfs first, then the driver.
+    /// From now on the hardware is as given: first sysfs reads it, then the driver.
     #[expect(clippy::needless_pass_by_value)]
     fn measure(&mut self, report: InventoryReport) {
         if let Some(id) = self.tree_probe() {
@@ -213,7 +213,7 @@ impl Bench {
         }
     }
 
-    /// Waits until both are measured anew.
+    /// Waits until both were measured again.
     fn measure_again(&mut self, report: InventoryReport) {
         self.world = Some(report);
         self.pass(62_000);
@@ -291,7 +291,7 @@ fn gpu(index: u8) -> String {
     PciAddress { domain: 0, bus: 0x18 + index, device: 0, function: 0 }.to_string()
 }
 
-/// PCI and driver agree on so many GPUs.
+/// PCI and driver agree on this many GPUs.
 fn healthy(count: u8) -> InventoryReport {
     InventoryReport {
         pci: (0..count).map(|index| on_pci(&gpu(index))).collect(),
@@ -308,7 +308,7 @@ fn healthy(count: u8) -> InventoryReport {
     }
 }
 
-/// The library's answer: every GPU has readings, empty where nobody asks.
+/// The library's answer: every GPU has readings, empty unless a test sets them.
 fn sample_of(view: NvmlView) -> Sample {
     let gpus = view.gpus.iter().filter_map(|gpu| gpu.pci.clone());
     let gpus = gpus.map(|pci| GpuReadings { pci, ..GpuReadings::default() }).collect();

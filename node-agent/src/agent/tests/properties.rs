@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: no panic, every bound holds, nothing starts twice, nobody is flooded.
+//! Any events in any order: no panic, every limit respected, nothing started twice, no flood of writes.
 
 use super::*;
 use crate::readings::talk::DriverEvent;
@@ -98,7 +98,7 @@ fn crashed(why: &str) -> Measured {
     Measured::Unknown { reason: why.into(), message: "ü".repeat(400) }
 }
 
-/// What the sampler says, by number; `None` for a number that is silence.
+/// The sampler's message, by number; `None` for a number that means silence.
 fn said(number: u8, ask: Option<&Ask>) -> Option<Said> {
     let answer = |mut report: InventoryReport, status: &str| {
         let ask = ask?;
@@ -166,7 +166,7 @@ fn measured(kind: u8, probe: &Probe) -> Measured {
     }
 }
 
-/// A bench, and what must never be broken over all its restarts.
+/// A bench, and what must stay true across all its restarts.
 struct World {
     bench: Bench,
     started: BTreeMap<String, BTreeSet<usize>>,
@@ -245,7 +245,7 @@ impl World {
     }
 
     fn check(&mut self) {
-        // One sampler, and one question to it.
+        // One sampler, and one open question to it.
         assert!(self.bench.running(|probe| *probe == Probe::Sampler).len() <= 1);
         assert!(self.bench.running(|probe| *probe == Probe::Tree).len() <= 1);
         let effects = self.bench.effects[self.checked..].to_vec();
@@ -255,7 +255,7 @@ impl World {
                 Effect::Report { report, .. } => within_bounds(&report),
                 Effect::StartProbe { probe: Probe::Custom(program), deadline_ms, .. } => {
                     assert!(deadline_ms > 0);
-                    // A run that the object says is done is never worked on.
+                    // A run that the object says is done is never resumed.
                     let done = self.bench.written.last().into_iter().flat_map(|report| &report.runs).any(|run| {
                         run.state == RunState::Done
                             && run.results.iter().any(|result| result.name == program.program)

@@ -1,4 +1,4 @@
-//! Runs of passive checks, counters over restarts, and how old what is judged may be.
+//! Runs of passive checks, counters across restarts, and how old a judged reading may be.
 
 use super::*;
 use crate::judge::Counter;
@@ -19,7 +19,7 @@ fn given(checks: Vec<CheckSpec>) -> Bench {
     bench
 }
 
-/// A driver that counts so many replays.
+/// A driver with this many replays.
 fn replays(count: u64) -> Sample {
     let mut sample = sample_of(healthy(1).nvml);
     sample.gpus[0].pcie = Some(PcieReading { replays: Some(count), ..PcieReading::default() });

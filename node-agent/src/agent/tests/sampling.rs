@@ -1,10 +1,10 @@
-//! The sampler: when it is asked for what, and what happens when it hangs, crashes or cannot be killed.
+//! The sampler: what it is asked and when, and what happens if it hangs, crashes or cannot be killed.
 
 use super::*;
 use crate::readings::talk::DriverEvent;
 use crds::node_health::{DriverHandles, Maintenance};
 
-/// Every monitor of the driver, each minute unless said otherwise.
+/// Every monitor of the driver, once a minute unless stated otherwise.
 fn watching(intervals: &[(&str, i64)]) -> NodeHealthSpec {
     let all = ["inventory", "driver", "xid", "ecc", "rowRemap", "thermal", "topology"];
     let interval = |name: &str| intervals.iter().find(|(known, _)| *known == name).map(|(_, seconds)| *seconds);
@@ -17,7 +17,7 @@ fn in_maintenance(spec: NodeHealthSpec) -> Event {
     Event::SpecChanged(Box::new(order(NodeHealthSpec { maintenance, ..spec }, None)))
 }
 
-/// The sections of each question within this time, each answered at once.
+/// The sections of each question within this time; each question is answered at once.
 fn questions(bench: &mut Bench, seconds: u64) -> Vec<(u64, Vec<Section>)> {
     let began = bench.now.mono_ms;
     let mut asked = Vec::new();

@@ -1,4 +1,4 @@
-//! When the report is written, and what it says then.
+//! When the report is written, and its content.
 
 use super::*;
 
@@ -137,7 +137,7 @@ fn a_restart_that_finds_everything_as_it_was_tells_only_that_it_started() {
     let mut told = before.report().clone();
     told.agent.started_at = after.written.first().map_or(told.agent.started_at, |report| report.agent.started_at);
     for report in &after.written {
-        // Baselines say when they were read.
+        // Baselines contain the time of their reading.
         assert_eq!(Report { baselines: told.baselines.clone(), ..report.clone() }, told, "rows keep their times");
     }
 }

@@ -1,4 +1,4 @@
-//! Xids that two tell, that either board or job may cause, and old ones.
+//! Xids seen twice (driver event and log), Xids that either board or job may cause, and old Xids.
 
 use super::*;
 use crate::readings::talk::{DriverEvent, Said};

@@ -12,7 +12,7 @@ use crds::check::Check;
 use crds::node_health::RunState;
 use crds::{CheckSpec, Time, reason};
 
-/// How long a user's program may take where the check does not say, in seconds.
+/// The time limit of a user's program if the check does not say, in seconds.
 const CUSTOM_SECONDS: i64 = 300;
 
 /// How a check begins.

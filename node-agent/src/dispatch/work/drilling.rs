@@ -21,12 +21,12 @@ impl Work {
         Some(Phase::Drill { next, check, target, until: drill::until(drill, began), since: now.mono_ms, is_last: true })
     }
 
-    /// Whether this order's drill stands at the target.
+    /// Whether a drill of this order stands at the target.
     pub(crate) fn drills_at(&self, target: &str) -> bool {
         !self.cancelled && matches!(&self.phase, Phase::Drill { target: own, .. } if own == target)
     }
 
-    /// Waits for the end of the drill; then its finding goes.
+    /// Waits for the end of the drill, then removes its finding.
     pub(super) fn advance_drill(&mut self, late: bool, context: &mut Context<'_>) -> bool {
         let Phase::Drill { next, check, target, until, since, is_last } = self.phase.clone() else { return false };
         if !late && context.now.wall() < until {

@@ -1,11 +1,11 @@
-//! What the node is expected to be, and how often each monitor looks.
+//! What the node is expected to be, and how often each monitor runs.
 
 use crate::time::Now;
 use crds::check::Check;
 use crds::node_health::{Monitor, NodeHealthSpec};
 use crds::{Time, reason};
 
-/// How often a monitor looks where the spec does not say, in seconds (the default of `spec.monitors.intervalSeconds`).
+/// How often a monitor runs if the spec does not say, in seconds (the default of `spec.monitors.intervalSeconds`).
 pub const DEFAULT_INTERVAL_SECONDS: i64 = 60;
 
 /// What the node is expected to be, and whether it is under maintenance.
@@ -13,12 +13,12 @@ pub const DEFAULT_INTERVAL_SECONDS: i64 = 60;
 pub struct Expectation<'a> {
     /// The spec of the NodeHealth; `None` until it exists.
     pub spec: Option<&'a NodeHealthSpec>,
-    /// When the node booted, by its own clock; without it there is no boot grace.
+    /// When the node booted, by its own clock. If unknown, there is no boot grace.
     pub booted_at: Option<Time>,
 }
 
 impl Expectation<'_> {
-    /// Why checks of the driver are suspended at the moment, if they are.
+    /// Why driver checks are suspended now, if they are.
     pub fn pause(&self, now: Now) -> Option<&'static str> {
         if self.in_maintenance() {
             return Some(reason::MAINTENANCE);
@@ -41,12 +41,12 @@ impl Expectation<'_> {
     }
 }
 
-/// How often this monitor looks, in seconds.
+/// How often this monitor runs, in seconds.
 pub fn interval_seconds(monitor: &Monitor) -> i64 {
     monitor.interval_seconds.unwrap_or(DEFAULT_INTERVAL_SECONDS).max(1)
 }
 
-/// How often the monitor of this check looks, in seconds; the default where it is not enabled.
+/// How often the monitor of this check runs, in seconds; the default if it is not enabled.
 pub fn interval_of(monitors: &[Monitor], check: Check) -> i64 {
     let monitor = monitors.iter().find(|monitor| monitor.name == check.name());
     monitor.map_or(DEFAULT_INTERVAL_SECONDS, interval_seconds)

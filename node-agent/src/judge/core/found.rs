@@ -1,4 +1,4 @@
-//! Findings by key, and what one judgement says about them.
+//! Findings by key, and the result of one judgement.
 
 use crds::node_health::{Finding, Gpu};
 use crds::{Outcome, Severity, Time};
@@ -10,7 +10,7 @@ pub const MAX_COVERED: usize = 49;
 /// Check and target.
 pub type Key = (String, String);
 
-/// Something wrong, as a judgement finds it: without a past.
+/// A fault as one judgement sees it, without history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The PCI address, link, port or `node`.
@@ -23,35 +23,36 @@ pub struct Found {
     pub reason: String,
     /// The message: one sentence.
     pub message: String,
-    /// The text that proves it.
+    /// The text that supports it, such as a log line or raw values.
     pub evidence: Option<String>,
 }
 
-/// What a check says at one moment.
+/// The result of a check at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// Pass if it could judge (its findings then make the row worse), else why not: Skipped or Inconclusive.
+    /// Pass if the check could judge (its findings then make the row worse); otherwise Skipped or Inconclusive.
     pub outcome: Outcome,
     /// The reason: one word.
     pub reason: Option<String>,
     /// The message: one sentence.
     pub message: Option<String>,
-    /// The targets that it could judge.
+    /// The targets it could judge.
     pub covered: Vec<String>,
-    /// What is wrong, by states.
+    /// What is wrong, from current state rather than events.
     pub found: Vec<Found>,
-    /// Whether `found` is all that is wrong with the covered targets, so that what this check found of them before and is
-    /// not in it goes. What was found of other targets stays: absence never heals. Otherwise it only adds.
+    /// Whether `found` lists everything wrong with the covered targets. If so, earlier findings of this check on
+    /// covered targets that are not in it are removed; findings on other targets stay, because absence never heals. If
+    /// not, `found` only adds.
     pub complete: bool,
 }
 
 impl Judged {
-    /// It could not be judged: findings stay as they are.
+    /// The check could not judge: findings stay as they are.
     pub fn unknown(reason: &str, message: String) -> Self {
         Self::without_verdict(Outcome::Inconclusive, reason, Some(message))
     }
 
-    /// It does not apply at the moment: findings stay as they are.
+    /// The check does not apply now: findings stay as they are.
     pub fn skipped(reason: &str) -> Self {
         Self::without_verdict(Outcome::Skipped, reason, None)
     }
@@ -75,34 +76,34 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// All of them, by check and target.
+    /// All findings, by check and target.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
         self.by_key.values()
     }
 
-    /// Those of one check.
+    /// The findings of one check.
     pub fn of<'a>(&'a self, check: &'a str) -> impl Iterator<Item = &'a Finding> {
         self.by_key.values().filter(move |finding| finding.check == check)
     }
 
-    /// The one of this check and target.
+    /// The finding for this check and target.
     pub fn get(&self, check: &str, target: &str) -> Option<&Finding> {
         self.by_key.get(&(check.to_owned(), target.to_owned()))
     }
 
-    /// Puts a finding in the place of one with the same check and target.
+    /// Inserts a finding, replacing one with the same check and target.
     pub fn put(&mut self, finding: Finding) {
         self.by_key.insert((finding.check.clone(), finding.target.clone()), finding);
     }
 
-    /// Removes those for which `keep` says no.
+    /// Removes the findings for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&Finding) -> bool) {
         self.by_key.retain(|_, finding| keep(finding));
     }
 
-    /// Adds what was found, keeping the past of what is already known with the same verdict. A state that goes on is no
-    /// new sighting: its count and time stay. `boards` says which board it is about: the same fault of another board is
-    /// another finding.
+    /// Adds what was found. A known finding with the same verdict keeps its history: a state that persists is not a new
+    /// sighting, so count and time stay. `boards` says which board the finding is about: the same fault on another
+    /// board is another finding.
     pub fn add_state(&mut self, check: &str, found: &Found, boards: &[Gpu], at: Time) {
         let mut fresh = found.as_finding(check, at);
         identify(&mut fresh, boards);
@@ -120,8 +121,8 @@ impl Findings {
         self.put(finding);
     }
 
-    /// Takes what was found over into what stands. What was found of a board that is not at its address any more goes
-    /// once the check has judged the one that is.
+    /// Applies a judgement to the standing findings. A finding about a board that is no longer at its address is
+    /// removed once the check has judged the board that is there now.
     pub fn settle(&mut self, check: &str, judged: &Judged, boards: &[Gpu], at: Time) {
         let is_found = |finding: &Finding| judged.found.iter().any(|found| found.target == finding.target);
         if judged.complete {
@@ -140,7 +141,7 @@ impl Findings {
         }
     }
 
-    /// Says of which board each finding is that names none yet.
+    /// Sets the board of each finding that has none yet.
     pub fn identify(&mut self, boards: &[Gpu]) {
         for finding in self.by_key.values_mut().filter(|finding| finding.serial.is_none() && finding.uuid.is_none()) {
             identify(finding, boards);
@@ -155,7 +156,7 @@ fn identify(finding: &mut Finding, boards: &[Gpu]) {
     }
 }
 
-/// Whether the serial numbers differ; where there are none, the UUIDs.
+/// Whether the finding is about another board: by serial number, or by UUID if there is none.
 fn is_of_another_board(finding: &Finding, boards: &[Gpu]) -> bool {
     let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) else {
         return false;
@@ -186,7 +187,7 @@ impl Found {
     }
 }
 
-/// Whether two findings say the same, whenever and however often.
+/// Whether two findings have the same verdict, ignoring times and counts.
 pub fn same_verdict(one: &Finding, other: &Finding) -> bool {
     one.outcome == other.outcome && one.severity == other.severity && one.reason == other.reason
 }

@@ -1,4 +1,4 @@
-//! What a judgement may look at, and the questions that every judge of the driver's readings asks first.
+//! The inputs of a judgement, and the checks that every judge of driver readings runs first.
 
 use super::expectation::Expectation;
 use super::found::{Findings, Judged};
@@ -13,12 +13,12 @@ use crate::time::Now;
 use crds::node_health::Gpu;
 use crds::reason;
 
-/// A section counts as overdue when it is older than this many of its intervals, and a margin.
+/// A section is overdue when it is older than this many of its intervals plus a margin.
 const OVERDUE_INTERVALS: u64 = 3;
-/// The margin, in milliseconds: the deadline of one call and the back-off behind it.
+/// The margin, in milliseconds: the deadline of one call plus the back-off after it.
 const OVERDUE_MARGIN_MS: u64 = 30_000;
 
-/// Everything that a judgement may look at.
+/// Everything a judgement may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground<'a> {
     /// What the node is expected to be.
@@ -27,23 +27,23 @@ pub struct Ground<'a> {
     pub hardware: &'a Hardware,
     /// How the kernel log is being read.
     pub kernel_log: &'a KernelLog,
-    /// What the driver's library and sysfs said last.
+    /// The last readings of the driver's library and sysfs.
     pub readings: &'a Readings,
-    /// Counters by difference, and the best that boards have shown.
+    /// Counter increases, and the best that each board has shown.
     pub memory: &'a Memory,
-    /// What stands already, for rules with hysteresis.
+    /// The standing findings, for rules with hysteresis.
     pub findings: &'a Findings,
-    /// The GPUs as the report shows them: identity.
+    /// The GPUs as the report identifies them.
     pub gpus: &'a [Gpu],
-    /// How often the check looks, in seconds.
+    /// How often the check runs, in seconds.
     pub interval_seconds: i64,
-    /// The moment.
+    /// The current time.
     pub now: Now,
 }
 
 impl<'a> Ground<'a> {
-    /// The GPUs with a reading of this section, or why there is none: maintenance, a hang, a lost
-    /// device, no library, nothing read yet, or a reading that is overdue. No judge of the driver asks further then.
+    /// The GPUs that have a reading of this section, or why there is none: maintenance, a hang, a lost device, no
+    /// library, nothing read yet, or an overdue reading. Judges of driver readings return that result unchanged.
     pub fn driver(&self, section: Section) -> Result<Vec<&'a GpuReadings>, Box<Judged>> {
         if self.expected.in_maintenance() {
             return Err(Box::new(Judged::skipped(reason::MAINTENANCE)));
@@ -105,7 +105,7 @@ impl<'a> Ground<'a> {
         self.gpus.iter().find(|gpu| gpu.pci_address == pci)?.serial.as_deref()
     }
 
-    /// The same GPU's reading before the last one.
+    /// The previous reading of the same GPU.
     pub fn before(&self, pci: &str) -> Option<&'a GpuReadings> {
         self.readings.before.get(pci)
     }
@@ -119,7 +119,7 @@ impl<'a> Ground<'a> {
             && self.readings.view.as_ref().is_none_or(|view| view.gpus.is_empty() && view.errors.is_empty())
     }
 
-    /// Nothing to judge. Earlier findings go only where no accelerator is expected: absence never heals.
+    /// Nothing to judge. Earlier findings are removed only if no accelerator is expected: absence never heals.
     fn no_accelerator(&self) -> Judged {
         let gpus = self.expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref());
         let complete = gpus.and_then(|gpus| gpus.count).unwrap_or(0) == 0;
@@ -137,7 +137,7 @@ impl<'a> Ground<'a> {
         Err(Box::new(Judged::unknown(reason::OVERDUE, message)))
     }
 
-    /// Why the library's answer says nothing about any GPU, if it does not.
+    /// Why the library's answer is not about any GPU, if it is not.
     fn silent(&self, view: &NvmlView) -> Option<Judged> {
         if view.status == NvmlView::OK {
             return None;
@@ -150,7 +150,7 @@ impl<'a> Ground<'a> {
             ));
         }
         if view.status == "LibraryNotFound" {
-            // A node without GPUs was told apart before; one whose PCI was not read yet may have some.
+            // A node without GPUs was recognized earlier; if PCI has not been read yet, there may be some.
             return Some(match self.readings.tree() {
                 Some(_) => Judged::unknown(
                     reason::DRIVER_LIBRARY_MISSING,

@@ -1,4 +1,4 @@
-//! The accelerators and network devices of the node: sysfs and the driver's library side by side.
+//! The accelerators and network devices of the node, from sysfs and from the driver's library.
 
 use super::found::bounded;
 use super::readings::Readings;
@@ -25,8 +25,8 @@ pub enum Hardware {
 }
 
 impl Hardware {
-    /// The last tree together with what the driver's library said last. Where the library cannot be asked, its trouble
-    /// stands in for its answer, and PCI alone still counts.
+    /// Combines the last tree with the last answer of the driver's library. If the library cannot be asked, the reason
+    /// takes the place of its answer, and the PCI view is still used.
     pub fn of(readings: &Readings) -> Self {
         if let Some((reason, message)) = &readings.tree_failed {
             return Self::Unknown { reason: reason.clone(), message: message.clone() };
@@ -59,7 +59,7 @@ pub fn addresses(report: &InventoryReport) -> BTreeSet<String> {
     on_pci.chain(driver_addresses(report).into_iter().map(str::to_owned)).collect()
 }
 
-/// The addresses of the GPUs that the driver shows, as far as they are PCI addresses.
+/// The addresses of the GPUs that the driver shows, if they are valid PCI addresses.
 pub fn driver_addresses(report: &InventoryReport) -> BTreeSet<&str> {
     let told = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref());
     told.filter(|text| text.parse::<PciAddress>().is_ok()).collect()
@@ -83,8 +83,7 @@ pub fn as_reported(report: &InventoryReport) -> Inventory {
     }
 }
 
-/// A GPU that the driver does not show at the moment keeps the name that it had, because people then need to know which
-/// board it is.
+/// A GPU that the driver does not show now keeps its previous identity, so that an operator can tell which board it is.
 pub fn named_as_before(inventory: &mut Inventory, before: &Inventory) {
     for gpu in inventory.gpus.iter_mut().filter(|gpu| gpu.uuid.is_none() && gpu.serial.is_none()) {
         if let Some(known) = before.gpus.iter().find(|known| known.pci_address == gpu.pci_address) {

@@ -1,37 +1,37 @@
-//! One GPU against the others of its node and model, while all of them work: in the last sample and in the one before.
+//! Compares each GPU with the others of its node and model while all of them are busy, in the last two samples.
 
 use super::ground::Ground;
 use super::peers::{self, Side};
 use crate::readings::sample::GpuReadings;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The load from which GPUs are compared, in percent of the time in which a kernel ran. All that is compared is at least
-/// as busy, twice in a row: a job that leaves one GPU idle makes none of them odd.
+/// GPUs are compared from this load on, in percent of the time in which a kernel ran. Every compared GPU must be at
+/// least this busy in two samples in a row, so that a job that leaves one GPU idle does not produce an outlier.
 pub(in crate::judge) const BUSY_PERCENT: u32 = 90;
 
-/// What the comparison says.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub(in crate::judge) struct Compared {
-    /// Those that have enough peers under load.
+    /// The GPUs that have enough peers under load.
     among: BTreeSet<String>,
-    /// The odd ones: value and median.
+    /// The outliers, with value and median.
     odd: BTreeMap<String, (f64, f64)>,
 }
 
 impl Compared {
-    /// Whether the GPU is odd; `None` if it was not compared.
+    /// Whether the GPU is an outlier; `None` if it was not compared.
     pub(in crate::judge) fn is_odd(&self, pci: &str) -> Option<bool> {
         self.among.contains(pci).then(|| self.odd.contains_key(pci))
     }
 
-    /// The value of an odd GPU, and the median.
+    /// The value of an outlier, and the median.
     pub(in crate::judge) fn values(&self, pci: &str) -> (f64, f64) {
         self.odd.get(pci).copied().unwrap_or_default()
     }
 }
 
-/// Compares one value of all GPUs that are under load. `at_least` is the smallest distance from the median that counts,
-/// given one of the GPUs that are compared.
+/// Compares one value across all GPUs under load. `at_least` returns the smallest distance from the median that counts,
+/// given one of the compared GPUs.
 pub(in crate::judge) fn compare(
     ground: &Ground<'_>,
     gpus: &[&GpuReadings],

@@ -1,4 +1,4 @@
-//! What must be remembered between samples: counters by difference, and the best that each board has shown.
+//! What is remembered between samples: counter increases, and the best that each board has shown.
 //!
 //! ```text
 //!  Sample, TreeReport ─▶ note ─▶ Memory ─▶ increase, last_step ─▶ judges
@@ -6,13 +6,13 @@
 //! ```
 //!
 //! What must stay true:
-//! - an increase is counted once: not lost by a restart of the agent, and not twice;
-//! - a counter that falls to half or less begins anew: after a boot, a driver load or a reset it counts from zero; one that
-//!   falls by less is a driver that lies: what it counted before is not counted again when it comes back;
-//! - another serial at an address is another board: nothing of the former one is compared with it;
-//! - a rise never moves further in time than the step in which it was seen, and of old steps the length stays a share of
-//!   the age;
-//! - nothing grows with time.
+//! - An increase is counted exactly once, also across a restart of the agent.
+//! - A counter that falls to half or less was reset (boot, driver load, GPU reset) and counts from zero. A smaller fall
+//!   is a wrong reading: the counter's return to its earlier value is not counted again.
+//! - Another serial number at an address is another board: it is not compared with the previous one.
+//! - A rise never moves in time beyond the step in which it was seen, and the length of an old step stays a bounded
+//!   share of its age.
+//! - Memory use does not grow with time.
 
 mod baseline;
 mod board;
@@ -32,20 +32,21 @@ use crds::Time;
 use crds::node_health::Baseline;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Steps that are kept of each counter.
+/// Steps kept for each counter.
 const STEPS: usize = 48;
-/// The newest steps are never merged: half an hour of minutes, which is as far back as rules look step by step.
+/// The newest steps are never merged: at one reading per minute this is half an hour, as far back as rules look step by
+/// step.
 const WHOLE_STEPS: usize = 32;
-/// Steps older than this are dropped: no rule looks further back. 24 hours, in milliseconds.
+/// Steps older than this are dropped, because no rule looks further back. 24 hours, in milliseconds.
 const HORIZON_MS: u64 = 24 * 3600 * 1000;
 
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// By target: two levels, so that a question by name copies no name.
+    /// By target: nested maps, so that a lookup by name copies no name.
     tracks: BTreeMap<String, BTreeMap<Counter, Track>>,
     boards: BTreeMap<String, Board>,
-    /// Counters of the report of a former process, until the first reading of the same target.
+    /// Counters from the report of a previous process, until the target is first read again.
     restored: BTreeMap<String, baseline::Restored>,
 }
 
@@ -62,14 +63,14 @@ struct Track {
 pub struct Step {
     /// When the earlier reading was taken, by the monotonic clock in milliseconds.
     pub from: u64,
-    /// When the later one was.
+    /// When the later reading was taken.
     pub to: u64,
-    /// By how much the counter rose.
+    /// How much the counter rose.
     pub by: u64,
 }
 
 impl Memory {
-    /// Takes a sample of the driver in. Once per sample.
+    /// Records a sample of the driver. Call once per sample.
     pub fn note_sample(&mut self, sample: &Sample, now: Now) {
         for gpu in &sample.gpus {
             let serial = counters::serial(&sample.view, &gpu.pci);
@@ -89,7 +90,7 @@ impl Memory {
         }
     }
 
-    /// Takes what sysfs told in. Once per reading.
+    /// Records a reading of sysfs. Call once per reading.
     pub fn note_tree(&mut self, tree: &TreeReport, now: Now) {
         for (pci, link) in &tree.links {
             for (counter, value) in counters::of_pci(link) {
@@ -103,8 +104,8 @@ impl Memory {
         }
     }
 
-    /// By how much a counter rose within the last `window_ms`, and over how many milliseconds that was seen. `None` until
-    /// there are two readings. A step that began before the window counts with its share.
+    /// How much a counter rose within the last `window_ms`, and the milliseconds over which that was observed. `None`
+    /// until there are two readings. A step that began before the window counts in proportion.
     pub fn increase(&self, target: &str, counter: Counter, window_ms: u64, now: Now) -> Option<(u64, u64)> {
         let track = self.track(target, counter)?;
         let begin = now.mono_ms.saturating_sub(window_ms);
@@ -116,7 +117,7 @@ impl Memory {
         (!track.steps.is_empty()).then_some(sum)
     }
 
-    /// The steps of a counter, oldest first; the last is that to its last reading.
+    /// The steps of a counter, oldest first; the last one ends at its last reading.
     pub fn steps(&self, target: &str, counter: Counter) -> impl DoubleEndedIterator<Item = Step> {
         self.track(target, counter).into_iter().flat_map(|track| track.steps.iter().copied())
     }
@@ -130,13 +131,13 @@ impl Memory {
         self.boards.get(pci)
     }
 
-    /// Forgets all counters: after a maintenance everything begins anew. What boards have shown stays.
+    /// Forgets all counters: after maintenance, counting starts over. What boards have shown stays.
     pub fn begin_anew(&mut self) {
         self.tracks.clear();
         self.restored.clear();
     }
 
-    /// Takes over what a former process of the agent reported.
+    /// Restores what a previous process of the agent reported.
     pub fn restore(&mut self, baselines: &[Baseline], boot_id: &str, now: Now) {
         for (target, restored) in baselines.iter().filter_map(|one| baseline::read(one, boot_id, now)) {
             let is_another =
@@ -162,7 +163,7 @@ impl Memory {
         baseline::Known { boards: &self.boards, counters, restored: &self.restored }.write(boot_id, at, max)
     }
 
-    /// Another board at the address: what was remembered of the former one goes.
+    /// If the address has another board, forgets what was remembered of the previous one.
     fn recognize(&mut self, pci: &str, serial: Option<&str>) {
         let Some(serial) = serial else { return };
         if self.boards.get(pci).is_some_and(|board| is_another(&board.serial, serial)) {
@@ -172,7 +173,7 @@ impl Memory {
             self.tracks.retain(|target, _| target != pci && !target.starts_with(&links));
         }
         match self.boards.get_mut(pci) {
-            // The serial number tells more than the UUID that was told before it.
+            // A serial number identifies the board better than the UUID recorded before it.
             Some(board) if is_uuid(&board.serial) && !is_uuid(serial) => serial.clone_into(&mut board.serial),
             Some(_) => {}
             None => {
@@ -210,7 +211,7 @@ impl Track {
         }
     }
 
-    /// Quiet steps are joined, so that the bound holds hours of a healthy counter and every rise of a sick one.
+    /// Joins quiet steps, so that the limit covers hours of a healthy counter and still every rise of a faulty one.
     fn push(&mut self, step: Step) {
         let quiet_before = self.steps.iter().rev().take(2).filter(|last| last.by == 0).count() == 2;
         match self.steps.back_mut() {
@@ -222,8 +223,8 @@ impl Track {
         }
     }
 
-    /// Merges the two neighbours that together are the shortest for their age, so that a step is never much longer than a
-    /// share of its age, and goes with the horizon.
+    /// Merges the two neighbouring steps that are shortest for their age, so that the length of a step stays a bounded
+    /// share of its age and the step can expire at the horizon.
     fn merge(&mut self) {
         let pairs = self.steps.iter().zip(self.steps.iter().skip(1)).take(STEPS - WHOLE_STEPS);
         let coarseness = |(one, next): &(&Step, &Step)| {
@@ -241,11 +242,11 @@ impl Track {
 }
 
 impl Step {
-    /// By how much the counter rose since this moment, if it rose evenly; rounded up, so that no rise goes lost.
+    /// How much the counter rose since `begin`, assuming a constant rate; rounded up, so that no rise is lost.
     pub fn by_since(&self, begin: u64) -> u64 {
         let whole = self.to.saturating_sub(self.from);
         let inside = self.to.saturating_sub(self.from.max(begin));
-        // Two readings at one moment: an age by a clock that was set back.
+        // Two readings at the same moment: their age came from a clock that was set back.
         if inside >= whole {
             return if self.to > begin { self.by } else { 0 };
         }
@@ -254,19 +255,19 @@ impl Step {
     }
 }
 
-/// The rise from one reading to the next of the same run of the driver. A fall to half or less is a reset: the counter
-/// counts from zero. A smaller fall no reset explains; it is no rise.
+/// The rise from one reading to the next. A fall to half or less is a reset: the counter counts from zero. A smaller
+/// fall is not explained by a reset and is not a rise.
 fn risen(before: u64, value: u64) -> u64 {
     if is_lie(before, value) { 0 } else { value.checked_sub(before).unwrap_or(value) }
 }
 
-/// Whether it fell, and by less than half.
+/// Whether the counter fell by less than half, which no reset explains.
 const fn is_lie(before: u64, value: u64) -> bool {
     value < before && value > before / 2
 }
 
-/// Whether these are the numbers of two boards. A UUID and a serial number tell nothing about each other: a driver may
-/// keep the serial number to itself for a while.
+/// Whether the two identities are of different boards. A UUID and a serial number cannot be compared: a driver may not
+/// report the serial number for a while.
 fn is_another(known: &str, seen: &str) -> bool {
     known != seen && is_uuid(known) == is_uuid(seen)
 }

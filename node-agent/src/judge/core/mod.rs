@@ -1,6 +1,6 @@
-//! What every judge is built from: rules as data, findings by key, counters by difference, and the last readings.
+//! What every judge is built from: rules as data, findings by key, counter increases, and the last readings.
 //!
-//! Nothing here knows a check. Judges import from here and never from each other's floor.
+//! Nothing here knows a particular check. Judges import from here and never from each other.
 
 pub mod expectation;
 pub mod found;

@@ -1,18 +1,19 @@
-//! One GPU against the others of its node, by robust statistics: the median, and the median of the distances from it.
+//! Compares one GPU with the others of its node by robust statistics: the median, and the median absolute deviation.
 //!
-//! A value is an outlier if there are at least [`FEWEST`] values, and it lies further from the median than
-//! [`DISTANCES`] scaled median distances and further than a smallest distance that the rule names, so that a node whose
-//! GPUs are all alike does not condemn the one that is a degree warmer. Scaled by 1.4826 the median distance estimates
+//! A value is an outlier if there are at least [`FEWEST`] values, and it is further from the median than [`DISTANCES`]
+//! scaled deviations and further than a minimum distance that the rule sets. Without that minimum, a GPU one degree
+//! warmer than otherwise identical peers would be an outlier. Scaled by 1.4826, the median absolute deviation estimates
 //! the standard deviation of a normal distribution (Rousseeuw and Croux 1993).
 
-/// Fewer values than this say nothing about one of them.
+/// With fewer values than this, none can be called an outlier.
 pub const FEWEST: usize = 4;
-/// How many scaled median distances an outlier is away: 6 lets one healthy GPU in 500 million pass for odd.
+/// An outlier is more than this many scaled deviations from the median: at 6, one healthy GPU in 500 million is an
+/// outlier.
 pub const DISTANCES: f64 = 6.0;
-/// From the median distance to the standard deviation of a normal distribution.
+/// From the median absolute deviation to the standard deviation of a normal distribution.
 const SCALE: f64 = 1.4826;
 
-/// The median; `None` of nothing.
+/// The median; `None` for an empty slice.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -24,7 +25,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// Which sides of the median are odd.
+/// On which side of the median a value is an outlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// Only values above it.
@@ -50,7 +51,7 @@ pub fn outliers<'a>(values: &[(&'a str, f64)], side: Side, at_least: f64) -> Vec
     values.iter().filter(|(_, value)| is_odd(*value)).map(|(target, value)| (*target, *value, middle)).collect()
 }
 
-/// The value that more than half of at least [`FEWEST`] have.
+/// The value shared by more than half, if there are at least [`FEWEST`] values.
 pub fn majority<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
     if values.len() < FEWEST {
         return None;

@@ -1,33 +1,33 @@
-//! The last readings of every GPU and of the tree, as far as they were taken: the sections of a sample are taken at
-//! different times, and each replaces only itself.
+//! The last readings of every GPU and of the device tree. The sections of a sample are taken at different times, and
+//! each replaces only its own previous reading.
 
 use crate::readings::TreeReport;
 use crate::readings::inventory::NvmlView;
 use crate::readings::sample::{DeviceAccess, GpuReadings, Sample, Section};
 use std::collections::BTreeMap;
 
-/// What the driver's library said last.
+/// The last readings of the driver's library and of sysfs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readings {
-    /// The last readings by PCI address; GPUs that the library no longer shows are gone.
+    /// The last readings by PCI address; GPUs that the library no longer shows are removed.
     pub gpus: BTreeMap<String, GpuReadings>,
-    /// What [`Self::gpus`] held before, section by section: two samples in a row are read without any further state.
+    /// The previous content of [`Self::gpus`], section by section, for rules that need two samples in a row.
     pub before: BTreeMap<String, GpuReadings>,
     /// When each section was last read, by the monotonic clock in milliseconds.
     pub taken: BTreeMap<Section, u64>,
     /// Versions and GPUs of the last sample.
     pub view: Option<NvmlView>,
-    /// Of the last sample in which something failed.
+    /// Access to the device nodes, from the last sample in which something failed.
     pub device_access: Option<DeviceAccess>,
     /// The version of the library.
     pub library_version: Option<String>,
     /// The slowest call of the last sample: name, milliseconds.
     pub slowest: Option<(String, u64)>,
-    /// What sysfs told last, and when, by the monotonic clock in milliseconds.
+    /// The last reading of sysfs, and when it was taken, by the monotonic clock in milliseconds.
     pub tree: Option<(TreeReport, u64)>,
-    /// Why the last attempt to read the tree brought nothing: reason and sentence.
+    /// Why the last attempt to read the tree failed: reason and message.
     pub tree_failed: Option<(String, String)>,
-    /// What keeps the sampler from answering at the moment, if anything does.
+    /// What keeps the sampler from answering now, if anything does.
     pub trouble: Option<Trouble>,
 }
 
@@ -40,14 +40,14 @@ pub struct Trouble {
     pub message: String,
     /// The C function that hangs, where it is known.
     pub call: Option<String>,
-    /// The GPU that it is about, where it is known.
+    /// The GPU concerned, where it is known.
     pub pci: Option<String>,
-    /// Since when, by the monotonic clock in milliseconds.
+    /// When it began, by the monotonic clock in milliseconds.
     pub since: u64,
 }
 
 impl Readings {
-    /// Takes a sample in: the sections that it holds replace their former selves.
+    /// Records a sample: each section it has replaces the previous one.
     pub fn take(&mut self, sample: &Sample, at: u64) {
         let Sample { sections, took_ms: _, slowest, view, device_access, library_version, gpus, calls: _ } = sample;
         let mut former = std::mem::take(&mut self.gpus);
@@ -68,7 +68,7 @@ impl Readings {
         self.trouble = None;
     }
 
-    /// Forgets what the driver said: after a maintenance none of it is valid.
+    /// Forgets the driver's readings: none of them is valid after maintenance.
     pub fn forget_driver(&mut self) {
         let (tree, tree_failed) = (self.tree.take(), self.tree_failed.take());
         *self = Self { tree, tree_failed, ..Self::default() };

@@ -1,4 +1,4 @@
-//! Judgements as rows of data, and the page of each check: what the code looks up and what people read is one table.
+//! Judgements as rows of data, and the page of each check: the code and the documentation share one table.
 
 use super::found::{Found, Judged};
 use super::ground::Ground;
@@ -14,13 +14,13 @@ pub struct Rule {
     pub outcome: Outcome,
     /// What cures it.
     pub severity: Severity,
-    /// When it fires, with the numbers: a sentence.
+    /// The condition with its numbers: a sentence.
     pub when: &'static str,
     /// What lifts it: a sentence.
     pub lifts: &'static str,
-    /// What a person does about it: a sentence.
+    /// What a person should do about it: a sentence.
     pub act: &'static str,
-    /// Where rule and numbers come from.
+    /// The source of the rule and its numbers.
     pub source: &'static str,
 }
 
@@ -29,7 +29,7 @@ pub struct Rule {
 pub struct Page {
     /// The check.
     pub check: Check,
-    /// What it means when this check speaks: one or two sentences.
+    /// What a finding of this check means: one or two sentences.
     pub means: &'static str,
     /// How it is measured, from which calls or files.
     pub measured: &'static str,
@@ -41,7 +41,7 @@ pub struct Page {
     pub rules: &'static [Rule],
 }
 
-/// The verdict of the row with this reason. A reason without a row is a warning and nothing more.
+/// The verdict of the row with this reason. A reason without a row is only a warning.
 pub fn verdict(rules: &[Rule], reason: &str) -> (Outcome, Severity) {
     let rule = rules.iter().find(|rule| rule.reason == reason);
     rule.map_or((Outcome::Warn, Severity::Monitor), |rule| (rule.outcome.clone(), rule.severity.clone()))
@@ -60,12 +60,12 @@ pub fn found(rules: &[Rule], reason: &str, target: &str, message: String, eviden
     }
 }
 
-/// What is wrong with the covered targets, the worst of each: findings are keyed by check and target.
+/// The faults of the covered targets, the worst of each: findings are keyed by check and target.
 pub fn judged(covered: Vec<String>, found: Vec<Found>) -> Judged {
     Judged { outcome: Outcome::Pass, reason: None, message: None, covered, found: worst_of_each(found), complete: true }
 }
 
-/// One finding per target: the worst, and of equals the first.
+/// One finding per target: the worst, or the first of equals.
 pub fn worst_of_each(found: Vec<Found>) -> Vec<Found> {
     let rank = |found: &Found| (found.outcome.rank(), found.severity.rank());
     let mut worst: Vec<Found> = Vec::new();
@@ -79,15 +79,15 @@ pub fn worst_of_each(found: Vec<Found>) -> Vec<Found> {
     worst
 }
 
-/// A finding with the verdict of the last row with this reason: what the first sight of something is worth where a later
-/// one has to confirm it.
+/// A finding with the verdict of the last row with this reason: what a first sighting is worth if a later one has to
+/// confirm it.
 pub fn suspected(rules: &[Rule], reason: &str, target: &str, message: String, evidence: String) -> Found {
     let last = rules.iter().rposition(|rule| rule.reason == reason).unwrap_or_default();
     found(rules.get(last..).unwrap_or_default(), reason, target, message, evidence)
 }
 
-/// Whether what a reading shows was found before and has stood for at least `seconds` since, and at least since an
-/// earlier reading. `taken` is when the reading was taken, by the monotonic clock in milliseconds.
+/// Whether a reading confirms an earlier finding: one that has stood for at least `seconds` and since an earlier
+/// reading. `taken` is when the reading was taken, by the monotonic clock in milliseconds.
 pub fn is_confirmed(
     ground: &Ground<'_>,
     check: Check,

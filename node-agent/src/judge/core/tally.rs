@@ -1,7 +1,7 @@
-//! What the rules of one check say about its targets, and which of the targets that covers.
+//! Collects the answers of one check's rules per target, and decides which targets are covered.
 //!
-//! A target is covered if at least one rule could be asked, and if the rule could be asked that what stands against the
-//! target rests on: a reading that is missing neither heals a finding nor puts a lesser one in its place.
+//! A target is covered if at least one rule had its input, and so did the rule behind the target's current finding. A
+//! missing reading neither lifts a finding nor replaces it with a lesser one.
 
 use super::found::{Findings, Found, Judged};
 use super::ground::Ground;
@@ -9,10 +9,10 @@ use super::rule::{self, Page, Rule};
 use crds::node_health::Gpu;
 use crds::{Outcome, reason};
 
-/// What one rule says of one target.
+/// The answer of one rule for one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::judge) enum Answer {
-    /// What it reads is not there.
+    /// Its input is missing.
     Unknown,
     /// It does not fire.
     Well,
@@ -26,7 +26,7 @@ pub(in crate::judge) enum Answer {
 }
 
 impl Answer {
-    /// Fires if it is so; unknown if nobody knows.
+    /// Fires on `Some(true)`; unknown on `None`.
     pub(in crate::judge) fn when(is_so: Option<bool>, say: impl FnOnce() -> (String, String)) -> Self {
         match is_so {
             None => Self::Unknown,
@@ -39,7 +39,7 @@ impl Answer {
     }
 }
 
-/// Collects answers.
+/// Collects the answers.
 pub(in crate::judge) struct Tally<'a> {
     check: &'static str,
     rules: &'static [Rule],
@@ -61,17 +61,17 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Whether a finding with this reason stands against the target.
+    /// Whether the target has a standing finding with this reason.
     pub(in crate::judge) fn stands(&self, target: &str, reason: &str) -> bool {
         self.findings.get(self.check, target).is_some_and(|finding| finding.reason == reason)
     }
 
-    /// The GPU in the words of a message.
+    /// The name of the GPU for messages.
     pub(in crate::judge) fn name(&self, pci: &str) -> String {
         gpu_name(self.gpus, pci)
     }
 
-    /// Takes what each rule says of the target.
+    /// Adds the answers of all rules for the target.
     pub(in crate::judge) fn ask(&mut self, target: &str, answers: impl IntoIterator<Item = (&'static str, Answer)>) {
         let mut answers: Vec<_> = answers.into_iter().collect();
         let standing = self.findings.get(self.check, target);
@@ -80,7 +80,7 @@ impl<'a> Tally<'a> {
         if unasked.is_none() && answers.iter().any(|(_, said)| *said != Answer::Unknown) {
             self.covered.push(target.to_owned());
         }
-        // Of equals the one that stands goes on, so that its age is kept.
+        // Among equals the standing finding wins, so that it keeps its age.
         answers.sort_by_key(|(why, _)| standing.is_none_or(|standing| standing.reason != *why));
         for (why, said) in answers {
             let Answer::Wrong { message, evidence } = said else { continue };
@@ -94,7 +94,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// The judgement. Where no target has what the check reads, it does not apply.
+    /// The judgement. If no target has what the check reads, the check does not apply.
     pub(in crate::judge) fn judged(self) -> Judged {
         let judged = rule::judged(self.covered, self.found);
         if judged.covered.is_empty() && judged.found.is_empty() {
@@ -110,7 +110,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// `GPU 3 (0000:5d:00.0, serial 1650522001234)`, as far as it is known.
+/// `GPU 3 (0000:5d:00.0, serial 1650522001234)`, with the parts that are known.
 pub(in crate::judge) fn gpu_name(gpus: &[Gpu], pci: &str) -> String {
     let gpu = gpus.iter().find(|gpu| gpu.pci_address == pci);
     let index = gpu.and_then(|gpu| gpu.index).map(|index| format!(" {index}")).unwrap_or_default();
@@ -118,7 +118,7 @@ pub(in crate::judge) fn gpu_name(gpus: &[Gpu], pci: &str) -> String {
     format!("GPU{index} ({pci}{})", serial.unwrap_or_default())
 }
 
-/// A value as evidence: the number, or `-` where it was not told.
+/// A value as evidence: the number, or `-` if it was not reported.
 pub(in crate::judge) fn shown<T: std::fmt::Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }

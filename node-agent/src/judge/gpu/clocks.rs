@@ -1,8 +1,8 @@
 //! `clocks`: hardware that slows a GPU down, and a GPU that is slower than its peers under the same load.
 //!
-//! Where the driver counts the time in a slowdown, the share of it between two readings is judged, twice in a row. Where
-//! it does not, the bit of the clock event reasons is: in two samples in a row, of a GPU that works, because the bit of
-//! the hardware slowdown shows for a moment at each change of the performance state.
+//! Where the driver counts the time in a slowdown, the rule uses its share of the time between two readings, twice in a
+//! row. Otherwise the rule uses the bit of the clock event reasons, in two samples in a row of a working GPU, because
+//! the hardware slowdown bit appears briefly at each change of the performance state.
 
 use crate::judge::core::like_load::{self, Compared};
 use crate::judge::core::memory::Step;
@@ -27,19 +27,20 @@ const SW_THERMAL: u64 = 0x20;
 const HW_THERMAL: u64 = 0x40;
 const POWER_BRAKE: u64 = 0x80;
 
-/// The share of the time between two readings that is too much.
+/// The share of the time between two readings from which a slowdown counts.
 const SHARE_PERCENT: u64 = 5;
-/// A GPU works from this share of time with a kernel on, in percent: a change to idle and back is no load.
+/// A GPU is working from this share of time with a kernel running, in percent: a short change to or from idle is no
+/// load.
 const WORKING_PERCENT: u32 = 50;
-/// A slowdown that stays for so long on a cool GPU is not the heat's: ten minutes, in seconds.
+/// A slowdown that lasts this long on a cool GPU is not caused by heat: ten minutes, in seconds.
 const STAYS_SECONDS: i64 = 600;
-/// Cool: so many degrees below the GPU's own slowdown threshold.
+/// Cool means this many degrees below the GPU's own slowdown threshold.
 const COOL_BELOW_CELSIUS: i32 = 10;
-/// The smallest distance from the peers' clock, as a share of the highest clock in percent. A judgement: boost clocks of
-/// healthy boards differ by a few percent.
+/// The smallest distance from the median clock of the peers, in percent of the highest clock. Our estimate: boost
+/// clocks of healthy boards differ by a few percent.
 const OUTLIER_PERCENT: u32 = 15;
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Clocks,
     means: "A GPU runs slower than it should: its hardware protects itself from heat or from a weak power supply, or it is slower than its peers under the same load. One slow GPU slows down every job that uses it.",
@@ -75,14 +76,14 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     tally.judged()
 }
 
-/// The SM clock, unless somebody has set another.
+/// The SM clock, unless application clocks are set.
 fn comparable_clock(gpu: &GpuReadings) -> Option<f64> {
     let clocks = gpu.clocks.as_ref()?;
     let is_set = clocks.reasons.is_some_and(|reasons| reasons & APPLICATION_CLOCKS != 0);
     clocks.sm_mhz.filter(|_| !is_set).map(f64::from)
 }
 
-/// A kind of slowdown: its bit, the counter of its time, its reason, and what it is called.
+/// A kind of slowdown: its bit, its time counter, its reason, and its name.
 struct Slowdown {
     bit: u64,
     counter: Option<Counter>,
@@ -112,7 +113,7 @@ const SLOWDOWNS: &[Slowdown] = &[
     },
 ];
 
-/// One GPU under judgement.
+/// One GPU as the rules see it.
 struct One<'a> {
     ground: &'a Ground<'a>,
     gpu: &'a GpuReadings,
@@ -149,13 +150,13 @@ impl One<'_> {
         })
     }
 
-    /// The hardware slowdown by itself: the finer reasons set its bit too, and then they are what is told.
+    /// The hardware slowdown bit alone: the more specific reasons set it too, and then only they are reported.
     fn plain_slowdown(&self) -> Option<bool> {
         let reasons = self.clocks.reasons?;
         Some(reasons & (HW_THERMAL | POWER_BRAKE) == 0 && self.twice(HW_SLOWDOWN)?)
     }
 
-    /// Whether the bit is set in two samples in a row of a GPU that works; one that stands lasts as long as its bit.
+    /// Whether the bit is set in two samples in a row of a working GPU; a standing finding stays as long as its bit.
     fn twice(&self, bit: u64) -> Option<bool> {
         let is_set = self.clocks.reasons? & bit != 0;
         let stood = SLOWDOWNS.iter().any(|kind| kind.bit == bit && self.stands(kind.reason));
@@ -165,7 +166,7 @@ impl One<'_> {
         Some(is_set && (stood || (was_set && works(self.clocks))))
     }
 
-    /// The step to this reading and the one before it, where the driver counts the time and this reading has it.
+    /// The step to this reading and the one before it, if the driver counts the time and this reading has it.
     fn last_steps(&self, kind: &Slowdown) -> Option<(Step, Option<Step>)> {
         let counter = kind.counter?;
         let is_told = match counter {
@@ -178,7 +179,7 @@ impl One<'_> {
         Some((steps.next()?, steps.next()))
     }
 
-    /// A hardware slowdown that lasts on a cool GPU.
+    /// A hardware slowdown that persists on a cool GPU.
     fn stays(&self) -> Answer {
         let slowed =
             self.clocks.reasons.map(|reasons| reasons & (HW_SLOWDOWN | HW_THERMAL) != 0 && reasons & POWER_BRAKE == 0);
@@ -199,7 +200,7 @@ impl One<'_> {
         })
     }
 
-    /// Well below the slowdown threshold, now and in the reading before.
+    /// Well below the slowdown threshold, in this reading and the one before.
     fn is_cool(&self) -> bool {
         let is_cool = |gpu: &GpuReadings| {
             gpu.thermal.as_ref().is_some_and(|thermal| {
@@ -253,7 +254,7 @@ fn works(clocks: &ClocksReading) -> bool {
     clocks.utilization_percent.is_some_and(|busy| busy >= WORKING_PERCENT)
 }
 
-/// The share of a step that a counter of nanoseconds rose in, in percent, at most 100.
+/// The share of a step during which a nanosecond counter rose, in percent, at most 100.
 fn share_percent(step: Step) -> u64 {
     let whole_ns = step.to.saturating_sub(step.from).saturating_mul(1_000_000).max(1);
     let percent = u128::from(step.by) * 100 / u128::from(whole_ns);

@@ -1,4 +1,4 @@
-//! `driver`: whether the driver answers, about which GPU it says that something is wrong, and what it is slow at.
+//! `driver`: whether the driver answers, which GPUs it reports as faulty, and which calls are slow.
 //!
 //! ```text
 //!  maintenance, boot grace ─▶ Skipped
@@ -25,10 +25,10 @@ pub(in crate::judge) mod tests;
 
 pub use rows::RULES;
 
-/// A call that takes longer is slow, in milliseconds. A judgement: calls take microseconds to tens of milliseconds.
+/// A call that takes longer is slow, in milliseconds. Our estimate: calls take microseconds to tens of milliseconds.
 const SLOW_MS: u64 = 5_000;
 
-/// Errors of NVML (names of `KINDS` in `probe::inventory`) and the reasons that they are.
+/// NVML errors (names of `KINDS` in `probe::inventory`) and the reasons they map to.
 const ERRORS: &[(&str, &str)] = &[
     ("GpuLost", reason::GPU_LOST),
     ("ResetRequired", reason::RESET_REQUIRED),
@@ -39,7 +39,7 @@ const ERRORS: &[(&str, &str)] = &[
     ("Unknown", reason::DRIVER_ERROR),
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Driver,
     means: "The driver of the GPUs does not answer as it should: it hangs, it has lost a GPU or wants it reset, or its parts are of different versions. While that lasts, programs that use a GPU fail.",
@@ -56,7 +56,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
     match &ground.readings.trouble {
         Some(trouble) if HANGS.contains(&trouble.reason.as_str()) => return hung(trouble, ground),
-        // A crash, or a runner that is gone, may be our fault.
+        // A crash or a missing runner may be our own fault.
         Some(_) => {}
         None => {
             if let Some(refused) = ground.readings.view.as_ref().and_then(|view| refused(ground, view)) {
@@ -70,7 +70,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
 }
 
-/// What only the driver is to blame for.
+/// Faults that only the driver can cause.
 const HANGS: [&str; 2] = [reason::CALL_HUNG, reason::CHILD_UNKILLABLE];
 
 fn hung(trouble: &Trouble, ground: &Ground<'_>) -> Judged {
@@ -85,11 +85,11 @@ fn hung(trouble: &Trouble, ground: &Ground<'_>) -> Judged {
         format!("{about}: {call} has not returned")
     };
     let found = rule::found(RULES, why, target, said, format!("{message}; for {seconds} s"));
-    // What stands against other targets is not judged while the driver hangs.
+    // Findings on other targets cannot be judged while the driver hangs.
     rule::judged(vec![target.to_owned()], vec![found])
 }
 
-/// The library answers, and refuses: as a whole, so that nothing is known of any GPU.
+/// The library answers with a refusal as a whole, so nothing is known about any GPU.
 fn refused(ground: &Ground<'_>, view: &NvmlView) -> Option<Judged> {
     let status = view.status.as_str();
     let lost_access = ground.readings.device_access == Some(DeviceAccess::Refused);
@@ -101,7 +101,7 @@ fn refused(ground: &Ground<'_>, view: &NvmlView) -> Option<Judged> {
     let why = match status {
         "DriverNotLoaded" => {
             let nvidia = nvidia.as_ref().filter(|gpus| !gpus.is_empty())?;
-            // The module is there and the library cannot see it from where we are, or the GPUs are meant for another.
+            // The module is loaded but the library cannot see it from here, or the GPUs are bound to another driver.
             if nvidia.iter().any(|gpu| gpu.driver.is_some()) {
                 return None;
             }
@@ -129,7 +129,7 @@ fn answered(ground: &Ground<'_>) -> Judged {
     let Readings { view: Some(view), gpus, taken, .. } = ground.readings else {
         return Judged::unknown(reason::NEVER_JUDGED, "nothing has been measured yet".to_owned());
     };
-    // A sample of other sections makes other calls: it adds errors, and its silence takes none back.
+    // A sample of other sections makes other calls: it can add errors, but their absence from it lifts nothing.
     let is_whole = taken.get(&Section::Driver) == taken.values().max();
     let errors = errors_by_target(view);
     let repeated = repeated_uuids(view);
@@ -153,7 +153,7 @@ fn answered(ground: &Ground<'_>) -> Judged {
                 (format!("{name}: another GPU of the node answers with the same UUID"), uuid.to_owned())
             }),
         ));
-        // The library answers: whatever hung has come back.
+        // The library answers, so the hang is over.
         answers.extend(HANGS.map(|why| (why, Answer::Well)));
         tally.ask(pci, answers);
     }
@@ -166,12 +166,12 @@ fn answered(ground: &Ground<'_>) -> Judged {
     tally.judged()
 }
 
-/// The errors of the last sample that mean something, by PCI address; those without one under `node`.
+/// The known errors of the last sample, by PCI address; those without an address under `node`.
 fn errors_by_target(view: &NvmlView) -> BTreeMap<String, Vec<&NvmlError>> {
     let mut by_target: BTreeMap<String, Vec<&NvmlError>> = BTreeMap::new();
     for error in view.errors.iter().filter(|error| why(&error.kind).is_some()) {
         let by_index = || view.gpus.iter().find(|gpu| Some(gpu.index) == error.index)?.pci.clone();
-        // What is no address names no GPU, and would stand for ever.
+        // An invalid address names no GPU, and its finding would never lift.
         let target = error.pci.clone().or_else(by_index).filter(|pci| pci.parse::<PciAddress>().is_ok());
         let target = target.unwrap_or_else(|| TARGET_NODE.to_owned());
         by_target.entry(target).or_default().push(error);
@@ -207,7 +207,7 @@ fn error_answers(errors: Option<&Vec<&NvmlError>>, name: &str, is_whole: bool) -
         .collect()
 }
 
-/// UUIDs that more than one GPU answers with, by the PCI address of each.
+/// UUIDs reported by more than one GPU, by the PCI address of each.
 fn repeated_uuids(view: &NvmlView) -> BTreeMap<&str, &str> {
     let named: Vec<(&str, &str)> =
         view.gpus.iter().filter_map(|gpu| Some((gpu.pci.as_deref()?, gpu.uuid.as_deref()?))).collect();

@@ -1,4 +1,4 @@
-//! `ecc`: errors of the memory, uncorrectable ones at once and corrected ones against the peers.
+//! `ecc`: memory errors. Uncorrectable errors count at once, corrected errors are compared with the peers.
 
 use crate::judge::core::peers::{self, Side};
 use crate::judge::core::tally::{Answer, Tally, shown};
@@ -11,18 +11,18 @@ use std::collections::BTreeMap;
 #[cfg(test)]
 pub(in crate::judge) mod tests;
 
-/// Over how long corrected errors are counted: one hour, in milliseconds.
+/// The window in which corrected errors are counted: one hour, in milliseconds.
 const WINDOW_MS: u64 = 3_600_000;
-/// A rate is not extrapolated from less than this, so that one burst does not stand for an hour: ten minutes.
+/// A rate is not extrapolated from less than this, so that one burst does not count as an hour: ten minutes.
 const LEAST_MS: u64 = 600_000;
-/// Corrected errors per hour above the median of the peers that are worth a look. A judgement: healthy boards show a
-/// handful in a day, the sick one of NVSentinel 1748 showed 63,720,000 in an hour and its peers none.
+/// Corrected errors per hour above the median of the peers that give a warning. Our estimate: healthy boards show a
+/// handful a day; the faulty one of NVSentinel 1748 showed 63,720,000 in an hour and its peers none.
 const RATE_OVER_PEERS: f64 = 1_000.0;
-/// Corrected errors per hour that are worth a look without peers. A judgement: Azure's node check lets ten million in a
-/// board's life pass (azurehpc pull request 649).
+/// Corrected errors per hour that give a warning without peers. Our estimate: Azure's node check tolerates ten million
+/// in a board's life (azurehpc pull request 649).
 const RATE_ALONE: f64 = 1_000_000.0;
 
-/// What it can find.
+/// What the check can find.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     Rule {
@@ -63,7 +63,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Ecc,
     means: "A GPU's memory returned wrong bits. Uncorrectable errors corrupted or killed a program. Corrected errors did no harm, but many of them on a single GPU mean that the board is failing.",
@@ -138,7 +138,7 @@ fn off(ecc: &EccReading, name: &str) -> (String, String) {
     )
 }
 
-/// Corrected errors per hour, of every GPU that has shown two readings.
+/// Corrected errors per hour, for every GPU with at least two readings.
 struct Rates {
     per_hour: BTreeMap<String, f64>,
     odd: BTreeMap<String, f64>,
@@ -179,7 +179,7 @@ impl Rates {
     }
 }
 
-/// Counts of errors and milliseconds: 2^53 are enough.
+/// Counts of errors and milliseconds stay below 2^53.
 #[allow(clippy::cast_precision_loss)]
 const fn as_float(value: u64) -> f64 {
     value as f64

@@ -1,4 +1,4 @@
-//! `inventory`: accelerators on PCI, in the driver, expected and allocatable.
+//! `inventory`: compares the accelerators on PCI, in the driver, expected, and allocatable.
 
 mod rules;
 
@@ -14,15 +14,15 @@ use crds::node_health::CheckRow;
 use crds::{Outcome, reason};
 use std::collections::BTreeSet;
 
-/// What the library answers when it is there and works.
+/// The status of a library that is present and works.
 const ANSWERED: &str = "Ok";
-/// What stands for a library that is not there.
+/// The statuses of a library that is missing.
 const LIBRARY_MISSING: &[&str] = &["LibraryNotFound"];
-/// The driver's word for a GPU that it lost (NVML_ERROR_GPU_IS_LOST, nvml.h).
+/// The driver's status for a GPU that it lost (NVML_ERROR_GPU_IS_LOST, nvml.h).
 const LOST: &str = "GpuLost";
 
-/// Judges the inventory. Without the driver's library the count is judged by PCI alone, and nothing else: the row is
-/// Inconclusive then, because a Pass would heal what only the library can tell.
+/// Judges the inventory. Without the driver's library only the count is judged, by PCI; the row is then Inconclusive,
+/// because a Pass would lift findings that only the library can clear.
 pub fn judge(ground: &Ground<'_>) -> Judged {
     if let Some(reason) = ground.expected.pause(ground.now) {
         return Judged::skipped(reason);
@@ -38,7 +38,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
 }
 
-/// A measurement that hangs in the kernel is told; what was found before cannot be judged, and stays.
+/// A measurement that hangs in the kernel is a finding of its own; earlier findings cannot be judged, and stay.
 fn unknown(why: &str, message: &str) -> Judged {
     let mut judged = Judged::unknown(why, message.to_owned());
     if why == reason::CHILD_UNKILLABLE {
@@ -54,7 +54,7 @@ fn judge_seen(expected: &Expectation<'_>, report: &InventoryReport) -> Judged {
         return none_here(expected);
     }
     if let Some((reason, message)) = view.library_silent() {
-        // Only the count can be judged; whatever else was found before stays.
+        // Only the count can be judged; all other findings stay.
         let judged = Judged::unknown(reason, message);
         return match missing {
             Some(missing) => Judged { outcome: Outcome::Pass, found: vec![missing], ..judged },
@@ -76,7 +76,7 @@ fn judge_seen(expected: &Expectation<'_>, report: &InventoryReport) -> Judged {
     }
 }
 
-/// Neither seen nor expected. Where the Node offers some all the same, that is worth a look.
+/// Nothing seen and nothing expected. If the Node still offers some, that is a warning.
 fn none_here(expected: &Expectation<'_>) -> Judged {
     let offered = expected.spec.map_or(0, |spec| spec.node.allocatable.values().sum::<i64>());
     if offered == 0 {
@@ -93,16 +93,16 @@ fn none_here(expected: &Expectation<'_>) -> Judged {
     }
 }
 
-/// The two views of one report, side by side.
+/// The two views of one inventory, side by side.
 struct View<'a> {
     pci: &'a [Accelerator],
     nvml: &'a NvmlView,
-    /// Every accelerator that either side shows.
+    /// Every accelerator that either view shows.
     present: BTreeSet<String>,
     in_driver: BTreeSet<&'a str>,
-    /// What the driver gave as the address of a GPU and is none.
+    /// What the driver gave as a GPU's address but is not a valid one.
     no_addresses: Vec<&'a str>,
-    /// GPUs that the driver shows and gives no address for, or none that is one.
+    /// GPUs that the driver shows without a valid address.
     nameless: usize,
 }
 
@@ -135,7 +135,7 @@ impl<'a> View<'a> {
         self.nvml.errors.iter().any(|error| error.kind == LOST)
     }
 
-    /// Why the library's view says nothing about the NVIDIA GPUs on PCI, where it does not.
+    /// Why the library's view is not about the NVIDIA GPUs on PCI, if it is not.
     fn library_silent(&self) -> Option<(&'a str, String)> {
         let status = self.nvml.status.as_str();
         if status == ANSWERED || self.nvidia_on_pci().next().is_none() {
@@ -150,7 +150,7 @@ impl<'a> View<'a> {
         Some((status, format!("the driver's library does not answer: {said}")))
     }
 
-    /// GPUs that are lost, dead on the bus, or seen by one side only.
+    /// GPUs that are lost, dead on the bus, or shown by one view only.
     fn not_well(&self) -> Vec<Found> {
         let mut all = Vec::new();
         let lost_at: BTreeSet<&str> =
@@ -162,9 +162,9 @@ impl<'a> View<'a> {
             .map(|gpu| gpu.address.as_str())
             .filter(|address| !self.in_driver.contains(address))
             .collect();
-        // As many answer without an address: they are those, and no address says more of them than their own errors.
+        // If as many GPUs answer without an address, the absent ones are those, and only their own errors count.
         let absent = if self.nameless >= absent.len() { Vec::new() } else { absent };
-        // A lost GPU may have no address any more: it is one of those that the driver does not show.
+        // A lost GPU may no longer have an address: it is then one of those that the driver does not show.
         let absent_are_lost = !absent.is_empty() && lost_somewhere.len() >= absent.len();
         for address in lost_at {
             all.push(found(reason::GPU_LOST, address, format!("the driver reports GPU {address} as lost")));
@@ -202,7 +202,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Fewer than the profile declares. Without a profile nothing is missing.
+/// Fewer accelerators than the profile declares. Without a profile none is missing.
 fn missing(expected: &Expectation<'_>, view: &View<'_>) -> Option<Found> {
     let gpus = expected.spec?.expected.as_ref()?.gpus.as_ref()?;
     let wanted = usize::try_from(gpus.count?).ok()?;
@@ -219,7 +219,7 @@ fn shown(view: &View<'_>) -> String {
     view.present.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// The device plugin offers fewer than the driver shows. With MIG the numbers mean something else.
+/// The device plugin offers fewer than the driver shows. Not judged with MIG, where the numbers mean something else.
 fn not_allocatable(expected: &Expectation<'_>, view: &View<'_>) -> Option<Found> {
     let allocatable = &expected.spec?.node.allocatable;
     if allocatable.iter().any(|(name, count)| name.starts_with("nvidia.com/mig-") && *count > 0) {
@@ -253,8 +253,8 @@ fn found(reason: &str, target: &str, message: String) -> Found {
     rule::found(RULES, reason, target, message, String::new())
 }
 
-/// Covers addresses that are gone while the count is as the profile declares: no accelerator is missing then, so what
-/// was found at such an address was judged together with the count.
+/// Covers absent addresses while the count matches the profile: no accelerator is missing then, so earlier findings at
+/// such an address were judged together with the count.
 pub(in crate::judge) fn cover_gone(
     expected: &Expectation<'_>,
     judged: &mut Judged,

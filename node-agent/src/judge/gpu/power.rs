@@ -1,4 +1,4 @@
-//! `power`: limits that somebody lowered, and a GPU that draws far less than its peers under the same load.
+//! `power`: lowered power limits, and a GPU that draws far less than its peers under the same load.
 
 use crate::judge::core::like_load::{self, Compared};
 use crate::judge::core::peers::Side;
@@ -11,12 +11,12 @@ use crds::{Outcome, Severity, reason};
 #[cfg(test)]
 pub(in crate::judge) mod tests;
 
-/// What an enforced limit may miss of the default, in milliwatts: drivers round.
+/// How far an enforced limit may be below the default, in milliwatts: drivers round.
 const ROUNDING_MILLIWATTS: u64 = 1_000;
-/// The smallest distance from the peers that is worth a look, as a share of the default limit in percent. A judgement.
+/// The smallest distance from the peers that gives a warning, in percent of the default limit. Our estimate.
 const OUTLIER_PERCENT: f64 = 25.0;
 
-/// What it can find.
+/// What the check can find.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     Rule {
@@ -39,7 +39,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Power,
     means: "A GPU's power limit is below the board's default, or it draws far less than its peers under the same load. It is slower then, and so is every job that uses it.",
@@ -58,7 +58,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     let draw = |gpu: &GpuReadings| Some(watts(gpu.power.as_ref()?.draw_milliwatts?));
     let at_least = |gpu: &GpuReadings| {
         let default = gpu.power.as_ref().and_then(|power| power.default_milliwatts).map(watts);
-        // Without a default limit no distance is far enough.
+        // Without a default limit there is no outlier.
         default.map_or(f64::MAX, |default| default * OUTLIER_PERCENT / 100.0)
     };
     let compared = like_load::compare(ground, &gpus, Side::Below, draw, at_least);
@@ -109,7 +109,7 @@ fn evidence(power: &PowerReading) -> String {
     )
 }
 
-/// Milliwatts: 2^53 are enough.
+/// Milliwatts stay below 2^53.
 #[allow(clippy::cast_precision_loss)]
 fn watts(milliwatts: u64) -> f64 {
     milliwatts as f64 / 1000.0

@@ -1,4 +1,4 @@
-//! `recoveryAction`: what the driver itself says that a GPU needs (NVML field 230).
+//! `recoveryAction`: the recovery action that the driver reports for a GPU (NVML field 230).
 
 use crate::judge::core::tally::{Answer, Tally};
 use crate::judge::core::{Ground, Judged, Page, Rule};
@@ -10,7 +10,7 @@ use crds::{Outcome, Severity};
 #[cfg(test)]
 pub(in crate::judge) mod tests;
 
-/// What it can find: a row for each value but None; the values and their severities are those of [`recovery::ACTIONS`].
+/// What the check can find: a row for each value but None, with the severities of [`recovery::ACTIONS`].
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     row("RecoveryGpuReset", Outcome::Fail, Severity::Reset, "Field 230 is 1, GPU reset.", "Drain the node and reset the GPU."),
@@ -40,7 +40,7 @@ const fn row(
     }
 }
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::RecoveryAction,
     means: "For each GPU the driver names the action that would recover it. This check reports that action: it is the driver's own verdict, and it remains after the log line that announced it is gone.",

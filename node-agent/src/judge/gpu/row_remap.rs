@@ -1,4 +1,4 @@
-//! `rowRemap`: repairs of the memory that wait, failed, or have run out of spares; on GPUs before Ampere retired pages.
+//! `rowRemap`: memory repairs that are pending, failed, or out of spare rows; on GPUs before Ampere, retired pages.
 
 use crate::judge::core::tally::{Answer, Tally, shown};
 use crate::judge::core::{Ground, Judged, Page, Rule};
@@ -12,7 +12,7 @@ pub(in crate::judge) mod tests;
 /// Pages that may be retired after single-bit errors (AWS, MAX_RETIRED_PAGES_SBE; the board has room for 64).
 const SINGLE_BIT_PAGES: u64 = 60;
 
-/// What it can find.
+/// What the check can find.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     Rule {
@@ -71,7 +71,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::RowRemap,
     means: "A GPU replaces bad memory rows with spare ones; older GPUs retire bad pages. A pending repair needs a reset or a reboot; a failed repair needs another board.",

@@ -11,16 +11,16 @@ use crds::{Outcome, Severity, reason};
 #[cfg(test)]
 pub(in crate::judge) mod tests;
 
-/// What is above a threshold is well again so many degrees below it.
+/// A temperature finding lifts this many degrees below its threshold.
 const MARGIN_CELSIUS: i32 = 5;
-/// The smallest distance from the peers that is worth a look, in degrees. A judgement: by their place in the air flow
-/// healthy GPUs of one node differ by about ten.
+/// The smallest distance from the peers that gives a warning, in degrees. Our estimate: healthy GPUs of one node differ
+/// by about ten, depending on their place in the air flow.
 const OUTLIER_CELSIUS: f64 = 15.0;
-/// Thresholds that are temperatures. From Hopper on the driver may tell margins instead (H200: slowdown at -2), which say
-/// nothing beside a temperature.
+/// Thresholds in this range are temperatures. From Hopper on the driver may report margins instead (H200: slowdown at
+/// -2), which cannot be compared with a temperature.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<i32> = 60..=130;
 
-/// What it can find.
+/// What the check can find.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     Rule {
@@ -52,7 +52,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Thermal,
     means: "A GPU is above its temperature limit, or much hotter than its peers under the same load. It throttles first, and ages faster.",
@@ -118,7 +118,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     tally.judged()
 }
 
-/// The threshold, where it is a temperature.
+/// The threshold, if it is a temperature.
 pub(super) fn absolute(threshold: Option<i32>) -> Option<i32> {
     threshold.filter(|celsius| PLAUSIBLE_CELSIUS.contains(celsius))
 }

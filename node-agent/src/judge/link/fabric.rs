@@ -1,4 +1,4 @@
-//! `fabric`: whether the NVLink fabric is set up, and what it says of its own health.
+//! `fabric`: whether the NVLink fabric is set up, and the health that it reports.
 
 #[cfg(test)]
 pub(in crate::judge) mod tests;
@@ -9,11 +9,11 @@ use crate::readings::sample::{FabricReading, GpuReadings, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 
-/// How long the set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an
-/// HGX H20 took 47 s from its start to the last switch (log in NVIDIA/nvtrust issue 128); four times that, rounded.
+/// How long set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an HGX
+/// H20 took 47 s from its start to the last switch (log in NVIDIA/nvtrust issue 128); this is about four times that.
 const SET_UP_SECONDS: i64 = 180;
 
-/// What it can find.
+/// What the check can find.
 pub static RULES: &[Rule] = &[
     Rule {
         reason: reason::FABRIC_NOT_READY,
@@ -62,7 +62,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Fabric,
     means: "The NVLink fabric of an NVSwitch system is not set up, or reports itself as unhealthy. The GPUs look healthy, but CUDA programs do not start, or jobs on several GPUs are slow.",
@@ -72,13 +72,13 @@ pub static PAGE: Page = Page {
     rules: RULES,
 };
 
-/// Return codes of NVML that say nothing about the fabric: success, not supported, no permission, function not found.
+/// NVML return codes without information about the fabric: success, not supported, no permission, function not found.
 const NO_FAILURE: &[u32] = &[0, 3, 4, 13];
 
-/// What a two-bit field of the health mask says; 0 is not supported, 2 is no.
+/// The value for yes in a two-bit field of the health mask; 0 is not supported, 2 is no.
 const YES: u32 = 1;
 
-/// Names of what is wrong with the configuration, by the value of bits 8 to 11; 0 is not supported, 1 is nothing.
+/// Names of configuration faults, by the value of bits 8 to 11; 0 is not supported, 1 is no fault.
 const CONFIGURATION: &[(u32, &str)] = &[
     (2, "system GUID"),
     (3, "chassis serial number"),
@@ -155,7 +155,7 @@ fn judge_gpu(
     }
 }
 
-/// What summary and mask say; `None` where it is bad for the first time.
+/// The health by summary and mask; `None` if it is bad for the first time.
 fn health(
     fabric: &FabricReading,
     before: Option<&FabricReading>,

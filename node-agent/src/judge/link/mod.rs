@@ -1,4 +1,4 @@
-//! Judges of what connects the GPUs of a node.
+//! Judges of the links between the GPUs of a node.
 
 pub mod fabric;
 pub mod nvlink;

@@ -1,10 +1,11 @@
-//! `nvlink`: how many links of each GPU are up, and which of them repeat or lose packets.
+//! `nvlink`: how many links of each GPU are up, and which of them replay or lose packets.
 //!
-//! A count is judged against the profile, else against what this board has shown or most boards of its model here have:
-//! a board without bridge and one that uses 12 of its 18 links are healthy. Errors are judged by their rise per link.
+//! The count is compared with the profile; without one, with the best this board has shown, or with what most boards of
+//! its model on this node have. A board without a bridge, or one that uses 12 of its 18 links, is healthy. Errors are
+//! judged by their rise per link.
 //!
-//! A row lists each GPU whose links could be counted, and beside them the links whose errors were or are above zero: the
-//! 144 links of a node are more than a row holds, and a finding of a link lifts only where the row names that link.
+//! A row lists each GPU whose links could be counted, and the links whose error counters are or were above zero. A node
+//! can have 144 links, more than a row holds, and a finding on a link lifts only if the row names that link.
 
 mod rules;
 #[cfg(test)]
@@ -20,19 +21,19 @@ use crds::check::Check;
 use crds::reason;
 
 const HOUR_MS: u64 = 3_600_000;
-/// The window of what goes on and on, in milliseconds, and how much of it must show errors: more than 15 of 30 windows of
-/// a minute (`NVLinkWindowHealthCheck`, NVIDIA/nvidia-resiliency-ext pull request 302).
+/// The window for persistent errors, in milliseconds. More than 15 of its 30 one-minute windows must show errors
+/// (`NVLinkWindowHealthCheck`, NVIDIA/nvidia-resiliency-ext pull request 302).
 const PERSISTENT_WINDOW_MS: u64 = 1_800_000;
 const PERSISTENT_MS: u64 = 900_000;
-/// Replays within an hour that are worth a look. A judgement: a link may repeat one packet now and then; DCGM 4 fails at 1.
+/// Replays per hour that give a warning. Our estimate: a link may replay one packet now and then; DCGM 4 fails at 1.
 const REPLAYS_PER_HOUR: u64 = 10;
 /// The window of CRC rates, in milliseconds.
 const CRC_WINDOW_MS: u64 = 300_000;
-/// CRC errors matter from 100 per second on (`DCGM_LIMIT_MAX_NVLINK_CRC_ERROR`), and are worth a look from one per
-/// second on (a judgement; DCGM warns at the first).
+/// CRC errors are a fault from 100 per second (`DCGM_LIMIT_MAX_NVLINK_CRC_ERROR`), and a warning from one per second
+/// (our estimate; DCGM warns at the first).
 const CRC_PER_MINUTE_BAD: u64 = 6_000;
 const CRC_PER_MINUTE_ODD: u64 = 60;
-/// More sick links of one GPU than this are one finding of the GPU: a report holds 24 findings.
+/// If a GPU has more faulty links than this, they become one finding on the GPU: a report holds 24 findings.
 const MAX_LINKS: usize = 3;
 
 /// Judges the last readings.
@@ -41,7 +42,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         Ok(gpus) => gpus,
         Err(why) => return *why,
     };
-    // A GPU that is cut into instances has no peer to reach, and its links may not be readable.
+    // A GPU in MIG mode has no peer to reach, and its links may not be readable.
     let gpus: Vec<&GpuReadings> = gpus.into_iter().filter(|gpu| !has_mig(gpu) && gpu.nvlink.is_some()).collect();
     if declared(ground).is_none() && gpus.iter().all(|gpu| links(gpu).is_empty()) {
         return Judged::skipped(reason::NOT_APPLICABLE);
@@ -75,14 +76,14 @@ fn up(gpu: &GpuReadings) -> u32 {
     u32::try_from(links(gpu).iter().filter(|link| link.active).count()).unwrap_or(u32::MAX)
 }
 
-/// Fewer up than there should be; `None` where that cannot be judged yet.
+/// Fewer links up than there should be; `None` if that cannot be judged yet.
 fn count(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> Option<Vec<Found>> {
     if has_error_finding(ground, &gpu.pci) && !links(gpu).iter().any(has_counters) {
         return None;
     }
     let up_now = up(gpu);
     let (limit, whose, why) = match declared(ground) {
-        // No link at all is what a GPU says that does not tell its links, unless it is known to be whole.
+        // A GPU that reports no link at all may just not report its links, unless it is known to run without MIG.
         Some(_) if links(gpu).is_empty() && !is_whole(gpu) => return None,
         Some(limit) => (limit, "the profile declares", reason::LINKS_BELOW_PROFILE),
         None => match best(ground, gpu, all) {
@@ -104,12 +105,12 @@ fn count(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> Option
     Some(vec![found(RULES, why, &gpu.pci, message, evidence)])
 }
 
-/// Known to run without instances, now and before.
+/// Known to run without MIG, in this reading and the one before.
 fn is_whole(gpu: &GpuReadings) -> bool {
     gpu.driver.as_ref().is_some_and(|driver| driver.mig == Some(false))
 }
 
-/// The best of this board in this slot, or what most boards of its model on this node have up.
+/// The best of this board in this slot, or the count that most boards of its model on this node have up.
 fn best(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> Option<(u32, &'static str)> {
     let best = ground.memory.board(&gpu.pci).and_then(|board| board.links);
     if let Some(best) = best.filter(|best| up(gpu) < *best) {
@@ -121,14 +122,14 @@ fn best(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> Option<
     peers::majority(&alike).map(|most| (most, "most GPUs of its model here have"))
 }
 
-/// A link that repeats or loses packets.
+/// A link that replays or loses packets.
 struct Sick {
     link: u32,
     why: &'static str,
     evidence: String,
 }
 
-/// The sick links of a GPU: each on its own, or all of them together where they are many.
+/// The faulty links of a GPU: one finding each, or one for all of them if there are many.
 fn errors(ground: &Ground<'_>, gpu: &GpuReadings) -> Vec<Found> {
     let sick: Vec<Sick> = links(gpu).iter().filter_map(|link| errors_of(ground, &gpu.pci, link.link)).collect();
     let serial = ground.serial(&gpu.pci).unwrap_or("-");
@@ -178,7 +179,7 @@ fn errors_of(ground: &Ground<'_>, pci: &str, link: u32) -> Option<Sick> {
     Some(Sick { link, why, evidence })
 }
 
-/// The reason of what stands of a link, or of all links of its GPU together.
+/// The reason of the standing finding on a link, or on all links of its GPU together.
 fn standing<'a>(ground: &Ground<'a>, pci: &str, target: &str) -> Option<&'a str> {
     let of = |target| ground.findings.get(Check::Nvlink.name(), target).map(|known| known.reason.as_str());
     of(target).or_else(|| of(pci))
@@ -188,8 +189,8 @@ fn target(pci: &str, link: u32) -> String {
     format!("{pci}/link{link}")
 }
 
-/// The links to list: those with a finding first, then those with the most errors. They stay listed while their counters
-/// are above zero or rose within the last day, so that whoever reads a report late still sees that they are clean.
+/// The links to list: those with a finding first, then those with the most errors. A link stays listed while its
+/// counters are above zero or rose within the last day, so that a reader of a later report still sees that it is clean.
 fn notable_links(ground: &Ground<'_>, gpus: &[&GpuReadings], room: usize) -> Vec<String> {
     let mut notable = Vec::new();
     for gpu in gpus {
@@ -216,7 +217,7 @@ fn has_counters(link: &LinkReading) -> bool {
     counts(link).iter().any(Option::is_some)
 }
 
-/// Whether errors of many links stand of the GPU itself.
+/// Whether the GPU itself has a standing finding about errors on many links.
 fn has_error_finding(ground: &Ground<'_>, pci: &str) -> bool {
     let known = ground.findings.get(Check::Nvlink.name(), pci);
     known.is_some_and(|known| [reason::LINK_ERRORS, reason::LINK_ERRORS_PERSISTENT].contains(&known.reason.as_str()))

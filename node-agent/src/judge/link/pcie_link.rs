@@ -1,8 +1,8 @@
 //! `pcieLink`: width, generation and errors of each GPU's PCIe link.
 //!
-//! The driver's library is asked first; sysfs tells the width and generation where it says nothing (AMD, no library, a
-//! hang), and the AER counters in any case. The maximum that a device names for itself judges nothing: clouds wire
-//! boards to narrower slots on purpose, and some platforms report maxima that mean nothing.
+//! The driver's library is asked first. sysfs gives width and generation where the library does not (AMD, no library, a
+//! hang), and always the AER counters. The maximum that a device reports for itself is not used: clouds wire boards to
+//! narrower slots on purpose, and some platforms report meaningless maxima.
 
 mod rules;
 #[cfg(test)]
@@ -19,38 +19,38 @@ use crds::hardware_profile::ExpectedPcie;
 use crds::reason;
 use std::collections::BTreeMap;
 
-/// From this utilization on a GPU is at work, in percent, and an idle link's lower generation explains nothing. Half: a
-/// judgement; a GPU that runs kernels half of the time holds its performance state.
+/// A GPU is working from this utilization on, in percent; the lower generation of an idle link is then no explanation.
+/// Our estimate: a GPU that runs kernels half of the time keeps its performance state.
 const AT_WORK_PERCENT: u32 = 50;
-/// Widths beyond it are what a broken device or a virtual machine answers (PCI Express: x1 to x32).
+/// A greater width comes from a broken device or a virtual machine (PCI Express: x1 to x32).
 const WIDEST: u32 = 32;
-/// The highest generation that there is.
+/// The highest PCIe generation.
 const NEWEST: u32 = 7;
 /// How long errors are remembered, in milliseconds.
 const ERRORS_WINDOW_MS: u64 = 3_600_000;
 /// Over how long rates are taken, in milliseconds.
 const RATE_WINDOW_MS: u64 = 600_000;
-/// Replays per minute that the driver's makers allow a generation 3 link (`DCGM_LIMIT_MAX_PCIREPLAY_RATE` 8). It is what
-/// sixteen lanes at a bit error rate of 1e-12 give, and so it doubles with each generation: the same limit on generation
-/// 5 condemned healthy boards (NVIDIA/DCGM issue 184).
+/// Replays per minute allowed on a generation 3 link (`DCGM_LIMIT_MAX_PCIREPLAY_RATE` 8). This is the bit error rate of
+/// 1e-12 on sixteen lanes, so it doubles with each generation: the same limit on generation 5 condemned healthy boards
+/// (NVIDIA/DCGM issue 184).
 const REPLAYS_PER_MINUTE_GENERATION_3: u64 = 8;
-/// Corrected errors per minute. A judgement: twenty times the errors that a generation 5 link of sixteen lanes may have.
+/// Corrected errors per minute. Our estimate: twenty times the errors allowed on a generation 5 link of sixteen lanes.
 const CORRECTED_PER_MINUTE: u64 = 600;
 
-/// What one source says of a link at one time.
+/// One reading of a link from one source.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Reading {
     width: Option<u32>,
     generation: Option<u32>,
 }
 
-/// One GPU's link: at the moment, and before.
+/// One GPU's link, in this reading and the one before.
 struct Link<'a> {
     pci: &'a str,
     now: Reading,
-    /// `None` where the source keeps no former reading.
+    /// `None` if the source keeps no previous reading.
     before: Option<Reading>,
-    /// At work at both times.
+    /// Working in both readings.
     at_work: bool,
     by: &'static str,
 }
@@ -83,7 +83,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         }
         findings.extend(errors(ground, link));
     }
-    // Neither source tells anything of any link: that is no pass.
+    // Neither source reports anything about any link: that is not a pass.
     if findings.is_empty() && links.values().all(|link| link.now == Reading::default()) {
         return driver.map_or_else(|why| *why, |_| Judged::skipped(reason::NOT_SUPPORTED));
     }
@@ -115,7 +115,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// What is wrong with it by its state; `None` where that cannot be judged yet.
+    /// What is wrong with its current state; `None` if that cannot be judged yet.
     fn judge(&self, ground: &Ground<'_>, all: &BTreeMap<&str, Link<'_>>) -> Option<Vec<Found>> {
         if self.needs_counters(ground) && !has_aer(ground, self.pci) {
             return None;
@@ -128,7 +128,8 @@ impl<'a> Link<'a> {
         };
         let mut found_here = Vec::new();
         if let Some((limit, whose)) = width_limit.filter(|(limit, _)| width < *limit) {
-            // One odd reading is none; sysfs alone keeps no former one and its width is that of the link's registers.
+            // One low reading is not enough. sysfs keeps no previous reading, and its width comes from the link's
+            // registers.
             if self.before.is_some_and(|before| before.width.is_none_or(|width| width >= limit)) {
                 return None;
             }
@@ -140,7 +141,7 @@ impl<'a> Link<'a> {
         Some(found_here)
     }
 
-    /// Below its limit twice in a row at work; `None` where it was so only once.
+    /// Below its limit twice in a row while working; `None` after the first time.
     fn generation(&self, ground: &Ground<'_>, declared: Option<&ExpectedPcie>) -> Option<Vec<Found>> {
         let declared = declared.and_then(|pcie| u32::try_from(pcie.generation?).ok());
         let (limit, whose, why) = match declared {
@@ -187,7 +188,7 @@ impl<'a> Link<'a> {
         found(RULES, why, self.pci, message, evidence)
     }
 
-    /// Whether what stands of this GPU is about AER, so that only its counters can lift it.
+    /// Whether the GPU's standing finding is about AER, so that only AER counters can lift it.
     fn needs_counters(&self, ground: &Ground<'_>) -> bool {
         let known = ground.findings.get(Check::PcieLink.name(), self.pci);
         known.is_some_and(|known| [reason::PCIE_ERRORS, reason::PCIE_NONFATAL_ERRORS].contains(&known.reason.as_str()))
@@ -205,8 +206,8 @@ fn model<'a>(ground: &Ground<'a>, pci: &str) -> Option<&'a str> {
 /// `nvmlClocksEventReasonGpuIdle` of nvml.h.
 const GPU_IDLE: u64 = 0x1;
 
-/// Utilization tells it; where it is not told (MIG) the highest performance state does, unless the GPU says that it is
-/// idle: some keep that state while they are.
+/// Uses the utilization. If it is not reported (MIG), uses the highest performance state, unless the GPU says that it
+/// is idle: some GPUs keep that state while idle.
 fn is_at_work(gpu: &GpuReadings) -> bool {
     gpu.clocks.as_ref().is_some_and(|clocks| match clocks.utilization_percent {
         Some(percent) => percent >= AT_WORK_PERCENT,
@@ -219,7 +220,7 @@ fn has_aer(ground: &Ground<'_>, pci: &str) -> bool {
     link.is_some_and(|link| link.aer_fatal.is_some() && link.aer_nonfatal.is_some())
 }
 
-/// What its counters say.
+/// What the link's error counters show.
 fn errors(ground: &Ground<'_>, link: &Link<'_>) -> Vec<Found> {
     let (pci, serial) = (link.pci, ground.serial(link.pci).unwrap_or("-"));
     let found = |why: &str, text: String, evidence: String| {
@@ -250,7 +251,7 @@ fn errors(ground: &Ground<'_>, link: &Link<'_>) -> Vec<Found> {
     all
 }
 
-/// The limit of this generation; that of the newest where it is not known.
+/// The limit of this generation; that of the newest if it is unknown.
 fn replays_allowed(generation: Option<u32>) -> u64 {
     let above_3 = generation.unwrap_or(NEWEST).min(NEWEST).saturating_sub(3);
     REPLAYS_PER_MINUTE_GENERATION_3 << above_3

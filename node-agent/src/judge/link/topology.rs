@@ -1,7 +1,7 @@
 //! `topology`: where each GPU stands among the others of its node.
 //!
-//! No profile declares a topology, so that a GPU is only compared with its peers: a pattern that differs is a warning. A
-//! GPU from which the driver tells no way to any other, while it tells those of all others, is cut off.
+//! No profile declares a topology, so a GPU is only compared with its peers, and a pattern that differs is a warning. A
+//! GPU is cut off if the driver reports no path from it to any other GPU, but all paths between the others.
 
 #[cfg(test)]
 pub(in crate::judge) mod tests;
@@ -14,12 +14,12 @@ use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeMap;
 
-/// Fewer GPUs than this have no pattern: of four a board may carry three and one by design.
+/// With fewer GPUs than this there is no pattern: a design may have three on one board and one apart.
 const FEWEST: usize = 5;
-/// Fewer GPUs than this have no pairs beside those of one that is cut off.
+/// With fewer GPUs than this there are no pairs besides those of a GPU that is cut off.
 const FEWEST_WITH_PAIRS: usize = 3;
 
-/// What it can find.
+/// What the check can find.
 pub static RULES: &[Rule] = &[
     Rule {
         reason: reason::TOPOLOGY_INCOMPLETE,
@@ -41,7 +41,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Topology,
     means: "A GPU is attached differently from its neighbours, so transfers to the others, to the host or to the network take a longer path.",
@@ -51,7 +51,7 @@ pub static PAGE: Page = Page {
     rules: RULES,
 };
 
-/// What is compared between peers. Absent parts are not compared.
+/// What is compared between peers. Missing parts are not compared.
 #[derive(Clone, PartialEq, Eq)]
 struct Pattern {
     /// The levels of the ancestors, sorted.
@@ -69,7 +69,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     let on_pci = tree.map_or(0, |tree| tree.pci.len());
     let gpus = match driver {
         Ok(gpus) => gpus,
-        // Where no GPU needs the driver's library, the tree alone tells.
+        // If no GPU needs the driver's library, the tree is enough.
         Err(why) if why.reason.as_deref() == Some(reason::NO_ACCELERATOR) && on_pci > 0 => Vec::new(),
         Err(why) => return *why,
     };
@@ -99,7 +99,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     judged(covered, findings)
 }
 
-/// Whether the target's place was odd by the tree too, and the tree does not tell it now: then nothing lifts it.
+/// Whether the standing finding also rests on the tree, and the tree is missing now: then nothing lifts it.
 fn lacks_tree(ground: &Ground<'_>, target: &str, tree: Option<&TreeReport>) -> bool {
     let known = ground.findings.get(Check::Topology.name(), target);
     let known = known.filter(|known| known.reason == reason::TOPOLOGY_DIFFERS);
@@ -111,13 +111,13 @@ fn pairs(gpu: &GpuReadings) -> &[(String, u32)] {
     gpu.topology.as_ref().map_or(&[], |topology| &topology.ancestors)
 }
 
-/// Whether this GPU tells its ancestor with each other.
+/// Whether this GPU reports a common ancestor with each other GPU.
 fn has_all_pairs(read: &[&GpuReadings], target: &str) -> bool {
     let own = read.iter().find(|gpu| gpu.pci == target).map_or(&[][..], |gpu| pairs(gpu));
     read.iter().filter(|other| other.pci != target).all(|other| own.iter().any(|(pci, _)| *pci == other.pci))
 }
 
-/// The one GPU without any pair, where all others have all of theirs.
+/// The one GPU without any pair, while all others have all of theirs.
 fn cut_off<'a>(read: &[&'a GpuReadings]) -> Option<&'a str> {
     let is_alone = |gpu: &GpuReadings| {
         let names_it = |other: &&GpuReadings| pairs(other).iter().any(|(pci, _)| *pci == gpu.pci);
@@ -145,7 +145,7 @@ fn no_way(ground: &Ground<'_>, target: &str, gpus: usize) -> Found {
     found(RULES, reason::TOPOLOGY_INCOMPLETE, target, message, format!("pairs told: 0 of {others}"))
 }
 
-/// The GPU whose pattern is not that of all others.
+/// The one GPU whose pattern differs from all others.
 fn differing(ground: &Ground<'_>, targets: &[&str], read: &[&GpuReadings], tree: Option<&TreeReport>) -> Vec<Found> {
     let patterns: BTreeMap<&str, Pattern> =
         targets.iter().map(|target| (*target, pattern(target, read, tree))).collect();

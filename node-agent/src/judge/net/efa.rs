@@ -1,7 +1,7 @@
 //! `efa`: Elastic Fabric Adapters, from PCI to what a process needs to use them.
 //!
-//! Fewer adapters than declared is a verdict only where the PCI tree could be read: a tool or a tree that is missing must
-//! never look like missing hardware.
+//! Fewer adapters than declared is a finding only if the PCI tree could be read: a missing tool or tree must never look
+//! like missing hardware.
 
 #[cfg(test)]
 pub(in crate::judge) mod tests;
@@ -15,18 +15,18 @@ use crds::check::Check;
 use crds::names::TARGET_NODE;
 use crds::{Outcome, Severity, reason};
 
-/// The modules without which no process reaches an adapter (AWS gpu-cluster-healthcheck check 2).
+/// The modules that a process needs to reach an adapter (AWS gpu-cluster-healthcheck check 2).
 const MODULES: &[&str] = &["efa", "ib_uverbs", "ib_core"];
-/// The least limit of locked memory, in KiB: 16 GiB (AWS gpu-cluster-healthcheck check 2).
+/// The minimum limit of locked memory, in KiB: 16 GiB (AWS gpu-cluster-healthcheck check 2).
 const MEMLOCK_KIB: u64 = 16_777_216;
 /// Over how long rates are taken, in milliseconds.
 const RATE_WINDOW_MS: u64 = 600_000;
-/// Dropped packets per minute. A judgement: a receiver that is late drops some; AWS's script warns at the first since boot.
+/// Dropped packets per minute. Our estimate: a slow receiver drops some; AWS's script warns at the first since boot.
 const DROPS_PER_MINUTE: u64 = 60;
-/// Retransmission timeouts per minute. A judgement: a peer that ends leaves some behind.
+/// Retransmission timeouts per minute. Our estimate: a peer that exits leaves some behind.
 const TIMEOUTS_PER_MINUTE: u64 = 10;
 
-/// What it can find.
+/// What the check can find.
 pub static RULES: &[Rule] = &[
     Rule {
         reason: reason::EFA_DEVICES_MISSING,
@@ -84,7 +84,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Efa,
     means: "The node has fewer Elastic Fabric Adapters than its instance type, or its processes cannot use them: multi-node jobs fail or fall back to TCP.",
@@ -94,7 +94,7 @@ pub static PAGE: Page = Page {
     rules: RULES,
 };
 
-/// Judges what sysfs told last.
+/// Judges the last reading of sysfs.
 pub fn judge(ground: &Ground<'_>) -> Judged {
     if ground.expected.spec.is_some_and(|spec| spec.maintenance.is_some()) {
         return Judged::skipped(reason::MAINTENANCE);
@@ -128,7 +128,7 @@ fn declared(ground: &Ground<'_>) -> Option<usize> {
     usize::try_from(network.efa_devices?).ok()
 }
 
-/// One finding of the node: missing adapters, or else all that keeps a process from using those that are there.
+/// One finding for the node: missing adapters, or else everything that keeps a process from using the present ones.
 fn of_node(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Found> {
     let efa = &tree.efa;
     let evidence = format!(
@@ -150,7 +150,7 @@ fn of_node(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Foun
     }
     let mut signs = Vec::new();
     for (count, what) in [(efa.rdma.len(), "RDMA devices"), (efa.uverbs.len(), "uverbs nodes")] {
-        // A class that could not be read shows no device either.
+        // A device class that could not be read shows no device either.
         if tree.errors.is_empty() && count < efa.pci.len() {
             signs.push((reason::EFA_INCOMPLETE, format!("{count} {what} for {} EFA adapters on PCI", efa.pci.len())));
         }

@@ -1,7 +1,7 @@
 //! `rdmaLink`: the RDMA devices and ports of the node, from sysfs.
 //!
-//! What nobody declared condemns nothing: a node has ports that are down on purpose. EFA ports say ACTIVE in any state;
-//! their counters belong to the check `efa`.
+//! Only declared ports can fail a node: some ports are down on purpose. EFA ports report ACTIVE in any state; their
+//! counters belong to the check `efa`.
 
 mod rules;
 #[cfg(test)]
@@ -25,18 +25,18 @@ const ACTIVE: &[u32] = &[4, 5];
 /// The physical state LinkUp.
 const LINK_UP: u32 = 5;
 const HOUR_MS: u64 = 3_600_000;
-/// Over how long rates of errors are taken, in milliseconds.
+/// The window for error rates, in milliseconds.
 const RATE_WINDOW_MS: u64 = 600_000;
-/// So often a port may go down within an hour. gpud calls three returns a flap, NVSentinel repeats within an hour.
+/// How often a port may go down within an hour. gpud calls three recoveries a flap, NVSentinel repeats within an hour.
 const DOWNS_PER_HOUR: u64 = 3;
 /// Symbol errors within an hour: the bit error rate of 1e-12 that InfiniBand allows (NVSentinel: 120 per hour).
 const SYMBOL_ERRORS_PER_HOUR: u64 = 120;
-/// Link recoveries within an hour. A judgement: one may be a cable that was touched.
+/// Link recoveries within an hour. Our estimate: a single one may be a cable that was touched.
 const RECOVERIES_PER_HOUR: u64 = 5;
-/// Lost or repeated packets per minute. A judgement: peers that end leave some behind; a bad link has thousands.
+/// Lost or repeated packets per minute. Our estimate: peers that exit leave some behind; a bad link has thousands.
 const PACKET_ERRORS_PER_MINUTE: u64 = 600;
 
-/// Judges what sysfs told last.
+/// Judges the last reading of sysfs.
 pub fn judge(ground: &Ground<'_>) -> Judged {
     if ground.expected.spec.is_some_and(|spec| spec.maintenance.is_some()) {
         return Judged::skipped(reason::MAINTENANCE);
@@ -57,7 +57,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
     let (mut covered, mut findings) = (Vec::new(), Vec::new());
     if let Some(wanted) = usize::try_from(devices).ok().filter(|wanted| *wanted > 0) {
-        // What could not be read may be what is missing.
+        // The missing device may be one that could not be read.
         let missing = missing(ground, tree, wanted);
         if missing.is_none() || tree.errors.is_empty() {
             covered.push(TARGET_NODE.to_owned());
@@ -84,12 +84,12 @@ fn declared<'a>(ground: &Ground<'a>) -> Option<&'a ExpectedNetwork> {
     ground.expected.spec?.expected.as_ref()?.network.as_ref()
 }
 
-/// Whether the tree could not be read, or is none.
+/// Whether the tree could not be read, or is empty.
 fn sees_nothing(tree: &TreeReport) -> bool {
     !tree.errors.is_empty() || !tree.pci_errors.is_empty() || (tree.pci.is_empty() && tree.nics.is_empty())
 }
 
-/// Fewer devices than declared: at first sight a warning, at the second reading it counts.
+/// Fewer devices than declared: a warning at the first reading, confirmed at the second.
 fn missing(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Found> {
     let devices: BTreeSet<&str> = tree.rdma.iter().map(|port| port.device.as_str()).collect();
     if devices.len() >= wanted {
@@ -106,7 +106,7 @@ fn missing(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Foun
     })
 }
 
-/// `None` where its state cannot be read.
+/// `None` if its state cannot be read.
 fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNetwork>) -> Option<Vec<Found>> {
     let is_declared = declared.is_some_and(|network| network.ports.contains(&port.name));
     let state = port.state?;
@@ -133,7 +133,7 @@ fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNe
     Some(all)
 }
 
-/// An undeclared port that went down while we looked, and has not come back.
+/// An undeclared port that went down while the agent was watching, and has not recovered.
 fn went_down(ground: &Ground<'_>, port: &RdmaPort) -> bool {
     let known = ground.findings.get(Check::RdmaLink.name(), &port.name);
     known.is_some_and(|known| known.reason == reason::PORT_DOWN)

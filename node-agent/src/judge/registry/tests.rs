@@ -1,4 +1,4 @@
-//! What the rows say together, and the samples that prove their rules.
+//! Properties of all rows together, and the samples that test their rules.
 
 use super::{MONITORS, Tree, of, pages, tables};
 use crate::judge::drift;

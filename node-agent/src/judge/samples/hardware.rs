@@ -9,7 +9,7 @@ use crate::readings::sample::{
 };
 
 /// NVIDIA H200, driver 590.48.01. Source: `nvidia_gpu_exporter` testdata/captures/linux-x86_64__nvidia-h200__590.48.01;
-/// the slowdown threshold is what the capture prints, a margin of -2 and no temperature.
+/// the slowdown threshold is as the capture prints it, a margin of -2 rather than a temperature.
 pub(crate) fn h200(count: u32) -> Sample {
     answer(count, "NVIDIA H200", "590.48.01", 143_771, |pci| GpuReadings {
         ecc: Some(ecc(true)),
@@ -112,7 +112,8 @@ pub(crate) fn t4(count: u32) -> Sample {
     })
 }
 
-/// Tesla V100-SXM2-32GB. Source of clocks: l4rz, "Dell iDRAC reverse engineering"; retired pages as every Volta board has.
+/// Tesla V100-SXM2-32GB. Source of clocks: l4rz, "Dell iDRAC reverse engineering"; retired pages as on every Volta
+/// board.
 pub(crate) fn v100(count: u32) -> Sample {
     answer(count, "Tesla V100-SXM2-32GB", "450.80.02", 32_510, |pci| GpuReadings {
         ecc: Some(EccReading { sram_threshold_exceeded: None, ..ecc(true) }),
@@ -182,7 +183,7 @@ fn answer(count: u32, name: &str, driver: &str, memory_mib: u64, gpu: impl Fn(St
     }
 }
 
-/// What every healthy GPU shows; the sections that a model lacks are read and empty.
+/// What every healthy GPU shows; sections that a model lacks were read and are empty.
 fn common(pci: String) -> GpuReadings {
     GpuReadings {
         pci,

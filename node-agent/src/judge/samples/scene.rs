@@ -1,4 +1,4 @@
-//! A node over time, as samples see it: each step goes the way that real readings go.
+//! A node over time, for samples: each step takes the same path as real readings.
 
 use super::Judge;
 use crate::judge::core::hardware::as_reported;
@@ -25,7 +25,7 @@ pub(crate) fn address(index: u32) -> String {
 /// [`address`] of index 0.
 pub(crate) const GPU: &str = "0000:18:00.0";
 
-/// A node and what is known of it.
+/// A node, with the current readings and findings.
 #[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) spec: NodeHealthSpec,
@@ -35,7 +35,7 @@ pub(crate) struct Scene {
     pub(crate) findings: Findings,
     pub(crate) interval_seconds: i64,
     pub(crate) now: Now,
-    /// What the driver answered last.
+    /// The last sample of the driver.
     pub(crate) sample: Sample,
 }
 
@@ -56,7 +56,7 @@ impl Scene {
         .later(0, |_| {})
     }
 
-    /// So many seconds pass, and the driver answers again.
+    /// This many seconds pass, and the driver answers again.
     pub(crate) fn later(mut self, seconds: u32, change: impl FnOnce(&mut Sample)) -> Self {
         self.now.unix_ms += i64::from(seconds) * 1000;
         self.now.mono_ms += u64::from(seconds) * 1000;
@@ -66,19 +66,19 @@ impl Scene {
         self
     }
 
-    /// A minute passes, and the first GPU answers otherwise.
+    /// A minute passes, and the first GPU's readings change.
     pub(crate) fn then(self, change: impl FnOnce(&mut GpuReadings)) -> Self {
         self.later(60, |sample| change(&mut sample.gpus[0]))
     }
 
-    /// What sysfs tells.
+    /// Sets the reading of sysfs.
     pub(crate) fn tree(mut self, tree: TreeReport) -> Self {
         self.memory.note_tree(&tree, self.now);
         self.readings.tree = Some((tree, self.now.mono_ms));
         self
     }
 
-    /// The driver does not answer any more.
+    /// The driver no longer answers.
     pub(crate) fn trouble(mut self, reason: &str, call: Option<&str>, pci: Option<&str>) -> Self {
         self.readings.trouble = Some(Trouble {
             reason: reason.to_owned(),
@@ -90,27 +90,27 @@ impl Scene {
         self
     }
 
-    /// The profile of the node declares this of its GPUs.
+    /// The node's profile declares this about its GPUs.
     pub(crate) fn expecting(mut self, gpus: ExpectedGpus) -> Self {
         self.spec.expected = Some(Expected { gpus: Some(gpus), ..Expected::default() });
         self
     }
 
-    /// What the judge says now stands from now on.
+    /// The judge's current findings stand from now on.
     pub(crate) fn settled(mut self, page: &Page, judge: Judge) -> Self {
         let judged = self.judge(judge);
         self.findings.settle(page.check.name(), &judged, &self.boards(), self.now.wall());
         self
     }
 
-    /// A finding of this row stands.
+    /// A finding of this rule stands.
     pub(crate) fn standing(mut self, page: &Page, reason: &str, target: &str) -> Self {
         let found = rule::found(page.rules, reason, target, "it stands".to_owned(), String::new());
         self.findings.put(found.as_finding(page.check.name(), self.now.wall()));
         self
     }
 
-    /// The GPUs as the report shows them.
+    /// The GPUs as the report identifies them.
     pub(crate) fn boards(&self) -> Vec<Gpu> {
         self.readings.view.clone().map_or_else(Vec::new, |nvml| {
             let report = InventoryReport { pci: Vec::new(), nics: Vec::new(), pci_errors: Vec::new(), nvml };
@@ -118,7 +118,7 @@ impl Scene {
         })
     }
 
-    /// What the judge says now.
+    /// The judge's current result.
     pub(crate) fn judge(&self, judge: Judge) -> Judged {
         let gpus = self.boards();
         let expected = Expectation { spec: Some(&self.spec), booted_at: self.booted_at };
@@ -135,7 +135,7 @@ impl Scene {
         })
     }
 
-    /// The reasons that the judge finds now, with their targets.
+    /// The reasons of the judge's current findings, with their targets.
     pub(crate) fn found(&self, judge: Judge) -> Vec<(String, String)> {
         self.judge(judge).found.into_iter().map(|found| (found.target, found.reason)).collect()
     }

@@ -1,4 +1,4 @@
-//! The page of `xid`. Its rows are those of the catalogue.
+//! The page of `xid`. Its rows come from the catalogue.
 
 use crate::judge::core::Page;
 use crds::check::Check;

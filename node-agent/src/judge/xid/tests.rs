@@ -1,4 +1,4 @@
-//! Bursts, switches and the driver's own word, folded.
+//! Bursts, switches and the driver's recovery action, folded into findings.
 
 use super::*;
 use crate::judge::{Expectation, KernelLog, Measurements, Memory, Standing, judge as judge_all};
@@ -24,7 +24,7 @@ fn found<'a>(findings: &'a Findings, target: &str) -> Option<&'a Finding> {
     findings.get(Check::Xid.name(), target)
 }
 
-/// What a memory fault tells of itself, in one burst.
+/// The lines of one memory fault, in one burst.
 const MEMORY: [&str; 6] = [
     "48, pid='<unknown>', name=<unknown>, An uncorrectable double bit error (DBE) has been detected on GPU",
     "63, pid='<unknown>', name=<unknown>, Row Remapper: New row (0x0000000018f31d80) marked for remapping, reset gpu to activate.",
@@ -46,7 +46,7 @@ proptest! {
         let finding = found(&findings, GPU).unwrap();
         let expected = if grave.is_empty() { Severity::Monitor } else { Severity::Reset };
         prop_assert_eq!(&finding.severity, &expected);
-        // The first of the gravest names the cause, the others of its rank are counted.
+        // The first of the most severe names the cause; others of its rank are counted.
         let first = grave.first().map_or(lines[0], |line| **line);
         let code = MEMORY[first].split(',').next().unwrap();
         let begins = format!("Xid {code} at {GPU}");
@@ -80,7 +80,7 @@ fn where_links_and_their_switch_fail_together_the_switch_is_named_whoever_tells_
         assert!(finding.message.starts_with("Xid 74, NVLink 14"), "{}", finding.message);
         assert_eq!((finding.severity.clone(), finding.reason.as_str()), (Severity::Reset, "NvLinkRepeatable"));
         assert!(!found(&findings, SWITCH).unwrap().message.contains(REMARK));
-        // The same again says it once.
+        // The same fault again adds no second remark.
         fold(&mut findings, order[0], SAME_FAULT_SECONDS);
         assert_eq!(found(&findings, GPU).unwrap().message.matches(REMARK).count(), 1);
     }

@@ -14,7 +14,7 @@ pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
     let Ok(entries) = std::fs::read_dir(dev_root) else { return DeviceAccess::Absent };
     let mut access = DeviceAccess::Absent;
     for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_node)) {
-        // A hung driver may hang here as well.
+        // A hung driver may block this call too.
         let begun = calls.asked.begin_other("open", About::default(), Duration::ZERO);
         let opened = OpenOptions::new().read(true).write(true).open(entry.path());
         drop(begun);
@@ -29,11 +29,11 @@ pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
 
 fn told_by(opened: std::io::Result<()>) -> DeviceAccess {
     match opened.map_err(|error| error.kind()) {
-        // EPERM and EACCES alike.
+        // Both EPERM and EACCES.
         Err(ErrorKind::PermissionDenied) => DeviceAccess::Refused,
-        // Gone since it was listed.
+        // It disappeared after the listing.
         Err(ErrorKind::NotFound) => DeviceAccess::Absent,
-        // Any other error is the driver's, not ours.
+        // Any other error comes from the driver, and access was not refused.
         Ok(()) | Err(_) => DeviceAccess::Granted,
     }
 }

@@ -1,7 +1,7 @@
-//! What is called, and what is under way: the one place that every call into the driver's library goes through.
+//! The calls in progress: every call into the driver's library goes through here.
 //!
-//! A call is noted before it begins and struck off after it came back. Nobody holds a lock during a call, so that the
-//! watchdog can tell of one that does not come back.
+//! A call is recorded before it begins and removed after it returns. No lock is held during a call, so that the
+//! watchdog can report one that does not return.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::pci::PciAddress;
 use crate::readings::sample::CallTime;
 use crate::readings::talk::Hung;
 
-/// Every C function that the sampler calls. Debug builds end when another one is called.
+/// Every C function that the sampler calls. Debug builds stop if another one is called.
 pub const SYMBOLS: &[&str] = &[
     "nvmlInit_v2",
     "nvmlShutdown",
@@ -73,31 +73,31 @@ pub const SYMBOLS: &[&str] = &[
 pub(crate) struct About {
     /// The library's index.
     pub(crate) index: Option<u32>,
-    /// Its address, where it is known.
+    /// The GPU's PCI address, if known.
     pub(crate) pci: Option<PciAddress>,
 }
 
 /// The calls of the two threads that make any.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    /// Of the thread that answers what is asked.
+    /// Calls of the thread that answers requests.
     pub(super) asked: Thread,
-    /// Of the thread that waits for events.
+    /// Calls of the thread that waits for events.
     pub(super) events: Thread,
-    /// When the watchdog looked last.
+    /// When the watchdog last ran.
     looked: Mutex<Option<Instant>>,
 }
 
-/// A watchdog that is late by so many of its pauses did not run, nor did anything else of this process: its container was
-/// frozen, it was stopped, or its machine was moved to another. No call is to blame for that time.
+/// If the watchdog is late by this many of its pauses, the whole process did not run: its container was frozen, it was
+/// stopped, or its machine was migrated. That time is not charged to any call.
 const STOOD_STILL: u32 = 4;
 
-/// How long the watchdog waits between two looks: often enough to be late by an eighth of the deadline.
+/// How long the watchdog waits between two looks: it detects a hang late by at most an eighth of the deadline.
 pub(super) fn pause(deadline: Duration) -> Duration {
     (deadline / 8).clamp(Duration::from_millis(5), Duration::from_millis(500))
 }
 
-/// The call of one thread, and the slowest one since somebody asked.
+/// The current call of one thread, and the slowest one since the last [`Self::watch`].
 #[derive(Debug, Default)]
 pub(crate) struct Thread(Mutex<State>);
 
@@ -105,7 +105,7 @@ pub(crate) struct Thread(Mutex<State>);
 struct State {
     now: Option<UnderWay>,
     slowest: Option<(&'static str, Duration)>,
-    /// By C function, while somebody wants to know.
+    /// By C function, while times are recorded.
     times: Option<BTreeMap<&'static str, Times>>,
 }
 
@@ -121,19 +121,19 @@ struct UnderWay {
     name: &'static str,
     about: About,
     since: Instant,
-    /// The call is meant to take so long.
+    /// How long the call is expected to take.
     meant: Duration,
     told: bool,
 }
 
 impl Calls {
-    /// The calls that have been under way for longer than `deadline`; each is told once.
+    /// The calls that have been in progress for longer than `deadline`; each is reported once.
     pub(super) fn hung(&self, deadline: Duration) -> impl Iterator<Item = Hung> {
         let stood_still = self.stood_still(deadline);
         [&self.asked, &self.events].into_iter().filter_map(move |thread| thread.hung(deadline, stood_still))
     }
 
-    /// For how long nothing of this process ran since the last look.
+    /// How long the whole process did not run since the last look.
     fn stood_still(&self, deadline: Duration) -> Duration {
         let now = Instant::now();
         let before = self.looked.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
@@ -143,19 +143,19 @@ impl Calls {
 }
 
 impl Thread {
-    /// Notes a call of the library.
+    /// Records a call of the library.
     pub(super) fn begin(&self, name: &'static str, about: About, meant: Duration) -> Begun<'_> {
         debug_assert!(SYMBOLS.contains(&name), "{name} is missing from SYMBOLS");
         self.begin_other(name, about, meant)
     }
 
-    /// Notes something that may hang as well and is no function of the library.
+    /// Records an operation that may hang too but is not a function of the library.
     pub(super) fn begin_other(&self, name: &'static str, about: About, meant: Duration) -> Begun<'_> {
         self.state().now = Some(UnderWay { name, about, since: Instant::now(), meant, told: false });
         Begun(self)
     }
 
-    /// From now on, the slowest call is looked for anew, and with `timings` the times of all are kept.
+    /// Starts a new search for the slowest call; with `timings`, also records the times of all calls.
     pub(super) fn watch(&self, timings: bool) {
         let mut state = self.state();
         state.slowest = None;
@@ -167,7 +167,7 @@ impl Thread {
         self.state().slowest
     }
 
-    /// The times of all calls since [`Self::watch`], where they were to be kept.
+    /// The times of all calls since [`Self::watch`], if they were recorded.
     pub(super) fn take_times(&self) -> Vec<CallTime> {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let times = self.state().times.take().unwrap_or_default();
@@ -204,7 +204,7 @@ impl Thread {
     }
 }
 
-/// A call under way; it has come back when this is dropped.
+/// A call in progress; dropping this means that it has returned.
 pub(super) struct Begun<'a>(&'a Thread);
 
 impl Drop for Begun<'_> {

@@ -1,4 +1,4 @@
-//! What the driver announces by itself: a thread that waits for it and says it at once.
+//! Events of the driver: a thread that waits for them and reports each at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::readings::talk::{DriverEvent, Said};
 const WANTED: u64 = XID | 0x200 | 0x400 | 0x800 | 0x1000 | 0x2000 | 0x4000 | 0x8000;
 const XID: u64 = 0x8;
 const TIMEOUT: u32 = 10;
-/// What says that this library will never tell events: not supported, no permission, function not found.
+/// Answers after which this library will never report events: not supported, no permission, function not found.
 const NEVER: [u32; 3] = [3, 4, 13];
-/// One wait. The library is let go no later than this after it was asked for.
+/// The length of one wait. When asked to stop, the thread releases the library within this time.
 const WAIT_MS: u32 = 250;
 
-/// The thread. Dropped, it ends.
+/// The thread; it ends when this is dropped.
 pub(super) struct Events {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Events {
-    /// Registers each GPU for those events that it supports. `None` where there are none to wait for.
+    /// Registers each GPU for the events that it supports. `None` if there are none to wait for.
     pub(super) fn watch<'a>(
         library: &Arc<Library>,
         gpus: impl Iterator<Item = (Gpu<'a>, Option<String>)>,
@@ -45,7 +45,7 @@ impl Events {
         let over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&over);
         let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || listen(&set, &names, &seen));
-        // Without a thread there are no events, which the samples make up for.
+        // Without a thread there are no events; the samples cover for them.
         Some(Self { over, thread: Some(thread.ok()?) })
     }
 }
@@ -55,7 +55,7 @@ impl Drop for Events {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A panic there has been printed.
+            // A panic in the thread was already printed.
             let _ = thread.join();
         }
     }
@@ -71,7 +71,7 @@ fn listen(set: &EventSet, names: &BTreeMap<usize, Option<String>>, over: &Atomic
                 xid: (event.bits & XID != 0).then(|| u32::try_from(event.data).ok()).flatten(),
             })),
             Err(Failure { code, .. }) if NEVER.contains(&code) => return,
-            // A wait that was no wait, as with a GPU that is lost, must not become a busy one.
+            // A wait that fails at once, as with a lost GPU, must not become a busy loop.
             Err(Failure { code, .. }) => {
                 let least = Duration::from_millis(if code == TIMEOUT { 10 } else { WAIT_MS.into() });
                 if begin.elapsed() < least {

@@ -1,4 +1,4 @@
-//! Which GPUs there are, and what of their calls failed.
+//! Which GPUs are present, and which calls about them failed.
 
 use crate::pci::PciAddress;
 use crate::readings::inventory::{NvmlError, NvmlGpu, NvmlView};
@@ -6,17 +6,17 @@ use crate::readings::inventory::{NvmlError, NvmlGpu, NvmlView};
 use super::raw::{Answer, Failure, Gpu, Library, text_of};
 use super::return_codes::{is_absence, is_hole, kind_of};
 
-/// Indices beyond which no GPU is looked for: four times the largest node that is built.
+/// The highest index at which a GPU is looked for: four times the largest node that is built.
 const MAX_INDEX: u32 = 64;
-/// Failures that are listed of one GPU. A GPU whose every call fails has said it all long before.
+/// How many failures are listed per GPU: if every call fails, more of them add nothing.
 const MAX_FAILURES: usize = 8;
 
-/// The failures that tell something about a GPU.
+/// The failures that are informative about a GPU.
 #[derive(Default)]
 pub(super) struct Failures(Vec<NvmlError>);
 
 impl Failures {
-    /// The value, or nothing, with a note where the failure is more than the absence of a value.
+    /// The value, or `None`; a failure that is more than the absence of a value is recorded.
     pub(super) fn keep<T>(&mut self, index: Option<u32>, pci: Option<&str>, answer: Answer<T>) -> Option<T> {
         answer
             .map_err(|failure| {
@@ -39,7 +39,7 @@ impl Failures {
         });
     }
 
-    /// Behind the last GPU there are holes without end; only those before it tell anything.
+    /// After the last GPU the holes never end; only those before it are informative.
     fn forget_trailing_holes(&mut self, last: Option<u32>) {
         self.0.retain(|error| !is_hole(&error.kind) || error.index <= last);
     }
@@ -49,13 +49,13 @@ impl Failures {
     }
 }
 
-/// Without its prefix and its version: `nvmlDeviceGetHandleByIndex_v2` is `DeviceGetHandleByIndex`.
+/// The name without its prefix and version: `nvmlDeviceGetHandleByIndex_v2` is `DeviceGetHandleByIndex`.
 fn spoken(symbol: &str) -> &str {
     let name = symbol.strip_prefix("nvml").unwrap_or(symbol);
     name.rsplit_once("_v").filter(|(_, version)| version.parse::<u8>().is_ok()).map_or(name, |(name, _)| name)
 }
 
-/// What the library says of itself and of its GPUs. `errors` is left empty, they are among the failures.
+/// What the library reports about itself and its GPUs. `errors` is left empty, because they are among the failures.
 pub(super) fn read<'library>(
     library: &'library Library,
     failures: &mut Failures,
@@ -73,7 +73,7 @@ pub(super) fn read<'library>(
     (view, read_gpus(library, count, failures))
 }
 
-/// A hole in the numbering does not count as one of the GPUs that the library counted.
+/// A hole in the numbering does not count towards the library's number of GPUs.
 fn read_gpus<'library>(
     library: &'library Library,
     count: u32,
@@ -105,10 +105,10 @@ fn read_gpu<'library>(
     failures: &mut Failures,
 ) -> (Gpu<'library>, NvmlGpu) {
     let info = failures.keep(Some(index), None, library.pci_info(gpu));
-    // Text that is no address is shown as it is: it is the driver's, and matches nothing.
+    // Text that is not an address is shown as it is: it comes from the driver, and matches nothing.
     let text = info.map(|info| text_of(&info.busId)).filter(|text| !text.is_empty());
     gpu.about.pci = text.as_deref().and_then(|text| text.parse::<PciAddress>().ok());
-    // A failure is of the GPU that the index stood for before, rather than of what is no address.
+    // A failure is attributed to the GPU previously at this index, rather than to an invalid address.
     let pci = gpu.about.pci.map(|address| address.to_string());
     let shown = pci.clone().or(text);
     let mut text =

@@ -1,4 +1,4 @@
-//! The library from its loading to its end, and the samples in between.
+//! The library from load to shutdown, and the samples in between.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use super::sections::{Reader, ancestors, slowdown_fields};
 use crate::readings::inventory::{NvmlGpu, NvmlView};
 use crate::readings::sample::{GpuReadings, Sample, Section, TopologyReading};
 
-/// So often a process may load the library. Each load leaves something behind, in the library or in the loader; a driver
-/// that is absent for weeks would make the sampler grow by megabytes a day.
+/// How often one process may load the library. Each load leaks memory in the library or the loader; with a driver
+/// absent for weeks the sampler would grow by megabytes a day.
 const LOADS: u32 = 64;
 
-/// Takes samples. Loads the library when it is asked and has none.
+/// Takes samples. Loads the library on the first request.
 pub(super) struct Sampler {
     library: PathBuf,
     dev_root: PathBuf,
@@ -28,11 +28,11 @@ pub(super) struct Sampler {
     loads: u32,
 }
 
-/// Fields are dropped in this order: the thread that waits for events first, then the library.
+/// Fields are dropped in this order: first the thread that waits for events, then the library.
 struct Loaded {
     events: Option<Events>,
     library: Arc<Library>,
-    /// The addresses that indices had when they still answered. The numbering holds as long as the library is loaded.
+    /// The last known address of each index. The numbering is stable while the library is loaded.
     addresses: BTreeMap<u32, String>,
 }
 
@@ -62,7 +62,7 @@ impl Sampler {
         sample
     }
 
-    /// Whether the process has loaded the library so often that a fresh one should do it the next time.
+    /// Whether this process has loaded the library so often that the next load should be in a new process.
     pub(super) const fn is_worn(&self) -> bool {
         self.loaded.is_none() && self.loads >= LOADS
     }
@@ -78,7 +78,7 @@ impl Sampler {
     }
 }
 
-/// A library that has lost its driver, or all its GPUs, does not find them again; one that is loaded anew does.
+/// A library that has lost its driver, or all its GPUs, does not recover; a newly loaded one does.
 fn is_worth_another_load(view: &NvmlView) -> bool {
     let lost = |index: u32| view.errors.iter().any(|error| error.index == Some(index) && error.kind == "GpuLost");
     let all_lost = view.count.is_some_and(|count| count > 0)

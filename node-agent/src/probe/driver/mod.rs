@@ -85,15 +85,15 @@ fn first_ask(text: &str) -> Result<Ask, serde_json::Error> {
 /// Requests queued while one is being answered. A reporter sends the next one after the answer.
 const WAITING_ASKS: usize = 4;
 
-/// Answers what is asked on stdin until that is closed. Three threads beside this one: one that calls the library, one
-/// that looks whether a call hangs, and one that waits for the driver's events. This one makes no call, so that the end
-/// of stdin is seen whatever hangs.
+/// Answers requests on stdin until it is closed. Besides this thread there are three: one that calls the library, one
+/// that watches for hung calls, and one that waits for the driver's events. This thread calls nothing that can hang, so
+/// it always notices the end of stdin.
 fn run(args: &SamplerParameters) -> ExitCode {
     let calls = Arc::new(Calls::default());
     let sampler = Sampler::new(args.nvml_library.clone(), args.dev_root.clone(), Arc::clone(&calls));
     let (ask, asked) = sync_channel(WAITING_ASKS);
     if let Some(first) = args.first_ask.clone() {
-        // The channel is empty, and its other end is here.
+        // The channel is empty, and its receiver is still here.
         let _ = ask.try_send(first);
     }
     let deadline = Duration::from_millis(args.call_deadline_ms);
@@ -102,7 +102,7 @@ fn run(args: &SamplerParameters) -> ExitCode {
         .spawn(move || answer(sampler, &asked))
         .and_then(|_| std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&calls, deadline)));
     match threads.and_then(|_| pass_on(&ask)) {
-        // At once: a library that is let go in good order may hang, and the kernel closes what is open.
+        // At once: an orderly shutdown of the library may hang, and the kernel closes what is open.
         Ok(()) => sys::exit_now(0),
         Err(error) => {
             complain(&error);
@@ -111,7 +111,7 @@ fn run(args: &SamplerParameters) -> ExitCode {
     }
 }
 
-/// Passes requests on until stdin ends. Both sides are the same binary, so a malformed request is an error.
+/// Forwards requests until stdin ends. Both sides are the same binary, so a malformed request is an error.
 fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
     let mut stdin = std::io::stdin().lock();
     let mut line = Vec::new();
@@ -137,8 +137,8 @@ fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
     }
 }
 
-/// Replaces the process by itself, with fresh memory but the same pipes and process id. The open request is passed along;
-/// the next one comes only after its answer. Returns only if that fails.
+/// Replaces the process by itself, with fresh memory but the same pipes and process id. The open request is passed
+/// along; the next one comes only after its answer. Returns only if that fails.
 fn begin_anew(ask: &Ask) {
     const FLAG: &str = "--first-ask=";
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));

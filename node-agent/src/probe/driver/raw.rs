@@ -1,7 +1,7 @@
-//! The driver's library behind safe functions: one per C function, none of which knows what an answer means.
+//! Safe functions around the driver's library: one per C function, without interpreting the answers.
 //!
-//! The only module of the sampler with unsafe code. Every call goes through `call!`, which notes it in [`Calls`].
-//! Functions that this library does not have answer 13 (function not found), as the library itself would.
+//! The only module of the sampler with unsafe code. Every call goes through `call!`, which records it in [`Calls`].
+//! Functions that this library lacks answer 13 (function not found), as the library itself would.
 
 #![allow(unsafe_code)]
 
@@ -26,24 +26,24 @@ const INSUFFICIENT_SIZE: u32 = 7;
 pub(crate) const FUNCTION_NOT_FOUND: u32 = 13;
 pub(crate) const ARGUMENT_VERSION_MISMATCH: u32 = 25;
 
-/// Longer than any length that nvml.h states, so that a driver that writes past the length it was told does no harm.
+/// Longer than any length in nvml.h, so that a driver that writes past the given length does no harm.
 const TEXT: usize = 1024;
 
-/// A call that was answered with an error.
+/// A call that returned an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The C function.
     pub(crate) symbol: &'static str,
-    /// What it returned.
+    /// The return code.
     pub(crate) code: u32,
 }
 
 pub(crate) type Answer<T> = Result<T, Failure>;
 
-/// Why there is no library.
+/// Why the library could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
-    /// The loader's own words, which name the file.
+    /// The loader's own message, which names the file.
     #[error("{0}")]
     Library(String),
     /// Its first function failed.
@@ -51,7 +51,7 @@ pub(crate) enum LoadError {
     Init(Failure),
 }
 
-/// A library that is loaded and initialized, until it is dropped.
+/// A library that stays loaded and initialized until this is dropped.
 pub(crate) struct Library {
     lib: NvmlLib,
     calls: Arc<Calls>,
@@ -67,7 +67,7 @@ pub(crate) struct Gpu<'library> {
 }
 
 impl Gpu<'_> {
-    /// What events name it by.
+    /// The value that identifies the GPU in events.
     pub(crate) fn name_in_events(&self) -> usize {
         self.handle.addr()
     }
@@ -102,7 +102,7 @@ macro_rules! getters {
     )* };
 }
 
-/// Functions that write a text into a buffer of the length that they are told (nvml.h names it).
+/// Functions that write a text into a buffer of the given length (nvml.h has the length).
 macro_rules! texts {
     ($($method:ident = $symbol:ident, $length:literal;)*) => { $(
         pub(crate) fn $method(&self, gpu: Gpu<'_>) -> Answer<String> {
@@ -199,14 +199,14 @@ impl Library {
         supported_events() -> c_ulonglong = nvmlDeviceGetSupportedEventTypes;
     }
 
-    /// At the moment, and after the next reset.
+    /// The current mode, and the mode after the next reset.
     pub(crate) fn ecc_mode(&self, gpu: Gpu<'_>) -> Answer<(c_uint, c_uint)> {
         let (mut current, mut pending) = (0, 0);
         call!(self, gpu.about, nvmlDeviceGetEccMode(gpu.handle, &raw mut current, &raw mut pending))?;
         Ok((current, pending))
     }
 
-    /// At the moment.
+    /// The current mode.
     pub(crate) fn mig_mode(&self, gpu: Gpu<'_>) -> Answer<c_uint> {
         let (mut current, mut pending) = (0, 0);
         call!(self, gpu.about, nvmlDeviceGetMigMode(gpu.handle, &raw mut current, &raw mut pending))?;
@@ -258,18 +258,18 @@ impl Library {
         Ok(count)
     }
 
-    /// As [`Self::retired_pages`], on libraries before its second version.
+    /// As [`Self::retired_pages`], for libraries without its second version.
     pub(crate) fn retired_pages_v1(&self, gpu: Gpu<'_>, cause: c_uint) -> Answer<u32> {
         let (mut count, addresses) = (0, std::ptr::null_mut());
         counted(call!(self, gpu.about, nvmlDeviceGetRetiredPages(gpu.handle, cause, &raw mut count, addresses)))?;
         Ok(count)
     }
 
-    /// The fabric, in version 2 or 3 of its struct; version 2 leaves the summary alone.
+    /// The fabric, in version 2 or 3 of its struct; version 2 leaves the summary unset.
     pub(crate) fn fabric(&self, gpu: Gpu<'_>, struct_version: u32) -> Answer<nvmlGpuFabricInfoV_t> {
         // SAFETY: integers of C and an array of them.
         let mut info: nvmlGpuFabricInfoV_t = unsafe { MaybeUninit::zeroed().assume_init() };
-        // Version 2 ends before the summary, version 3 pads behind it: 36 and 40 bytes.
+        // Version 2 ends before the summary, version 3 pads after it: 36 and 40 bytes.
         let size = if struct_version == 2 { 36 } else { size_of::<nvmlGpuFabricInfoV_t>() };
         info.version = version(size, struct_version);
         call!(self, gpu.about, nvmlDeviceGetGpuFabricInfoV(gpu.handle, &raw mut info))?;
@@ -290,7 +290,7 @@ impl Library {
             let mut value: nvmlFieldValue_t = unsafe { MaybeUninit::zeroed().assume_init() };
             value.fieldId = field;
             value.scopeId = scope;
-            // What the driver does not fill in is not there.
+            // A value that the driver does not fill in counts as not supported.
             value.nvmlReturn = NOT_SUPPORTED;
             value
         });
@@ -303,7 +303,7 @@ impl Library {
 impl Drop for Library {
     fn drop(&mut self) {
         if self.initialized {
-            // There is nobody left who could use the reason.
+            // Nobody is left to use the reason.
             let _ = self.shut_down();
         }
     }
@@ -318,7 +318,7 @@ pub(crate) struct EventSet {
 // SAFETY: NVML may be called from any thread; the pointer is followed by the library alone, which is kept loaded.
 unsafe impl Send for EventSet {}
 
-/// What was announced.
+/// An event that was announced.
 pub(crate) struct Announced {
     /// As [`Gpu::name_in_events`].
     pub(crate) gpu: usize,
@@ -337,7 +337,7 @@ impl EventSet {
         call!(self.library, gpu.about, nvmlDeviceRegisterEvents(gpu.handle, bits, self.set))
     }
 
-    /// Waits for an event; answers 10 (timeout) when there was none.
+    /// Waits for an event; answers 10 (timeout) if there was none.
     pub(crate) fn wait(&self, for_ms: u32) -> Answer<Announced> {
         let meant = Duration::from_millis(for_ms.into());
         // SAFETY: a pointer and integers of C.
@@ -353,12 +353,12 @@ impl EventSet {
 
 impl Drop for EventSet {
     fn drop(&mut self) {
-        // There is nobody left who could use the reason.
+        // Nobody is left to use the reason.
         let _ = self.free();
     }
 }
 
-/// Asked with no room for items, a library with some says that the room is too small, and how many there are.
+/// If asked without room for items, a library that has some answers that the room is too small, and how many there are.
 fn counted(answer: Answer<()>) -> Answer<()> {
     match answer {
         Err(Failure { code: INSUFFICIENT_SIZE, .. }) => Ok(()),
@@ -366,7 +366,7 @@ fn counted(answer: Answer<()>) -> Answer<()> {
     }
 }
 
-/// `NVML_STRUCT_VERSION`: the size, and the version in the upper byte.
+/// `NVML_STRUCT_VERSION`: the size, with the version in the top byte.
 fn version(size: usize, version: u32) -> u32 {
     u32::try_from(size).unwrap_or_default() | (version << 24)
 }
@@ -391,8 +391,8 @@ fn number_in(value: &nvmlFieldValue_t) -> Answer<i128> {
     }
 }
 
-/// The text in a buffer that a driver filled: up to the NUL, or to the end where it forgot that. Space around it is cut;
-/// what is no text, and what would steer a terminal, becomes U+FFFD.
+/// The text in a buffer that a driver filled: up to the NUL, or to the end if there is none. Surrounding white space is
+/// trimmed; invalid text and terminal control characters become U+FFFD.
 pub fn text_of(buffer: &[c_char]) -> String {
     let bytes: Vec<u8> = buffer.iter().map(|c| c.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).trim().replace(char::is_control, "\u{fffd}")

@@ -1,6 +1,6 @@
 //! Return codes of NVIDIA's management library (nvml.h).
 
-/// Return codes and the stable names that reasons are made of.
+/// Return codes and the stable names used in reasons.
 const KINDS: &[(u32, &str)] = &[
     (1, "Uninitialized"),
     (2, "InvalidArgument"),
@@ -31,11 +31,11 @@ const KINDS: &[(u32, &str)] = &[
     (999, "Unknown"),
 ];
 
-/// Answers that say that a value does not exist here or not now, which is no error of the GPU: not supported, no
+/// Answers that mean that a value does not exist here or now, which is no error of the GPU: not supported, no
 /// permission, function not found, in use, no data, argument version mismatch, deprecated.
 const ABSENCE: &[u32] = &[3, 4, 13, 19, 21, 25, 26];
 
-/// Answers to an index that say that the numbering has a hole there.
+/// Answers for an index that mean a hole in the numbering.
 const HOLE: &[&str] = &["InvalidArgument", "NotFound", "GpuNotFound"];
 
 /// A stable name for a return code of the library.
@@ -44,12 +44,12 @@ pub(super) fn kind_of(code: u32) -> String {
     known.map_or_else(|| format!("Unknown({code})"), |(_, name)| (*name).to_owned())
 }
 
-/// Whether an answer is the absence of a value rather than a failure that tells something.
+/// Whether an answer is the absence of a value rather than an informative failure.
 pub(super) fn is_absence(code: u32) -> bool {
     ABSENCE.contains(&code)
 }
 
-/// Whether an answer to an index is a hole in the numbering.
+/// Whether an answer for an index is a hole in the numbering.
 pub(super) fn is_hole(kind: &str) -> bool {
     HOLE.contains(&kind)
 }

@@ -6,8 +6,8 @@ use crate::process::sys;
 use crate::readings::sample::Sample;
 use crate::readings::talk::{MAX_SAID_BYTES, Said};
 
-/// Writes a line, and ends the process if nobody reads any more. No thread writes during a call of the driver's library, so
-/// this never waits for a thread that hangs.
+/// Writes a line, and ends the process if the reader is gone. No thread writes during a call of the driver's library,
+/// so this never waits for a thread that hangs.
 pub(super) fn say(said: &Said) {
     let Ok(mut line) = serde_json::to_vec(said) else { return };
     line.push(b'\n');

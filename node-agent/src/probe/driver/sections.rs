@@ -1,6 +1,6 @@
-//! One function per section: which calls it takes, and how an older library is asked instead.
+//! One function per section: the calls it makes, and the fallbacks for older libraries.
 //!
-//! The numbers are nvml.h's.
+//! The numbers are from nvml.h.
 
 use nvml_wrapper_sys::bindings::nvmlPciInfo_t;
 
@@ -39,7 +39,7 @@ pub(super) fn slowdown_fields(driver: Option<&str>) -> [u32; 3] {
     if version >= (580, 82) { [269, 270, 271] } else { [251, 252, 253] }
 }
 
-/// Reads one GPU, and stops reading it as soon as the library says that it is lost.
+/// Reads one GPU, and stops as soon as the library reports that it is lost.
 pub(super) struct Reader<'a> {
     pub(super) library: &'a Library,
     pub(super) gpu: Gpu<'a>,
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         Self { library, gpu, pci, slowdown_fields, failures, lost: false }
     }
 
-    /// Topology is not among them: it is about pairs.
+    /// Reads these sections. Topology is read elsewhere, because it is about pairs.
     pub(super) fn read(&mut self, sections: &[Section]) -> GpuReadings {
         let mut readings = GpuReadings { pci: self.pci.to_owned(), ..GpuReadings::default() };
         for section in sections {
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         self.failures.keep(self.gpu.about.index, Some(self.pci), answer)
     }
 
-    /// Fields that a driver does not know are absent, whichever way it says so.
+    /// Fields that a driver does not know are absent, however it reports that.
     fn fields<const N: usize>(&mut self, ids: [(u32, u32); N]) -> [Option<i128>; N] {
         let Some(values) = self.get(|library, gpu| library.fields(gpu, ids)) else { return [None; N] };
         values.map(|value| match value {
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
             let answer = self.library.nvlink_state(self.gpu, link);
             match answer {
                 Ok(active) => links.push(self.link(link, is_on(active))),
-                // Where the first link is not supported, none is; further on that is a link that does not exist.
+                // If the first link is not supported, none is; a later one does not exist.
                 Err(Failure { code: NOT_SUPPORTED | FUNCTION_NOT_FOUND, .. }) if link == 0 => break,
                 Err(Failure { code: NOT_SUPPORTED | INVALID_ARGUMENT, .. }) => {}
                 failed @ Err(_) => drop(self.keep(failed)),
@@ -258,7 +258,7 @@ impl<'a> Reader<'a> {
     }
 
     fn link(&mut self, link: u32, active: bool) -> LinkReading {
-        // A link that is down has no other side and counts nothing.
+        // A link that is down has no remote end and counts nothing.
         let remote = active.then(|| self.get(|library, gpu| library.nvlink_remote(gpu, link))).flatten();
         let [replays, recoveries, crc_flit, crc_data] = [0, 1, 2, 3].map(|counter| {
             self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)).and_then(unless_sentinel)
@@ -312,7 +312,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Nearest common ancestors: for each GPU the others. Each pair is asked for once.
+/// Nearest common ancestors: for each GPU those with the others. Each pair is read once.
 pub(super) fn ancestors(
     library: &Library,
     gpus: &[(Gpu<'_>, String)],
@@ -335,7 +335,7 @@ pub(super) fn ancestors(
     ancestors
 }
 
-/// A function or a struct that this library does not know yet.
+/// The fallback for a function or struct that this library does not know yet.
 fn or_if_old<T>(answer: Answer<T>, older: impl FnOnce() -> Answer<T>) -> Answer<T> {
     match answer {
         Err(Failure { code: FUNCTION_NOT_FOUND | ARGUMENT_VERSION_MISMATCH, .. }) => older(),
@@ -351,7 +351,7 @@ fn count(value: Option<i128>) -> Option<u64> {
     value.and_then(|value| u64::try_from(value).ok()).and_then(unless_sentinel)
 }
 
-/// All ones mean "no value": `NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what a device that is gone reads as.
+/// All ones mean "no value": `NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what reading a device that is gone returns.
 fn unless_sentinel(value: u64) -> Option<u64> {
     (value != u64::MAX && value != u64::from(u32::MAX)).then_some(value)
 }
@@ -361,7 +361,7 @@ fn unless_sentinel_32(value: u32) -> Option<u32> {
     (value != u32::MAX).then_some(value)
 }
 
-/// Yes or no (`NVML_FEATURE_ENABLED` and its like); anything else is no answer, and least of all a verdict.
+/// Yes or no (`NVML_FEATURE_ENABLED` and its like); any other value is no answer.
 fn flag(value: impl Into<u64>) -> Option<bool> {
     match value.into() {
         0 => Some(false),
@@ -370,7 +370,7 @@ fn flag(value: impl Into<u64>) -> Option<bool> {
     }
 }
 
-/// The library's numbers have no sign, temperatures do: below zero they come as two's complement.
+/// The library's numbers are unsigned but temperatures are not: below zero they are in two's complement.
 fn celsius(value: u32) -> i32 {
     value.cast_signed()
 }

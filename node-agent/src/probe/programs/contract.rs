@@ -5,26 +5,26 @@ use serde::Deserialize;
 use crate::readings::program::{Outcome, Severity, Verdict};
 use crate::text::bounded;
 
-/// Why an output is no verdict.
+/// Why an output is not a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
-    /// Neither form is there.
+    /// The output has neither form.
     #[error(
         "the output has no verdict: print HEALTH_CHECK_RESULT:<host>:<Passed|Failed|Skipped>:<none|reboot|replace>:<reason>, \
          or one JSON object with `outcome`"
     )]
     NoVerdict,
-    /// A contract line with a wrong part.
+    /// A contract line with an invalid part.
     #[error("`{part}` is no {what} of a HEALTH_CHECK_RESULT line; use {allowed}")]
     Contract {
         /// Which part.
         what: &'static str,
-        /// What stands there.
+        /// The invalid text.
         part: String,
-        /// What may stand there.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// A JSON object that does not fit.
+    /// A JSON object that does not match.
     #[error("the JSON verdict does not fit: {0}")]
     Json(String),
 }
@@ -32,7 +32,7 @@ pub enum Unknown {
 const PREFIX: &str = "HEALTH_CHECK_RESULT:";
 const REPORTED: &str = "ReportedByProgram";
 
-/// Reads a verdict: the last contract line; without one, the whole output or its last line as a JSON object.
+/// Parses a verdict: the last contract line; without one, the whole output or its last line as a JSON object.
 pub fn read(stdout: &str) -> Result<Verdict, Unknown> {
     if let Some(line) = stdout.lines().rev().find_map(|line| line.trim().strip_prefix(PREFIX)) {
         return contract(line);
@@ -86,7 +86,7 @@ fn json(text: &str) -> Result<Verdict, Unknown> {
         ))));
     }
     let severity = match outcome {
-        // A failure that names no cure is watched.
+        // A failure without a severity is set to Monitor.
         Outcome::Fail | Outcome::Warn => severity.filter(|named| *named != Severity::None).unwrap_or(Severity::Monitor),
         Outcome::Pass | Outcome::Inconclusive | Outcome::Skipped => Severity::None,
     };

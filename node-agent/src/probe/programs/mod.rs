@@ -1,8 +1,8 @@
 //! `probe custom`: a user's own check, a program by name from one directory.
 //!
-//! The name is looked up in that directory and nowhere else, no shell is involved, the environment holds `PATH` and the
-//! declared `CHECK_*` keys alone, and the program runs under uid 65534 unless told otherwise. Whatever keeps it from
-//! giving a verdict is `Inconclusive` with a reason of its own. Its exit status is a hint, not the result.
+//! The name is looked up only in that directory, no shell is involved, the environment has only `PATH` and the declared
+//! `CHECK_*` keys, and the program runs under uid 65534 unless told otherwise. If it gives no verdict, the result is
+//! `Inconclusive` with a reason of its own. Its exit status is a hint, not the result.
 
 mod contract;
 
@@ -24,14 +24,14 @@ use crate::text::{bounded, evidence};
 
 pub use contract::read;
 
-/// How much earlier than its probe a program must end, in milliseconds: the probe has to report that it did not.
+/// How much earlier than its probe a program must end, in milliseconds, so that the probe can report that it did not.
 pub const MARGIN_MS: u64 = 2_000;
 
 /// The user and group `nobody` of every distribution.
 const NOBODY: u32 = 65_534;
 /// The most that a program may print, in bytes. The verdict is one line.
 const OUTPUT_CAP: usize = 1024 * 1024;
-/// What a program finds where our own `PATH` is not set.
+/// The program's `PATH` if our own is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The parameters of `probe custom`.
@@ -116,7 +116,7 @@ impl NoVerdict {
     }
 }
 
-/// Runs the program and reads what it said.
+/// Runs the program and parses its verdict.
 async fn run(args: CustomParameters) -> CustomReport {
     let (ran, judged) = match run_program(&args).await {
         Ok(ran) => {
@@ -166,7 +166,7 @@ async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
     command.args(&args.args).env_clear().envs(environment).current_dir("/");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()));
     if changes_user {
-        // The standard library drops the supplementary groups, too, when root changes its uid.
+        // When root changes its uid, the standard library drops the supplementary groups too.
         command.uid(NOBODY).gid(NOBODY);
         sys::without_new_privileges(&mut command);
     }
@@ -182,7 +182,7 @@ async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
     })
 }
 
-/// The program's real path, which lies in the directory.
+/// The program's real path, which must be in the directory.
 fn resolve(directory: &Path, program: &str) -> Result<PathBuf, NoVerdict> {
     if !is_name(program) {
         return Err(NoVerdict::ProgramNameInvalid(bounded(program)));

@@ -1,4 +1,4 @@
-//! The parameters of every row: from the struct over the wire and the command line back to the struct.
+//! The parameters of every row: from the struct through the wire and the command line and back.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -73,7 +73,7 @@ fn client() -> impl Strategy<Value = IperfClientParameters> {
     )
 }
 
-/// Takes parameters all the way, and returns the name of their probe.
+/// Converts parameters there and back, and returns the name of their probe.
 fn survive<P: Probe + PartialEq + Debug>(parameters: &P) -> Result<&'static str, TestCaseError> {
     let failed = |error: &dyn std::fmt::Display| TestCaseError::fail(error.to_string());
     let ProbeSpec { probe, parameters: fields } = spec(parameters).map_err(|error| failed(&error))?;

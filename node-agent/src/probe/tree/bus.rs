@@ -10,13 +10,13 @@ use crate::readings::inventory::{Accelerator, ConfigSpace, Nic, Vendor};
 use crate::readings::sysfs::PciLink;
 use crate::text::bounded;
 
-/// The most sentences about what could not be read.
+/// The most errors that are listed.
 pub(super) const MAX_ERRORS: usize = 16;
 /// Four times the largest node that is built.
 const MAX_ACCELERATORS: usize = 64;
 /// A host with virtual functions has hundreds.
 const MAX_NICS: usize = 256;
-/// No machine has so many bridges between root and device.
+/// No machine has this many bridges between root and device.
 const MAX_BRIDGES: usize = 16;
 
 /// PCI vendor, PCI classes (base class and subclass) of its accelerators. Source: the PCI code and id assignment
@@ -29,7 +29,7 @@ const ACCELERATORS: &[(u16, Vendor, &[u16])] =
 /// Ethernet and InfiniBand controllers, of any vendor. EFA is 0x0200.
 const NIC_CLASSES: &[u16] = &[0x0200, 0x0207];
 
-/// What the tree holds.
+/// The content of the PCI tree.
 #[derive(Default)]
 pub(super) struct PciView {
     pub(super) accelerators: Vec<Accelerator>,
@@ -59,7 +59,7 @@ pub(super) fn read(root: &Root) -> PciView {
             Ok(place) => reading.device(&place, address, &mut view),
             Err(error) => Err(error.to_string()),
         };
-        // A device that went away since the folder was listed is not there: no error.
+        // A device that disappeared after the listing is not an error.
         let gone = || here().is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if let Err(error) = read
             && view.errors.len() < MAX_ERRORS
@@ -88,7 +88,7 @@ impl Reading<'_> {
         let is = |classes: &[u16]| classes.iter().any(|known| u32::from(*known) == class);
         let maker = ACCELERATORS.iter().find(|(id, _, classes)| u32::from(*id) == vendor && is(classes));
         if let Some((_, maker, _)) = maker {
-            // A virtual function (vGPU on SR-IOV) is a slice of a GPU that is listed itself.
+            // A virtual function (vGPU on SR-IOV) is a slice of a GPU that is itself listed.
             if self.root.place(place.join("physfn")).is_err() {
                 self.accelerator(place, address, *maker, view)?;
             }
@@ -144,7 +144,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The last part of where `driver` points to; the folder itself need not be there (a bundle without `bus/pci/drivers`).
+    /// The last part of the target of `driver`; the folder itself may be missing (a bundle without `bus/pci/drivers`).
     fn driver(&self, place: &Place) -> Option<String> {
         let target = self.root.link_target(place.join("driver")).ok()?;
         Some(target.file_name()?.to_str()?.to_owned())
@@ -181,8 +181,8 @@ fn link(root: &Root, place: &Place) -> PciLink {
     }
 }
 
-/// The functions in the path of a device: `devices/pci0000:00/0000:00:01.0/0000:18:00.0` has one bridge. A tree of plain
-/// folders tells none.
+/// The bridges in the path of a device: `devices/pci0000:00/0000:00:01.0/0000:18:00.0` has one. A tree of plain folders
+/// shows none.
 fn bridges_above(place: &Place) -> Vec<String> {
     let mut above: Vec<String> =
         place.parts().filter(|part| sysfs_address(part).is_some()).map(str::to_owned).collect();
@@ -191,7 +191,7 @@ fn bridges_above(place: &Place) -> Vec<String> {
     above
 }
 
-/// An address in the one form that sysfs writes.
+/// A PCI address in exactly the form that sysfs writes.
 fn sysfs_address(name: &str) -> Option<PciAddress> {
     name.parse::<PciAddress>().ok().filter(|address| address.to_string() == name)
 }

@@ -8,12 +8,12 @@ use super::values;
 use crate::readings::inventory::Nic;
 use crate::readings::sysfs::{EfaView, RdmaPort};
 
-/// The modules that EFA needs, and what shows that one is there although `module` has no folder of it: a module that is
-/// built in and has no parameter has none.
+/// The modules that EFA needs, and the path that shows one is there without a folder below `module`: a built-in module
+/// without parameters has no such folder.
 const MODULES: &[(&str, &str)] =
     &[("efa", ""), ("ib_uverbs", "class/infiniband_verbs"), ("ib_core", "class/infiniband")];
 
-/// Reads what is not known yet from cards and ports. `errors` names what cannot be read.
+/// Reads what cards and ports do not show. `errors` lists what cannot be read.
 pub(super) fn read(sysfs: &Root, proc: &Root, nics: &[Nic], ports: &[RdmaPort], errors: &mut Vec<String>) -> EfaView {
     let cards: Vec<&Nic> = nics.iter().filter(|nic| is_efa(nic)).collect();
     let mut rdma: Vec<String> = cards.iter().flat_map(|nic| nic.rdma_devices.clone()).collect();
@@ -52,8 +52,8 @@ fn modules(root: &Root, efa_is_bound: bool, errors: &mut Vec<String>) -> BTreeMa
     MODULES.iter().map(|(name, proof)| ((*name).to_owned(), is_there(name, proof))).collect()
 }
 
-/// The limit of our own process: in a pod the container runtime gave it, as it gives it to every pod that sets none of its own.
-/// The host's process 1 is asked only where that cannot be read: its limit is that of systemd itself, and no pod's.
+/// The limit of our own process: the container runtime sets it, as for every pod that sets none of its own. The host's
+/// process 1 is used only if that cannot be read: its limit is systemd's own, not that of a pod.
 fn memlock(root: &Root) -> Option<u64> {
     let limits = root.text("self/limits").or_else(|_| root.text("1/limits")).ok()?;
     values::memlock_kib(&limits)

@@ -1,8 +1,8 @@
-//! `probe tree`: what sysfs and procfs tell without any driver library: PCI, NICs, RDMA ports, EFA, device topology.
+//! `probe tree`: sysfs and procfs, without any driver library: PCI, NICs, RDMA ports, EFA, device topology.
 //!
-//! Reads only; never opens a device node and never calls a driver library, so that it goes on when the driver hangs. What must
-//! stay true: no file, link or folder in the tree makes it wait, leave the tree or fail; lists are bounded; what could not be
-//! read is absent and named, never 0.
+//! Only reads; never opens a device node and never calls a driver library, so it still works when the driver hangs.
+//! What must stay true: no file, link or folder in the tree makes it wait, leave the tree or fail; lists are bounded; a
+//! value that could not be read is absent and listed as an error, never 0.
 
 mod bus;
 mod efa_view;
@@ -41,7 +41,7 @@ impl Probe for TreeParameters {
     }
 }
 
-/// Reads both trees. Never waits and never fails: what could not be read is named in the report.
+/// Reads both trees. Never waits and never fails: what could not be read is listed in the report.
 fn measure(args: &TreeParameters) -> TreeReport {
     let (sysfs, proc) = (Root::new(&args.sysfs_root), Root::new(&args.proc_root));
     let mut view = bus::read(&sysfs);

@@ -16,7 +16,7 @@ const MAX_COUNTERS: usize = 24;
 /// Amazon's vendor id, and the device ids of EFA 0 to 3 (`drivers/infiniband/hw/efa/efa_main.c`).
 const EFA: (u16, std::ops::RangeInclusive<u16>) = (0x1d0f, 0xefa0..=0xefa3);
 
-/// Counters of errors, before all others. Source: `Documentation/ABI/stable/sysfs-class-infiniband`, mlx5
+/// Error counters, listed before all others. Source: `Documentation/ABI/stable/sysfs-class-infiniband`, mlx5
 /// (`drivers/infiniband/hw/mlx5/counters.c`), EFA (`drivers/infiniband/hw/efa/efa_verbs.c`).
 const KNOWN: &[&str] = &[
     "link_downed",
@@ -45,7 +45,7 @@ const KNOWN: &[&str] = &[
     "cmds_err",
     "no_completion_cmds",
 ];
-/// Parts of the names of error counters that other drivers have.
+/// Words in the names of other drivers' error counters.
 const ERROR_WORDS: &[&str] = &["err", "drop", "discard", "timeout"];
 
 /// Whether a network card is an Elastic Fabric Adapter.
@@ -53,7 +53,7 @@ pub(super) fn is_efa(nic: &Nic) -> bool {
     (nic.vendor == EFA.0 && EFA.1.contains(&nic.device)) || nic.driver.as_deref() == Some("efa")
 }
 
-/// Every port, by device and number. What cannot be read is named in `errors`.
+/// Every port, by device and number. `errors` lists what cannot be read.
 pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> Vec<RdmaPort> {
     let efa: BTreeSet<&str> =
         nics.iter().filter(|nic| is_efa(nic)).flat_map(|nic| &nic.rdma_devices).map(String::as_str).collect();
@@ -69,7 +69,7 @@ pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> Vec<
         let folder = format!("class/infiniband/{device}/ports");
         let numbers = match root.names(&folder) {
             Ok(names) => names.into_iter().filter_map(|name| name.parse::<u32>().ok()),
-            // A device that went away since the folder was listed is not there: no error.
+            // A device that disappeared after the listing is not an error.
             Err(_) if root.place(format!("class/infiniband/{device}")).is_err() => continue,
             Err(error) => {
                 errors.push(format!("{}: {error}", root.shown(&folder)));
@@ -103,7 +103,7 @@ fn port(root: &Root, device: &str, number: u32, efa: bool) -> RdmaPort {
     }
 }
 
-/// The interface of a port. Where a device has several, the one whose `dev_port` (which counts from 0) is the port's.
+/// The interface of a port. If a device has several, the one whose `dev_port` (counted from 0) matches the port.
 fn interface(root: &Root, device: &str, number: u32) -> Option<String> {
     let folder = format!("class/infiniband/{device}/device/net");
     let names = root.names(&folder).ok()?;
@@ -115,7 +115,7 @@ fn interface(root: &Root, device: &str, number: u32) -> Option<String> {
     names.iter().find(|name| !several || is_ours(name)).or_else(|| names.first()).cloned()
 }
 
-/// Counters of errors: of the port, and of the whole device where its driver counts there (EFA).
+/// Error counters: of the port, and of the whole device if its driver counts there (EFA).
 fn counters(root: &Root, device: &str, port: &str) -> BTreeMap<String, u64> {
     let folders =
         [format!("{port}/counters"), format!("{port}/hw_counters"), format!("class/infiniband/{device}/hw_counters")];

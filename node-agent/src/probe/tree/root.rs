@@ -27,7 +27,7 @@ pub(super) struct Root {
 pub(super) struct Place(PathBuf);
 
 impl Place {
-    /// A name directly below it, not resolved: only for files that are links in no kernel.
+    /// A name directly below it, not resolved: only for files that are never links in any kernel.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

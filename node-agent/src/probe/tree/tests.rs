@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-/// `sys` and `proc` in one folder, laid out as the kernel does: devices below `devices`, all else by links.
+/// `sys` and `proc` in one folder, laid out as the kernel does: devices below `devices`, everything else as links.
 struct Node(tempfile::TempDir);
 
 impl Node {
@@ -190,7 +190,7 @@ fn efa_is_told_by_its_ids_with_its_uverbs_modules_and_locked_memory() {
         (view.pci, view.rdma, view.uverbs),
         (vec!["0000:20:1c.0".to_owned()], vec!["rdmap32s28".to_owned()], vec!["uverbs1".to_owned()])
     );
-    // ib_core and ib_uverbs are built in: their classes are there, their folders are not.
+    // ib_core and ib_uverbs are built in: they have classes but no module folders.
     assert!(view.modules.values().all(|there| *there) && view.modules.len() == 3, "{:?}", view.modules);
     assert_eq!(view.memlock_kib, Some(64));
     let port = report.rdma.iter().find(|port| port.efa).unwrap();

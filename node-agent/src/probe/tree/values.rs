@@ -1,4 +1,4 @@
-//! The formats of the files, as pure functions: no text makes them panic, and what does not fit is `None`.
+//! The formats of the files, as pure functions: no text makes them panic, and text that does not match gives `None`.
 //!
 //! Sources: Linux `Documentation/ABI/testing/sysfs-bus-pci`, `Documentation/ABI/testing/sysfs-bus-pci-devices-aer_stats`,
 //! `Documentation/ABI/stable/sysfs-class-infiniband`, `drivers/pci/probe.c` (`pci_speed_string`), `fs/proc/base.c`
@@ -9,7 +9,7 @@ const GENERATIONS: &[(&str, u32)] = &[("2.5", 1), ("5", 2), ("8", 3), ("16", 4),
 /// The most lanes that a link can have (PCI Express Base Specification: x1 to x32). A dead device reads 63 or 255.
 const MAX_LANES: u32 = 32;
 
-/// `current_link_speed`, `max_link_speed`: `32.0 GT/s PCIe`, of older kernels `8 GT/s`. `Unknown` is none.
+/// `current_link_speed`, `max_link_speed`: `32.0 GT/s PCIe`, or `8 GT/s` from older kernels. `Unknown` gives `None`.
 pub fn link_generation(text: &str) -> Option<u32> {
     let mut words = text.split_ascii_whitespace();
     let (speed, unit) = (words.next()?, words.next()?);
@@ -17,7 +17,7 @@ pub fn link_generation(text: &str) -> Option<u32> {
     GENERATIONS.iter().find(|(known, _)| unit == "GT/s" && *known == speed).map(|(_, generation)| *generation)
 }
 
-/// `current_link_width`, `max_link_width`: a number of lanes. What no link can have (0, 63, 255) is none.
+/// `current_link_width`, `max_link_width`: a number of lanes. An impossible width (0, 63, 255) gives `None`.
 pub fn link_width(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|lanes| (1..=MAX_LANES).contains(lanes))
 }
@@ -53,19 +53,19 @@ pub fn hexadecimal(text: &str) -> Option<u32> {
     u32::from_str_radix(digits.strip_prefix("0x").unwrap_or(digits), 16).ok()
 }
 
-/// `numa_node`; -1, where the platform tells none, is none.
+/// `numa_node`; -1, which means that the platform does not report one, gives `None`.
 pub fn numa_node(text: &str) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// A name that a file holds on its only line: a device, a link layer. At most 64 characters, none of them a control.
+/// A name on the only line of a file: a device, a link layer. At most 64 characters, no control characters.
 pub fn word(text: &str) -> Option<String> {
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);
     fits.then(|| text.to_owned())
 }
 
-/// The soft limit of locked memory in `/proc/PID/limits`, in KiB; none where it is unlimited or not there.
+/// The soft limit of locked memory in `/proc/PID/limits`, in KiB; `None` if it is unlimited or missing.
 pub fn memlock_kib(text: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix("Max locked memory"))?;
     rest.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|bytes| bytes / 1024)

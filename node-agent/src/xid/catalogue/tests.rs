@@ -1,4 +1,5 @@
-//! The table against NVIDIA's, row by row, as a fixture of its own: codes, immediate action, investigatory action.
+//! Compares the table with NVIDIA's, row by row, from a separate fixture: codes, immediate action, investigatory
+//! action.
 
 use super::*;
 use std::collections::BTreeMap;
@@ -86,7 +87,7 @@ fn every_code_has_nvidias_actions() {
     assert_eq!(walked, in_table, "the table lists codes that NVIDIA does not");
 }
 
-/// What NVIDIA's immediate action is in our words.
+/// NVIDIA's immediate actions as our severities.
 #[rustfmt::skip]
 const ACTIONS: &[(&str, Severity, &str)] = &[
     ("", Severity::Monitor, "NVIDIA gives none yet"),

@@ -1,4 +1,4 @@
-//! Two tellers, one fault.
+//! Two sources, one fault.
 
 use super::*;
 use crate::xid::{Severity, judge, observe};
@@ -46,7 +46,7 @@ fn an_event_that_no_line_follows_is_told_without_detail() {
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0].detail, told[0].message.as_str(), told[0].pid), (&XidDetail::Plain, BY_EVENT, None));
     assert_eq!(judge(&told[0], None).severity, Severity::Reset);
-    // The line comes after all: no second sighting, once.
+    // The line comes late: it is no second sighting, but only once.
     assert!(merge.log_fault(&line(1, 95), WAIT_MS + 500));
     assert!(!merge.log_fault(&line(1, 95), WAIT_MS + 900));
 }
@@ -59,7 +59,7 @@ fn without_a_log_an_event_is_told_at_once_and_a_burst_of_it_once() {
         assert_eq!(merge.driver_event(gpu(1), 31, false, at), None);
     }
     assert!(merge.driver_event(gpu(1), 31, false, WAIT_MS).is_some(), "a later one is another");
-    // The log opens again within its longest pause and tells the same.
+    // The log opens again within its longest pause and has the same fault.
     assert!(merge.log_fault(&line(1, 31), 60_000));
 }
 
@@ -103,7 +103,7 @@ fn a_storm_is_bounded_and_loses_nothing() {
     assert!(!told.is_empty());
 }
 
-/// A fault, and after how many milliseconds each of the two tells it, if it does.
+/// A fault, and after how many milliseconds each source reports it, if it does.
 #[derive(Clone, Debug)]
 struct Story {
     fault: Fault,
@@ -111,7 +111,7 @@ struct Story {
     event: Option<u64>,
 }
 
-/// Faults of their own each, so that what is told can be counted; lines within the wait behind their events.
+/// All faults differ, so that reports can be counted; lines come within the wait after their events.
 fn stories() -> impl Strategy<Value = Vec<Story>> {
     let told =
         (proptest::option::weighted(0.8, 0..WAIT_MS), proptest::option::weighted(0.8, 0..WAIT_MS), 0_u64..60_000);

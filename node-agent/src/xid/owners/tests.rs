@@ -1,4 +1,4 @@
-//! Which of the two the evidence points at.
+//! Which of the two the evidence points to.
 
 use super::*;
 use crate::xid::observe;
@@ -36,7 +36,7 @@ fn one_job_on_two_boards_is_the_jobs_and_no_evidence_against_a_board() {
     let mut owners = Owners::default();
     assert_eq!(owners.sight(&of_pod(31, "a"), "serial-1", 0), None);
     assert_eq!(owners.sight(&of_pod(31, "a"), "serial-2", 1), Some(Suspect::Job { boards: 2 }));
-    // The same broken program, started again and again over both boards: no board has a job of its own.
+    // The same broken program, restarted again and again across both boards: no board has a job of its own.
     for (at, pod) in ["b", "c", "d", "e"].into_iter().enumerate() {
         let at = at as u64 * HOUR;
         owners.sight(&of_pod(31, pod), "serial-1", at);
@@ -52,7 +52,7 @@ fn processes_without_a_pod_are_told_apart_by_name_and_number() {
         assert_eq!(owners.sight(&fault(31, pid, "Ch 1"), "b", 0), None);
     }
     assert_eq!(owners.sight(&fault(31, 12, "Ch 1"), "b", 0), Some(Suspect::Board { jobs: 3 }));
-    // Nobody is nobody's.
+    // An unknown owner is not a job.
     let mut owners = Owners::default();
     let nobody = observe("NVRM: Xid (PCI:0000:52:00): 31, pid='<unknown>', name=<unknown>, Ch 1").unwrap();
     for at in 0..10 {

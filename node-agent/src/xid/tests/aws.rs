@@ -1,5 +1,5 @@
-//! The table of AWS's GPU cluster health check (`checks/0-nvidia-smi-check.sh`), code by code, with our severities beside
-//! it; where the two differ it says why.
+//! The table of AWS's GPU cluster health check (`checks/0-nvidia-smi-check.sh`), code by code, next to our severities,
+//! with the reason for each difference.
 
 use super::{observations, only};
 use crate::judge::{Findings, xid as fold};
@@ -31,7 +31,7 @@ const TABLE: &[Row] = &[
     (&[81, 125], Monitor, &[], Monitor),
 ];
 
-/// Where ours is not AWS's: code, which of its rules (empty: its default), why.
+/// Where ours differs from AWS's: code, which of its rules (empty: its default), reason.
 #[rustfmt::skip]
 const DIFFERENCES: &[(u32, &str, &str)] = &[
     (64, "A100", "the driver's recovery action says whether a reset or a reboot is needed, on every model"),

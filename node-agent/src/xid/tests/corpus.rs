@@ -1,7 +1,7 @@
-//! Every row of every table: a line that fires as the row says, lines that are nearly that and must not, and what lifts it.
+//! Every row of every table: a line that matches the row, near misses that must not match, and what lifts it.
 //!
-//! The lines are recorded ones ([`SAMPLES`]) and, for the rows and rules of which nobody published one, the recorded frame
-//! with another number in it. What the rows themselves say is compared with NVIDIA's tables elsewhere: the Xid rows in
+//! The lines are recorded ones ([`SAMPLES`]). For rows and rules without a published line, they are the recorded form
+//! with another number. The rows themselves are compared with NVIDIA's tables elsewhere: the Xid rows in
 //! `catalogue/tests.rs`, links in `links.rs`.
 
 use super::origin::{Origin, Tally};
@@ -15,27 +15,27 @@ use crds::Time;
 use crds::check::Check;
 use std::collections::BTreeMap;
 
-/// A line, what it means, and what is nearly that line.
+/// A line, its meaning, and near misses.
 pub(super) struct Case {
     pub(super) line: String,
-    /// The driver's major version, where the table asks for it.
+    /// The driver's major version, if the table needs it.
     pub(super) driver: Option<u32>,
     pub(super) severity: Severity,
     pub(super) reason: &'static str,
     /// A part of the verdict's message.
     pub(super) says: String,
     pub(super) origin: Origin,
-    /// Texts of the kernel that must not give this severity with this reason.
+    /// Kernel texts that must not give this severity with this reason.
     pub(super) misses: Vec<String>,
 }
 
 const FRAME: Origin = Origin::Derived("the recorded frame, another number");
 
-/// Level and facility of a record of the kernel, and of one that a program wrote (facility 1).
+/// Level and facility of a kernel record, and of one written by a program (facility 1).
 const KERNEL: u32 = 4;
 const PROGRAM: u32 = 12;
 
-/// Texts that hold the code, and are about something else.
+/// Texts that contain the code but are about something else.
 fn holding(code: u32) -> Vec<String> {
     let other = if code == 43 { 13 } else { 43 };
     vec![
@@ -88,7 +88,7 @@ fn published() -> Vec<Case> {
         .collect()
 }
 
-/// One line per SXid of both lists, with the word of the line and without.
+/// One line per SXid of both lists, with and without the word of the line.
 fn sxids() -> Vec<Case> {
     let mut cases = Vec::new();
     for (list, fatal) in [(sxid::FATAL, true), (sxid::NON_FATAL, false)] {
@@ -108,7 +108,7 @@ fn sxids() -> Vec<Case> {
                     misses: vec![
                         line("", "Severity 1 Engine instance 61 Sub-engine instance 00"),
                         line("", "Data {0x00000001, 0x00000000}"),
-                        // The line itself has the last word over the list.
+                        // The line itself wins over the list.
                         line(if fatal { "Non-fatal, " } else { "Fatal, " }, "Link 61 egress error (First)"),
                         format!("nvidia-nvswitch1: open (major={code})"),
                         format!("nvidia-nvswitch1: SXid (PCI:0000:85:00.0): 7{code:05}, Link 61"),
@@ -120,7 +120,7 @@ fn sxids() -> Vec<Case> {
     cases
 }
 
-/// One line per recovery action but None, which raises nothing.
+/// One line per recovery action except None, which raises nothing.
 fn actions() -> Vec<Case> {
     let raising = recovery::ACTIONS.iter().filter(|action| action.value != recovery::NONE);
     raising
@@ -135,7 +135,7 @@ fn actions() -> Vec<Case> {
             says: action.name.to_owned(),
             origin: FRAME,
             misses: vec![
-                // Where it comes from does not matter.
+                // The previous value does not matter.
                 format!(
                     "NVRM: Xid (PCI:0009:01:00): 154, GPU recovery action changed from 0x{:x} ({}) to 0x0 (None)",
                     action.value, action.name

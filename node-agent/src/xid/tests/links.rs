@@ -1,13 +1,13 @@
 //! NVLink: each rule of NVIDIA's decode sheet for Xid 144 to 150, in both layouts, and each bit of Xid 74's registers.
 //!
-//! The rules stand here a second time, as numbers of NVIDIA's sheets ("Xid 144-150 Decode"; WORKFLOW_NVLINK_ERR), so that
-//! a slip in the code's tables shows.
+//! The rules are repeated here, as the numbers of NVIDIA's sheets ("Xid 144-150 Decode"; WORKFLOW_NVLINK_ERR), so that
+//! a mistake in the code's tables shows up.
 
 use super::corpus::Case;
 use super::origin::Origin::Derived;
 use crate::xid::Severity::{self, Monitor, Reset};
 
-/// What the sheet says to do.
+/// The action in the sheet.
 #[derive(Clone, Copy)]
 enum Do {
     ResetGpu,
@@ -61,7 +61,7 @@ fn rule(xid: u32, unit: &str, layout: u32, intr_info: u32, status: u32, action: 
         Eval154 => (Monitor, "the Xid 154 decides"),
         Ignore => (Monitor, "IGNORE"),
     };
-    // A reason where none belongs, one that nobody lists, and words that are none: no rule fits, and none is made up.
+    // A reason where none belongs, one that is not listed, and malformed words: no rule matches, and none is invented.
     let mut misses = vec![line(31, unit, intr_info, status)];
     if severity == Reset {
         misses.push(line(xid, unit, intr_info | 0x3f << 20, status));
@@ -139,7 +139,7 @@ fn registers() -> Vec<Case> {
             reason,
             says: "Xid 74, NVLink 14".to_owned(),
             origin: Derived("NVSentinel tests, other bits"),
-            // The second, sixth and seventh register say nothing, and a seventh word must be there.
+            // The second, sixth and seventh registers mean nothing, but a seventh word must be present.
             misses: vec![
                 fault(74, 2, bit),
                 fault(74, 6, bit),

@@ -1,17 +1,17 @@
 //! Where a sample comes from.
 
-/// How far a sample is from what a machine printed.
+/// How close a sample is to what a machine printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::xid) enum Origin {
-    /// Printed by a driver and published; the source.
+    /// Printed by a driver and published; its source.
     Recorded(&'static str),
-    /// A recorded or documented form with other numbers in it; whose form.
+    /// A recorded or documented form with other numbers; its source.
     Derived(&'static str),
-    /// Made up.
+    /// Invented.
     Invented,
 }
 
-/// How many there are of each.
+/// How many samples there are of each origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::xid) struct Tally {
     pub(in crate::xid) recorded: usize,

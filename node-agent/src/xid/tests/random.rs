@@ -1,11 +1,11 @@
-//! Random and forged texts: nothing panics, nothing grows, nothing unrelated is raised.
+//! Random and forged texts: no panic, no growth, no unrelated finding.
 
 use super::samples::SAMPLES;
 use crate::xid::XidEvent::Xid;
 use crate::xid::{LineAssembler, LogFact, Severity, judge, observe};
 use proptest::prelude::*;
 
-/// Text as lines of the driver look, cut and joined at random.
+/// Text resembling lines of the driver, cut and joined at random.
 fn driver_like() -> impl Strategy<Value = String> {
     let words =
         SAMPLES.iter().flat_map(|sample| sample.line.split_inclusive(' ')).map(str::to_owned).collect::<Vec<_>>();
@@ -75,7 +75,7 @@ fn a_million_lines_of_garbage_leave_a_bounded_assembler() {
     let mut assembler = LineAssembler::default();
     let mut most = 0;
     for at in 0..1_000_000_usize {
-        // Steps that share no factor with the count, so that every succession occurs.
+        // A step that shares no factor with the count, so that every sequence occurs.
         assembler.push(starts[(at * at + at / 7) % starts.len()]);
         most = most.max(assembler.held());
     }

@@ -1,4 +1,4 @@
-//! Lines as drivers printed them, with what has to be read from each.
+//! Lines as drivers printed them, with the fields to be parsed from each.
 
 use super::origin::Origin::{self, Derived, Invented, Recorded};
 use crate::xid::Severity::{self, Isolate, Monitor, Reboot, Reset};
@@ -29,7 +29,7 @@ const fn sample(
 
 const NOBODY: (Option<u32>, Option<&str>) = (None, None);
 
-/// A format string of the driver's own source, filled in.
+/// A format string from the driver's own source, filled in.
 const OGK: &str = "open-gpu-kernel-modules 595.45.04, a format of its source";
 
 #[rustfmt::skip]

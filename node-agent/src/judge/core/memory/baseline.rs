@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 /// The bound of a baseline's values, in bytes.
 const VALUES_MAX: usize = 256;
 
-/// What a former process of the agent knew of one target.
+/// What a previous process of the agent knew about one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Restored {
     pub(super) board: Option<Board>,
@@ -21,17 +21,17 @@ pub(super) struct Restored {
     age_ms: u64,
 }
 
-/// A counter as a former process read it last.
+/// The last value of a counter in a previous process.
 pub(super) struct Before {
     pub(super) value: u64,
     /// How long ago, in milliseconds.
     pub(super) age_ms: u64,
-    /// Whether the counter may have gone on from there; otherwise it began at zero since.
+    /// Whether the counter may have continued from there; otherwise it has restarted from zero.
     pub(super) same_run: bool,
 }
 
 impl Restored {
-    /// The counters that were not read since, as they must be reported again: of those that began at zero since, zero.
+    /// The counters not read since, as they must be reported again: zero for those that have restarted.
     fn unread(&self) -> impl Iterator<Item = (Counter, u64)> {
         let goes_on = |counter: Counter| self.same_boot || counter.outlives_boot();
         self.counters.iter().map(move |(counter, value)| (*counter, if goes_on(*counter) { *value } else { 0 }))
@@ -44,7 +44,7 @@ impl Restored {
     }
 }
 
-/// Reads one; `None` for one that is not about counters.
+/// Parses a baseline; `None` if it is not about counters.
 pub(super) fn read(baseline: &Baseline, boot_id: &str, now: Now) -> Option<(String, Restored)> {
     let mut board = Board::default();
     let mut counters = BTreeMap::new();
@@ -80,12 +80,12 @@ pub(super) struct Known<'m> {
     pub(super) boards: &'m BTreeMap<String, Board>,
     /// The counters that this process has read.
     pub(super) counters: BTreeMap<&'m str, BTreeMap<Counter, u64>>,
-    /// Those that a former process has read and this one has not yet.
+    /// The counters that a previous process has read and this one has not yet.
     pub(super) restored: &'m BTreeMap<String, Restored>,
 }
 
 impl Known<'_> {
-    /// GPUs first, then ports. Links have no baseline of their own: their GPU's sums tell that something rose.
+    /// GPUs first, then ports. Links have no baseline of their own: the sums of their GPU show that something rose.
     pub(super) fn write(&self, boot_id: &str, at: Time, max: usize) -> Vec<Baseline> {
         let mut targets: Vec<&str> = self.boards.keys().map(String::as_str).collect();
         let others: BTreeSet<&str> =
@@ -118,7 +118,7 @@ impl Known<'_> {
         }
         let read = self.counters.get(target).into_iter().flatten().map(|(counter, value)| (*counter, *value));
         let unread = self.restored.get(target).into_iter().flat_map(Restored::unread);
-        // In the order of the variants, the more important first.
+        // In the order of the variants, most important first.
         for (counter, value) in unread.chain(read).collect::<BTreeMap<_, _>>() {
             put(counter.code(), &value);
         }

@@ -1,4 +1,4 @@
-//! Which counters there are, and where in a reading each is found.
+//! The counters, and where each is found in a reading.
 
 use crate::readings::inventory::NvmlView;
 use crate::readings::sample::{GpuReadings, LinkReading};
@@ -6,12 +6,12 @@ use crate::readings::sysfs::{PciLink, RdmaPort};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident $code:literal $life:ident;)+) => {
-        /// A counter that is judged by its rise.
+        /// A counter that is judged by its increase.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Counter { $($(#[$doc])* $variant,)+ }
 
         impl Counter {
-            /// All of them, the more important first: baselines are cut at their end.
+            /// All counters, most important first: baselines are truncated at the end.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// Its name in a baseline.
@@ -19,7 +19,7 @@ macro_rules! counters {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            /// Whether it goes on counting over boots, as it is kept on the board.
+            /// Whether it keeps counting across boots, because the board stores it.
             pub const fn outlives_boot(self) -> bool {
                 matches!(match self { $(Self::$variant => Life::$life,)+ }, Life::Board)
             }
@@ -28,16 +28,16 @@ macro_rules! counters {
 }
 
 enum Life {
-    /// From zero at each load of the driver.
+    /// Counts from zero at each load of the driver.
     Run,
-    /// For the life of the board.
+    /// Counts for the life of the board.
     Board,
 }
 
 counters! {
     /// Aggregate uncorrected ECC errors.
     EccUncorrected "eu" Board;
-    /// Aggregate corrected ECC errors (volatile where there is no aggregate is not used: one source only).
+    /// Aggregate corrected ECC errors. Volatile counts are never substituted, so that there is only one source.
     EccCorrected "ec" Board;
     /// Rows remapped because of uncorrectable errors.
     RemapUncorrectable "ru" Board;
@@ -45,11 +45,11 @@ counters! {
     RemapCorrectable "rc" Board;
     /// PCIe replays.
     PcieReplays "pr" Run;
-    /// AER, fatal.
+    /// PCIe AER errors, fatal.
     AerFatal "af" Run;
-    /// AER, not fatal.
+    /// PCIe AER errors, not fatal.
     AerNonfatal "an" Run;
-    /// AER, corrected.
+    /// PCIe AER errors, corrected.
     AerCorrectable "ac" Run;
     /// Nanoseconds in hardware thermal slowdown.
     HwThermalNs "th" Run;
@@ -63,7 +63,7 @@ counters! {
     NvlinkReplays "np" Run;
     /// NVLink CRC errors, flits and data.
     NvlinkCrc "nc" Run;
-    /// RDMA: times that the link went down.
+    /// RDMA: how often the link went down.
     LinkDowned "ld" Run;
     /// RDMA: link recoveries.
     LinkRecoveries "lr" Run;
@@ -156,7 +156,7 @@ pub(super) fn of_port(port: &RdmaPort) -> impl Iterator<Item = (Counter, u64)> {
     .filter_map(|(counter, value)| Some((counter, value?)))
 }
 
-/// What tells this board from another: its serial number, else its UUID.
+/// What identifies the board: its serial number, or its UUID if there is none.
 pub(super) fn serial(view: &NvmlView, pci: &str) -> Option<String> {
     let gpu = view.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(pci))?;
     gpu.serial.clone().filter(|serial| !matches!(serial.as_str(), "" | "0")).or_else(|| gpu.uuid.clone())

@@ -1,14 +1,15 @@
-//! Whatever happens between two readings: what a correct observer could see is counted, once, and nothing else.
+//! Whatever happens between two readings, every increase that a correct observer could see is counted once, and nothing
+//! else is.
 //!
-//! The observer here knows the readings and the baselines, and nothing of steps, windows and bounds. Each mutant is a
-//! harness that forgets one of the rules; the same property must notice it.
+//! The observer here knows the readings and the baselines, and nothing of steps, windows and limits. Each mutant is a
+//! harness that omits one of the rules; the same property must catch it.
 
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 const PCI: &str = "0000:18:00.0";
-/// One of the driver's run and one of the board.
+/// One counter that restarts with the driver, and one stored on the board.
 const COUNTERS: [Counter; 2] = [Counter::PcieReplays, Counter::EccCorrected];
 const MINUTE_MS: u64 = 60_000;
 
@@ -18,24 +19,24 @@ enum Happens {
     Read(u64),
     /// Both counters rise.
     Rise(u64),
-    /// The driver is loaded anew or the GPU reset: its own counter begins at zero.
+    /// The driver is reloaded or the GPU reset: the driver's counter restarts from zero.
     Reset,
-    /// One reading tells less than is true, by so many percent of it.
+    /// One reading is too low, by this many percent of the true value.
     Lie(u64),
     /// The report is written, with its baselines.
     Write,
     Restart,
     Boot,
-    /// A maintenance is over.
+    /// A maintenance ends.
     BeginAnew,
-    /// Another board, whose counters stand elsewhere; the agent may not have been there.
+    /// Another board with other counter values; the agent may not have been running.
     Swap {
         value: u64,
         restarts: bool,
     },
-    /// The wall clock is set.
+    /// The wall clock jumps.
     ClockJumps(i64),
-    /// The driver keeps the serial number to itself, or tells it again.
+    /// The driver stops reporting the serial number, or reports it again.
     SerialUnread,
 }
 
@@ -55,31 +56,31 @@ fn happens() -> impl Strategy<Value = Happens> {
     ]
 }
 
-/// What the harness forgets.
+/// What the harness omits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mutant {
     /// Nothing.
     None,
-    /// An agent that starts does not read its report.
+    /// A starting agent does not read its report.
     NothingRestored,
-    /// What was restored is restored again after the first reading.
+    /// Restored values are restored again after the first reading.
     RestoredTwice,
-    /// A boot is not told.
+    /// A boot goes unnoticed.
     BootUnseen,
-    /// A swapped board is not recognized.
+    /// A swapped board goes unnoticed.
     BoardUnseen,
-    /// A maintenance does not begin anew.
+    /// Counting does not start over after maintenance.
     GoesOn,
 }
 
 /// What a correct observer of one counter knows.
 #[derive(Clone, Copy, Debug, Default)]
 struct Observer {
-    /// The last value that was believed.
+    /// The last value that was trusted.
     mark: Option<u64>,
-    /// The counter has begun at zero for sure since.
+    /// Whether the counter has certainly restarted from zero since then.
     began: bool,
-    /// What it saw rise since this process, or the one that wrote the baselines, began.
+    /// The rise seen since this process, or the one that wrote the baselines, began.
     saw: u64,
 }
 
@@ -142,7 +143,7 @@ impl World {
                 self.pass(MINUTE_MS);
                 let lies = [0, 1].map(|index: usize| {
                     let value = self.values[index];
-                    // A lie about a counter that was just reset is no lie that anybody could know.
+                    // A wrong reading of a counter that was just reset cannot be detected by anyone.
                     let is_known = self.observers[index].mark.is_some_and(|mark| value >= mark);
                     if is_known && !self.observers[index].began { value - value * percent / 100 } else { value }
                 });
@@ -169,7 +170,7 @@ impl World {
                 self.observers = [Observer::default(); 2];
             }
             Happens::Swap { value, restarts } => {
-                // Whose board it was must have been told once.
+                // The serial number must have been reported once.
                 self.serial_unread = false;
                 self.happen(&Happens::Read(MINUTE_MS));
                 self.happen(&Happens::Write);
@@ -203,7 +204,7 @@ impl World {
         }
     }
 
-    /// What happened since the report was written is unknown to a process that begins.
+    /// A new process does not know what happened after the report was written.
     fn restart(&mut self) {
         self.memory = Memory::default();
         let known = self.written.clone();
@@ -252,7 +253,7 @@ fn runner(cases: u32) -> TestRunner {
     )
 }
 
-/// Hours, without reaching the horizon of a day.
+/// Several hours, less than the horizon of a day.
 fn story() -> impl Strategy<Value = Vec<Happens>> {
     prop::collection::vec(happens(), 1..140)
 }
@@ -299,7 +300,7 @@ fn a_window_tells_what_rose_in_it_however_many_steps_were_joined() {
         }
         let within = |minutes: u64| -> u64 { rises.iter().rev().take(usize::try_from(minutes).unwrap()).sum() };
         let told = memory.increase(PCI, Counter::PcieReplays, window * MINUTE_MS, now).map_or(0, |(by, _)| by);
-        // Half an hour is known by the minute; of what is older a step is not longer than half of its age.
+        // The last half hour is known by the minute; an older step is no longer than half of its age.
         let (least, most) = if window <= 30 { (window, window) } else { (window / 2, window * 2) };
         prop_assert!(
             (within(least)..=within(most)).contains(&told),

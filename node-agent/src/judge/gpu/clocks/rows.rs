@@ -5,7 +5,7 @@ use crds::{Outcome, Severity, reason};
 
 const NVML: &str = "nvml.h, clock event reasons and fields 269 to 271; 5 % is a judgement (a healthy GPU shows 0)";
 
-/// What it can find.
+/// What the check can find.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     Rule {

@@ -12,7 +12,7 @@ fn clocks(scene: Scene, change: impl FnOnce(&mut ClocksReading)) -> Scene {
     scene.then(|gpu| change(gpu.clocks.as_mut().unwrap()))
 }
 
-/// V100s at work; the first shows these reasons at 382 MHz.
+/// Working V100s; the first shows these reasons at 382 MHz.
 fn braked(reasons: u64) -> Scene {
     slowed(Scene::of(v100(4)), reasons)
 }
@@ -21,7 +21,7 @@ fn slowed(scene: Scene, reasons: u64) -> Scene {
     clocks(scene, |clocks| (clocks.reasons, clocks.sm_mhz) = (Some(reasons), Some(382)))
 }
 
-/// So many milliseconds of each minute in a slowdown that the driver counts.
+/// This many milliseconds of each minute in a slowdown that the driver counts.
 fn counted(minutes: &[u64], counter: fn(&mut ClocksReading) -> &mut Option<u64>) -> Scene {
     minutes.iter().fold(Scene::of(h200(8)), |scene, milliseconds| {
         clocks(scene, |clocks| {
@@ -31,7 +31,7 @@ fn counted(minutes: &[u64], counter: fn(&mut ClocksReading) -> &mut Option<u64>)
     })
 }
 
-/// A hardware slowdown that stands since so many minutes, on a GPU of this temperature.
+/// A hardware slowdown that has lasted this many minutes, on a GPU of this temperature.
 fn long_slow(minutes: u32, celsius: i32) -> Scene {
     let begun = slowed(braked(HW_SLOWDOWN), HW_SLOWDOWN).settled(&PAGE, judge);
     let warm = begun.then(|gpu| gpu.thermal.as_mut().unwrap().gpu_celsius = Some(celsius));

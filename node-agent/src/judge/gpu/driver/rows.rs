@@ -5,7 +5,7 @@ use crds::{Outcome, Severity, reason};
 
 const NVML: &str = "nvml.h, return codes";
 
-/// What it can find.
+/// What the check can find.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     Rule {

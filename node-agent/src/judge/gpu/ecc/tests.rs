@@ -15,7 +15,7 @@ fn volatile(count: u64) -> Scene {
     ecc(Scene::of(t4(1)), |ecc| ecc.volatile_uncorrected = Some(count))
 }
 
-/// So many corrected errors in a minute on one GPU.
+/// This many corrected errors in a minute on one GPU.
 fn corrected(gpus: u32, by: u64) -> Scene {
     ecc(Scene::of(h200(gpus)), |ecc| ecc.aggregate_corrected = Some(by))
 }

@@ -1,5 +1,5 @@
-//! What `inventory` can find. A board that nobody sees is replaced; one that PCI sees and the driver does not comes back
-//! with a reboot; a disagreement that harms no job is a warning.
+//! What `inventory` can find. A board that neither view shows is replaced; one that PCI shows and the driver does not
+//! needs a reboot; a mismatch that harms no job is a warning.
 
 use crate::judge::core::{Page, Rule};
 use crds::check::Check;
@@ -15,7 +15,7 @@ pub static PAGE: Page = Page {
     rules: RULES,
 };
 
-/// What it can find.
+/// What the check can find.
 pub const RULES: &[Rule] = &[
     Rule {
         reason: reason::GPU_MISSING,

@@ -14,7 +14,7 @@ fn enforced(milliwatts: u64) -> Scene {
     power(Scene::of(t4(1)), |power| power.enforced_milliwatts = Some(milliwatts))
 }
 
-/// Eight GPUs at full load and about 650 W, the first with this draw, for so many samples.
+/// Eight GPUs at full load and about 650 W, the first with this draw, for this many samples.
 fn loaded(first: u64, samples: u32) -> Scene {
     let mut scene = Scene::of(h200(8)).later(60, |sample| {
         for (gpu, watts) in sample.gpus.iter_mut().zip([650, 660, 640, 655, 645, 650, 662, 648]) {

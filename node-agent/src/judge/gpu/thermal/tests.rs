@@ -18,7 +18,7 @@ fn memory(celsius: i32) -> Scene {
     thermal(Scene::of(a100_mig(4)), |thermal| thermal.memory_celsius = Some(celsius))
 }
 
-/// Eight GPUs at full load and about 60 degrees, the first at this temperature, for so many samples.
+/// Eight GPUs at full load and about 60 degrees, the first at this temperature, for this many samples.
 fn loaded(first: i32, samples: u32) -> Scene {
     let mut scene = Scene::of(h200(8)).later(60, |sample| {
         for (gpu, celsius) in sample.gpus.iter_mut().zip([60, 61, 58, 66, 60, 63, 59, 62]) {

@@ -63,7 +63,7 @@ fn health(mask: u32, summary: u32) -> impl Fn(&mut GpuReadings) {
     }
 }
 
-/// For four minutes.
+/// Stuck for four minutes.
 fn stuck(at: u32) -> Scene {
     let scene = settled(h200s().then(state(at)).then(|_| {}));
     settled(settled(scene.then(|_| {})).then(|_| {})).then(|_| {})

@@ -4,7 +4,7 @@ use crate::judge::core::{Page, Rule};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 
-/// What it can find.
+/// What the check can find.
 pub static RULES: &[Rule] = &[
     Rule {
         reason: reason::LINKS_BELOW_PROFILE,
@@ -44,7 +44,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Nvlink,
     means: "A GPU lost NVLinks to its neighbours or to the switches, or links retransmit: collective operations of the whole node slow down or stop.",

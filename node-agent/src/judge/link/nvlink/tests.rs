@@ -81,7 +81,7 @@ fn errors(number: usize, change: impl Fn(&mut LinkReading)) -> impl Fn(&mut crat
     move |sample| change(&mut of(&mut sample.gpus[0])[number])
 }
 
-/// A replay in each of so many minutes of half an hour, every other one while there are others.
+/// A replay in each of this many minutes of half an hour, every other minute as far as possible.
 fn rising(minutes: u64) -> Scene {
     let mut scene = Scene::of(h200(8));
     let mut replays = 0;
@@ -112,7 +112,7 @@ fn a_link_is_named_with_its_gpu_and_stays_listed_once_it_is_clean() {
     let clean = settled(sick).later(3600, |_| {}).then(|_| {});
     let judged = clean.judge(judge);
     assert!(judged.found.is_empty() && judged.covered.contains(&link), "{judged:?}");
-    // The report of this moment may be read late: the next ones list the link too.
+    // The report of this moment may be read late: later reports list the link too.
     let later = settled(clean).then(|_| {});
     assert!(later.findings.of("nvlink").next().is_none());
     assert!(later.judge(judge).covered.contains(&link));

@@ -4,7 +4,7 @@ use crate::judge::core::{Page, Rule};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 
-/// What it can find.
+/// What the check can find.
 pub static RULES: &[Rule] = &[
     Rule {
         reason: reason::WIDTH_BELOW_PROFILE,
@@ -71,7 +71,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::PcieLink,
     means: "A GPU's PCIe link lost lanes or speed, or retransmits and loses packets: every transfer between host and GPU is slower, and nothing else reports it.",

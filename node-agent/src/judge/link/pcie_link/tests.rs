@@ -96,7 +96,7 @@ fn one_narrow(gpus: u32) -> crate::readings::Sample {
     sample
 }
 
-/// sysfs tells counters of the first GPU: fatal, not fatal, corrected.
+/// AER counters of the first GPU in sysfs: fatal, not fatal, corrected.
 fn aer(scene: Scene, [fatal, nonfatal, correctable]: [u64; 3]) -> Scene {
     let link =
         PciLink { aer_fatal: Some(fatal), aer_nonfatal: Some(nonfatal), aer_correctable: Some(correctable), ..x(16) };

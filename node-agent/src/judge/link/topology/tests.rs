@@ -51,7 +51,7 @@ fn level(gpu: &mut GpuReadings, to: u32) {
     gpu.topology.get_or_insert_default().ancestors.iter_mut().for_each(|(_, level)| *level = to);
 }
 
-/// The library tells no pair with this GPU.
+/// The library reports no pair with this GPU.
 fn cut(index: u32) -> impl Fn(&mut crate::readings::Sample) {
     move |sample| {
         for gpu in &mut sample.gpus {
@@ -61,7 +61,7 @@ fn cut(index: u32) -> impl Fn(&mut crate::readings::Sample) {
     }
 }
 
-/// Eight accelerators with so many bridges above each.
+/// Eight accelerators, each below this many bridges.
 fn tree(bridges: impl Fn(u32) -> usize) -> TreeReport {
     let gpu = |index| Accelerator {
         address: address(index),

@@ -41,7 +41,7 @@ static SAMPLES: &[Sample] = &[
     sample(reason::EFA_DROPS, Lifts, Invented, "ten quiet minutes", || settled(counted("rx_drops", 1200)).later(600, |_| {}).tree(dropped("rx_drops", 1200))),
 ];
 
-/// So many adapters, whole.
+/// This many adapters, all complete.
 fn adapters(count: u32) -> TreeReport {
     let address = |index| format!("0000:{index:02x}:1b.0");
     let name = |index| format!("rdmap{index}s27");

@@ -4,7 +4,7 @@ use crate::judge::core::{Page, Rule};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 
-/// What it can find.
+/// What the check can find.
 pub static RULES: &[Rule] = &[
     Rule {
         reason: reason::RDMA_DEVICES_MISSING,
@@ -71,7 +71,7 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// Its page.
+/// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::RdmaLink,
     means: "An RDMA device is missing, or a port is down, slow or counts errors: multi-node jobs hang or run slowly.",

@@ -71,7 +71,7 @@ fn changed(index: usize, change: impl Fn(&mut RdmaPort)) -> TreeReport {
     tree
 }
 
-/// A node of which nine devices and two ports are declared.
+/// A node whose profile declares nine devices and two ports.
 fn with(tree: TreeReport) -> Scene {
     let mut scene = undeclared(tree);
     let network = ExpectedNetwork {
@@ -96,7 +96,7 @@ fn settled(scene: Scene) -> Scene {
     scene.settled(&PAGE, judge)
 }
 
-/// Ten minutes pass, and this counter of mlx5_8 rises by so many.
+/// Ten minutes pass, and this counter of mlx5_8 rises by this count.
 fn counted(counter: &str, count: u64) -> Scene {
     let tree = changed(8, |port| {
         port.counters.insert(counter.to_owned(), count);
@@ -119,7 +119,7 @@ fn a_device_that_is_gone_for_one_reading_is_a_warning() {
     let judged = node(8).judge(judge);
     let missing = judged.found.iter().find(|found| found.reason == reason::RDMA_DEVICES_MISSING);
     assert_eq!(missing.map(|found| (&found.outcome, &found.severity)), Some((&Outcome::Warn, &Severity::Monitor)));
-    // Judged again before the tree was read again: still one reading.
+    // Judged again before the tree was read again: still the same reading.
     let again = settled(node(8));
     let missing = again.judge(judge).found.into_iter().find(|found| found.reason == reason::RDMA_DEVICES_MISSING);
     assert_eq!(missing.map(|found| found.outcome), Some(Outcome::Warn));

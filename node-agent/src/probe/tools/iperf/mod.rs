@@ -1,7 +1,7 @@
-//! `probe iperf-server` and `probe iperf-client`: the two halves of one bandwidth test between two nodes, in one slot.
+//! `probe iperf-server` and `probe iperf-client`: the two sides of one bandwidth test between two nodes, in one slot.
 //!
-//! The caller decides when a slot begins; the probe knows when it ends. The server serves one client and never outlives its
-//! slot. The client retries, since the server may not listen yet, until too little of the slot is left.
+//! The caller decides when a slot begins; the probe knows when it ends. The server serves one client and never outlives
+//! its slot. The client retries, because the server may not be listening yet, until too little of the slot is left.
 
 mod output;
 
@@ -21,11 +21,11 @@ use crate::text::evidence;
 
 pub use output::{Measured, read};
 
-/// `-i 0` leaves the intervals out; what is left are some kilobytes for 128 streams.
+/// `-i 0` omits the intervals; what is left are some kilobytes for 128 streams.
 const OUTPUT_CAP: usize = 1024 * 1024;
-/// Between two attempts of the client.
+/// The pause between two attempts of the client.
 const AGAIN: Duration = Duration::from_millis(200);
-/// Time that a measurement takes beyond its own length: handshake, slow start, exchange of results.
+/// The time of a measurement beyond its own length: handshake, slow start, exchange of results.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// The parameters of `probe iperf-server`.
@@ -98,7 +98,7 @@ async fn serve(args: &IperfServerParameters) -> IperfReport {
     let left = end.saturating_duration_since(Instant::now());
     let mut command = Command::new(&args.iperf3);
     command.args(["-s", "-1", "-J", "-i", "0", "-B", &args.bind.to_string(), "-p", &args.port.to_string()]);
-    // Ends a server that nobody came to by itself; the deadline ends one that is busy, too.
+    // Ends a server without a client; the deadline also ends one that is busy.
     command.args(["--idle-timeout", &left.as_secs().max(1).to_string()]);
     if left.is_zero() {
         return report(&Attempt::none(&command, IperfReason::SlotOver), 0);
@@ -169,13 +169,13 @@ fn judge(ran: &ToolRun, silent: IperfReason) -> Result<Measured, IperfReason> {
         ToolEnd::Silent => Err(silent),
         ToolEnd::Signaled(_) => Err(IperfReason::Interrupted),
         ToolEnd::TooLong => Err(IperfReason::UnknownOutput),
-        // `--idle-timeout` ends with status 0 and without a word.
+        // `--idle-timeout` ends with status 0 and no output.
         ToolEnd::Exited(0) if ran.stdout.trim().is_empty() && silent == IperfReason::NobodyCame => Err(silent),
         ToolEnd::Exited(_) => read(&ran.stdout),
     }
 }
 
-/// The error where the output has one, since JSON begins with much else.
+/// The error from the output, which is JSON and begins with other fields.
 fn said(ran: &ToolRun) -> &str {
     let error = ran.stdout.lines().rev().find(|line| line.trim_start().starts_with("\"error\""));
     let output = if ran.stdout.trim().is_empty() { &ran.stderr_tail } else { &ran.stdout };
@@ -200,7 +200,7 @@ fn line_of(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Slots are agreed on in wall-clock time and waited for by the monotonic clock.
+/// Slots are agreed on in wall-clock time and awaited by the monotonic clock.
 fn slot_end(until_unix_ms: u64) -> Instant {
     let end = UNIX_EPOCH + Duration::from_millis(until_unix_ms.min(u64::from(u32::MAX) * 1000));
     Instant::now() + end.duration_since(SystemTime::now()).unwrap_or_default()

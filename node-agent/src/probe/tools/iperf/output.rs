@@ -1,10 +1,10 @@
-//! What iperf3 prints with `-J`. A client that fails exits 0 all the same: the JSON is the result, not the status.
+//! The output of iperf3 with `-J`. A failed client still exits with 0: the JSON is the result, not the status.
 
 use crate::readings::bandwidth::IperfReason;
 use serde::Deserialize;
 
-/// What iperf3 says of a failed test (iperf3 3.12, `iperf_error.c` and the system's own messages), and what it means.
-/// The first that is contained in the error counts.
+/// The errors of iperf3 (3.12, `iperf_error.c` and system messages) and their meaning. The first one contained in the
+/// error text counts.
 const ERRORS: &[(&str, IperfReason)] = &[
     ("Connection refused", IperfReason::ConnectionRefused),
     ("the server is busy", IperfReason::Busy),
@@ -23,9 +23,9 @@ const ERRORS: &[(&str, IperfReason)] = &[
 /// The result of one test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
-    /// What the receiver took, in 10^6 bits per second, rounded.
+    /// The rate at the receiver, in 10^6 bits per second, rounded.
     pub mbps: u64,
-    /// Of all streams, where this half is the sender.
+    /// Retransmits of all streams, if this side is the sender.
     pub retransmits: Option<u64>,
     /// Length of the measurement.
     pub seconds: f64,
@@ -50,7 +50,7 @@ struct Sum {
     retransmits: Option<u64>,
 }
 
-/// Reads the document of a client or a server.
+/// Parses the document of a client or a server.
 pub fn read(stdout: &str) -> Result<Measured, IperfReason> {
     let document: Document = serde_json::from_str(stdout).map_err(|_| IperfReason::UnknownOutput)?;
     if let Some(error) = document.error {
@@ -64,7 +64,7 @@ pub fn read(stdout: &str) -> Result<Measured, IperfReason> {
     Ok(Measured { mbps, retransmits, seconds: received.seconds })
 }
 
-/// `None` for what is no bandwidth: negative, not a number, or above 10^15 Mb/s.
+/// `None` for an impossible bandwidth: negative, not a number, or above 10^15 Mb/s.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 fn rounded(mbps: f64) -> Option<u64> {
     (0.0..=1e15).contains(&mbps).then(|| mbps.round() as u64)
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// As iperf3 3.12 prints it, shortened to what is read and some of what is not.
+    /// As iperf3 3.12 prints it, shortened to the fields that are read and some that are not.
     fn finished(received: &str) -> String {
         format!(
             r#"{{"start":{{"version":"iperf 3.12"}},"intervals":[],"end":{{"streams":[],
