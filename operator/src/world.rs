@@ -84,7 +84,8 @@ impl Node {
         self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::hardware_profile::instance_type(v))
     }
 
-    /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the foreign label that says so.
+    /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the foreign label that
+    /// says so.
     pub fn maintenance(&self) -> Option<&str> {
         if let Some(value) = self.labels.get(names::LABEL_MAINTENANCE) {
             return Some(if value.is_empty() { "maintenance" } else { value });

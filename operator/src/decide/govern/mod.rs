@@ -1,4 +1,5 @@
-//! Which policy governs which node. Computed once per decision, before the runs: they need to know where drills are allowed.
+//! Which policy governs which node. Computed once per decision, before the runs: they need to know where drills are
+//! allowed.
 //!
 //! - `selection`: which nodes have a NodeHealth, which policy and which profile each has
 //! - `claims`: the valid claims, as read

@@ -1,4 +1,5 @@
-//! The desired marks on a Node and the desired status of its NodeHealth, one file per output. Marks of others are never touched.
+//! The desired marks on a Node and the desired status of its NodeHealth, one file per output. Marks of others are never
+//! touched.
 //!
 //! - on the Node: `taints`, `metadata` (labels and annotation), `node_condition`
 //! - in the NodeHealth: `decision`, `gpu_verdicts`, `columns`, `health_conditions`

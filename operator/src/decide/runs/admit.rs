@@ -1,4 +1,5 @@
-//! Which targets may start: older runs first, one test between nodes (or exclusive test) per node, groups only as a whole.
+//! Which targets may start: older runs first, one test between nodes (or exclusive test) per node, groups only as a
+//! whole.
 
 use super::{
     course::{Course, drill_seconds},
@@ -117,8 +118,8 @@ fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
     }
 }
 
-/// Admits as many targets as may start. A run that may not write yet admits none, but a waiting group still reserves its
-/// members.
+/// Admits as many targets as may start. A run that may not write yet admits none, but a waiting group still reserves
+/// its members.
 pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     if world.hold_everything {
         return;
@@ -177,8 +178,8 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
 }
 
 /// A group starts when every member is free, whatever `maxConcurrent` says: part of a group cannot be tested. While it
-/// waits only for busy nodes (which become free at their deadlines at the latest), younger runs may not take its members,
-/// or it might wait for ever. While it waits for a node that may never return, it reserves none.
+/// waits only for busy nodes (which become free at their deadlines at the latest), younger runs may not take its
+/// members, or it might wait for ever. While it waits for a node that may never return, it reserves none.
 fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
     let need = Need::of(course);

@@ -1,8 +1,8 @@
 //! Limits on drills in runs: on which nodes, on how many at once, and for how long.
 //!
-//! The policy that governs a node must allow drills (`drills.allow`), else the target ends as Skipped/DrillNotAllowed, even
-//! in the middle of a drill. At most `drills.maxNodes` nodes of a policy are drilled at once; the others wait for their turn.
-//! A drill whose agent does not end it in time is ended by the operator's clock.
+//! The policy that governs a node must allow drills (`drills.allow`), else the target ends as Skipped/DrillNotAllowed,
+//! even in the middle of a drill. At most `drills.maxNodes` nodes of a policy are drilled at once; the others wait for
+//! their turn. A drill whose agent does not end it in time is ended by the operator's clock.
 
 use super::{
     course::{Course, drill_seconds},

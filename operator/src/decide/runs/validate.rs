@@ -1,6 +1,6 @@
 //! Validates the spec of a run. The API server rejects the same specs; this catches those that bypassed validation
-//! (validation switched off, an older CustomResourceDefinition). Bounds are those of the schema ([`super::bounds`]); the
-//! rules that the schema has in CEL are repeated here.
+//! (validation switched off, an older CustomResourceDefinition). Bounds are those of the schema ([`super::bounds`]);
+//! the rules that the schema has in CEL are repeated here.
 
 use super::{bounds, course::drill_seconds, rejection::Rejection};
 use crds::{
@@ -188,7 +188,8 @@ fn drill(check: &str, drill: &Drill) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Real and drilled results must not be mixed in one run, and drills must fit into the deadline, so that they end in time.
+/// Real and drilled results must not be mixed in one run, and drills must fit into the deadline, so that they end in
+/// time.
 fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejection> {
     let Some(seconds) = drill_seconds(checks) else {
         return Ok(());

@@ -1,5 +1,6 @@
-//! Events about a node: its state changes, a drill starts or ends, or it starts waiting for budget. Each is sent only after
-//! the status has been written. A drill's Event says that it is a drill and is never a Warning; real causes are reported too.
+//! Events about a node: its state changes, a drill starts or ends, or it starts waiting for budget. Each is sent only
+//! after the status has been written. A drill's Event says that it is a drill and is never a Warning; real causes are
+//! reported too.
 
 use crate::{
     decide::govern::selection::Subject,

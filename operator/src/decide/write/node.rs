@@ -51,7 +51,8 @@ pub(crate) fn plan_node(
     spec::plan_spec(&case.subject, orders, now, plan);
 }
 
-/// Whether the node is waiting for budget: it needs a mark that removes capacity, has no claim for one, and is not marked.
+/// Whether the node is waiting for budget: it needs a mark that removes capacity, has no claim for one, and is not
+/// marked.
 fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
     let enforces = match case.authority {
         Authority::Enforce(_) => true,

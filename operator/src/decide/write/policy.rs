@@ -1,4 +1,5 @@
-//! Statuses of policies: counts, conditions and claims. Claims are added before marks are set and dropped after they are gone.
+//! Statuses of policies: counts, conditions and claims. Claims are added before marks are set and dropped after they
+//! are gone.
 
 use crate::{
     decide::{
@@ -26,7 +27,8 @@ pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Ti
     }
 }
 
-/// Plans the last write of a policy's status, which drops claims no longer needed. It follows every write to their nodes.
+/// Plans the last write of a policy's status, which drops claims no longer needed. It follows every write to their
+/// nodes.
 pub(crate) fn plan_end(
     account: &Account<'_>,
     cases: &[Case<'_>],
