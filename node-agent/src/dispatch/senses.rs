@@ -27,7 +27,8 @@ pub(crate) struct Senses {
 }
 
 impl Senses {
-    /// Starts what is due. During maintenance none of our processes touches the driver; afterwards everything is read again.
+    /// Starts what is due. During maintenance none of our processes touches the driver;
+    /// afterwards everything is read again.
     pub(crate) fn look(&mut self, expected: &Expectation<'_>, turn: &mut Turn<'_>) {
         let monitors = registry::wanted(expected);
         let in_boot_grace = expected.boot_grace_ends().is_some_and(|end| turn.now.wall() < end);
