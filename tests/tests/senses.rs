@@ -26,6 +26,7 @@ async fn scene(names: &[&str]) -> Scene {
     for name in names {
         scene.until_state(name, State::Healthy).await.unwrap();
     }
+    scene.until_policy_matches("all", names.len()).await.unwrap();
     scene
 }
 

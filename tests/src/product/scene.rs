@@ -3,7 +3,7 @@
 use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder, seen};
 use crate::cluster::{ControlPlane, NodeSpec, Options, until};
 use crds::node_health::CheckRow;
-use crds::{Check, HealthCheckRun, NodeHealth, State};
+use crds::{Check, HealthCheckPolicy, HealthCheckRun, NodeHealth, State};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
@@ -121,6 +121,20 @@ impl Scene {
     /// Waits until the Node is as `wanted` says.
     pub async fn until_node(&self, node: &str, what: &str, wanted: impl Fn(&Node) -> bool) -> Result<Node, Error> {
         seen::until_node(&self.cluster, node, what, WITHIN, wanted).await
+    }
+
+    /// Waits until the operator has seen this policy and counts so many nodes as selected by it. Each kind has a watch of its
+    /// own, so a run that is applied later may be seen earlier.
+    pub async fn until_policy_matches(&self, policy: &str, nodes: usize) -> Result<(), Error> {
+        let what = format!("HealthCheckPolicy {policy} to match {nodes} nodes");
+        let api: Api<HealthCheckPolicy> = Api::all(self.cluster.admin()?);
+        let api = &api;
+        let found = until(&what, WITHIN, || async move {
+            let seen = api.get(policy).await.map_err(|e| e.to_string())?;
+            let matched = seen.status.map(|status| status.matched);
+            if matched == i64::try_from(nodes).ok() { Ok(()) } else { Err(format!("{matched:?}")) }
+        });
+        Ok(found.await?)
     }
 
     /// Waits until a run is as `wanted` says.
