@@ -6,16 +6,14 @@ pub(crate) const EVIDENCE_BYTES: usize = 256;
 /// A command line and the start of its output, within [`EVIDENCE_BYTES`]; control characters become spaces.
 pub(crate) fn evidence(command: &str, output: &str) -> String {
     let text = format!("{command}: {}", output.trim());
-    bounded(&text.split(char::is_control).filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" "))
+    let parts: Vec<_> = text.split(char::is_control).filter(|part| !part.trim().is_empty()).collect();
+    bounded(&parts.join(" "), EVIDENCE_BYTES)
 }
 
-/// At most [`EVIDENCE_BYTES`] of the text, cut between characters.
-pub(crate) fn bounded(text: &str) -> String {
-    let mut end = text.len().min(EVIDENCE_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+/// At most `bytes` of the text, cut between characters.
+pub fn bounded(text: &str, bytes: usize) -> String {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
 }
 
 /// Printable text without blanks at the ends, cut between characters to at most `most` bytes; control characters become

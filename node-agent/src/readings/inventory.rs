@@ -4,7 +4,7 @@
 //! The two views are reported side by side and not compared here: a GPU that PCI shows and NVML does not is for the judge.
 //! Each view says whether it could be read, so that "none" is never mistaken for "unknown".
 
-use crate::text::bounded;
+use crate::text::{EVIDENCE_BYTES, bounded};
 use serde::{Deserialize, Serialize};
 
 /// What a node has.
@@ -154,6 +154,6 @@ impl NvmlView {
     /// A library that could not be asked for its GPUs.
     pub(crate) fn fail(&mut self, kind: String, message: &str) {
         self.status = kind;
-        self.message = Some(bounded(message));
+        self.message = Some(bounded(message, EVIDENCE_BYTES));
     }
 }

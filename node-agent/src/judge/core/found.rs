@@ -1,5 +1,6 @@
 //! Findings by key, and the result of one judgement.
 
+use crate::text::bounded;
 use crds::node_health::{Finding, Gpu};
 use crds::{Outcome, Severity, Time};
 use std::collections::BTreeMap;
@@ -197,12 +198,6 @@ pub fn worst_first<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<&'a F
     let mut sorted: Vec<_> = findings.collect();
     sorted.sort_by_key(|f| std::cmp::Reverse((f.outcome.rank(), f.severity.rank())));
     sorted
-}
-
-/// At most `bytes` of the text, cut between characters.
-pub fn bounded(text: &str, bytes: usize) -> String {
-    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text[..end.unwrap_or(0)].to_owned()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The accelerators and network devices of the node, from sysfs and from the driver's library.
 
-use super::found::bounded;
 use super::readings::Readings;
 use crate::pci::PciAddress;
 use crate::readings::inventory::{InventoryReport, NvmlGpu, NvmlView, Vendor};
+use crate::text::bounded;
 use crds::node_health::{Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
 use std::collections::BTreeSet;
 

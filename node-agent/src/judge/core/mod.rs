@@ -15,8 +15,9 @@ pub mod readings;
 pub mod rule;
 pub mod tally;
 
+pub use crate::text::bounded;
 pub use expectation::{DEFAULT_INTERVAL_SECONDS, Expectation, interval_of, interval_seconds};
-pub use found::{Findings, Found, Judged, Key, MAX_COVERED, bounded, same_verdict, worst_first};
+pub use found::{Findings, Found, Judged, Key, MAX_COVERED, same_verdict, worst_first};
 pub use ground::Ground;
 pub use hardware::Hardware;
 pub use log_state::KernelLog;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::readings::program::{Outcome, Severity, Verdict};
-use crate::text::bounded;
+use crate::text::{EVIDENCE_BYTES, bounded};
 
 /// Why an output is not a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ fn contract(line: &str) -> Result<Verdict, Unknown> {
     let mut parts = line.splitn(4, ':');
     let mut next = || parts.next().unwrap_or_default();
     let (_host, status, action, words) = (next(), next(), next(), next());
-    let wrong = |what, part, allowed| Unknown::Contract { what, part: bounded(part), allowed };
+    let wrong = |what, part, allowed| Unknown::Contract { what, part: bounded(part, EVIDENCE_BYTES), allowed };
     let cure = match action {
         "none" => Severity::Monitor,
         "reboot" => Severity::Reboot,
@@ -76,14 +76,15 @@ struct Document {
 }
 
 fn json(text: &str) -> Result<Verdict, Unknown> {
-    let document: Document = serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string())))?;
+    let document: Document =
+        serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string(), EVIDENCE_BYTES)))?;
     let Document { outcome, severity, reason, message, target } = document;
     if let Some(Severity::Unrecognized(other)) = &severity {
         let known: Vec<&str> = Severity::ALL.iter().map(Severity::as_str).collect();
-        return Err(Unknown::Json(bounded(&format!(
-            "unknown severity `{other}`, expected one of {}",
-            known.join(", ")
-        ))));
+        return Err(Unknown::Json(bounded(
+            &format!("unknown severity `{other}`, expected one of {}", known.join(", ")),
+            EVIDENCE_BYTES,
+        )));
     }
     let severity = match outcome {
         // A failure without a severity is set to Monitor.
@@ -97,7 +98,13 @@ fn json(text: &str) -> Result<Verdict, Unknown> {
 fn verdict(outcome: Outcome, severity: Severity, reason: &str, message: &str, target: Option<String>) -> Verdict {
     let reason = if is_reason(reason) { reason } else { REPORTED };
     let target = target.filter(|target| !target.is_empty()).unwrap_or_else(|| "node".to_owned());
-    Verdict { outcome, severity, reason: reason.to_owned(), message: bounded(message), target: bounded(&target) }
+    Verdict {
+        outcome,
+        severity,
+        reason: reason.to_owned(),
+        message: bounded(message, EVIDENCE_BYTES),
+        target: bounded(&target, EVIDENCE_BYTES),
+    }
 }
 
 /// One PascalCase word of at most 64 characters, as reasons are written.

@@ -20,7 +20,7 @@ use super::start::{Probe, print_report_of};
 use crate::process::sys;
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
-use crate::text::{bounded, evidence};
+use crate::text::{EVIDENCE_BYTES, bounded, evidence};
 
 pub use contract::read;
 
@@ -135,7 +135,7 @@ async fn run(args: CustomParameters) -> CustomReport {
             outcome: Outcome::Inconclusive,
             severity: Severity::None,
             reason: error.reason().to_owned(),
-            message: bounded(&error.to_string()),
+            message: bounded(&error.to_string(), EVIDENCE_BYTES),
             target: "node".to_owned(),
         }),
         exit_code,
@@ -185,7 +185,7 @@ async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
 /// The program's real path, which must be in the directory.
 fn resolve(directory: &Path, program: &str) -> Result<PathBuf, NoVerdict> {
     if !is_name(program) {
-        return Err(NoVerdict::ProgramNameInvalid(bounded(program)));
+        return Err(NoVerdict::ProgramNameInvalid(bounded(program, EVIDENCE_BYTES)));
     }
     let path = directory.join(program);
     let not_found = |_| NoVerdict::ProgramNotFound(path.clone());
@@ -210,7 +210,7 @@ fn is_name(program: &str) -> bool {
 fn environment<'a>(entries: &'a [String]) -> Result<Vec<(&'a str, &'a str)>, NoVerdict> {
     let split = |entry: &'a String| match entry.split_once('=') {
         Some((key, value)) if key.starts_with("CHECK_") => Ok((key, value)),
-        Some(_) | None => Err(NoVerdict::EnvironmentInvalid(bounded(entry))),
+        Some(_) | None => Err(NoVerdict::EnvironmentInvalid(bounded(entry, EVIDENCE_BYTES))),
     };
     entries.iter().map(split).collect()
 }

@@ -8,7 +8,7 @@ use super::values;
 use crate::pci::PciAddress;
 use crate::readings::inventory::{Accelerator, ConfigSpace, Nic, Vendor};
 use crate::readings::sysfs::PciLink;
-use crate::text::bounded;
+use crate::text::{EVIDENCE_BYTES, bounded};
 
 /// The most errors that are listed.
 pub(super) const MAX_ERRORS: usize = 16;
@@ -160,7 +160,8 @@ impl Reading<'_> {
 
     fn hexadecimal(&self, place: &Place, file: &str) -> Result<u32, String> {
         let text = self.root.text(place.join(file)).map_err(|error| format!("{file}: {error}"))?;
-        values::hexadecimal(&text).ok_or_else(|| format!("{file}: no hexadecimal number: {}", bounded(text.trim())))
+        values::hexadecimal(&text)
+            .ok_or_else(|| format!("{file}: no hexadecimal number: {}", bounded(text.trim(), EVIDENCE_BYTES)))
     }
 
     fn sixteen_bits(&self, place: &Place, file: &str) -> Result<u16, String> {

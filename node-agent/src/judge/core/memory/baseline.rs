@@ -1,8 +1,8 @@
 //! Memory as the report carries it: `s=SERIAL;w=16;g=5;l=18;eu=0;ec=12;…`, at most 256 bytes per target.
 
-use super::super::found::bounded;
 use super::board::Board;
 use super::counters::Counter;
+use crate::text::bounded;
 use crate::time::Now;
 use crds::Time;
 use crds::node_health::Baseline;
