@@ -113,6 +113,8 @@ reasons! {
     LOG_GAP = "LogGap";
     /// The runner, which starts the probes, is not running.
     RUNNER_GONE = "RunnerGone";
+    /// What a check changed on the node, for example a power limit, could not be restored.
+    RESTORE_FAILED = "RestoreFailed";
     /// The NVIDIA management library cannot be loaded.
     DRIVER_LIBRARY_MISSING = "DriverLibraryMissing";
     /// A call into the driver's library does not return.

@@ -8,7 +8,7 @@ use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crds::Time;
 use crds::check::Check;
-use crds::node_health::{Baseline, Report};
+use crds::node_health::{Baseline, Report, RunReport};
 
 /// Target of the baseline that stores the position in the kernel log.
 const KERNEL_LOG: &str = "kernelLog";
@@ -43,8 +43,12 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     state.senses.read_again();
     for assignment in &order.spec.assignments {
         if let Some(run) = report.runs.iter().find(|run| run.id == assignment.id) {
-            state.works.push(Work::taken_over(assignment, run.clone(), &state.standing.findings, now));
+            state.works.push(Work::taken_over(assignment, run.clone(), &state.standing.findings, state.checks, now));
         }
+    }
+    let was_given = |run: &RunReport| order.spec.assignments.iter().any(|assignment| assignment.id == run.id);
+    for run in report.runs.iter().filter(|run| !was_given(run)) {
+        state.works.extend(Work::left_over(run.clone(), state.checks, now));
     }
     let told = cursor(&report).filter(|cursor| cursor.boot_id == state.facts.boot_id);
     let waiting = std::mem::take(&mut state.waiting);

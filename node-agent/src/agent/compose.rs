@@ -2,7 +2,7 @@
 
 use super::carry;
 use super::state::State;
-use crate::dispatch::drill;
+use crate::dispatch::{Work, drill};
 use crate::judge::{bounded, registry, worst_first};
 use crate::time::Now;
 use crds::Time;
@@ -63,15 +63,14 @@ fn agent_facts(state: &State) -> AgentFacts {
     }
 }
 
-/// The runs in the order of the spec, then those being stopped. The limit on edges applies to all of them together.
+/// The runs in the order of the spec, then those being stopped; but first of all those that must restore something, because
+/// the report is what a restart of the agent knows them by. The limit on edges applies to all of them together.
 fn runs(state: &State) -> Vec<RunReport> {
-    let ordered = state
-        .works
-        .iter()
-        .filter(|work| !work.is_cancelled())
-        .chain(state.works.iter().filter(|work| work.is_cancelled()));
+    let mut ordered: Vec<&Work> = state.works.iter().collect();
+    ordered.sort_by_key(|work| (!work.must_restore(), work.is_cancelled()));
     let mut room = MAX_EDGES_REPORTED;
     ordered
+        .into_iter()
         .take(MAX_RUNS_REPORTED)
         .map(|work| {
             let mut run = work.report().clone();

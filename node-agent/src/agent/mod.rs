@@ -109,7 +109,8 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
 
 fn look(state: &mut State, turn: &mut Turn<'_>) {
     let expected = Expectation { spec: state.order.as_ref().map(|order| &order.spec), booted_at: state.booted_at };
-    state.senses.look(&expected, turn);
+    let lends = state.works.iter().any(Work::needs_driver_released);
+    state.senses.look(&expected, lends, turn);
 }
 
 fn give_to_works(state: &mut State, id: u64, measured: Measured, duration_ms: u64, turn: &mut Turn<'_>) {
@@ -180,39 +181,53 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
     state.standing = standing;
 }
 
-/// Advances the work orders. Returns whether one of them wants a reading.
+/// Advances the work orders. Returns whether the senses have something to do for one of them.
 fn work(state: &mut State, turn: &mut Turn<'_>) -> bool {
     let wants = with_context(state, turn, |works, context| {
-        for work in works.iter_mut() {
-            work.advance(context);
-        }
+        // What has ended in one order may be what an earlier one waits for.
+        while advance_each(works, context) {}
         // A drill ends if its order is gone or done.
         context
             .findings
             .retain(|finding| !drill::is_drill(finding) || works.iter().any(|work| work.drills_at(&finding.target)));
     });
-    let ordered: Vec<String> =
-        state.order.iter().flat_map(|order| &order.spec.assignments).map(|assignment| assignment.id.clone()).collect();
-    state.works.retain_mut(|work| {
-        let given_again = work.is_over(turn.probes) && ordered.iter().any(|id| id == work.id());
-        if given_again {
-            work.end_as_interrupted(turn.now.wall());
+    let State { order, works, .. } = state;
+    let ordered = order.as_ref().map_or(&[][..], |order| order.spec.assignments.as_slice());
+    works.retain_mut(|work| {
+        let given_again = ordered.iter().find(|assignment| work.is_over() && assignment.id == work.id());
+        if let Some(assignment) = given_again {
+            work.end_as_interrupted(assignment, turn.now.wall());
         }
-        given_again || !work.is_over(turn.probes)
+        given_again.is_some() || !work.is_over()
     });
     wants
 }
 
-/// Gives the work orders what they need to make progress. Returns whether one of them wants a reading.
+/// Advances each order once. Returns whether a check of one of them has ended.
+fn advance_each(works: &mut [Work], context: &mut Context<'_>) -> bool {
+    let mut has_ended = false;
+    for at in 0..works.len() {
+        let others = works.iter().enumerate().filter(|(other, _)| *other != at);
+        context.others = others.flat_map(|(_, work)| work.classes()).collect();
+        if let Some(work) = works.get_mut(at) {
+            has_ended |= work.advance(context);
+        }
+    }
+    has_ended
+}
+
+/// Gives the work orders what they need to make progress. Returns whether the senses have something to do for one of them.
 fn with_context(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Vec<Work>, &mut Context<'_>)) -> bool {
     let booted_at = state.booted_at;
-    let State { order, facts, standing, works, senses, log, .. } = state;
+    let State { order, facts, standing, works, senses, log, checks, .. } = state;
     let mut context = Context {
         expected: Expectation { spec: order.as_ref().map(|order| &order.spec), booted_at },
         findings: &mut standing.findings,
         senses,
         log,
-        wants_reading: false,
+        looks_again: false,
+        checks,
+        others: Vec::new(),
         has_address: !facts.addresses.is_empty(),
         probes: turn.probes,
         now: turn.now,
@@ -220,7 +235,7 @@ fn with_context(state: &mut State, turn: &mut Turn<'_>, act: impl FnOnce(&mut Ve
         wake: turn.wake,
     };
     act(works, &mut context);
-    context.wants_reading
+    context.looks_again
 }
 
 /// The report, if it is time to write one.

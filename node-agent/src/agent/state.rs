@@ -2,6 +2,7 @@
 
 use super::event::{LogEntry, Order};
 use super::writer::Writer;
+use crate::dispatch::checks::{CHECKS, ProbeCheck};
 use crate::dispatch::{Probes, Senses, Work};
 use crate::judge::{Expectation, KernelLog, Readings, Standing, registry};
 use crate::kernel_log::Cursor;
@@ -58,6 +59,8 @@ pub struct State {
     pub(super) sample_read_at: Option<u64>,
     pub(super) standing: Standing,
     pub(super) works: Vec<Work>,
+    /// The checks of runs that a probe answers.
+    pub(super) checks: &'static [ProbeCheck],
     pub(super) probes: Probes,
     pub(super) writer: Writer,
 }
@@ -85,6 +88,7 @@ impl State {
             sample_read_at: None,
             standing: Standing::default(),
             works: Vec::new(),
+            checks: CHECKS,
             probes: Probes::default(),
             writer: Writer::default(),
         }

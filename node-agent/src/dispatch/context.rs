@@ -1,10 +1,12 @@
 //! What a work order needs to make progress.
 
+use super::checks::ProbeCheck;
 use super::probe::{Command, Probe};
 use super::senses::Senses;
 use super::turn::Probes;
 use crate::judge::{Expectation, Findings, KernelLog};
 use crate::time::Now;
+use crds::check::Class;
 
 /// What a work order needs to make progress.
 pub(crate) struct Context<'a> {
@@ -12,8 +14,12 @@ pub(crate) struct Context<'a> {
     pub(crate) findings: &'a mut Findings,
     pub(crate) senses: &'a mut Senses,
     pub(crate) log: &'a KernelLog,
-    /// Set if a passive check wants a reading now.
-    pub(crate) wants_reading: bool,
+    /// Set if the senses have something to do at once: a reading that a check waits for, or the release of the driver.
+    pub(crate) looks_again: bool,
+    /// The checks that a probe answers.
+    pub(crate) checks: &'static [ProbeCheck],
+    /// The classes of the checks of all other work orders that run now.
+    pub(crate) others: Vec<Class>,
     pub(crate) probes: &'a mut Probes,
     pub(crate) has_address: bool,
     pub(crate) now: Now,

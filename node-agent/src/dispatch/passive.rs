@@ -1,6 +1,8 @@
 //! A passive check of a run: takes readings after the run began, and judges them as its monitor does.
 
+use super::checks::Fresh;
 use super::context::Context;
+use super::reading::{self, READING_MS};
 use super::verdict::{self, Verdict};
 use crate::judge::registry::{self, Tree};
 use crate::judge::{self, interval_of};
@@ -8,9 +10,6 @@ use crate::readings::Section;
 use crds::check::Check;
 use crds::reason;
 
-/// The longest that a run waits for a reading, in milliseconds. A hang is reported after 10 s, and a sampler that hangs
-/// is restarted several times within this time.
-pub const READING_MS: u64 = 120_000;
 /// How many intervals a reading may take. A run requests its own readings, so they need not be judged overdue.
 const PATIENCE: i64 = 10;
 
@@ -27,23 +26,16 @@ pub(super) fn advance(check: Check, since: u64, is_late: bool, context: &mut Con
     if let Some(pause) = pause(check, context) {
         return Some(Verdict::skipped(pause));
     }
-    let missing: Vec<_> =
-        sections_of(check).iter().filter(|section| !context.senses.sampling.has_read(**section, since)).collect();
-    let lacks_tree = reads_tree(check) && !context.senses.tree.was_read(since);
-    if missing.is_empty() && !lacks_tree {
+    let wanted = Fresh { driver: sections_of(check), tree: reads_tree(check) };
+    if reading::is_read(wanted, since, context) {
         return Some(judged(check, context));
     }
+    // While a probe has the driver for itself, nothing is read.
     let until = since.saturating_add(READING_MS);
-    if is_late || context.now.mono_ms >= until {
+    let is_over = context.now.mono_ms >= until && !context.senses.readings.is_lent;
+    if is_late || is_over {
         return Some(nothing_read(check, is_late, context));
     }
-    for section in missing {
-        context.senses.sampling.want(*section, since);
-    }
-    if lacks_tree {
-        context.senses.tree.want(since);
-    }
-    context.wants_reading = true;
     context.wake_at(until);
     None
 }

@@ -1,10 +1,16 @@
 //! What to measure, the result, and the commands to the runner.
 
+use crate::probe::Probe as _;
+use crate::probe::driver::SamplerParameters;
+use crate::probe::registry::ProbeRow;
+use crate::probe::tools::iperf::{IperfClientParameters, IperfServerParameters};
+use crate::probe::tree::TreeParameters;
 use crate::readings::Ask;
 use crate::readings::TreeReport;
 use crate::readings::bandwidth::IperfReport;
-use crate::readings::program::CustomReport;
-use crds::check::Custom;
+use crds::CheckSpec;
+use crds::check::Check;
+use serde_json::Value;
 use std::net::IpAddr;
 
 /// What to measure.
@@ -14,8 +20,20 @@ pub enum Probe {
     Sampler,
     /// A reading of sysfs and procfs, without the driver's library.
     Tree,
-    /// A user's program.
-    Custom(Custom),
+    /// The probe of a check of a run.
+    Check {
+        /// The name of the probe.
+        probe: &'static str,
+        /// The check, with its parameters.
+        spec: Box<CheckSpec>,
+    },
+    /// Restores what the probe of a check may have changed.
+    Restore {
+        /// The name of the probe.
+        probe: &'static str,
+        /// The check.
+        check: Check,
+    },
     /// The server of a bandwidth test.
     Serve {
         /// Where to listen.
@@ -41,12 +59,20 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// Whether the probe has the driver open, or may have: what a user's program does is unknown.
-    pub const fn may_hold_driver(&self) -> bool {
+    /// Its name: the subcommand that runs it, also for metrics and logs.
+    pub const fn name(&self) -> &'static str {
         match self {
-            Self::Sampler | Self::Custom(_) => true,
-            Self::Tree | Self::Serve { .. } | Self::Send { .. } => false,
+            Self::Sampler => SamplerParameters::NAME,
+            Self::Tree => TreeParameters::NAME,
+            Self::Check { probe, .. } | Self::Restore { probe, .. } => probe,
+            Self::Serve { .. } => IperfServerParameters::NAME,
+            Self::Send { .. } => IperfClientParameters::NAME,
         }
+    }
+
+    /// Whether the probe has the driver open, or may have.
+    pub(super) fn may_hold_driver(&self) -> bool {
+        ProbeRow::named(self.name()).is_none_or(|row| row.may_hold_driver)
     }
 }
 
@@ -55,10 +81,10 @@ impl Probe {
 pub enum Measured {
     /// A reading of sysfs.
     Tree(Box<TreeReport>),
-    /// The verdict of a user's program.
-    Custom(Box<CustomReport>),
     /// One side of a bandwidth test.
     Iperf(Box<IperfReport>),
+    /// What the probe of a check reported.
+    Report(Value),
     /// Nothing: the measurement failed.
     Unknown {
         /// The reason: one word.
@@ -66,6 +92,12 @@ pub enum Measured {
         /// The message: one sentence.
         message: String,
     },
+}
+
+impl Measured {
+    pub(super) fn unknown(reason: &str, message: String) -> Self {
+        Self::Unknown { reason: reason.to_owned(), message }
+    }
 }
 
 /// A command to the runner.

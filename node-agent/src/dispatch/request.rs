@@ -1,83 +1,46 @@
 //! Translates between the core and the runner: a probe becomes a request, and its outcome a measurement. Pure.
 
+use super::checks::{CHECKS, ProbeCheck};
 use super::probe::{Measured, Probe};
 use crate::probe::driver::SamplerParameters;
-use crate::probe::programs::{CustomParameters, MARGIN_MS as CUSTOM_MARGIN_MS};
+use crate::probe::registry::{self, ProbeRow};
 use crate::probe::tools::iperf::{IperfClientParameters, IperfServerParameters};
 use crate::probe::tree::TreeParameters;
-use crate::probe::{Probe as _, registry};
 use crate::readings::ProbeReport;
 use crate::runner::client::{ProbeOutcome, ProbeRequest};
-use crate::runner::protocol::{End, Finished};
+use crate::runner::protocol::{End, Finished, ProbeSpec};
+use crds::check::Check;
 use crds::reason;
 use serde::de::DeserializeOwned;
-use std::path::PathBuf;
 use std::time::Duration;
+
+pub use super::places::Places;
 
 /// The limit of one TCP connect of iperf3, in milliseconds.
 const CONNECT_MS: u64 = 2_000;
-
-/// The paths of tools and trees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
-    /// Root of the tree that is `/sys` on a node.
-    pub sysfs_root: PathBuf,
-    /// Root of the tree that is `/proc` on a node.
-    pub proc_root: PathBuf,
-    /// Root of the tree that is `/dev` on a node.
-    pub dev_root: PathBuf,
-    /// Name or path of the NVIDIA management library.
-    pub nvml_library: PathBuf,
-    /// A call into the library that takes longer counts as hung, in milliseconds.
-    pub call_deadline_ms: u64,
-    /// The directory of the user's own checks, if there is one.
-    pub custom_directory: Option<PathBuf>,
-    /// Run these checks under the runner's own uid.
-    pub custom_same_user: bool,
-    /// Name or path of iperf3.
-    pub iperf3: PathBuf,
-}
 
 /// The request to the runner, or why there is none.
 pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
     let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
     let spec = match probe {
-        Probe::Sampler => registry::spec(&SamplerParameters {
+        Probe::Check { spec, .. } => row(spec.kind())?.request(spec, deadline_ms, places)?,
+        Probe::Restore { check, .. } => row(Some(*check))?.restore(places)?,
+        Probe::Sampler => sent(&SamplerParameters {
             nvml_library: places.nvml_library.clone(),
             dev_root: places.dev_root.clone(),
             call_deadline_ms: places.call_deadline_ms,
             first_ask: None,
-        }),
-        Probe::Tree => registry::spec(&TreeParameters {
-            sysfs_root: places.sysfs_root.clone(),
-            proc_root: places.proc_root.clone(),
-        }),
-        Probe::Custom(custom) => {
-            let Some(directory) = places.custom_directory.clone() else {
-                return Err(unknown(
-                    reason::PROGRAM_NOT_FOUND,
-                    format!(
-                        "cannot run {}: no directory of custom checks is configured; set --custom-directory",
-                        custom.program
-                    ),
-                ));
-            };
-            registry::spec(&CustomParameters {
-                directory,
-                program: custom.program.clone(),
-                args: custom.args.clone(),
-                env: custom.env.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-                custom_same_user: places.custom_same_user,
-                deadline_ms: deadline_ms.saturating_sub(CUSTOM_MARGIN_MS).max(1),
-            })
+        })?,
+        Probe::Tree => {
+            sent(&TreeParameters { sysfs_root: places.sysfs_root.clone(), proc_root: places.proc_root.clone() })?
         }
-        Probe::Serve { address, port, until_unix_ms } => registry::spec(&IperfServerParameters {
+        Probe::Serve { address, port, until_unix_ms } => sent(&IperfServerParameters {
             iperf3: places.iperf3.clone(),
             bind: *address,
             port: *port,
             until_unix_ms: *until_unix_ms,
-        }),
-        Probe::Send { address, port, streams, seconds, until_unix_ms } => registry::spec(&IperfClientParameters {
+        })?,
+        Probe::Send { address, port, streams, seconds, until_unix_ms } => sent(&IperfClientParameters {
             iperf3: places.iperf3.clone(),
             server: *address,
             port: *port,
@@ -86,21 +49,18 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
             seconds: *seconds,
             connect_timeout_ms: CONNECT_MS,
             until_unix_ms: *until_unix_ms,
-        }),
+        })?,
     };
-    let spec = spec.map_err(|why| unknown(reason::TOOL_ERROR, why))?;
     Ok(ProbeRequest::new(spec, deadline))
 }
 
-/// The name of a probe for metrics and logs: the subcommand that ran it.
-pub const fn name(probe: &Probe) -> &'static str {
-    match probe {
-        Probe::Sampler => SamplerParameters::NAME,
-        Probe::Tree => TreeParameters::NAME,
-        Probe::Custom(_) => CustomParameters::NAME,
-        Probe::Serve { .. } => IperfServerParameters::NAME,
-        Probe::Send { .. } => IperfClientParameters::NAME,
-    }
+fn sent<P: crate::probe::Probe>(parameters: &P) -> Result<ProbeSpec, Measured> {
+    registry::spec(parameters).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
+}
+
+fn row(check: Option<Check>) -> Result<&'static ProbeCheck, Measured> {
+    let row = check.and_then(|check| ProbeCheck::of(check, CHECKS));
+    row.ok_or_else(|| Measured::unknown(reason::NOT_IMPLEMENTED, "no probe answers this check".to_owned()))
 }
 
 /// The measurement from the outcome of a probe, and how long it took in milliseconds, if known.
@@ -110,44 +70,48 @@ pub fn read(probe: &Probe, outcome: ProbeOutcome) -> (Measured, u64) {
             let duration_ms = finished.duration_ms;
             (read_finished(probe, finished), duration_ms)
         }
-        ProbeOutcome::Refused(why) => (unknown(reason::TOOL_ERROR, format!("the runner refused the probe: {why}")), 0),
-        ProbeOutcome::RunnerGone(why) => (unknown(reason::RUNNER_GONE, why), 0),
+        ProbeOutcome::Refused(why) => {
+            (Measured::unknown(reason::TOOL_ERROR, format!("the runner refused the probe: {why}")), 0)
+        }
+        ProbeOutcome::RunnerGone(why) => (Measured::unknown(reason::RUNNER_GONE, why), 0),
     }
 }
 
 fn read_finished(probe: &Probe, finished: Finished) -> Measured {
-    let name = name(probe);
+    let name = probe.name();
     let said = if finished.stderr_tail.trim().is_empty() { &finished.stdout } else { &finished.stderr_tail };
     let said = said.trim();
     match finished.end {
         End::Exited { code: 0 } => match probe {
-            Probe::Sampler => unknown(reason::TOOL_ERROR, format!("the sampler exited unexpectedly: {said}")),
+            Probe::Sampler => Measured::unknown(reason::TOOL_ERROR, format!("the sampler exited unexpectedly: {said}")),
             Probe::Tree => parse(name, &finished.stdout, |report| Measured::Tree(Box::new(report))),
-            Probe::Custom(_) => parse(name, &finished.stdout, |report| Measured::Custom(Box::new(report))),
+            Probe::Check { .. } | Probe::Restore { .. } => read_report(name, &finished.stdout),
             Probe::Serve { .. } | Probe::Send { .. } => {
                 parse(name, &finished.stdout, |report| Measured::Iperf(Box::new(report)))
             }
         },
-        End::Exited { code } => unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}")),
-        End::Signaled { signal } if *probe == Probe::Sampler => unknown(
+        End::Exited { code } => {
+            Measured::unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}"))
+        }
+        End::Signaled { signal } if *probe == Probe::Sampler => Measured::unknown(
             reason::SAMPLER_CRASHED,
             format!("the process that holds the driver's library was killed by signal {signal}: {said}"),
         ),
         End::Signaled { signal } => {
-            unknown(reason::PROGRAM_KILLED, format!("the {name} probe was killed by signal {signal}: {said}"))
+            Measured::unknown(reason::PROGRAM_KILLED, format!("the {name} probe was killed by signal {signal}: {said}"))
         }
-        End::DeadlineExceeded => unknown(
+        End::DeadlineExceeded => Measured::unknown(
             reason::PROBE_DEADLINE_EXCEEDED,
             format!("the {name} probe did not finish within {} ms: {said}", finished.duration_ms),
         ),
-        End::Stopped => unknown(reason::INTERRUPTED, format!("the {name} probe was stopped")),
+        End::Stopped => Measured::unknown(reason::INTERRUPTED, format!("the {name} probe was stopped")),
         End::OutputTooLong => {
-            unknown(reason::OUTPUT_TOO_LONG, format!("the {name} probe printed more than the output limit"))
+            Measured::unknown(reason::OUTPUT_TOO_LONG, format!("the {name} probe printed more than the output limit"))
         }
         End::CouldNotStart { reason } => {
-            unknown(reason::TOOL_ERROR, format!("the {name} probe could not be started: {reason}"))
+            Measured::unknown(reason::TOOL_ERROR, format!("the {name} probe could not be started: {reason}"))
         }
-        End::Unkillable { pid } => unknown(
+        End::Unkillable { pid } => Measured::unknown(
             reason::CHILD_UNKILLABLE,
             format!(
                 "the {name} probe (process {pid}) cannot be killed: it is stuck in the kernel, most likely in the driver"
@@ -156,20 +120,25 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
     }
 }
 
-fn parse<T: DeserializeOwned>(name: &str, stdout: &str, wrap: impl FnOnce(T) -> Measured) -> Measured {
-    match ProbeReport::parse(name, stdout) {
-        Ok(report) => wrap(report),
-        Err(error) => unknown(reason::UNKNOWN_OUTPUT, error.to_string()),
+fn read_report(name: &str, stdout: &str) -> Measured {
+    match ProbeRow::named(name).map(|row| (row.read_report)(stdout)) {
+        Some(Ok(report)) => Measured::Report(report),
+        Some(Err(error)) => Measured::unknown(reason::UNKNOWN_OUTPUT, error.to_string()),
+        None => Measured::unknown(reason::NOT_IMPLEMENTED, format!("there is no probe {name}")),
     }
 }
 
-fn unknown(reason: &str, message: String) -> Measured {
-    Measured::Unknown { reason: reason.to_owned(), message }
+fn parse<T: DeserializeOwned>(name: &str, stdout: &str, wrap: impl FnOnce(T) -> Measured) -> Measured {
+    match ProbeReport::parse(name, stdout) {
+        Ok(report) => wrap(report),
+        Err(error) => Measured::unknown(reason::UNKNOWN_OUTPUT, error.to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crds::CheckSpec;
     use crds::check::Custom;
 
     fn places() -> Places {
@@ -183,6 +152,11 @@ mod tests {
             custom_same_user: false,
             iperf3: "iperf3".into(),
         }
+    }
+
+    fn program() -> Probe {
+        let spec = CheckSpec { custom: Some(Custom::default()), ..CheckSpec::default() };
+        Probe::Check { probe: "custom", spec: Box::new(spec) }
     }
 
     fn ended(end: End, stdout: &str) -> ProbeOutcome {
@@ -199,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_program_without_a_directory_is_not_found_and_the_flag_is_named() {
-        let error = request(&Probe::Custom(Custom::default()), 1_000, &places()).unwrap_err();
+        let error = request(&program(), 1_000, &places()).unwrap_err();
         let Measured::Unknown { reason, message } = error else { panic!("{error:?}") };
         assert_eq!(reason, reason::PROGRAM_NOT_FOUND);
         assert!(message.contains("--custom-directory"), "{message}");
@@ -208,7 +182,7 @@ mod tests {
     #[test]
     fn a_program_gets_less_time_than_the_probe_around_it() {
         let places = Places { custom_directory: Some("/checks".into()), ..places() };
-        let asked = request(&Probe::Custom(Custom::default()), 10_000, &places).unwrap();
+        let asked = request(&program(), 10_000, &places).unwrap();
         let deadline_ms = asked.probe.parameters["deadlineMs"].as_u64();
         assert_eq!((deadline_ms, asked.deadline), (Some(8_000), Duration::from_secs(10)));
     }

@@ -268,7 +268,7 @@ impl Sampling {
         }
         let (why, message) = match measured {
             Measured::Unknown { reason, message } => (reason.as_str(), message.clone()),
-            Measured::Tree(_) | Measured::Custom(_) | Measured::Iperf(_) => {
+            Measured::Tree(_) | Measured::Report(_) | Measured::Iperf(_) => {
                 (reason::TOOL_ERROR, "the sampler returned the report of another probe".to_owned())
             }
         };

@@ -27,9 +27,9 @@ pub(crate) struct Senses {
 }
 
 impl Senses {
-    /// Starts what is due. During maintenance none of our processes touches the driver;
-    /// afterwards everything is read again.
-    pub(crate) fn look(&mut self, expected: &Expectation<'_>, turn: &mut Turn<'_>) {
+    /// Starts what is due. During maintenance none of our processes touches the driver; afterwards everything is read
+    /// again. If `lends`, a probe of a run needs the driver for itself: the sampler releases it for that time.
+    pub(crate) fn look(&mut self, expected: &Expectation<'_>, lends: bool, turn: &mut Turn<'_>) {
         let monitors = registry::wanted(expected);
         let in_boot_grace = expected.boot_grace_ends().is_some_and(|end| turn.now.wall() < end);
         if self.was_in_boot_grace && !in_boot_grace {
@@ -43,10 +43,16 @@ impl Senses {
         if released {
             self.sampling.release(turn);
             turn.probes.stop_all_that_may_hold_the_driver(turn.commands);
+        } else if lends {
+            self.sampling.release(turn);
         } else {
             if self.was_released {
                 self.readings.forget_driver();
                 self.memory.begin_anew();
+                self.sampling.begin_anew(turn.now.mono_ms);
+            } else if self.readings.is_lent {
+                // Counters go on from where they were.
+                self.readings.forget_driver();
                 self.sampling.begin_anew(turn.now.mono_ms);
             }
             self.sampling.look(&sampling::plan(&monitors), &mut self.readings, turn);
@@ -55,6 +61,7 @@ impl Senses {
             self.refresh();
         }
         self.was_released = released;
+        self.readings.is_lent = lends && !released;
     }
 
     /// Processes a message of the sampler, and returns what it was. Counters are recorded only if `remembers` is set.
@@ -89,6 +96,7 @@ impl Senses {
         remembers: bool,
         now: Now,
     ) -> Option<Measured> {
+        let is_released = is_released || self.readings.is_lent;
         if self.sampling.ended(id, &measured, is_released, &mut self.readings, now.mono_ms) {
             self.refresh();
             return None;

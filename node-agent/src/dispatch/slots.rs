@@ -184,7 +184,7 @@ impl Slots {
                     Self::edge(&slot, None, Outcome::Inconclusive, &reason, edges);
                 }
             }
-            Measured::Tree(_) | Measured::Custom(_) => {
+            Measured::Tree(_) | Measured::Report(_) => {
                 Self::edge(&slot, None, Outcome::Inconclusive, reason::UNKNOWN_OUTPUT, edges);
             }
         }

@@ -86,7 +86,7 @@ impl TreeReading {
                 return Ok(Some(report));
             }
             Measured::Unknown { reason, message } => (reason, message),
-            Measured::Custom(_) | Measured::Iperf(_) => (
+            Measured::Report(_) | Measured::Iperf(_) => (
                 crds::reason::UNKNOWN_OUTPUT.to_owned(),
                 "the tree probe returned the report of another probe".to_owned(),
             ),

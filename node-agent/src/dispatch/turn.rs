@@ -51,6 +51,7 @@ impl Probes {
         self.running.remove(&id);
     }
 
+    #[cfg(test)]
     pub(crate) fn is_running(&self, id: u64) -> bool {
         self.running.contains_key(&id)
     }

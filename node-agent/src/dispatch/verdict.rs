@@ -1,12 +1,10 @@
 //! Turns the outcome of a probe into the result of one check of a run.
 
-use crate::judge::{Findings, Found, Judged, bounded, same_verdict};
-use crate::readings::program::{self as custom, CustomReport};
+use crate::judge::{Findings, Judged, bounded};
 use crate::time::Now;
 use crds::check::Check;
-use crds::names::TARGET_NODE;
 use crds::node_health::{Aggregate, CheckResult, Finding, Gpu};
-use crds::{CheckSpec, Outcome, Severity, Time, reason};
+use crds::{CheckSpec, Outcome, Severity, reason};
 
 /// The limit of `report.runs[].results[].tested`.
 const MAX_TESTED: usize = 16;
@@ -52,6 +50,17 @@ impl Verdict {
 
     pub(super) fn skipped(reason: &str) -> Self {
         Self { outcome: Outcome::Skipped, reason: Some(reason.to_owned()), ..Self::default() }
+    }
+
+    /// What the check changed could not be restored. A fault that it found is still told first.
+    pub(super) fn unrestored(self, why: &str) -> Self {
+        match self.outcome {
+            Outcome::Fail | Outcome::Warn => {
+                let said = self.message.map(|said| format!("{said}; {why}"));
+                Self { message: Some(said.unwrap_or_else(|| why.to_owned())), ..self }
+            }
+            _ => Self { targets: self.targets, ..Self::unknown(reason::RESTORE_FAILED, why.to_owned()) },
+        }
     }
 
     /// The same verdict for each of these targets, all of which were tested.
@@ -144,83 +153,43 @@ pub(super) fn of_judged(check: Check, judged: Judged, standing: &Findings, board
     Verdict { outcome: judged.outcome, reason: judged.reason, message: judged.message, targets, ..Verdict::default() }
 }
 
-/// The verdict of a user's program. A failure stays as a finding until the same program passes for its target; a pass
-/// for the node as a whole covers every target.
-pub(super) fn of_custom(spec: &CheckSpec, report: &CustomReport, findings: &mut Findings, now: Time) -> Verdict {
-    let check = spec.reported_as();
-    let said = &report.verdict;
-    let outcome = outcome_of(said.outcome);
-    let severity = said.severity.clone();
-    let target = address_or_text(&said.target);
-    let mut tested = vec![target.clone()];
-    match outcome {
-        Outcome::Fail | Outcome::Warn => {
-            let found = Found {
-                target: target.clone(),
-                outcome: outcome.clone(),
-                severity: severity.clone(),
-                reason: said.reason.clone(),
-                message: said.message.clone(),
-                evidence: Some(report.evidence.clone()),
-            };
-            findings.put(seen_again(findings.get(&check, &target), found.as_finding(&check, now)));
-        }
-        Outcome::Pass => {
-            let healed =
-                |finding: &Finding| finding.check == check && (target == TARGET_NODE || finding.target == target);
-            tested.extend(findings.iter().filter(|f| healed(f) && f.target != target).map(|f| f.target.clone()));
-            findings.retain(|finding| !healed(finding));
-        }
-        _ => tested.clear(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(target: &str, outcome: Outcome, severity: Severity) -> TargetResult {
+        let reason = Some(format!("Of{target}"));
+        TargetResult { target: target.to_owned(), outcome, severity, reason, message: None, tested: true }
     }
-    let words = if outcome == Outcome::Inconclusive {
-        format!("{} ({})", said.message, report.evidence)
-    } else {
-        said.message.clone()
-    };
-    let verdict = Verdict {
-        outcome,
-        severity,
-        reason: Some(stable_reason(&said.reason).to_owned()),
-        message: (!words.is_empty()).then_some(words),
-        ..Verdict::default()
-    };
-    verdict.of_each(tested)
-}
 
-/// A failure found again by another run is another sighting.
-fn seen_again(known: Option<&Finding>, fresh: Finding) -> Finding {
-    match known {
-        Some(known) if same_verdict(known, &fresh) => {
-            Finding { since: known.since, count: known.count.saturating_add(1).min(1_000_000_000), ..fresh }
-        }
-        _ => fresh,
+    fn verdict(targets: Vec<TargetResult>) -> Verdict {
+        Verdict { outcome: Outcome::Pass, targets, ..Verdict::default() }
     }
-}
 
-/// Reasons of the probe that have a different name in the API.
-const REASONS: &[(&str, &str)] = &[
-    ("NotExecutable", reason::PROGRAM_NOT_EXECUTABLE),
-    ("KilledBySignal", reason::PROGRAM_KILLED),
-    ("ProgramSilent", reason::PROBE_DEADLINE_EXCEEDED),
-    ("EmptyOutput", reason::NO_OUTPUT),
-];
+    #[test]
+    fn the_worst_target_is_the_result_of_the_check_and_all_tested_targets_are_named() {
+        let earlier = TargetResult { tested: false, ..result("d", Outcome::Warn, Severity::Monitor) };
+        let targets = vec![
+            result("a", Outcome::Pass, Severity::None),
+            result("c", Outcome::Fail, Severity::Reset),
+            result("b", Outcome::Fail, Severity::Reset),
+            result("e", Outcome::Fail, Severity::Monitor),
+            earlier,
+        ];
+        let result = verdict(targets).into_result(&CheckSpec::default(), 7);
+        assert_eq!(
+            (result.outcome, result.severity, result.reason.as_deref()),
+            (Outcome::Fail, Severity::Reset, Some("Ofb"))
+        );
+        assert_eq!(result.tested, ["a", "c", "b", "e"]);
+    }
 
-fn stable_reason(reason: &str) -> &str {
-    REASONS.iter().find(|(probe, _)| *probe == reason).map_or(reason, |(_, api)| api)
-}
-
-/// A PCI address in the spelling of the report; any other text unchanged.
-fn address_or_text(target: &str) -> String {
-    target.parse::<crate::pci::PciAddress>().map_or_else(|_| target.to_owned(), |address| address.to_string())
-}
-
-fn outcome_of(outcome: custom::Outcome) -> Outcome {
-    match outcome {
-        custom::Outcome::Pass => Outcome::Pass,
-        custom::Outcome::Warn => Outcome::Warn,
-        custom::Outcome::Fail => Outcome::Fail,
-        custom::Outcome::Inconclusive => Outcome::Inconclusive,
-        custom::Outcome::Skipped => Outcome::Skipped,
+    #[test]
+    fn a_fault_outweighs_that_something_was_not_restored_and_a_pass_does_not() {
+        let unrestored = |outcome| Verdict { outcome, ..verdict(Vec::new()) }.unrestored("the power limit");
+        let fail = unrestored(Outcome::Fail);
+        assert_eq!((fail.outcome, fail.message.as_deref()), (Outcome::Fail, Some("the power limit")));
+        let pass = unrestored(Outcome::Pass);
+        assert_eq!((pass.outcome, pass.reason.as_deref()), (Outcome::Inconclusive, Some(reason::RESTORE_FAILED)));
     }
 }

@@ -107,6 +107,9 @@ pub fn judge_one(
             }
         }
     }
+    if measured.readings.is_lent && !monitor.reads.driver.is_empty() {
+        return Judged::skipped(reason::NODE_BUSY);
+    }
     let Measurements { hardware, kernel_log, readings, memory, gpus } = *measured;
     (monitor.judge)(&Ground { expected, hardware, kernel_log, readings, memory, findings, gpus, interval_seconds, now })
 }

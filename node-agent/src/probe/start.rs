@@ -1,8 +1,15 @@
 //! The trait of every probe, and how a probe starts and prints.
 
+use std::fmt::Debug;
 use std::io::Write;
+#[cfg(test)]
+use std::net::IpAddr;
+#[cfg(test)]
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(test)]
+use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -12,7 +19,10 @@ use crate::readings::{ProbeReport, REPORT_VERSION};
 
 /// One kind of probe. The implementing type holds its parameters: its options on the command line and its fields in the
 /// runner's protocol, under the same names.
-pub trait Probe: clap::Args + Serialize + DeserializeOwned + 'static {
+pub trait Probe: clap::Args + Debug + Serialize + DeserializeOwned + 'static {
+    /// What it prints; `()` for a probe that talks instead.
+    type Report: Serialize + DeserializeOwned;
+
     /// Its name on the command line, in the protocol and in its report.
     const NAME: &'static str;
     /// The field whose values follow `--` on the command line.
@@ -20,10 +30,14 @@ pub trait Probe: clap::Args + Serialize + DeserializeOwned + 'static {
 
     /// Measures, prints the report, and ends.
     fn run(self) -> ExitCode;
+
+    /// Any parameters that the command line accepts, for the test of the row.
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self>;
 }
 
 /// Prints the report of a probe.
-pub(super) fn print<P: Probe>(report: impl Serialize) -> ExitCode {
+pub(super) fn print<P: Probe>(report: P::Report) -> ExitCode {
     let report = ProbeReport { probe: P::NAME.to_owned(), version: REPORT_VERSION, report };
     let mut stdout = std::io::stdout().lock();
     let written = serde_json::to_writer(&mut stdout, &report)
@@ -34,11 +48,28 @@ pub(super) fn print<P: Probe>(report: impl Serialize) -> ExitCode {
 }
 
 /// Waits for a probe that runs programs, and prints its report.
-pub(super) fn print_report_of<P: Probe, R: Serialize>(measure: impl Future<Output = R>) -> ExitCode {
+pub(super) fn print_report_of<P: Probe>(measure: impl Future<Output = P::Report>) -> ExitCode {
     tool::block_on(measure).map_or_else(|error| failed(&error), print::<P>)
 }
 
 fn failed(error: &std::io::Error) -> ExitCode {
     complain(error);
     ExitCode::FAILURE
+}
+
+/// Quotes, control characters, dashes and non-ASCII: what breaks framing and command lines.
+#[cfg(test)]
+pub(super) fn any_text() -> impl Strategy<Value = String> {
+    let letter = prop_oneof![Just('-'), Just('"'), Just('\n'), Just('='), Just(','), Just('é'), any::<char>()];
+    proptest::collection::vec(letter, 0..24).prop_map(|chars| chars.into_iter().filter(|c| *c != '\0').collect())
+}
+
+#[cfg(test)]
+pub(super) fn any_path() -> impl Strategy<Value = PathBuf> {
+    any_text().prop_map(|text| PathBuf::from(format!("/{text}")))
+}
+
+#[cfg(test)]
+pub(super) fn any_address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
 }

@@ -154,7 +154,7 @@ async fn converse(
 }
 
 fn note(probe: &Probe, measured: &Measured, duration_ms: u64, metrics: &Metrics) {
-    let name = request::name(probe);
+    let name = probe.name();
     if *probe != Probe::Sampler {
         metrics.probe_seconds.with_label_values(&[name]).observe(Duration::from_millis(duration_ms).as_secs_f64());
     }

@@ -6,7 +6,7 @@ use crds::Severity;
 use crds::node_health::{CheckResult, RunState};
 
 fn said(program: &str, outcome: custom::Outcome, severity: custom::Severity, target: &str) -> Measured {
-    Measured::Custom(Box::new(CustomReport {
+    reported(&CustomReport {
         program: program.into(),
         verdict: Verdict {
             outcome,
@@ -17,7 +17,7 @@ fn said(program: &str, outcome: custom::Outcome, severity: custom::Severity, tar
         },
         exit_code: Some(0),
         evidence: "evidence".into(),
-    }))
+    })
 }
 
 fn passed(program: &str) -> Measured {
@@ -26,10 +26,6 @@ fn passed(program: &str) -> Measured {
 
 fn failed(program: &str, target: &str) -> Measured {
     said(program, custom::Outcome::Fail, custom::Severity::Reboot, target)
-}
-
-fn is_custom(probe: &Probe) -> bool {
-    matches!(probe, Probe::Custom(_))
 }
 
 fn given(checks: Vec<CheckSpec>) -> Bench {

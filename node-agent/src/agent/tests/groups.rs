@@ -236,7 +236,7 @@ fn the_other_checks_of_the_order_run_before_the_node_is_ready() {
     let mut bench = Bench::at_rest(spec_with(vec![assignment]));
     bench.pass(1_500);
     assert_eq!(bench.report().runs[0].state, RunState::Running);
-    let id = bench.running(|probe| matches!(probe, Probe::Custom(_)))[0];
+    let id = bench.running(is_custom)[0];
     bench.finish(id, Measured::Unknown { reason: reason::TOOL_ERROR.into(), message: String::new() });
     bench.pass(1_500);
     assert_eq!(bench.report().runs[0].state, RunState::Ready);

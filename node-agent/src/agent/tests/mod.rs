@@ -8,6 +8,7 @@ mod inventory;
 mod properties;
 mod reading;
 mod sampling;
+mod steps;
 mod writing;
 mod xids;
 
@@ -374,6 +375,14 @@ fn record(address: &str, event: XidEvent, detail: XidDetail, seq: u64) -> LogEnt
         seq: Some(seq),
         usec: seq * 10_000_000,
     }
+}
+
+fn reported(report: &crate::readings::program::CustomReport) -> Measured {
+    Measured::Report(serde_json::to_value(report).unwrap())
+}
+
+fn is_custom(probe: &Probe) -> bool {
+    matches!(probe, Probe::Check { probe: "custom", .. })
 }
 
 fn custom(name: &str) -> CheckSpec {

@@ -146,8 +146,8 @@ fn measured(kind: u8, probe: &Probe) -> Measured {
                 attempts: 1,
             }))
         }
-        (0..=2, Probe::Custom(program)) => Measured::Custom(Box::new(crate::readings::program::CustomReport {
-            program: program.program.clone(),
+        (0..=2, Probe::Check { spec, .. }) => reported(&crate::readings::program::CustomReport {
+            program: spec.name.clone(),
             verdict: crate::readings::program::Verdict {
                 outcome: if kind == 0 {
                     crate::readings::program::Outcome::Pass
@@ -161,7 +161,7 @@ fn measured(kind: u8, probe: &Probe) -> Measured {
             },
             exit_code: None,
             evidence: "é".repeat(128),
-        })),
+        }),
         _ => Measured::Unknown { reason: "Q".repeat(100), message: "ü".repeat(400) },
     }
 }
@@ -253,12 +253,12 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Report { report, .. } => within_bounds(&report),
-                Effect::StartProbe { probe: Probe::Custom(program), deadline_ms, .. } => {
+                Effect::StartProbe { probe: Probe::Check { spec, .. }, deadline_ms, .. } => {
                     assert!(deadline_ms > 0);
                     // A run that the object says is done is never resumed.
                     let done = self.bench.written.last().into_iter().flat_map(|report| &report.runs).any(|run| {
                         run.state == RunState::Done
-                            && run.results.iter().any(|result| result.name == program.program)
+                            && run.results.iter().any(|result| result.name == spec.name)
                             && self
                                 .bench
                                 .state
@@ -266,8 +266,8 @@ impl World {
                                 .iter()
                                 .all(|work| work.id() == run.id && work.report().state == RunState::Done)
                     });
-                    assert!(!done, "{}", program.program);
-                    self.started.entry(program.program).or_default();
+                    assert!(!done, "{}", spec.name);
+                    self.started.entry(spec.name).or_default();
                 }
                 _ => {}
             }
@@ -347,12 +347,12 @@ proptest! {
         }
         let told = first.written.last().cloned();
         let was_known = told.as_ref().is_some_and(|report| !report.runs.is_empty());
-        let begun = first.started(|probe| matches!(probe, Probe::Custom(_)));
+        let begun = first.started(is_custom);
         prop_assert!(begun == 0 || was_known, "nothing starts before the object names it");
         let mut second = Bench::new();
         second.begin(order(given(), told));
         second.pass(5_000);
-        let again = second.started(|probe| matches!(probe, Probe::Custom(_)));
+        let again = second.started(is_custom);
         prop_assert_eq!(again > 0, !was_known);
         if was_known {
             let run = &second.state.works[0].report().clone();

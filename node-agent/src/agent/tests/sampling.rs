@@ -183,7 +183,7 @@ fn the_driver_is_released_only_when_no_child_is_left_that_may_hold_it() {
     let mut bench = Bench::at_rest(spec_with(vec![assignment("u/1", vec![custom("burn")])]));
     bench.by_hand();
     bench.pass(1_100);
-    let program = *bench.running(|probe| matches!(probe, Probe::Custom(_))).last().unwrap();
+    let program = *bench.running(is_custom).last().unwrap();
     let sampler = bench.sampler().unwrap();
     bench.send(in_maintenance(spec_with(vec![assignment("u/1", vec![custom("burn")])])));
     bench.pass(1_100);

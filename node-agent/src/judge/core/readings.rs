@@ -29,6 +29,8 @@ pub struct Readings {
     pub tree_failed: Option<(String, String)>,
     /// What keeps the sampler from answering now, if anything does.
     pub trouble: Option<Trouble>,
+    /// A probe of a run has the driver's library for itself now, and nothing else reads it.
+    pub is_lent: bool,
 }
 
 /// Why the driver's library is not being read.

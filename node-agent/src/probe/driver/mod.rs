@@ -36,6 +36,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+#[cfg(test)]
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use calls::Calls;
@@ -43,6 +45,8 @@ use library::Sampler;
 use say::{next_line, say, say_sample};
 
 use super::start::Probe;
+#[cfg(test)]
+use super::start::any_path;
 use crate::complain::complain;
 use crate::process::sys;
 use crate::readings::{Ask, Said};
@@ -71,10 +75,24 @@ pub struct SamplerParameters {
 }
 
 impl Probe for SamplerParameters {
+    type Report = ();
+
     const NAME: &'static str = "sampler";
 
     fn run(self) -> ExitCode {
         run(&self)
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        (any_path(), any_path(), any::<u64>())
+            .prop_map(|(nvml_library, dev_root, call_deadline_ms)| Self {
+                nvml_library,
+                dev_root,
+                call_deadline_ms,
+                first_ask: None,
+            })
+            .boxed()
     }
 }
 

@@ -13,10 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+#[cfg(test)]
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::start::{Probe, print_report_of};
+#[cfg(test)]
+use super::start::{any_path, any_text};
 use crate::process::sys;
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
@@ -60,11 +64,28 @@ pub struct CustomParameters {
 }
 
 impl Probe for CustomParameters {
+    type Report = CustomReport;
+
     const NAME: &'static str = "custom";
     const TRAILING: Option<&'static str> = Some("args");
 
     fn run(self) -> ExitCode {
-        print_report_of::<Self, _>(run(self))
+        print_report_of::<Self>(run(self))
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        let texts = || proptest::collection::vec(any_text(), 0..4);
+        (any_path(), any_text(), texts(), texts(), any::<bool>(), any::<u64>())
+            .prop_map(|(directory, program, args, env, custom_same_user, deadline_ms)| Self {
+                directory,
+                program,
+                env,
+                deadline_ms,
+                custom_same_user,
+                args,
+            })
+            .boxed()
     }
 }
 

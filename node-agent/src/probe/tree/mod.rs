@@ -15,8 +15,12 @@ pub mod values;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(test)]
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use super::start::any_path;
 use super::start::{Probe, print};
 use crate::readings::TreeReport;
 use root::Root;
@@ -34,10 +38,17 @@ pub struct TreeParameters {
 }
 
 impl Probe for TreeParameters {
+    type Report = TreeReport;
+
     const NAME: &'static str = "tree";
 
     fn run(self) -> ExitCode {
         print::<Self>(measure(&self))
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        (any_path(), any_path()).prop_map(|(sysfs_root, proc_root)| Self { sysfs_root, proc_root }).boxed()
     }
 }
 

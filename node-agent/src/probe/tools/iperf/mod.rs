@@ -11,10 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::probe::start::{Probe, print_report_of};
+#[cfg(test)]
+use crate::probe::start::{any_address, any_path};
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::readings::bandwidth::{IperfReason, IperfReport};
 use crate::text::evidence;
@@ -77,18 +81,47 @@ pub struct IperfClientParameters {
 }
 
 impl Probe for IperfServerParameters {
+    type Report = IperfReport;
+
     const NAME: &'static str = "iperf-server";
 
     fn run(self) -> ExitCode {
-        print_report_of::<Self, _>(serve(&self))
+        print_report_of::<Self>(serve(&self))
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        (any_path(), any_address(), 1..u16::MAX, any::<u64>())
+            .prop_map(|(iperf3, bind, port, until_unix_ms)| Self { iperf3, bind, port, until_unix_ms })
+            .boxed()
     }
 }
 
 impl Probe for IperfClientParameters {
+    type Report = IperfReport;
+
     const NAME: &'static str = "iperf-client";
 
     fn run(self) -> ExitCode {
-        print_report_of::<Self, _>(send(&self))
+        print_report_of::<Self>(send(&self))
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        let addresses = (any_address(), proptest::option::of(any_address()));
+        let limits = (1..=128_u16, 1..3600_u32, any::<u64>(), any::<u64>());
+        (any_path(), addresses, 1..u16::MAX, limits)
+            .prop_map(|(iperf3, (server, bind), port, (streams, seconds, connect_timeout_ms, until_unix_ms))| Self {
+                iperf3,
+                server,
+                port,
+                bind,
+                streams,
+                seconds,
+                connect_timeout_ms,
+                until_unix_ms,
+            })
+            .boxed()
     }
 }
 
