@@ -1,3 +1,4 @@
 //! Probes that run a tool and read its output.
 
+pub mod always;
 pub mod iperf;
