@@ -61,9 +61,6 @@ _gpu__health__agent() {
             gpu__health__agent__subcmd__help__subcmd__probe,tree)
                 cmd="gpu__health__agent__subcmd__help__subcmd__probe__subcmd__tree"
                 ;;
-            gpu__health__agent__subcmd__help__subcmd__probe,true)
-                cmd="gpu__health__agent__subcmd__help__subcmd__probe__subcmd__true"
-                ;;
             gpu__health__agent__subcmd__probe,custom)
                 cmd="gpu__health__agent__subcmd__probe__subcmd__custom"
                 ;;
@@ -82,9 +79,6 @@ _gpu__health__agent() {
             gpu__health__agent__subcmd__probe,tree)
                 cmd="gpu__health__agent__subcmd__probe__subcmd__tree"
                 ;;
-            gpu__health__agent__subcmd__probe,true)
-                cmd="gpu__health__agent__subcmd__probe__subcmd__true"
-                ;;
             gpu__health__agent__subcmd__probe__subcmd__help,custom)
                 cmd="gpu__health__agent__subcmd__probe__subcmd__help__subcmd__custom"
                 ;;
@@ -102,9 +96,6 @@ _gpu__health__agent() {
                 ;;
             gpu__health__agent__subcmd__probe__subcmd__help,tree)
                 cmd="gpu__health__agent__subcmd__probe__subcmd__help__subcmd__tree"
-                ;;
-            gpu__health__agent__subcmd__probe__subcmd__help,true)
-                cmd="gpu__health__agent__subcmd__probe__subcmd__help__subcmd__true"
                 ;;
             *)
                 ;;
@@ -235,7 +226,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__help__subcmd__probe)
-            opts="sampler tree custom iperf-server iperf-client true"
+            opts="sampler tree custom iperf-server iperf-client"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -318,20 +309,6 @@ _gpu__health__agent() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        gpu__subcmd__health__subcmd__agent__subcmd__help__subcmd__probe__subcmd__true)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         gpu__subcmd__health__subcmd__agent__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -361,7 +338,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe)
-            opts="-h --help sampler tree custom iperf-server iperf-client true help"
+            opts="-h --help sampler tree custom iperf-server iperf-client help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -405,7 +382,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__help)
-            opts="sampler tree custom iperf-server iperf-client true help"
+            opts="sampler tree custom iperf-server iperf-client help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,20 +466,6 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__help__subcmd__tree)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__help__subcmd__true)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -637,20 +600,6 @@ _gpu__health__agent() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__true)
-            opts="-h --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

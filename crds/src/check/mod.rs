@@ -92,7 +92,7 @@ checks! {
     /// Versions that differ from those of most nodes.
     Drift "drift" Passive true;
     /// Copy bandwidth between host and GPU.
-    PcieBandwidth "pcieBandwidth" Light true;
+    PcieBandwidth "pcieBandwidth" Light false;
     /// Memory test patterns.
     GpuMemory "gpuMemory" Exclusive false;
     /// Bit-exact arithmetic.

@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::driver::SamplerParameters;
 use super::programs::CustomParameters;
 use super::start::Probe;
-use super::tools::always::TrueParameters;
 use super::tools::iperf::{IperfClientParameters, IperfServerParameters};
 use super::tree::TreeParameters;
 use super::words;
@@ -59,7 +58,6 @@ pub static PROBES: &[ProbeRow] = &[
     },
     row::<IperfServerParameters>("Runs the listening half of a bandwidth test"),
     row::<IperfClientParameters>("Runs the sending half of a bandwidth test"),
-    row::<TrueParameters>("Measures nothing and succeeds"),
 ];
 
 /// The defaults: a probe that prints one report and does not open the driver.

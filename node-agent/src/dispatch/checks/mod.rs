@@ -1,6 +1,5 @@
 //! The checks of a run that one probe answers, one row each. A new one is a file here, beside a row of the table.
 
-mod always;
 mod by_probe;
 mod custom;
 #[cfg(test)]
@@ -12,4 +11,4 @@ pub(crate) use by_probe::ProbeCheck;
 pub(super) use by_probe::{Evidence, Fresh};
 
 /// All of them.
-pub(crate) static CHECKS: &[ProbeCheck] = &[row::<custom::Program>(), row::<always::Always>()];
+pub(crate) static CHECKS: &[ProbeCheck] = &[row::<custom::Program>()];

@@ -1,4 +1,3 @@
 //! Probes that run a tool and read its output.
 
-pub mod always;
 pub mod iperf;
