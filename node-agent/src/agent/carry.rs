@@ -50,12 +50,12 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     for run in report.runs.iter().filter(|run| !was_given(run)) {
         state.works.extend(Work::left_over(run.clone(), state.checks, now));
     }
-    let told = cursor(&report).filter(|cursor| cursor.boot_id == state.facts.boot_id);
+    let reported = cursor(&report).filter(|cursor| cursor.boot_id == state.facts.boot_id);
     let waiting = std::mem::take(&mut state.waiting);
     if state.cursor.is_none() {
-        state.cursor.clone_from(&told);
+        state.cursor.clone_from(&reported);
     }
-    state.told = told;
+    state.reported_up_to = reported;
     for entry in waiting {
         state.fold(&entry, now);
     }
@@ -65,7 +65,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
 }
 
 /// Whether the entry comes from a record that the report already covers.
-pub(super) fn was_told(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
+pub(super) fn was_reported(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
     match (entry, cursor) {
         (LogEntry::Fault { seq, usec, .. }, Some(cursor)) => match (seq, cursor.seq) {
             (Some(seq), Some(last)) => *seq <= last,
@@ -116,10 +116,10 @@ fn switches(report: &Report) -> Vec<String> {
         .filter(|text| !text.is_empty())
         .map(str::to_owned)
         .collect();
-    let told = report.findings.iter().filter(|finding| {
+    let reported = report.findings.iter().filter(|finding| {
         finding.check == Check::Xid.name() && finding.evidence.as_deref().is_some_and(|text| text.starts_with("SXid"))
     });
-    for finding in told {
+    for finding in reported {
         if !switches.contains(&finding.target) {
             switches.push(finding.target.clone());
         }

@@ -65,8 +65,8 @@ impl State {
     pub(super) fn fold(&mut self, entry: &LogEntry, now: Now) {
         match entry {
             LogEntry::Overrun => self.log.overrun_at = Some(now.mono_ms),
-            LogEntry::Rotated => self.told = None,
-            LogEntry::Fault { .. } if carry::was_told(entry, self.told.as_ref()) => {}
+            LogEntry::Rotated => self.reported_up_to = None,
+            LogEntry::Fault { .. } if carry::was_reported(entry, self.reported_up_to.as_ref()) => {}
             LogEntry::Fault { observed, at, usec, .. } => {
                 let known = self.standing.findings.get(Check::Xid.name(), &observed.pci.to_string()).is_some();
                 let told_by_event = self.merge.log_fault(observed, now.mono_ms) && !self.raises(observed);

@@ -40,11 +40,11 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     let mut wake = now.mono_ms.saturating_add(IDLE_MS);
     let mut probes = std::mem::take(&mut state.probes);
     let mut turn = Turn { probes: &mut probes, now, commands: &mut commands, wake: &mut wake };
-    let told = state.sample_read_at.take();
+    let pending = state.sample_read_at.take();
     state.follow_the_clock(now);
     absorb(state, event, &mut turn);
     look(state, &mut turn);
-    judge_all(state, told, &mut turn);
+    judge_all(state, pending, &mut turn);
     if work(state, &mut turn) {
         look(state, &mut turn);
     }
@@ -147,8 +147,8 @@ fn take_order(state: &mut State, mut order: Order, now: Now) {
     state.order = Some(order);
 }
 
-/// `told`: when the sample arrived that changed findings not yet in a report.
-fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
+/// `pending`: when the sample arrived that changed findings not yet in a report.
+fn judge_all(state: &mut State, pending: Option<u64>, turn: &mut Turn<'_>) {
     let now = turn.now;
     faults::fold_due(state, turn);
     let mut before = std::mem::take(&mut state.standing);
@@ -177,7 +177,7 @@ fn judge_all(state: &mut State, told: Option<u64>, turn: &mut Turn<'_>) {
         };
         standing.findings.iter().count() != known.iter().count() || !standing.findings.iter().all(was)
     });
-    state.sample_read_at = told.or_else(|| state.sample_read_at.filter(|_| changed));
+    state.sample_read_at = pending.or_else(|| state.sample_read_at.filter(|_| changed));
     state.standing = standing;
 }
 

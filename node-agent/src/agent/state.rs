@@ -49,7 +49,7 @@ pub struct State {
     pub(super) owners: Owners,
     pub(super) cursor: Option<Cursor>,
     /// The report of a previous process covers the log up to here.
-    pub(super) told: Option<Cursor>,
+    pub(super) reported_up_to: Option<Cursor>,
     pub(super) waiting: VecDeque<LogEntry>,
     pub(super) recent_faults: VecDeque<(DedupeKey, u64)>,
     /// When the first fault that is not yet in a report was read, by the monotonic clock in milliseconds.
@@ -81,7 +81,7 @@ impl State {
             merge: Merge::default(),
             owners: Owners::default(),
             cursor: None,
-            told: None,
+            reported_up_to: None,
             waiting: VecDeque::new(),
             recent_faults: VecDeque::new(),
             fault_read_at: None,

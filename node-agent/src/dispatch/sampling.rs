@@ -125,7 +125,7 @@ impl Sampling {
     }
 
     /// Forgets all state of the schedule and reads everything again.
-    pub(super) fn begin_anew(&mut self, now_ms: u64) {
+    pub(super) fn restart(&mut self, now_ms: u64) {
         self.due.clear();
         self.read.clear();
         self.failures = 0;

@@ -49,11 +49,11 @@ impl Senses {
             if self.was_released {
                 self.readings.forget_driver();
                 self.memory.begin_anew();
-                self.sampling.begin_anew(turn.now.mono_ms);
+                self.sampling.restart(turn.now.mono_ms);
             } else if self.readings.is_lent {
                 // Counters go on from where they were.
                 self.readings.forget_driver();
-                self.sampling.begin_anew(turn.now.mono_ms);
+                self.sampling.restart(turn.now.mono_ms);
             }
             self.sampling.look(&sampling::plan(&monitors), &mut self.readings, turn);
         }

@@ -51,7 +51,7 @@ pub(super) struct Slots {
     streams: u16,
     seconds: u32,
     floor: Option<i64>,
-    stands: Vec<(Slot, Stand)>,
+    states: Vec<(Slot, SlotState)>,
     /// The deadline of the order has passed: no further slot begins.
     given_up: bool,
     /// The evidence of the worst edge.
@@ -59,7 +59,7 @@ pub(super) struct Slots {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stand {
+enum SlotState {
     Ahead,
     Running(u64),
     Over,
@@ -69,25 +69,25 @@ impl Slots {
     /// The slots of a group that has its start time; `None` before that.
     pub(super) fn new(group: &Group, check: &NetworkBandwidth, floor: Option<i64>) -> Option<Self> {
         let start = group.start_at?;
-        let slots = group.slots.iter().take(MAX_SLOTS).map(|slot| (slot.clone(), Stand::Ahead)).collect();
+        let slots = group.slots.iter().take(MAX_SLOTS).map(|slot| (slot.clone(), SlotState::Ahead)).collect();
         Some(Self {
             start_ms: start.unix().saturating_mul(1000),
             slot_ms: group.slot_seconds.unwrap_or(SLOT_SECONDS).max(1).saturating_mul(1000),
             streams: u16::try_from(check.streams.unwrap_or(STREAMS)).unwrap_or(128).clamp(1, 128),
             seconds: u32::try_from(check.duration_seconds.unwrap_or(DURATION_SECONDS)).unwrap_or(1).clamp(1, 300),
             floor: check.min_megabits_per_second.or(floor),
-            stands: slots,
+            states: slots,
             given_up: false,
             worst: None,
         })
     }
 
     pub(super) fn probe_ids(&self) -> Vec<u64> {
-        let running = |(_, stand): &(Slot, Stand)| match stand {
-            Stand::Running(id) => Some(*id),
-            Stand::Ahead | Stand::Over => None,
+        let running = |(_, state): &(Slot, SlotState)| match state {
+            SlotState::Running(id) => Some(*id),
+            SlotState::Ahead | SlotState::Over => None,
         };
-        self.stands.iter().filter_map(running).collect()
+        self.states.iter().filter_map(running).collect()
     }
 
     /// The deadline has passed: no further slot begins, and running probes are stopped.
@@ -100,51 +100,51 @@ impl Slots {
 
     /// Starts and stops what is due. Returns whether all slots are over.
     pub(super) fn advance(&mut self, edges: &mut Vec<Edge>, context: &mut Context<'_>) -> bool {
-        for at in 0..self.stands.len() {
+        for at in 0..self.states.len() {
             self.advance_slot(at, edges, context);
         }
-        self.stands.iter().all(|(_, stand)| *stand == Stand::Over)
+        self.states.iter().all(|(_, state)| *state == SlotState::Over)
     }
 
     fn advance_slot(&mut self, at: usize, edges: &mut Vec<Edge>, context: &mut Context<'_>) {
-        let Some((slot, stand)) = self.stands.get(at).cloned() else {
+        let Some((slot, state)) = self.states.get(at).cloned() else {
             return;
         };
         let begin = self.start_ms.saturating_add(slot.slot.saturating_mul(self.slot_ms));
         let end = begin.saturating_add(self.slot_ms);
         let now = context.now.unix_ms;
-        match stand {
-            Stand::Over => {}
-            Stand::Running(id) if now >= end => context.stop(id),
-            Stand::Running(_) => context.wake_at(context.now.mono_of(end)),
-            Stand::Ahead if self.given_up => {
+        match state {
+            SlotState::Over => {}
+            SlotState::Running(id) if now >= end => context.stop(id),
+            SlotState::Running(_) => context.wake_at(context.now.mono_of(end)),
+            SlotState::Ahead if self.given_up => {
                 Self::edge(&slot, None, Outcome::Inconclusive, reason::DEADLINE_EXCEEDED, edges);
-                self.set_stand(at, Stand::Over);
+                self.set_state(at, SlotState::Over);
             }
-            Stand::Ahead if now < begin => context.wake_at(context.now.mono_of(begin)),
-            Stand::Ahead => {
+            SlotState::Ahead if now < begin => context.wake_at(context.now.mono_of(begin)),
+            SlotState::Ahead => {
                 let started = self.probe(&slot, now, end).map(|probe| {
                     let left = u64::try_from(end.saturating_sub(now).saturating_add(DEADLINE_MARGIN_MS)).unwrap_or(1);
                     context.start(probe, left)
                 });
-                let stand = match started {
+                let state = match started {
                     Ok(id) => {
                         context.wake_at(context.now.mono_of(end));
-                        Stand::Running(id)
+                        SlotState::Running(id)
                     }
                     Err(reason) => {
                         Self::edge(&slot, None, Outcome::Inconclusive, reason, edges);
-                        Stand::Over
+                        SlotState::Over
                     }
                 };
-                self.set_stand(at, stand);
+                self.set_state(at, state);
             }
         }
     }
 
-    fn set_stand(&mut self, at: usize, stand: Stand) {
-        if let Some(entry) = self.stands.get_mut(at) {
-            entry.1 = stand;
+    fn set_state(&mut self, at: usize, state: SlotState) {
+        if let Some(entry) = self.states.get_mut(at) {
+            entry.1 = state;
         }
     }
 
@@ -170,10 +170,10 @@ impl Slots {
 
     /// Processes the end of one of our probes; returns the measurement if the probe is not ours.
     pub(super) fn probe_finished(&mut self, id: u64, measured: Measured, edges: &mut Vec<Edge>) -> Option<Measured> {
-        let Some(entry) = self.stands.iter_mut().find(|(_, stand)| *stand == Stand::Running(id)) else {
+        let Some(entry) = self.states.iter_mut().find(|(_, state)| *state == SlotState::Running(id)) else {
             return Some(measured);
         };
-        entry.1 = Stand::Over;
+        entry.1 = SlotState::Over;
         let slot = entry.0.clone();
         match measured {
             Measured::Iperf(report) => self.judge(&slot, &report, edges),
@@ -237,7 +237,7 @@ impl Slots {
     /// sees both, so no finding is made here.
     pub(super) fn verdict(&self, edges: &[Edge]) -> Verdict {
         let worst = edges.iter().max_by_key(|edge| edge.outcome.rank());
-        let idle = if self.stands.is_empty() { Outcome::Skipped } else { Outcome::Pass };
+        let idle = if self.states.is_empty() { Outcome::Skipped } else { Outcome::Pass };
         let outcome = worst.map_or(idle, |edge| edge.outcome.clone());
         let severity = if outcome == Outcome::Fail { Severity::Monitor } else { Severity::None };
         let verdict = Verdict {

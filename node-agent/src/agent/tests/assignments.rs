@@ -150,7 +150,7 @@ fn a_deadline_that_passes_stops_the_probe_and_ends_what_is_left() {
 }
 
 #[test]
-fn an_order_that_is_taken_back_leaves_the_report_only_after_its_probe_ended() {
+fn a_withdrawn_order_leaves_the_report_only_after_its_probe_ended() {
     let mut bench = given(vec![custom("one"), custom("two")]);
     let id = bench.running(is_custom)[0];
     bench.send(Event::SpecChanged(Box::new(order(spec(), None))));

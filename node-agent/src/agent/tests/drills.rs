@@ -21,7 +21,7 @@ fn drilling(seconds: i64) -> Bench {
 }
 
 #[test]
-fn a_drill_is_plainly_marked_and_ends_by_itself() {
+fn a_drill_is_clearly_marked_and_ends_by_itself() {
     let mut bench = drilling(120);
     let finding = bench.finding("drill", &gpu(1)).unwrap();
     assert_eq!((finding.outcome.clone(), finding.severity.clone()), (Outcome::Fail, Severity::Isolate));
@@ -39,7 +39,7 @@ fn a_drill_is_plainly_marked_and_ends_by_itself() {
 }
 
 #[test]
-fn a_drill_whose_order_is_taken_back_is_over_at_once() {
+fn a_drill_whose_order_is_withdrawn_ends_at_once() {
     let mut bench = drilling(3_000);
     bench.send(Event::SpecChanged(Box::new(order(spec(), None))));
     bench.pass(1_100);
@@ -48,15 +48,15 @@ fn a_drill_whose_order_is_taken_back_is_over_at_once() {
 }
 
 #[test]
-fn a_drill_goes_on_over_a_restart_and_ends_when_it_would_have() {
+fn a_drill_continues_over_a_restart_and_ends_on_time() {
     let before = drilling(120);
-    let mut told = before.report().clone();
+    let mut earlier = before.report().clone();
     // As if the report had been truncated.
-    told.findings.iter_mut().for_each(|finding| finding.evidence = None);
+    earlier.findings.iter_mut().for_each(|finding| finding.evidence = None);
     let orders = || spec_with(vec![assignment("u/1", vec![drill(Some(&gpu(1)), 120), custom("later")])]);
     let mut after = Bench::new();
     after.now.unix_ms += 60_000;
-    after.begin(order(orders(), Some(told.clone())));
+    after.begin(order(orders(), Some(earlier.clone())));
     after.pass(50_000);
     assert!(after.finding("drill", &gpu(1)).is_some());
     after.pass(15_000);
@@ -66,11 +66,11 @@ fn a_drill_goes_on_over_a_restart_and_ends_when_it_would_have() {
     assert_eq!(results[1].reason.as_deref(), Some(reason::INTERRUPTED));
     let mut late = Bench::new();
     late.now.unix_ms += 600_000;
-    late.begin(order(orders(), Some(told.clone())));
+    late.begin(order(orders(), Some(earlier.clone())));
     late.pass(1_100);
     assert_eq!(late.finding("drill", &gpu(1)), None, "one that is over ends at once");
     let mut gone = Bench::new();
-    gone.begin(order(spec(), Some(told)));
+    gone.begin(order(spec(), Some(earlier)));
     gone.pass(1_100);
     assert_eq!(gone.finding("drill", &gpu(1)), None, "one without an order is over");
 }

@@ -23,8 +23,9 @@ fn a_fatal_xid_is_reported_at_once_with_the_place_in_the_log() {
     );
     assert_eq!(carry::cursor(bench.report()), Some(cursor));
     assert_eq!(bench.row_says("xid").0, Outcome::Fail);
-    let told = bench.effects.iter().any(|effect| matches!(effect, Effect::Report { fault_read_at: Some(_), .. }));
-    assert!(told, "the latency of a fault is measured");
+    let is_measured =
+        bench.effects.iter().any(|effect| matches!(effect, Effect::Report { fault_read_at: Some(_), .. }));
+    assert!(is_measured, "the latency of a fault is measured");
 }
 
 #[test]
@@ -88,18 +89,18 @@ fn a_restart_in_the_same_boot_keeps_the_finding_and_counts_nothing_twice() {
     let entry = record(&gpu(0), XidEvent::Xid(FELL_OFF), XidDetail::Plain, 7);
     let cursor = Some(Cursor { boot_id: "boot-1".into(), seq: Some(7), usec: 70_000_000 });
     before.send(Event::KernelLog { entries: vec![entry.clone()], cursor });
-    let told = before.report().clone();
+    let earlier = before.report().clone();
     for log_first in [true, false] {
         let mut after = Bench::new();
         if log_first {
             after.fault(entry.clone());
         }
-        after.begin(order(spec(), Some(told.clone())));
+        after.begin(order(spec(), Some(earlier.clone())));
         if !log_first {
             after.fault(entry.clone());
         }
         after.pass(120_000);
-        assert_eq!(after.finding("xid", &gpu(0)), told.findings.first(), "log first: {log_first}");
+        assert_eq!(after.finding("xid", &gpu(0)), earlier.findings.first(), "log first: {log_first}");
     }
 }
 
@@ -195,7 +196,7 @@ fn a_switch_that_the_log_spoke_of_is_covered_by_the_pass_of_a_later_boot() {
 }
 
 #[test]
-fn lines_that_tell_the_same_fault_within_a_second_are_one_sighting() {
+fn lines_about_the_same_fault_within_a_second_count_once() {
     let mut bench = Bench::at_rest(spec());
     let at = |usec: u64| match record(&gpu(0), XidEvent::Xid(ILLEGAL_INSTRUCTION), XidDetail::Plain, usec) {
         LogEntry::Fault { observed, at, seq, .. } => LogEntry::Fault { observed, at, seq, usec },

@@ -144,7 +144,7 @@ fn the_floor_of_the_profile_counts_where_the_check_names_none() {
 
 #[test]
 fn only_its_own_failures_make_an_edge_of_a_server() {
-    for (why, told) in [
+    for (why, expected) in [
         (IperfReason::PortTaken, Some(reason::PORT_TAKEN)),
         (IperfReason::ToolMissing, Some(reason::TOOL_MISSING)),
         (IperfReason::NobodyCame, None),
@@ -156,13 +156,13 @@ fn only_its_own_failures_make_an_edge_of_a_server() {
         bench.finish(id, measured(None, Some(why)));
         bench.pass(1_100);
         let reasons: Vec<_> = edges(&bench).into_iter().map(|edge| edge.3).collect();
-        assert_eq!(reasons, told.into_iter().collect::<Vec<_>>(), "{why:?}");
+        assert_eq!(reasons, expected.into_iter().collect::<Vec<_>>(), "{why:?}");
     }
 }
 
 #[test]
 fn whatever_keeps_a_client_from_measuring_is_inconclusive_with_the_evidence() {
-    for (why, told) in [
+    for (why, expected) in [
         (IperfReason::ConnectionRefused, reason::CONNECTION_REFUSED),
         (IperfReason::PeerSilent, reason::PEER_SILENT),
         (IperfReason::ToolError, reason::TOOL_ERROR),
@@ -173,7 +173,7 @@ fn whatever_keeps_a_client_from_measuring_is_inconclusive_with_the_evidence() {
         let id = bench.running(sends)[0];
         bench.finish(id, measured(None, Some(why)));
         bench.pass(1_100);
-        assert_eq!(edges(&bench), [(0, None, Outcome::Inconclusive, told.into())]);
+        assert_eq!(edges(&bench), [(0, None, Outcome::Inconclusive, expected.into())]);
         let result = &bench.report().runs[0].results[0];
         assert_eq!(
             (result.outcome.clone(), result.message.as_deref()),
@@ -243,7 +243,7 @@ fn the_other_checks_of_the_order_run_before_the_node_is_ready() {
 }
 
 #[test]
-fn an_order_that_is_taken_back_stops_its_server() {
+fn a_withdrawn_order_stops_its_server() {
     let mut bench = begun(vec![slot(0, Role::Server)], None);
     until(&mut bench, START);
     let id = bench.running(serves)[0];

@@ -184,7 +184,7 @@ fn within_the_boot_grace_nothing_is_added_and_nothing_healed() {
 }
 
 #[test]
-fn a_tree_that_does_not_end_is_inconclusive_and_a_child_that_cannot_be_killed_is_told() {
+fn a_tree_that_does_not_end_is_inconclusive_and_a_child_that_cannot_be_killed_is_reported() {
     for (why, findings) in
         [(reason::PROBE_DEADLINE_EXCEEDED, 0), (reason::RUNNER_GONE, 0), (reason::CHILD_UNKILLABLE, 1)]
     {

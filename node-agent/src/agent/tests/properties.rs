@@ -345,12 +345,12 @@ proptest! {
                 first.finish(id, Measured::Unknown { reason: "ToolError".into(), message: format!("{ends}") });
             }
         }
-        let told = first.written.last().cloned();
-        let was_known = told.as_ref().is_some_and(|report| !report.runs.is_empty());
+        let earlier = first.written.last().cloned();
+        let was_known = earlier.as_ref().is_some_and(|report| !report.runs.is_empty());
         let begun = first.started(is_custom);
         prop_assert!(begun == 0 || was_known, "nothing starts before the object names it");
         let mut second = Bench::new();
-        second.begin(order(given(), told));
+        second.begin(order(given(), earlier));
         second.pass(5_000);
         let again = second.started(is_custom);
         prop_assert_eq!(again > 0, !was_known);

@@ -27,7 +27,7 @@ fn replays(count: u64) -> Sample {
 }
 
 #[test]
-fn an_inventory_of_a_run_is_measured_anew_and_names_what_it_tested() {
+fn an_inventory_of_a_run_is_measured_again_and_names_what_it_tested() {
     let mut bench = given(vec![inventory()]);
     assert!(bench.tree_probe().is_some(), "although it is not due");
     assert_eq!(bench.asked().unwrap().sections, [Section::Driver]);
@@ -103,15 +103,15 @@ fn a_counter_that_rose_while_the_agent_was_away_has_risen_once() {
         before.answer_with(replays(100));
         before.fault(xid(&gpu(0), 13));
         before.pass(2_000);
-        let told = before.report().clone();
+        let earlier = before.report().clone();
         assert!(
-            told.baselines.iter().any(|b| b.target == gpu(0) && b.values.contains("pr=100")),
+            earlier.baselines.iter().any(|b| b.target == gpu(0) && b.values.contains("pr=100")),
             "{:?}",
-            told.baselines
+            earlier.baselines
         );
         let mut after = Bench::new();
         after.now.unix_ms += 300_000;
-        let order = Event::SpecChanged(Box::new(order(spec(), Some(told))));
+        let order = Event::SpecChanged(Box::new(order(spec(), Some(earlier))));
         if order_first {
             after.send(order);
             after.answer_with(replays(130));

@@ -70,7 +70,7 @@ fn an_interval_that_becomes_shorter_counts_at_once() {
 }
 
 #[test]
-fn a_call_that_hangs_is_told_with_its_name_and_gpu_and_the_sampler_is_replaced() {
+fn a_call_that_hangs_is_reported_with_its_name_and_gpu_and_the_sampler_is_replaced() {
     let mut bench = Bench::at_rest(watching(&[]));
     bench.by_hand();
     bench.pass(60_000);
@@ -215,7 +215,7 @@ fn a_child_that_could_not_be_killed_still_holds_the_driver_in_a_maintenance() {
 }
 
 #[test]
-fn after_a_maintenance_everything_is_read_anew_by_a_new_sampler() {
+fn after_a_maintenance_everything_is_read_again_by_a_new_sampler() {
     let mut bench = Bench::at_rest(watching(&[]));
     bench.by_hand();
     bench.pass(10_000);
@@ -232,7 +232,7 @@ fn after_a_maintenance_everything_is_read_anew_by_a_new_sampler() {
 }
 
 #[test]
-fn an_event_of_the_driver_is_read_up_on_at_once_and_at_most_once_a_second() {
+fn an_event_of_the_driver_causes_a_reading_at_once_and_at_most_once_a_second() {
     let mut bench = Bench::at_rest(watching(&[]));
     bench.pass(5_000);
     for _ in 0..20 {
@@ -252,7 +252,7 @@ fn an_event_of_the_driver_is_read_up_on_at_once_and_at_most_once_a_second() {
 }
 
 #[test]
-fn a_fault_that_log_and_driver_tell_counts_once_and_one_that_only_the_driver_tells_is_not_lost() {
+fn a_fault_in_log_and_driver_counts_once_and_one_that_only_the_driver_reports_is_not_lost() {
     let mut bench = Bench::at_rest(spec());
     bench.say(Said::Event(DriverEvent { pci: Some(gpu(0)), bits: 0x8, xid: Some(79) }));
     bench.fault(xid(&gpu(0), 79));

@@ -56,10 +56,10 @@ fn burning() -> Bench {
 }
 
 /// An agent that was killed after this report, once its new sampler has released the driver.
-fn started_again(spec: NodeHealthSpec, told: Report) -> Bench {
+fn started_again(spec: NodeHealthSpec, earlier: Report) -> Bench {
     let mut bench = bench();
-    bench.written.push(told.clone());
-    bench.begin(order(spec, Some(told)));
+    bench.written.push(earlier.clone());
+    bench.begin(order(spec, Some(earlier)));
     bench.lose_sampler(reason::INTERRUPTED);
     bench.pass(2_000);
     bench
@@ -221,10 +221,10 @@ fn restoring_is_tried_again_and_what_was_not_restored_is_the_result() {
 fn what_a_killed_agent_left_is_restored_before_its_order_ends_and_nothing_else_is_started() {
     for at in [RunState::Accepted, RunState::Running] {
         let before = burning();
-        let mut told = before.report().clone();
-        told.runs[0].state = at.clone();
+        let mut earlier = before.report().clone();
+        earlier.runs[0].state = at.clone();
         let orders = vec![assignment("u/0", vec![burn(), custom("later")])];
-        let mut after = started_again(spec_with(orders), told);
+        let mut after = started_again(spec_with(orders), earlier);
         assert_ne!(state_of(&after), RunState::Done, "{at}");
         after.finish(only(&after, restores), passed());
         after.pass(2_000);
@@ -235,8 +235,8 @@ fn what_a_killed_agent_left_is_restored_before_its_order_ends_and_nothing_else_i
 
 #[test]
 fn what_a_killed_agent_left_is_restored_although_its_order_was_withdrawn_meanwhile() {
-    let told = burning().report().clone();
-    let mut after = started_again(spec(), told);
+    let earlier = burning().report().clone();
+    let mut after = started_again(spec(), earlier);
     after.finish(only(&after, restores), passed());
     after.pass(2_000);
     assert!(after.report().runs.is_empty());

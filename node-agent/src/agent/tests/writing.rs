@@ -127,17 +127,17 @@ fn an_object_that_is_made_again_gets_the_whole_report_again() {
 }
 
 #[test]
-fn a_restart_that_finds_everything_as_it_was_tells_only_that_it_started() {
+fn a_restart_that_finds_everything_as_it_was_reports_only_that_it_started() {
     let mut before = Bench::at_rest(spec());
     before.pass(2_000);
     let mut after = Bench::new();
     after.now.unix_ms += 500_000;
     after.begin(order(spec(), Some(before.report().clone())));
     after.pass(60_000);
-    let mut told = before.report().clone();
-    told.agent.started_at = after.written.first().map_or(told.agent.started_at, |report| report.agent.started_at);
+    let mut earlier = before.report().clone();
+    earlier.agent.started_at = after.written.first().map_or(earlier.agent.started_at, |report| report.agent.started_at);
     for report in &after.written {
         // Baselines contain the time of their reading.
-        assert_eq!(Report { baselines: told.baselines.clone(), ..report.clone() }, told, "rows keep their times");
+        assert_eq!(Report { baselines: earlier.baselines.clone(), ..report.clone() }, earlier, "rows keep their times");
     }
 }

@@ -17,7 +17,7 @@ fn of_pod(address: &str, pod: &str, seq: u64) -> LogEntry {
 }
 
 #[test]
-fn a_line_that_comes_late_raises_what_its_event_told_if_it_says_worse_and_counts_nothing_otherwise() {
+fn a_line_that_comes_late_raises_what_its_event_said_if_it_is_worse_and_counts_nothing_otherwise() {
     for (drain_and_reset, severity) in [(false, Severity::Monitor), (true, Severity::Reset)] {
         let mut bench = Bench::at_rest(spec());
         bench.say(Said::Event(DriverEvent { pci: Some(gpu(0)), bits: 0x8, xid: Some(CONTAINED_ECC) }));

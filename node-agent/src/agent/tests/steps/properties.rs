@@ -81,15 +81,15 @@ impl World {
                 }
             }
             Happens::Killed => {
-                let told = self.bench.written.last().cloned();
+                let earlier = self.bench.written.last().cloned();
                 let mut after = bench();
                 after.now = self.bench.now;
                 after.state = State::new(facts("boot-1"), after.now);
                 after.state.checks = SAMPLES;
-                after.written.extend(told.clone());
+                after.written.extend(earlier.clone());
                 self.bench = after;
                 (self.seen, self.running) = (0, BTreeMap::new());
-                self.bench.begin(order(self.given.clone(), told));
+                self.bench.begin(order(self.given.clone(), earlier));
             }
             Happens::Maintenance(begins) => {
                 let maintenance = crds::node_health::Maintenance { reason: "driver".into(), ..Default::default() };
