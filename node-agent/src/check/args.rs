@@ -3,6 +3,7 @@
 use super::order::{self, OrderError};
 use crate::dispatch::request::Places;
 use crate::judge::registry;
+use crate::kernel_log::KernelLogChoice;
 use crate::run::PlaceArgs;
 use crds::Check;
 use crds::node_health::{Monitor, NodeHealthSpec};
@@ -60,17 +61,6 @@ pub enum Color {
     Never,
 }
 
-/// Where the kernel log is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LogPlace {
-    /// The machine's own.
-    Auto,
-    /// Not read; the checks that need it say so.
-    None,
-    /// A file, device or FIFO.
-    Path(PathBuf),
-}
-
 /// What `check` runs with.
 #[derive(Debug, Clone)]
 pub(super) struct CheckSettings {
@@ -80,7 +70,8 @@ pub(super) struct CheckSettings {
     pub(super) output: Output,
     pub(super) color: Color,
     pub(super) watch_seconds: Option<u64>,
-    pub(super) kernel_log: LogPlace,
+    /// `None`: not read; the checks that need it say so.
+    pub(super) kernel_log: Option<KernelLogChoice>,
     pub(super) proc_root: PathBuf,
     pub(super) places: Places,
     pub(super) log_level: tracing::Level,
@@ -103,19 +94,19 @@ impl CheckArgs {
         }
         let checks = self.checks.iter().map(|name| order::monitor(name)).collect::<Result<Vec<Check>, _>>()?;
         let kernel_log = match self.kernel_log.as_str() {
-            "auto" => LogPlace::Auto,
-            "none" => LogPlace::None,
+            "auto" => Some(KernelLogChoice::Auto),
+            "none" => None,
             path => {
                 let path = PathBuf::from(path);
                 if let Err(error) = std::fs::metadata(&path) {
                     let problem = format!("{}: {error}", path.display());
                     return Err(OrderError::argument("--kernel-log", problem, "give a file, or write auto or none"));
                 }
-                LogPlace::Path(path)
+                Some(KernelLogChoice::Path(path))
             }
         };
         let mut spec = order::spec(&checks, self.profile.as_deref())?;
-        if kernel_log == LogPlace::None && checks.is_empty() {
+        if kernel_log.is_none() && checks.is_empty() {
             let reads_log = |monitor: &Monitor| registry::named(&monitor.name).is_some_and(|row| row.reads.kernel_log);
             spec.monitors.retain(|monitor| !reads_log(monitor));
         }
