@@ -608,7 +608,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__run)
-            opts="-h --node-name --kubeconfig --server --certificate-authority --token-file --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --custom-directory --custom-same-user --iperf3 --address --http --runner-socket --lease-seconds --log-level --help"
+            opts="-h --node-name --kubeconfig --server --certificate-authority --token-file --kernel-log --nvml-library --call-deadline-ms --custom-directory --custom-same-user --iperf3 --address --http --runner-socket --lease-seconds --log-level --proc-root --sysfs-root --dev-root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -635,18 +635,6 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --kernel-log)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --proc-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --sysfs-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --dev-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -683,6 +671,18 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proc-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysfs-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dev-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -37,9 +37,6 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l certificate-authority -d 'File with the CA certificates that sign the API server\'s certificate' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l token-file -d 'File with the bearer token. It is read again every minute because tokens rotate' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kernel-log -d 'Kernel log: `auto`, or the path of a device, file or FIFO with records in /dev/kmsg format' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l proc-root -d 'Where the node\'s /proc is mounted' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l sysfs-root -d 'Where the node\'s /sys is mounted' -r -F
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l dev-root -d 'Where the node\'s /dev is mounted' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l call-deadline-ms -d 'A call into the library that has not returned after this many milliseconds counts as hung' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-directory -d 'Directory of the custom checks. No program outside of it is run' -r -F
@@ -49,6 +46,9 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l runner-socket -d 'Socket of a runner that is already running. Without it the agent starts a runner of its own' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l lease-seconds -d 'Period of Lease renewals, in seconds' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l log-level -d 'Log level: error, warn, info, debug or trace' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l proc-root -d 'Where the node\'s /proc is mounted' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l sysfs-root -d 'Where the node\'s /sys is mounted' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l dev-root -d 'Where the node\'s /dev is mounted' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-same-user -d 'Run custom checks with the runner\'s own uid instead of 65534'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l checks -d 'Comma-separated names of the checks to run. Default: all' -r

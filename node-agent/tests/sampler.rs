@@ -93,6 +93,37 @@ async fn every_section_that_is_asked_for_is_answered_by_a_healthy_h100() {
 }
 
 #[tokio::test]
+async fn the_remote_end_of_a_link_is_read_once_until_the_link_goes_down_or_the_library_is_loaded_anew() {
+    const CALL: &str = "nvmlDeviceGetNvLinkRemotePciInfo_v2";
+    let machine = |link: serde_json::Value, fault: serde_json::Value| {
+        let gpu = json!({"pci": "0000:18:00.0", "nvlink": {"links": {"3": link}}});
+        json!({"gpus": [gpu], "calls": {CALL: fault}})
+    };
+    let (here, there) = (json!({"remote": "0000:05:00.0"}), json!({"remote": "0000:06:00.0"}));
+    // Where the call is not to be made, it would fail and be told as an error.
+    let (ok, unknown) = (json!("ok"), json!({"return": 999}));
+    let simulated = Simulated::new(&machine(here, ok.clone()));
+    let mut talking = Talking::with(&simulated).await;
+    let first = talking.sample(&[Section::Nvlink]).await;
+    simulated.becomes(&machine(there.clone(), unknown.clone()));
+    let second = talking.sample(&[Section::Nvlink]).await;
+    assert!(second.view.errors.is_empty(), "{:?}", second.view.errors);
+    assert_eq!(first.gpus, second.gpus);
+    let remote = |sample: &Sample| sample.gpus[0].nvlink.as_ref().unwrap().links[3].remote.clone();
+    assert_eq!(remote(&second).as_deref(), Some("0000:05:00.0"));
+
+    simulated.becomes(&machine(json!({"up": false}), unknown));
+    assert_eq!(remote(&talking.sample(&[Section::Nvlink]).await), None);
+    simulated.becomes(&machine(there, ok.clone()));
+    assert_eq!(remote(&talking.sample(&[Section::Nvlink]).await).as_deref(), Some("0000:06:00.0"));
+
+    simulated.becomes(&json!({"calls": {"nvmlDeviceGetCount_v2": {"return": 1}}}));
+    talking.sample(&[Section::Nvlink]).await;
+    simulated.becomes(&machine(json!({"remote": "0000:07:00.0"}), ok));
+    assert_eq!(remote(&talking.sample(&[Section::Nvlink]).await).as_deref(), Some("0000:07:00.0"));
+}
+
+#[tokio::test]
 async fn what_an_old_driver_or_an_old_gpu_does_not_have_is_absent_and_no_error() {
     let simulated = Simulated::new(&json!({"model": "T4", "gpus": [{"pci": "0000:18:00.0"}], "missing": [
         "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetGpuFabricInfoV", "nvmlDeviceGetSramEccErrorStatus",

@@ -3,6 +3,8 @@
 use super::order::{self, OrderError};
 use crate::dispatch::request::Places;
 use crate::judge::registry;
+use crate::kernel_log::KernelLogChoice;
+use crate::run::PlaceArgs;
 use crds::Check;
 use crds::node_health::{Monitor, NodeHealthSpec};
 use std::path::PathBuf;
@@ -30,21 +32,8 @@ pub struct CheckArgs {
     /// Kernel log: `auto`, `none`, or a file in /dev/kmsg format or as printed by dmesg or journalctl.
     #[arg(long, default_value = "auto")]
     kernel_log: String,
-    /// Where /proc is mounted.
-    #[arg(long, default_value = "/proc")]
-    proc_root: PathBuf,
-    /// Where /sys is mounted.
-    #[arg(long, default_value = "/sys")]
-    sysfs_root: PathBuf,
-    /// Where /dev is mounted.
-    #[arg(long, default_value = "/dev")]
-    dev_root: PathBuf,
-    /// Name or path of the NVIDIA management library.
-    #[arg(long, default_value = "libnvidia-ml.so.1")]
-    nvml_library: PathBuf,
-    /// A call into the library that has not returned after this many milliseconds counts as hung.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
-    call_deadline_ms: u64,
+    #[command(flatten)]
+    machine: PlaceArgs,
     /// Log level on stderr: error, warn, info, debug or trace.
     #[arg(long, default_value = "error")]
     log_level: tracing::Level,
@@ -72,17 +61,6 @@ pub enum Color {
     Never,
 }
 
-/// Where the kernel log is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LogPlace {
-    /// The machine's own.
-    Auto,
-    /// Not read; the checks that need it say so.
-    None,
-    /// A file, device or FIFO.
-    Path(PathBuf),
-}
-
 /// What `check` runs with.
 #[derive(Debug, Clone)]
 pub(super) struct CheckSettings {
@@ -92,7 +70,8 @@ pub(super) struct CheckSettings {
     pub(super) output: Output,
     pub(super) color: Color,
     pub(super) watch_seconds: Option<u64>,
-    pub(super) kernel_log: LogPlace,
+    /// `None`: not read; the checks that need it say so.
+    pub(super) kernel_log: Option<KernelLogChoice>,
     pub(super) proc_root: PathBuf,
     pub(super) places: Places,
     pub(super) log_level: tracing::Level,
@@ -107,7 +86,7 @@ impl CheckSettings {
 impl CheckArgs {
     /// Checks what clap cannot, and says for each problem which flag and what to write.
     pub(super) fn resolve(self) -> Result<CheckSettings, OrderError> {
-        for (flag, path) in [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root)] {
+        for (flag, path) in [("--proc-root", &self.machine.proc_root), ("--sysfs-root", &self.machine.sysfs_root)] {
             if !path.is_dir() {
                 let problem = format!("{} is not a directory", path.display());
                 return Err(OrderError::argument(flag, problem, "give the root of the tree"));
@@ -115,19 +94,19 @@ impl CheckArgs {
         }
         let checks = self.checks.iter().map(|name| order::monitor(name)).collect::<Result<Vec<Check>, _>>()?;
         let kernel_log = match self.kernel_log.as_str() {
-            "auto" => LogPlace::Auto,
-            "none" => LogPlace::None,
+            "auto" => Some(KernelLogChoice::Auto),
+            "none" => None,
             path => {
                 let path = PathBuf::from(path);
                 if let Err(error) = std::fs::metadata(&path) {
                     let problem = format!("{}: {error}", path.display());
                     return Err(OrderError::argument("--kernel-log", problem, "give a file, or write auto or none"));
                 }
-                LogPlace::Path(path)
+                Some(KernelLogChoice::Path(path))
             }
         };
         let mut spec = order::spec(&checks, self.profile.as_deref())?;
-        if kernel_log == LogPlace::None && checks.is_empty() {
+        if kernel_log.is_none() && checks.is_empty() {
             let reads_log = |monitor: &Monitor| registry::named(&monitor.name).is_some_and(|row| row.reads.kernel_log);
             spec.monitors.retain(|monitor| !reads_log(monitor));
         }
@@ -138,17 +117,8 @@ impl CheckArgs {
             color: self.color,
             watch_seconds: self.watch,
             kernel_log,
-            proc_root: self.proc_root.clone(),
-            places: Places {
-                sysfs_root: self.sysfs_root,
-                proc_root: self.proc_root,
-                dev_root: self.dev_root,
-                nvml_library: self.nvml_library,
-                call_deadline_ms: self.call_deadline_ms,
-                custom_directory: None,
-                custom_same_user: false,
-                iperf3: "iperf3".into(),
-            },
+            proc_root: self.machine.proc_root.clone(),
+            places: self.machine.places(),
             log_level: self.log_level,
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::agent::LogEntry;
 use crate::kernel_log::KernelRecord;
+use crate::text::{LineEnd, read_line};
 use crate::xid::{LineAssembler, LogFact};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -18,35 +19,18 @@ pub(super) fn faults(path: &Path) -> std::io::Result<Vec<LogEntry>> {
     let mut entries = Vec::new();
     let mut line = Vec::new();
     let mut number = 0_u64;
-    while next_line(&mut reader, &mut line)? {
+    loop {
+        match read_line(&mut reader, &mut line, LINE_MAX)? {
+            LineEnd::Stream if line.is_empty() => return Ok(entries),
+            LineEnd::Limit => drop(reader.skip_until(b'\n')?),
+            LineEnd::Feed | LineEnd::Stream => {}
+        }
         number += 1;
         let Some((message, usec)) = message(&line) else { continue };
         for fact in lines.push(&message) {
             if let LogFact::Fault(observed) = fact {
                 entries.push(LogEntry::Fault { observed: Box::new(observed), at: None, seq: Some(number), usec });
             }
-        }
-    }
-    Ok(entries)
-}
-
-/// At most [`LINE_MAX`] bytes of the next line; false at the end.
-fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    let mut any = false;
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(any);
-        }
-        any = true;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(buffer.len(), |end| end + 1);
-        let room = LINE_MAX.saturating_sub(line.len());
-        line.extend_from_slice(buffer.get(..end.unwrap_or(taken).min(room)).unwrap_or_default());
-        reader.consume(taken);
-        if end.is_some() {
-            return Ok(true);
         }
     }
 }

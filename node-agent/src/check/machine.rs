@@ -1,6 +1,6 @@
 //! What `check` looks at: the kernel log as it stands, then one look at everything else.
 
-use super::args::{CheckSettings, LogPlace};
+use super::args::CheckSettings;
 use super::log_file;
 use super::outcome::Looked;
 use crate::agent::LogEntry;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Looks once.
 pub(super) async fn once(settings: &CheckSettings) -> Result<Looked, AgentError> {
-    let kernel_log = kernel_log(&settings.kernel_log);
+    let kernel_log = kernel_log(settings.kernel_log.as_ref());
     let source = kernel_log.as_ref().ok().map(|(source, _)| source.clone());
     let look = Look {
         spec: settings.spec.clone(),
@@ -36,15 +36,14 @@ pub(super) async fn once(settings: &CheckSettings) -> Result<Looked, AgentError>
 }
 
 /// The source and what it tells so far, or why it cannot be read.
-fn kernel_log(place: &LogPlace) -> Result<(String, Vec<LogEntry>), String> {
-    match place {
-        LogPlace::None => Err("the kernel log was not to be read (--kernel-log none)".to_owned()),
-        LogPlace::Auto => so_far(&KernelLogChoice::Auto).map_err(|error| error.to_string()),
-        LogPlace::Path(path) if is_file(path) => {
+fn kernel_log(choice: Option<&KernelLogChoice>) -> Result<(String, Vec<LogEntry>), String> {
+    match choice {
+        None => Err("the kernel log was not to be read (--kernel-log none)".to_owned()),
+        Some(KernelLogChoice::Path(path)) if is_file(path) => {
             let entries = log_file::faults(path).map_err(|error| format!("{}: {error}", path.display()))?;
             Ok((format!("file:{}", path.display()), entries))
         }
-        LogPlace::Path(path) => so_far(&KernelLogChoice::Path(path.clone())).map_err(|error| error.to_string()),
+        Some(choice) => so_far(choice).map_err(|error| error.to_string()),
     }
 }
 

@@ -14,7 +14,7 @@ pub use page::PAGE;
 use super::core::hardware::addresses;
 use super::core::{Findings, Found, Ground, Hardware, Judged, MAX_COVERED, Readings, bounded};
 use crate::time::Now;
-use crate::xid::{self, XidEvent, XidObservation, XidVerdict, recovery};
+use crate::xid::{XidEvent, XidObservation, XidVerdict, recovery};
 use crds::check::Check;
 use crds::names::TARGET_NODE;
 use crds::node_health::Finding;
@@ -28,14 +28,9 @@ const SAME_FAULT_SECONDS: i64 = 60;
 /// Separates a finding's message from the remark that the evidence adds.
 const REMARK: &str = " | ";
 
-/// The verdict of our catalogue as API values. Monitor is a warning: most of these faults come from applications.
-fn rating(severity: xid::Severity) -> (Outcome, Severity) {
-    match severity {
-        xid::Severity::Monitor => (Outcome::Warn, Severity::Monitor),
-        xid::Severity::Reset => (Outcome::Fail, Severity::Reset),
-        xid::Severity::Reboot => (Outcome::Fail, Severity::Reboot),
-        xid::Severity::Isolate => (Outcome::Fail, Severity::Isolate),
-    }
+/// Monitor is a warning: most of these faults come from applications.
+fn outcome(severity: &Severity) -> Outcome {
+    if severity.condemns() { Outcome::Fail } else { Outcome::Warn }
 }
 
 /// Folds one observation into the findings. `at` is when the kernel wrote it, if known.
@@ -46,11 +41,10 @@ pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &Xid
         findings.retain(|finding| !is_cured(finding, &target));
         return;
     }
-    let (outcome, severity) = rating(verdict.severity);
     let fresh = Found {
         target,
-        outcome,
-        severity,
+        outcome: outcome(&verdict.severity),
+        severity: verdict.severity.clone(),
         reason: verdict.reason.to_owned(),
         message: verdict.message.clone(),
         evidence: Some(evidence(observed)),
@@ -74,9 +68,8 @@ pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &Xid
 
 /// Whether a fault is more severe than the standing finding on its target.
 pub fn raises(findings: &Findings, observed: &XidObservation, verdict: &XidVerdict) -> bool {
-    let (_, severity) = rating(verdict.severity);
     let known = findings.get(Check::Xid.name(), &observed.pci.to_string());
-    !verdict.clears && known.is_none_or(|known| known.severity.rank() < severity.rank())
+    !verdict.clears && known.is_none_or(|known| known.severity.rank() < verdict.severity.rank())
 }
 
 /// Adds to a GPU's finding what the evidence shows beyond the code, replacing the previous remark.

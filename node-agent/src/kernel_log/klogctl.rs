@@ -1,4 +1,7 @@
-//! `syslog(2)` (`klogctl` in C), and waiting for a descriptor; neither has a safe function.
+//! `syslog(2)` (`klogctl` in C), and waiting for a descriptor.
+//!
+//! Neither has a safe function: rustix does not wrap `syslog(2)`, the `syslog` of nix is the function of the C library
+//! that writes to the log (syslog(3)), and tokio's `AsyncFd` leaves it to its caller that the descriptor stays open.
 #![allow(unsafe_code)]
 
 use std::io;

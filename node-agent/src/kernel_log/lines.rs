@@ -1,4 +1,8 @@
-//! Splits a stream of bytes into lines, within bounded memory.
+//! Splits a stream of bytes into lines, within the memory of one line.
+//!
+//! Not a codec of tokio-util, and not [`crate::text::read_line`]: both pull from a stream until a line is whole. A growing
+//! file is read at an offset and a pipe without blocking, so the bytes come in pieces (pushed), a piece may end within
+//! a line, and half a line must be forgotten when the file is rotated.
 
 /// The longest line that is kept, in bytes: a record of 2 KiB with every byte escaped takes 8 KiB, plus its header.
 pub(super) const LINE_MAX: usize = 16 * 1024;

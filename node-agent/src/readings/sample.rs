@@ -301,7 +301,7 @@ pub struct LinkReading {
     pub link: u32,
     /// Up.
     pub active: bool,
-    /// PCI address of what is at the other end.
+    /// PCI address of what is at the other end, read once for as long as the link stays up.
     pub remote: Option<String>,
     /// Replays since the driver was loaded.
     pub replays: Option<u64>,

@@ -1,5 +1,6 @@
 //! The command line of `gpu-health-agent run`, read once and resolved into [`Settings`].
 
+use super::place_args::PlaceArgs;
 use crate::dispatch::request::Places;
 use crate::error::AgentError;
 use crate::kernel_log::KernelLogChoice;
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 /// `gpu-health-agent run`: measures this node and reports.
 #[derive(Debug, Clone, clap::Args)]
+#[command(mut_arg("proc_root", |arg| arg.help("Where the node's /proc is mounted")))]
+#[command(mut_arg("sysfs_root", |arg| arg.help("Where the node's /sys is mounted")))]
+#[command(mut_arg("dev_root", |arg| arg.help("Where the node's /dev is mounted")))]
 pub struct RunArgs {
     /// Name of the Node that this agent runs on.
     #[arg(long, env = "NODE_NAME")]
@@ -28,21 +32,8 @@ pub struct RunArgs {
     /// Kernel log: `auto`, or the path of a device, file or FIFO with records in /dev/kmsg format.
     #[arg(long, default_value = "auto")]
     kernel_log: String,
-    /// Where the node's /proc is mounted.
-    #[arg(long, default_value = "/proc")]
-    proc_root: PathBuf,
-    /// Where the node's /sys is mounted.
-    #[arg(long, default_value = "/sys")]
-    sysfs_root: PathBuf,
-    /// Where the node's /dev is mounted.
-    #[arg(long, default_value = "/dev")]
-    dev_root: PathBuf,
-    /// Name or path of the NVIDIA management library.
-    #[arg(long, default_value = "libnvidia-ml.so.1")]
-    nvml_library: PathBuf,
-    /// A call into the library that has not returned after this many milliseconds counts as hung.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
-    call_deadline_ms: u64,
+    #[command(flatten)]
+    machine: PlaceArgs,
     /// Directory of the custom checks. No program outside of it is run.
     #[arg(long)]
     custom_directory: Option<PathBuf>,
@@ -116,9 +107,8 @@ impl RunArgs {
     /// Checks what clap cannot, and says for each problem which flag and what to write.
     pub fn resolve(self) -> Result<Settings, AgentError> {
         node_name(&self.node_name)?;
-        let roots =
-            [("--proc-root", &self.proc_root), ("--sysfs-root", &self.sysfs_root), ("--dev-root", &self.dev_root)];
-        for (flag, path) in roots {
+        let PlaceArgs { proc_root, sysfs_root, dev_root, .. } = &self.machine;
+        for (flag, path) in [("--proc-root", proc_root), ("--sysfs-root", sysfs_root), ("--dev-root", dev_root)] {
             directory(flag, path, "give the root of the mounted tree")?;
         }
         if let Some(path) = &self.custom_directory {
@@ -139,16 +129,12 @@ impl RunArgs {
             } else {
                 KernelLogChoice::Path(self.kernel_log.into())
             },
-            proc_root: self.proc_root.clone(),
+            proc_root: self.machine.proc_root.clone(),
             places: Places {
-                sysfs_root: self.sysfs_root,
-                proc_root: self.proc_root,
-                dev_root: self.dev_root,
-                nvml_library: self.nvml_library,
-                call_deadline_ms: self.call_deadline_ms,
                 custom_directory: self.custom_directory,
                 custom_same_user: self.custom_same_user,
                 iperf3: self.iperf3,
+                ..self.machine.places()
             },
             addresses: self.addresses.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
             http: self.http.as_deref().map(listen).transpose()?,

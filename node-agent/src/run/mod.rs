@@ -13,6 +13,7 @@ mod clock;
 mod http;
 mod kernel_log;
 mod lease;
+mod place_args;
 mod probes;
 mod reporter;
 pub(crate) mod single_look;
@@ -25,6 +26,7 @@ use crate::error::AgentError;
 use crate::kernel_log::{boot_id, booted_at};
 use crate::metrics::Metrics;
 pub use args::{Access, RunArgs, Settings};
+pub(crate) use place_args::PlaceArgs;
 pub(crate) use stderr_log::log_to_stderr;
 
 use clock::Clock;

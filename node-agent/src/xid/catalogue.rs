@@ -5,20 +5,8 @@
 //! `nverror.h`. The severities are ours, consistent with the catalogue's immediate action; where other published
 //! mappings differ, the row's note says why we decided so.
 
+use crds::Severity;
 use std::ops::RangeInclusive;
-
-/// What cures the fault, in increasing severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Watch; the board is not condemned.
-    Monitor,
-    /// A reset of the GPU.
-    Reset,
-    /// A reboot of the node.
-    Reboot,
-    /// Replacement; keep the node out until a person has looked.
-    Isolate,
-}
 
 /// The likely cause, as far as the code alone shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

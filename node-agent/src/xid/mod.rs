@@ -27,7 +27,6 @@ mod tests;
 mod verdict;
 
 pub use assemble::{BoardIdentity, LineAssembler, LogFact};
-pub use catalogue::Severity;
 pub use merge::Merge;
 pub use observation::{
     Containment, DedupeKey, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,

@@ -23,14 +23,8 @@ pub struct MigInstance {
 }
 
 /// The fields of Xid 144 to 150.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NvLink5 {
-    /// The unit as the driver names it, such as `RLW_RXPIPE`.
-    pub unit: String,
-    /// `Fatal` or `Nonfatal`.
-    pub fatal: bool,
-    /// `XC1`: other GPUs are affected.
-    pub cross_contained: bool,
     /// `i1`: a test injected it.
     pub injected: bool,
     /// The link; None for `-1`.
@@ -71,7 +65,7 @@ pub struct SwitchFault {
 }
 
 /// The fields that only some codes have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XidDetail {
     /// None.
     Plain,

@@ -117,17 +117,15 @@ fn containment(text: &str) -> Option<Containment> {
     Some(Containment { reset: reset.starts_with("Yes"), drain_and_reset: drain.starts_with("Yes") })
 }
 
-/// `RLW_RXPIPE Nonfatal XC0 i0 Link 13 (0x0409a0c2 0x00000008 …)`, with any blanks between.
+/// `RLW_RXPIPE Nonfatal XC0 i0 Link 13 (0x0409a0c2 0x00000008 …)`, with any blanks between. The words decide, not the
+/// unit's name and the driver's `Nonfatal` and `XC0`.
 fn nvlink5(text: &str) -> Option<NvLink5> {
     let (head, words) = text.split_once('(')?;
     let mut fields = head.split_ascii_whitespace();
-    let unit = fields.next()?;
-    let fatal = match fields.next()? {
-        "Fatal" => true,
-        "Nonfatal" | "Non-fatal" => false,
-        _ => return None,
-    };
-    let cross_contained = fields.next()?.strip_prefix("XC")? != "0";
+    let (_unit, fatal) = (fields.next()?, fields.next()?);
+    if !matches!(fatal, "Fatal" | "Nonfatal" | "Non-fatal") || !fields.next()?.starts_with("XC") {
+        return None;
+    }
     let injected = fields.next()?.strip_prefix('i')? != "0";
     let link = match (fields.next()?, fields.next()?) {
         ("Link", "-1") => None,
@@ -137,15 +135,7 @@ fn nvlink5(text: &str) -> Option<NvLink5> {
     let mut words = words.split(|c: char| c == ')' || c.is_ascii_whitespace()).map(hex);
     let intr_info = words.next()??;
     let error_status = words.next().flatten();
-    Some(NvLink5 {
-        unit: printable(unit, PROCESS_KEPT),
-        fatal,
-        cross_contained,
-        injected,
-        link,
-        intr_info,
-        error_status,
-    })
+    Some(NvLink5 { injected, link, intr_info, error_status })
 }
 
 /// `GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)`.

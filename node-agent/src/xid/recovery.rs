@@ -3,7 +3,7 @@
 //! Source: open-gpu-kernel-modules 595.45.04 `gpu.c`; values 6 and 7: NVML's newest headers. The line is logged on each
 //! change, including a change back to None, so only the value after the change counts.
 
-use super::catalogue::Severity;
+use crds::Severity;
 
 /// One value of the recovery action.
 #[derive(Clone, Debug, PartialEq, Eq)]

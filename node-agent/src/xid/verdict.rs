@@ -1,11 +1,12 @@
 //! Judges a parsed line by the tables alone.
 
-use super::catalogue::{self, Concern, FALLEN_OFF_THE_BUS, Severity, XidRow};
+use super::catalogue::{self, Concern, FALLEN_OFF_THE_BUS, XidRow};
 use super::nvlink_registers::{self, LinkSign};
 use super::nvlink5::{self, Action};
 use super::observation::{NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation};
 use super::{recovery, sxid};
 use crate::text::printable;
+use crds::Severity;
 
 /// The verdict on a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub fn judge(observed: &XidObservation, driver_major: Option<u32>) -> XidVerdict
 
 fn by_row(code: u32, row: &XidRow) -> Finding {
     let action = if row.immediate.is_empty() { String::new() } else { format!(" (NVIDIA: {})", row.immediate) };
-    Finding { severity: row.severity, reason: row.reason, says: format!("Xid {code}, {}{action}", row.meaning) }
+    Finding { severity: row.severity.clone(), reason: row.reason, says: format!("Xid {code}, {}{action}", row.meaning) }
 }
 
 /// The finding from the line's own fields; None if the row decides.
@@ -87,7 +88,7 @@ pub static LINK_SIGNS: &[(LinkSign, Severity, &str, &str)] = &[
 fn registers(code: u32, fault: &NvLinkFault) -> Option<Finding> {
     let sign = nvlink_registers::read(&fault.registers)?;
     let (_, severity, reason, means) = LINK_SIGNS.iter().find(|row| row.0 == sign)?;
-    Some(Finding { severity: *severity, reason, says: format!("Xid {code}, NVLink {}: {means}", fault.link) })
+    Some(Finding { severity: severity.clone(), reason, says: format!("Xid {code}, NVLink {}: {means}", fault.link) })
 }
 
 fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) -> Finding {
@@ -98,7 +99,7 @@ fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) 
             (Severity::Monitor, format!("{}: the Xid 154 decides", unit.name))
         }
         Some((unit, Action::Ignore)) => (Severity::Monitor, format!("{}: IGNORE", unit.name)),
-        None => (row.severity, "no rule of NVIDIA's decode table fits; an Xid 154 would decide".to_owned()),
+        None => (row.severity.clone(), "no rule of NVIDIA's decode table fits; an Xid 154 would decide".to_owned()),
     };
     let place = fault.link.map_or_else(|| row.meaning.to_owned(), |link| format!("{} link {link}", row.meaning));
     let injected = if fault.injected { ", injected" } else { "" };
@@ -108,7 +109,7 @@ fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) 
 fn recovery_action(code: u32, to: u32) -> Finding {
     match recovery::by_value(to) {
         Some(action) => Finding {
-            severity: action.severity,
+            severity: action.severity.clone(),
             reason: action.reason,
             says: format!("Xid {code}, the driver's recovery action is now {}", action.name),
         },

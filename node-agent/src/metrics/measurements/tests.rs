@@ -1,5 +1,7 @@
 use super::*;
 use crate::judge::Trouble;
+use crate::judge::samples::h200;
+use crate::readings::TreeReport;
 use crate::readings::sample::{NvlinkReading, PowerReading};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +46,22 @@ fn no_name_is_there_twice_and_every_help_is_a_sentence() {
     let names: BTreeSet<&str> = MEASUREMENTS.iter().map(|measurement| measurement.name).collect();
     assert_eq!(names.len(), MEASUREMENTS.len());
     assert!(MEASUREMENTS.iter().all(|measurement| measurement.help.ends_with('.')));
+}
+
+#[test]
+fn each_value_has_a_value_for_each_label_of_its_metric() {
+    let sample = h200(2);
+    let port =
+        RdmaPort { name: "mlx5_0/1".into(), counters: [("symbol_error".into(), 1)].into(), ..RdmaPort::default() };
+    let link = PciLink { aer_fatal: Some(1), ..PciLink::default() };
+    let tree = TreeReport { links: [("0000:18:00.0".into(), link)].into(), rdma: vec![port], ..TreeReport::default() };
+    let gpus = sample.gpus.into_iter().map(|gpu| (gpu.pci.clone(), gpu)).collect();
+    let readings = Readings { gpus, view: Some(sample.view), tree: Some((tree, 0)), ..Readings::default() };
+    for measurement in MEASUREMENTS {
+        for (values, _) in measurement.series(&readings) {
+            assert_eq!(values.len(), measurement.labels.len(), "{} {values:?}", measurement.name);
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::events::Events;
 use super::identity::{self, Failures};
 use super::raw::{Gpu, Library, LoadError};
 use super::return_codes::kind_of;
-use super::sections::{Reader, ancestors, slowdown_fields};
+use super::sections::{Reader, Remotes, ancestors, slowdown_fields};
 use crate::readings::inventory::{NvmlGpu, NvmlView};
 use crate::readings::sample::{GpuReadings, Sample, Section, TopologyReading};
 
@@ -34,6 +34,8 @@ struct Loaded {
     library: Arc<Library>,
     /// The last known address of each index. The numbering is stable while the library is loaded.
     addresses: BTreeMap<u32, String>,
+    /// By PCI address; GPUs that are no longer seen are forgotten.
+    remotes: BTreeMap<String, Remotes>,
 }
 
 impl Sampler {
@@ -112,19 +114,23 @@ fn sample_of(view: NvmlView, library_version: Option<String>, gpus: Vec<GpuReadi
 
 impl Loaded {
     fn new(library: Library) -> Self {
-        Self { events: None, library: Arc::new(library), addresses: BTreeMap::new() }
+        Self { events: None, library: Arc::new(library), addresses: BTreeMap::new(), remotes: BTreeMap::new() }
     }
 
     fn sample(&mut self, sections: &[Section]) -> Sample {
-        let Self { events, library, addresses } = self;
+        let Self { events, library, addresses, remotes } = self;
         let mut failures = Failures::default();
         let (mut view, found) = identity::read(library, &mut failures);
         let library_version = failures.keep(None, None, library.library_version());
         let fields = slowdown_fields(view.driver.as_deref());
         let gpus = addressed(&found);
+        remotes.retain(|known, _| gpus.iter().any(|(_, pci)| pci == known));
         let mut readings: Vec<GpuReadings> = gpus
             .iter()
-            .map(|(gpu, pci)| Reader::new(library, (*gpu, pci), fields, &mut failures).read(sections))
+            .map(|(gpu, pci)| {
+                let remotes = remotes.entry(pci.clone()).or_default();
+                Reader::new(library, (*gpu, pci), fields, remotes, &mut failures).read(sections)
+            })
             .collect();
         if sections.contains(&Section::Topology) {
             for (reading, ancestors) in readings.iter_mut().zip(ancestors(library, &gpus, &mut failures)) {

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use calls::Calls;
 use library::Sampler;
-use say::{next_line, say, say_sample};
+use say::{say, say_sample};
 
 use super::start::Probe;
 #[cfg(test)]
@@ -51,6 +51,7 @@ use crate::complain::complain;
 use crate::process::sys;
 use crate::readings::{Ask, Said};
 use crate::runner::protocol::MAX_REQUEST_BYTES;
+use crate::text::{LineEnd, read_line};
 
 pub use calls::SYMBOLS;
 pub use raw::text_of;
@@ -133,7 +134,12 @@ fn run(args: &SamplerParameters) -> ExitCode {
 fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
     let mut stdin = std::io::stdin().lock();
     let mut line = Vec::new();
-    while next_line(&mut stdin, &mut line, MAX_REQUEST_BYTES)? {
+    loop {
+        match read_line(&mut stdin, &mut line, MAX_REQUEST_BYTES)? {
+            LineEnd::Feed => {}
+            LineEnd::Limit => return Err(std::io::ErrorKind::FileTooLarge.into()),
+            LineEnd::Stream => return Ok(()),
+        }
         match ask.try_send(serde_json::from_slice(&line)?) {
             Ok(()) => {}
             Err(TrySendError::Full(Ask { id, .. })) => {
@@ -142,7 +148,6 @@ fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
             Err(TrySendError::Disconnected(_)) => return Err(std::io::ErrorKind::BrokenPipe.into()),
         }
     }
-    Ok(())
 }
 
 fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {

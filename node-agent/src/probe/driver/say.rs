@@ -1,6 +1,6 @@
 //! Writes answers to stdout, one line at a time, each in one piece.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use crate::process::sys;
 use crate::readings::sample::Sample;
@@ -58,20 +58,4 @@ fn without_links(sample: &mut Sample) {
 
 fn without_readings(sample: &mut Sample) {
     sample.gpus.clear();
-}
-
-/// Reads a line of at most `limit` bytes, without its newline, into `line`. False at the end of the stream.
-pub(super) fn next_line(from: &mut impl Read, line: &mut Vec<u8>, limit: usize) -> std::io::Result<bool> {
-    line.clear();
-    let mut byte = [0];
-    loop {
-        match from.read(&mut byte) {
-            Ok(0) => return Ok(false),
-            Ok(_) if byte[0] == b'\n' => return Ok(true),
-            Ok(_) if line.len() >= limit => return Err(std::io::ErrorKind::FileTooLarge.into()),
-            Ok(_) => line.push(byte[0]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

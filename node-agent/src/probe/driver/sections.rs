@@ -2,22 +2,21 @@
 //!
 //! The numbers are from nvml.h.
 
-use nvml_wrapper_sys::bindings::nvmlPciInfo_t;
+mod nvlink;
+
+use std::collections::BTreeMap;
 
 use super::identity::Failures;
-use super::raw::{ARGUMENT_VERSION_MISMATCH, Answer, FUNCTION_NOT_FOUND, Failure, Gpu, Library, text_of};
-use crate::pci::PciAddress;
+use super::raw::{ARGUMENT_VERSION_MISMATCH, Answer, FUNCTION_NOT_FOUND, Failure, Gpu, Library};
 use crate::readings::sample::{
-    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading, NvlinkReading,
-    PcieReading, PowerReading, RecoveryReading, RemapReading, Section, ThermalReading,
+    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, PcieReading, PowerReading,
+    RecoveryReading, RemapReading, Section, ThermalReading,
 };
 
 const NOT_SUPPORTED: u32 = 3;
 const INVALID_ARGUMENT: u32 = 2;
 const GPU_LOST: u32 = 15;
 
-/// `NVML_NVLINK_MAX_LINKS`
-const LINKS: u32 = 18;
 /// `NVML_PSTATE_UNKNOWN`
 const STATE_UNKNOWN: u32 = 32;
 /// `NVML_GPU_FABRIC_STATE_COMPLETED`
@@ -28,8 +27,6 @@ const RECOVERY_ACTION: u32 = 230;
 const MEMORY_TEMPERATURE: u32 = 82;
 /// `NVML_FI_DEV_REMAPPED_COR`, `_UNC`, `_PENDING`, `_FAILURE`
 const REMAPPED: [u32; 4] = [142, 143, 144, 145];
-/// `NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY`, `_RECOVERY`, `_CRC`; the scope is the link.
-const LINK_ERRORS: [u32; 3] = [161, 162, 163];
 
 /// The fields of accumulated time in software thermal, hardware thermal and power brake slowdown. Driver 580.82 gave
 /// them other numbers (<https://docs.nvidia.com/deploy/nvml-api/known-issues.html>).
@@ -45,18 +42,23 @@ pub(super) struct Reader<'a> {
     pub(super) gpu: Gpu<'a>,
     pub(super) pci: &'a str,
     pub(super) slowdown_fields: [u32; 3],
+    pub(super) remotes: &'a mut Remotes,
     pub(super) failures: &'a mut Failures,
     lost: bool,
 }
+
+/// The remote ends of one GPU's links, by link. What a link leads to stays the same while it is up, so it is read once.
+pub(super) type Remotes = BTreeMap<u32, String>;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(
         library: &'a Library,
         (gpu, pci): (Gpu<'a>, &'a str),
         slowdown_fields: [u32; 3],
+        remotes: &'a mut Remotes,
         failures: &'a mut Failures,
     ) -> Self {
-        Self { library, gpu, pci, slowdown_fields, failures, lost: false }
+        Self { library, gpu, pci, slowdown_fields, remotes, failures, lost: false }
     }
 
     /// Reads these sections. Topology is read elsewhere, because it is about pairs.
@@ -239,48 +241,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn nvlink(&mut self) -> NvlinkReading {
-        let mut links = Vec::new();
-        for link in 0..LINKS {
-            let answer = self.library.nvlink_state(self.gpu, link);
-            match answer {
-                Ok(active) => links.push(self.link(link, is_on(active))),
-                // If the first link is not supported, none is; a later one does not exist.
-                Err(Failure { code: NOT_SUPPORTED | FUNCTION_NOT_FOUND, .. }) if link == 0 => break,
-                Err(Failure { code: NOT_SUPPORTED | INVALID_ARGUMENT, .. }) => {}
-                failed @ Err(_) => drop(self.keep(failed)),
-            }
-            if self.lost {
-                break;
-            }
-        }
-        NvlinkReading { links }
-    }
-
-    fn link(&mut self, link: u32, active: bool) -> LinkReading {
-        // A link that is down has no remote end and counts nothing.
-        let remote = active.then(|| self.get(|library, gpu| library.nvlink_remote(gpu, link))).flatten();
-        let [replays, recoveries, crc_flit, crc_data] = [0, 1, 2, 3].map(|counter| {
-            self.get(|library, gpu| library.nvlink_errors(gpu, link, counter)).and_then(unless_sentinel)
-        });
-        let mut reading = LinkReading {
-            link,
-            active,
-            remote: remote.and_then(|remote| address(&remote)),
-            replays,
-            recoveries,
-            crc_flit,
-            crc_data,
-        };
-        if reading.replays.is_none() {
-            let [replays, recoveries, crc] = self.fields(LINK_ERRORS.map(|field| (field, link))).map(count);
-            reading.replays = replays;
-            reading.recoveries = reading.recoveries.or(recoveries);
-            reading.crc_flit = reading.crc_flit.or(crc);
-        }
-        reading
-    }
-
     fn fabric(&mut self) -> FabricReading {
         let reading = self.get(|library, gpu| {
             or_if_old(library.fabric(gpu, 3).map(|info| (info, 3)), || {
@@ -343,10 +303,6 @@ fn or_if_old<T>(answer: Answer<T>, older: impl FnOnce() -> Answer<T>) -> Answer<
     }
 }
 
-const fn is_on(state: u32) -> bool {
-    state != 0
-}
-
 fn count(value: Option<i128>) -> Option<u64> {
     value.and_then(|value| u64::try_from(value).ok()).and_then(unless_sentinel)
 }
@@ -373,10 +329,6 @@ fn flag(value: impl Into<u64>) -> Option<bool> {
 /// The library's numbers are unsigned but temperatures are not: below zero they are in two's complement.
 fn celsius(value: u32) -> i32 {
     value.cast_signed()
-}
-
-fn address(info: &nvmlPciInfo_t) -> Option<String> {
-    text_of(&info.busId).parse::<PciAddress>().ok().map(|address| address.to_string())
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn each_severity_is_nvidias_immediate_action_or_a_difference_with_a_reason() {
         println!("Xid {listed}: {ours:?}. {why}.");
         assert!(why.len() > 20, "{listed}: why?");
         for code in codes(listed) {
-            assert_eq!(differences.insert(code, (*ours, why)), None, "{code} stands twice");
+            assert_eq!(differences.insert(code, (ours.clone(), why)), None, "{code} stands twice");
         }
     }
     for code in ROWS.iter().flat_map(|row| row.codes.iter().cloned().flatten()) {
@@ -150,9 +150,9 @@ fn each_severity_is_nvidias_immediate_action_or_a_difference_with_a_reason() {
 
 #[test]
 fn severities_above_monitor_are_exactly_these() {
-    let mut by_severity: BTreeMap<Severity, Vec<u32>> = BTreeMap::new();
+    let mut by_severity: BTreeMap<&Severity, Vec<u32>> = BTreeMap::new();
     for code in 1..=200 {
-        by_severity.entry(row(code).map_or(UNKNOWN.severity, |row| row.severity)).or_default().push(code);
+        by_severity.entry(row(code).map_or(&UNKNOWN.severity, |row| &row.severity)).or_default().push(code);
     }
     assert_eq!(by_severity[&Severity::Isolate], [54, 142, 157, 165]);
     assert_eq!(by_severity[&Severity::Reboot], [79, 151, 167, 168, 173]);

@@ -1,7 +1,8 @@
 //! Two sources, one fault.
 
 use super::*;
-use crate::xid::{Severity, judge, observe};
+use crate::xid::{judge, observe};
+use crds::Severity;
 use proptest::prelude::*;
 
 fn gpu(bus: u8) -> PciAddress {

@@ -3,8 +3,8 @@
 
 use super::{observations, only};
 use crate::judge::{Findings, xid as fold};
-use crate::xid::Severity::{self, Isolate, Monitor, Reboot, Reset};
 use crate::xid::{XidEvent, judge};
+use crds::Severity::{self, Isolate, Monitor, Reboot, Reset};
 use crds::check::Check;
 use crds::{Outcome, Time};
 
@@ -62,7 +62,7 @@ fn the_table_of_aws_gives_its_severities_or_a_difference_with_a_reason() {
             assert_eq!(observed.event, XidEvent::Xid(*code), "{code}, not 53 and not 7");
             let verdict = judge(&observed, None);
             assert_eq!(verdict.severity, *ours, "Xid {code}");
-            for (rule, severity) in [("", *theirs)].iter().chain(*overrides) {
+            for (rule, severity) in [("", theirs.clone())].iter().chain(*overrides) {
                 let difference = why(*code, rule);
                 assert_eq!(difference.is_some(), severity != ours, "Xid {code} {rule}: {theirs:?} and {ours:?}");
                 used.extend(difference);

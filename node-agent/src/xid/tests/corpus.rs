@@ -10,9 +10,9 @@ use super::{links, observations};
 use crate::judge::{Findings, xid as fold};
 use crate::time::Now;
 use crate::xid::catalogue::ROWS;
-use crate::xid::{Severity, XidEvent, judge, recovery, sxid};
-use crds::Time;
+use crate::xid::{XidEvent, judge, recovery, sxid};
 use crds::check::Check;
+use crds::{Severity, Time};
 use std::collections::BTreeMap;
 
 /// A line, its meaning, and near misses.
@@ -56,7 +56,7 @@ fn xids() -> Vec<Case> {
         .map(|(code, row)| Case {
             line: format!("NVRM: Xid (PCI:0000:52:00): {code}, pid='<unknown>', name=<unknown>, {}", row.meaning),
             driver: None,
-            severity: row.severity,
+            severity: row.severity.clone(),
             reason: row.reason,
             says: format!("Xid {code}, "),
             origin: FRAME,
@@ -72,7 +72,7 @@ fn published() -> Vec<Case> {
         .map(|sample| Case {
             line: sample.line.to_owned(),
             driver: None,
-            severity: sample.severity,
+            severity: sample.severity.clone(),
             reason: sample.reason,
             says: String::new(),
             origin: sample.origin,
@@ -130,7 +130,7 @@ fn actions() -> Vec<Case> {
                 action.value, action.name
             ),
             driver: None,
-            severity: action.severity,
+            severity: action.severity.clone(),
             reason: action.reason,
             says: action.name.to_owned(),
             origin: FRAME,
@@ -206,7 +206,7 @@ fn what_is_nearly_the_line_does_not_fire() {
         for miss in case.misses.iter().chain([&quoted]) {
             for observed in observations(miss, KERNEL) {
                 let verdict = judge(&observed, case.driver);
-                assert_ne!((verdict.severity, verdict.reason), (case.severity, case.reason), "{miss}");
+                assert_ne!((&verdict.severity, verdict.reason), (&case.severity, case.reason), "{miss}");
             }
             walked += 1;
         }
@@ -273,7 +273,7 @@ fn nothing_of_reset_or_worse_rests_on_invented_lines_alone() {
     let mut by_reason: BTreeMap<(Severity, &str), Tally> = BTreeMap::new();
     for case in cases() {
         all.count(case.origin);
-        by_reason.entry((case.severity, case.reason)).or_default().count(case.origin);
+        by_reason.entry((case.severity.clone(), case.reason)).or_default().count(case.origin);
     }
     println!("samples: {} recorded, {} derived, {} invented", all.recorded, all.derived, all.invented);
     let mut recorded = Vec::new();

@@ -5,7 +5,7 @@
 
 use super::corpus::Case;
 use super::origin::Origin::Derived;
-use crate::xid::Severity::{self, Monitor, Reset};
+use crds::Severity::{self, Monitor, Reset};
 
 /// The action in the sheet.
 #[derive(Clone, Copy)]
@@ -135,7 +135,7 @@ fn registers() -> Vec<Case> {
         .map(|((register, _, severity, reason), bit)| Case {
             line: fault(74, *register, bit),
             driver: None,
-            severity: *severity,
+            severity: severity.clone(),
             reason,
             says: "Xid 74, NVLink 14".to_owned(),
             origin: Derived("NVSentinel tests, other bits"),

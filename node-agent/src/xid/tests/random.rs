@@ -2,7 +2,8 @@
 
 use super::samples::SAMPLES;
 use crate::xid::XidEvent::Xid;
-use crate::xid::{LineAssembler, LogFact, Severity, judge, observe};
+use crate::xid::{LineAssembler, LogFact, judge, observe};
+use crds::Severity;
 use proptest::prelude::*;
 
 /// Text resembling lines of the driver, cut and joined at random.

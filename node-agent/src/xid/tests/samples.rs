@@ -1,8 +1,8 @@
 //! Lines as drivers printed them, with the fields to be parsed from each.
 
 use super::origin::Origin::{self, Derived, Invented, Recorded};
-use crate::xid::Severity::{self, Isolate, Monitor, Reboot, Reset};
 use crate::xid::XidEvent::{self, FallenOffTheBus, SXid, Xid};
+use crds::Severity::{self, Isolate, Monitor, Reboot, Reset};
 
 pub(super) struct Sample {
     pub(super) line: &'static str,

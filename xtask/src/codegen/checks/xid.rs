@@ -2,7 +2,7 @@
 
 use super::cell;
 use node_agent::judge::xid::MONITOR_SECONDS;
-use node_agent::xid::catalogue::{Concern, ROWS, Severity, XidRow};
+use node_agent::xid::catalogue::{Concern, ROWS, XidRow};
 use node_agent::xid::nvlink5::{By, UNITS, Unit};
 use node_agent::xid::recovery::ACTIONS;
 use node_agent::xid::{LINK_SIGNS, nvlink_registers, sxid};
@@ -51,12 +51,12 @@ fn catalogue() -> String {
             Concern::Software => "driver or firmware",
             Concern::Hardware => "hardware",
         };
-        let severity = severity(row.severity);
         let _ = writeln!(
             text,
-            "| {} | {} | {concern} | {severity} | {} | {} | {} | {} |",
+            "| {} | {} | {concern} | {} | {} | {} | {} | {} |",
             codes(row.codes),
             cell(row.meaning),
+            row.severity,
             row.reason,
             cell(row.immediate),
             cell(row.investigate),
@@ -71,9 +71,9 @@ fn recovery() -> String {
          | value | the driver's name | severity | reason | note |\n|---|---|---|---|---|\n"
         .to_owned();
     for action in ACTIONS {
-        let severity = severity(action.severity);
         let note = cell(action.note);
-        let _ = writeln!(text, "| {} | {} | {severity} | {} | {note} |", action.value, action.name, action.reason);
+        let _ =
+            writeln!(text, "| {} | {} | {} | {} | {note} |", action.value, action.name, action.severity, action.reason);
     }
     text
 }
@@ -83,10 +83,10 @@ fn registers() -> String {
          The most severe sign decides. A bit that is not listed here cancels a mitigating sign. Source: NVIDIA's Xid catalogue, bucket WORKFLOW_NVLINK_ERR.\n\n\
          | register: bits | severity | reason | means |\n|---|---|---|---|\n"
         .to_owned();
-    for (sign, severe, reason, means) in LINK_SIGNS {
+    for (sign, severity, reason, means) in LINK_SIGNS {
         let of_sign = nvlink_registers::SIGNS.iter().filter(|(_, _, known)| known == sign);
         let bits: Vec<String> = of_sign.map(|(register, bits, _)| format!("{register}: {}", list(bits))).collect();
-        let _ = writeln!(text, "| {} | {} | {reason} | {means} |", bits.join("; "), severity(*severe));
+        let _ = writeln!(text, "| {} | {severity} | {reason} | {means} |", bits.join("; "));
     }
     text
 }
@@ -159,13 +159,4 @@ fn list(numbers: &[u32]) -> String {
 
 fn values(numbers: &[u32]) -> String {
     numbers.iter().map(|number| format!("{number:#x}")).collect::<Vec<_>>().join(", ")
-}
-
-const fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Monitor => "Monitor",
-        Severity::Reset => "Reset",
-        Severity::Reboot => "Reboot",
-        Severity::Isolate => "Isolate",
-    }
 }

@@ -5,7 +5,7 @@ use crate::readings::sample::{GpuReadings, LinkReading};
 use crate::readings::sysfs::{PciLink, RdmaPort};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $variant:ident $code:literal $life:ident;)+) => {
+    ($($(#[$doc:meta])* $variant:ident $code:literal $outlives_boot:literal;)+) => {
         /// A counter that is judged by its increase.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Counter { $($(#[$doc])* $variant,)+ }
@@ -21,60 +21,54 @@ macro_rules! counters {
 
             /// Whether it keeps counting across boots, because the board stores it.
             pub const fn outlives_boot(self) -> bool {
-                matches!(match self { $(Self::$variant => Life::$life,)+ }, Life::Board)
+                match self { $(Self::$variant => $outlives_boot,)+ }
             }
         }
     };
 }
 
-enum Life {
-    /// Counts from zero at each load of the driver.
-    Run,
-    /// Counts for the life of the board.
-    Board,
-}
-
+// Name in a baseline; whether it counts for the life of the board instead of from zero at each load of the driver.
 counters! {
     /// Aggregate uncorrected ECC errors.
-    EccUncorrected "eu" Board;
+    EccUncorrected "eu" true;
     /// Aggregate corrected ECC errors. Volatile counts are never substituted, so that there is only one source.
-    EccCorrected "ec" Board;
+    EccCorrected "ec" true;
     /// Rows remapped because of uncorrectable errors.
-    RemapUncorrectable "ru" Board;
+    RemapUncorrectable "ru" true;
     /// Rows remapped because of correctable errors.
-    RemapCorrectable "rc" Board;
+    RemapCorrectable "rc" true;
     /// PCIe replays.
-    PcieReplays "pr" Run;
+    PcieReplays "pr" false;
     /// PCIe AER errors, fatal.
-    AerFatal "af" Run;
+    AerFatal "af" false;
     /// PCIe AER errors, not fatal.
-    AerNonfatal "an" Run;
+    AerNonfatal "an" false;
     /// PCIe AER errors, corrected.
-    AerCorrectable "ac" Run;
+    AerCorrectable "ac" false;
     /// Nanoseconds in hardware thermal slowdown.
-    HwThermalNs "th" Run;
+    HwThermalNs "th" false;
     /// Nanoseconds in power brake slowdown.
-    PowerBrakeNs "pb" Run;
+    PowerBrakeNs "pb" false;
     /// Nanoseconds in software thermal slowdown.
-    SwThermalNs "ts" Run;
+    SwThermalNs "ts" false;
     /// NVLink recoveries: of a link, or of all links of a GPU.
-    NvlinkRecoveries "nr" Run;
+    NvlinkRecoveries "nr" false;
     /// NVLink replays.
-    NvlinkReplays "np" Run;
+    NvlinkReplays "np" false;
     /// NVLink CRC errors, flits and data.
-    NvlinkCrc "nc" Run;
+    NvlinkCrc "nc" false;
     /// RDMA: how often the link went down.
-    LinkDowned "ld" Run;
+    LinkDowned "ld" false;
     /// RDMA: link recoveries.
-    LinkRecoveries "lr" Run;
+    LinkRecoveries "lr" false;
     /// RDMA: symbol errors.
-    SymbolErrors "se" Run;
+    SymbolErrors "se" false;
     /// RDMA: errors that lose or repeat packets, summed: receive errors, discards, local integrity, overruns, retries.
-    PacketErrors "pe" Run;
+    PacketErrors "pe" false;
     /// EFA: packets dropped on receipt.
-    ReceiveDrops "rd" Run;
+    ReceiveDrops "rd" false;
     /// EFA: retransmission timeouts.
-    RetransmitTimeouts "rt" Run;
+    RetransmitTimeouts "rt" false;
 }
 
 /// Files whose sum is [`Counter::PacketErrors`]. Source: Documentation/ABI/stable/sysfs-class-infiniband; the hardware

@@ -50,16 +50,12 @@ fn each_row_fires_misses_and_lifts() {
 
 #[test]
 fn its_rows_are_the_table_of_xid_154() {
-    let severity = |severity: crate::xid::Severity| match severity {
-        crate::xid::Severity::Monitor => (Outcome::Warn, Severity::Monitor),
-        crate::xid::Severity::Reset => (Outcome::Fail, Severity::Reset),
-        crate::xid::Severity::Reboot => (Outcome::Fail, Severity::Reboot),
-        crate::xid::Severity::Isolate => (Outcome::Fail, Severity::Isolate),
-    };
+    let verdict =
+        |severity: &Severity| (if severity.condemns() { Outcome::Fail } else { Outcome::Warn }, severity.clone());
     let wanted: Vec<_> = recovery::ACTIONS
         .iter()
         .filter(|action| action.value != recovery::NONE)
-        .map(|action| (action.reason, severity(action.severity)))
+        .map(|action| (action.reason, verdict(&action.severity)))
         .collect();
     let ours: Vec<_> = RULES.iter().map(|rule| (rule.reason, (rule.outcome.clone(), rule.severity.clone()))).collect();
     assert_eq!(ours, wanted);
