@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A machine with so many GPUs, as files.
+/// A machine with this many GPUs, as files.
 fn machine(gpus: usize, edit: impl FnOnce(&mut Value)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, content: &[u8]| {
@@ -105,7 +105,7 @@ fn one_bad_row_remap_among_eight_is_named_with_its_cure() {
     let yaml: Value = serde_yaml::from_slice(&yaml.stdout).unwrap();
     assert_eq!(yaml["checks"].as_array().unwrap().len(), 2);
 
-    // Asked about something else only, the same machine is well.
+    // A check of something else finds no fault on the same machine.
     assert_eq!(check(machine.path(), &["--checks", "ecc"]).status.code(), Some(0));
 }
 
@@ -143,7 +143,7 @@ fn a_machine_without_accelerators_says_so_and_is_no_success() {
 }
 
 #[test]
-fn a_driver_that_hangs_is_told_and_ends_the_look_all_the_same() {
+fn a_hung_driver_is_reported_and_the_check_still_ends() {
     let machine = machine(2, |state| state["calls"] = json!({"nvmlDeviceGetTotalEccErrors": "hang"}));
     let output = check(machine.path(), &["-o", "json", "--call-deadline-ms", "2000"]);
     let json = document(&output);

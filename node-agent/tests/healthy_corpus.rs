@@ -1,9 +1,9 @@
-//! The healthy corpus is silent: over a million hours of simulated healthy nodes, nothing condemns one.
+//! The healthy corpus: in over a million hours of simulated healthy nodes, no finding takes a node out of use.
 //!
-//! The hours are lived by the real core (`step` and `judge`); only the machine is simulated. Most nodes are sampled twice a
-//! day, some every hour or ten minutes, some at the default interval of a minute, so that all of it ends in minutes. An
-//! ordinary run lives as many lives as fit into its share of time, but at least one of each kind: more than a hundred
-//! thousand hours. `cargo xtask explore` lives all of them. The last line says how many hours were lived how.
+//! The real core (`step` and `judge`) runs; only the machine is simulated. Most nodes are sampled twice a day, some every
+//! hour or ten minutes, some at the default interval of a minute, so that the whole ends in minutes. An ordinary run
+//! simulates as many lives as fit into its share of time, but at least one of each kind: more than a hundred thousand
+//! hours. `cargo xtask explore` simulates all of them. The last line says how many hours were simulated, and how.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
@@ -15,26 +15,26 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// Interval in seconds, and the hours that are lived with it over all scenes.
+/// Interval in seconds, and the hours simulated with it over all scenes.
 const LIVES: &[(i64, u64)] = &[(60, 800), (600, 6_000), (3_600, 40_000), (43_200, 955_000)];
-/// The hours of a scene at one interval are shared by so many lives, each of a node of its own ...
+/// The hours of a scene at one interval are divided among this many lives, each of a node of its own ...
 const LIVES_OF_A_KIND: u64 = 10;
 /// ... unless their lives would be shorter than this.
 const SHORTEST_LIFE: u64 = 24;
-/// Shares of time that an ordinary property takes, see the crate `explore`.
+/// The time that this test may take, in shares of an ordinary property; see the crate `explore`.
 const SHARES: u32 = 5;
-/// Hours that are lived on the slowest machine.
+/// Hours that are simulated even on the slowest machine.
 const LEAST_HOURS: u64 = 100_000;
-/// Scenes that are of several nodes at the same time: each of them lives.
+/// Scenes of several nodes at the same time: each of them gets a life.
 const NODES: &[(&str, u64)] = &[("driver upgrade (ten nodes)", 10)];
 
-/// What may be worth a look in a scene, and why. Everything else must be silent.
+/// The warnings that a scene may raise, and why. It may raise no others.
 const WORTH_A_LOOK: &[(&str, &str)] = &[
-    // Programs that did wrong are told, so that whoever asks why a job ended finds it; nothing is taken out of use.
+    // Faults of programs are reported so that people can see why a job ended; no node is taken out of use.
     ("application Xids", "xid EngineException"),
 ];
 
-/// A small generator (splitmix64): the same numbers at every run.
+/// A small generator (splitmix64): the same numbers in every run.
 fn next(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *seed;
@@ -52,7 +52,7 @@ struct Life {
     number: u64,
 }
 
-/// What came of a life, or of many.
+/// The result of one life, or of many.
 #[derive(Debug, Default)]
 struct Lived {
     hours: u64,
@@ -71,8 +71,8 @@ impl Life {
             hours += self.scene.hours;
         }
         let Self { scene, interval, .. } = self;
-        let told = |what: &String| format!("{}, life {}, sampled every {interval} s: {what}", scene.name, self.number);
-        let (condemned, warned) = (world.condemned.iter().map(told).collect(), world.warned);
+        let named = |what: &String| format!("{}, life {}, sampled every {interval} s: {what}", scene.name, self.number);
+        let (condemned, warned) = (world.condemned.iter().map(named).collect(), world.warned);
         Lived { hours, steps: world.steps, condemned, warned }
     }
 }
@@ -87,7 +87,7 @@ impl Lived {
     }
 }
 
-/// All lives, each with its turn: those of one turn are one of each kind.
+/// All lives, each with its turn: a turn has one life of each kind.
 fn lives() -> Vec<(u64, Life)> {
     let nodes = |scene: &Scene| NODES.iter().find(|(name, _)| *name == scene.name).map_or(1, |(_, nodes)| *nodes);
     let mut lives = Vec::new();
@@ -95,7 +95,7 @@ fn lives() -> Vec<(u64, Life)> {
         for scene in SCENES {
             let hours = all.div_ceil(SCENES.len() as u64);
             let of_each = hours.div_ceil(LIVES_OF_A_KIND).max(SHORTEST_LIFE);
-            // Nodes that live at the same time share the hours of one.
+            // Nodes that live at the same time share the hours of one life.
             let (of_each, nodes) = (of_each.div_ceil(nodes(scene)), nodes(scene));
             let numbers = 0..hours.div_ceil(of_each * nodes) * nodes;
             let turn = move |number: u64| number / nodes;
@@ -114,7 +114,7 @@ fn is_expected(scene: &str, warned: &str) -> bool {
 }
 
 #[test]
-fn healthy_nodes_are_condemned_in_no_hour_of_their_lives() {
+fn healthy_nodes_are_never_taken_out_of_use() {
     let (began, share) = (Instant::now(), Share::begin_long(SHARES));
     let corpus = lives();
     let (enough, of_first_turn) = (corpus.len() as u64, corpus.iter().filter(|(turn, _)| *turn == 0).count() as u64);
@@ -160,6 +160,6 @@ fn healthy_nodes_are_condemned_in_no_hour_of_their_lives() {
         all.condemned.len()
     );
     assert!(all.condemned.is_empty(), "{:#?}", all.condemned);
-    assert!(unexpected.is_empty(), "worth a look, and nobody expected it: {unexpected:#?}");
+    assert!(unexpected.is_empty(), "unexpected warnings: {unexpected:#?}");
     assert!(all.hours >= LEAST_HOURS);
 }

@@ -19,7 +19,7 @@ fn custom(directory: &Path, program: &str, more: &[&str]) -> CustomReport {
     probe(&arguments, &[("SECRET", "1"), ("CHECK_INHERITED", "1")])
 }
 
-/// It was not judged, for this reason; the message helps.
+/// The program was not judged, for this reason, and the message says what to do.
 fn unjudged(report: &CustomReport, reason: &str, message: &str) {
     assert_eq!((report.verdict.outcome, report.verdict.reason.as_str()), (Outcome::Inconclusive, reason), "{report:?}");
     assert_eq!(report.verdict.severity, Severity::None);

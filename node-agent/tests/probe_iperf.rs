@@ -28,11 +28,10 @@ fn in_ms(from_now: u64) -> String {
     format!("--until-unix-ms={}", end.as_millis())
 }
 
-/// Below the ports that the kernel gives to outgoing connections and to whoever binds port 0: nobody else takes one of
-/// these between our look and the server's bind.
+/// Below the ephemeral ports: no other process takes one of these between our check and the server's bind.
 const PORTS: std::ops::Range<u16> = 10_000..12_000;
 
-/// A port that nobody listens at, another one at each call.
+/// A port on which no process listens; another one at each call.
 fn free_port() -> u16 {
     static CALLS: AtomicU16 = AtomicU16::new(0);
     // Test binaries that run at the same time begin at different ports.
@@ -147,7 +146,7 @@ fn a_taken_port_and_a_refusal_and_a_busy_server_have_their_names() {
     // Its slot ends while the first client still sends, and leaves seconds for a busy machine to start it.
     let second = client(port, 4_000, &[]);
     assert_eq!(second.reason, Some(IperfReason::Busy), "{second:?}");
-    // Whoever came second does no harm to the first.
+    // The second client does not disturb the first.
     assert_eq!(first.join().unwrap().reason, None);
     assert_eq!(report_of(listening).reason, None);
 }

@@ -1,4 +1,4 @@
-//! `probe tree` as a process, on synthetic trees: what of PCI it tells.
+//! `probe tree` as a process, on synthetic trees: what it reports of PCI.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
@@ -78,7 +78,7 @@ fn eight_gpus_are_found_in_any_domain_and_in_the_order_of_the_bus() {
     for address in EIGHT.iter().rev() {
         tree.gpu(address);
     }
-    // Neighbours that are no accelerators: a bridge, an NVSwitch, a GPU's audio function, the graphics of a BMC and of
+    // Other devices that are no accelerators: a bridge, an NVSwitch, a GPU's audio function, the graphics of a BMC and of
     // an AMD processor.
     tree.device("0000:00:00.0", "0x060400", "0x10de", "0x1af1", None);
     tree.device("0000:07:00.0", "0x068000", "0x10de", "0x22a3", None);

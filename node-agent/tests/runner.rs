@@ -30,7 +30,7 @@ fn runner(arguments: &[&str]) -> Runner {
     })
 }
 
-/// A program with a child of its own; the pids of both are in the two files that are named to it.
+/// A program with a child of its own; it writes the pids of both to the two files in its arguments.
 fn family(programs: &Programs) -> (PathBuf, PathBuf) {
     programs.script("family", "sleep 300 & echo $! > $1; echo $$ > $2; wait");
     (programs.path().join("grandchild.pid"), programs.path().join("program.pid"))
@@ -47,7 +47,7 @@ async fn ready(runner: &Runner) -> i32 {
     i32::try_from(pid).unwrap()
 }
 
-/// What only blocks, off the thread that the client lives on.
+/// Runs blocking work away from the client's thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
@@ -167,7 +167,7 @@ async fn what_cannot_be_started_is_said_in_a_sentence() {
     assert_eq!(reason, "outputCapBytes is 131073; it must be 1 to 131072");
 }
 
-/// A runner whose probes are all this script; what talks is then the script.
+/// A runner that starts this script for every probe.
 fn runner_of(programs: &Programs, script: &str) -> Runner {
     let binary = programs.script("script", script);
     runner(&[&format!("--agent-binary={}", binary.display())])
@@ -191,7 +191,7 @@ async fn a_probe_that_talks_is_heard_line_by_line_while_it_runs() {
         probe.say(said.to_owned());
         assert_eq!(lines.recv().await, Some(format!("heard {said}")));
     }
-    // Other probes go on beside it, and what they leave behind is swept up as ever.
+    // Other probes run beside it, and what they leave behind is still cleaned up.
     let other = runner.run(ProbeRequest::new(tree(Path::new("/")), LONG)).await;
     assert_eq!(finished(other).end, End::Exited { code: 3 });
     assert!(!is_alive(pid_in(&programs.path().join("daemon"))));
@@ -229,7 +229,7 @@ async fn a_line_that_is_too_long_ends_a_probe_that_talks_and_many_short_ones_do_
 }
 
 #[tokio::test]
-async fn a_probe_that_nobody_speaks_to_any_more_is_ended() {
+async fn a_probe_whose_client_is_gone_is_ended() {
     let programs = Programs::new();
     let runner = runner_of(&programs, "while read -r line; do echo \"$line\"; done");
     let (mut probe, mut lines) = runner.start_talking(talking(Duration::from_secs(2))).await;
@@ -252,7 +252,7 @@ async fn a_reporter_that_does_not_read_holds_up_the_probe_and_fills_no_memory() 
     let runner = runner_of(&programs, &script);
     let pid = ready(&runner).await;
     let (mut probe, mut lines) = runner.start_talking(talking(LONG)).await;
-    // It says no more when it says the same after a while.
+    // It has stopped writing once its output is the same after a while.
     let count = || std::fs::read_to_string(&counted).ok()?.trim().parse::<u32>().ok();
     let (mut last, mut since) = (None, std::time::Instant::now());
     while last.is_none() || since.elapsed() < Duration::from_secs(1) {
@@ -261,11 +261,11 @@ async fn a_reporter_that_does_not_read_holds_up_the_probe_and_fills_no_memory() 
             (last, since) = (Some(now), std::time::Instant::now());
         }
     }
-    // Pipe, socket and queues: some hundred kilobytes.
+    // Pipe, socket and queues hold a few hundred kilobytes.
     assert!(last.unwrap() < 100, "{last:?} lines of 20 kB");
     let rss = rss_kib(pid);
     assert!(rss < 24 * 1024, "{rss} KiB");
-    // What was held up comes in full.
+    // The delayed output arrives in full.
     for _ in 0..last.unwrap() + 50 {
         assert_eq!(lines.recv().await.map(|line| line.len()), Some(20_000));
     }

@@ -1,4 +1,4 @@
-//! A runner at a socket, with the protocol spoken by hand, and a child that cannot be killed.
+//! A runner at a socket, with the protocol written by hand, and a child that cannot be killed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
@@ -111,7 +111,7 @@ fn a_runner_without_a_socket_says_how_to_start_it() {
     assert!(stderr.contains("stdin is no connected unix socket; use --socket PATH"), "{stderr}");
 }
 
-/// A group of the version 1 freezer: what is in it and frozen cannot be killed, as in a hung driver.
+/// A group of the version 1 freezer: a frozen process in it cannot be killed, as if it hung in the driver.
 struct Freezer(PathBuf);
 
 impl Freezer {
@@ -163,7 +163,7 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     reporter.start(1, sampler(&library, folder.path()));
     let pid = reporter.started();
     reporter.ask(1, 1);
-    let Reply::Line { line, .. } = reporter.hear() else { panic!("the call that hangs was not told") };
+    let Reply::Line { line, .. } = reporter.hear() else { panic!("the hung call was not reported") };
     assert!(line.contains("nvmlInit_v2"), "{line}");
     freezer.freeze(pid);
     reporter.stop(1);
@@ -171,7 +171,7 @@ fn a_probe_that_cannot_be_killed_is_reported_and_not_piled_upon() {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("D (disk sleep)"), "{status}");
 
-    // Also for a reporter that comes anew. Other probes still run.
+    // Also for a new reporter. Other probes still run.
     let mut reporter = listening.connect();
     reporter.start(2, sampler(&library, folder.path()));
     let reply = reporter.hear();

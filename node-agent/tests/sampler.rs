@@ -167,7 +167,7 @@ async fn a_lost_gpu_is_an_error_of_its_own_with_its_address_and_hides_no_other()
     assert_eq!(sample.view.status, "Ok");
     assert_eq!(sample.view.gpus.iter().map(|gpu| gpu.index).collect::<Vec<_>>(), [0, 2]);
     assert_eq!((sample.view.gpus[1].uuid.as_deref(), sample.view.gpus[1].serial.as_deref()), (None, None));
-    // The library does not tell the address of a lost GPU any more; the sampler remembers it.
+    // The library no longer reports the address of a lost GPU; the sampler remembers it.
     assert_eq!(
         kinds(&sample),
         [
@@ -224,7 +224,7 @@ async fn sixty_four_gpus_fit_into_one_line() {
 }
 
 #[tokio::test]
-async fn garbage_of_a_driver_is_carried_as_text_and_kills_nobody() {
+async fn garbage_from_a_driver_is_passed_on_as_text_and_crashes_no_process() {
     let simulated =
         Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0", "fault": "garbage"}, {"pci": "0000:2a:00.0"}]}));
     let mut talking = Talking::with(&simulated).await;
@@ -273,7 +273,7 @@ async fn each_failure_of_the_driver_has_its_own_status_and_a_driver_that_comes_b
         (999, "Unknown"),
         (4242, "Unknown(4242)"),
     ] {
-        // A library that answered is loaded anew only when it fails.
+        // A library that has answered is reloaded only when it fails.
         simulated.becomes(&json!({"calls": {"nvmlDeviceGetCount_v2": {"return": 1}, "nvmlInit_v2": {"return": code}}}));
         talking.sample(&[]).await;
         let sample = talking.sample(&[]).await;
@@ -301,13 +301,13 @@ async fn a_library_that_is_not_there_is_an_answer_too() {
 }
 
 #[tokio::test]
-async fn a_call_that_hangs_is_told_with_its_name_and_gpu_and_the_sampler_can_be_replaced() {
+async fn a_hung_call_is_reported_with_its_name_and_gpu_and_the_sampler_can_be_replaced() {
     let simulated = Simulated::new(&json!({"gpus": [
         {"pci": "0000:18:00.0"}, {"pci": "0000:2a:00.0", "calls": {"nvmlDeviceGetPowerUsage": "hang"}},
     ]}));
     let mut talking = Talking::with(&simulated).await;
     talking.ask(&[Section::Power]);
-    let Said::Hung(hung) = talking.said().await else { panic!("not told") };
+    let Said::Hung(hung) = talking.said().await else { panic!("not reported") };
     assert_eq!(
         (hung.call.as_str(), hung.index, hung.pci.as_deref()),
         ("nvmlDeviceGetPowerUsage", Some(1), Some("0000:2a:00.0"))
@@ -321,7 +321,7 @@ async fn a_call_that_hangs_is_told_with_its_name_and_gpu_and_the_sampler_can_be_
     assert_eq!(talking.sample(&[Section::Power]).await.gpus.len(), 1);
 }
 
-/// A machine on which the sampler calls `symbol`: those that are asked only where a newer one is missing, or at the end.
+/// A machine on which the sampler calls `symbol`: some are called only if a newer function is missing, or at the end.
 fn where_it_hangs(symbol: &str) -> serde_json::Value {
     let missing = match symbol {
         "nvmlDeviceGetGpuFabricInfo" => vec!["nvmlDeviceGetGpuFabricInfoV"],
@@ -332,7 +332,7 @@ fn where_it_hangs(symbol: &str) -> serde_json::Value {
     json!({"gpus": [{"pci": "0000:18:00.0"}, {"pci": "0000:2a:00.0"}], "missing": missing, "calls": {symbol: "hang"}})
 }
 
-async fn call_that_was_told(symbol: &str) -> String {
+async fn reported_call(symbol: &str) -> String {
     let simulated = Simulated::new(&where_it_hangs(symbol));
     let mut talking = Talking::with(&simulated).await;
     if ["nvmlShutdown", "nvmlEventSetFree"].contains(&symbol) {
@@ -351,10 +351,10 @@ async fn call_that_was_told(symbol: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_hang_in_each_call_that_the_sampler_makes_is_told_by_its_name() {
+async fn a_hang_in_each_call_that_the_sampler_makes_is_reported_by_its_name() {
     for symbols in SYMBOLS.chunks(12) {
-        let told = futures::future::join_all(symbols.iter().map(|symbol| call_that_was_told(symbol))).await;
-        assert_eq!(told, symbols);
+        let reported = futures::future::join_all(symbols.iter().map(|symbol| reported_call(symbol))).await;
+        assert_eq!(reported, symbols);
     }
 }
 
@@ -374,7 +374,7 @@ async fn a_crash_in_the_driver_library_ends_the_sampler_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_event_of_the_driver_is_told_without_being_asked() {
+async fn an_event_of_the_driver_is_reported_without_being_asked() {
     let simulated = Simulated::new(&json!({"gpus": [{"pci": "0000:18:00.0"}, {"pci": "0000:2a:00.0"}]}));
     let mut talking = Talking::with(&simulated).await;
     talking.sample(&[]).await;
@@ -387,7 +387,7 @@ async fn an_event_of_the_driver_is_told_without_being_asked() {
 }
 
 #[tokio::test]
-async fn garbage_in_every_answer_at_once_kills_nobody() {
+async fn garbage_in_every_answer_at_once_crashes_no_process() {
     let gpus = json!([{"pci": "0000:18:00.0"}, {"pci": "0000:2a:00.0"}]);
     let simulated =
         Simulated::new(&json!({"gpus": gpus, "calls": {"nvmlDevice*": "garbage", "nvmlSystem*": "garbage"}}));
@@ -466,7 +466,7 @@ async fn letting_go_of_the_sampler_ends_it_even_in_a_call_that_hangs() {
     let simulated = Simulated::new(&json!({"calls": {"nvmlInit_v2": "hang"}}));
     let mut talking = Talking::with(&simulated).await;
     talking.ask(&[]);
-    let Said::Hung(hung) = talking.said().await else { panic!("not told") };
+    let Said::Hung(hung) = talking.said().await else { panic!("not reported") };
     assert_eq!((hung.call.as_str(), hung.index), ("nvmlInit_v2", None));
     let pid = talking.pid();
     assert!(is_alive(pid));

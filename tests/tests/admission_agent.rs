@@ -1,5 +1,5 @@
-//! What the token of an agent, and of a reservation pod, can do: with the roles that they have, and with every permission
-//! that RBAC can give (bound by mistake), when only the admission policy is left to refuse.
+//! What the token of an agent, and of a reservation pod, can do: with their own roles, and with every permission that RBAC
+//! can give (bound by mistake), so that only the admission policy can refuse.
 
 #![allow(
     clippy::unwrap_used,
@@ -268,7 +268,7 @@ async fn kubelets_renewing_their_leases_cost_no_evaluation_of_our_policy() {
         renew(seconds).await;
     }
     assert_eq!(evaluations(&admin).await, before, "renewals were evaluated");
-    // The count does count: a Lease elsewhere is looked at.
+    // The counter works: a Lease elsewhere is evaluated.
     leases(&admin, "default").create(&PostParams::default(), &lease("x")).await.unwrap();
     assert!(evaluations(&admin).await > before, "this test counts nothing");
 }

@@ -1,5 +1,5 @@
-//! What the operator's token can do to a Node: its own marks, and nothing else. With its roles, and with every permission
-//! that RBAC can give, when only the admission policy is left to refuse.
+//! What the operator's token can do to a Node: set its own marks, and nothing else. With its own roles, and with every
+//! permission that RBAC can give, so that only the admission policy can refuse.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +35,7 @@ fn foreign_taint() -> Value {
     json!({"key": "example.com/theirs", "value": "x", "effect": "NoSchedule"})
 }
 
-/// A Node with a label, an annotation and a taint of somebody else.
+/// A Node with a foreign label, annotation and taint.
 async fn node(name: &str) {
     let cluster = shared().unwrap();
     cluster

@@ -110,16 +110,16 @@ async fn the_garbage_collector_still_does_its_work_on_node_healths() {
         let object = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": name, "ownerReferences": owner}, "spec": {"node": {"uid": uid}}});
         health(&operator(&cluster)).patch(name, &apply(names::MANAGER_SPEC), &Patch::Apply(object)).await.unwrap();
     }
-    // The Node goes: its NodeHealth is deleted. This also waits until the collector knows the kind, of which it looks for
-    // new ones every 30 s; an owner that is orphaned before that has no dependents in its eyes.
+    // The Node is deleted, then its NodeHealth. This also waits until the collector knows the kind: it looks for new kinds
+    // every 30 s, and finds no dependents of an owner that is orphaned before that.
     nodes(&admin).delete("gone", &DeleteParams::default()).await.unwrap();
     until_left(&admin, &[("orphaned", 1), ("waited-for", 1)]).await;
-    // Foreground deletion of the NodeHealth itself: the collector takes the finalizer off, which is an update.
+    // Foreground deletion of the NodeHealth itself: the collector removes the finalizer, which is an update.
     let foreground =
         DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
     health(&admin).delete("waited-for", &foreground).await.unwrap();
     until_left(&admin, &[("orphaned", 1)]).await;
-    // The Node goes and orphans: the collector takes the owner off, which is an update, too.
+    // The Node is deleted and orphans its NodeHealth: the collector removes the owner, which is an update, too.
     let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
     nodes(&admin).delete("orphaned", &orphan).await.unwrap();
     until_left(&admin, &[("orphaned", 0)]).await;

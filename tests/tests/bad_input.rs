@@ -1,4 +1,4 @@
-//! Bad input at the door: what the real `kubectl apply` says to it. Each answer names the field and the remedy.
+//! Bad input: how the real `kubectl apply` refuses it. Each answer names the field and the remedy.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,7 +46,7 @@ fn assert_says(said: &str, words: &[&str]) {
     }
 }
 
-/// What is refused, and the words that must stand in the answer.
+/// What is refused, and the words that the answer must contain.
 type Row = (&'static str, Value, &'static [&'static str]);
 
 #[track_caller]

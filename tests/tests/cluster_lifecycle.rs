@@ -15,7 +15,7 @@ use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-/// Only a test that fails waits this long.
+/// Only a failing test waits this long.
 const SOON: Duration = Duration::from_secs(120);
 const NODE_NAME_CLAIM: &str = "authentication.kubernetes.io/node-name";
 /// Set in the copy of this test binary that plays the owner of a control plane.
@@ -25,7 +25,7 @@ fn shared() -> &'static ControlPlane {
     cluster::shared().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Which node the API server takes the bearer of a token to be on.
+/// The node to which the API server assigns the bearer of a token.
 async fn node_of(client: Client) -> Option<String> {
     let reviews: Api<SelfSubjectReview> = Api::all(client);
     let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
@@ -62,9 +62,9 @@ async fn a_kubeconfig_with_a_token_file_works_for_the_client_library() {
 }
 
 #[tokio::test]
-async fn nodes_have_what_a_kubelet_would_have_told() {
+async fn nodes_have_what_a_kubelet_would_report() {
     let cluster = shared();
-    let specs = [NodeSpec::new("told-a").gpus(4).label("zone", "z1"), NodeSpec::new("told-b").gpus(0).not_ready()];
+    let specs = [NodeSpec::new("made-a").gpus(4).label("zone", "z1"), NodeSpec::new("made-b").gpus(0).not_ready()];
     let made = cluster.create_nodes(&specs).await.unwrap();
     let status = made[0].status.clone().unwrap();
     assert_eq!(status.allocatable.unwrap()["nvidia.com/gpu"].0, "4");
@@ -73,13 +73,13 @@ async fn nodes_have_what_a_kubelet_would_have_told() {
     assert!(made[0].spec.as_ref().unwrap().taints.is_none(), "no controller would ever take a taint off");
     assert_eq!(made[1].status.as_ref().unwrap().conditions.as_ref().unwrap()[0].status, "False");
 
-    cluster.set_boot_id("told-a", "after-the-reboot").await.unwrap();
-    cluster.set_ready("told-b", true).await.unwrap();
+    cluster.set_boot_id("made-a", "after-the-reboot").await.unwrap();
+    cluster.set_ready("made-b", true).await.unwrap();
     let nodes: Api<Node> = Api::all(cluster.admin().unwrap());
-    let rebooted = nodes.get("told-a").await.unwrap().status.unwrap();
+    let rebooted = nodes.get("made-a").await.unwrap().status.unwrap();
     assert_eq!(rebooted.node_info.unwrap().boot_id, "after-the-reboot");
     assert_eq!(rebooted.capacity.unwrap()["nvidia.com/gpu"].0, "4");
-    assert_eq!(nodes.get("told-b").await.unwrap().status.unwrap().conditions.unwrap()[0].status, "True");
+    assert_eq!(nodes.get("made-b").await.unwrap().status.unwrap().conditions.unwrap()[0].status, "True");
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ metadata: {name: applied}
 }
 
 #[tokio::test]
-async fn the_audit_log_tells_every_write() {
+async fn the_audit_log_has_every_write() {
     let cluster = ControlPlane::start(Options { audit: true, ..Options::default() }).unwrap();
     cluster.ensure_namespace("audited").await.unwrap();
     let log = cluster.audit_log().unwrap();
@@ -130,7 +130,7 @@ async fn objects_and_tokens_survive_kill_9_of_api_server_and_etcd() {
         cluster.kill9_api_server_and_etcd().unwrap();
         assert_eq!(cluster.pids(), []);
         cluster.restart_api_server_and_etcd().unwrap();
-        // The first answer on a connection of before may be its end.
+        // The first request on an old connection may only find it closed.
         let name = format!("round-{round}");
         let read = || async { maps.get(&name).await.map_err(|error| error.to_string()) };
         let found = until("the object after the restart", SOON, read).await.unwrap();
@@ -168,7 +168,7 @@ spec:
     let node = until("the pod to run", SOON, running).await.unwrap();
     assert_eq!(node.as_deref(), Some("gpu-b"));
 
-    // What only talks to the API server outlives its absence, and goes on.
+    // Components that only talk to the API server survive its absence and continue.
     cluster.restart_api_server_and_etcd().unwrap();
     cluster.kubectl_ok(&["delete", "pod", "job", "--timeout=120s"]).unwrap();
 
@@ -182,11 +182,11 @@ spec:
 
 #[test]
 fn a_panic_keeps_the_logs_and_nothing_else() {
-    let (told, state) = std::sync::mpsc::channel();
+    let (sender, state) = std::sync::mpsc::channel();
     let panicked = std::thread::spawn(move || {
         let cluster = ControlPlane::start(Options::default()).unwrap();
         let pids: Vec<Identity> = cluster.pids().iter().filter_map(|(_, pid)| Identity::of(*pid)).collect();
-        told.send((cluster.state_path().to_owned(), pids)).unwrap();
+        sender.send((cluster.state_path().to_owned(), pids)).unwrap();
         panic!("as a failing test does");
     });
     assert!(panicked.join().is_err());
@@ -198,7 +198,8 @@ fn a_panic_keeps_the_logs_and_nothing_else() {
     std::fs::remove_dir_all(state).unwrap();
 }
 
-/// In the copies of this binary that the next test starts: has a control plane until its stdin ends. Else nothing to do.
+/// In the copies of this binary that the next test starts, has a control plane until its stdin ends. Otherwise does
+/// nothing.
 #[test]
 fn play_the_owner_when_asked() {
     if std::env::var_os(OWNER).is_none() {
@@ -218,16 +219,16 @@ fn owner_in(folder: &Path) -> (Child, Vec<Identity>, PathBuf) {
     let mut owner = spawn_bound(owner).unwrap();
     let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
     // libtest writes the test's name on the same line.
-    let told = lines.find_map(|line| Some(line.unwrap().split_once("owned ")?.1.to_owned())).unwrap();
-    let (pids, state) = serde_json::from_str(&told).unwrap();
-    // Whoever closes the pipe ends the copy when it writes its last line.
+    let line = lines.find_map(|line| Some(line.unwrap().split_once("owned ")?.1.to_owned())).unwrap();
+    let (pids, state) = serde_json::from_str(&line).unwrap();
+    // Closing the pipe would kill the copy when it writes its last line.
     std::thread::spawn(move || lines.for_each(drop));
     (owner, pids, state)
 }
 
 #[test]
 fn a_control_plane_dies_with_its_killed_owner_and_the_next_start_removes_its_folder() {
-    // A folder of its own: every start of any test removes what it finds without an owner in the common one.
+    // A folder of its own: in the common one, every test that starts removes folders without an owner.
     let folder = tempfile::tempdir().unwrap();
     let (mut owner, pids, state) = owner_in(folder.path());
     assert_eq!(pids.len(), 2);

@@ -1,4 +1,4 @@
-//! A driver that hangs, crashes, vanishes or lies under a running agent: the reporter goes on, says why, and is well again
+//! A driver that hangs, crashes, vanishes or lies under a running agent: the reporter keeps running, says why, and recovers
 //! by itself. Real processes on a real API server; only the library is simulated.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
@@ -39,13 +39,13 @@ async fn until_driver(scene: &Scene, node: &str, what: &str, wanted: impl Fn(&Ch
 }
 
 /// Whether report says that this call hangs.
-fn tells_hang(health: &NodeHealth, call: &str) -> bool {
+fn reports_hang(health: &NodeHealth, call: &str) -> bool {
     findings(health).iter().any(|f| f.check == "driver" && f.reason == reason::CALL_HUNG && f.message.contains(call))
 }
 
-/// What makes the sampler come to a call that a healthy H100 does not need: the one that goes before it is missing; or the
-/// library says that it is not initialized, so that it is let go and loaded anew; or the sampler crashes and another one
-/// takes its first sample.
+/// What makes the sampler make a call that a healthy H100 does not need: the preferred function is missing; or the library
+/// says that it is not initialized, so that it is unloaded and loaded again; or the sampler crashes and a new one takes its
+/// first sample.
 fn way_to(call: &str) -> Value {
     match call {
         "nvmlDeviceGetCurrentClocksThrottleReasons" => json!({"missing": ["nvmlDeviceGetCurrentClocksEventReasons"]}),
@@ -64,12 +64,12 @@ fn way_to(call: &str) -> Value {
 /// `NVML_ERROR_UNINITIALIZED`
 const UNINITIALIZED: u32 = 1;
 
-/// Hangs one call after the other on one node; each must be told, and be over once the driver answers again. Gives back
-/// how long each took to be told.
+/// Hangs one call after the other on one node; each must be reported, and lifted once the driver answers again. Returns how
+/// long each report took.
 async fn hang_each<'a>(scene: &Scene, node: &str, calls: &[&'a str]) -> Vec<(&'a str, Duration)> {
     let simulated = &scene.nodes[node];
     let healthy: Value = serde_json::from_slice(&std::fs::read(simulated.driver_state()).unwrap()).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for call in calls {
         let way = way_to(call);
         simulated
@@ -81,15 +81,18 @@ async fn hang_each<'a>(scene: &Scene, node: &str, calls: &[&'a str]) -> Vec<(&'a
             })
             .unwrap();
         let began = Instant::now();
-        scene.until_health(node, &format!("told that {call} hangs"), |health| tells_hang(health, call)).await.unwrap();
-        told.push((*call, began.elapsed()));
+        scene
+            .until_health(node, &format!("reporting that {call} hangs"), |health| reports_hang(health, call))
+            .await
+            .unwrap();
+        reported.push((*call, began.elapsed()));
         simulated.driver_state_json(|state| state.clone_from(&healthy)).unwrap();
         until_driver(scene, node, &format!("answers after {call}"), |row| row.outcome == Outcome::Pass).await;
     }
-    told
+    reported
 }
 
-/// The topology is read at every tenth interval; a library that is let go is loaded in the next one; a sampler that crashed
+/// The topology is read at every tenth interval; an unloaded library is loaded again in the next one; a sampler that crashed
 /// in the second one after a change is started again after a second.
 fn intervals_until_called(call: &str) -> u32 {
     match call {
@@ -108,27 +111,28 @@ async fn every_call_of_the_sampler_that_hangs_is_named_and_the_agent_is_well_aga
     let shares: Vec<Vec<&str>> =
         (0..names.len()).map(|n| SYMBOLS.iter().copied().skip(n).step_by(names.len()).collect()).collect();
     let all = names.iter().zip(&shares).map(|(node, calls)| hang_each(&scene, node, calls));
-    let told: Vec<_> = futures::future::join_all(all).await.into_iter().flatten().collect();
-    assert_eq!(told.len(), SYMBOLS.len());
-    for (call, took) in &told {
-        // One interval until it is called, one for the report, the deadline, and what six nodes take from each other here.
+    let reported: Vec<_> = futures::future::join_all(all).await.into_iter().flatten().collect();
+    assert_eq!(reported.len(), SYMBOLS.len());
+    for (call, took) in &reported {
+        // One interval until it is called, one for the report, the deadline, and the time that six nodes cost each other.
         let within = Duration::from_secs(1) * (intervals_until_called(call) + 1) + DEADLINE + ROOM;
-        assert!(*took <= within, "{call} was told after {took:?}, and {within:?} are allowed");
+        assert!(*took <= within, "{call} was reported after {took:?}, and {within:?} are allowed");
     }
-    let slowest = told.iter().max_by_key(|(_, took)| *took).unwrap();
-    let mut plain: Vec<_> = told.iter().filter(|(call, _)| intervals_until_called(call) == 1).map(|t| t.1).collect();
+    let slowest = reported.iter().max_by_key(|(_, took)| *took).unwrap();
+    let mut plain: Vec<_> =
+        reported.iter().filter(|(call, _)| intervals_until_called(call) == 1).map(|t| t.1).collect();
     plain.sort_unstable();
     let (median, last) = (plain[plain.len() / 2].as_millis(), plain[plain.len() - 1].as_millis());
-    println!("{} calls hung, one after the other, on {} nodes", told.len(), names.len());
+    println!("{} calls hung, one after the other, on {} nodes", reported.len(), names.len());
     println!(
-        "told after {median} ms (median), {last} ms (longest) where a plain sample calls them; slowest {slowest:?}"
+        "reported after {median} ms (median), {last} ms (longest) where a plain sample calls them; slowest {slowest:?}"
     );
     assert_still(&scene, &pids);
 }
 
 /// The deadline of a call in this test.
 const DEADLINE: Duration = Duration::from_millis(500);
-/// What the machine of the tests may add: processes of a debug build, six nodes on few cores, a control plane.
+/// What a test machine may add: a debug build, six nodes on few cores, a control plane.
 const ROOM: Duration = Duration::from_secs(4);
 
 fn pids(scene: &Scene) -> BTreeMap<String, u32> {
@@ -144,7 +148,7 @@ fn assert_still(scene: &Scene, pids: &BTreeMap<String, u32>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_driver_that_crashes_vanishes_or_lies_is_told_as_it_is_and_recovers() {
+async fn a_driver_that_crashes_vanishes_or_lies_is_reported_as_it_is_and_recovers() {
     let scene = scene(&["f1"], &["--call-deadline-ms", "2000"]).await;
     let node = &scene.nodes["f1"];
     let pids = pids(&scene);
@@ -162,7 +166,7 @@ async fn a_driver_that_crashes_vanishes_or_lies_is_told_as_it_is_and_recovers() 
     // A kernel module that was updated under the library.
     node.driver_state_json(|state| state["module"] = json!("580.95.05")).unwrap();
     let mismatch = |f: &Finding| f.check == "driver" && f.reason == reason::LIB_RM_VERSION_MISMATCH;
-    // The library that is loaded goes on to work; the next one does not load.
+    // The loaded library still works; the next one does not load.
     node.set_calls(json!({"nvmlDeviceGetCount_v2": {"return": UNINITIALIZED}})).unwrap();
     let health = scene.until_health("f1", "of two versions", |h| findings(h).iter().any(mismatch)).await.unwrap();
     assert!(findings(&health).iter().any(|f| mismatch(f) && f.severity == Severity::Reboot));
@@ -182,7 +186,7 @@ async fn a_driver_that_crashes_vanishes_or_lies_is_told_as_it_is_and_recovers() 
     assert_still(&scene, &pids);
 }
 
-/// Calls of a sample that take another answer, at the least: 46 about each of seven GPUs, with one for links that do not
+/// The fewest calls per sample whose answers change: 46 about each of seven GPUs, one of them about links that do not
 /// exist.
 const LEAST_CALLS: u32 = 7 * 46;
 
@@ -194,9 +198,9 @@ async fn ten_thousand_switches_between_answers_leave_the_reporter_as_it_was() {
     let pids = pids(&scene);
     let before = resident_kib(agent.child.pid()).unwrap();
     let sampler = member(agent.child.pid(), "sampler").unwrap();
-    // Every getter takes another answer at each call; seven of them, so that each of the eight GPUs changes with each
-    // sample. GPU 7 lies about its address, too, and may be read or not; the
-    // others stay known by theirs, so that all is asked of them.
+    // Every getter gives another answer at each call. There are seven answers, so each of the eight GPUs gets others in
+    // each sample. GPU 7 also lies about its address, and may be read or not; the other GPUs keep theirs, so that every
+    // call is made about them.
     let lies = json!([{"return": 999}, "ok", {"return": 3}, "garbage", {"return": 10}, {"return": 13}, {"return": 4}]);
     let honest = ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetCount_v2", "nvmlDeviceGetPciInfo_v3"];
     node.driver_state_json(|state| {
@@ -233,7 +237,7 @@ async fn ten_thousand_switches_between_answers_leave_the_reporter_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sampler_that_cannot_be_killed_is_told_and_never_piled_upon_and_all_else_goes_on() {
+async fn a_sampler_that_cannot_be_killed_is_reported_and_not_started_again_while_everything_else_works() {
     let Some(freezer) = Freezer::make("gpu-health-unkillable") else {
         println!(
             "not run here: an unkillable child needs root and the freezer of cgroup v1, which this machine has not"
@@ -248,7 +252,7 @@ async fn a_sampler_that_cannot_be_killed_is_told_and_never_piled_upon_and_all_el
     let runner = member(agent, "runner").expect("the agent has a runner");
     freezer.take(sampler).unwrap();
     frozen_with_a_question(&freezer, sampler).await;
-    // While the runner stands still it cannot kill the sampler before that has told its hang and is frozen again.
+    // While the runner is stopped, it cannot kill the sampler before the sampler has reported its hang and is frozen again.
     let stopped = Stopped::stop(runner).unwrap();
     node.set_calls(json!({HANGING: "hang"})).unwrap();
     freezer.thaw().unwrap();
@@ -260,12 +264,13 @@ async fn a_sampler_that_cannot_be_killed_is_told_and_never_piled_upon_and_all_el
     .unwrap();
     freezer.freeze().unwrap();
     drop(stopped);
-    let told = |f: &Finding| f.check == "driver" && f.reason == reason::CHILD_UNKILLABLE && f.message.contains(HANGING);
-    scene.until_health("u1", "with a child that cannot be killed", |h| findings(h).iter().any(told)).await.unwrap();
+    let reported =
+        |f: &Finding| f.check == "driver" && f.reason == reason::CHILD_UNKILLABLE && f.message.contains(HANGING);
+    scene.until_health("u1", "with a child that cannot be killed", |h| findings(h).iter().any(reported)).await.unwrap();
     println!("{}", scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap());
     let state = std::fs::read_to_string(format!("/proc/{sampler}/status")).unwrap();
     assert!(state.contains("D (disk sleep)"), "{state}");
-    // The kernel log, which needs no driver, goes on.
+    // The kernel log needs no driver and is still read.
     node.xid(1, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
     let fell = |f: &Finding| f.check == "xid" && f.severity == Severity::Reboot;
     scene.until_health("u1", "with a GPU off the bus", |h| findings(h).iter().any(fell)).await.unwrap();
@@ -276,7 +281,7 @@ async fn a_sampler_that_cannot_be_killed_is_told_and_never_piled_upon_and_all_el
     .await
     .unwrap();
     assert_eq!(members(agent, "sampler"), [sampler], "no other is started beside it");
-    // The call comes back: the child dies at last, and another one takes over.
+    // The call returns: the child dies at last, and another one takes over.
     node.set_calls(json!({})).unwrap();
     freezer.thaw().unwrap();
     until_driver(&scene, "u1", "answers again", |row| row.outcome == Outcome::Pass).await;
@@ -287,7 +292,7 @@ async fn a_sampler_that_cannot_be_killed_is_told_and_never_piled_upon_and_all_el
 /// The call that hangs in the kernel.
 const HANGING: &str = "nvmlDeviceGetTotalEccErrors";
 
-/// Freezes the sampler at a moment at which it has been asked something that it has not read yet.
+/// Freezes the sampler while it has an unread request.
 async fn frozen_with_a_question(freezer: &Freezer, sampler: u32) {
     until("the sampler to be frozen before it answers", WITHIN, || async {
         freezer.freeze().map_err(|error| error.to_string())?;
@@ -296,7 +301,7 @@ async fn frozen_with_a_question(freezer: &Freezer, sampler: u32) {
             if question.is_empty() { Err("none".to_owned()) } else { Ok(()) }
         });
         let Err(error) = asked.await else { return Ok(()) };
-        // It was in the middle of an answer, after which it is asked again.
+        // It was in the middle of an answer, and will be asked again afterwards.
         freezer.thaw().map_err(|error| error.to_string())?;
         Err(error.to_string())
     })

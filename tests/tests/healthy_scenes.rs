@@ -1,5 +1,6 @@
-//! What happens to healthy nodes, once each with real processes on a real API server: at no moment may anything condemn one
-//! of them or mark it. (`node-agent/tests/healthy_corpus.rs` simulates node-hours by the hundred thousand.)
+//! What happens to healthy nodes, each once, with real processes on a real API server: at no moment may a finding take one
+//! of them out of use, or a mark be set. (`node-agent/tests/healthy_corpus.rs` simulates hundreds of thousands of
+//! node-hours.)
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
@@ -46,13 +47,13 @@ const FAULTS_OF_PROGRAMS: &[(u32, &str)] = &[
     (45, "pid=1818990, name=python3, Ch 00000001"),
 ];
 
-/// Ends at the first finding that condemns, or mark, that any object bears meanwhile: every change of any is seen. Gives back
-/// how many were seen until `scenes` were over.
-async fn nobody_is_condemned_while(client: Client, scenes: impl Future<Output = ()>) -> usize {
+/// Fails at the first condemning finding or mark on any object: every change of every object is seen. Returns how many
+/// changes were seen until `scenes` ended.
+async fn no_node_is_condemned_while(client: Client, scenes: impl Future<Output = ()>) -> usize {
     let config = watcher::Config::default();
     let healths = watcher(Api::<NodeHealth>::all(client.clone()), config.clone()).applied_objects();
     let nodes = watcher(Api::<Node>::all(client), config).applied_objects();
-    // A watch that breaks off begins anew by itself, with all objects as they are then.
+    // A broken watch restarts by itself with all objects as they are then.
     let condemned = healths.map(|seen| seen.ok().and_then(|health| condemning(&health)));
     let marked = nodes.map(|seen| seen.ok().filter(|n| !unhealthy_taints(n).is_empty()).map(|n| format!("{n:?}")));
     let mut all = select_all([condemned.boxed(), marked.boxed()]);
@@ -86,7 +87,7 @@ fn set_all(scene: &Scene, node: &str, member: &str, value: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_to_healthy_nodes_condemns_none_of_them() {
+async fn healthy_nodes_stay_in_use_whatever_happens_to_them() {
     let names = ["l4-x8", "a100-pcie", "mig", "devices", "idle", "apps", "swap", "slow-boot"];
     let mut scene = Scene::set(Options::default(), &names).await.unwrap();
     scene.cluster.apply_yaml(L4_IN_X8).await.unwrap();
@@ -101,8 +102,8 @@ async fn whatever_happens_to_healthy_nodes_condemns_none_of_them() {
     }
     scene.nodes["slow-boot"].set_calls(json!({"nvmlInit_v2": {"return": 9}})).unwrap();
     let client = scene.cluster.admin().unwrap();
-    let seen = nobody_is_condemned_while(client, go_through(&mut scene, &names)).await;
-    println!("nothing was held against {} nodes in {seen} changes of their objects", names.len());
+    let seen = no_node_is_condemned_while(client, go_through(&mut scene, &names)).await;
+    println!("{} nodes stayed healthy through {seen} changes of their objects", names.len());
 }
 
 async fn go_through(scene: &mut Scene, names: &[&str]) {
@@ -135,7 +136,7 @@ async fn go_through(scene: &mut Scene, names: &[&str]) {
     scene.until_state("swap", State::Healthy).await.unwrap();
     scene.until_state("apps", State::Suspect).await.unwrap();
     lose_devices(scene).await;
-    // MIG goes off again, and links of idle GPUs wake up.
+    // MIG is turned off again, and links of idle GPUs wake up.
     set_all(scene, "mig", "mig", &json!({"enabled": false}));
     set_all(scene, "idle", "pcie", &json!({"generation": 5}));
     for gpu in 0..8 {
@@ -151,7 +152,7 @@ async fn go_through(scene: &mut Scene, names: &[&str]) {
     println!("{}", scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap());
 }
 
-/// The agent's container loses its devices: NVML fails, and the device nodes refuse us. Then they come back.
+/// The agent's container loses its devices: NVML fails, and the device nodes deny access. Then they come back.
 async fn lose_devices(scene: &Scene) {
     let agent = scene.agents["devices"].child.pid();
     let node = &scene.nodes["devices"];
@@ -160,7 +161,7 @@ async fn lose_devices(scene: &Scene) {
         println!("not run here: lost device access needs root and the devices controller of cgroup v1");
         return;
     };
-    // The runner first, so that whatever it starts is in the group, too.
+    // The runner first, so that the processes that it starts are in the group, too.
     for name in ["runner", "sampler"] {
         group.take(member(agent, name).unwrap()).unwrap();
     }
@@ -185,10 +186,10 @@ async fn an_upgrade_of_the_driver_on_ten_nodes_is_held_against_none_of_them() {
     scene.cluster.apply_yaml(&policy_with_all_monitors("all", 5, ENFORCE)).await.unwrap();
     scene.start_agents().await.unwrap();
     let client = scene.cluster.admin().unwrap();
-    let seen = nobody_is_condemned_while(client, async {
+    let seen = no_node_is_condemned_while(client, async {
         join_all(names.iter().map(|name| upgrade(&scene, name))).await;
     });
-    println!("nothing was held against ten nodes in {} changes of their objects", seen.await);
+    println!("ten nodes stayed healthy through {} changes of their objects", seen.await);
 }
 
 async fn upgrade(scene: &Scene, name: &str) {
@@ -196,7 +197,7 @@ async fn upgrade(scene: &Scene, name: &str) {
     scene.until_state(name, State::Healthy).await.unwrap();
     label_node(scene, name, UPGRADE, "drain-required").await;
     scene.until_health(name, "without handles", |h| handles(h) == Some(DriverHandles::Released)).await.unwrap();
-    // The module is gone, the library is of another version than what was loaded, and then both are new.
+    // First the module is unloaded, then the library has a newer version than the module, and then both are new.
     label_node(scene, name, UPGRADE, "pod-restart-required").await;
     node.set_calls(json!({"nvmlInit_v2": {"return": 9}})).unwrap();
     node.driver_state_json(|state| {

@@ -17,7 +17,7 @@ use std::{
 };
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
-/// Bears a fault from the start to the end.
+/// Has a fault from start to end.
 const BAD: &str = "n3";
 const KILLS_OF_EACH: usize = 20;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -65,7 +65,7 @@ impl Moment {
     }
 }
 
-/// What a run looked like when the kill came, for the table.
+/// The state of a run at the kill, for the table.
 fn seen(run: &HealthCheckRun) -> String {
     let Some(status) = &run.status else { return "not started".into() };
     if status.phase.is_final() {
@@ -87,7 +87,7 @@ impl Dice {
     }
 }
 
-/// The program that the runs start: it writes down that it ran, goes on once nothing tells it to wait, and passes.
+/// The program that the runs start: it records that it ran, waits while its folder says so, and passes.
 fn write_program(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     let (ledger, wait) = (folder.join("ledger"), folder.join(WAIT));
@@ -219,7 +219,7 @@ fn kills(dice: &mut Dice) -> Vec<(Victim, Moment)> {
 
 type Table = BTreeMap<(Victim, String), usize>;
 
-/// Carries out these kills on a control plane of their own; what the runs were at, kill by kill.
+/// Carries out these kills on a control plane of their own; returns the state of the run at each kill.
 async fn carry_out(kills: Vec<(Victim, Moment)>, mut dice: Dice) -> Table {
     let mut scene = set().await;
     let mut table = Table::new();
@@ -229,7 +229,7 @@ async fn carry_out(kills: Vec<(Victim, Moment)>, mut dice: Dice) -> Table {
         set_waiting(&scene, moment.waiting());
         let created = scene.cluster.apply_yaml(&run_yaml(&name)).await.unwrap().pop().unwrap();
         let at = match moment {
-            // As the API server answered: a later look might find the run started.
+            // As the API server answered: a later read might find the run started.
             Moment::Created => created.try_parse::<HealthCheckRun>().unwrap(),
             Moment::Assigned | Moment::Running | Moment::PartlyDone | Moment::Complete => {
                 scene.until_run(&name, &format!("{moment:?}"), |run| moment.is_reached(run)).await.unwrap()

@@ -85,7 +85,7 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     scene.until_state("k1", State::Quarantined).await.unwrap();
     scene.nodes["k2"].xid(3, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
     scene.until_state("k2", State::Quarantined).await.unwrap();
-    // A pass of the same program heals k1, and the slot goes to k2.
+    // A pass of the same program lifts the cause on k1, and the slot goes to k2.
     let folder = scene.cluster.state_path().join("custom");
     write_program(&folder, "disk", "echo 'HEALTH_CHECK_RESULT:host:Passed:none:fine'");
     scene

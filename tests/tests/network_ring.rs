@@ -16,7 +16,7 @@ metadata: {name: all}
 spec: {mode: Observe, nodeSelector: {}, bootGraceSeconds: 0}
 ";
 
-/// Ports of each run: as many as pairs can measure at once, and some to spare.
+/// Ports of each run: one for each pair that can measure at once, and a few spare ones.
 const PORTS: u16 = 16;
 
 fn ring(name: &str, first: u16, more: &str) -> String {
@@ -60,14 +60,14 @@ async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_j
     assert_eq!(Some(rates.iter().sum::<i64>()), network.aggregate_mbps);
     assert!(network.min_mbps.unwrap() > 0);
 
-    // A floor that nothing on this machine reaches: the edges fail.
+    // A minimum bandwidth that no pair on this machine reaches: the edges fail.
     scene.cluster.apply_yaml(&ring("slow", ports + PORTS, ", minMegabitsPerSecond: 10000000")).await.unwrap();
     let status = ended(&scene, "slow").await;
     assert_eq!(status.phase.as_str(), "Failed", "{status:?}");
     let network = status.network.unwrap();
     assert!(network.edges.iter().all(|e| e.outcome == Outcome::Fail && e.reason.as_deref() == Some("BelowFloor")));
 
-    // One node without iperf3: what could not be measured is no verdict about anybody.
+    // One node without iperf3: what could not be measured is no verdict about any node.
     scene.agents.remove("w2");
     scene.agent_args = vec!["--iperf3".into(), "/nonexistent/iperf3".into()];
     scene.start_agent("w2").await.unwrap();

@@ -17,7 +17,7 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-/// Only a test that fails waits this long.
+/// Only a failing test waits this long.
 const SOON: Duration = Duration::from_secs(120);
 const STOP_WITHIN: Duration = Duration::from_secs(7);
 
@@ -97,7 +97,7 @@ async fn deleted_by_hand_it_is_made_again(cluster: &ControlPlane, made: &NodeHea
 }
 
 async fn restarted_it_writes_nothing_that_is_there_already(cluster: &ControlPlane, operator: Operator) -> Operator {
-    // It has come to rest before it ends: its last decisions are written, nothing waits, nothing is unseen.
+    // It is idle before it is stopped: its last decisions are written, nothing waits, nothing is unseen.
     for name in ["gpu-1", "gpu-2"] {
         let decided = |health: &NodeHealth| seen::decided(health).is_some();
         seen::until_health(cluster, name, "decided about", SOON, decided).await.unwrap();
@@ -106,7 +106,7 @@ async fn restarted_it_writes_nothing_that_is_there_already(cluster: &ControlPlan
     let status = operator.child.terminate(STOP_WITHIN).unwrap();
     assert_eq!(status.code(), Some(0));
     let before = node_health(cluster, "gpu-2").await;
-    // A name of its own: its log tells one address only.
+    // A name of its own, so that its log has only one address.
     let again = Operator::start_with(cluster, &binary_folder(), "operator-again", &[]).await;
     let operator = again.unwrap();
     ready(&operator).await;
@@ -221,13 +221,13 @@ async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_eve
     assert_eq!(our_condition(&node).unwrap().status, "False");
     let conditions = node.status.as_ref().unwrap().conditions.clone().unwrap();
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
-    an_event_tells_of_it(&cluster).await;
+    an_event_reports_it(&cluster).await;
     let memory = resident_kib(operator.child.pid()).unwrap();
     println!("resident: {memory} KiB");
     assert!(memory <= 32 * 1024, "the promise is 32 MiB");
 }
 
-async fn an_event_tells_of_it(cluster: &ControlPlane) {
+async fn an_event_reports_it(cluster: &ControlPlane) {
     let events: Api<Event> = Api::namespaced(cluster.admin().unwrap(), "default");
     until("an Event about Node gpu-1", SOON, || async {
         let all = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;

@@ -122,7 +122,7 @@ async fn a_nodehealth_deleted_by_hand_while_its_node_is_tainted_is_adopted_and_n
     scene.nodes["d1"].xid(3, 79, FELL_OFF).unwrap();
     taint_with(&scene, "d1", "NoSchedule").await;
     let before = scene.until_state("d1", State::Quarantined).await.unwrap();
-    // Nobody reports: what is known must come from the marks alone.
+    // No agent reports: all that is known comes from the marks.
     scene.agents.clear();
     let api: Api<NodeHealth> = Api::all(scene.cluster.admin().unwrap());
     api.delete("d1", &DeleteParams::default()).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_nodehealth_deleted_by_hand_while_its_node_is_tainted_is_adopted_and_n
     let decision = adopted.status.unwrap().decision.unwrap();
     assert_eq!(decision.causes.iter().map(|c| c.check.as_str()).collect::<Vec<_>>(), ["xid"]);
     taint_with(&scene, "d1", "NoSchedule").await;
-    // The agent comes back in the same boot: the fault is in the kernel log still.
+    // The agent comes back in the same boot: the fault is still in the kernel log.
     scene.start_agent("d1").await.unwrap();
     let reported =
         |h: &NodeHealth| h.status.as_ref().and_then(|s| s.report.as_ref()).is_some_and(|r| !r.findings.is_empty());
@@ -149,9 +149,9 @@ async fn a_nodehealth_deleted_by_hand_while_its_node_is_tainted_is_adopted_and_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_remade_under_the_same_name_in_the_middle_of_a_run_is_inconclusive_and_starts_anew() {
+async fn a_node_replaced_under_the_same_name_in_the_middle_of_a_run_is_inconclusive_and_starts_again() {
     let mut scene = scene(&["r1", "r2"], "Enforce").await;
-    // Nobody works on r1, so that the run stays in the middle.
+    // No agent works on r1, so the run stays unfinished.
     scene.agents.remove("r1");
     let run = "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckRun\nmetadata: {name: remade}\nspec:\n  targets: {nodeNames: [r1, r2]}\n  level: basic\n  deadlineSeconds: 120\n";
     scene.cluster.apply_yaml(run).await.unwrap();

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// etcd refuses 1.5 MiB; a third is kept for what the next version adds.
+/// etcd refuses 1.5 MiB; a third is reserved for what later versions add.
 const MAX_RUN_BYTES: usize = 1024 * 1024;
 
 fn schema_of(kind: &str) -> Value {

@@ -17,7 +17,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-/// One rule: where it stands, and what shows it at work.
+/// One rule: where it is, and objects that show its effect.
 struct Row {
     kind: &'static str,
     /// The path of the schema that holds the rule.
@@ -32,7 +32,7 @@ struct Row {
     refused: Value,
 }
 
-/// The lists of checks, and how a spec looks that holds one.
+/// The lists of checks, and what a spec with such a list looks like.
 type Host = (&'static str, &'static str, fn(Value) -> Value);
 const CHECK_LISTS: &[Host] = &[
     ("HealthCheckRun", "spec.checks", |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks})),
@@ -43,7 +43,7 @@ const CHECK_LISTS: &[Host] = &[
     ),
     ("NodeHealth", "spec.assignments[].checks", |checks| json!({"assignments": [assignment("a", checks)]})),
 ];
-/// The selectors of nodes, and how a spec looks that holds one.
+/// The selectors of nodes, and what a spec with such a selector looks like.
 const SELECTORS: &[Host] = &[
     (
         "HealthCheckRun",
@@ -142,7 +142,7 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// The rules that stand in one place only.
+/// The rules that exist in one place only.
 fn own_rows() -> Vec<Row> {
     let row = |kind, path: &str, message, accepted, refused| Row {
         kind,
@@ -304,7 +304,7 @@ fn every_rule_of_every_schema_has_a_row() {
     assert_eq!(in_rows.difference(&in_schemas).collect::<Vec<_>>(), Vec::<&String>::new(), "rows without a rule");
 }
 
-/// The operator, with every permission: admission lets nobody else write a NodeHealth.
+/// The operator, with every permission: admission lets no one else write a NodeHealth.
 fn operator(cluster: &ControlPlane) -> Client {
     let user = format!("system:serviceaccount:{}:{}", crds::names::NAMESPACE, crds::names::OPERATOR_SERVICE_ACCOUNT);
     cluster.client_as(&user, &["system:masters"]).unwrap()

@@ -1,4 +1,4 @@
-//! Every example is taken by the real `kubectl apply`, strictly validated and without a warning.
+//! Every example is accepted by the real `kubectl apply`, strictly validated and without a warning.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ fn examples() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_example_is_taken_as_it_stands() {
+fn every_example_is_accepted_unchanged() {
     let cluster = shared().unwrap();
     let files = examples();
     assert!(files.len() >= 6, "{files:?}");
@@ -33,7 +33,7 @@ fn every_example_is_taken_as_it_stands() {
     }
 }
 
-/// The folders go in by plain `kubectl apply` in this order, again and again, without a warning.
+/// Plain `kubectl apply` accepts the folders in this order, repeatedly, without a warning.
 #[test]
 fn what_is_deployed_is_taken_by_kubectl_apply_without_a_warning() {
     let cluster = shared().unwrap();
@@ -47,7 +47,7 @@ fn what_is_deployed_is_taken_by_kubectl_apply_without_a_warning() {
 }
 
 #[test]
-fn no_definition_has_a_condition_that_tells_of_trouble() {
+fn no_definition_has_a_condition_that_reports_trouble() {
     let cluster = shared().unwrap();
     let definitions: serde_json::Value =
         serde_json::from_str(&cluster.kubectl_ok(&["get", "crd", "-o", "json"]).unwrap()).unwrap();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Whatever is found is marked at once.
+/// Every finding is marked at once.
 const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}, drills: {allow: true, maxNodes: 2}";
 
 async fn scene(names: &[&str]) -> Scene {
@@ -82,7 +82,7 @@ async fn each_severity_goes_from_the_sample_to_the_marks_and_back() {
 
     println!("{}", scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap());
 
-    // Each is cured in its own way.
+    // Each is repaired in its own way.
     node("monitor").set_gpu(2, "temperature", json!({"gpu": 60})).unwrap();
     node("reset").set_gpu(3, "remap", json!({"uncorrectable": 1, "pending": false})).unwrap();
     node("reboot").xid(5, 154, "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)").unwrap();
@@ -111,7 +111,7 @@ async fn two_faults_on_one_gpu_and_faults_on_two_gpus_are_told_apart() {
     assert_eq!(health.status.as_ref().unwrap().summary.as_ref().unwrap().gpus.as_deref(), Some("6/8"));
     until_marked(&scene, "n1", "isolate").await;
 
-    // The worse fault of the first GPU goes, the other one stays.
+    // The worse fault of the first GPU is lifted, the other one stays.
     node.set_gpu(2, "remap", json!({"uncorrectable": 0, "failure": false})).unwrap();
     let less = |h: &NodeHealth| verdict(h, &one) == Some((State::Quarantined, Severity::Reset));
     scene.until_health("n1", "with one fault less", less).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_profile_that_changes_under_way_is_judged_by_at_once() {
     until_well(&scene, "n1").await;
 }
 
-/// What any process of the agent has of the driver: its library mapped, or device nodes open.
+/// What the agent's processes hold of the driver: its mapped library, or open device nodes.
 fn driver_held(agent: u32, node: &SimulatedNode) -> Vec<(u32, PathBuf)> {
     let mut held = Vec::new();
     for pid in family(agent) {
@@ -199,7 +199,7 @@ async fn under_maintenance_the_driver_is_let_go_within_five_seconds_and_nothing_
     assert_eq!(driver_held(agent, &scene.nodes["n1"]), [], "nothing of ours is in the way of the upgrade");
     println!("released {} ms after the order was seen", took.as_millis());
     assert!(took < Duration::from_secs(5), "{took:?}");
-    // The module goes, and another version comes.
+    // The module is unloaded, and another version is loaded.
     scene.nodes["n1"]
         .driver_state_json(|state| {
             state["driver"] = json!("570.124.06");
@@ -238,14 +238,14 @@ async fn a_silent_agent_is_unknown_and_a_fault_that_was_known_stays() {
     .await
     .unwrap();
     let nodes: Api<Node> = Api::all(scene.cluster.admin().unwrap());
-    assert!(unhealthy_taints(&nodes.get("well").await.unwrap()).is_empty(), "silence condemns nobody");
-    assert_eq!(unhealthy_taints(&nodes.get("sick").await.unwrap()).len(), 1, "and heals nobody");
+    assert!(unhealthy_taints(&nodes.get("well").await.unwrap()).is_empty(), "silence condemns no node");
+    assert_eq!(unhealthy_taints(&nodes.get("sick").await.unwrap()).len(), 1, "and lifts nothing");
     scene.start_agents().await.unwrap();
     until_well(&scene, "well").await;
     until_marked(&scene, "sick", "reset").await;
 }
 
-/// A drill on one node that stands for so many seconds.
+/// A drill on one node that lasts this many seconds.
 fn drill(name: &str, node: &str, seconds: u32) -> String {
     format!(
         "apiVersion: gpuhealth.dev/v1alpha1
@@ -275,14 +275,14 @@ async fn until_ended(scene: &Scene, run: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_goes_the_whole_way_is_plainly_one_and_hides_no_fault() {
     let scene = scene(&["n1", "n2"]).await;
-    // It stands until it is cancelled, so that a busy machine sees all of it.
+    // It lasts until it is cancelled, so that a busy machine misses nothing.
     scene.cluster.apply_yaml(&drill("fire-drill", "n1", 3_600)).await.unwrap();
     until_marked(&scene, "n1", "reboot").await;
     let health = scene.until_state("n1", State::Quarantined).await.unwrap();
     let decision = health.status.as_ref().unwrap().decision.as_ref().unwrap();
     assert!(decision.message.to_uppercase().contains("DRILL"), "{}", decision.message);
     assert!(findings(&health).iter().all(|f| f.check == "drill"), "{health:?}");
-    // A real fault in the middle of it stays when the drill is over.
+    // A real fault found meanwhile stays after the drill.
     scene.nodes["n1"].set_gpu(3, "remap", json!({"uncorrectable": 1, "pending": true})).unwrap();
     let both = |h: &NodeHealth| ["drill", "rowRemap"].iter().all(|check| findings(h).iter().any(|f| f.check == *check));
     scene.until_health("n1", "with the real fault beside the drill", both).await.unwrap();

@@ -47,7 +47,7 @@ fn a_fresh_node_of_any_size_has_full_links_clean_counters_and_bridges() {
 }
 
 #[test]
-fn links_errors_and_losses_are_told_as_they_are_made() {
+fn links_errors_and_losses_are_read_as_they_were_written() {
     let (_folder, node) = node(4);
     node.set_pci_link(1, 8, 4).unwrap();
     node.set_aer(1, 7, 1, 2).unwrap();

@@ -69,7 +69,7 @@ pub enum Pattern {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ping {
-    /// How nodes are paired. Default: Ring. Default: Ring.
+    /// How nodes are paired. Default: Ring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
     /// Maximum packet loss to pass, in percent. Default: 0.
@@ -104,7 +104,7 @@ impl Default for PortRange {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkBandwidth {
-    /// How nodes are paired. Default: Ring. Default: Ring.
+    /// How nodes are paired. Default: Ring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
     /// The number of parallel streams per test. Default: 8.

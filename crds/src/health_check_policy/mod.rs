@@ -124,7 +124,7 @@ pub struct HealthCheckPolicySpec {
     /// Which marks are set. Default: nodeCondition, labels, taints and annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
-    /// If set and the mode is Observe, removes all marks that an earlier policy or mode left on these nodes. The text is the reason.
+    /// Works only in mode Observe: removes all marks that an earlier policy or mode left on these nodes, even while their causes are open. Has no effect in mode Enforce or Hold, or while the operator runs with `--hold-everything`. The text tells people why; the operator only checks that it is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub release_all: Option<String>,

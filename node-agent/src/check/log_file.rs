@@ -12,7 +12,7 @@ const LINE_MAX: usize = 16 * 1024;
 /// How every line of the drivers begins that we read.
 const BEGINS: &[&str] = &["NVRM: ", "nvidia-nvswitch"];
 
-/// Every fault that the file tells, in its order.
+/// Every fault in the file, in its order.
 pub(super) fn faults(path: &Path) -> std::io::Result<Vec<LogEntry>> {
     let mut reader = BufReader::new(std::fs::File::open(path)?);
     let mut lines = LineAssembler::default();
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::xid::XidEvent;
 
-    fn told(text: &str) -> Vec<XidEvent> {
+    fn events_in(text: &str) -> Vec<XidEvent> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("log");
         std::fs::write(&file, text).unwrap();
@@ -72,13 +72,13 @@ mod tests {
             "kern  :warn  : 2025-01-21T04:41:44,283575+00:00 NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus.",
             "3,17,74889644138,-;NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus.",
         ] {
-            assert_eq!(told(&format!("boot\n{line}\nmore\n")), [XidEvent::Xid(79)], "{line}");
+            assert_eq!(events_in(&format!("boot\n{line}\nmore\n")), [XidEvent::Xid(79)], "{line}");
         }
     }
 
     #[test]
     fn what_a_program_wrote_and_what_is_no_line_of_a_driver_is_nothing() {
-        assert_eq!(told("12,18,5,-;NVRM: Xid (PCI:0000:02:00): 79, forged\n"), []);
-        assert_eq!(told(&format!("{}\n\u{0}\u{1}\n", "x".repeat(100_000))), []);
+        assert_eq!(events_in("12,18,5,-;NVRM: Xid (PCI:0000:02:00): 79, forged\n"), []);
+        assert_eq!(events_in(&format!("{}\n\u{0}\u{1}\n", "x".repeat(100_000))), []);
     }
 }

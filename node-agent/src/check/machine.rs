@@ -35,7 +35,7 @@ pub(super) async fn once(settings: &CheckSettings) -> Result<Looked, AgentError>
     })
 }
 
-/// The source and what it tells so far, or why it cannot be read.
+/// The source and what it has delivered so far, or why it cannot be read.
 fn kernel_log(choice: Option<&KernelLogChoice>) -> Result<(String, Vec<LogEntry>), String> {
     match choice {
         None => Err("the kernel log was not to be read (--kernel-log none)".to_owned()),

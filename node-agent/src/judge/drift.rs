@@ -19,6 +19,6 @@ pub static PAGE: Page = Page {
         when: "The version differs from that of more than half of the nodes of the same profile.",
         lifts: "The versions are the same.",
         act: "Finish the upgrade on this node, or give it a profile of its own.",
-        source: "a judgement: warning only; it never changes a node's state",
+        source: "our judgement: warning only; it never changes a node's state",
     }],
 };

@@ -13,7 +13,7 @@ pub static RULES: &[Rule] = &[Rule {
     when: "Kernel log records were overwritten before the agent could read them. One of them may have reported a fault.",
     lifts: "One interval without another loss.",
     act: "Find what fills the kernel log (`dmesg --follow`). If it happens again and again, enlarge the buffer with the kernel parameter `log_buf_len`.",
-    source: "a judgement: lost records neither prove a fault nor rule one out",
+    source: "our judgement: lost records neither prove a fault nor rule one out",
 }];
 
 /// The page of `kernelLog`.

@@ -84,7 +84,8 @@ pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
 /// If NVLinks of GPUs (Xid 74) and a switch (SXid) fail together, the switch is the root, in whichever order they log.
 fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &str, at: Time) {
     let near = |finding: &Finding| (finding.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
-    let begins = |finding: &Finding, what: &str| finding.evidence.as_deref().is_some_and(|told| told.starts_with(what));
+    let begins =
+        |finding: &Finding, what: &str| finding.evidence.as_deref().is_some_and(|evidence| evidence.starts_with(what));
     let all = || findings.of(Check::Xid.name()).filter(|finding| near(finding));
     let links: Vec<String> = match observed.event {
         XidEvent::SXid(_) => {

@@ -93,6 +93,10 @@ mod tests {
             "overwritten while the agent was away"
         );
         assert_eq!(missed(Some(12), None, true), Some(Item::Overrun { lost: None }));
-        assert_eq!(missed(Some(12), None, false), None, "what was overwritten before the first start is nobody's loss");
+        assert_eq!(
+            missed(Some(12), None, false),
+            None,
+            "records overwritten before the first start are not counted as lost"
+        );
     }
 }

@@ -52,7 +52,7 @@ impl GrowingFile {
 
     pub(super) fn read(&mut self, sink: &mut Sink<'_>) -> io::Result<Progress> {
         if self.was_rewritten()? {
-            self.begin_anew(sink);
+            self.start_over(sink);
         }
         for _ in 0..CHUNKS_PER_TURN {
             if sink.is_full() {
@@ -112,12 +112,12 @@ impl GrowingFile {
         self.file = file;
         self.identity = identity;
         self.watch.follow(&self.path);
-        self.begin_anew(sink);
+        self.start_over(sink);
         Ok(true)
     }
 
     /// Drops the partial last line of the old content: half an Xid could be read as another Xid.
-    fn begin_anew(&mut self, sink: &mut Sink<'_>) {
+    fn start_over(&mut self, sink: &mut Sink<'_>) {
         self.offset = 0;
         self.fingerprint.clear();
         self.lines.clear();

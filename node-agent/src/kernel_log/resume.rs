@@ -56,7 +56,7 @@ impl Resume {
     }
 
     /// The source starts over (rotation): its numbers may too.
-    pub(super) const fn begin_anew(&mut self) {
+    pub(super) const fn start_over(&mut self) {
         self.catching_up = false;
     }
 

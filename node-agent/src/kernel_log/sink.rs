@@ -48,7 +48,7 @@ impl Sink<'_> {
     }
 
     pub(super) fn rotated(&mut self) {
-        self.resume.begin_anew();
+        self.resume.start_over();
         self.items.push(Item::Rotated);
     }
 

@@ -44,10 +44,10 @@ fn open_after(path: &Path, boot_id: &str, cursor: Option<&Cursor>) -> Source {
 async fn next(source: &mut Source) -> Vec<String> {
     let batch = tokio::time::timeout(PATIENCE, source.next()).await.expect("nothing came").unwrap();
     assert!(!batch.items.is_empty());
-    batch.items.into_iter().map(told).collect()
+    batch.items.into_iter().map(text_of).collect()
 }
 
-fn told(item: Item) -> String {
+fn text_of(item: Item) -> String {
     match item {
         Item::Record(record) => record.message,
         Item::Overrun { lost } => format!("overrun {lost:?}"),

@@ -50,7 +50,7 @@ fn is_empty(group: Pid) -> bool {
     test_kill_process_group(group) == Err(Errno::SRCH)
 }
 
-/// Errors are ignored: the group is gone or not ours to kill, and [`is_empty`] tells either.
+/// Errors are ignored: the group is gone or not ours to kill, and [`is_empty`] shows which.
 pub(crate) fn signal(group: Pid, signal: Signal) {
     let _ = kill_process_group(group, signal);
 }

@@ -38,8 +38,8 @@ pub(crate) fn without_new_privileges(command: &mut Command) {
     }
 }
 
-/// On SIGHUP, which tells a probe that its runner died, kill the whole process group, this process included. Does
-/// nothing in a process that does not lead its group: the group is then somebody else's.
+/// On SIGHUP, which a probe gets when its runner dies, kills the whole process group, this process included. Does nothing
+/// in a process that does not lead its group: the group is then somebody else's.
 pub(crate) fn take_the_group_along_on_hangup() {
     if rustix::process::getpgrp() != rustix::process::getpid() {
         return;

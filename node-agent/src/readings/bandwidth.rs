@@ -25,7 +25,7 @@ pub struct IperfReport {
 pub enum IperfReason {
     /// There is no such program.
     ToolMissing,
-    /// Nobody listens at the peer's port.
+    /// No process listens on the peer's port.
     ConnectionRefused,
     /// The server is running another test.
     Busy,

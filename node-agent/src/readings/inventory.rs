@@ -52,11 +52,11 @@ pub struct Accelerator {
     pub vendor: Vendor,
     /// PCI device id.
     pub device: u16,
-    /// NUMA node; absent where the platform tells none.
+    /// NUMA node; absent if the platform reports none.
     pub numa_node: Option<u32>,
     /// The kernel driver that is bound.
     pub driver: Option<String>,
-    /// The physical slot, where the platform tells it.
+    /// The physical slot, if the platform reports it.
     pub slot: Option<String>,
     /// Whether it answers.
     pub config_space: ConfigSpace,
@@ -72,7 +72,7 @@ pub struct Nic {
     pub vendor: u16,
     /// PCI device id.
     pub device: u16,
-    /// NUMA node; absent where the platform tells none.
+    /// NUMA node; absent if the platform reports none.
     pub numa_node: Option<u32>,
     /// The kernel driver that is bound.
     pub driver: Option<String>,
@@ -97,7 +97,7 @@ pub struct NvmlView {
     pub count: Option<u32>,
     /// GPUs that have a handle, by index.
     pub gpus: Vec<NvmlGpu>,
-    /// Calls that failed, as far as the failure tells something about a GPU.
+    /// Failed calls whose error says something about a GPU.
     pub errors: Vec<NvmlError>,
 }
 
@@ -127,7 +127,7 @@ pub struct NvmlGpu {
 pub struct NvmlError {
     /// The GPU's index; absent where the call was not about one.
     pub index: Option<u32>,
-    /// The GPU's PCI address, where the library still told it.
+    /// The GPU's PCI address, if the library still reported it.
     pub pci: Option<String>,
     /// The call, without its prefix: `DeviceGetUUID`.
     pub call: String,

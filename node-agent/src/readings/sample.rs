@@ -269,7 +269,7 @@ pub struct PowerReading {
     pub default_milliwatts: Option<u64>,
 }
 
-/// The PCIe link of a GPU as the library tells it.
+/// The PCIe link of a GPU as the library reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PcieReading {
@@ -313,7 +313,7 @@ pub struct LinkReading {
     pub crc_data: Option<u64>,
 }
 
-/// The fabric of NVSwitch systems, as `nvmlDeviceGetGpuFabricInfoV` tells it.
+/// The fabric of NVSwitch systems, as `nvmlDeviceGetGpuFabricInfoV` reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FabricReading {

@@ -5,12 +5,12 @@
 //! an event is reported at once. A fault known only from an event has no detail: only the row of its code judges it.
 //!
 //! ```text
-//!  kernel log ─▶ log_fault ───────────────▶ told as it is            (the caller folds it)
+//!  kernel log ─▶ log_fault ───────────────▶ reported as it is        (the caller folds it)
 //!                    │ ends the wait of
-//!  event ─────▶ driver_event ─▶ told lately? ─▶ nothing
+//!  event ─────▶ driver_event ─▶ just reported? ─▶ nothing
 //!                    │              │ no
 //!                    ▼              ▼
-//!               no log: at once   waits 2 s ─▶ due ─▶ told without detail
+//!               no log: at once   waits 2 s ─▶ due ─▶ reported without detail
 //! ```
 //!
 //! What must stay true: an event is reported through its log line, or by itself, or was already reported less than
@@ -37,7 +37,7 @@ const KEPT: usize = 256;
 const WAITING: usize = 64;
 
 /// The message of a fault known only from an event.
-pub const BY_EVENT: &str = "told by the driver's event, not by the kernel log";
+pub const BY_EVENT: &str = "reported by the driver's event, not by the kernel log";
 
 /// The Xid of the recovery action.
 const RECOVERY_ACTION_CHANGED: u32 = 154;
@@ -76,8 +76,8 @@ impl Merge {
         let fault = (observed.pci.device_address(), code);
         self.waiting.retain(|(waits, _)| *waits != fault);
         remember(&mut self.lines, fault, now_ms);
-        let told = self.events.iter().position(|(event, _)| *event == fault);
-        told.map(|at| self.events.remove(at)).is_some()
+        let event = self.events.iter().position(|(event, _)| *event == fault);
+        event.map(|at| self.events.remove(at)).is_some()
     }
 
     /// Processes an Xid announced by the driver. Returns the fault to report now: this one, or, if too many wait, the
@@ -94,18 +94,18 @@ impl Merge {
         }
         self.forget(now_ms);
         let fault = (pci.device_address(), code);
-        let within = |told: &[(Fault, u64)], window: u64| {
-            told.iter().any(|(known, at)| *known == fault && now_ms.saturating_sub(*at) < window)
+        let within = |reported: &[(Fault, u64)], window: u64| {
+            reported.iter().any(|(known, at)| *known == fault && now_ms.saturating_sub(*at) < window)
         };
-        let told = within(&self.lines, SAME_FAULT_MS) || within(&self.events, WAIT_MS);
-        if told || self.waiting.iter().any(|(waits, _)| *waits == fault) {
+        let is_known = within(&self.lines, SAME_FAULT_MS) || within(&self.events, WAIT_MS);
+        if is_known || self.waiting.iter().any(|(waits, _)| *waits == fault) {
             return None;
         }
         if !log_readable {
-            return Some(self.tell(fault, now_ms));
+            return Some(self.report(fault, now_ms));
         }
         self.waiting.push((fault, now_ms.saturating_add(WAIT_MS)));
-        (self.waiting.len() > WAITING).then(|| self.waiting.remove(0)).map(|(oldest, _)| self.tell(oldest, now_ms))
+        (self.waiting.len() > WAITING).then(|| self.waiting.remove(0)).map(|(oldest, _)| self.report(oldest, now_ms))
     }
 
     /// The events whose wait is over without a line.
@@ -113,7 +113,7 @@ impl Merge {
         let (over, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(_, ends)| *ends <= now_ms);
         self.waiting = waiting;
         let over: Vec<(Fault, u64)> = over;
-        over.into_iter().map(|(fault, _)| self.tell(fault, now_ms)).collect()
+        over.into_iter().map(|(fault, _)| self.report(fault, now_ms)).collect()
     }
 
     /// When [`Merge::due`] next has something, in milliseconds of the monotonic clock.
@@ -121,7 +121,7 @@ impl Merge {
         self.waiting.iter().map(|(_, ends)| *ends).min()
     }
 
-    fn tell(&mut self, fault: Fault, now_ms: u64) -> XidObservation {
+    fn report(&mut self, fault: Fault, now_ms: u64) -> XidObservation {
         remember(&mut self.events, fault, now_ms);
         let (pci, code) = fault;
         XidObservation {
@@ -149,11 +149,11 @@ impl Merge {
 }
 
 /// Keeps one entry per fault, the latest last; the oldest is dropped if there are too many.
-fn remember(told: &mut Vec<(Fault, u64)>, fault: Fault, now_ms: u64) {
-    told.retain(|(known, _)| *known != fault);
-    told.push((fault, now_ms));
-    if told.len() > KEPT {
-        told.remove(0);
+fn remember(list: &mut Vec<(Fault, u64)>, fault: Fault, now_ms: u64) {
+    list.retain(|(known, _)| *known != fault);
+    list.push((fault, now_ms));
+    if list.len() > KEPT {
+        list.remove(0);
     }
 }
 

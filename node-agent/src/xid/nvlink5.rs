@@ -1,8 +1,8 @@
 //! Decoding of Xid 144 to 150, the NVLink errors of Blackwell.
 //!
 //! Source: NVIDIA's Xid catalogue, sheet "Xid 144-150 Decode" (95 rules). The first word in the parentheses is
-//! `intrInfo`, the second `errorStatus`. Drivers before R575 ("V1") have the sub code in `intrInfo[9:5]` and a group
-//! determined by the Xid in `intrInfo[4:0]`; from R575 ("V2") the sub code is `intrInfo[6:0]`. In both,
+//! `intrInfo`, the second `errorStatus`. Drivers before R575 ("V1") have the sub-code in `intrInfo[9:5]` and a group
+//! determined by the Xid in `intrInfo[4:0]`; from R575 ("V2") the sub-code is `intrInfo[6:0]`. In both,
 //! `intrInfo[25:20]` is the reason for a lost link, and zero otherwise.
 
 /// NVIDIA's resolution.
@@ -38,9 +38,9 @@ pub struct Unit {
     pub xid: u32,
     /// NVIDIA's name of the unit.
     pub name: &'static str,
-    /// The sub code before R575.
+    /// The sub-code before R575.
     pub v1: u32,
-    /// The sub codes from R575.
+    /// The sub-codes from R575.
     pub v2: &'static [u32],
     /// Which value is looked up.
     pub by: By,

@@ -155,12 +155,12 @@ fn sxid(rest: &str) -> Option<XidObservation> {
     if text.starts_with("Severity ") || text.starts_with("Data ") {
         return None;
     }
-    let (fatal, told) = match text.split_once(',') {
-        Some(("Fatal", told)) => (Some(true), told.trim_start()),
-        Some(("Non-fatal", told)) => (Some(false), told.trim_start()),
+    let (fatal, detail) = match text.split_once(',') {
+        Some(("Fatal", detail)) => (Some(true), detail.trim_start()),
+        Some(("Non-fatal", detail)) => (Some(false), detail.trim_start()),
         _ => (None, text),
     };
-    let link = told.strip_prefix("Link ").and_then(number).map(|(link, _)| link);
+    let link = detail.strip_prefix("Link ").and_then(number).map(|(link, _)| link);
     Some(XidObservation {
         pci,
         event: XidEvent::SXid(code),

@@ -36,9 +36,9 @@ pub static ACTIONS: &[RecoveryAction] = &[
     action(0, "None", Severity::Monitor, "RecoveryNotNeeded", "clears what the values below raised"),
     action(1, "GPU Reset Required", Severity::Reset, "RecoveryGpuReset", ""),
     action(2, "Node Reboot Required", Severity::Reboot, "RecoveryNodeReboot", ""),
-    action(3, "Drain P2P", Severity::Reset, "RecoveryDrainPeers", "no new work may start until peer traffic has drained, and Reset is the mildest severity that keeps it away; the driver goes on to None or to a reset by itself"),
+    action(3, "Drain P2P", Severity::Reset, "RecoveryDrainPeers", "no new work may start until peer traffic has drained, and Reset is the mildest severity that keeps new work away; the driver then changes to None or to a reset by itself"),
     action(4, "Drain and Reset", Severity::Reset, "RecoveryDrainAndReset", ""),
-    action(5, "Recover IMEX Domain", Severity::Monitor, "RecoveryImexDomain", "the IMEX daemons of the domain must be recovered: neither a reset nor a reboot nor a replacement of this node does it"),
+    action(5, "Recover IMEX Domain", Severity::Monitor, "RecoveryImexDomain", "the IMEX daemons of the domain must be recovered: no reset, reboot or replacement of this node does that"),
     action(6, "Bus Reset", Severity::Reset, "RecoveryBusReset", "NVML only"),
     action(7, "System Reboot", Severity::Reboot, "RecoverySystemReboot", "NVML only"),
 ];

@@ -19,17 +19,17 @@ fn faults(text: &str) -> Vec<XidObservation> {
     observations(text, 4)
 }
 
-fn told(text: &str) -> Vec<LogFact> {
-    told_by(text, 4)
+fn facts(text: &str) -> Vec<LogFact> {
+    facts_of(text, 4)
 }
 
 /// The faults in a text, one record per line, with this level and facility: 4 is a kernel warning, 12 one of a program.
 fn observations(text: &str, priority: u32) -> Vec<XidObservation> {
-    let facts = told_by(text, priority).into_iter();
+    let facts = facts_of(text, priority).into_iter();
     facts.filter_map(|fact| if let LogFact::Fault(fault) = fact { Some(fault) } else { None }).collect()
 }
 
-fn told_by(text: &str, priority: u32) -> Vec<LogFact> {
+fn facts_of(text: &str, priority: u32) -> Vec<LogFact> {
     let mut assembler = LineAssembler::default();
     text.lines()
         .map(|line| KernelRecord::from_syslog(format!("<{priority}>[ 4580.565206] {line}").as_bytes()).unwrap())
@@ -219,7 +219,7 @@ fn an_unsupported_gpu_is_not_a_lost_one_and_nothing_is_joined_across_many_lines(
 #[test]
 fn the_lines_before_a_gpus_first_xid_tell_which_board_it_is() {
     // [open-gpu-kernel-modules kernel_rc.c]
-    let facts = told(
+    let facts = facts(
         "NVRM: GPU at PCI:0000:02:00: GPU-2a1f3c4d-0000-1111-2222-333344445555\nNVRM: GPU Board Serial Number: 1654321098765\n\
          NVRM: GPU 0000:29:00.0: GPU serial number is 1650000000001.\nNVRM: GPU Board Serial Number: 9",
     );

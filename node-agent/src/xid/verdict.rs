@@ -99,7 +99,7 @@ fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) 
             (Severity::Monitor, format!("{}: the Xid 154 decides", unit.name))
         }
         Some((unit, Action::Ignore)) => (Severity::Monitor, format!("{}: IGNORE", unit.name)),
-        None => (row.severity.clone(), "no rule of NVIDIA's decode table fits; an Xid 154 would decide".to_owned()),
+        None => (row.severity.clone(), "no row of NVIDIA's decode table matches; an Xid 154 would decide".to_owned()),
     };
     let place = fault.link.map_or_else(|| row.meaning.to_owned(), |link| format!("{} link {link}", row.meaning));
     let injected = if fault.injected { ", injected" } else { "" };

@@ -19,7 +19,7 @@ pub(crate) struct Model {
     pub(crate) links: u32,
     pub(crate) generation: u32,
     pub(crate) width: u32,
-    /// What the board could do in a better slot: it never fails by itself.
+    /// What the board could do in a better slot. Running below it is no fault.
     pub(crate) max_width: u32,
     pub(crate) remaps: bool,
     pub(crate) fabric: bool,
@@ -96,12 +96,12 @@ pub(crate) struct Board {
     pub(crate) serial: String,
     pub(crate) mig: bool,
     pub(crate) busy: bool,
-    /// Its own small difference from the others, in degrees.
+    /// Its small difference from the other boards, in degrees.
     pub(crate) warmth: i32,
     pub(crate) corrected: u64,
     pub(crate) replays: u64,
     pub(crate) sw_thermal_ns: u64,
-    /// NVLink packets that were sent again.
+    /// Retransmitted NVLink packets.
     pub(crate) link_replays: u64,
 }
 
@@ -112,11 +112,11 @@ pub(crate) struct Machine {
     pub(crate) boards: Vec<Board>,
     pub(crate) driver: Driver,
     pub(crate) version: String,
-    /// The fabric manager has set the fabric up.
+    /// Whether the fabric manager has set up the fabric.
     pub(crate) fabric_ready: bool,
     pub(crate) aer_correctable: u64,
     pub(crate) ports: u32,
-    /// The fabric's switch was rebooted so often.
+    /// How often the fabric's switch was rebooted.
     pub(crate) link_downed: u64,
 }
 
@@ -286,7 +286,7 @@ impl Machine {
 
     fn clocks(&self, board: &Board) -> ClocksReading {
         ClocksReading {
-            // Idle, or held by its power cap: both benign.
+            // Idle, or limited by its power cap: both benign.
             reasons: Some(if board.busy { 0x4 } else { 0x1 }),
             sw_thermal_ns: Some(board.sw_thermal_ns),
             hw_thermal_ns: Some(0),

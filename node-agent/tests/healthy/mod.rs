@@ -1,4 +1,4 @@
-//! A node that is well, whatever happens to it: its machine, its world, and the scenes of its life.
+//! A healthy node that must stay healthy whatever happens to it: its machine, its world, and the scenes of its life.
 
 pub(crate) mod machine;
 pub(crate) mod scenes;

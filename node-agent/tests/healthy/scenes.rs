@@ -5,7 +5,7 @@ use super::world::{HOUR, MINUTE, World};
 use crds::hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
 use crds::node_health::{Expected, NodeHealthSpec};
 
-/// A scene: its name, how it begins, and what happens in one round; `chance` is a number that differs from round to round.
+/// A scene: its name, how it begins, and what happens in one round; `chance` is another random number in each round.
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(crate) begin: fn(interval: i64) -> World,
@@ -111,7 +111,7 @@ fn all(world: &mut World, busy: bool) {
     }
 }
 
-/// A job takes all GPUs or some; now and then a corrected error, a replay, a corrected AER, a moment of warmth.
+/// A job takes all GPUs or some; now and then a corrected ECC or AER error, a replay, a short temperature peak.
 fn work_and_rest(world: &mut World, chance: u64) {
     all(world, true);
     if chance.is_multiple_of(3) {
@@ -143,7 +143,7 @@ fn slow_boot(world: &mut World, _: u64) {
     world.pass(11 * HOUR);
 }
 
-/// As the GPU operator does it: ordered, unloaded, another version, back.
+/// As the GPU operator does it: announce, unload, change the version, load.
 fn driver_upgrade(world: &mut World, chance: u64) {
     world.maintenance(Some("driver-upgrade"));
     world.pass(2 * MINUTE);
@@ -184,7 +184,7 @@ fn lost_device_access(world: &mut World, _: u64) {
     world.pass(10 * HOUR);
 }
 
-/// Lines as drivers wrote them (gpud PR 46, open-gpu-kernel-modules 1030 and 1150), of programs that did wrong.
+/// Lines that drivers wrote about faulty programs (gpud PR 46, open-gpu-kernel-modules 1030 and 1150).
 fn application_xids(world: &mut World, chance: u64) {
     let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
     let address = Machine::address(gpu);
@@ -202,7 +202,7 @@ fn application_xids(world: &mut World, chance: u64) {
     world.pass(12 * HOUR - 100 * MINUTE);
 }
 
-/// A board is replaced by another one, which begins its counters elsewhere.
+/// A board is replaced by another one, whose counters have other values.
 fn board_swap(world: &mut World, chance: u64) {
     let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
     world.pass(24 * HOUR);
@@ -250,7 +250,7 @@ fn small_faults(world: &mut World, chance: u64) {
     world.pass(12 * HOUR);
 }
 
-/// The library refuses for hours (device nodes taken away), and counters have moved meanwhile.
+/// The library fails for hours (device nodes taken away), and counters have risen meanwhile.
 fn silence(world: &mut World, chance: u64) {
     world.machine.driver = Driver::Refuses;
     world.pass(3 * HOUR);

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// The first boot of every world, in seconds since 1970.
 const DAWN: i64 = 1_800_000_000;
-/// The core's wake without anything to wait for.
+/// When the core wakes if it waits for nothing.
 const IDLE_MS: u64 = 60_000;
 pub(crate) const HOUR: u64 = 3_600_000;
 pub(crate) const MINUTE: u64 = 60_000;
@@ -83,8 +83,8 @@ impl World {
         self.send(Event::SpecChanged(Box::new(order)));
     }
 
-    /// Time passes; the agent is woken whenever it asked to be. Where it looks more seldom than each minute, the wakes of
-    /// each minute without anything to do are left out: they are what costs the time, and they look at nothing new.
+    /// Time passes; the agent is woken whenever it asked to be. If it samples less often than every minute, wakes with
+    /// nothing to do are skipped: they cost most of the time and find nothing new.
     pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.now.mono_ms + ms;
         while self.now.mono_ms < end {
@@ -176,7 +176,7 @@ impl World {
                     let measured = Measured::Tree(Box::new(self.machine.tree()));
                     events.push_back(Event::ProbeFinished { id, measured, duration_ms: 5 });
                 }
-                other => panic!("nobody ordered {other:?}"),
+                other => panic!("not ordered: {other:?}"),
             },
             Effect::StopProbe { id } => {
                 self.sampler = self.sampler.filter(|sampler| *sampler != id);
@@ -198,9 +198,9 @@ impl World {
 
     fn look(&mut self) {
         for finding in self.state.findings() {
-            let told = || format!("{} {} {}: {}", finding.check, finding.target, finding.reason, finding.message);
+            let text = || format!("{} {} {}: {}", finding.check, finding.target, finding.reason, finding.message);
             if finding.outcome == Outcome::Fail && finding.severity.condemns() {
-                self.condemned.insert(told());
+                self.condemned.insert(text());
             } else if self.warned.len() < 64 {
                 self.warned.insert(format!("{} {}", finding.check, finding.reason));
             }

@@ -31,7 +31,7 @@ pub(crate) fn probe<T: DeserializeOwned>(arguments: &[&str], environment: &[(&st
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder of programs that every uid may run.
+/// A folder of programs that any user may run.
 pub(crate) struct Programs(tempfile::TempDir);
 
 impl Programs {
@@ -50,8 +50,8 @@ impl Programs {
         let (path, text) = (self.path().join(name), self.path().join(format!("{name}.text")));
         fs::write(&text, format!("#!/bin/sh\n{body}\n")).expect("write a script");
         fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).expect("chmod");
-        // cp opens the program for writing, and not this process: a child that another test forks meanwhile would have it
-        // open too, and whoever starts the program then is told ETXTBSY.
+        // cp opens the program for writing, not this process: a child that another test forks meanwhile would inherit the
+        // open file, and starting the program would fail with ETXTBSY.
         let copied = Command::new("cp").arg("--preserve=mode").args([&text, &path]).status();
         assert!(copied.is_ok_and(|status| status.success()), "cp {}", text.display());
         fs::remove_file(text).expect("remove");
@@ -59,7 +59,7 @@ impl Programs {
     }
 }
 
-/// Looks every few milliseconds whether something has become true. Only a test that fails waits all of the time.
+/// Checks every few milliseconds whether something has become true. Only a failing test waits until the end.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -78,7 +78,7 @@ pub(crate) fn pid_in(path: &Path) -> i32 {
     })
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process exists and is no zombie.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
@@ -95,7 +95,7 @@ pub(crate) fn rss_kib(pid: i32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a process that lives")
 }
 
-/// The simulated driver library, as its sources say now.
+/// The simulated driver library, built from the current sources.
 pub(crate) fn simulated_nvml() -> PathBuf {
     static BUILT: std::sync::Once = std::sync::Once::new();
     let folder = Path::new(AGENT).parent().expect("the binary lies in a folder");
@@ -129,7 +129,7 @@ impl Simulated {
         simulated
     }
 
-    /// Changes the hardware, at once as seen from the library.
+    /// Changes the hardware in one step, as the library sees it.
     pub(crate) fn becomes(&self, state: &serde_json::Value) {
         let next = self.folder.path().join("next.json");
         fs::write(&next, state.to_string()).expect("write the state");

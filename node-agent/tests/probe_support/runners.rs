@@ -1,4 +1,4 @@
-//! Requests for a runner, and a runner at a socket.
+//! Requests to a runner, and a runner at a socket.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -44,7 +44,7 @@ pub(crate) fn sampler(library: &Path, dev_root: &Path) -> ProbeSpec {
     spec(&parameters).unwrap()
 }
 
-/// A runner at a socket, and the protocol spoken by hand.
+/// A runner at a socket, and a client that writes the protocol by hand.
 pub(crate) struct Listening {
     pub(crate) process: Child,
     pub(crate) socket: PathBuf,

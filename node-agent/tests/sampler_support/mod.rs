@@ -1,4 +1,4 @@
-//! A sampler behind a real runner, and what is said to it and by it.
+//! A sampler behind a real runner, what is asked of it and what it answers.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 

@@ -62,7 +62,8 @@ impl Annotation {
 }
 
 /// Since when the Node has this state and severity, according to its annotation.
-pub(crate) fn told_since(node: &Node, state: &State, severity: &Severity) -> Option<Time> {
-    let told = Annotation::read(node)?;
-    (told.state.as_ref() == Some(state) && told.severity.as_ref() == Some(severity)).then_some(told.since)?
+pub(crate) fn annotated_since(node: &Node, state: &State, severity: &Severity) -> Option<Time> {
+    let annotation = Annotation::read(node)?;
+    (annotation.state.as_ref() == Some(state) && annotation.severity.as_ref() == Some(severity))
+        .then_some(annotation.since)?
 }

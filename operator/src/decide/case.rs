@@ -8,6 +8,7 @@ use super::{
         selection::Subject,
     },
     judge::{
+        facts::Facts,
         rules,
         verdict::{self, Judgement},
     },
@@ -53,13 +54,17 @@ impl<'w> Case<'w> {
         let node = subject.node;
         let claims = &governance.claims;
         let authority = authority::authority(world, &subject);
-        let marks_are_frozen = matches!(authority, Authority::Frozen);
         let judgement = subject.health.current().map(|health| {
-            let silent = world.agent_is_silent(&node.name, now);
             let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
-            let claim = claims.spent_for(&node.name, winner);
-            let ordered = orders.assignments(&node.name);
-            verdict::judge(&subject, health, ordered, claim, silent, marks_are_frozen, now)
+            verdict::judge(&Facts {
+                subject: &subject,
+                health,
+                orders: orders.assignments(&node.name),
+                claim: claims.spent_for(&node.name, winner),
+                silent: world.agent_is_silent(&node.name, now),
+                marks_are_frozen: matches!(authority, Authority::Frozen),
+                now,
+            })
         });
         let is_marked = taints::is_marked(node);
         let effect = judgement
@@ -112,8 +117,8 @@ impl<'w> Case<'w> {
             return TaintToBe::Keep;
         };
         if self.is_leftover {
-            let bears_taint = self.node().taint(crds::names::TAINT_UNHEALTHY).is_some();
-            return taints::touch(self.authority, bears_taint);
+            let has_taint = self.node().taint(crds::names::TAINT_UNHEALTHY).is_some();
+            return taints::touch(self.authority, has_taint);
         }
         let (authority, effect) = (self.authority, self.effect);
         taints::taint_to_be(authority, judgement, effect, has_slot, self.is_marked)

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 /// A world that can be written to, and its clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    /// The objects as they stand.
+    /// The current objects.
     pub(crate) world: World,
     /// The operator's clock.
     pub(crate) now: Time,
@@ -109,7 +109,7 @@ impl Model {
         format!("{kind}-made-{}", self.uids)
     }
 
-    /// Changes a Node as somebody else would: its resourceVersion moves if anything changed.
+    /// Changes a Node on behalf of others: its resourceVersion moves if anything changed.
     pub(crate) fn edit_node(&mut self, name: &str, edit: impl FnOnce(&mut crate::world::Node)) {
         let version = self.next_version();
         if let Some(node) = self.world.nodes.get_mut(name) {
@@ -121,7 +121,7 @@ impl Model {
         }
     }
 
-    /// Changes a NodeHealth as somebody else would (the agent, for one).
+    /// Changes a NodeHealth on behalf of others, such as the agent.
     pub(crate) fn edit_health(&mut self, name: &str, edit: impl FnOnce(&mut NodeHealth)) {
         let version = self.next_version();
         if let Some(health) = self.world.node_healths.get_mut(name) {

@@ -102,7 +102,7 @@ fn after_a_conflict_nothing_else_of_the_plan_reaches_that_object() {
     admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n1"), &[]), (marks("n2"), &[])]));
     let (ids, _) = started(&mut queue);
     queue.finished(ids[0], &Ended::Stale);
-    assert_eq!(queue.len(), 1, "n2 goes on");
+    assert_eq!(queue.len(), 1, "n2 continues");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn a_lease_found_at_the_start_counts_only_after_it_changes() {
 }
 
 #[test]
-fn silence_is_counted_anew_after_the_watch_of_leases_failed() {
+fn silence_is_counted_again_from_zero_after_the_watch_of_leases_failed() {
     let mut stores = stores();
     let error = "connection refused".to_owned();
     let _ = stores.observe(Observation::Lease(Seen::Broken { error }), at(500));

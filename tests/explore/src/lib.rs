@@ -1,9 +1,9 @@
 //! Property tests that take a share of time instead of a number of cases.
 //!
-//! In an ordinary run of the tests a property ends after so many cases, or after a few seconds, whichever comes first, but
-//! not before a tenth of its cases. `PROPERTY_SECONDS` gives each property exactly that time, however many cases it makes
-//! (`cargo xtask explore`). Cases are made in batches, each with a seed of its own; a failure names the seed of its batch,
-//! and `PROPERTY_SEED` makes that batch the first one.
+//! In an ordinary test run a property ends after a number of cases or a few seconds, whichever comes first, but not before
+//! a tenth of its cases. `PROPERTY_SECONDS` gives each property exactly that time, whatever the number of cases
+//! (`cargo xtask explore`). Cases are generated in batches, each with a seed of its own; a failure names the seed of its
+//! batch, and `PROPERTY_SEED` makes that batch the first one.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Seconds for each property; see the description of this crate.
 pub const SECONDS: &str = "PROPERTY_SECONDS";
-/// The seed of the first batch, as a failure names it (`0x1f`); random where it is not set.
+/// The seed of the first batch, as a failure names it (`0x1f`); random if not set.
 pub const SEED: &str = "PROPERTY_SEED";
 
 /// What a property takes at most in an ordinary run.
@@ -31,26 +31,26 @@ pub struct Share {
 }
 
 impl Share {
-    /// The share of an ordinary property, beginning now.
+    /// The share of one ordinary property, starting now.
     pub fn begin() -> Self {
         Self::begin_long(1)
     }
 
-    /// A share of so many ordinary ones.
+    /// The share of this many ordinary properties.
     pub fn begin_long(times: u32) -> Self {
         let given = std::env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         Self { began: Instant::now(), time: given.unwrap_or(ORDINARY * times), is_given: given.is_some() }
     }
 
-    /// Whether more is to be done, `done` of `enough` being done: always until `least`, and then until it is enough or the
-    /// time is over. Where the time is given, nothing is enough.
+    /// Whether to continue after `done` of `enough` cases: always until `least`, then until `enough` or the end of the time.
+    /// With `PROPERTY_SECONDS`, only the end of the time counts.
     pub fn goes_on(&self, done: u64, least: u64, enough: u64) -> bool {
         done < least || ((self.is_given || done < enough) && self.began.elapsed() < self.time)
     }
 }
 
-/// Tries `property` on values of `strategy`: `enough` of them, or as many as fit into its [`Share`]. Prints how many were
-/// tried, and gives the number.
+/// Tries `property` on values of `strategy`: `enough` of them, or as many as fit into its [`Share`]. Prints and returns how
+/// many were tried.
 ///
 /// # Panics
 ///

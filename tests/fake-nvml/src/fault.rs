@@ -74,7 +74,7 @@ impl Fault {
         }
     }
 
-    /// How many calls came to this fault at this place before. Another fault at the place starts anew.
+    /// How many calls came to this fault at this place before. Another fault at this place starts from zero.
     fn count(&self, place: &str) -> u64 {
         let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = seen.get_or_insert_default().entry(place.to_owned()).or_insert_with(|| (self.clone(), 0));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn another_fault_at_the_same_place_starts_anew() {
+    fn another_fault_at_the_same_place_starts_from_zero() {
         assert_eq!(codes(&fault(json!({"after": 1, "then": {"return": 9}})), "anew", 2), [0, 9]);
         assert_eq!(codes(&fault(json!({"after": 2, "then": {"return": 9}})), "anew", 3), [0, 0, 9]);
     }

@@ -1,4 +1,4 @@
-//! Whatever stands in a kernel log: records, lines, faults, verdicts.
+//! Arbitrary content of a kernel log: records, lines, faults, verdicts.
 
 #![no_main]
 

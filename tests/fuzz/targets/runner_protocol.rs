@@ -1,4 +1,4 @@
-//! Whatever comes over the socket of the runner, or over the pipe of the sampler.
+//! Arbitrary data from the socket of the runner, or from the pipe of the sampler.
 
 #![no_main]
 

@@ -24,7 +24,7 @@ pub struct Tool {
     pub module: &'static str,
     /// Its Go package.
     pub package: &'static str,
-    /// Whether it must be told its release at link time (Kubernetes calls itself v0.0.0-master otherwise, which clients and
+    /// Whether its release must be set at link time (Kubernetes calls itself v0.0.0-master otherwise, which clients and
     /// skew checks take at its word).
     pub stamped: bool,
     /// The oldest release that will do: with 1.33 tokens name their node and CEL admission is stable.

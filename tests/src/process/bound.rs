@@ -59,7 +59,7 @@ fn fork_and_exec(mut command: Command) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Starts a program in a session of its own that outlives this process and hears no signal of its terminal.
+/// Starts a program in a session of its own that outlives this process and gets no signals from its terminal.
 pub fn spawn_detached(mut command: Command) -> io::Result<Child> {
     let leave_session = || {
         setsid()?;

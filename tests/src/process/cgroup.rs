@@ -14,7 +14,7 @@ pub struct Freezer {
 }
 
 impl Freezer {
-    /// Makes a group; `None` where there is no v1 freezer or we may not.
+    /// Makes a group; `None` if there is no v1 freezer or we lack the permission.
     pub fn make(name: &str) -> Option<Self> {
         let root = Path::new("/sys/fs/cgroup/freezer");
         if !root.join("tasks").exists() {
@@ -30,12 +30,12 @@ impl Freezer {
         std::fs::write(self.folder.join("cgroup.procs"), pid.to_string())
     }
 
-    /// Freezes all that is in it; comes back when they stand still.
+    /// Freezes its processes; returns once they are frozen.
     pub fn freeze(&self) -> io::Result<()> {
         self.set("FROZEN")
     }
 
-    /// Lets them go on.
+    /// Thaws them.
     pub fn thaw(&self) -> io::Result<()> {
         self.set("THAWED")
     }
@@ -57,14 +57,14 @@ impl Freezer {
 
 impl Drop for Freezer {
     fn drop(&mut self) {
-        // Whoever is left in it must not stay frozen for ever.
+        // No process may stay frozen for ever.
         let _ = self.thaw();
         let root = Path::new("/sys/fs/cgroup/freezer/cgroup.procs");
         remove(&self.folder, root);
     }
 }
 
-/// Moves the processes of a group to the root group and removes it. One that is dying stays in it until it is dead.
+/// Moves the processes of a group to the root group and removes the group. A dying process stays in it until it is dead.
 fn remove(folder: &Path, root: &Path) {
     let begin = Instant::now();
     while begin.elapsed() < REMOVED_WITHIN {
@@ -82,15 +82,15 @@ fn remove(folder: &Path, root: &Path) {
 /// A process dies within milliseconds once it is thawed.
 const REMOVED_WITHIN: Duration = Duration::from_secs(5);
 
-/// A group of the v1 devices controller that may open no NVIDIA device (character devices with major number 195), as a
-/// container that lost its devices. Dropping it lets its processes go and removes it.
+/// A group of the v1 devices controller that may open no NVIDIA device (character devices with major number 195), like a
+/// container that lost its devices. Dropping it moves its processes to the root group and removes it.
 #[derive(Debug)]
 pub struct WithoutGpus {
     folder: PathBuf,
 }
 
 impl WithoutGpus {
-    /// Makes a group; `None` where there is no v1 devices controller or we may not.
+    /// Makes a group; `None` if there is no v1 devices controller or we lack the permission.
     pub fn make(name: &str) -> Option<Self> {
         let root = Path::new("/sys/fs/cgroup/devices");
         if !root.join("tasks").exists() {
@@ -116,7 +116,8 @@ impl Drop for WithoutGpus {
     }
 }
 
-/// A group that counts the memory of its processes, of cgroup v1 or v2. Dropping it lets its processes go and removes it.
+/// A group of cgroup v1 or v2 that counts the memory of its processes. Dropping it moves its processes to the root group
+/// and removes it.
 #[derive(Debug)]
 pub struct Memory {
     folder: PathBuf,
@@ -125,7 +126,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Makes a group; an error where there is no memory controller or we may not.
+    /// Makes a group; an error if there is no memory controller or we lack the permission.
     pub fn make(name: &str) -> io::Result<Self> {
         let (root, usage) = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
             ("/sys/fs/cgroup", "memory.current")
@@ -139,13 +140,13 @@ impl Memory {
         let folder = root.join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir(&folder).map_err(|error| io::Error::other(format!("{}: {error}", folder.display())))?;
         let group = Self { folder, root, usage };
-        // In v2 the root may have the controller without handing it on.
+        // In v2 the root may have the controller without enabling it for its children.
         group.bytes()?;
         std::fs::OpenOptions::new().write(true).open(group.procs())?;
         Ok(group)
     }
 
-    /// The file that takes in the process whose id is written to it.
+    /// The file to which the id of a process is written to move the process into the group.
     pub fn procs(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }

@@ -63,12 +63,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The child was still running when the time was over.
+    /// The child was still running at the timeout.
     #[error("{name} still runs after {within:?}; its log {} ends with:\n{tail}", log.display())]
     StillRunning {
         /// Name of the child.
         name: String,
-        /// How long was waited.
+        /// The timeout.
         within: Duration,
         /// Its log file.
         log: PathBuf,
@@ -179,7 +179,7 @@ impl Child {
     /// Sends a signal to its whole process group; nothing happens when it has been reaped.
     pub fn signal(&self, signal: Signal) -> Result<(), Error> {
         let reaping = self.reaping.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the reaping nobody else can get this group id; afterwards anybody can.
+        // Until the child is reaped, no other process can get this group id.
         if reaping.status.is_some() {
             return Ok(());
         }
@@ -263,7 +263,7 @@ fn has_ended(pidfd: impl AsFd, within: Duration) -> io::Result<bool> {
     }
 }
 
-/// Identity of a running process: pids are used again, the pair of pid and start time is not.
+/// Identity of a running process: pids are reused, pairs of pid and start time are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// The process id.

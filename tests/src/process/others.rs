@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What a pipe holds, unless somebody has changed it (pipe(7)).
+/// The capacity of a pipe, unless it was changed (pipe(7)).
 const PIPE_BYTES: usize = 64 * 1024;
 
 /// A process and its descendants, itself first, its children in the order in which they were started.
@@ -26,7 +26,7 @@ pub fn family(pid: u32) -> Vec<u32> {
     all
 }
 
-/// All of a family on whose command line this word stands.
+/// All processes of a family with this word on their command line.
 pub fn members(family_of: u32, word: &str) -> Vec<u32> {
     let has_word = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -40,7 +40,7 @@ pub fn member(family_of: u32, word: &str) -> Option<u32> {
     members(family_of, word).first().copied()
 }
 
-/// What waits in the pipe that is this descriptor of a process, because nobody has read it yet. It stays there.
+/// The unread content of the pipe behind this descriptor of a process. It stays in the pipe.
 pub fn unread(pid: u32, descriptor: u32) -> io::Result<String> {
     let pipe = OpenOptions::new().read(true).open(format!("/proc/{pid}/fd/{descriptor}"))?;
     let (copied, copy) = rustix::pipe::pipe()?;
@@ -60,12 +60,12 @@ pub fn open_below(pid: u32, root: &Path) -> Vec<PathBuf> {
     entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).filter(|path| path.starts_with(root)).collect()
 }
 
-/// Makes a character device, readable and writable for its owner; the error of the kernel where we may not (it takes root).
+/// Makes a character device, readable and writable for its owner. Needs root; returns the kernel's error otherwise.
 pub fn make_character_device(path: &Path, major: u32, minor: u32) -> io::Result<()> {
     Ok(mknodat(CWD, path, FileType::CharacterDevice, Mode::RUSR | Mode::WUSR, makedev(major, minor))?)
 }
 
-/// A process that stands still (SIGSTOP) until this is dropped.
+/// A process that is stopped (SIGSTOP) until this is dropped.
 #[derive(Debug)]
 pub struct Stopped(Pid);
 
@@ -81,7 +81,7 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // One that is gone needs no more.
+        // A process that is gone needs no signal.
         let _ = kill_process(self.0, Signal::CONT);
     }
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_has_open_below_a_folder_is_told() {
+    fn files_that_a_process_has_open_below_a_folder_are_found() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("open");
         let file = std::fs::File::create(&path).expect("a file");

@@ -83,7 +83,7 @@ fn a_missing_program_is_named() {
     assert!(error.to_string().starts_with("start ghost (/no/such/program): "), "{error}");
 }
 
-/// In the copy of this binary that the next test starts: has a child and waits to be killed. Else nothing to do.
+/// In the copy of this binary that the next test starts, has a child and waits to be killed. Otherwise does nothing.
 #[test]
 fn play_the_owner_when_asked() {
     let Some(logs) = std::env::var_os(OWNER) else {

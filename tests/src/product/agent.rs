@@ -15,12 +15,12 @@ pub struct AgentOptions {
     pub args: Vec<OsString>,
     /// Variables of its environment.
     pub env: Vec<(OsString, OsString)>,
-    /// The `cgroup.procs` of the group that it is started in; that of this process without.
+    /// The `cgroup.procs` of the group that it is started in; without, the group of this process.
     pub cgroup_procs: Option<PathBuf>,
 }
 
-/// Joins a group, then becomes the program, so that all its memory is charged to the group: a process that is moved later
-/// leaves behind what it was charged for.
+/// Joins a group, then executes the program, so that all its memory is charged to the group: a process that is moved
+/// later stays charged to its old group for the memory that it had.
 const START_IN_GROUP: &str = r#"echo $$ > "$0" && exec "$@""#;
 
 impl AgentOptions {

@@ -13,7 +13,7 @@ use std::{
 
 pub use tree::RdmaKind;
 
-/// The files that stand for the hardware of one node. Plainly simulated: the serial numbers say so.
+/// The files that simulate the hardware of one node. The serial numbers say that they are simulated.
 #[derive(Debug)]
 pub struct SimulatedNode {
     name: String,
@@ -96,13 +96,13 @@ impl SimulatedNode {
         format!("{name:08x}-0000-4000-8000-{boots:012x}")
     }
 
-    /// Boots the node anew: another boot id, an empty kernel log.
+    /// Reboots the node: another boot id, an empty kernel log.
     pub fn reboot(&self) -> Result<(), Error> {
         self.boots.fetch_add(1, Ordering::SeqCst);
         self.next_record.store(0, Ordering::SeqCst);
         write(&self.proc_root().join("sys/kernel/random/boot_id"), format!("{}\n", self.boot_id()))?;
         write(&self.proc_root().join("stat"), format!("cpu 0 0 0 0\nbtime {}\n", jiff::Timestamp::now().as_second()))?;
-        // A new file under the old name: whoever holds the old one sees it replaced.
+        // A new file under the old name: a process that has the old one open sees it replaced.
         self.replace(&self.kernel_log(), "")?;
         self.kernel_says("simulated kernel: booted")
     }
@@ -131,7 +131,7 @@ impl SimulatedNode {
         log.write_all(bytes).map_err(failed)
     }
 
-    /// The kernel reports an Xid of the GPU with this index, in the driver's form (kernel-open `osapi.c`).
+    /// The kernel reports an Xid of the GPU with this index, in the driver's format (kernel-open `osapi.c`).
     pub fn xid(&self, gpu: usize, code: u32, text: &str) -> Result<(), Error> {
         let address = self.gpus[gpu].trim_end_matches(".0");
         self.kernel_says(&format!("NVRM: Xid (PCI:{address}): {code}, {text}"))
@@ -162,7 +162,7 @@ impl SimulatedNode {
         self.driver_state_json(|state| state["gpus"][gpu][member] = value)
     }
 
-    /// What calls into the driver's library do from now on, by C function: `{"nvmlInit_v2": {"return": 9}}`.
+    /// How calls into the driver's library behave from now on, by C function: `{"nvmlInit_v2": {"return": 9}}`.
     pub fn set_calls(&self, calls: Value) -> Result<(), Error> {
         self.driver_state_json(|state| state["calls"] = calls)
     }

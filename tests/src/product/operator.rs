@@ -16,7 +16,7 @@ pub struct Operator {
     pub http: String,
 }
 
-/// How long a process may take to say where it listens: it does so before its first request.
+/// How long a process may take to log where it listens. It does so before its first request.
 const SAYS_WITHIN: Duration = Duration::from_secs(30);
 
 impl Operator {
@@ -49,7 +49,7 @@ pub(super) fn identity(cluster: &ControlPlane, name: &str, token: &str) -> Resul
     Ok(kubeconfig)
 }
 
-/// How long the log of a process of this name is before it is started: one of the same name may have run before.
+/// The length of the log before a process of this name is started: an earlier one may have written to it.
 pub(super) fn log_length(cluster: &ControlPlane, name: &str) -> u64 {
     std::fs::metadata(cluster.logs().join(format!("{name}.log"))).map_or(0, |log| log.len())
 }

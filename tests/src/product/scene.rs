@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
-/// The longest that a test waits for one thing. Only a test that fails waits this long, so it leaves room for a busy machine.
+/// The longest that a test waits for one thing. Only a failing test waits this long, so it leaves room for a busy machine.
 pub const WITHIN: Duration = Duration::from_secs(180);
 /// GPUs of each simulated node.
 pub const GPUS: u32 = 8;
@@ -29,7 +29,7 @@ pub fn policy_with_all_monitors(name: &str, interval_seconds: u32, members: &str
 pub struct Scene {
     /// The running agents, by node.
     pub agents: BTreeMap<String, Agent>,
-    /// The running operator, unless a test has taken it away.
+    /// The running operator, unless a test has stopped it.
     pub operator: Option<Operator>,
     /// The hardware of each node.
     pub nodes: BTreeMap<String, SimulatedNode>,
@@ -123,8 +123,8 @@ impl Scene {
         seen::until_node(&self.cluster, node, what, WITHIN, wanted).await
     }
 
-    /// Waits until the operator has seen this policy and counts so many nodes as selected by it. Each kind has a watch of its
-    /// own, so a run that is applied later may be seen earlier.
+    /// Waits until the operator has seen this policy and counts this many nodes as selected by it. Each kind has a watch of
+    /// its own, so a run that is applied later may be seen earlier.
     pub async fn until_policy_matches(&self, policy: &str, nodes: usize) -> Result<(), Error> {
         let what = format!("HealthCheckPolicy {policy} to match {nodes} nodes");
         let api: Api<HealthCheckPolicy> = Api::all(self.cluster.admin()?);

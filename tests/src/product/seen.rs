@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::Api;
 use std::time::Duration;
 
-/// Waits until the NodeHealth of `node` is as `wanted` says; the error tells how it was instead.
+/// Waits until the NodeHealth of `node` is as `wanted` says; the error shows what it was instead.
 pub async fn until_health(
     cluster: &ControlPlane,
     node: &str,
@@ -38,7 +38,7 @@ fn described(health: &NodeHealth) -> String {
     format!("its decision is {decision}; its findings are {findings:?}")
 }
 
-/// Waits until the Node is as `wanted` says; the error tells how it was instead.
+/// Waits until the Node is as `wanted` says; the error shows what it was instead.
 pub async fn until_node(
     cluster: &ControlPlane,
     node: &str,
@@ -81,7 +81,7 @@ pub fn unhealthy_taints(node: &Node) -> Vec<Taint> {
     taints.into_iter().filter(|t| t.key == names::TAINT_UNHEALTHY).collect()
 }
 
-/// Whether a program of this name lies in a folder of PATH.
+/// Whether PATH has a program of this name.
 pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
@@ -94,7 +94,7 @@ pub fn resident_kib(pid: u32) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The status and the body that a process of the product answers to `GET path`.
+/// The status and body with which a process of the product answers `GET path`.
 pub async fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await?;

@@ -29,7 +29,7 @@ pub(crate) fn assert_denied<T: std::fmt::Debug>(result: kube::Result<T>, words: 
     );
 }
 
-/// The request was refused by RBAC, for want of this verb.
+/// The request was refused by RBAC because this verb is missing.
 #[track_caller]
 pub(crate) fn assert_forbidden<T: std::fmt::Debug>(result: kube::Result<T>, words: &str) {
     let (code, message) = refusal(result);

@@ -1,11 +1,11 @@
 //! Makes the largest object that a schema allows: every optional member present, every list, map and string at its bound.
 //!
-//! Rules (CEL) are beyond a walk of the schema. The few that limit size or choice are obeyed here by name.
+//! Walking the schema does not evaluate its rules (CEL). The few that limit size or choice are handled here by name.
 
 use serde_json::{Map, Value, json};
 
-/// Patterns of the schemas, and a text that matches at every length from its own on: the first character is repeated in
-/// front. A schema with a pattern that is not listed fails the test, so that it gets a row.
+/// Patterns of the schemas, each with a text that matches and still does with its first character repeated in front. A
+/// schema with a pattern that is not listed fails the test, so that a row is added.
 const PATTERNS: &[(&str, &str)] = &[
     ("^[A-Z][A-Za-z0-9]*$", "A"),
     ("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "a"),
@@ -85,7 +85,7 @@ fn object(schema: &Value, salt: usize) -> Value {
     }
     let mut filled: Map<String, Value> =
         properties.iter().map(|(name, schema)| (name.clone(), fill(schema, salt))).collect();
-    // Choices that rules demand; of two the larger one stays.
+    // Members that exclude each other: the larger one stays.
     if filled.contains_key("nodeNames") {
         filled.remove("nodeSelector");
     }

@@ -12,8 +12,8 @@ const HEADER: &str = "<!-- Written by `cargo xtask codegen`. Edits are overwritt
 
 /// Text before the table of the index.
 const INDEX: &str = "# Checks\n\n\
-One page per check: what a finding means, how it is measured, what the check can find, and what to do. The tables are the ones\n\
-that the agent judges by.\n\n";
+One page per check: what a finding means, how it is measured, what the check can find, and what to do. The pages\n\
+are generated from the tables that the agent judges by.\n\n";
 
 /// Text after the table: what applies to all checks.
 const COMMON: &str = "\n## Outcomes\n\n\

@@ -71,7 +71,7 @@ fn apply(teller: &Teller, stage: &Stage, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until the NodeHealth of `node` is as `wanted` says; the error tells how it was instead.
+/// Waits until the NodeHealth of `node` is as `wanted` says; the error shows what it was instead.
 async fn until_health(
     stage: &Stage,
     node: &str,

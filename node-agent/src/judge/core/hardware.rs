@@ -61,8 +61,8 @@ pub fn addresses(report: &InventoryReport) -> BTreeSet<String> {
 
 /// The addresses of the GPUs that the driver shows, if they are valid PCI addresses.
 pub fn driver_addresses(report: &InventoryReport) -> BTreeSet<&str> {
-    let told = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref());
-    told.filter(|text| text.parse::<PciAddress>().is_ok()).collect()
+    let reported = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref());
+    reported.filter(|text| text.parse::<PciAddress>().is_ok()).collect()
 }
 
 /// The inventory as the report shows it, within its bounds.

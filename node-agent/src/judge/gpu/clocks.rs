@@ -146,7 +146,7 @@ impl One<'_> {
         }
         let bits = if kind.bit == HW_SLOWDOWN { self.plain_slowdown() } else { self.twice(kind.bit) };
         Answer::when(bits, || {
-            (format!("{}: in {} in two readings in a row while it works", self.name, kind.what), self.evidence())
+            (format!("{}: in {} in two readings in a row while at work", self.name, kind.what), self.evidence())
         })
     }
 
@@ -169,12 +169,12 @@ impl One<'_> {
     /// The step to this reading and the one before it, if the driver counts the time and this reading has it.
     fn last_steps(&self, kind: &Slowdown) -> Option<(Step, Option<Step>)> {
         let counter = kind.counter?;
-        let is_told = match counter {
+        let is_reported = match counter {
             Counter::HwThermalNs => self.clocks.hw_thermal_ns,
             Counter::PowerBrakeNs => self.clocks.power_brake_ns,
             _ => self.clocks.sw_thermal_ns,
         };
-        is_told?;
+        is_reported?;
         let mut steps = self.ground.memory.steps(&self.gpu.pci, counter).rev();
         Some((steps.next()?, steps.next()))
     }

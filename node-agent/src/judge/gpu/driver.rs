@@ -42,7 +42,7 @@ const ERRORS: &[(&str, &str)] = &[
 /// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Driver,
-    means: "The driver of the GPUs does not answer as it should: it hangs, it has lost a GPU or wants it reset, or its parts are of different versions. While that lasts, programs that use a GPU fail.",
+    means: "The driver of the GPUs does not answer as it should: it hangs, it has lost a GPU or wants it reset, or its library and kernel module have different versions. Until that is fixed, programs that use a GPU fail.",
     measured: "Every call of the sampler into libnvidia-ml.so.1: its return code, its duration, and whether it returned; nvmlSystemGetDriverVersion, nvmlDeviceGetPersistenceMode, nvmlDeviceGetUUID. Silent under maintenance and for bootGraceSeconds after a boot. A library that cannot be loaded, a sampler that crashed and device nodes that refuse the agent are Inconclusive: no GPU is at fault.",
     profile: &["gpus.driverAtLeast"],
     metrics: &["gpu_health_driver_info", "gpu_health_sampler_hung_calls_total", "gpu_health_sampler_seconds"],
@@ -119,7 +119,7 @@ fn refused(ground: &Ground<'_>, view: &NvmlView) -> Option<Judged> {
             let count = nvidia.map_or(0, |gpus| gpus.len());
             format!("PCI shows {count} NVIDIA GPUs, but their kernel module is not loaded")
         }
-        _ => format!("the driver answers nothing but: {said}"),
+        _ => format!("the driver's library does not answer: {said}"),
     };
     let evidence = format!("nvmlInit: {status} ({said}), library {library}");
     Some(rule::judged(vec![TARGET_NODE.to_owned()], vec![rule::found(RULES, why, TARGET_NODE, message, evidence)]))

@@ -108,8 +108,9 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn of(report: &'a InventoryReport) -> Self {
-        let told = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref());
-        let (named, no_addresses): (Vec<&str>, Vec<&str>) = told.partition(|text| text.parse::<PciAddress>().is_ok());
+        let reported = report.nvml.gpus.iter().filter_map(|gpu| gpu.pci.as_deref());
+        let (named, no_addresses): (Vec<&str>, Vec<&str>) =
+            reported.partition(|text| text.parse::<PciAddress>().is_ok());
         let nameless = report.nvml.gpus.len() - named.len();
         let (in_driver, present) = (driver_addresses(report), addresses(report));
         Self { pci: &report.pci, nvml: &report.nvml, present, in_driver, no_addresses, nameless }

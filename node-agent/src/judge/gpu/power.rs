@@ -24,18 +24,18 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
         when: "The power limit in force is more than 1 W below the default limit of the board.",
-        lifts: "It is not.",
+        lifts: "The limit in force is not more than 1 W below the default.",
         act: "Find out who set it (`nvidia-smi -pl`, the baseboard controller, a power shelf) and set it back, or leave the check `power` out of the policy if the limit is intended.",
-        source: "nvmlDeviceGetEnforcedPowerLimit; DCGM error 72 ENFORCED_POWER_LIMIT, of severity CONFIG; 1 W is a judgement",
+        source: "nvmlDeviceGetEnforcedPowerLimit; DCGM error 72 ENFORCED_POWER_LIMIT, of severity CONFIG; 1 W is our judgement",
     },
     Rule {
         reason: reason::POWER_OUTLIER,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "Among at least 4 GPUs of one model that are all 90 % busy in two samples in a row, a draw below the median by 6 scaled median distances and by 25 % of the default limit, in both.",
-        lifts: "A comparison under the same load in which it is not.",
+        when: "Among at least 4 GPUs of one model that are all at least 90 % busy in two samples in a row, this GPU draws less than the median by more than 6 scaled median absolute deviations and by more than 25 % of the default limit, in both samples.",
+        lifts: "A comparison under the same load in which the GPU is no outlier.",
         act: "Look at the clocks of the same GPU; run gpuCompute when the node is free.",
-        source: "robust statistics, see the page on peers; 25 % is a judgement",
+        source: "median absolute deviation: Rousseeuw and Croux 1993; 25 % is our judgement",
     },
 ];
 

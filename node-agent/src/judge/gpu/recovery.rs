@@ -15,9 +15,9 @@ pub(in crate::judge) mod tests;
 pub static RULES: &[Rule] = &[
     row("RecoveryGpuReset", Outcome::Fail, Severity::Reset, "Field 230 is 1, GPU reset.", "Drain the node and reset the GPU."),
     row("RecoveryNodeReboot", Outcome::Fail, Severity::Reboot, "Field 230 is 2, node reboot.", "Drain and reboot the node."),
-    row("RecoveryDrainPeers", Outcome::Fail, Severity::Reset, "Field 230 is 3, drain peer-to-peer traffic.", "Start nothing new on the node; the driver goes on to None or to a reset by itself."),
+    row("RecoveryDrainPeers", Outcome::Fail, Severity::Reset, "Field 230 is 3, drain peer-to-peer traffic.", "Start nothing new on the node; the driver then changes the action to None or to a reset by itself."),
     row("RecoveryDrainAndReset", Outcome::Fail, Severity::Reset, "Field 230 is 4, drain and reset.", "Drain the node and reset the GPU."),
-    row("RecoveryImexDomain", Outcome::Warn, Severity::Monitor, "Field 230 is 5, recover the IMEX domain.", "Restart the IMEX daemons of the domain; nothing that is done to this node alone cures it."),
+    row("RecoveryImexDomain", Outcome::Warn, Severity::Monitor, "Field 230 is 5, recover the IMEX domain.", "Restart the IMEX daemons of the domain; no action on this node alone cures it."),
     row("RecoveryBusReset", Outcome::Fail, Severity::Reset, "Field 230 is 6, bus reset.", "Drain the node and reset the GPU with `nvidia-smi -r bus`."),
     row("RecoverySystemReboot", Outcome::Fail, Severity::Reboot, "Field 230 is 7, system reboot.", "Drain and reboot the node."),
 ];

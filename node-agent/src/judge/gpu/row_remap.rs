@@ -28,8 +28,8 @@ pub static RULES: &[Rule] = &[
         reason: reason::REMAP_FAILED,
         outcome: Outcome::Fail,
         severity: Severity::Isolate,
-        when: "A row remapping failed. The count of remapped rows alone is no verdict.",
-        lifts: "The flag is clear, which takes another board.",
+        when: "A row remapping failed. The number of remapped rows alone is not judged.",
+        lifts: "The flag is clear, which requires replacing the board.",
         act: "Replace the board.",
         source: "NVIDIA GPU Memory Error Management, RMA policy; gpud pull request 219 (by the flag, not by the count)",
     },
@@ -38,7 +38,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
         when: "At least one bank has no spare row left, and no remapping has failed yet.",
-        lifts: "Every bank has a spare row, which takes another board.",
+        lifts: "Every bank has a spare row, which requires replacing the board.",
         act: "Plan a replacement: the next error in that bank cannot be repaired.",
         source: "nvmlDeviceGetRowRemapperHistogram; NVIDIA GPU Memory Error Management",
     },
@@ -56,7 +56,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Fail,
         severity: Severity::Isolate,
         when: "At least one page was retired after a double-bit error (GPUs before Ampere).",
-        lifts: "None is, which takes another board.",
+        lifts: "There is no such page, which requires replacing the board.",
         act: "Replace the board. NVIDIA's own criterion is milder (60 retired pages in all): to follow it, acknowledge the finding with an override.",
         source: "AWS gpu-cluster-healthcheck check 0 (retired_pages.dbe > 0: ISOLATE); NVIDIA Dynamic Page Retirement, RMA at 60 pages",
     },
@@ -65,7 +65,7 @@ pub static RULES: &[Rule] = &[
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
         when: "More than 60 pages were retired after single-bit errors (GPUs before Ampere).",
-        lifts: "60 or fewer are, which takes another board.",
+        lifts: "There are 60 or fewer such pages, which requires replacing the board.",
         act: "Plan a replacement: the board has room for 64.",
         source: "AWS gpu-cluster-healthcheck check 0 (MAX_RETIRED_PAGES_SBE 60: MONITOR)",
     },
@@ -135,7 +135,7 @@ fn rows(remap: &RemapReading, name: &str) -> [(&'static str, Answer); 3] {
         (
             reason::NO_SPARE_ROWS,
             Answer::when(bare_banks.map(|banks| banks > 0), || {
-                (format!("{name}: {} memory banks have no spare row left; 0 is well", shown(bare_banks)), evidence())
+                (format!("{name}: {} memory banks have no spare row left; 0 is normal", shown(bare_banks)), evidence())
             }),
         ),
     ]

@@ -19,10 +19,10 @@ pub static RULES: &[Rule] = &[
         reason: reason::FABRIC_NOT_READY,
         outcome: Outcome::Fail,
         severity: Severity::Reset,
-        when: "The fabric state of the GPU is `not started` or `in progress` for 180 s and two readings, after the boot grace and outside maintenance.",
+        when: "The fabric state of the GPU is `not started` or `in progress` for 180 s and in two readings, after the boot grace and outside maintenance.",
         lifts: "State `completed`.",
         act: "CUDA does not start on this node (error 802). Check that nvidia-fabricmanager (on NVLink 5 also nvlsm) runs and has the driver's version; start it, then reset the GPUs or reboot. With FABRIC_MODE=1 a GPU without an active partition stays `in progress`: activate it, or do not run this check there.",
-        source: "NVIDIA/NVSentinel issues 883 and 889 (20 days `In Progress`, seen by nobody), NVIDIA/gpu-operator issue 2511; 180 s from NVIDIA/nvtrust issue 128",
+        source: "NVIDIA/NVSentinel issues 883 and 889 (`In Progress` for 20 days, unnoticed), NVIDIA/gpu-operator issue 2511; 180 s from NVIDIA/nvtrust issue 128",
     },
     Rule {
         reason: reason::FABRIC_FAILED,
@@ -37,7 +37,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::FABRIC_UNHEALTHY,
         outcome: Outcome::Fail,
         severity: Severity::Reset,
-        when: "In two readings in a row the health summary is `unhealthy`, the mask says that a route is unhealthy, or it names an incorrect configuration.",
+        when: "In two readings in a row the health summary is `unhealthy`, or the health mask reports an unhealthy route or an incorrect configuration.",
         lifts: "One reading with neither.",
         act: "Reset the GPU. If that does not help, the named configuration says where to look: identifiers, partition, missing links, firmware, place in the chassis.",
         source: "kubernetes-sigs/dra-driver-nvidia-gpu issue 626 (Summary: Unhealthy, Bandwidth: Full); nvml.h, healthMask",
@@ -46,16 +46,16 @@ pub static RULES: &[Rule] = &[
         reason: reason::FABRIC_DEGRADED,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "The health mask says degraded bandwidth, a route recovery or an access timeout recovery, or the summary says limited capacity.",
+        when: "The health mask reports degraded bandwidth, a route recovery or an access timeout recovery, or the health summary reports limited capacity.",
         lifts: "One reading with none of these.",
-        act: "Jobs run, slower. Compare nccl and gpuPeer; plan a reset when the node is idle.",
+        act: "Jobs still run, but slower. Run nccl and gpuPeer and compare with other nodes; plan a reset when the node is idle.",
         source: "nvml.h, healthMask (0x1a9 is degraded bandwidth)",
     },
     Rule {
         reason: reason::FABRIC_NOT_READY,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "The same for less than 180 s, in two readings in a row: the fabric is being set up, most likely.",
+        when: "The same for less than 180 s, in two readings in a row: most likely the fabric is still being set up.",
         lifts: "State `completed`.",
         act: "Wait.",
         source: "As above",
@@ -148,8 +148,8 @@ fn judge_gpu(
                 return Some(vec![found(RULES, reason::FABRIC_FAILED, pci, message, evidence)]);
             }
             let bad = health(fabric, before, &subject)?;
-            let told = |(why, message)| found(RULES, why, pci, message, evidence.clone());
-            Some(bad.into_iter().map(told).collect())
+            let as_found = |(why, message)| found(RULES, why, pci, message, evidence.clone());
+            Some(bad.into_iter().map(as_found).collect())
         }
         _ => None,
     }

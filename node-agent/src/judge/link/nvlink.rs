@@ -119,7 +119,7 @@ fn best(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> Option<
     let model = |pci: &str| ground.gpus.iter().find(|gpu| gpu.pci_address == pci)?.model.as_deref();
     let own = model(&gpu.pci)?;
     let alike: Vec<u32> = all.iter().filter(|other| model(&other.pci) == Some(own)).map(|other| up(other)).collect();
-    peers::majority(&alike).map(|most| (most, "most GPUs of its model here have"))
+    peers::majority(&alike).map(|most| (most, "most GPUs of its model on this node have"))
 }
 
 /// A link that replays or loses packets.
@@ -133,7 +133,7 @@ struct Sick {
 fn errors(ground: &Ground<'_>, gpu: &GpuReadings) -> Vec<Found> {
     let sick: Vec<Sick> = links(gpu).iter().filter_map(|link| errors_of(ground, &gpu.pci, link.link)).collect();
     let serial = ground.serial(&gpu.pci).unwrap_or("-");
-    let say = |why| if why == reason::LINK_ERRORS_PERSISTENT { "go on and on" } else { "are worth a look" };
+    let say = |why| if why == reason::LINK_ERRORS_PERSISTENT { "persist" } else { "are worth a look" };
     if sick.len() <= MAX_LINKS {
         let one = |sick: Sick| {
             let of = format!("NVLink {} of GPU {} (serial {serial})", sick.link, gpu.pci);

@@ -170,7 +170,7 @@ impl<'a> Link<'a> {
         let model = model(ground, self.pci)?;
         let alike = all.values().filter(|other| model == self::model(ground, other.pci).unwrap_or_default());
         let widths: Vec<u32> = alike.filter_map(|other| other.now.width).collect();
-        peers::majority(&widths).map(|width| (width, "most GPUs of its model here have"))
+        peers::majority(&widths).map(|width| (width, "most GPUs of its model on this node have"))
     }
 
     fn found(&self, ground: &Ground<'_>, why: &str, text: &str) -> Found {

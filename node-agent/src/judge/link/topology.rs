@@ -25,19 +25,19 @@ pub static RULES: &[Rule] = &[
         reason: reason::TOPOLOGY_INCOMPLETE,
         outcome: Outcome::Fail,
         severity: Severity::Reset,
-        when: "In two readings in a row the driver reports no common ancestor of this GPU and any other, but does for all other pairs (three GPUs or more).",
+        when: "In two readings in a row the driver reports a common ancestor for all pairs but those of this GPU (three GPUs or more).",
         lifts: "One reading that reports every pair of the GPU.",
-        act: "Reset the GPU or reboot the node, then compare `nvidia-smi topo -m` with a node of the same kind. If it stays, replace the board.",
+        act: "Reset the GPU or reboot the node, then compare `nvidia-smi topo -m` with a node of the same kind. If the paths stay missing, replace the board.",
         source: "AWS gpu-cluster-healthcheck check 3 (a pair without an entry)",
     },
     Rule {
         reason: reason::TOPOLOGY_DIFFERS,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "Of at least five GPUs all but this one have the same pattern: the same ancestors to the others, as many bridges above them, and a NUMA node or none.",
-        lifts: "One reading in which its pattern is that of the others.",
+        when: "Of at least five GPUs, all but this one share the same pattern: which common ancestors they have with the others, how many bridges are above them, and whether they have a NUMA node.",
+        lifts: "One reading in which its pattern matches the others.",
         act: "Compare with `nvidia-smi topo -m` of a node of the same kind: a board in the wrong slot, a firmware setting (NUMA per socket, ACS), or a virtual machine that hides the placement.",
-        source: "A judgement: no profile declares a topology; the patterns of DGX A100 (NVIDIA/DCGM issue 149) and of HGX boards are the same for every GPU",
+        source: "Our judgement: no profile declares a topology; the patterns of DGX A100 (NVIDIA/DCGM issue 149) and of HGX boards are the same for every GPU",
     },
 ];
 
@@ -140,9 +140,9 @@ fn no_way(ground: &Ground<'_>, target: &str, gpus: usize) -> Found {
     let serial = ground.serial(target).unwrap_or("-");
     let others = gpus.saturating_sub(1);
     let message = format!(
-        "the driver reports no path from GPU {target} (serial {serial}) to any of the other {others}, but all paths between those"
+        "the driver reports no path from GPU {target} (serial {serial}) to any of the other {others}, although it reports all paths between those"
     );
-    found(RULES, reason::TOPOLOGY_INCOMPLETE, target, message, format!("pairs told: 0 of {others}"))
+    found(RULES, reason::TOPOLOGY_INCOMPLETE, target, message, format!("pairs reported: 0 of {others}"))
 }
 
 /// The one GPU whose pattern differs from all others.

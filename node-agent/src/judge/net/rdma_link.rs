@@ -95,7 +95,7 @@ fn missing(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Foun
     if devices.len() >= wanted {
         return None;
     }
-    let message = format!("{} of {wanted} RDMA devices are there", devices.len());
+    let message = format!("{} of {wanted} RDMA devices are present", devices.len());
     let evidence = devices.into_iter().collect::<Vec<_>>().join(" ");
     let why = reason::RDMA_DEVICES_MISSING;
     let taken = ground.readings.tree.as_ref().map_or(ground.now.mono_ms, |(_, taken)| *taken);
@@ -120,7 +120,7 @@ fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNe
         if is_declared {
             all.push(found(RULES, reason::PORT_DOWN, name, what, evidence));
         } else if went_down(ground, port) {
-            let message = format!("{what}; it was, and nobody declared that it must be");
+            let message = format!("{what}; it was active before, but no profile declares it");
             all.push(suspected(RULES, reason::PORT_DOWN, name, message, evidence));
         }
         return Some(all);
@@ -147,7 +147,7 @@ fn counters(ground: &Ground<'_>, port: &RdmaPort) -> Vec<Found> {
     let downs = rise(Counter::LinkDowned);
     if downs >= DOWNS_PER_HOUR {
         let message = format!(
-            "the RDMA port {name} went down {downs} times within an hour; from {DOWNS_PER_HOUR} on it is reported"
+            "the RDMA port {name} went down {downs} times within an hour; {DOWNS_PER_HOUR} or more count as flapping"
         );
         all.push(found(RULES, reason::PORT_FLAPPING, name, message, format!("link_downed +{downs} in 3600 s")));
     }

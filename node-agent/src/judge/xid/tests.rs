@@ -141,7 +141,7 @@ fn the_recovery_action_back_at_none_lifts_what_a_reset_cures_and_only_if_it_was_
         lift_by_recovery_action(&mut findings, &readings(1));
         assert!(found(&findings, GPU).is_some(), "it is not back: {line}");
         lift_by_recovery_action(&mut findings, &Readings::default());
-        assert!(found(&findings, GPU).is_some(), "nobody read it: {line}");
+        assert!(found(&findings, GPU).is_some(), "the action was not read: {line}");
         lift_by_recovery_action(&mut findings, &readings(0));
         assert_eq!(found(&findings, GPU).is_none(), curable, "{line}");
     }

@@ -18,7 +18,7 @@ pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
         let begun = calls.asked.begin_other("open", About::default(), Duration::ZERO);
         let opened = OpenOptions::new().read(true).write(true).open(entry.path());
         drop(begun);
-        match told_by(opened.map(drop)) {
+        match access_of(opened.map(drop)) {
             DeviceAccess::Refused => return DeviceAccess::Refused,
             DeviceAccess::Granted => access = DeviceAccess::Granted,
             DeviceAccess::Absent => {}
@@ -27,7 +27,7 @@ pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
     access
 }
 
-fn told_by(opened: std::io::Result<()>) -> DeviceAccess {
+fn access_of(opened: std::io::Result<()>) -> DeviceAccess {
     match opened.map_err(|error| error.kind()) {
         // Both EPERM and EACCES.
         Err(ErrorKind::PermissionDenied) => DeviceAccess::Refused,
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn only_a_refusal_is_the_loss_of_a_device_and_an_error_of_the_driver_is_none() {
-        let told = |code| told_by(Err(std::io::Error::from_raw_os_error(code)));
+        let access_after = |code| access_of(Err(std::io::Error::from_raw_os_error(code)));
         for (code, access) in [
             (libc::EPERM, DeviceAccess::Refused),
             (libc::EACCES, DeviceAccess::Refused),
@@ -74,7 +74,7 @@ mod tests {
             (libc::ENODEV, DeviceAccess::Granted),
             (libc::EBUSY, DeviceAccess::Granted),
         ] {
-            assert_eq!(told(code), access, "{code}");
+            assert_eq!(access_after(code), access, "{code}");
         }
     }
 

@@ -123,7 +123,7 @@ struct UnderWay {
     since: Instant,
     /// How long the call is expected to take.
     meant: Duration,
-    told: bool,
+    is_reported: bool,
 }
 
 impl Calls {
@@ -151,7 +151,7 @@ impl Thread {
 
     /// Records an operation that may hang too but is not a function of the library.
     pub(super) fn begin_other(&self, name: &'static str, about: About, meant: Duration) -> Begun<'_> {
-        self.state().now = Some(UnderWay { name, about, since: Instant::now(), meant, told: false });
+        self.state().now = Some(UnderWay { name, about, since: Instant::now(), meant, is_reported: false });
         Begun(self)
     }
 
@@ -187,10 +187,10 @@ impl Thread {
         let call = state.now.as_mut()?;
         call.meant += stood_still;
         let past = call.since.elapsed().checked_sub(call.meant)?;
-        if call.told || past <= deadline {
+        if call.is_reported || past <= deadline {
             return None;
         }
-        call.told = true;
+        call.is_reported = true;
         Some(Hung {
             call: call.name.to_owned(),
             index: call.about.index,

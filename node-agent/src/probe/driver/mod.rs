@@ -17,7 +17,7 @@
 //! judged here. What must stay true:
 //! - a call that does not return is reported while it hangs, with its name and its GPU; the runner then kills the child;
 //! - a missing answer is absent from the sample, never zero;
-//! - the process does not outlive its pipe: when nobody reads or asks any more, it ends and releases the library.
+//! - the process does not outlive its pipe: once its client is gone, it ends and releases the library.
 
 mod access;
 mod calls;
@@ -153,7 +153,7 @@ fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
 fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
     while let Ok(ask) = asked.recv() {
         if sampler.is_worn() {
-            begin_anew(&ask);
+            restart_in_place(&ask);
         }
         let Ask { id, sections, timings } = ask;
         say_sample(id, sampler.sample(sections, timings));
@@ -162,7 +162,7 @@ fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
 
 /// Replaces the process by itself, with fresh memory but the same pipes and process id. The open request is passed
 /// along; the next one comes only after its answer. Returns only if that fails.
-fn begin_anew(ask: &Ask) {
+fn restart_in_place(ask: &Ask) {
     const FLAG: &str = "--first-ask=";
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
     let others = std::env::args_os().skip(1).filter(|arg| !arg.to_string_lossy().starts_with(FLAG));
@@ -171,7 +171,7 @@ fn begin_anew(ask: &Ask) {
         Ok(first) => std::process::Command::new(program).args(others).arg(first).exec(),
         Err(error) => error.into(),
     };
-    eprintln!("gpu-health-agent: cannot begin anew: {error}");
+    eprintln!("gpu-health-agent: cannot restart the sampler: {error}");
 }
 
 /// Reports each hung call once.

@@ -35,7 +35,7 @@ fn an_event_waits_for_its_line_which_is_then_the_one_that_counts() {
     assert_eq!(merge.driver_event(gpu(1), 94, true, 0), None);
     assert_eq!(merge.next_due(), Some(WAIT_MS));
     assert_eq!(merge.due(WAIT_MS - 1), []);
-    assert!(!merge.log_fault(&line(1, 94), WAIT_MS - 1), "nobody told of it before");
+    assert!(!merge.log_fault(&line(1, 94), WAIT_MS - 1), "it was not reported before");
     assert_eq!((merge.due(WAIT_MS), merge.next_due()), (vec![], None));
 }
 
@@ -43,10 +43,13 @@ fn an_event_waits_for_its_line_which_is_then_the_one_that_counts() {
 fn an_event_that_no_line_follows_is_told_without_detail() {
     let mut merge = Merge::default();
     merge.driver_event(gpu(1), 95, true, 0);
-    let told = merge.due(WAIT_MS);
-    assert_eq!(told.len(), 1);
-    assert_eq!((&told[0].detail, told[0].message.as_str(), told[0].pid), (&XidDetail::Plain, BY_EVENT, None));
-    assert_eq!(judge(&told[0], None).severity, Severity::Reset);
+    let reported = merge.due(WAIT_MS);
+    assert_eq!(reported.len(), 1);
+    assert_eq!(
+        (&reported[0].detail, reported[0].message.as_str(), reported[0].pid),
+        (&XidDetail::Plain, BY_EVENT, None)
+    );
+    assert_eq!(judge(&reported[0], None).severity, Severity::Reset);
     // The line comes late: it is no second sighting, but only once.
     assert!(merge.log_fault(&line(1, 95), WAIT_MS + 500));
     assert!(!merge.log_fault(&line(1, 95), WAIT_MS + 900));
@@ -92,16 +95,16 @@ fn an_sxid_is_no_gpus_event() {
 #[test]
 fn a_storm_is_bounded_and_loses_nothing() {
     let mut merge = Merge::default();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut most = 0;
     for at in 0..10_000_u32 {
         let code = at % 500;
-        told.extend(merge.driver_event(gpu(u8::try_from(at % 251).unwrap()), code, at % 3 == 0, at.into()));
+        reported.extend(merge.driver_event(gpu(u8::try_from(at % 251).unwrap()), code, at % 3 == 0, at.into()));
         merge.log_fault(&line(u8::try_from(at % 241).unwrap(), code), at.into());
         most = most.max(merge.held());
     }
     assert!(most <= 2 * KEPT + WAITING, "{most}");
-    assert!(!told.is_empty());
+    assert!(!reported.is_empty());
 }
 
 /// A fault, and after how many milliseconds each source reports it, if it does.
@@ -114,10 +117,11 @@ struct Story {
 
 /// All faults differ, so that reports can be counted; lines come within the wait after their events.
 fn stories() -> impl Strategy<Value = Vec<Story>> {
-    let told =
+    let reported =
         (proptest::option::weighted(0.8, 0..WAIT_MS), proptest::option::weighted(0.8, 0..WAIT_MS), 0_u64..60_000);
-    proptest::collection::vec(told, 1..40).prop_map(|told| {
-        told.into_iter()
+    proptest::collection::vec(reported, 1..40).prop_map(|reported| {
+        reported
+            .into_iter()
             .zip(0_u32..)
             .map(|((line, event, at), number)| Story {
                 fault: (gpu(u8::try_from(number % 16).unwrap()), 30 + number / 16),
@@ -140,7 +144,7 @@ proptest! {
             happenings.extend(story.event.map(|at| (at, false, story.fault)));
         }
         happenings.sort_by_key(|(at, ..)| *at);
-        let mut told: Vec<Fault> = Vec::new();
+        let mut reported: Vec<Fault> = Vec::new();
         let fault_of = |observed: &XidObservation| match observed.event {
             XidEvent::Xid(code) => (observed.pci, code),
             XidEvent::SXid(_) | XidEvent::FallenOffTheBus => (observed.pci, 0),
@@ -149,19 +153,19 @@ proptest! {
         for (at, is_line, fault) in happenings {
             while clock < at {
                 clock = (clock + step).min(at);
-                told.extend(merge.due(clock).iter().map(fault_of));
+                reported.extend(merge.due(clock).iter().map(fault_of));
             }
             if is_line {
                 if !merge.log_fault(&line(fault.0.bus, fault.1), at) {
-                    told.push(fault);
+                    reported.push(fault);
                 }
             } else {
-                told.extend(merge.driver_event(fault.0, fault.1, true, at).iter().map(fault_of));
+                reported.extend(merge.driver_event(fault.0, fault.1, true, at).iter().map(fault_of));
             }
         }
-        told.extend(merge.due(u64::MAX).iter().map(fault_of));
+        reported.extend(merge.due(u64::MAX).iter().map(fault_of));
         for story in stories {
-            let times = told.iter().filter(|fault| **fault == story.fault).count();
+            let times = reported.iter().filter(|fault| **fault == story.fault).count();
             let expected = usize::from(story.line.is_some() || story.event.is_some());
             prop_assert_eq!(times, expected, "{:?}", story);
         }
@@ -173,27 +177,27 @@ proptest! {
         let mut at = at;
         at.sort_unstable();
         let mut merge = Merge::default();
-        let mut told: Vec<(u8, u64)> = Vec::new();
+        let mut reported: Vec<(u8, u64)> = Vec::new();
         let mut events = Vec::new();
         for (now, bus, is_line, readable) in at {
             while let Some(due) = merge.next_due().filter(|due| *due <= now) {
-                told.extend(merge.due(due).iter().map(|observed| (observed.pci.bus, due)));
+                reported.extend(merge.due(due).iter().map(|observed| (observed.pci.bus, due)));
             }
             if is_line {
                 merge.log_fault(&line(bus, 48), now);
-                told.push((bus, now));
+                reported.push((bus, now));
             } else {
                 events.push((bus, now));
-                told.extend(merge.driver_event(gpu(bus), 48, readable, now).iter().map(|o| (o.pci.bus, now)));
+                reported.extend(merge.driver_event(gpu(bus), 48, readable, now).iter().map(|o| (o.pci.bus, now)));
             }
         }
         while let Some(due) = merge.next_due() {
-            told.extend(merge.due(due).iter().map(|observed| (observed.pci.bus, due)));
+            reported.extend(merge.due(due).iter().map(|observed| (observed.pci.bus, due)));
         }
         for (bus, now) in events {
             let in_time = now.saturating_sub(SAME_FAULT_MS)..=now + WAIT_MS;
-            let near = told.iter().any(|(of, at)| *of == bus && in_time.contains(at));
-            prop_assert!(near, "the event of GPU {bus} at {now} was never told: {told:?}");
+            let near = reported.iter().any(|(of, at)| *of == bus && in_time.contains(at));
+            prop_assert!(near, "the event of GPU {bus} at {now} was never reported: {reported:?}");
         }
     }
 }

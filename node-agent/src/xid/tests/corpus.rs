@@ -40,7 +40,7 @@ fn holding(code: u32) -> Vec<String> {
     let other = if code == 43 { 13 } else { 43 };
     vec![
         format!("NVRM: Xid (PCI:0000:{:02x}:00): {other}, pid={code}, name=Xid {code}, Ch {code:08}", code % 0x100),
-        format!("NVRM: Xid (PCI:0000:53:00): {other}, pid=1, name=a, Xid (PCI:0000:53:00): {code}, told by a program"),
+        format!("NVRM: Xid (PCI:0000:53:00): {other}, pid=1, name=a, Xid (PCI:0000:53:00): {code}, said by a program"),
         format!("NVRM: Xid (PCI:0000:53:00): {}, a longer number", if code == 999 { 79 } else { code * 1000 + 7 }),
         format!("NVRM: Xid (PCI:0000:53:00): 0x{code}, no decimal number"),
         format!("amdgpu 0000:53:00.0: Xid (PCI:0000:53:00): {code}, another driver"),
@@ -187,8 +187,8 @@ fn cases() -> Vec<Case> {
 #[test]
 fn every_row_fires_on_its_line_as_it_says() {
     for case in cases() {
-        let told = observations(&case.line, KERNEL);
-        let [observed] = told.as_slice() else { panic!("{}: {told:?}", case.line) };
+        let found = observations(&case.line, KERNEL);
+        let [observed] = found.as_slice() else { panic!("{}: {found:?}", case.line) };
         let verdict = judge(observed, case.driver);
         assert_eq!((verdict.severity, verdict.reason), (case.severity, case.reason), "{}", case.line);
         assert!(verdict.message.contains(&case.says), "{}: {}", case.line, verdict.message);

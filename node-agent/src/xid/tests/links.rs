@@ -16,7 +16,7 @@ enum Do {
 }
 use Do::{Eval154, Ignore, ResetGpu};
 
-/// Xid, unit, sub code before R575, sub codes since, and by value of `errorStatus` (of the reason for a lost link) what to do.
+/// Xid, unit, sub-code before R575, sub-code since, and by value of `errorStatus` (of the reason for a lost link) what to do.
 type Rules = (u32, &'static str, u32, &'static [u32], &'static [(Do, &'static [u32])]);
 
 const LINK_DOWN: &str = "NETIR_LINK_DOWN";

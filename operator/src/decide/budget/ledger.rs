@@ -37,7 +37,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
     pub(crate) fn slot(&self, case: &Case<'w>) -> Option<&'w str> {
         let name = case.subject.policy?.metadata.name.as_deref()?;
         let node = case.subject.node.name.as_str();
-        let standing = case.is_marked && self.claims.stands(name, node);
+        let standing = case.is_marked && self.claims.has(name, node);
         (standing || self.granted.get(node) == Some(&name)).then_some(name)
     }
 

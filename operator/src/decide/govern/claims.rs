@@ -33,7 +33,7 @@ impl<'w> Claims<'w> {
     }
 
     /// Whether this policy has a claim for the node of this name.
-    pub(crate) fn stands(&self, policy: &str, node: &str) -> bool {
+    pub(crate) fn has(&self, policy: &str, node: &str) -> bool {
         self.by_node.get(node).is_some_and(|claims| claims.iter().any(|(name, _)| *name == policy))
     }
 

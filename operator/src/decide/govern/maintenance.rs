@@ -17,8 +17,8 @@ pub(crate) fn overrun<'h>(node: &Node, health: &'h NodeHealth, now: Time) -> Opt
 }
 
 /// Whether the NodeHealth already records the maintenance of its node.
-pub(crate) fn stands(standing: Option<&Maintenance>, node: &Node) -> bool {
-    standing.map(|m| m.reason.as_str()) == node.maintenance() && standing.is_none_or(|m| m.until.is_some())
+pub(crate) fn is_current(recorded: Option<&Maintenance>, node: &Node) -> bool {
+    recorded.map(|m| m.reason.as_str()) == node.maintenance() && recorded.is_none_or(|m| m.until.is_some())
 }
 
 /// The desired maintenance; `since` is kept while it lasts.

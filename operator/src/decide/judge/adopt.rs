@@ -22,8 +22,8 @@ use crds::{
 /// The causes of a node that has our taint but no known cause: from its claim, else from its annotation, else one cause
 /// that is lifted by a pass of every enabled check. A lost drill is not adopted: it is over by then.
 pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause> {
-    let told = Annotation::read(node).filter(|told| told.state == Some(State::Quarantined));
-    let severity = told
+    let annotation = Annotation::read(node).filter(|annotation| annotation.state == Some(State::Quarantined));
+    let severity = annotation
         .as_ref()
         .and_then(|t| t.severity.clone())
         .into_iter()
@@ -55,7 +55,7 @@ pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -
         let why = claim.and_then(|c| c.reason.as_deref()).unwrap_or(reason::ADOPTED);
         return vec![cause(check, target, why)];
     }
-    let listed: Vec<&AnnotatedCause> = told
+    let listed: Vec<&AnnotatedCause> = annotation
         .iter()
         .flat_map(|t| &t.causes)
         .filter(|c| !c.check.is_empty() && !c.target.is_empty() && !c.reason.is_empty())

@@ -59,7 +59,7 @@ pub(crate) fn cause(finding: &Finding, orders: &[Assignment], now: Time) -> Opti
 }
 
 /// Whether the drill of this cause is still running.
-pub(crate) fn goes_on(cause: &Cause, orders: &[Assignment], report: Option<&Report>) -> bool {
+pub(crate) fn is_running(cause: &Cause, orders: &[Assignment], report: Option<&Report>) -> bool {
     let is_found = report.is_some_and(|r| r.findings.iter().any(|f| is_of_drill(&f.check) && f.target == cause.target));
     let is_done = |order: &Assignment| {
         report.is_some_and(|r| r.runs.iter().any(|run| run.id == order.id && run.state == RunState::Done))

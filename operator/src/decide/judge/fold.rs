@@ -10,16 +10,15 @@ use super::{
     adopt::adopted_causes,
     drill_causes,
     evidence::{failed_results, has_verdict, is_bad, is_reported},
+    facts::Facts,
     lift::{is_lifted, one_pass},
     rules::removes_capacity,
 };
-use crate::decide::govern::selection::Subject;
 use crds::{
-    Check, NodeHealth, Severity, Time,
+    Check, Severity, Time,
     condition::truncate,
-    health_check_policy::ClaimFor,
     names,
-    node_health::{Assignment, Cause, CheckResult, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
+    node_health::{Cause, CheckResult, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
     reason,
 };
 use std::cmp::Reverse;
@@ -38,28 +37,19 @@ pub(crate) struct Folded {
     pub(crate) adopted: bool,
 }
 
-/// Merges the agent's report into the known causes. `orders`: the node's work orders.
-pub(crate) fn fold(
-    subject: &Subject<'_>,
-    health: &NodeHealth,
-    orders: &[Assignment],
-    claim: Option<&ClaimFor>,
-    silent: bool,
-    marks_are_frozen: bool,
-    now: Time,
-) -> Folded {
+/// Merges the agent's report into the known causes.
+pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
+    let Facts { subject, health, orders, claim, silent, marks_are_frozen, now } = *facts;
     let node = subject.node;
-    let status = health.status.as_ref();
-    let before = status.and_then(|s| s.decision.as_ref());
-    let report = status.and_then(|s| s.report.as_ref());
+    let (before, report) = (facts.before(), facts.report());
     let remembered = before.map_or(&[][..], |d| d.causes.as_slice());
     let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
     let mut causes = remembered.to_vec();
     for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
         let opened = if drill_causes::is_of_drill(&finding.check) {
             // The effects of a drill must not be mistaken for findings of real checks.
-            let goes_on = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
-            let may_open = goes_on || report.is_some_and(has_verdict);
+            let is_open = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
+            let may_open = is_open || report.is_some_and(has_verdict);
             drill_causes::cause(finding, orders, now).filter(|_| may_open)
         } else {
             Some(from_finding(finding, now))
@@ -82,7 +72,7 @@ pub(crate) fn fold(
     }
     causes.retain(|cause| {
         if cause.is_drill() {
-            drill_causes::goes_on(cause, orders, report)
+            drill_causes::is_running(cause, orders, report)
         } else {
             silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
         }

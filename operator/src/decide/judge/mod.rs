@@ -1,6 +1,6 @@
 //! The judgement on a node, from its report and from what is recorded about it.
 //!
-//! - `evidence`: what a report says
+//! - `facts`: what a judgement depends on; `evidence`: what a report says
 //! - `rules`: the taint effect that a policy gives to causes
 //! - `fold`: findings and results become causes; `lift`: a later pass ends them; `adopt`: causes for a mark that has none
 //! - `drill_causes`: the causes of drills, which have rules of their own
@@ -9,6 +9,7 @@
 pub(crate) mod adopt;
 pub(crate) mod drill_causes;
 pub(crate) mod evidence;
+pub(crate) mod facts;
 pub(crate) mod fold;
 pub(crate) mod lift;
 pub(crate) mod rules;

@@ -21,6 +21,7 @@
 use super::{
     drill_causes,
     evidence::{has_verdict, unjudged},
+    facts::Facts,
     fold::{self, Folded},
 };
 use crate::decide::{
@@ -28,9 +29,8 @@ use crate::decide::{
     govern::{maintenance, selection::Subject},
 };
 use crds::{
-    Action, NodeHealth, Outcome, Severity, State, Time,
-    health_check_policy::ClaimFor,
-    node_health::{Assignment, Cause, Decision, Occurrence, Report},
+    Action, Outcome, Severity, State, Time,
+    node_health::{Cause, Occurrence, Report},
     reason,
 };
 
@@ -54,13 +54,13 @@ pub(crate) struct Judgement {
     /// Whether a maintenance takes longer than expected.
     pub(crate) overrun: bool,
     /// What the Node shows, if different: the judgement without drills that set no marks.
-    told_to_node: Option<Box<Judgement>>,
+    for_node: Option<Box<Judgement>>,
 }
 
 impl Judgement {
     /// The judgement that the marks on the Node show.
     pub(crate) fn on_node(&self) -> &Self {
-        self.told_to_node.as_deref().unwrap_or(self)
+        self.for_node.as_deref().unwrap_or(self)
     }
 
     /// Whether a drill is the only reason for this judgement.
@@ -74,38 +74,28 @@ impl Judgement {
     }
 }
 
-/// Judges a node by its report and its record. `orders`: the node's work orders.
-pub(crate) fn judge(
-    subject: &Subject<'_>,
-    health: &NodeHealth,
-    orders: &[Assignment],
-    claim: Option<&ClaimFor>,
-    silent: bool,
-    marks_are_frozen: bool,
-    now: Time,
-) -> Judgement {
-    let folded = fold::fold(subject, health, orders, claim, silent, marks_are_frozen, now);
-    let told_to_node = folded.causes.iter().any(drill_causes::is_unmarked).then(|| {
+/// Judges a node by its report and its record.
+pub(crate) fn judge(facts: &Facts<'_>) -> Judgement {
+    let folded = fold::fold(facts);
+    let for_node = folded.causes.iter().any(drill_causes::is_unmarked).then(|| {
         let mut real = folded.clone();
         real.causes.retain(|cause| !drill_causes::is_unmarked(cause));
-        Box::new(conclude(subject, health, real, silent, now))
+        Box::new(conclude(facts, real))
     });
-    Judgement { told_to_node, ..conclude(subject, health, folded, silent, now) }
+    Judgement { for_node, ..conclude(facts, folded) }
 }
 
 /// The judgement that follows from these causes.
-fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: bool, now: Time) -> Judgement {
-    let status = health.status.as_ref();
-    let before = status.and_then(|s| s.decision.as_ref());
-    let report = status.and_then(|s| s.report.as_ref());
-    let overrun = maintenance::overrun(subject.node, health, now).is_some();
-    let (state, why) = verdict(subject, &folded, report, before, silent, overrun);
+fn conclude(facts: &Facts<'_>, folded: Folded) -> Judgement {
+    let (before, silent, now) = (facts.before(), facts.silent, facts.now);
+    let overrun = maintenance::overrun(facts.subject.node, facts.health, now).is_some();
+    let (state, why) = verdict(facts, &folded, overrun);
     let severity = folded.causes.first().map_or(Severity::None, |worst| worst.severity.clone());
     let stood = before.filter(|b| b.state == state && b.severity == severity && b.reason == why).map(|b| b.since);
     // A drill without marks leaves the Node unchanged: its annotation still says since when.
-    let told = || annotation::told_since(subject.node, &state, &severity);
+    let annotated = || annotation::annotated_since(facts.subject.node, &state, &severity);
     let is_interlude = folded.causes.iter().chain(before.iter().flat_map(|b| &b.causes)).any(drill_causes::is_unmarked);
-    let since = stood.or_else(|| if is_interlude { told() } else { None }).unwrap_or(now);
+    let since = stood.or_else(|| if is_interlude { annotated() } else { None }).unwrap_or(now);
     Judgement {
         severity,
         reason: why.to_owned(),
@@ -115,36 +105,29 @@ fn conclude(subject: &Subject<'_>, health: &NodeHealth, folded: Folded, silent: 
         history: folded.history,
         silent,
         overrun,
-        told_to_node: None,
+        for_node: None,
     }
 }
 
-fn verdict<'a>(
-    subject: &Subject<'_>,
-    folded: &'a Folded,
-    report: Option<&Report>,
-    before: Option<&Decision>,
-    silent: bool,
-    overrun: bool,
-) -> (State, &'a str) {
+fn verdict<'a>(facts: &Facts<'_>, folded: &'a Folded, overrun: bool) -> (State, &'a str) {
     let worst = folded.causes.first();
     if let Some(worst) = worst.filter(|cause| cause.condemns()) {
         let why = if folded.adopted { reason::ADOPTED } else { worst.reason.as_str() };
         return (State::Quarantined, why);
     }
-    let Some(report) = report else {
+    let Some(report) = facts.report() else {
         return (State::Unknown, reason::NEVER_REPORTED);
     };
-    if silent {
+    if facts.silent {
         return (State::Unknown, reason::AGENT_SILENT);
     }
     if let Some(worst) = worst {
         return (State::Suspect, worst.reason.as_str());
     }
-    if has_no_accelerator(subject, report) {
+    if has_no_accelerator(facts.subject, report) {
         return (State::NotApplicable, reason::NO_ACCELERATOR);
     }
-    let was_judged = before.is_some_and(|b| match b.state {
+    let was_judged = facts.before().is_some_and(|b| match b.state {
         State::Healthy | State::Suspect | State::Quarantined => true,
         State::Unknown | State::NotApplicable | State::Unrecognized(_) => false,
     });

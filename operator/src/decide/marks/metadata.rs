@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// What our labels and annotation on a Node are built from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Shown<'a> {
     /// The judgement to show on the Node.
     pub(crate) judgement: &'a Judgement,
     /// The sentence that explains it.
@@ -33,35 +33,35 @@ pub(crate) fn is_ours(label: &str) -> bool {
             || label.starts_with(names::LABEL_CERTIFIED_PREFIX))
 }
 
-/// The desired labels and annotation of the Node, or `None` if nothing changes. `told` is `None` for a node that has not
+/// The desired labels and annotation of the Node, or `None` if nothing changes. `shown` is `None` for a node that has not
 /// been judged yet: then only the agent's label is set, and everything else stays.
-pub(crate) fn marks(node: &Node, authority: Authority<'_>, told: Option<Told<'_>>) -> Option<Marks> {
+pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'_>>) -> Option<Marks> {
     let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
     let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
-    let (labels, summary): (BTreeMap<_, _>, _) = match (told, authority) {
+    let (labels, summary): (BTreeMap<_, _>, _) = match (shown, authority) {
         (None, _) | (Some(_), Authority::Frozen) => (standing().chain([agent]).collect(), node.summary.clone()),
-        (Some(told), Authority::Observe { release }) => {
-            if told.judgement.state == State::Quarantined && !release {
+        (Some(shown), Authority::Observe { release }) => {
+            if shown.judgement.state == State::Quarantined && !release {
                 (standing().chain([agent]).collect(), node.summary.clone())
             } else {
                 ([agent].into(), None)
             }
         }
-        (Some(told), Authority::Enforce(policy)) => {
+        (Some(shown), Authority::Enforce(policy)) => {
             let outputs = policy.spec.outputs.as_ref();
             let mut labels = BTreeMap::from([agent]);
             if is_on(outputs, |o| o.labels) {
-                labels.extend(verdict_labels(told));
+                labels.extend(verdict_labels(shown));
             }
-            let summary = is_on(outputs, |o| o.annotation).then(|| annotation_text(told.judgement));
+            let summary = is_on(outputs, |o| o.annotation).then(|| annotation_text(shown.judgement));
             (labels, summary)
         }
     };
     let drop_labels: Vec<String> =
         node.labels.keys().filter(|label| is_ours(label) && !labels.contains_key(*label)).cloned().collect();
-    let stand =
+    let is_unchanged =
         drop_labels.is_empty() && summary == node.summary && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
-    (!stand).then_some(Marks { labels, summary, drop_labels })
+    (!is_unchanged).then_some(Marks { labels, summary, drop_labels })
 }
 
 /// Whether the policy writes this kind of mark; the default is yes.
@@ -69,8 +69,8 @@ pub(crate) fn is_on(outputs: Option<&Outputs>, which: impl Fn(&Outputs) -> Optio
     outputs.and_then(which).unwrap_or(true)
 }
 
-fn verdict_labels(told: Told<'_>) -> Vec<(String, String)> {
-    let mut labels: Vec<(String, String)> = told
+fn verdict_labels(shown: Shown<'_>) -> Vec<(String, String)> {
+    let mut labels: Vec<(String, String)> = shown
         .certifications
         .iter()
         .map(|c| {
@@ -78,9 +78,9 @@ fn verdict_labels(told: Told<'_>) -> Vec<(String, String)> {
             (label, "true".to_owned())
         })
         .collect();
-    if let Some(health) = told.judgement.state.label() {
+    if let Some(health) = shown.judgement.state.label() {
         labels.push((names::LABEL_HEALTH.to_owned(), health.to_owned()));
-        let severity = told.judgement.severity.label();
+        let severity = shown.judgement.severity.label();
         labels.push((names::LABEL_SEVERITY.to_owned(), severity.to_owned()));
     }
     labels

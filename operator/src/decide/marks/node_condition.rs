@@ -1,6 +1,6 @@
 //! Our condition on a Node.
 
-use super::metadata::{Told, is_on};
+use super::metadata::{Shown, is_on};
 use crate::{decide::govern::authority::Authority, world::Node};
 use crds::{
     Condition, State, Time,
@@ -22,19 +22,24 @@ pub(crate) fn status_of(state: &State) -> Status {
 pub(crate) fn node_condition(
     node: &Node,
     authority: Authority<'_>,
-    told: Told<'_>,
+    shown: Shown<'_>,
     now: Time,
 ) -> Option<Option<Condition>> {
     let wanted = match authority {
         Authority::Frozen => return None,
         Authority::Observe { release } => {
-            if told.judgement.state == State::Quarantined && !release {
+            if shown.judgement.state == State::Quarantined && !release {
                 return None;
             }
             None
         }
         Authority::Enforce(policy) => is_on(policy.spec.outputs.as_ref(), |o| o.node_condition).then(|| {
-            Wanted::new(names::NODE_CONDITION, status_of(&told.judgement.state), &told.judgement.reason, told.message)
+            Wanted::new(
+                names::NODE_CONDITION,
+                status_of(&shown.judgement.state),
+                &shown.judgement.reason,
+                shown.message,
+            )
         }),
     };
     let wanted = wanted.and_then(|wanted| merge(node.condition.as_slice(), vec![wanted], None, now).into_iter().next());

@@ -52,9 +52,9 @@ pub(crate) fn taint_to_be(
 
 /// How to touch the taints of a Node whose claim has no mark: the write changes the resourceVersion, so any mark still in
 /// flight fails. It toggles PreferNoSchedule, which costs no capacity; the next decision corrects it.
-pub(crate) fn touch(authority: Authority<'_>, bears_taint: bool) -> TaintToBe {
+pub(crate) fn touch(authority: Authority<'_>, has_taint: bool) -> TaintToBe {
     match authority {
-        Authority::Enforce(_) | Authority::Observe { .. } if bears_taint => TaintToBe::Remove,
+        Authority::Enforce(_) | Authority::Observe { .. } if has_taint => TaintToBe::Remove,
         Authority::Enforce(_) => TaintToBe::Set(TaintEffect::PreferNoSchedule),
         // Observe adds nothing: the claim stays until the policy enforces again or the Node is deleted.
         Authority::Observe { .. } | Authority::Frozen => TaintToBe::Keep,

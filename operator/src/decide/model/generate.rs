@@ -128,7 +128,7 @@ fn begin_drill(dice: &mut Dice<'_>, world: &mut World) {
     }
 }
 
-/// A Node: often plain, sometimes cordoned, not ready, tainted by others or by a former life of ours.
+/// A Node: often plain, sometimes cordoned, not ready, tainted by others or by an earlier leader.
 pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
     let mut node = fixtures::node(name);
     node.unschedulable = dice.chance(8);
@@ -156,7 +156,7 @@ pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
     node
 }
 
-/// Orders of a policy: mostly Enforce, with all kinds of budgets.
+/// The spec of a policy: mostly Enforce, with all kinds of budgets.
 pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
     let mode = *dice.of(&[Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Hold]);
     let node_selector = if dice.chance(20) {

@@ -32,8 +32,8 @@ pub(super) fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<()
     if holds { Ok(()) } else { Err(message()) }
 }
 
-/// Invariant 1. A plan that makes or deletes an object, or frees a slot, may be followed by others, but soon by none.
-/// Neither does time alone leave something to do before the time at which the plan asks to be woken.
+/// Invariant 1. A plan that creates or deletes an object, or frees a slot, may be followed by a few others, then by none.
+/// Neither does time alone leave something to do before the plan asks to be woken.
 pub(super) fn nothing_is_left_to_do(seen: &Seen<'_>) -> Result<(), String> {
     let mut model = seen.after.clone();
     let mut plan = decide(&model.world, model.now);
@@ -281,11 +281,11 @@ fn taint_has_evidence(seen: &Seen<'_>, name: &str) -> Result<(), String> {
         let node = model.world.nodes.get(name);
         node.is_some_and(|n| n.taints.iter().any(|t| t.key == names::TAINT_UNHEALTHY))
     };
-    // The mark of a claim that a dead leader left may come and go for a moment (PreferNoSchedule).
+    // The mark of a claim that a dead leader left may appear for a moment (PreferNoSchedule).
     let node = seen.before.world.nodes.get(name);
     let claimed = node.is_some_and(|n| is_claimed(seen.before, n));
     let is_new = bears(seen.after) && !bears(seen.before) && !claimed;
-    ensure(found || remembered || !is_new, || format!("{name} was tainted, and nothing tells why"))
+    ensure(found || remembered || !is_new, || format!("{name} was tainted for no known reason"))
 }
 
 /// A cause that goes away has a pass in the report, and the agent is not silent; a drill has rules of its own.

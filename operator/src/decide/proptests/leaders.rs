@@ -1,4 +1,4 @@
-//! Two leaders at once: one pauses anywhere in its plan and wakes up late, the other goes on.
+//! Two leaders at once: one pauses anywhere in its plan and resumes late, while the other continues.
 
 use super::{CASES, bytes, checks};
 use crate::decide::{
@@ -12,7 +12,7 @@ use crate::decide::{
 use explore::explore;
 use proptest::test_runner::TestCaseError;
 
-/// Both leaders write step by step, in any order; now and then something happens.
+/// Both leaders write step by step, in any order, interleaved with random events.
 fn two_leaders(bytes: &[u8]) -> Result<(), String> {
     let mut dice = Dice::new(bytes);
     let mut model = Model::new(generate::world(&mut dice), fixtures::START.plus(5));

@@ -23,12 +23,12 @@ use explore::explore;
 use proptest::{collection::vec, prelude::any, strategy::Strategy, test_runner::TestCaseError};
 use std::cell::RefCell;
 
-/// How many worlds each invariant sees, where there is time for them (see the crate `explore`).
+/// How many worlds each invariant is tested on, if there is time (see the crate `explore`).
 const CASES: u32 = 20_000;
 /// How many decisions are made in one world.
 const ROUNDS: usize = 5;
 
-/// What was met in the worlds of a test.
+/// What occurred in the worlds of a test.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     worlds: u32,
@@ -38,7 +38,7 @@ struct Tally {
     drilled: u32,
 }
 
-/// What one world met.
+/// What occurred in one world.
 #[derive(Clone, Copy, Debug, Default)]
 struct Met {
     marked: bool,
@@ -67,7 +67,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 40..360)
 }
 
-/// Lets a world live: event, decision, check, application (whole, cut short by a crash, or with a write refused).
+/// Runs a world: event, decision, check, application (whole, cut short by a crash, or with a write refused).
 fn live(bytes: &[u8], check: &mut dyn FnMut(&Seen<'_>) -> Result<(), String>) -> Result<Met, String> {
     let mut dice = Dice::new(bytes);
     let mut model = Model::new(generate::world(&mut dice), fixtures::START.plus(5));
@@ -112,7 +112,7 @@ fn partly(dice: &mut Dice<'_>, mut model: Model, plan: Plan) -> Model {
     model
 }
 
-/// Checks one invariant on every world, and that the worlds are worth it.
+/// Checks one invariant on every world, and that the worlds are varied enough.
 fn hold_in_every_world(name: &str, check: Checker) {
     let tally = RefCell::new(Tally::default());
     explore(name, CASES, &bytes(), |bytes| {

@@ -18,7 +18,7 @@ use crds::{
 /// What is done to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mutant {
-    /// Writes a message that the next decision writes otherwise.
+    /// Writes a message that differs from that of the next decision.
     NonIdempotentMessage,
     /// Marks without the claims.
     ForgetClaims,
@@ -38,9 +38,9 @@ enum Mutant {
     GrowHistory,
     /// Changes the targets of a run.
     ChangeTargets,
-    /// Dates conditions anew.
+    /// Gives conditions a new transition time.
     TouchTransitionTimes,
-    /// Writes whatever Node bears the name.
+    /// Writes to a Node by name, whatever its uid.
     IgnoreUid,
     /// Shows a drill as a real fault.
     HideDrills,
@@ -49,7 +49,7 @@ enum Mutant {
 }
 
 impl Mutant {
-    /// Spoils the plan; `false` where there was nothing to spoil.
+    /// Spoils the plan; `false` if there was nothing to spoil.
     fn spoil(self, model: &Model, plan: &mut Plan) -> bool {
         let before = plan.clone();
         match self {
@@ -187,7 +187,7 @@ fn is_caught(mutant: Mutant, check: Checker) -> bool {
     (0..WORLDS).any(|_| {
         let bytes: Vec<u8> = (0..300)
             .map(|_| {
-                // Knuth's MMIX generator; its high bits are good.
+                // Knuth's MMIX generator; its high bits are random enough.
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 state.to_be_bytes()[0]
             })

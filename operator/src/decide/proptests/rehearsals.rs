@@ -1,4 +1,4 @@
-//! Drills: what they say, how long they stand, and what they leave alone.
+//! Drills: what they say, how long they last, and what they leave alone.
 
 use super::checks::{Seen, ensure, is_held, winner};
 use crate::{plan::Write, world::Node};
@@ -8,8 +8,8 @@ use crds::{
     node_health::{Cause, Decision},
 };
 
-/// A drill shows as what it is, stands no longer than its run lasts and its policy allows it, marks nothing unless it says
-/// so, and never outranks what is real.
+/// A drill is shown as a drill, lasts no longer than its run and the permission of its policy, marks nothing unless it is
+/// ordered to, and never outranks a real cause.
 pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
     for step in &seen.plan.steps {
         let Write::NodeHealthStatus(write) = &step.write else { continue };
@@ -23,7 +23,7 @@ pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
             ensure(!ordered.is_empty(), || format!("{name}: a drill without an order: {cause:?}"))?;
             let marks = ordered.iter().any(|drill| drill.marks);
             ensure(marks || cause.outcome != Outcome::Fail, || {
-                format!("{name}: a drill that shall not mark condemns")
+                format!("{name}: a drill without marks counts as condemning")
             })?;
             ensure(allowed(seen, name), || format!("{name}: a drill that no policy allows"))?;
         }
@@ -36,7 +36,7 @@ pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the worst cause is a drill, the first word of the message says so; where a real cause condemns, it is the worst.
+/// If the worst cause is a drill, the first word of the message says so; a condemning real cause is always the worst.
 fn is_told(name: &str, decision: &Decision) -> Result<(), String> {
     let Some(worst) = decision.causes.first() else { return Ok(()) };
     let is_plain = decision.reason == "Adopted" || !worst.is_drill() || decision.message.starts_with("DRILL ");

@@ -25,20 +25,20 @@ pub(super) fn assign<'w>(
         };
         let before = course.run.status.as_ref();
         let before = before.and_then(|s| s.targets.get(index));
-        let stood = before.filter(|b| is_at_work(b)).and_then(|b| b.attempt);
-        let stands = is_at_work(target).then_some(target.attempt).flatten();
-        if let (Some(step), Some(_)) = (step, stood)
-            && stood != stands
+        let attempt_before = before.filter(|b| is_at_work(b)).and_then(|b| b.attempt);
+        let attempt_now = is_at_work(target).then_some(target.attempt).flatten();
+        if let (Some(step), Some(_)) = (step, attempt_before)
+            && attempt_before != attempt_now
         {
             let released = orders.released_after.entry(target.node.clone());
             released.or_default().push(step);
         }
-        let Some(attempt) = stands else {
+        let Some(attempt) = attempt_now else {
             continue;
         };
         let is_free = !course.heavy || heavy.insert(found.name.as_str());
         let node = orders.by_node.entry(target.node.clone()).or_default();
-        if let Some(step) = step.filter(|_| stood != stands) {
+        if let Some(step) = step.filter(|_| attempt_before != attempt_now) {
             node.after.push(step);
         }
         if is_free && node.assignments.len() < MAX_ASSIGNMENTS && !course.checks.is_empty() {

@@ -127,7 +127,8 @@ impl Bounds {
         complain(self, field, value).or_else(|| match value {
             Value::Array(list) => {
                 let elements = self.elements.as_ref()?;
-                list.iter().find_map(|one| elements.find(field, one, complain))
+                let mut indexed = list.iter().enumerate();
+                indexed.find_map(|(index, one)| elements.find(&format!("{field}[{index}]"), one, complain))
             }
             Value::Object(map) => map.iter().find_map(|(name, one)| {
                 let bounds = self.members.get(name).or(self.elements.as_deref())?;
@@ -162,7 +163,7 @@ mod tests {
         let long = "x".repeat(257);
         assert_eq!(
             wrong(json!({"custom": {"args": ["a", long]}})).unwrap(),
-            "c.custom.args has 257 characters; it must have 0 to 256"
+            "c.custom.args[1] has 257 characters; it must have 0 to 256"
         );
         assert_eq!(
             wrong(json!({"custom": {"env": {"CHECK_A": long}}})).unwrap(),
@@ -178,6 +179,6 @@ mod tests {
         );
         assert_eq!(wrong(json!({"name": "a", "custom": {"program": "p"}})), None);
         let number = check.wrong_number("c", &json!({"stress": {"powerCapsPercent": [60, 130]}}));
-        assert_eq!(number.unwrap(), "c.stress.powerCapsPercent is 130; it must be from 10 to 100");
+        assert_eq!(number.unwrap(), "c.stress.powerCapsPercent[1] is 130; it must be from 10 to 100");
     }
 }

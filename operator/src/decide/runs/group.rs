@@ -127,7 +127,7 @@ pub(super) fn advance(world: &World, course: &mut Course<'_>, now: Time) -> BTre
     for attempt in attempts(&course.status) {
         let members = members(world, course, attempt);
         match start_of(&members) {
-            None => muster(course, &members, now),
+            None => end_absent_members(course, &members, now),
             Some(start) if members.iter().any(Member::lacks_the_start) => {
                 if now > start {
                     start_again(course, &members, attempt, now);
@@ -140,7 +140,7 @@ pub(super) fn advance(world: &World, course: &mut Course<'_>, now: Time) -> BTre
 }
 
 /// Before the start: members that are not ready in time or cannot be reached end, and the group goes on without them.
-fn muster(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
+fn end_absent_members(course: &mut Course<'_>, members: &[Member<'_>], now: Time) {
     let mut left = Vec::new();
     for member in members {
         let target = &mut course.status.targets[member.index];

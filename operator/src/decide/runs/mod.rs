@@ -48,7 +48,7 @@ const WRITE_EVERY_SECONDS: i64 = 2;
 pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, plan: &mut Plan) -> Orders {
     let permits = Permits::of(world, subjects);
     let mut courses: Vec<Course<'_>> =
-        in_order(world).into_iter().filter_map(|run| set_out(world, run, &permits, now, plan)).collect();
+        in_order(world).into_iter().filter_map(|run| course_of(world, run, &permits, now, plan)).collect();
     let mut load = Load::of(world, permits, &courses);
     for course in &mut courses {
         admit::admit(world, course, &mut load, now);
@@ -78,7 +78,7 @@ fn in_order(world: &World) -> Vec<&HealthCheckRun> {
 }
 
 /// An unfinished run, updated from the reports; `None` if there is nothing left to order.
-fn set_out<'w>(
+fn course_of<'w>(
     world: &'w World,
     run: &'w HealthCheckRun,
     permits: &Permits<'w>,

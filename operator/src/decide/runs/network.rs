@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_edge_speaks_against_the_link_and_against_nobody() {
+    fn one_bad_edge_points_at_the_link_and_not_at_a_node() {
         assert!(ring_with_bad(5, &[(0, 1)]).is_empty());
     }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_nodes_alone_and_where_everything_is_bad_nobody_is_suspect() {
+    fn no_node_is_suspect_if_there_are_only_two_or_all_edges_are_bad() {
         assert!(ring_with_bad(2, &[(0, 1), (1, 0)]).is_empty());
         assert!(ring_with_bad(4, &[(0, 1), (1, 2), (2, 3), (3, 0)]).is_empty());
     }

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_paired_with_himself_in_a_group_of_one_or_none() {
+    fn no_node_is_paired_with_itself_in_a_group_of_one_or_none() {
         for pattern in [Pattern::Ring, Pattern::AllPairs] {
             assert!(pairs(pattern, 0).is_empty());
             assert!(pairs(pattern, 1).is_empty());

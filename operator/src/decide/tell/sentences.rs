@@ -50,7 +50,7 @@ fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     let Some(worst) = causes.next() else {
         return String::new();
     };
-    let (mut text, told) = if worst.is_drill() {
+    let (mut text, named) = if worst.is_drill() {
         let run = worst.run.as_deref().unwrap_or_default();
         let drill = format!("DRILL (run {run}), not a real fault: {}", cause_text(health, worst));
         match judgement.causes.iter().find(|cause| !cause.is_drill()) {
@@ -60,7 +60,7 @@ fn causes_text(health: &NodeHealth, judgement: &Judgement) -> String {
     } else {
         (cause_text(health, worst), 1)
     };
-    match judgement.causes.len() - told {
+    match judgement.causes.len() - named {
         0 => {}
         1 => text.push_str(" Plus 1 more cause."),
         n => {
@@ -123,7 +123,7 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
         ),
         Authority::Enforce(_) => String::new(),
         Authority::Observe { .. } if marking.removes_capacity => format!(
-            " Marks set under a former policy stay until checks pass and lift every cause, or until a policy sets releaseAll ({}).",
+            " Marks set under a former policy stay until checks pass and lift every cause, or until a policy in mode Observe sets releaseAll ({}).",
             reason::HELD_BY_FORMER_POLICY
         ),
         Authority::Observe { .. } if policy.is_empty() => " No marks set: no policy governs the node.".to_owned(),

@@ -240,7 +240,7 @@ fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released(
 #[test]
 fn a_rule_gives_the_taint_its_effect_and_only_what_removes_capacity_needs_a_claim() {
     use TaintEffect::{NoExecute, None, PreferNoSchedule};
-    for (effect, stands, claims) in
+    for (effect, taint, claims) in
         [(NoExecute, "reboot:NoExecute", 1), (PreferNoSchedule, "reboot:PreferNoSchedule", 0), (None, "", 0)]
     {
         let mut model = under(Mode::Enforce, &["a"]);
@@ -253,7 +253,7 @@ fn a_rule_gives_the_taint_its_effect_and_only_what_removes_capacity_needs_a_clai
         });
         all_lost(&mut model, &["a"]);
         let model = settled(model);
-        assert_eq!(our_taint(&model, "a"), stands);
+        assert_eq!(our_taint(&model, "a"), taint);
         assert_eq!(model.claims().count(), claims);
     }
 }
@@ -278,11 +278,11 @@ fn foreign_taints_keep_their_order_and_ours_its_place() {
 }
 
 #[test]
-fn a_claim_without_a_mark_is_dropped_after_a_write_to_the_node_and_claimed_anew() {
+fn a_claim_without_a_mark_is_dropped_after_a_write_to_the_node_and_claimed_again() {
     let mut model = under(Mode::Enforce, &["a"]);
     all_lost(&mut model, &["a"]);
     let mut model = settled(model);
-    // Somebody removes our taint: who else knew of it may still write.
+    // Somebody removes our taint; a former leader may still write.
     model.edit_node("a", |n| n.taints.clear());
     let plan = decide(&model.world, model.now);
     let touch = index_of(&plan, |w| matches!(w, Write::NodeTaints { .. }));

@@ -50,8 +50,8 @@ fn a_driver_that_differs_from_most_is_told_and_the_node_stays_healthy() {
         decided.message
     );
     assert_eq!(our_taint(&model, "n2"), "");
-    let told = node_of(&model, "n2").condition.as_ref().unwrap();
-    assert_eq!(told.message, "Every enabled check passed or did not apply.", "the Node is not told");
+    let condition = node_of(&model, "n2").condition.as_ref().unwrap();
+    assert_eq!(condition.message, "Every enabled check passed or did not apply.", "the Node does not show it");
     let since = found.since;
     model.now = model.now.plus(60);
     let mut model = settled(model);
@@ -63,10 +63,10 @@ fn a_driver_that_differs_from_most_is_told_and_the_node_stays_healthy() {
 }
 
 #[test]
-fn without_a_clear_majority_of_three_nobody_is_odd() {
+fn without_a_clear_majority_of_three_no_node_is_odd() {
     let none: [&str; 0] = [];
     assert_eq!(odd(&settled(fleet(&[Some("1"), Some("2")]))), none, "two nodes");
-    assert_eq!(odd(&settled(fleet(&[Some("1"), Some("2"), None]))), none, "two that tell");
+    assert_eq!(odd(&settled(fleet(&[Some("1"), Some("2"), None]))), none, "only two versions are known");
     assert_eq!(odd(&settled(fleet(&[Some("1"), Some("2"), Some("3")]))), none);
     assert_eq!(odd(&settled(fleet(&[Some("1"), Some("1"), Some("2"), Some("2")]))), none, "half of an upgrade");
     let mut other_profile = fleet(&[Some("1"), Some("1"), Some("2")]);

@@ -65,7 +65,7 @@ fn under_way(marks: bool) -> Model {
     later(model, 5)
 }
 
-/// So many seconds later; the agent renews its Lease.
+/// This many seconds later; the agent renews its Lease.
 fn later(mut model: Model, seconds: i64) -> Model {
     model.now = model.now.plus(seconds);
     model.world.lease_changes.insert("a".into(), model.now);
@@ -102,9 +102,9 @@ fn a_drill_with_marks_goes_the_whole_way_and_says_at_every_step_what_it_is() {
         (claim.for_.check.as_deref(), claim.for_.reason.as_deref()),
         (Some("drill"), Some("DrillFallenOffTheBus"))
     );
-    let told = node_of(&model, "a").condition.as_ref().unwrap();
-    assert_eq!((told.status.as_str(), told.reason.as_str()), ("False", "DrillFallenOffTheBus"));
-    assert!(told.message.starts_with("DRILL "));
+    let condition = node_of(&model, "a").condition.as_ref().unwrap();
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "DrillFallenOffTheBus"));
+    assert!(condition.message.starts_with("DRILL "));
     let summary = node_of(&model, "a").summary.as_deref().unwrap();
     assert!(summary.contains(r#""action":"None""#) && summary.contains(r#""check":"drill""#), "{summary}");
 }
@@ -119,7 +119,7 @@ fn when_the_agent_ends_the_drill_everything_goes() {
     assert_eq!(model.world.runs["rehearsal"].status.as_ref().unwrap().phase, crds::health_check_run::Phase::Passed);
 }
 
-/// What ends a drill although the agent goes on reporting it.
+/// What ends a drill although the agent still reports it.
 #[test]
 fn a_drill_outlives_neither_its_time_nor_its_run_nor_its_permission_nor_its_agent() {
     type End = fn(Model) -> Model;
@@ -155,7 +155,7 @@ fn a_drill_outlives_neither_its_time_nor_its_run_nor_its_permission_nor_its_agen
         assert_eq!((our_taint(&model, "a"), model.claims().count()), (String::new(), 0), "{what}");
     }
     let model = later(under_way(true), 320);
-    assert_eq!(our_taint(&model, "a"), "isolate:NoSchedule", "until then it stands");
+    assert_eq!(our_taint(&model, "a"), "isolate:NoSchedule", "until then it stays");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_drill_without_marks_shows_in_the_node_health_and_leaves_the_node_as_it_was(
 }
 
 #[test]
-fn what_is_real_stands_beside_a_drill_outranks_it_and_stays_when_it_ends() {
+fn a_real_cause_is_kept_beside_a_drill_outranks_it_and_stays_when_the_drill_ends() {
     for marks in [true, false] {
         let mut model = under_way(marks);
         let real = report_with(finding("xid", &address(5), Outcome::Fail, Severity::Reset, "Xid95"));
@@ -224,7 +224,7 @@ fn a_milder_real_cause_is_named_in_the_message_of_a_drill() {
 }
 
 #[test]
-fn a_drill_that_nobody_ordered_is_nothing() {
+fn a_drill_that_was_not_ordered_is_ignored() {
     let mut model = settled(under(Mode::Enforce, &["a"]));
     reports(&mut model, "a", drilling(passing_report(), &RunState::Running));
     let mut failed = drilling(passing_report(), &RunState::Done);

@@ -165,14 +165,14 @@ fn a_node_without_accelerators_is_not_applicable() {
 fn the_severity_of_a_cause_rises_and_does_not_fall_before_it_lifts() {
     let with = |severity| report_with(finding("xid", &address(3), Outcome::Fail, severity, "Xid79"));
     let mut model = under(Mode::Enforce, &["a"]);
-    for (severity, stands) in [
+    for (severity, taint) in [
         (Severity::Reset, "reset:NoSchedule"),
         (Severity::Isolate, "isolate:NoSchedule"),
         (Severity::Monitor, "isolate:NoSchedule"),
     ] {
         reports(&mut model, "a", with(severity));
         model = settled(model);
-        assert_eq!(our_taint(&model, "a"), stands);
+        assert_eq!(our_taint(&model, "a"), taint);
     }
     assert_eq!(decision(&model, "a").history.len(), 1);
 }
@@ -184,9 +184,9 @@ fn the_time_of_a_decision_moves_with_state_severity_and_reason_only() {
     let mut model = settled(model);
     let first = decision(&model, "a").since;
     model.now = model.now.plus(30);
-    let mut worded_anew = lost_gpu_report(3);
-    worded_anew.findings[0].message = "seen again".into();
-    reports(&mut model, "a", worded_anew);
+    let mut reworded = lost_gpu_report(3);
+    reworded.findings[0].message = "seen again".into();
+    reports(&mut model, "a", reworded);
     let mut model = settled(model);
     assert_eq!(decision(&model, "a").since, first);
     assert!(decision(&model, "a").message.contains("seen again"));
@@ -236,7 +236,7 @@ fn a_failed_result_of_a_run_condemns_until_a_later_run_passes() {
 }
 
 #[test]
-fn a_node_that_bears_our_taint_without_a_cause_is_adopted_until_the_cause_of_its_claim_passes() {
+fn a_node_that_has_our_taint_without_a_cause_is_adopted_until_the_cause_of_its_claim_passes() {
     let mut model = under(Mode::Enforce, &["a"]);
     reports(&mut model, "a", lost_gpu_report(3));
     let mut model = settled(model);
@@ -277,7 +277,7 @@ fn an_adopted_node_without_claim_and_annotation_waits_for_a_pass_of_every_enable
 }
 
 #[test]
-fn a_preference_of_ours_without_a_cause_is_simply_removed() {
+fn our_prefer_no_schedule_taint_without_a_cause_is_removed() {
     let mut model = under(Mode::Enforce, &["a"]);
     model.edit_node("a", |n| {
         n.taints.push(super::fixtures::taint(names::TAINT_UNHEALTHY, "reset", "PreferNoSchedule"));

@@ -1,4 +1,4 @@
-//! Maintenance: which labels tell of it, what it silences, and what happens when it takes too long.
+//! Maintenance: which labels announce it, what it silences, and what happens when it takes too long.
 
 use super::*;
 use crate::decide::{decide, model::fixtures::*};
@@ -15,7 +15,7 @@ fn reason_of(model: &Model) -> Option<&str> {
 }
 
 #[test]
-fn maintenance_is_told_by_our_label_and_by_those_of_the_gpu_operator() {
+fn maintenance_is_announced_by_our_label_and_by_those_of_the_gpu_operator() {
     let upgrade = names::LABEL_DRIVER_UPGRADE;
     let mut table = vec![
         (names::LABEL_MAINTENANCE, "firmware", Some("firmware")),
@@ -84,12 +84,12 @@ fn what_a_driver_upgrade_does_opens_no_cause_and_what_was_open_stays() {
         }
         reports(&mut model, "a", skipped);
         let model = settled(model);
-        assert_eq!(decision(&model, "a").state, State::Quarantined, "{check}: maintenance heals nothing");
+        assert_eq!(decision(&model, "a").state, State::Quarantined, "{check}: maintenance lifts nothing");
     }
 }
 
 #[test]
-fn a_maintenance_that_overruns_has_its_own_reason_and_condemns_nobody() {
+fn a_maintenance_that_overruns_has_its_own_reason_and_condemns_no_node() {
     let mut model = settled(under(Mode::Enforce, &["a"]));
     labelled(&mut model, names::LABEL_DRIVER_UPGRADE, "drain-required");
     let mut model = settled(model);
@@ -101,7 +101,7 @@ fn a_maintenance_that_overruns_has_its_own_reason_and_condemns_nobody() {
     let mut model = settled(model);
     assert_eq!(decision(&model, "a").reason, reason::ALL_CHECKS_PASSED);
     assert_eq!(decide(&model.world, model.now).wake_at, Some(until));
-    // The next state of the same upgrade is no new maintenance.
+    // The next state of the same upgrade does not start a new maintenance.
     labelled(&mut model, names::LABEL_DRIVER_UPGRADE, "upgrade-failed");
     model.now = until;
     let mut model = settled(model);

@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::model::fixtures::*;
 use crds::{HardwareProfile, State, node_health::Gpu};
 
-/// The models of the GPUs, as far as the report tells them.
+/// The models of the GPUs, as far as they are reported.
 type Models = &'static [Option<&'static str>];
 
 const H100: &str = "NVIDIA H100 80GB HBM3";
@@ -66,12 +66,12 @@ fn a_dead_driver_and_lost_gpus_take_no_profile_away_and_another_model_does() {
     let mut model = settled(model);
     for (what, models, wanted) in [
         ("one fell off the bus", &[Some(H100); 7][..], Some("h100")),
-        ("one does not tell its model", &[Some(H100), None], Some("h100")),
+        ("one does not report its model", &[Some(H100), None], Some("h100")),
         ("the driver died", &[None; 8], Some("h100")),
         ("all are gone", &[], Some("h100")),
         ("other boards were put in", &[Some("NVIDIA L4")], Some("l4")),
         ("two kinds of boards", &[Some("NVIDIA L4"), Some(H100)], None),
-        ("nothing is found where no profile stands", &[], None),
+        ("nothing is found and there was no profile", &[], None),
     ] {
         finds(&mut model, models);
         model = settled(model);
@@ -98,7 +98,7 @@ fn every_member_of_a_match_must_hold_and_the_highest_priority_wins_then_the_olde
     assert_eq!(profile_of(&settled(model)), Some("typed"));
 }
 
-/// D.2 case 5 of the AWS suite: seven of eight GPUs, told by the label of the instance type, with and without `ml.`.
+/// D.2 case 5 of the AWS suite: seven of eight GPUs, expected from the label of the instance type, with and without `ml.`.
 #[test]
 fn the_number_of_gpus_comes_from_the_instance_type_and_an_unknown_type_judges_nothing() {
     for (instance_type, count) in [("p5.48xlarge", Some(8)), ("ml.p5.48xlarge", Some(8)), ("x9.unheard-of", None)] {

@@ -159,7 +159,7 @@ fn a_swapped_board_that_passes_lifts_and_one_that_fails_too_is_a_cause_of_its_ow
     assert_eq!(decision(&model, "a").state, State::Healthy);
     let gpus = &health_of(&model, "a").status.as_ref().unwrap().gpus;
     assert_eq!(gpus[2].serial.as_deref(), Some("newest"));
-    // A driver that has died can tell no serial: the same cause goes on.
+    // A dead driver reports no serial: the same cause stays open.
     reports(&mut model, "a", board("newest", Some(Severity::Isolate)));
     let mut model = settled(model);
     let since = decision(&model, "a").causes[0].since;
@@ -211,16 +211,16 @@ fn silence_is_unknown_whatever_the_rows_of_the_monitors_say() {
         let model = settled(model);
         let decided = decision(&model, "a");
         assert_eq!((&decided.state, decided.reason.as_str()), (&State::Unknown, reason::AGENT_SILENT), "{why}");
-        assert_eq!(our_taint(&model, "a"), "", "silence condemns nobody");
+        assert_eq!(our_taint(&model, "a"), "", "silence condemns no node");
     }
 }
 
 #[test]
-fn a_message_that_names_its_gpu_is_not_told_of_which_gpu_it_is() {
+fn a_message_that_already_names_its_gpu_does_not_get_its_name_again() {
     let mut of_itself = fail("rowRemap", &address(3), Severity::Reset, "RemapPending");
     of_itself.message = format!("GPU 3 ({}, serial S3): a row remapping waits", address(3));
     let wanted = format!("{} [rowRemap RemapPending]. ", of_itself.message);
     let model = judged(report_of(vec![of_itself]));
-    let told = &decision(&model, "a").message;
-    assert!(told.starts_with(&wanted), "{told}");
+    let message = &decision(&model, "a").message;
+    assert!(message.starts_with(&wanted), "{message}");
 }

@@ -10,7 +10,7 @@ use crate::{
             columns,
             decision::{self, Marking},
             gpu_verdicts, health_conditions,
-            metadata::{self, Told},
+            metadata::{self, Shown},
             node_condition::node_condition,
             taints,
         },
@@ -43,8 +43,8 @@ pub(crate) fn plan_node(
             removes_capacity: case.removes_capacity(to_be),
             waits: waits(case, judgement, has_slot),
         };
-        let told = status(case, health, judgement, marking, orders, now);
-        plan_words(case, health, judgement, told, marking, &after, now, plan, steps);
+        let write = status(case, health, judgement, marking, orders, now);
+        plan_words(case, health, judgement, write, marking, &after, now, plan, steps);
     } else {
         plan_marks(case, None, &[], plan, steps);
     }
@@ -120,7 +120,7 @@ fn fresh(health: &NodeHealth, now: Time) -> Vec<Certification> {
 }
 
 /// Whether the status already has the desired values.
-fn stands(health: &NodeHealth, write: &NodeHealthStatusWrite) -> bool {
+fn is_current(health: &NodeHealth, write: &NodeHealthStatusWrite) -> bool {
     health.status.as_ref().is_some_and(|status| {
         status.decision.as_ref() == Some(&write.decision)
             && status.gpus == write.gpus
@@ -145,8 +145,8 @@ fn plan_words(
     let node = case.node();
     let judgement = judgement.on_node();
     let message = sentences::message(&case.subject, health, judgement, marking);
-    let told = Told { judgement, message: &message, certifications: &write.certifications };
-    if let Some(condition) = node_condition(node, case.authority, told, now) {
+    let shown = Shown { judgement, message: &message, certifications: &write.certifications };
+    if let Some(condition) = node_condition(node, case.authority, shown, now) {
         steps.push(
             plan.push(
                 Write::NodeCondition { node: node.name.clone(), uid: node.uid.clone(), condition },
@@ -154,8 +154,8 @@ fn plan_words(
             ),
         );
     }
-    plan_marks(case, Some(told), after, plan, steps);
-    if !stands(health, &write) {
+    plan_marks(case, Some(shown), after, plan, steps);
+    if !is_current(health, &write) {
         let decision = write.decision.clone();
         let step = plan.push(Write::NodeHealthStatus(Box::new(write)), after.to_vec());
         steps.push(step);
@@ -163,9 +163,9 @@ fn plan_words(
     }
 }
 
-fn plan_marks(case: &Case<'_>, told: Option<Told<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
+fn plan_marks(case: &Case<'_>, shown: Option<Shown<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
     let node = case.node();
-    if let Some(marks) = metadata::marks(node, case.authority, told) {
+    if let Some(marks) = metadata::marks(node, case.authority, shown) {
         steps.push(plan.push(
             Write::NodeMarks {
                 node: node.name.clone(),

@@ -35,7 +35,7 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     };
     let assignments = orders.assignments(&node.name);
     if let Some(health) = standing
-        && stands(&health.spec, subject, assignments)
+        && is_current(&health.spec, subject, assignments)
     {
         return;
     }
@@ -50,8 +50,8 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
         maintenance: maintenance::wanted(node, before, now),
         assignments: assignments.to_vec(),
     };
-    let orders_stand = before.is_some_and(|b| b.assignments == spec.assignments);
-    let after = if orders_stand { Vec::new() } else { orders.waits_for(&node.name) };
+    let orders_are_unchanged = before.is_some_and(|b| b.assignments == spec.assignments);
+    let after = if orders_are_unchanged { Vec::new() } else { orders.waits_for(&node.name) };
     plan.push(
         Write::NodeHealthSpec(Box::new(NodeHealthSpecWrite {
             name: node.name.clone(),
@@ -64,7 +64,7 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
 }
 
 /// Whether the spec already has the desired values; compares without building a copy.
-fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignment]) -> bool {
+fn is_current(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignment]) -> bool {
     let NodeHealthSpec {
         profile,
         node,
@@ -78,23 +78,23 @@ fn stands(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assignmen
     *profile == subject.profile.and_then(|p| p.metadata.name.clone())
         && node.uid == subject.node.uid
         && node.allocatable == subject.node.accelerators
-        && expected_stands(expected.as_ref(), subject.profile)
-        && monitors_stand(standing_monitors, subject.policy)
+        && expected_is_current(expected.as_ref(), subject.profile)
+        && monitors_are_current(standing_monitors, subject.policy)
         && policy.as_ref().map(|p| (p.name.as_str(), p.generation))
             == subject
                 .policy
                 .map(|p| (p.metadata.name.as_deref().unwrap_or_default(), p.metadata.generation.unwrap_or(0)))
         && *boot_grace_seconds == subject.policy.and_then(|p| p.spec.boot_grace_seconds)
-        && maintenance::stands(maintenance.as_ref(), subject.node)
+        && maintenance::is_current(maintenance.as_ref(), subject.node)
         && standing_assignments.as_slice() == assignments
 }
 
-fn monitors_stand(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
+fn monitors_are_current(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
     let mut wanted = monitors::wanted(policy);
     standing.iter().all(|m| wanted.next() == Some((m.name.as_str(), m.interval_seconds))) && wanted.next().is_none()
 }
 
-fn expected_stands(standing: Option<&Expected>, profile: Option<&HardwareProfile>) -> bool {
+fn expected_is_current(standing: Option<&Expected>, profile: Option<&HardwareProfile>) -> bool {
     match (standing, profile) {
         (None, None) => true,
         (None, Some(_)) | (Some(_), None) => false,

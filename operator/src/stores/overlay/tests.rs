@@ -17,7 +17,7 @@ enum Happening {
     ForeignDelete,
     /// We send a write, a delete, or a GET.
     Begin(Ours),
-    /// The server carries out our request.
+    /// The server executes our request.
     Commit,
     /// The answer arrives, or is lost.
     Answer {

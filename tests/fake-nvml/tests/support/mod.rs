@@ -55,7 +55,7 @@ impl Machine {
         machine
     }
 
-    /// Changes the hardware, at once as seen from the library.
+    /// Changes the hardware in one step, as the library sees it.
     pub(crate) fn becomes(&self, state: &Value) {
         self.becomes_text(&state.to_string());
     }

@@ -30,7 +30,7 @@ impl RdmaKind {
         }
     }
 
-    /// Files of counters that stand at 0.
+    /// Files of counters with value 0.
     const fn counters(self) -> &'static [&'static str] {
         match self {
             Self::InfiniBand => &[
@@ -165,7 +165,7 @@ impl SimulatedNode {
         Ok(())
     }
 
-    /// The GPU is still listed and answers nothing any more: all ones, as after Xid 79.
+    /// The GPU is still listed but no longer answers: all ones, as after Xid 79.
     pub fn stop_answering(&self, gpu: usize) -> Result<(), Error> {
         self.set_pci_link(gpu, 63, 0)?;
         self.replace(&self.gpu_folder(gpu).join("config"), [0xff; 64])
@@ -177,7 +177,7 @@ impl SimulatedNode {
         self.remove(&format!("{}/{}", Branch::of(gpu).folder(), self.gpus[gpu]))
     }
 
-    /// Takes a link, or a folder with all that is in it, out of the tree; its readers see it whole or not at all.
+    /// Removes a link, or a folder with everything in it; readers see all of it or nothing.
     fn remove(&self, path: &str) -> Result<(), Error> {
         let path = self.sys(path);
         let number = self.replaced.fetch_add(1, Ordering::SeqCst);
@@ -240,7 +240,7 @@ impl SimulatedNode {
         self.replace(&self.sys(&format!("module/{name}/initstate")), "live\n")
     }
 
-    /// A kernel module is not loaded any more.
+    /// A kernel module is no longer loaded.
     pub fn unload_module(&self, name: &str) -> Result<(), Error> {
         self.remove(&format!("module/{name}"))
     }

@@ -25,7 +25,7 @@ fn lifting() -> String {
         "\n## What lifts a finding\n\n\
          | severity | outcome | lifted by |\n|---|---|---|\n\
          | Monitor | Warn | {MONITOR_SECONDS} s without another occurrence |\n\
-         | Reset, Reboot | Fail | a new boot id, or a driver report that no recovery is needed any more (Xid 154 to None, field 230), or an override with action Acknowledge; never by silence alone |\n\
+         | Reset, Reboot | Fail | a new boot id, or a driver report that no recovery is needed any longer (Xid 154 to None, field 230), or an override with action Acknowledge; never by silence alone |\n\
          | Isolate | Fail | a new boot id, or an override with action Acknowledge |\n\n\
          ## What to do\n\n\
          | severity | what to do |\n|---|---|\n\
@@ -80,7 +80,7 @@ fn recovery() -> String {
 
 fn registers() -> String {
     let mut text = "\n## Xid 74: the registers\n\n\
-         The most severe sign decides. A bit that is not listed here cancels a mitigating sign. Source: NVIDIA's Xid catalogue, bucket WORKFLOW_NVLINK_ERR.\n\n\
+         The most severe sign decides. If a bit is set that is not listed here, signs of severity Monitor do not count, and the fault stays at Reset. Source: NVIDIA's Xid catalogue, bucket WORKFLOW_NVLINK_ERR.\n\n\
          | register: bits | severity | reason | means |\n|---|---|---|---|\n"
         .to_owned();
     for (sign, severity, reason, means) in LINK_SIGNS {
@@ -94,7 +94,7 @@ fn registers() -> String {
 fn decode() -> String {
     let mut text = "\n## Xid 144 to 150: NVLink5\n\n\
          `intrInfo` and `errorStatus` are the two words in the line's parentheses. Source: NVIDIA's Xid catalogue, sheet \"Xid 144-150 Decode\".\n\n\
-         | Xid | unit | sub code before R575 | from R575 | decided by | reset | the Xid 154 decides | ignore |\n|---|---|---|---|---|---|---|---|\n"
+         | Xid | unit | sub-code before R575 | from R575 | decided by | reset | the Xid 154 decides | ignore |\n|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for unit in UNITS {
         let by = match unit.by {

@@ -299,13 +299,13 @@ fn a_window_tells_what_rose_in_it_however_many_steps_were_joined() {
             memory.note(PCI, Counter::PcieReplays, value, now);
         }
         let within = |minutes: u64| -> u64 { rises.iter().rev().take(usize::try_from(minutes).unwrap()).sum() };
-        let told = memory.increase(PCI, Counter::PcieReplays, window * MINUTE_MS, now).map_or(0, |(by, _)| by);
+        let counted = memory.increase(PCI, Counter::PcieReplays, window * MINUTE_MS, now).map_or(0, |(by, _)| by);
         // The last half hour is known by the minute; an older step is no longer than half of its age.
         let (least, most) = if window <= 30 { (window, window) } else { (window / 2, window * 2) };
         prop_assert!(
-            (within(least)..=within(most)).contains(&told),
+            (within(least)..=within(most)).contains(&counted),
             "{} within {}..={} of {} min",
-            told,
+            counted,
             within(least),
             within(most),
             window

@@ -129,9 +129,9 @@ fn each_row_fires_misses_and_lifts() {
 
 #[test]
 fn a_hang_without_a_gpu_is_the_nodes_and_names_the_call() {
-    let nobody = Scene::of(h200(8)).trouble(reason::CALL_HUNG, Some("nvmlInit_v2"), None).judge(judge);
-    assert_eq!(nobody.found[0].target, TARGET_NODE);
-    assert!(nobody.found[0].message.contains("nvmlInit_v2"), "{}", nobody.found[0].message);
+    let unknown = Scene::of(h200(8)).trouble(reason::CALL_HUNG, Some("nvmlInit_v2"), None).judge(judge);
+    assert_eq!(unknown.found[0].target, TARGET_NODE);
+    assert!(unknown.found[0].message.contains("nvmlInit_v2"), "{}", unknown.found[0].message);
     let somebody = hung(reason::CHILD_UNKILLABLE).judge(judge);
     assert_eq!(somebody.found[0].target, GPU);
     assert!(somebody.found[0].message.contains("GPU 0") && somebody.found[0].message.contains("TotalEccErrors"));

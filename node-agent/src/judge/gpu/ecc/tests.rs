@@ -31,7 +31,7 @@ pub(crate) static TABLE: Table = Table {
     judge,
     samples: &[
         sample(reason::ECC_UNCORRECTABLE, Fires, Derived, AWS, || volatile(3)),
-        sample(reason::ECC_UNCORRECTABLE, Fires, Derived, "wtdcode/vllm-backport 62: Xid 48 in DRAM of an A100; only the location is told", || {
+        sample(reason::ECC_UNCORRECTABLE, Fires, Derived, "wtdcode/vllm-backport 62: Xid 48 in DRAM of an A100; only the location is reported", || {
             ecc(Scene::of(h200(8)), |ecc| (ecc.volatile_uncorrected, ecc.dram_uncorrected) = (None, Some(1)))
         }),
         sample(reason::ECC_UNCORRECTABLE, NearMiss, Recorded, "telegraf tesla-t4.xml: all counters 0", || Scene::of(t4(1))),
@@ -61,7 +61,7 @@ pub(crate) static TABLE: Table = Table {
             corrected(8, 17_700 * 60).settled(&PAGE, judge).then(|_| {}).later(3_600, |_| {})
         }),
         sample(reason::ECC_DISABLED, Fires, Derived, "T4 capture with ECC off", || required(Scene::of(t4(1)), false)),
-        sample(reason::ECC_DISABLED, NearMiss, Derived, "T4 capture with ECC off, nobody asked for it", || {
+        sample(reason::ECC_DISABLED, NearMiss, Derived, "T4 capture with ECC off; no profile requires it", || {
             ecc(Scene::of(t4(1)), |ecc| ecc.enabled = Some(false))
         }),
         sample(reason::ECC_DISABLED, Lifts, Recorded, "telegraf tesla-t4.xml: ECC on", || {

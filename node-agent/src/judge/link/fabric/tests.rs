@@ -82,14 +82,14 @@ fn every_row_has_samples_that_fire_that_almost_do_and_that_lift() {
 #[test]
 fn a_fabric_that_is_being_set_up_is_a_warning_for_three_minutes_and_a_fault_then() {
     let mut scene = h200s().then(state(2));
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     for _ in 0..6 {
         let judged = scene.judge(judge);
-        told.push(judged.found.first().map(|found| found.outcome.clone()));
+        outcomes.push(judged.found.first().map(|found| found.outcome.clone()));
         scene = settled(scene).then(|_| {});
     }
     let (warn, fail) = (Some(Outcome::Warn), Some(Outcome::Fail));
-    assert_eq!(told, [None, warn.clone(), warn.clone(), warn, fail.clone(), fail]);
+    assert_eq!(outcomes, [None, warn.clone(), warn.clone(), warn, fail.clone(), fail]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ static SAMPLES: &[Sample] = &[
     sample(reason::LINKS_BELOW_PROFILE, Fires, Recorded, AZURE_V100, || Scene::of(v100(4)).expecting(links_of(6)).then(down(&[3, 5])).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, Fires, Invented, "not one link, and no instances", || Scene::of(h200(8)).expecting(links_of(18)).then(none).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Derived, NCV5, || Scene::of(h200(2)).expecting(links_of(12)).later(60, |sample| sample.gpus.iter_mut().for_each(down(&[4, 5, 10, 11, 16, 17]))).then(|_| {})),
-    sample(reason::LINKS_BELOW_PROFILE, NearMiss, Recorded, "telegraf a100-sxm4-v12.xml: MIG is on, links are not told", || Scene::of(a100_mig(4)).expecting(links_of(12)).then(|_| {})),
+    sample(reason::LINKS_BELOW_PROFILE, NearMiss, Recorded, "telegraf a100-sxm4-v12.xml: MIG is on, links are not reported", || Scene::of(a100_mig(4)).expecting(links_of(12)).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Invented, "a link that trains for a moment", || Scene::of(v100(4)).expecting(links_of(6)).then(down(&[3])).then(all_up)),
     sample(reason::LINKS_BELOW_PROFILE, Lifts, Recorded, AZURE_V100, || settled(Scene::of(v100(4)).expecting(links_of(6)).then(down(&[3, 5])).then(|_| {})).then(all_up)),
     sample(reason::LINK_ERRORS_PERSISTENT, Fires, Derived, WINDOWS, || rising(16)),

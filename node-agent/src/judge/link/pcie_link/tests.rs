@@ -25,7 +25,7 @@ static SAMPLES: &[Sample] = &[
     sample(reason::WIDTH_BELOW_PROFILE, NearMiss, Invented, "a width that does not exist", || declared().then(lanes(255)).then(lanes(0)).then(lanes(0))),
     sample(reason::WIDTH_BELOW_PROFILE, Lifts, Derived, DOWNTRAINED, || settled(declared().then(lanes(8)).then(|_| {})).then(lanes(16))),
     sample(reason::GENERATION_BELOW_PROFILE, Fires, Derived, DOWNTRAINED, || declared().then(at_work(97)).then(generation(3)).then(|_| {})),
-    sample(reason::GENERATION_BELOW_PROFILE, Fires, Invented, "MIG tells no utilization; state 0 is work", || Scene::of(a100_mig(1)).expecting(pcie_of(4, 16)).then(generation(1)).then(|_| {})),
+    sample(reason::GENERATION_BELOW_PROFILE, Fires, Invented, "with MIG no utilization is reported; state 0 counts as work", || Scene::of(a100_mig(1)).expecting(pcie_of(4, 16)).then(generation(1)).then(|_| {})),
     sample(reason::GENERATION_BELOW_PROFILE, NearMiss, Derived, IDLE, || declared().then(generation(1)).then(|_| {})),
     sample(reason::GENERATION_BELOW_PROFILE, NearMiss, Invented, "work began between the two readings", || declared().then(generation(1)).then(at_work(97))),
     sample(reason::GENERATION_BELOW_PROFILE, Lifts, Derived, DOWNTRAINED, || settled(declared().then(at_work(97)).then(generation(3)).then(|_| {})).then(generation(5))),

@@ -125,9 +125,9 @@ fn what_is_missing_for_a_process_is_told_in_one_finding_of_the_node() {
         efa.memlock_kib = Some(65_536);
     });
     let judged = p5(tree).judge(judge);
-    let told: Vec<_> = judged.found.iter().map(|found| found.message.as_str()).collect();
+    let messages: Vec<_> = judged.found.iter().map(|found| found.message.as_str()).collect();
     assert_eq!(
-        told,
+        messages,
         [
             "0 uverbs nodes for 32 EFA adapters on PCI; not loaded: ib_uverbs; the limit of locked memory is 65536 KiB; EFA needs 16777216"
         ]

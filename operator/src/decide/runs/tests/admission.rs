@@ -183,7 +183,7 @@ fn a_group_that_waits_for_busy_nodes_keeps_its_members_from_younger_runs() {
 }
 
 #[test]
-fn a_group_that_waits_for_a_silent_node_keeps_nobody() {
+fn a_group_that_waits_for_a_silent_node_reserves_no_members() {
     let mut stage = Stage::with_nodes(3);
     stage.pass(151, &["n0"]);
     stage.add_run("waits", on(&["n0", "n1"], ring()));

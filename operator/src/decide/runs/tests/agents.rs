@@ -1,9 +1,9 @@
-//! Agents that answer as they like.
+//! Agents that answer at random.
 
 use super::*;
 use crds::node_health::{Assignment, Role};
 
-/// The agent of a node goes one step on with each of its orders.
+/// The agent of a node moves each of its orders one step on.
 pub(super) fn progress(stage: &mut Stage, node: &str, choice: u8) {
     let Some(health) = stage.world.node_healths.get(node).cloned() else {
         return;

@@ -62,7 +62,7 @@ fn a_failed_edge_fails_its_client_and_two_of_them_name_the_node_between() {
 }
 
 #[test]
-fn edges_that_nobody_ordered_are_not_taken() {
+fn edges_that_were_not_ordered_are_ignored() {
     let mut stage = started(4);
     for node in ["n0", "n1", "n2", "n3"] {
         let answer = measured(&stage, node, ID, 100);

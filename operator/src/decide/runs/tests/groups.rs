@@ -45,7 +45,7 @@ fn a_group_first_gets_ready_and_starts_when_every_member_is() {
     assert_eq!(plan.wake_at, Some(stage.now.plus(2)));
     stage.says("n2", ID, RunState::Ready);
     let (plan, orders) = stage.go();
-    assert!(plan.is_empty(), "the start is told by the specs alone");
+    assert!(plan.is_empty(), "the specs alone carry the start");
     // Whole seconds: 3 of them are at least 2 s.
     assert_eq!(group(&orders, "n0").start_at, Some(stage.now.plus(3)));
     assert_eq!(group(&orders, "n0").slot_seconds, Some(10));
@@ -61,7 +61,7 @@ fn two_members_test_both_directions_one_after_the_other() {
 }
 
 #[test]
-fn a_start_that_was_written_stands() {
+fn a_written_start_is_not_changed() {
     let mut stage = started(2);
     let (_, before) = stage.decide();
     stage.pass(1, &[]);

@@ -19,7 +19,7 @@ use std::{
 /// One happening: what, and two choices within it.
 type Event = (u8, u8, u8);
 
-/// How many stories are played, where there is time for them (see the crate `explore`).
+/// How many stories are played, if there is time (see the crate `explore`).
 const CASES: u32 = 20_000;
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Story {
     muted: BTreeSet<String>,
     /// The targets of each run as they were first seen.
     frozen: BTreeMap<String, Vec<(String, String)>>,
-    /// How each target that ended did so.
+    /// How each ended target ended.
     ended: BTreeMap<(String, String), (Option<Outcome>, Option<String>)>,
     made: usize,
 }
@@ -253,7 +253,7 @@ fn check_slots(stage: &Stage, orders: &Orders) {
     }
 }
 
-/// What a story came to, so that a promise that is kept by never being tested shows.
+/// What occurred in a story, so that a promise that was never put to the test is noticed.
 fn notice(stage: &Stage, seen: &mut BTreeSet<&'static str>) {
     let statuses = || stage.world.runs.values().filter_map(|r| r.status.as_ref());
     let targets = || statuses().flat_map(|s| &s.targets);
@@ -305,13 +305,13 @@ fn whatever_happens_every_promise_about_runs_is_kept() {
     let event = (any::<Event>(), any::<Option<(u8, u8)>>());
     let stories = (any::<(u8, u8)>(), prop::collection::vec(event, 1..32));
     let counted = RefCell::new(BTreeMap::<&str, usize>::new());
-    let told = explore("promises about runs", CASES, &stories, |(first, events)| {
+    let played = explore("promises about runs", CASES, &stories, |(first, events)| {
         for what in play(first, &events) {
             *counted.borrow_mut().entry(what).or_default() += 1;
         }
         Ok(())
     });
-    println!("of {told} stories: {:?}", counted.borrow());
+    println!("of {played} stories: {:?}", counted.borrow());
     for (what, percent) in [
         ("a run ended", 10),
         ("a target waited", 5),
@@ -321,6 +321,6 @@ fn whatever_happens_every_promise_about_runs_is_kept() {
         ("edges were measured", 1),
     ] {
         let count = counted.borrow().get(what).copied().unwrap_or(0);
-        assert!(count * 100 >= told as usize * percent, "{what} in {count} stories only");
+        assert!(count * 100 >= played as usize * percent, "{what} in {count} stories only");
     }
 }

@@ -167,7 +167,7 @@ fn a_result_that_was_reported_before_the_silence_counts() {
 }
 
 #[test]
-fn silence_counts_anew_after_a_start_of_the_operator() {
+fn silence_is_counted_from_the_start_of_the_operator() {
     let mut stage = one_node();
     stage.pass(500, &["n0"]);
     stage.world.started_at = stage.now;

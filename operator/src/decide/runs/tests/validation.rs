@@ -78,7 +78,7 @@ fn named(name: &str) -> CheckSpec {
 }
 
 #[test]
-fn targets_checks_and_limits_that_came_around_validation_are_rejected_with_field_and_remedy() {
+fn targets_checks_and_limits_that_bypassed_validation_are_rejected_with_field_and_remedy() {
     let names = || Some(vec!["n0".to_owned()]);
     let level = || Some("basic".to_owned());
     let percent = Some(Scale::Percent(101));
@@ -154,7 +154,7 @@ fn numbers_out_of_range_are_rejected_with_the_range() {
             (ports(5_300, 5_200), "ports is empty: first (5300) must not be above last (5200)"),
             (network(|n| n.streams = Some(0)), "networkBandwidth.streams is 0"),
             (network(|n| n.duration_seconds = Some(-1)), "durationSeconds is -1"),
-            (checking(vec![stress]), "stress.powerCapsPercent is 130"),
+            (checking(vec![stress]), "stress.powerCapsPercent[1] is 130"),
             (checking(vec![drill]), "drill.seconds is 0"),
         ],
     );
