@@ -1,7 +1,7 @@
 //! The command line of `gpu-health-agent check`.
 
 use super::order::{self, OrderError};
-use crate::dispatch::request::Places;
+use crate::dispatch::Places;
 use crate::judge::registry;
 use crate::kernel_log::KernelLogChoice;
 use crate::run::PlaceArgs;

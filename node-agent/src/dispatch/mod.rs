@@ -32,6 +32,7 @@ mod turn;
 mod verdict;
 mod work;
 
+pub use places::Places;
 pub use probe::{Command, Measured, Probe};
 pub use reading::READING_MS;
 pub use sampling::{ANSWER_MS, PAUSE_MS as SAMPLER_PAUSE_MS, PROMPT_MS, SAMPLER_DEADLINE_MS, SECTION_MS};

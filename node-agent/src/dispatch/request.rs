@@ -1,6 +1,7 @@
 //! Translates between the core and the runner: a probe becomes a request, and its outcome a measurement. Pure.
 
 use super::checks::{CHECKS, ProbeCheck};
+use super::places::Places;
 use super::probe::{Measured, Probe};
 use crate::probe::driver::SamplerParameters;
 use crate::probe::registry::{self, ProbeRow};
@@ -13,8 +14,6 @@ use crds::check::Check;
 use crds::reason;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
-
-pub use super::places::Places;
 
 /// The limit of one TCP connect of iperf3, in milliseconds.
 const CONNECT_MS: u64 = 2_000;

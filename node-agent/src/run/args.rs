@@ -1,7 +1,7 @@
 //! The command line of `gpu-health-agent run`, read once and resolved into [`Settings`].
 
 use super::place_args::PlaceArgs;
-use crate::dispatch::request::Places;
+use crate::dispatch::Places;
 use crate::error::AgentError;
 use crate::kernel_log::KernelLogChoice;
 use std::net::{IpAddr, SocketAddr};

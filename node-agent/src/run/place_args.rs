@@ -1,6 +1,6 @@
 //! Where the machine is read: the flags that `run` and `check` share.
 
-use crate::dispatch::request::Places;
+use crate::dispatch::Places;
 use std::path::PathBuf;
 
 // No doc comment: clap would take it for the description of the command.

@@ -1,7 +1,8 @@
 //! Probes, run by the runner; one task waits for each.
 
 use crate::agent::Event;
-use crate::dispatch::request::{self, Places};
+use crate::dispatch::Places;
+use crate::dispatch::request;
 use crate::dispatch::{Measured, Probe};
 use crate::error::AgentError;
 use crate::metrics::Metrics;

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::probes::Probes;
 use crate::agent::{Effect, Event, Facts, LogEntry, Order, State, step};
-use crate::dispatch::request::Places;
+use crate::dispatch::Places;
 use crate::error::AgentError;
 use crate::kernel_log::boot_id;
 use crate::metrics::Metrics;
