@@ -54,12 +54,16 @@ fn way_to(call: &str) -> Value {
         "nvmlInit_v2" | "nvmlShutdown" | "nvmlEventSetFree" | "nvmlEventSetCreate" => {
             json!({"calls": {"nvmlDeviceGetCount_v2": {"return": UNINITIALIZED}}})
         }
-        "nvmlDeviceGetSupportedEventTypes" | "nvmlDeviceRegisterEvents" => {
+        call if ONCE_PER_SAMPLER.contains(&call) => {
             json!({"calls": {"nvmlDeviceGetPowerUsage": {"after": GPUS, "then": "abort"}}})
         }
         _ => json!({}),
     }
 }
+
+/// What a sampler calls in its first sample only. The remote end of a link is read again when the link has been down.
+const ONCE_PER_SAMPLER: [&str; 3] =
+    ["nvmlDeviceGetSupportedEventTypes", "nvmlDeviceRegisterEvents", "nvmlDeviceGetNvLinkRemotePciInfo_v2"];
 
 /// `NVML_ERROR_UNINITIALIZED`
 const UNINITIALIZED: u32 = 1;
@@ -97,7 +101,7 @@ async fn hang_each<'a>(scene: &Scene, node: &str, calls: &[&'a str]) -> Vec<(&'a
 fn intervals_until_called(call: &str) -> u32 {
     match call {
         "nvmlDeviceGetTopologyCommonAncestor" => 10,
-        "nvmlDeviceGetSupportedEventTypes" | "nvmlDeviceRegisterEvents" => 3,
+        call if ONCE_PER_SAMPLER.contains(&call) => 3,
         _ if way_to(call)["calls"].is_object() => 2,
         _ => 1,
     }
