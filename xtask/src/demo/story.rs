@@ -55,7 +55,10 @@ pub(crate) async fn tell(teller: &Teller, stage: &mut Stage, broken: Option<Brea
     );
     step!("sim-3 is rebooted, too", repair_last(teller, stage));
     step!("The driver of sim-1 reports a row remap that is pending until GPU 5 is reset", row_remap(teller, stage));
-    step!("A drill on sim-3: marked like a GPU that fell off the bus, and plainly a drill", drill(teller, stage));
+    step!(
+        "A drill on sim-3: marked like a GPU that fell off the bus, and clearly labelled as a drill",
+        drill(teller, stage)
+    );
     Ok(())
 }
 

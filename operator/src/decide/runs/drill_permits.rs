@@ -45,11 +45,12 @@ impl<'w> Permits<'w> {
     }
 }
 
-/// Ends drills that are not, or no longer, allowed, and those whose time is over.
-pub(super) fn end_drills(course: &mut Course<'_>, permits: &Permits<'_>, now: Time) {
+/// Ends drills that are not, or no longer, allowed, and those whose time is over. Returns whether there was one.
+pub(super) fn end_drills(course: &mut Course<'_>, permits: &Permits<'_>, now: Time) -> bool {
     if drill_seconds(&course.checks).is_none() {
-        return;
+        return false;
     }
+    let mut any = false;
     for index in 0..course.status.targets.len() {
         let is_over = course.drill_over_at(&course.status.targets[index]).is_some_and(|at| now >= at);
         let target = &mut course.status.targets[index];
@@ -58,10 +59,13 @@ pub(super) fn end_drills(course: &mut Course<'_>, permits: &Permits<'_>, now: Ti
         }
         if permits.policy(&target.node).is_none() {
             end(target, Outcome::Skipped, Some(reason::DRILL_NOT_ALLOWED), now);
+            any = true;
         } else if is_over {
             end(target, Outcome::Inconclusive, Some(reason::DEADLINE_EXCEEDED), now);
+            any = true;
         }
     }
+    any
 }
 
 /// The nodes that are drilled now, by policy.

@@ -8,7 +8,7 @@
 //! ([`admit`]), and the result is written ([`status`]). Work orders are derived from the statuses that this plan writes:
 //! an assignment is recorded before its order is given, and a result is recorded before its order is removed.
 //!
-//! Progress is written at most every 2 s; a start, an end and a cancellation at once. A run that may not write yet stays
+//! Progress is written at most every 2 s; a start, an end, a cancellation and the end of a drill at once. A run that may not write yet stays
 //! exactly as it is: it does not act on what it has not recorded.
 
 mod admit;
@@ -119,9 +119,11 @@ fn course_of<'w>(
         }
     }
     collect::collect(world, &mut course, now);
-    drill_permits::end_drills(&mut course, permits, now);
+    // A drill lasts no longer than it may, whatever else of its run waits to be written.
+    let has_ended_drills = drill_permits::end_drills(&mut course, permits, now);
     if let Some(before) = before.filter(|s| s.start_time.is_some())
         && !all_done(&course.status)
+        && !has_ended_drills
     {
         let next = last_change(before).plus(WRITE_EVERY_SECONDS);
         if now < next {

@@ -129,3 +129,19 @@ fn a_drill_that_says_no_clear_thing_is_refused() {
         assert!(message.contains(text), "{message}");
     }
 }
+
+#[test]
+fn a_drill_that_is_no_longer_allowed_on_one_node_ends_at_once_although_its_run_was_just_written() {
+    let mut stage = stage(2, Some(allowed(Some(2))));
+    stage.go();
+    assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Assigned - -"]);
+    let mut strict = HealthCheckPolicy::new("strict", crds::health_check_policy::HealthCheckPolicySpec::default());
+    strict.spec.priority = 10;
+    strict.spec.node_selector.match_labels = [("strict".to_owned(), "yes".to_owned())].into();
+    stage.world.policies.insert("strict".into(), Arc::new(strict));
+    Arc::make_mut(stage.world.nodes.get_mut("n0").unwrap()).labels.insert("strict".into(), "yes".into());
+    stage.pass(1, &[]);
+    let (_, orders) = stage.go();
+    assert_eq!(lines(stage.status("r")), ["n0 Done Skipped DrillNotAllowed", "n1 Assigned - -"]);
+    assert!(!orders.by_node.contains_key("n0") && orders.by_node.contains_key("n1"));
+}
