@@ -103,7 +103,7 @@ pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
 pub struct HealthCheckRunSpec {
     /// The nodes to test. The list is frozen when the run starts.
     pub targets: Targets,
-    /// Checks to run on each node, in this order. Exactly one of `checks` and `level` is set.
+    /// Checks to run on each node, in this order; neighbours that only read state run together. Exactly one of `checks` and `level` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "x-kubernetes-validations" = crate::check::total_rules()))]
     pub checks: Option<Vec<CheckSpec>>,

@@ -163,8 +163,8 @@ fn frozen_targets_never_change_and_every_list_has_its_bound() {
 }
 
 #[test]
-fn a_drill_is_plain_marks_only_if_told_to_and_ends() {
-    hold_in_every_world("drills", rehearsals::drills_are_plain_and_end);
+fn a_drill_is_labelled_as_one_marks_only_if_ordered_to_and_ends() {
+    hold_in_every_world("drills", rehearsals::drills_are_labelled_and_end);
 }
 
 #[test]

@@ -222,8 +222,8 @@ fn every_invariant_notices_its_mutants() {
         (Mutant::ChangeTargets, shapes::bounds_are_kept),
         (Mutant::TouchTransitionTimes, shapes::transition_times_are_kept),
         (Mutant::IgnoreUid, shapes::uids_are_kept),
-        (Mutant::HideDrills, rehearsals::drills_are_plain_and_end),
-        (Mutant::DrillForEver, rehearsals::drills_are_plain_and_end),
+        (Mutant::HideDrills, rehearsals::drills_are_labelled_and_end),
+        (Mutant::DrillForEver, rehearsals::drills_are_labelled_and_end),
     ];
     let missed: Vec<Mutant> =
         table.into_iter().filter(|(mutant, check)| !is_caught(*mutant, *check)).map(|(mutant, _)| mutant).collect();

@@ -10,7 +10,7 @@ use crds::{
 
 /// A drill is shown as a drill, lasts no longer than its run and the permission of its policy, marks nothing unless it is
 /// ordered to, and never outranks a real cause.
-pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
+pub(super) fn drills_are_labelled_and_end(seen: &Seen<'_>) -> Result<(), String> {
     for step in &seen.plan.steps {
         let Write::NodeHealthStatus(write) = &step.write else { continue };
         let (name, decision) = (write.name.as_str(), &write.decision);
@@ -27,7 +27,7 @@ pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
             })?;
             ensure(allowed(seen, name), || format!("{name}: a drill that no policy allows"))?;
         }
-        is_told(name, decision)?;
+        is_labelled(name, decision)?;
         let condemned = decision.causes.iter().any(|c| c.outcome == Outcome::Fail && c.severity.condemns());
         let node = |model: &super::Model| model.world.nodes.get(name).is_some_and(|n| is_held(n));
         let newly_marked = node(seen.after) && !node(seen.before);
@@ -37,12 +37,12 @@ pub(super) fn drills_are_plain_and_end(seen: &Seen<'_>) -> Result<(), String> {
 }
 
 /// If the worst cause is a drill, the first word of the message says so; a condemning real cause is always the worst.
-fn is_told(name: &str, decision: &Decision) -> Result<(), String> {
+fn is_labelled(name: &str, decision: &Decision) -> Result<(), String> {
     let Some(worst) = decision.causes.first() else { return Ok(()) };
-    let is_plain = decision.reason == "Adopted" || !worst.is_drill() || decision.message.starts_with("DRILL ");
+    let says_so = decision.reason == "Adopted" || !worst.is_drill() || decision.message.starts_with("DRILL ");
     // A node that is silent says only that.
     let is_unknown = decision.state == crds::State::Unknown;
-    ensure(is_plain || is_unknown, || format!("{name}: {}", decision.message))?;
+    ensure(says_so || is_unknown, || format!("{name}: {}", decision.message))?;
     let real = decision.causes.iter().any(|c| !c.is_drill() && c.condemns());
     ensure(!real || !worst.is_drill(), || format!("{name}: a drill hides what is real"))
 }
