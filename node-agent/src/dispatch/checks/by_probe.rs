@@ -22,8 +22,10 @@ pub(super) trait ByProbe: 'static {
     /// Whether no other process of ours may have the driver's library open while the probe runs. The monitors that read
     /// the driver are suspended for that time.
     const RELEASES_DRIVER: bool = false;
-    /// Whether the probe changes something that must be restored, whatever becomes of it.
-    const RESTORES: bool = false;
+    /// For a probe that changes something on the node: the same probe with the parameters that restore it. They do no harm
+    /// when nothing was changed, when they run more than once, or after a crash of everything that ran, so they depend on no
+    /// parameter of the check.
+    const RESTORE: Option<fn(&Places) -> Self::Probe> = None;
 
     /// The probe.
     type Probe: Probe;
@@ -42,12 +44,6 @@ pub(super) trait ByProbe: 'static {
     ///
     /// Why the check cannot run here: reason and message.
     fn parameters(spec: &CheckSpec, deadline_ms: u64, places: &Places) -> Result<Self::Probe, (&'static str, String)>;
-
-    /// The same probe with the parameters that restore, if [`Self::RESTORES`]. It may run when nothing was changed, more
-    /// than once, and after a crash of everything that ran: it depends on no parameter of the check.
-    fn restoring(_places: &Places) -> Option<Self::Probe> {
-        None
-    }
 
     /// Judges the report. May add findings of its check, and remove those that this report disproves.
     fn judge(report: <Self::Probe as Probe>::Report, evidence: &Evidence<'_>, findings: &mut Findings) -> Verdict;
@@ -107,7 +103,7 @@ pub(super) const fn row<C: ByProbe>() -> ProbeCheck {
         class: C::class,
         before_and_after: C::BEFORE_AND_AFTER,
         releases_driver: C::RELEASES_DRIVER,
-        restores: C::RESTORES,
+        restores: C::RESTORE.is_some(),
         deadline_ms: C::deadline_ms,
         request: request::<C>,
         restore: restore::<C>,
@@ -155,8 +151,8 @@ fn request<C: ByProbe>(spec: &CheckSpec, deadline_ms: u64, places: &Places) -> R
 
 fn restore<C: ByProbe>(places: &Places) -> Result<ProbeSpec, Measured> {
     let nothing = || Measured::unknown(reason::NOT_IMPLEMENTED, format!("{} restores nothing", C::CHECK.name()));
-    let parameters = C::restoring(places).ok_or_else(nothing)?;
-    registry::spec(&parameters).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
+    let restoring = C::RESTORE.ok_or_else(nothing)?;
+    registry::spec(&restoring(places)).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
 }
 
 fn judge<C: ByProbe>(report: Value, evidence: &Evidence<'_>, findings: &mut Findings) -> Verdict {

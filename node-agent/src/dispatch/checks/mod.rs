@@ -1,4 +1,4 @@
-//! The checks of a run that one probe answers, one row each. A new one is a file here, beside a row of the table.
+//! The checks of a run that one probe answers, one row each. A new one is a file here and a row in the table.
 
 mod by_probe;
 mod custom;

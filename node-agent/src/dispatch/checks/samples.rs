@@ -65,10 +65,6 @@ macro_rules! sample {
                 Ok(parameters(places, "measure"))
             }
 
-            fn restoring(places: &Places) -> Option<CustomParameters> {
-                Self::RESTORES.then(|| parameters(places, "restore"))
-            }
-
             fn judge(report: CustomReport, evidence: &Evidence<'_>, _findings: &mut Findings) -> Verdict {
                 judged(&report, evidence)
             }
@@ -83,7 +79,7 @@ sample!(Memory GpuMemory {
 sample!(Burn Stress {
     const BEFORE_AND_AFTER: Fresh = Fresh { driver: &[Section::Ecc], tree: false };
     const RELEASES_DRIVER: bool = true;
-    const RESTORES: bool = true;
+    const RESTORE: Option<fn(&Places) -> CustomParameters> = Some(|places| parameters(places, "restore"));
 });
 
 #[test]

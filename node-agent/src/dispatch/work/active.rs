@@ -57,8 +57,8 @@ impl Active {
         }
     }
 
-    /// Whether the next check of the order may begin while this one has no result. Only readings are taken together: what
-    /// else a user writes one below the other is meant to run one after the other.
+    /// Whether the next check of the order may begin while this one has no result. Only readings are taken together;
+    /// everything else runs in the order of the spec.
     pub(super) fn may_overlap(&self, next: &CheckSpec) -> bool {
         let is_reading = next.kind().is_some_and(|check| registry::of(check).is_some());
         matches!(self.doing, Doing::Reads(_)) && is_reading

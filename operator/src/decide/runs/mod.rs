@@ -8,8 +8,8 @@
 //! ([`admit`]), and the result is written ([`status`]). Work orders are derived from the statuses that this plan writes:
 //! an assignment is recorded before its order is given, and a result is recorded before its order is removed.
 //!
-//! Progress is written at most every 2 s; a start, an end, a cancellation and the end of a drill at once. A run that may not write yet stays
-//! exactly as it is: it does not act on what it has not recorded.
+//! Progress is written at most every 2 s; a start, an end, a cancellation and the end of a drill at once. A run that may
+//! not write yet stays exactly as it is: it does not act on what it has not recorded.
 
 mod admit;
 mod assign;
