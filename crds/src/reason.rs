@@ -109,6 +109,8 @@ reasons! {
     KERNEL_LOG_UNREADABLE = "KernelLogUnreadable";
     /// Records of the kernel log were overwritten before they were read.
     KERNEL_LOG_OVERRUN = "KernelLogOverrun";
+    /// `xid`: a line of the kernel log looks like a fault, but a program may have written it.
+    XID_NOT_PROVEN = "XidNotProven";
     /// `kernelLog`: records were lost, and with them perhaps a fault.
     LOG_GAP = "LogGap";
     /// The runner, which starts the probes, is not running.

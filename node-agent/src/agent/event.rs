@@ -1,9 +1,9 @@
 //! The events that the core receives, and the effects that it requests.
 
 use crate::dispatch::{Command, Measured, Probe};
-use crate::kernel_log::Cursor;
+use crate::kernel_log::{Cursor, KernelRecord};
 use crate::readings::{Ask, Said};
-use crate::xid::XidObservation;
+use crate::xid::{LogFact, XidObservation};
 use crds::Time;
 use crds::node_health::{NodeHealthSpec, Report};
 
@@ -80,10 +80,29 @@ pub enum LogEntry {
         /// The record's time, in microseconds since boot; 0 where unknown.
         usec: u64,
     },
+    /// The driver's kernel module was loaded.
+    DriverLoaded {
+        /// When the kernel wrote it. A source without reliable times reports none: after a restart of the agent it would
+        /// show the same line as new.
+        at: Time,
+    },
     /// Records were overwritten before they could be read.
     Overrun,
     /// The file was replaced; its numbers start over.
     Rotated,
+}
+
+impl LogEntry {
+    /// What a fact of the log is to the core; `None` if it is nothing. `at`: when the kernel wrote the record, if known.
+    pub fn of(fact: LogFact, record: &KernelRecord, at: Option<Time>) -> Option<Self> {
+        match fact {
+            LogFact::Fault(observed) => {
+                Some(Self::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec })
+            }
+            LogFact::DriverLoaded => at.map(|at| Self::DriverLoaded { at }),
+            LogFact::Board(_) => None,
+        }
+    }
 }
 
 /// Why a report was not written.

@@ -9,7 +9,7 @@ use crate::kernel_log::Cursor;
 use crate::pci::PciAddress;
 use crate::readings::talk::DriverEvent;
 use crate::time::Now;
-use crate::xid::{XidDetail, XidEvent, XidObservation, judge as judge_fault};
+use crate::xid::{XidDetail, XidEvent, XidObservation};
 use crds::Time;
 use crds::check::Check;
 
@@ -66,13 +66,26 @@ impl State {
         match entry {
             LogEntry::Overrun => self.log.overrun_at = Some(now.mono_ms),
             LogEntry::Rotated => self.reported_up_to = None,
+            LogEntry::DriverLoaded { at } => {
+                let at = (*at).min(now.wall());
+                self.log.driver_loaded_at = Some(self.log.driver_loaded_at.map_or(at, |known| known.max(at)));
+            }
             LogEntry::Fault { .. } if carry::was_reported(entry, self.reported_up_to.as_ref()) => {}
             LogEntry::Fault { observed, at, usec, .. } => {
+                let printed = at.unwrap_or(now.wall()).min(now.wall());
+                if let Some(doubt) = self.doubt(observed, *at, now) {
+                    self.hold(observed, doubt, printed, now);
+                    return;
+                }
+                self.doubt_no_more(observed);
+                if self.verdict(observed).clears {
+                    self.clear_old(&observed.pci.to_string());
+                }
                 let known = self.standing.findings.get(Check::Xid.name(), &observed.pci.to_string()).is_some();
                 let told_by_event = self.merge.log_fault(observed, now.mono_ms) && !self.raises(observed);
                 let again = self.is_repetition(observed, *usec) || told_by_event;
                 if !(again && known) {
-                    self.tell(observed, at.unwrap_or(now.wall()).min(now.wall()), now);
+                    self.tell(observed, printed, now);
                 }
                 self.name_the_suspect(observed, now);
             }
@@ -80,7 +93,7 @@ impl State {
     }
 
     /// Judges one fault and adds it to the findings. Also has the related driver readings taken again.
-    fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
+    pub(super) fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
         let target = observed.pci.to_string();
         if let XidEvent::Xid(code) = observed.event {
             let sections = concerned_by_xid(code).into_iter();
@@ -90,14 +103,14 @@ impl State {
             self.log.switches.push(target);
             self.log.switches.truncate(judge::MAX_COVERED);
         }
-        let verdict = judge_fault(observed, self.driver_major());
+        let verdict = self.verdict(observed);
         judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
     }
 
     /// Whether the fault is more severe than the standing finding on its target: a line may have more detail than the
     /// event before it.
     fn raises(&self, observed: &XidObservation) -> bool {
-        let verdict = judge_fault(observed, self.driver_major());
+        let verdict = self.verdict(observed);
         judge_xid::raises(&self.standing.findings, observed, &verdict)
     }
 
@@ -127,7 +140,7 @@ impl State {
         again
     }
 
-    fn driver_major(&self) -> Option<u32> {
+    pub(super) fn driver_major(&self) -> Option<u32> {
         self.senses.inventory.driver.as_deref()?.split('.').next()?.parse().ok()
     }
 }

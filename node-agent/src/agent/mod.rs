@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Event ──▶ step(&mut State, Event, now) ──▶ Vec<Effect>
-//!            absorb ─▶ look (monitors) ─▶ judge ─▶ work (assignments) ─▶ write (report) ─▶ wake
+//!            absorb ─▶ look (monitors) ─▶ judge ─▶ settle doubts ─▶ work (assignments) ─▶ write (report) ─▶ wake
 //! ```
 //!
 //! No clock, no client, no environment. State that must survive a restart is in the report ([`carry`]). What must stay
@@ -14,8 +14,10 @@
 
 pub mod carry;
 mod compose;
+mod doubts;
 mod event;
 mod faults;
+mod held;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,9 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     absorb(state, event, &mut turn);
     look(state, &mut turn);
     judge_all(state, pending, &mut turn);
+    if state.settle_doubts(&mut turn) {
+        judge_all(state, pending, &mut turn);
+    }
     if work(state, &mut turn) {
         look(state, &mut turn);
     }

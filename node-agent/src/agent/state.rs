@@ -1,6 +1,7 @@
 //! The agent's state between two steps.
 
 use super::event::{LogEntry, Order};
+use super::held::Held;
 use super::writer::Writer;
 use crate::dispatch::checks::{CHECKS, ProbeCheck};
 use crate::dispatch::{Probes, Senses, Work};
@@ -52,6 +53,10 @@ pub struct State {
     pub(super) reported_up_to: Option<Cursor>,
     pub(super) waiting: VecDeque<LogEntry>,
     pub(super) recent_faults: VecDeque<(DedupeKey, u64)>,
+    /// Faults that need a second witness.
+    pub(super) doubts: Vec<Held>,
+    /// When an agent first ran on this boot, as far as known.
+    pub(super) first_ran: Time,
     /// When the first fault that is not yet in a report was read, by the monotonic clock in milliseconds.
     pub(super) fault_read_at: Option<u64>,
     /// When the first sample arrived that changed findings not yet in a report. While a sample is being processed, when
@@ -68,7 +73,7 @@ pub struct State {
 impl State {
     /// An agent that has just started and has no observations yet.
     pub fn new(facts: Facts, now: Now) -> Self {
-        let booted_at = facts.booted_at;
+        let (booted_at, first_ran) = (facts.booted_at, facts.started_at);
         Self {
             facts,
             order: None,
@@ -84,6 +89,8 @@ impl State {
             reported_up_to: None,
             waiting: VecDeque::new(),
             recent_faults: VecDeque::new(),
+            doubts: Vec::new(),
+            first_ran,
             fault_read_at: None,
             sample_read_at: None,
             standing: Standing::default(),

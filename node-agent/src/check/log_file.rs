@@ -1,21 +1,21 @@
 //! A kernel log as a file of another machine: records of /dev/kmsg, or what dmesg or journalctl printed.
 
 use crate::agent::LogEntry;
-use crate::kernel_log::KernelRecord;
+use crate::kernel_log::{Boundaries, KernelRecord, PrintedLog};
 use crate::text::{LineEnd, read_line};
-use crate::xid::{LineAssembler, LogFact};
+use crate::xid::LineAssembler;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// The longest line that is looked at, in bytes; the rest of a longer one is passed over.
 const LINE_MAX: usize = 16 * 1024;
-/// How every line of the drivers begins that we read.
-const BEGINS: &[&str] = &["NVRM: ", "nvidia-nvswitch"];
 
 /// Every fault in the file, in its order.
 pub(super) fn faults(path: &Path) -> std::io::Result<Vec<LogEntry>> {
     let mut reader = BufReader::new(std::fs::File::open(path)?);
     let mut lines = LineAssembler::default();
+    let mut boundaries = Boundaries::of_whole_text();
+    let mut printed = PrintedLog::default();
     let mut entries = Vec::new();
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -26,23 +26,16 @@ pub(super) fn faults(path: &Path) -> std::io::Result<Vec<LogEntry>> {
             LineEnd::Feed | LineEnd::Stream => {}
         }
         number += 1;
-        let Some((message, usec)) = message(&line) else { continue };
-        for fact in lines.push(&message) {
-            if let LogFact::Fault(observed) = fact {
-                entries.push(LogEntry::Fault { observed: Box::new(observed), at: None, seq: Some(number), usec });
+        let record = match KernelRecord::from_line(&line) {
+            Some(mut record) => {
+                boundaries.mark(&mut record);
+                Some(record)
             }
-        }
+            None => printed.read(&line),
+        };
+        let Some(record) = record.map(|record| KernelRecord { seq: Some(number), ..record }) else { continue };
+        entries.extend(lines.push(&record).into_iter().filter_map(|fact| LogEntry::of(fact, &record, None)));
     }
-}
-
-/// The driver's part of a line and the microseconds since boot (0 where unknown). A record that a program wrote is none.
-fn message(line: &[u8]) -> Option<(String, u64)> {
-    if let Some(record) = KernelRecord::from_line(line) {
-        return record.is_kernel().then_some((record.message, record.usec));
-    }
-    let text = String::from_utf8_lossy(line);
-    let begin = BEGINS.iter().filter_map(|begin| text.find(begin)).min()?;
-    Some((text[begin..].to_owned(), 0))
 }
 
 #[cfg(test)]
@@ -59,7 +52,7 @@ mod tests {
             .iter()
             .filter_map(|entry| match entry {
                 LogEntry::Fault { observed, .. } => Some(observed.event),
-                LogEntry::Overrun | LogEntry::Rotated => None,
+                LogEntry::DriverLoaded { .. } | LogEntry::Overrun | LogEntry::Rotated => None,
             })
             .collect()
     }
@@ -74,6 +67,17 @@ mod tests {
         ] {
             assert_eq!(events_in(&format!("boot\n{line}\nmore\n")), [XidEvent::Xid(79)], "{line}");
         }
+    }
+
+    #[test]
+    fn a_name_that_a_program_chose_is_not_proven_and_neither_are_lines_that_cannot_be_told_apart() {
+        let forged = "6,508,24770879088,-;x\\x0aNVRM: Xid (PCI:0000:0f:00): 79, GPU has fallen off the bus.[12870]\n";
+        assert_eq!(events_in(forged), []);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log");
+        std::fs::write(&file, "[5.000001] x\n[5.000001] NVRM: Xid (PCI:0000:0f:00): 79, GPU has fallen\n").unwrap();
+        let entries = faults(&file).unwrap();
+        assert!(matches!(entries.as_slice(), [LogEntry::Fault { observed, .. }] if !observed.proven), "{entries:?}");
     }
 
     #[test]

@@ -6,14 +6,16 @@ use super::outcome::Looked;
 use crate::agent::LogEntry;
 use crate::error::AgentError;
 use crate::judge::worst_first;
-use crate::kernel_log::{Item, KernelLogChoice, KernelLogError, Source};
+use crate::kernel_log::{Item, KernelLogChoice, KernelLogError, Source, booted_at};
 use crate::run::single_look::{Look, once as look_once};
-use crate::xid::{LineAssembler, LogFact};
+use crate::xid::LineAssembler;
+use crds::Time;
 use std::path::Path;
 
 /// Looks once.
 pub(super) async fn once(settings: &CheckSettings) -> Result<Looked, AgentError> {
-    let kernel_log = kernel_log(settings.kernel_log.as_ref());
+    let booted_at = booted_at(&settings.proc_root).ok().map(|time| Time::from_unix(time.as_second()));
+    let kernel_log = kernel_log(settings.kernel_log.as_ref(), booted_at);
     let source = kernel_log.as_ref().ok().map(|(source, _)| source.clone());
     let look = Look {
         spec: settings.spec.clone(),
@@ -36,14 +38,14 @@ pub(super) async fn once(settings: &CheckSettings) -> Result<Looked, AgentError>
 }
 
 /// The source and what it has delivered so far, or why it cannot be read.
-fn kernel_log(choice: Option<&KernelLogChoice>) -> Result<(String, Vec<LogEntry>), String> {
+fn kernel_log(choice: Option<&KernelLogChoice>, booted_at: Option<Time>) -> Result<(String, Vec<LogEntry>), String> {
     match choice {
         None => Err("the kernel log was not to be read (--kernel-log none)".to_owned()),
         Some(KernelLogChoice::Path(path)) if is_file(path) => {
             let entries = log_file::faults(path).map_err(|error| format!("{}: {error}", path.display()))?;
             Ok((format!("file:{}", path.display()), entries))
         }
-        Some(choice) => so_far(choice).map_err(|error| error.to_string()),
+        Some(choice) => so_far(choice, booted_at).map_err(|error| error.to_string()),
     }
 }
 
@@ -52,22 +54,17 @@ fn is_file(path: &Path) -> bool {
 }
 
 /// Everything that the log holds at the moment.
-fn so_far(choice: &KernelLogChoice) -> Result<(String, Vec<LogEntry>), KernelLogError> {
+fn so_far(choice: &KernelLogChoice, booted_at: Option<Time>) -> Result<(String, Vec<LogEntry>), KernelLogError> {
     let mut source = Source::open(choice, String::new(), None)?;
+    // A file may have been written by another kernel.
+    let booted_at = booted_at.filter(|_| source.has_times_of_this_boot());
     let mut lines = LineAssembler::default();
     let mut entries = Vec::new();
     while let Some(batch) = source.available()? {
         for item in batch.items {
             let Item::Record(record) = item else { continue };
-            if !record.is_kernel() {
-                continue;
-            }
-            for fact in lines.push(&record.message) {
-                if let LogFact::Fault(observed) = fact {
-                    let (seq, usec) = (record.seq, record.usec);
-                    entries.push(LogEntry::Fault { observed: Box::new(observed), at: None, seq, usec });
-                }
-            }
+            let at = record.printed_at(booted_at);
+            entries.extend(lines.push(&record).into_iter().filter_map(|fact| LogEntry::of(fact, &record, at)));
         }
     }
     Ok((source.name().to_owned(), entries))

@@ -68,6 +68,7 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     let Standing { mut findings, rows: rows_before } = before;
     xid::expire(&mut findings, now);
     xid::lift_by_recovery_action(&mut findings, measured.readings);
+    xid::lift_by_reset(&mut findings, measured.readings, measured.kernel_log.driver_loaded_at, now);
     let mut rows = Vec::new();
     for monitor in registry::wanted(expected).iter().take(MAX_ROWS) {
         let mut judged = match registry::named(&monitor.name) {

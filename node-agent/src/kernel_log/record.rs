@@ -3,6 +3,8 @@
 //! Sources: Linux `Documentation/ABI/testing/dev-kmsg` and `kernel/printk/printk.c` (`info_print_ext_header`,
 //! `msg_add_ext_text`, `print_prefix`).
 
+use crds::Time;
+
 /// The longest message that is kept, in bytes. The kernel limits a record to 2 KiB, which is 8 KiB with escapes.
 pub const MESSAGE_MAX: usize = 8 * 1024;
 
@@ -17,15 +19,18 @@ pub struct KernelRecord {
     pub seq: Option<u64>,
     /// Microseconds since boot; 0 if the kernel prints no times (`printk.time=0`).
     pub usec: u64,
-    /// More of the same line follows or came before (flag `c` or `+`).
-    pub continuation: bool,
+    /// Whether the message is known to begin where the kernel's own text begins. In /dev/kmsg, where one record is one
+    /// printk, unless the record continues another (flag `c` or `+`). `syslog(2)` splits a record at its line feeds, and
+    /// so a line of it begins a record only where [`super::Boundaries`] can tell.
+    pub begins: bool,
     /// The text, unescaped and without the `KEY=value` lines; at most [`MESSAGE_MAX`] bytes. May contain line feeds:
-    /// one printk of several lines is one record.
+    /// one printk of several lines is one record, and so is one that quotes a name with a line feed in it.
     pub message: String,
 }
 
 impl KernelRecord {
-    /// Whether the kernel itself wrote it. No program can write facility 0, so only such a record is evidence.
+    /// Whether the kernel itself wrote it: no program can write facility 0. The kernel quotes programs, however, so what
+    /// such a record proves is for [`KernelRecord::told`] to say.
     pub const fn is_kernel(&self) -> bool {
         self.facility == 0
     }
@@ -46,8 +51,8 @@ impl KernelRecord {
             level: level(priority),
             seq: Some(seq),
             usec,
-            continuation: flags.starts_with(['c', '+']),
-            message: text(&unescaped(first.get(separator + 1..)?)),
+            begins: !flags.starts_with(['c', '+']),
+            message: text_of(&unescaped(first.get(separator + 1..)?)),
         })
     }
 
@@ -68,9 +73,15 @@ impl KernelRecord {
             level: level(priority),
             seq: None,
             usec,
-            continuation: false,
-            message: text(rest.strip_prefix(b" ").unwrap_or(rest)),
+            begins: false,
+            message: text_of(rest.strip_prefix(b" ").unwrap_or(rest)),
         })
+    }
+
+    /// When the kernel wrote it, if it booted then and prints times.
+    pub fn printed_at(&self, booted_at: Option<Time>) -> Option<Time> {
+        let since_boot = i64::try_from(self.usec / 1_000_000).unwrap_or(i64::MAX);
+        booted_at.filter(|_| self.usec > 0).map(|booted| booted.plus(since_boot))
     }
 
     /// Parses a line of a file or a FIFO, in either format. A line that begins with a blank is a `KEY=value` of the
@@ -142,7 +153,7 @@ fn escape(four: &[u8]) -> Option<u8> {
 
 /// The bytes as text, cut to [`MESSAGE_MAX`]. Invalid UTF-8 becomes U+FFFD, which has three bytes, hence the second
 /// cut.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text_of(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes.get(..MESSAGE_MAX).unwrap_or(bytes)).into_owned();
     let end = (0..=MESSAGE_MAX).rev().find(|end| text.is_char_boundary(*end) || *end >= text.len());
     text.truncate(end.unwrap_or(0));
@@ -165,7 +176,7 @@ mod tests {
                 level: 6,
                 seq: Some(3964),
                 usec: 206_764_307,
-                continuation: false,
+                begins: true,
                 message: "nvidia-nvswitch2: open (major=510)".into(),
             }
         );
@@ -176,7 +187,7 @@ mod tests {
     fn added_header_fields_and_key_value_lines_are_left_out() {
         let bytes = b"30,7,5,c,caller=T12,later;usb 1-1: a; b, c\n SUBSYSTEM=usb\n DEVICE=c189:1\n";
         let record = KernelRecord::from_kmsg(bytes).unwrap();
-        assert_eq!((record.facility, record.level, record.continuation), (3, 6, true));
+        assert_eq!((record.facility, record.level, record.begins), (3, 6, false));
         assert_eq!(record.message, "usb 1-1: a; b, c");
     }
 

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn record(seq: Option<u64>, usec: u64) -> KernelRecord {
-        KernelRecord { facility: 0, level: 4, seq, usec, continuation: false, message: String::new() }
+        KernelRecord { facility: 0, level: 4, seq, usec, begins: true, message: String::new() }
     }
 
     fn cursor(boot_id: &str, seq: Option<u64>, usec: u64) -> Cursor {

@@ -2,6 +2,7 @@
 
 use super::record::KernelRecord;
 use super::resume::Resume;
+use super::told::Boundaries;
 
 /// A batch is delivered once it has this many items; the last read may exceed that.
 const BATCH_FULL: usize = 256;
@@ -34,21 +35,25 @@ pub(super) enum Progress {
 pub(super) struct Sink<'a> {
     pub(super) items: Vec<Item>,
     pub(super) resume: &'a mut Resume,
+    pub(super) boundaries: &'a mut Boundaries,
 }
 
 impl Sink<'_> {
-    pub(super) fn record(&mut self, record: KernelRecord) {
+    pub(super) fn record(&mut self, mut record: KernelRecord) {
+        self.boundaries.mark(&mut record);
         if self.resume.is_new(&record) {
             self.items.push(Item::Record(record));
         }
     }
 
     pub(super) fn overrun(&mut self, lost: Option<u64>) {
+        self.boundaries.forget();
         self.items.push(Item::Overrun { lost });
     }
 
     pub(super) fn rotated(&mut self) {
         self.resume.start_over();
+        self.boundaries.forget();
         self.items.push(Item::Rotated);
     }
 

@@ -7,6 +7,7 @@ use super::pipe::Pipe;
 use super::resume::{Cursor, Resume};
 use super::sink::{Item, Progress, Sink};
 use super::syslog::SyslogPoll;
+use super::told::Boundaries;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -36,6 +37,7 @@ pub struct Batch {
 pub struct Source {
     reader: Reader,
     resume: Resume,
+    boundaries: Boundaries,
     name: String,
     /// Yield to other tasks before the next read.
     give_way: bool,
@@ -57,12 +59,21 @@ impl Source {
             KernelLogChoice::Path(path) => open_path(path)?,
             KernelLogChoice::Auto => open_auto(Path::new(KMSG))?,
         };
-        Ok(Self { reader, resume: Resume::new(boot_id, cursor), name, give_way: false })
+        let resume = Resume::new(boot_id, cursor);
+        Ok(Self { reader, resume, boundaries: Boundaries::default(), name, give_way: false })
     }
 
     /// The source: `kmsg:/dev/kmsg`, `file:<path>`, `fifo:<path>` or `syslog`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the records carry times of this boot. A file may have been written by anyone, at any time.
+    pub const fn has_times_of_this_boot(&self) -> bool {
+        match self.reader {
+            Reader::Device(_) | Reader::Syslog(_) => true,
+            Reader::File(_) | Reader::Pipe(_) => false,
+        }
     }
 
     /// The position of the last record delivered, to be stored with the report. Before the first record it is the cursor
@@ -102,7 +113,7 @@ impl Source {
     }
 
     fn read(&mut self) -> io::Result<(Vec<Item>, Progress)> {
-        let mut sink = Sink { items: Vec::new(), resume: &mut self.resume };
+        let mut sink = Sink { items: Vec::new(), resume: &mut self.resume, boundaries: &mut self.boundaries };
         let progress = match &mut self.reader {
             Reader::Device(device) => device.read(&mut sink),
             Reader::File(file) => file.read(&mut sink),
@@ -192,6 +203,7 @@ impl Source {
     /// [`KernelLogChoice::Auto`] on a machine whose device is at `kmsg`.
     pub(super) fn open_with_device_at(kmsg: &Path, boot_id: String) -> Result<Self, KernelLogError> {
         let (reader, name) = open_auto(kmsg)?;
-        Ok(Self { reader, resume: Resume::new(boot_id, None), name, give_way: false })
+        let resume = Resume::new(boot_id, None);
+        Ok(Self { reader, resume, boundaries: Boundaries::default(), name, give_way: false })
     }
 }

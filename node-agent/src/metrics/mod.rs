@@ -36,6 +36,8 @@ pub struct Metrics {
     pub kernel_log_overruns: IntCounter,
     /// Lines that look like a GPU fault and could not be parsed.
     pub kernel_log_not_understood: IntGauge,
+    /// Lines that look like a GPU fault but that a program may have written.
+    pub kernel_log_not_proven: IntGauge,
     /// Reports written.
     pub reports_written: IntCounter,
     /// Reports that the API server refused, by reason.
@@ -100,6 +102,10 @@ impl Metrics {
             kernel_log_not_understood: new.gauge(
                 "gpu_health_agent_kernel_log_not_understood",
                 "Kernel log lines since the start that look like a GPU fault and could not be parsed.",
+            )?,
+            kernel_log_not_proven: new.gauge(
+                "gpu_health_agent_kernel_log_not_proven",
+                "Kernel log lines since the start that look like a GPU fault but that a program may have written.",
             )?,
             reports_written: new
                 .counter("gpu_health_agent_reports_written_total", "Reports written to the API server.")?,

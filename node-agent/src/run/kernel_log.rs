@@ -4,7 +4,7 @@ use super::back_off::BackOff;
 use crate::agent::{Event, LogEntry};
 use crate::kernel_log::{Batch, Item, KernelLogChoice, KernelRecord, Source};
 use crate::metrics::Metrics;
-use crate::xid::{LineAssembler, LogFact, owner_of_cgroup};
+use crate::xid::{LineAssembler, owner_of_cgroup};
 use crds::Time;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,19 +28,23 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
     let mut back_off = BackOff::new(PAUSE.0, PAUSE.1);
     let mut cursor = None;
     let mut lines = LineAssembler::default();
+    let hosts = Some(place.proc_root.as_path()).filter(|root| shows_the_hosts_processes(root));
+    if hosts.is_none() {
+        tracing::info!("the processes of the host are not seen from here: no Xid is told together with its pod");
+    }
     loop {
         let error = match Source::open(&place.choice, place.boot_id.clone(), cursor.as_ref()) {
             Ok(mut source) => {
                 let name = source.name().to_owned();
                 tracing::info!(source = name, "reading the kernel log");
                 metrics.kernel_log_readable.set(1);
-                let stamps = stamps_of(&name).then_some(place.booted_at).flatten();
+                let stamps = place.booted_at.filter(|_| source.has_times_of_this_boot());
                 let _ = events.send(Event::KernelLogOpened { source: name }).await;
                 loop {
                     match source.next().await {
                         Ok(batch) => {
                             back_off.succeeded();
-                            let entries = read(batch, &mut lines, stamps, &place.proc_root, &metrics);
+                            let entries = read(batch, &mut lines, stamps, hosts, &metrics);
                             cursor = source.cursor();
                             // A new place alone does not wake the core; it goes along with the next fault.
                             if !entries.is_empty() {
@@ -61,16 +65,11 @@ pub(super) async fn follow(place: Place, events: mpsc::Sender<Event>, metrics: M
     }
 }
 
-/// Whether the records carry time stamps of this kernel. A file may have been written by anyone, at any time.
-fn stamps_of(source: &str) -> bool {
-    source == "syslog" || source.starts_with("kmsg:")
-}
-
 fn read(
     batch: Batch,
     lines: &mut LineAssembler,
     booted_at: Option<Time>,
-    proc_root: &Path,
+    proc_root: Option<&Path>,
     metrics: &Metrics,
 ) -> Vec<LogEntry> {
     let mut entries = Vec::new();
@@ -78,10 +77,7 @@ fn read(
         match item {
             Item::Record(record) => {
                 metrics.kernel_log_records.inc();
-                // A program can write anything into the log, but never as the kernel.
-                if record.is_kernel() {
-                    faults(&record, lines, booted_at, proc_root, &mut entries);
-                }
+                faults(&record, lines, booted_at, proc_root, &mut entries);
             }
             Item::Overrun { lost } => {
                 metrics.kernel_log_overruns.inc();
@@ -94,6 +90,7 @@ fn read(
     let faults = entries.iter().filter(|entry| matches!(entry, LogEntry::Fault { .. })).count();
     metrics.kernel_log_faults.inc_by(u64::try_from(faults).unwrap_or(0));
     metrics.kernel_log_not_understood.set(i64::try_from(lines.not_understood()).unwrap_or(i64::MAX));
+    metrics.kernel_log_not_proven.set(i64::try_from(lines.not_proven()).unwrap_or(i64::MAX));
     entries
 }
 
@@ -101,21 +98,30 @@ fn faults(
     record: &KernelRecord,
     lines: &mut LineAssembler,
     booted_at: Option<Time>,
-    proc_root: &Path,
+    proc_root: Option<&Path>,
     entries: &mut Vec<LogEntry>,
 ) {
-    let since_boot = i64::try_from(record.usec / 1_000_000).unwrap_or(i64::MAX);
-    let at = booted_at.filter(|_| record.usec > 0).map(|booted| booted.plus(since_boot));
-    for fact in lines.push(&record.message) {
-        match fact {
-            LogFact::Fault(mut observed) => {
-                observed.owner = observed.pid.and_then(|pid| pod_of(proc_root, pid));
-                tracing::warn!(pci = %observed.pci, event = ?observed.event, message = observed.message, "fault in the kernel log");
-                entries.push(LogEntry::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec });
+    let at = record.printed_at(booted_at);
+    for fact in lines.push(record) {
+        let Some(mut entry) = LogEntry::of(fact, record, at) else { continue };
+        match &mut entry {
+            LogEntry::Fault { observed, .. } => {
+                observed.owner = observed.pid.and_then(|pid| pod_of(proc_root?, pid));
+                tracing::warn!(pci = %observed.pci, event = ?observed.event, proven = observed.proven, message = observed.message, "fault in the kernel log");
             }
-            LogFact::Board(board) => tracing::debug!(?board, "board named in the kernel log"),
+            LogEntry::DriverLoaded { .. } => tracing::info!("the driver's kernel module was loaded"),
+            LogEntry::Overrun | LogEntry::Rotated => {}
         }
+        entries.push(entry);
     }
+}
+
+/// Whether the tree shows the host's process ids, which are the ones that the kernel prints. Kernel threads exist only in
+/// the host's namespace; in that of a container, process 2 is a program or nothing.
+fn shows_the_hosts_processes(proc_root: &Path) -> bool {
+    const KERNEL_THREAD: u32 = 0x0020_0000; // PF_KTHREAD, include/linux/sched.h
+    let stat = procfs::process::Process::new_with_root(proc_root.join("2")).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| stat.flags & KERNEL_THREAD != 0)
 }
 
 /// The pod of a process, while the process is still there to be asked and seen from here.

@@ -93,5 +93,7 @@ fn first_events(spec: NodeHealthSpec, log: Result<(String, Vec<LogEntry>), Strin
 
 fn is_done(state: &State) -> bool {
     let rows = state.rows();
-    !rows.is_empty() && rows.iter().all(|row| row.reason.as_deref() != Some(reason::NEVER_JUDGED))
+    !state.has_open_doubts()
+        && !rows.is_empty()
+        && rows.iter().all(|row| row.reason.as_deref() != Some(reason::NEVER_JUDGED))
 }

@@ -5,6 +5,7 @@
 
 use super::observation::XidObservation;
 use super::parse::{address, claims_a_fault, lost, observe_line};
+use crate::kernel_log::KernelRecord;
 use crate::pci::PciAddress;
 use crate::text::printable;
 use std::collections::VecDeque;
@@ -13,6 +14,10 @@ use std::collections::VecDeque;
 const UNDER_WAY: usize = 16;
 /// After this many further lines, the rest of a loss message or a serial number is no longer expected.
 const PATIENCE: u32 = 64;
+
+/// `NVRM: loading NVIDIA UNIX x86_64 Kernel Module  570.86.15 …`, `… UNIX Open Kernel Module for x86_64 …`
+/// (open-gpu-kernel-modules, `osapi.c` and `nv.c`; every published boot log has one of the two).
+const LOADED: &str = "loading NVIDIA UNIX ";
 
 /// The board at an address, as the driver logs it before a GPU's first Xid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub enum LogFact {
     Fault(XidObservation),
     /// An identity.
     Board(BoardIdentity),
+    /// The kernel module was loaded, and with that every GPU initialised anew.
+    DriverLoaded,
 }
 
 /// Reads the messages of kernel records one after the other.
@@ -42,20 +49,30 @@ pub struct LineAssembler {
     /// The GPU whose UUID was logged last, and the number of lines since.
     board: Option<(PciAddress, u32)>,
     not_understood: u64,
+    not_proven: u64,
 }
 
 #[derive(Debug)]
 struct Leaving {
     pci: PciAddress,
+    proven: bool,
     /// `(PCI ID: …) installed in this system has` has followed.
     installed: bool,
     lines: u32,
 }
 
 impl LineAssembler {
-    /// Processes the message of the next kernel record and returns the facts that it completes.
-    pub fn push(&mut self, message: &str) -> Vec<LogFact> {
-        message.lines().filter_map(|line| self.push_line(line)).collect()
+    /// Processes the next record and returns the facts that it completes. What a program wrote or the kernel quotes is
+    /// none.
+    pub fn push(&mut self, record: &KernelRecord) -> Vec<LogFact> {
+        self.not_proven += u64::from(record.quotes_a_driver());
+        record.told().into_iter().filter_map(|told| self.push_line(&told.line, told.proven)).collect()
+    }
+
+    /// The number of faults that the driver is not known to have written: the record quotes them, or cannot be told from
+    /// the record before it.
+    pub const fn not_proven(&self) -> u64 {
+        self.not_proven
     }
 
     /// The number of lines that look like an Xid or SXid but could not be parsed, not counting companion lines. Above
@@ -64,10 +81,11 @@ impl LineAssembler {
         self.not_understood
     }
 
-    fn push_line(&mut self, line: &str) -> Option<LogFact> {
+    fn push_line(&mut self, line: &str, proven: bool) -> Option<LogFact> {
         self.age();
         if let Some(fault) = observe_line(line) {
-            return Some(LogFact::Fault(fault));
+            self.not_proven += u64::from(!proven);
+            return Some(LogFact::Fault(XidObservation { proven, ..fault }));
         }
         if claims_a_fault(line) {
             let companion = line.contains("): ") && [", Severity ", ", Data "].iter().any(|word| line.contains(word));
@@ -75,7 +93,10 @@ impl LineAssembler {
             return None;
         }
         let text = line.strip_prefix("NVRM: ")?;
-        self.identity(text).map(LogFact::Board).or_else(|| self.farewell(text).map(LogFact::Fault))
+        if proven && text.starts_with(LOADED) {
+            return Some(LogFact::DriverLoaded);
+        }
+        self.identity(text).map(LogFact::Board).or_else(|| self.farewell(text, proven).map(LogFact::Fault))
     }
 
     fn age(&mut self) {
@@ -105,24 +126,29 @@ impl LineAssembler {
 
     /// `The NVIDIA GPU 0000:b3:00.0`, `(PCI ID: 10de:26b5) installed in this system has`,
     /// `fallen off the bus and is not responding to commands.`
-    fn farewell(&mut self, text: &str) -> Option<XidObservation> {
+    fn farewell(&mut self, text: &str, proven: bool) -> Option<XidObservation> {
         if let Some(rest) = text.strip_prefix("The NVIDIA GPU ") {
             let pci = address(rest.split_ascii_whitespace().next()?)?;
             if self.leaving.len() == UNDER_WAY {
                 self.leaving.pop_front();
             }
-            self.leaving.push_back(Leaving { pci, installed: false, lines: 0 });
+            self.leaving.push_back(Leaving { pci, proven, installed: false, lines: 0 });
         } else if text.starts_with("(PCI ID: ") {
             let waiting = self.leaving.iter().position(|leaving| !leaving.installed)?;
             if text.ends_with("installed in this system has") {
-                self.leaving.get_mut(waiting)?.installed = true;
+                let leaving = self.leaving.get_mut(waiting)?;
+                leaving.installed = true;
+                leaving.proven &= proven;
             } else {
                 // `… is not supported` and the like: a different message with the same beginning.
                 self.leaving.remove(waiting);
             }
         } else if text.starts_with("fallen off the bus") {
             let said = self.leaving.iter().position(|leaving| leaving.installed)?;
-            return self.leaving.remove(said).map(|leaving| lost(leaving.pci, text));
+            let leaving = self.leaving.remove(said)?;
+            let proven = leaving.proven && proven;
+            self.not_proven += u64::from(!proven);
+            return Some(XidObservation { proven, ..lost(leaving.pci, text) });
         }
         None
     }

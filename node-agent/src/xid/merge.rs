@@ -80,6 +80,15 @@ impl Merge {
         event.map(|at| self.events.remove(at)).is_some()
     }
 
+    /// Whether the driver has just announced this fault by itself: a second witness for a line that is not proven.
+    pub fn announced(&self, observed: &XidObservation, now_ms: u64) -> bool {
+        let XidEvent::Xid(code) = observed.event else { return false };
+        let fault = (observed.pci.device_address(), code);
+        let reported =
+            self.events.iter().any(|(event, at)| *event == fault && now_ms.saturating_sub(*at) < EVENTS_KEPT_MS);
+        reported || self.waiting.iter().any(|(waits, _)| *waits == fault)
+    }
+
     /// Processes an Xid announced by the driver. Returns the fault to report now: this one, or, if too many wait, the
     /// one that has waited longest.
     pub fn driver_event(
@@ -134,6 +143,7 @@ impl Merge {
             caused_by: None,
             detail: XidDetail::Plain,
             message: BY_EVENT.to_owned(),
+            proven: true,
         }
     }
 

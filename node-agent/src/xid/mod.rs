@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What must stay true:
-//! - Only messages of kernel records ([`crate::kernel_log::KernelRecord::is_kernel`]) may be given to [`LineAssembler`].
+//! - What the driver is not known to have written ([`crate::kernel_log::Told`]) is marked as not proven.
 //! - No text makes a parser panic, and the state kept between lines is bounded.
 //! - A severity comes from a row of a table. An unknown code is `Monitor`: reported, never condemned.
 

@@ -108,6 +108,9 @@ pub struct XidObservation {
     pub detail: XidDetail,
     /// The text after code and process, printable, at most 256 bytes.
     pub message: String,
+    /// The driver itself reported it. Otherwise a program may have written the line, and it neither condemns nor lifts
+    /// without a second witness ([`crate::kernel_log::Told`]).
+    pub proven: bool,
 }
 
 /// The identity of a fault: lines with the same key within a short window count once. Two values of a recovery action,

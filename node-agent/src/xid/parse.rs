@@ -13,9 +13,11 @@ use crate::text::printable;
 const MESSAGE_KEPT: usize = 256;
 /// The part of a process's name that is kept, in bytes; the kernel has 15, drivers print a little more.
 const PROCESS_KEPT: usize = 64;
+/// The most commas that the name of a process can hold (`TASK_COMM_LEN` without its NUL).
+const COMMAS_IN_A_NAME: usize = 15;
 
 /// Parses a message that reports a fault in one line: Xid, SXid, or a GPU that left the bus. Companion lines of an SXid
-/// (`Severity …`, `Data …`) repeat it and are skipped. Only pass messages of kernel records.
+/// (`Severity …`, `Data …`) repeat it and are skipped. Only pass lines that the driver is known to have written.
 pub fn observe(message: &str) -> Option<XidObservation> {
     message.lines().find_map(observe_line)
 }
@@ -43,13 +45,7 @@ fn xid(rest: &str) -> Option<XidObservation> {
     let rest =
         rest.strip_prefix(',').map_or_else(|| rest.trim().is_empty().then_some(""), |rest| Some(rest.trim_start()))?;
     let (pid, process, text) = without_process(rest);
-    let detail = match code {
-        74 => nvlink_fault(text).map(XidDetail::NvLink),
-        94 | 95 => containment(text).map(XidDetail::Containment),
-        144..=150 => nvlink5(text).map(XidDetail::NvLink5),
-        154 => recovery(text),
-        _ => None,
-    };
+    let (text, detail) = detailed(code, text);
     Some(XidObservation {
         pci,
         event: XidEvent::Xid(code),
@@ -58,9 +54,25 @@ fn xid(rest: &str) -> Option<XidObservation> {
         process,
         owner: None,
         caused_by: text.rsplit_once("caused by previous Xid ").and_then(|(_, code)| code.trim().parse().ok()),
-        detail: detail.unwrap_or(XidDetail::Plain),
+        detail,
         message: printable(text, MESSAGE_KEPT),
+        proven: true,
     })
+}
+
+/// The text that holds the code's further fields, and the fields. A process may have commas in its name, which push the
+/// fields back: the first of the few places where they could begin is taken.
+fn detailed(code: u32, text: &str) -> (&str, XidDetail) {
+    let read = |text: &str| match code {
+        74 => nvlink_fault(text).map(XidDetail::NvLink),
+        94 | 95 => containment(text).map(XidDetail::Containment),
+        144..=150 => nvlink5(text).map(XidDetail::NvLink5),
+        154 => recovery(text),
+        _ => None,
+    };
+    let later = text.match_indices(',').take(COMMAS_IN_A_NAME).map(|(at, _)| text[at + 1..].trim_start());
+    let found = std::iter::once(text).chain(later).find_map(|text| read(text).map(|detail| (text, detail)));
+    found.unwrap_or((text, XidDetail::Plain))
 }
 
 /// `PCI:0000:01:00`, `0000:01:00`, with ` GPU-I:05` and ` GPU-CI:00` in a MIG instance.
@@ -171,6 +183,7 @@ fn sxid(rest: &str) -> Option<XidObservation> {
         caused_by: None,
         detail: XidDetail::Switch(SwitchFault { switch, fatal, link }),
         message: printable(text, MESSAGE_KEPT),
+        proven: true,
     })
 }
 
@@ -193,6 +206,7 @@ pub(super) fn lost(pci: PciAddress, text: &str) -> XidObservation {
         caused_by: None,
         detail: XidDetail::Plain,
         message: printable(text, MESSAGE_KEPT),
+        proven: true,
     }
 }
 

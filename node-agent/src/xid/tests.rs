@@ -31,11 +31,13 @@ fn observations(text: &str, priority: u32) -> Vec<XidObservation> {
 
 fn facts_of(text: &str, priority: u32) -> Vec<LogFact> {
     let mut assembler = LineAssembler::default();
-    text.lines()
-        .map(|line| KernelRecord::from_syslog(format!("<{priority}>[ 4580.565206] {line}").as_bytes()).unwrap())
-        .filter(KernelRecord::is_kernel)
-        .flat_map(|record| assembler.push(&record.message))
-        .collect()
+    text.lines().flat_map(|line| assembler.push(&record(line, priority))).collect()
+}
+
+/// One record of the device, with line feeds escaped as the kernel does it.
+fn record(message: &str, priority: u32) -> KernelRecord {
+    let escaped = message.replace('\n', "\\x0a");
+    KernelRecord::from_kmsg(format!("{priority},7,4580565206,-;{escaped}").as_bytes()).unwrap()
 }
 
 fn only(text: &str) -> XidObservation {
@@ -87,11 +89,13 @@ fn near_misses_are_no_faults() {
 #[test]
 fn a_line_of_an_unknown_form_is_counted_and_a_companion_is_not() {
     let mut assembler = LineAssembler::default();
-    assembler
-        .push("nvidia-nvswitch3: SXid (PCI:0000:04:00.0): 22013, Severity 0 Engine instance 44 Sub-engine instance 00");
-    assembler.push("NVRM: Xid (PCI:0000:01:00): 79, known");
+    assembler.push(&record(
+        "nvidia-nvswitch3: SXid (PCI:0000:04:00.0): 22013, Severity 0 Engine instance 44 Sub-engine instance 00",
+        4,
+    ));
+    assembler.push(&record("NVRM: Xid (PCI:0000:01:00): 79, known", 4));
     assert_eq!(assembler.not_understood(), 0);
-    assembler.push("NVRM: Xid [0000:01:00] 79");
+    assembler.push(&record("NVRM: Xid [0000:01:00] 79", 4));
     assert_eq!(assembler.not_understood(), 1);
 }
 
@@ -190,7 +194,7 @@ fn a_farewell_of_three_records_names_the_gpu_that_left() {
     assert_eq!((split.event, split.pci.to_string().as_str()), (FallenOffTheBus, "0000:b3:00.0"));
     assert_eq!(judge(&split, None).severity, Reboot);
     // As one record of three lines.
-    let whole = LineAssembler::default().push(text);
+    let whole = LineAssembler::default().push(&record(text, 4));
     assert_eq!(whole, [LogFact::Fault(split)]);
 }
 
@@ -209,11 +213,12 @@ fn an_unsupported_gpu_is_not_a_lost_one_and_nothing_is_joined_across_many_lines(
                        NVRM: fallen off the bus and is not responding to commands.";
     assert_eq!(faults(unsupported), []);
     let mut assembler = LineAssembler::default();
-    assembler.push("NVRM: The NVIDIA GPU 0000:b3:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system has");
+    assembler
+        .push(&record("NVRM: The NVIDIA GPU 0000:b3:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system has", 4));
     for _ in 0..100 {
-        assembler.push("usb 1-1: something else");
+        assembler.push(&record("NVRM: something else", 4));
     }
-    assert_eq!(assembler.push("NVRM: fallen off the bus and is not responding to commands."), []);
+    assert_eq!(assembler.push(&record("NVRM: fallen off the bus and is not responding to commands.", 4)), []);
 }
 
 #[test]

@@ -114,6 +114,8 @@ pub(crate) struct Machine {
     pub(crate) version: String,
     /// Whether the fabric manager has set up the fabric.
     pub(crate) fabric_ready: bool,
+    /// The driver has a recovery action to report (R565 and later).
+    pub(crate) reports_recovery: bool,
     pub(crate) aer_correctable: u64,
     pub(crate) ports: u32,
     /// How often the fabric's switch was rebooted.
@@ -140,6 +142,7 @@ impl Machine {
             driver: Driver::Answers,
             version: "570.86.15".into(),
             fabric_ready: true,
+            reports_recovery: true,
             aer_correctable: 0,
             ports: 2,
             link_downed: 0,
@@ -246,7 +249,9 @@ impl Machine {
                     let processes = Some(u32::from(board.busy));
                     gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes });
                 }
-                Section::RecoveryAction => gpu.recovery_action = Some(RecoveryReading { action: Some(0) }),
+                Section::RecoveryAction => {
+                    gpu.recovery_action = Some(RecoveryReading { action: self.reports_recovery.then_some(0) });
+                }
                 Section::Ecc => gpu.ecc = Some(ecc(board)),
                 Section::RowRemap => gpu.row_remap = Some(self.remap(board)),
                 Section::Clocks => gpu.clocks = Some(self.clocks(board)),

@@ -33,6 +33,9 @@ pub(crate) static SCENES: &[Scene] = &[
     Scene { name: "a driver that is slow to come back", begin: h100, round: silence, hours: 12 },
     Scene { name: "one GPU in a machine", begin: single, round: work_and_rest, hours: 24 },
     Scene { name: "no accelerator", begin: bare, round: |world, _| world.pass(24 * HOUR), hours: 24 },
+    Scene { name: "first install on a long-running node", begin: h100, round: first_install, hours: 12 },
+    Scene { name: "first install, driver before R565", begin: h100_before_r565, round: first_install, hours: 12 },
+    Scene { name: "tenants that forge lines of the driver", begin: h100, round: forgeries, hours: 12 },
     Scene { name: "no profile", begin: undeclared, round: work_and_rest, hours: 24 },
 ];
 
@@ -59,6 +62,12 @@ fn declared(model: super::machine::Model, count: i64, ports: usize) -> NodeHealt
 
 fn h100(interval: i64) -> World {
     World::boot(Machine::new(H100, 8, "H"), interval, declared(H100, 8, 2))
+}
+
+fn h100_before_r565(interval: i64) -> World {
+    let mut machine = Machine::new(H100, 8, "Q");
+    machine.reports_recovery = false;
+    World::boot(machine, interval, declared(H100, 8, 2))
 }
 
 fn l4(interval: i64) -> World {
@@ -259,4 +268,59 @@ fn silence(world: &mut World, chance: u64) {
     world.machine.boards[2].corrected += 2;
     world.machine.driver = Driver::Answers;
     world.pass(9 * HOUR);
+}
+
+/// Months of history: faults that resets cured long ago, with the line of the driver that says so or without it.
+fn first_install(world: &mut World, chance: u64) {
+    const DAY: i64 = 86_400;
+    let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
+    let address = Machine::address(gpu);
+    let address = address.trim_end_matches(".0");
+    let xid = |text: &str| format!("NVRM: Xid (PCI:{address}): {text}");
+    let mut lines = vec![
+        (
+            90 * DAY,
+            "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024".to_owned(),
+        ),
+        (
+            80 * DAY,
+            xid(
+                "48, pid='<unknown>', name=<unknown>, An uncorrectable double bit error (DBE) has been detected on GPU",
+            ),
+        ),
+        (
+            80 * DAY,
+            xid(
+                "63, pid='<unknown>', name=<unknown>, Row Remapper: New row (0x0000000018f31d80) marked for remapping, reset gpu to activate.",
+            ),
+        ),
+        (60 * DAY, xid("119, pid=1234, name=nvidia-smi, Timeout after 6s of waiting for RPC response from GPU0 GSP!")),
+        (40 * DAY, xid("79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.")),
+    ];
+    if world.machine.reports_recovery {
+        lines.push((39 * DAY, xid("154, GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)")));
+    }
+    lines.push((2 * DAY, xid("95, pid=5171, name=python3, Uncontained: FBHUB. RST: Yes, D-RST: No")));
+    world.first_install(&lines);
+    world.pass(6 * HOUR);
+    world.restart_agent();
+    world.pass(6 * HOUR);
+}
+
+/// A container executes files whose names hold a fault.
+fn forgeries(world: &mut World, chance: u64) {
+    let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
+    let address = Machine::address(gpu);
+    let address = address.trim_end_matches(".0");
+    for text in [
+        "79, GPU has fallen off the bus.",
+        "48, An uncorrectable double bit error (DBE) has been detected on GPU",
+        "154, GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)",
+        "64, Row Remapper Error: (0x00000002eebc4100) - All reserved rows for bank are remapped",
+    ] {
+        world.program_forges(&format!("NVRM: Xid (PCI:{address}): {text}"));
+        world.pass(HOUR);
+    }
+    world.program_forges(&format!("NVRM: GPU {address}.0: GPU has fallen off the bus."));
+    world.pass(8 * HOUR);
 }

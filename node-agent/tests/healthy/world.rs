@@ -5,9 +5,10 @@ use crds::node_health::{Maintenance, Monitor, NodeHealthSpec, Report};
 use crds::{Check, Outcome, Time};
 use node_agent::agent::{Effect, Event, Facts, LogEntry, Order, State, step};
 use node_agent::dispatch::{Measured, Probe};
+use node_agent::kernel_log::KernelRecord;
 use node_agent::readings::Said;
 use node_agent::time::Now;
-use node_agent::xid::{LineAssembler, LogFact};
+use node_agent::xid::LineAssembler;
 use std::collections::{BTreeSet, VecDeque};
 
 /// The first boot of every world, in seconds since 1970.
@@ -137,21 +138,45 @@ impl World {
 
     /// The kernel writes a line.
     pub(crate) fn kernel_says(&mut self, line: &str) {
+        let record = self.record(4, self.now.wall().unix(), line);
+        self.log_shows(&[record]);
+    }
+
+    /// A program without privileges has the kernel write a line of its choice: in a record of its own (`/dev/kmsg`), and
+    /// as a line that cannot be told from one of the driver (`syslog(2)`).
+    pub(crate) fn program_forges(&mut self, line: &str) {
+        let now = self.now.wall().unix();
+        let quoted = self.record(6, now, &format!("x\\x0a{line}[12870] likely on CPU 0"));
+        let split = KernelRecord { begins: false, ..self.record(4, now, line) };
+        self.log_shows(&[quoted, split]);
+    }
+
+    /// The agent is installed on a node that has been running for a long time, with these lines in its log: how many
+    /// seconds ago, and what.
+    pub(crate) fn first_install(&mut self, lines: &[(i64, String)]) {
+        let now = self.now.wall().unix();
+        self.booted_at = lines.iter().map(|(ago, _)| now - ago).min().unwrap_or(now) - 3_600;
+        self.boots += 1;
+        self.report = None;
+        self.log_seq = 0;
+        self.restart_agent();
+        let records: Vec<KernelRecord> = lines.iter().map(|(ago, line)| self.record(4, now - ago, line)).collect();
+        self.log_shows(&records);
+    }
+
+    fn record(&mut self, level: u8, at: i64, line: &str) -> KernelRecord {
         self.log_seq += 1;
-        let uptime = self.now.wall().unix() - self.booted_at;
-        let usec = u64::try_from(uptime).unwrap_or(0) * 1_000_000 + self.log_seq;
-        let at = Some(Time::from_unix(self.now.wall().unix()));
-        let entries: Vec<LogEntry> = self
-            .lines
-            .push(line)
-            .into_iter()
-            .filter_map(|fact| match fact {
-                LogFact::Fault(observed) => {
-                    Some(LogEntry::Fault { observed: Box::new(observed), at, seq: Some(self.log_seq), usec })
-                }
-                LogFact::Board(_) => None,
-            })
-            .collect();
+        let usec = u64::try_from(at - self.booted_at).unwrap_or(0) * 1_000_000 + self.log_seq;
+        KernelRecord::from_kmsg(format!("{level},{},{usec},-;{line}", self.log_seq).as_bytes()).expect("a record")
+    }
+
+    fn log_shows(&mut self, records: &[KernelRecord]) {
+        let booted_at = Some(Time::from_unix(self.booted_at));
+        let mut entries: Vec<LogEntry> = Vec::new();
+        for record in records {
+            let facts = self.lines.push(record).into_iter();
+            entries.extend(facts.filter_map(|fact| LogEntry::of(fact, record, record.printed_at(booted_at))));
+        }
         if !entries.is_empty() {
             self.send(Event::KernelLog { entries, cursor: None });
         }

@@ -1,6 +1,7 @@
 //! The core, event by event. Nothing here waits: time is an argument.
 
 mod assignments;
+mod doubts;
 mod drills;
 mod faults;
 mod groups;
@@ -370,6 +371,7 @@ fn record(address: &str, event: XidEvent, detail: XidDetail, seq: u64) -> LogEnt
             caused_by: None,
             detail,
             message: format!("{event:?}"),
+            proven: true,
         }),
         at: None,
         seq: Some(seq),

@@ -1,5 +1,7 @@
 //! How the kernel log is being read.
 
+use crds::Time;
+
 /// How the kernel log is being read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelLog {
@@ -9,6 +11,8 @@ pub struct KernelLog {
     pub unreadable: Option<String>,
     /// When records were last lost, by the monotonic clock in milliseconds.
     pub overrun_at: Option<u64>,
+    /// When the driver's kernel module was last loaded on this boot, as the log says.
+    pub driver_loaded_at: Option<Time>,
     /// Targets other than GPUs that the log has named (NVSwitches).
     pub switches: Vec<String>,
     /// The GPUs known before the first inventory of this process.

@@ -1,9 +1,15 @@
 //! Bursts, switches and the driver's recovery action, folded into findings.
 
+use super::fold::{REMARK, SAME_FAULT_SECONDS};
 use super::*;
+use crate::judge::core::{Findings, Found, Readings};
 use crate::judge::{Expectation, KernelLog, Measurements, Memory, Standing, judge as judge_all};
 use crate::readings::sample::{GpuReadings, RecoveryReading};
+use crate::time::Now;
 use crate::xid::{judge as verdict_of, observe as read};
+use crds::check::Check;
+use crds::node_health::Finding;
+use crds::{Severity, Time};
 use proptest::prelude::*;
 
 const GPU: &str = "0000:0f:00.0";

@@ -1,5 +1,6 @@
 //! Random and forged texts: no panic, no growth, no unrelated finding.
 
+use super::record;
 use super::samples::SAMPLES;
 use crate::xid::XidEvent::Xid;
 use crate::xid::{LineAssembler, LogFact, judge, observe};
@@ -31,7 +32,7 @@ proptest! {
     fn no_text_makes_the_reader_panic_or_hold_more(texts in proptest::collection::vec(prop_oneof![driver_like(), any::<String>()], 0..40)) {
         let mut assembler = LineAssembler::default();
         for text in texts {
-            for fact in assembler.push(&text) {
+            for fact in assembler.push(&record(&text, 4)) {
                 if let LogFact::Fault(fault) = fact {
                     prop_assert!(judge(&fault, None).message.len() <= 256);
                     prop_assert!(fault.process.is_none_or(|name| name.len() <= 64));
@@ -77,7 +78,7 @@ fn a_million_lines_of_garbage_leave_a_bounded_assembler() {
     let mut most = 0;
     for at in 0..1_000_000_usize {
         // A step that shares no factor with the count, so that every sequence occurs.
-        assembler.push(starts[(at * at + at / 7) % starts.len()]);
+        assembler.push(&record(starts[(at * at + at / 7) % starts.len()], 4));
         most = most.max(assembler.held());
     }
     assert!((1..=16).contains(&most), "{most}");

@@ -1,7 +1,7 @@
 //! The tables of the page `xid`: the catalogue, and the rules for codes whose severity depends on more than the code.
 
 use super::cell;
-use node_agent::judge::xid::MONITOR_SECONDS;
+use node_agent::judge::xid::{MONITOR_SECONDS, SIGNS};
 use node_agent::xid::catalogue::{Concern, ROWS, XidRow};
 use node_agent::xid::nvlink5::{By, UNITS, Unit};
 use node_agent::xid::recovery::ACTIONS;
@@ -21,12 +21,29 @@ pub(super) fn tables() -> String {
 }
 
 fn lifting() -> String {
+    let signs: Vec<String> =
+        SIGNS.iter().map(|sign| format!("| {} | {} | {} |", sign.seen, sign.weight, sign.source)).collect();
+    let signs = signs.join("\n");
     format!(
         "\n## What lifts a finding\n\n\
          | severity | outcome | lifted by |\n|---|---|---|\n\
          | Monitor | Warn | {MONITOR_SECONDS} s without another occurrence |\n\
          | Reset, Reboot | Fail | a new boot id, or a driver report that no recovery is needed any longer (Xid 154 to None, field 230), or an override with action Acknowledge; never by silence alone |\n\
-         | Isolate | Fail | a new boot id, or an override with action Acknowledge |\n\n\
+         | Isolate | Fail | a new boot id, or an override with action Acknowledge |\n\
+         | Reset, Reboot | Warn | as above, or a driver report that no recovery is needed, whatever it was before |\n\n\
+         A driver before R565 reports no recovery action. There a finding of Reset or Reboot is also lifted once the GPU answers \
+         without an uncorrected error and was initialised after the fault: the log says that the kernel module was loaded, or \
+         counters of the GPU went back to zero (one of weight 2, or two of weight 1):\n\n\
+         | sign | weight | source |\n|---|---|---|\n\
+         {signs}\n\n\
+         ## Lines that need a second witness\n\n\
+         The kernel quotes names that programs choose, and a line feed in such a name begins what looks like a line of the driver. \
+         So a line is proven only where it begins a record, or a line known to begin one, with the driver's prefix, at level 4 or \
+         more severe. Any other line is the warning XidNotProven at most: it condemns only if the driver's own event, its recovery \
+         action, NVML or PCI says the same about that GPU within ten minutes, and it lifts nothing.\n\n\
+         Lines that were printed before the agent first ran on this boot are history. A fault among them condemns only if the \
+         recovery action, NVML or PCI confirms it; a recovery action of None refutes it; otherwise it is a warning with its age, \
+         until a reset, a boot or an override with action Acknowledge. `spec.condemnOldLog: true` in the policy makes it condemn.\n\n\
          ## What to do\n\n\
          | severity | what to do |\n|---|---|\n\
          | Monitor | Leave the node in service. If the code concerns programs, look at the job that was running. If the same board fails for several users, suspect the hardware. |\n\

@@ -1,0 +1,161 @@
+//! Observations folded into findings: one per target, the gravest.
+
+use crate::judge::core::{Findings, Found, bounded};
+use crate::time::Now;
+use crate::xid::{XidEvent, XidObservation, XidVerdict};
+use crds::check::Check;
+use crds::node_health::Finding;
+use crds::{Outcome, Severity, Time};
+
+/// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
+pub const MONITOR_SECONDS: i64 = 3_600;
+
+/// An SXid and an Xid 74 this close together are one fault, in seconds; its root is the switch (AWS, facts of Xid 74).
+pub(super) const SAME_FAULT_SECONDS: i64 = 60;
+/// Separates a finding's message from the remark that the evidence adds.
+pub(super) const REMARK: &str = " | ";
+
+/// Monitor is a warning: most of these faults come from applications.
+fn outcome(severity: &Severity) -> Outcome {
+    if severity.condemns() { Outcome::Fail } else { Outcome::Warn }
+}
+
+/// Folds one observation into the findings. `at` is when the kernel wrote it, if known.
+pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &XidVerdict, at: Time) {
+    let target = observed.pci.to_string();
+    if verdict.clears {
+        findings.retain(|finding| !is_cured(finding, &target));
+        return;
+    }
+    let means = (outcome(&verdict.severity), verdict.severity.clone(), verdict.reason);
+    tell(findings, observed, means, &verdict.message, at);
+}
+
+/// Adds one observation as a finding, or counts it on the standing one.
+pub(super) fn tell(
+    findings: &mut Findings,
+    observed: &XidObservation,
+    (outcome, severity, reason): (Outcome, Severity, &str),
+    message: &str,
+    at: Time,
+) {
+    let check = Check::Xid.name();
+    let fresh = Found {
+        target: observed.pci.to_string(),
+        outcome,
+        severity,
+        reason: reason.to_owned(),
+        message: bounded(message, MESSAGE_MAX),
+        evidence: Some(evidence(observed)),
+    }
+    .as_finding(check, at);
+    let folded = match findings.get(check, &fresh.target) {
+        // The first of a burst names the cause; the others are counted.
+        Some(known) if rank(known) == rank(&fresh) => Finding {
+            count: known.count.saturating_add(1).min(1_000_000_000),
+            last_seen: known.last_seen.max(at),
+            ..known.clone()
+        },
+        Some(known) if rank(known) > rank(&fresh) => return,
+        _ => fresh,
+    };
+    let target = folded.target.clone();
+    findings.put(folded);
+    name_the_switch(findings, observed, &target, at);
+}
+
+/// Findings of a target, from the least to the gravest: any that is proven outranks one in doubt.
+fn rank(finding: &Finding) -> (bool, u8) {
+    (finding.outcome == Outcome::Fail, finding.severity.rank())
+}
+
+/// Whether a fault is more severe than the standing finding on its target.
+pub fn raises(findings: &Findings, observed: &XidObservation, verdict: &XidVerdict) -> bool {
+    let known = findings.get(Check::Xid.name(), &observed.pci.to_string());
+    let fresh = (outcome(&verdict.severity) == Outcome::Fail, verdict.severity.rank());
+    !verdict.clears && known.is_none_or(|known| rank(known) < fresh)
+}
+
+/// Adds to a GPU's finding what the evidence shows beyond the code, replacing the previous remark.
+pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
+    let Some(known) = findings.get(Check::Xid.name(), target) else { return };
+    let said = known.message.split(REMARK).next().unwrap_or_default();
+    let room = MESSAGE_MAX.saturating_sub(REMARK.len() + remark.len());
+    let message = bounded(&format!("{}{REMARK}{remark}", bounded(said, room)), MESSAGE_MAX);
+    findings.put(Finding { message, ..known.clone() });
+}
+
+/// If NVLinks of GPUs (Xid 74) and a switch (SXid) fail together, the switch is the root, in whichever order they log.
+fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &str, at: Time) {
+    let near = |finding: &Finding| (finding.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
+    let begins =
+        |finding: &Finding, what: &str| finding.evidence.as_deref().is_some_and(|evidence| evidence.starts_with(what));
+    let all = || findings.of(Check::Xid.name()).filter(|finding| near(finding));
+    let links: Vec<String> = match observed.event {
+        XidEvent::SXid(_) => {
+            all().filter(|known| begins(known, LINK_ERROR)).map(|known| known.target.clone()).collect()
+        }
+        XidEvent::Xid(_) => all()
+            .filter(|known| known.target == target && begins(known, LINK_ERROR))
+            .map(|_| target.to_owned())
+            .collect(),
+        XidEvent::FallenOffTheBus => Vec::new(),
+    };
+    let Some(switch) = all().find(|known| begins(known, SWITCH_ERROR)).map(|known| known.target.clone()) else {
+        return;
+    };
+    for link in links {
+        remark(
+            findings,
+            &link,
+            &format!("NVSwitch {switch} reported an SXid at the same time: the switch is the root cause"),
+        );
+    }
+}
+
+/// Whether the driver's report that this GPU needs no action lifts the finding.
+pub(super) fn is_cured(finding: &Finding, target: &str) -> bool {
+    finding.check == Check::Xid.name()
+        && finding.target == target
+        && matches!(finding.severity, Severity::Reset | Severity::Reboot)
+}
+
+/// How the evidence of an NVLink error begins, and below it that of a switch error.
+const LINK_ERROR: &str = "Xid 74 ";
+const SWITCH_ERROR: &str = "SXid ";
+/// The limit of a finding's message, in bytes.
+const MESSAGE_MAX: usize = 256;
+
+fn evidence(observed: &XidObservation) -> String {
+    let what = match observed.event {
+        XidEvent::Xid(code) => format!("Xid {code}"),
+        XidEvent::SXid(code) => format!("SXid {code}"),
+        XidEvent::FallenOffTheBus => "no Xid".to_owned(),
+    };
+    let process = observed.process.as_deref().map(|name| format!(", process {name}")).unwrap_or_default();
+    bounded(&format!("{what} at {}{process}: {}", observed.pci, observed.message), 256)
+}
+
+/// Whether the observation is about a switch, which no inventory lists.
+pub fn is_switch(observed: &XidObservation) -> bool {
+    matches!(observed.event, XidEvent::SXid(_))
+}
+
+/// Drops Monitor findings that have expired.
+pub fn expire(findings: &mut Findings, now: Now) {
+    findings.retain(|finding| !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS));
+}
+
+/// When the next Monitor finding expires, by the node's clock.
+pub fn next_expiry(findings: &Findings) -> Option<Time> {
+    findings.iter().filter(|f| expires(f)).map(|f| f.last_seen.plus(MONITOR_SECONDS)).min()
+}
+
+pub(super) fn expires(finding: &Finding) -> bool {
+    finding.check == Check::Xid.name() && !finding.severity.condemns()
+}
+
+/// Drops the latched findings, which a boot ends.
+pub fn end_with_boot(findings: &mut Findings) {
+    findings.retain(|finding| finding.check != Check::Xid.name() || expires(finding));
+}
