@@ -26,6 +26,8 @@ reasons! {
     WITHIN_BUDGET = "WithinBudget";
     /// The agent reports.
     REPORTING = "Reporting";
+    /// The API server refuses the agent's full report; it is sent without texts.
+    REPORT_REFUSED = "ReportRefused";
     /// No agent has reported yet.
     NEVER_REPORTED = "NeverReported";
     /// A HardwareProfile matched.

@@ -1,5 +1,6 @@
 //! `NodeHealth`: one object per accelerator node, with the node's name and owned by it.
 
+mod admissible;
 mod decision;
 mod fit;
 mod report;

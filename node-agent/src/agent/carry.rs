@@ -75,6 +75,11 @@ pub(super) fn was_reported(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
     }
 }
 
+/// Whether the baseline is a position in the kernel log, or the switches that it named.
+pub(super) fn is_position(baseline: &Baseline) -> bool {
+    [KERNEL_LOG, SWITCHES].contains(&baseline.target.as_str())
+}
+
 /// The position in the kernel log, as the report stores it.
 pub(super) fn cursor_baseline(cursor: &Cursor, at: Time) -> Baseline {
     let seq = cursor.seq.map(|seq| format!("seq={seq};")).unwrap_or_default();

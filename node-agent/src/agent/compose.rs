@@ -3,7 +3,7 @@
 use super::carry;
 use super::state::State;
 use crate::dispatch::{Work, drill};
-use crate::judge::{bounded, registry, worst_first};
+use crate::judge::{registry, worst_first};
 use crate::time::Now;
 use crds::Time;
 use crds::check::Check;
@@ -11,8 +11,6 @@ use crds::node_health::{
     AgentFacts, Baseline, DriverHandles, Finding, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED,
     Report, RunReport, fit_report,
 };
-
-const MAX_ADDRESSES: usize = 16;
 
 /// The report, and when the count or time of one of its findings may next change.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
@@ -53,13 +51,14 @@ fn baselines(state: &State, at: Time) -> Vec<Baseline> {
 fn agent_facts(state: &State) -> AgentFacts {
     let facts = &state.facts;
     AgentFacts {
-        version: bounded(&facts.version, 64),
-        boot_id: bounded(&facts.boot_id, 64),
+        version: facts.version.clone(),
+        boot_id: facts.boot_id.clone(),
         booted_at: facts.booted_at,
         started_at: Some(facts.started_at),
-        kernel_log: state.log.source.as_deref().map(|source| bounded(source, 300)),
+        kernel_log: state.log.source.clone(),
         driver_handles: if state.holds_driver() { DriverHandles::Held } else { DriverHandles::Released },
-        addresses: facts.addresses.iter().take(MAX_ADDRESSES).map(|text| bounded(text, 64)).collect(),
+        refused: None,
+        addresses: facts.addresses.clone(),
     }
 }
 

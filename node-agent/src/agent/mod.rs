@@ -19,6 +19,7 @@ mod faults;
 mod state;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod writer;
 
 pub use event::{Effect, Event, LogEntry, Order, Refusal};
@@ -96,7 +97,7 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
         Event::ReportApplied(outcome) => {
             let written: Vec<String> = state
                 .writer
-                .applied(outcome, now.mono_ms)
+                .applied(outcome, now)
                 .map(|report| report.runs.iter().map(|run| run.id.clone()).collect())
                 .unwrap_or_default();
             for work in state.works.iter_mut().filter(|work| written.iter().any(|id| id == work.id())) {
@@ -245,6 +246,7 @@ fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
     }
     let now = turn.now;
     let (report, moves_at) = compose::compose(state, now);
+    let report = state.writer.as_accepted(report, now.mono_ms);
     let is_urgent = state.writer.is_urgent(&report);
     let waits = !state.is_ready() && now.mono_ms < state.first_report_by;
     if waits && !is_urgent {
@@ -255,7 +257,7 @@ fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
         // Everything read so far is already published, or changes only counts.
         state.fault_read_at = None;
     }
-    if let Some(at) = moves_at {
+    for at in moves_at.into_iter().chain(state.writer.full_again_at(now.mono_ms)) {
         turn.wake_at(at);
     }
     match state.writer.consider(&report, now.mono_ms) {

@@ -2,11 +2,16 @@
 //!
 //! At most one write per second. A new or worse Fail is written at once, up to [`BURST`] writes in any second. The
 //! count and time of a known finding are updated once a minute. Baselines alone never cause a write.
+//!
+//! If the API server does not take the full report, the same one without texts goes at once, and so do all changes until
+//! the full one is accepted; only that one waits.
 
 use super::event::Refusal;
+use super::texts::without_texts;
 use crate::judge::Key;
-use crds::Outcome;
+use crate::time::Now;
 use crds::node_health::{CheckRow, Finding, Report};
+use crds::{Outcome, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The pause between two ordinary writes, in milliseconds.
@@ -26,6 +31,22 @@ const fn back_off(refusal: Refusal) -> (u64, u64) {
     }
 }
 
+/// The pause after so many refusals.
+fn pause(refusal: Refusal, before: u32) -> u64 {
+    let (first, longest) = back_off(refusal);
+    first.saturating_mul(1 << before.min(10)).min(longest)
+}
+
+/// The full report was refused for its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refused {
+    /// When it was first refused.
+    since: Time,
+    /// When it is tried again.
+    full_again_at: u64,
+    times: u32,
+}
+
 /// What was written, and when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
@@ -37,6 +58,7 @@ pub(super) struct Writer {
     recent: VecDeque<u64>,
     not_before: u64,
     refusals: u32,
+    refused: Option<Refused>,
     /// When count and lastSeen of each finding were last updated.
     moved: BTreeMap<Key, u64>,
 }
@@ -73,6 +95,19 @@ impl Writer {
     pub(super) fn try_again(&mut self) {
         self.not_before = 0;
         self.refusals = 0;
+    }
+
+    /// The report as the API server takes it, as far as known: without texts while it refuses the full one.
+    pub(super) fn as_accepted(&self, full: Report, mono_ms: u64) -> Report {
+        match self.refused.filter(|refused| mono_ms < refused.full_again_at) {
+            Some(refused) => without_texts(full, refused.since),
+            None => full,
+        }
+    }
+
+    /// When the full report is tried again, if it was refused.
+    pub(super) fn full_again_at(&self, mono_ms: u64) -> Option<u64> {
+        self.refused.map(|refused| refused.full_again_at).filter(|at| mono_ms < *at)
     }
 
     /// Holds count and time of known findings constant for a minute. Returns when the first of them may change.
@@ -152,21 +187,33 @@ impl Writer {
     }
 
     /// The write ended. Returns the report if it is now on the server.
-    pub(super) fn applied(&mut self, outcome: Result<(), Refusal>, mono_ms: u64) -> Option<&Report> {
+    pub(super) fn applied(&mut self, outcome: Result<(), Refusal>, now: Now) -> Option<&Report> {
         let report = self.under_way.take()?;
+        let is_full = report.agent.refused.is_none();
         match outcome {
             Ok(()) => {
+                if is_full {
+                    self.refused = None;
+                }
                 self.uncertain = false;
                 self.refusals = 0;
                 self.not_before = 0;
                 self.published = Some(report);
                 self.published.as_ref()
             }
+            // Nothing was stored, so what is published stays known, and the rest of the report need not wait.
+            Err(Refusal::Schema) if is_full => {
+                let times = self.refused.map_or(0, |refused| refused.times);
+                self.refused = Some(Refused {
+                    since: self.refused.map_or_else(|| now.wall(), |refused| refused.since),
+                    full_again_at: now.mono_ms.saturating_add(pause(Refusal::Schema, times)),
+                    times: times.saturating_add(1),
+                });
+                None
+            }
             Err(refusal) => {
-                let (first, longest) = back_off(refusal);
-                let pause = first.saturating_mul(1 << self.refusals.min(10)).min(longest);
+                self.not_before = now.mono_ms.saturating_add(pause(refusal, self.refusals));
                 self.refusals = self.refusals.saturating_add(1);
-                self.not_before = mono_ms.saturating_add(pause);
                 self.uncertain = true;
                 None
             }

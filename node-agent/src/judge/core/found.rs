@@ -1,6 +1,6 @@
 //! Findings by key, and the result of one judgement.
 
-use crate::text::bounded;
+use crate::text::{bounded, key};
 use crds::node_health::{Finding, Gpu};
 use crds::{Outcome, Severity, Time};
 use std::collections::BTreeMap;
@@ -172,11 +172,11 @@ impl Found {
     /// The finding, first seen at `at`, within the bounds of the API.
     pub fn as_finding(&self, check: &str, at: Time) -> Finding {
         Finding {
-            check: bounded(check, 80),
-            target: bounded(&self.target, 64),
+            check: key(check, 80),
+            target: key(&self.target, 64),
             outcome: self.outcome.clone(),
             severity: self.severity.clone(),
-            reason: bounded(&self.reason, 63),
+            reason: key(&self.reason, 63),
             message: bounded(&self.message, 256),
             since: at,
             last_seen: at,
