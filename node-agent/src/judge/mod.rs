@@ -34,10 +34,12 @@ pub use core::{
 
 use crate::time::Now;
 use crds::check::Check;
+use crds::names::TARGET_NODE;
 use crds::node_health::{CheckRow, Gpu};
 use crds::{Outcome, reason};
 use gpu::inventory;
 use registry::{Grace, Monitor, Tree};
+use std::collections::BTreeSet;
 
 /// The last measurements.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +86,17 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
         }
     }
     findings.identify(measured.gpus);
+    let known: BTreeSet<&str> = known_targets(measured, &rows).collect();
+    findings.bound(|target| known.contains(target));
     Standing { findings, rows }
+}
+
+/// The hardware of the node, and whatever a check has covered.
+fn known_targets<'a>(measured: &Measurements<'a>, rows: &'a [CheckRow]) -> impl Iterator<Item = &'a str> {
+    let gpus = measured.gpus.iter().map(|gpu| gpu.pci_address.as_str());
+    let earlier = measured.kernel_log.known_gpus.iter().map(String::as_str);
+    let covered = rows.iter().flat_map(|row| row.covered.iter().map(String::as_str));
+    gpus.chain(earlier).chain(covered).chain([TARGET_NODE])
 }
 
 /// Judges one check. `interval_seconds` is how often its readings are taken.
