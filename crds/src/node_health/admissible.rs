@@ -73,7 +73,7 @@ fn nic(nic: &mut Nic) {
 }
 
 fn row(row: &mut CheckRow) {
-    let CheckRow { check, outcome: _, covered, since: _, reason, message } = row;
+    let CheckRow { check, outcome: _, covered, since: _, last_run: _, reason, message } = row;
     key(check, 32);
     each(covered, 49, |target| key(target, 64));
     reason.iter_mut().for_each(|reason| key(reason, 63));

@@ -155,7 +155,11 @@ fn judge_all(state: &mut State, pending: Option<u64>, turn: &mut Turn<'_>) {
     let mut before = std::mem::take(&mut state.standing);
     // A row's `since` is compared with the published rows: a change that came and went unpublished does not count.
     if let Some(published) = state.writer.published_rows() {
-        before.rows = published.to_vec();
+        let known = std::mem::replace(&mut before.rows, published.to_vec());
+        for row in &mut before.rows {
+            let ran = known.iter().find(|known| known.check == row.check).and_then(|known| known.last_run);
+            row.last_run = row.last_run.max(ran);
+        }
     }
     let known = state.sample_read_at.is_some().then(|| before.findings.clone());
     let measured = state.senses.measured(&state.log);

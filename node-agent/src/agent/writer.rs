@@ -1,7 +1,8 @@
 //! When the report is written: only if something changed, and not too often.
 //!
 //! At most one write per second. A new or worse Fail is written at once, up to [`BURST`] writes in any second. The
-//! count and time of a known finding are updated once a minute. Baselines alone never cause a write.
+//! count and time of a known finding are updated once a minute. Baselines and the times at which checks last ran never
+//! cause a write: they travel with the next.
 //!
 //! If the API server does not take the full report, the same one without texts goes at once, and so do all changes until
 //! the full one is accepted; only that one waits.
@@ -225,12 +226,25 @@ fn key(finding: &Finding) -> Key {
     (finding.check.clone(), finding.target.clone())
 }
 
+fn same_but_for_last_run(some: &[CheckRow], others: &[CheckRow]) -> bool {
+    let same = |one: &CheckRow, other: &CheckRow| {
+        let CheckRow { check, outcome, covered, since, last_run: _, reason, message } = one;
+        *check == other.check
+            && *outcome == other.outcome
+            && *covered == other.covered
+            && *since == other.since
+            && *reason == other.reason
+            && *message == other.message
+    };
+    some.len() == others.len() && some.iter().zip(others).all(|(one, other)| same(one, other))
+}
+
 fn same_but_for_baselines(one: &Report, other: &Report) -> bool {
     let Report { observed_generation, agent, inventory, checks, findings, truncated, baselines: _, runs } = one;
     *observed_generation == other.observed_generation
         && *agent == other.agent
         && *inventory == other.inventory
-        && *checks == other.checks
+        && same_but_for_last_run(checks, &other.checks)
         && *findings == other.findings
         && *truncated == other.truncated
         && *runs == other.runs

@@ -137,8 +137,11 @@ fn a_restart_that_finds_everything_as_it_was_reports_only_that_it_started() {
     let mut earlier = before.report().clone();
     earlier.agent.started_at = after.written.first().map_or(earlier.agent.started_at, |report| report.agent.started_at);
     for report in &after.written {
-        // Baselines contain the time of their reading.
-        assert_eq!(Report { baselines: earlier.baselines.clone(), ..report.clone() }, earlier, "rows keep their times");
+        let mut report = report.clone();
+        // Baselines and rows contain the time of their reading.
+        report.baselines.clone_from(&earlier.baselines);
+        report.checks.iter_mut().zip(&earlier.checks).for_each(|(row, earlier)| row.last_run = earlier.last_run);
+        assert_eq!(report, earlier, "rows keep their times");
     }
 }
 
@@ -188,4 +191,28 @@ fn no_character_that_the_api_server_refuses_reaches_a_report_and_no_target_is_cu
         let text = serde_json::to_string(report).unwrap();
         assert!(!text.contains(bad) && text.chars().all(crate::text::is_plain), "{bad:?}: {text}");
     }
+}
+
+#[test]
+fn each_row_says_when_its_check_last_ran_and_that_alone_writes_nothing() {
+    let mut bench = Bench::at_rest(spec());
+    bench.pass(2_000);
+    let first = bench.row("inventory").last_run.unwrap();
+    let written = bench.written.len();
+    for _ in 0..10 {
+        bench.measure_again(healthy(2));
+    }
+    assert_eq!(bench.written.len(), written, "a quiet node writes nothing");
+    let old = Time::from_unix(bench.now.wall().unix() - 120);
+    bench.fault(xid(&gpu(0), 79));
+    for check in ["inventory", "xid"] {
+        let ran = bench.row(check).last_run.unwrap();
+        assert!(ran > old && ran <= bench.now.wall() && ran > first, "{check}: {ran}");
+    }
+    // What could not be judged did not run.
+    let before = bench.row("xid").last_run;
+    bench.send(Event::KernelLogUnreadable { message: "gone".into() });
+    bench.pass(3_600_000);
+    assert_eq!(bench.row("xid").outcome, Outcome::Inconclusive);
+    assert!(bench.row("xid").last_run < before.map(|before| before.plus(61)), "{:?}", bench.row("xid"));
 }
