@@ -92,7 +92,7 @@ fn a_million_forged_addresses_leave_memory_report_and_writes_flat_and_push_out_n
     let (first, end) = (sizes[0], sizes[sizes.len() - 1]);
     assert!(last.findings.iter().any(|finding| finding.target == REAL), "the real fault: {last:?}");
     assert!(end.0 <= first.0 + 2, "findings: {first:?} -> {end:?}");
-    assert!(end.1 <= 20 * 1024, "report: {end:?}");
+    assert!(end.1 <= crds::node_health::MAX_REPORT_BYTES, "report: {end:?}");
     // The real fault is one more; counts of known findings move once a minute.
     assert!(end.2 <= first.2 + 40, "writes: {first:?} -> {end:?}");
     assert!(end.3 <= first.3 + 4 * 1024, "memory: {first:?} -> {end:?}");
