@@ -16,6 +16,7 @@ pub mod carry;
 mod compose;
 mod event;
 mod faults;
+mod positions;
 mod state;
 #[cfg(test)]
 mod tests;

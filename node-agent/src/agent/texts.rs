@@ -3,7 +3,7 @@
 //! It is what the agent sends while the API server refuses the full one, so that a text that nobody foresaw can delay
 //! words, but no verdict. All that stays is of our own making, or printable ASCII ([`crds::text::key`]).
 
-use super::carry;
+use super::positions::is_position;
 use crds::node_health::{
     AgentFacts, CheckResult, CheckRow, Finding, Gpu, Inventory, MAX_GPUS, Refused, Report, RunReport,
 };
@@ -20,7 +20,7 @@ pub(super) fn without_texts(report: Report, since: Time) -> Report {
         findings: findings.into_iter().map(verdict).collect(),
         truncated,
         // Without the positions in the log, a restart would count faults twice, and raise those that were lifted.
-        baselines: baselines.into_iter().filter(carry::is_position).collect(),
+        baselines: baselines.into_iter().filter(is_position).collect(),
         runs: runs.into_iter().map(run).collect(),
     }
 }

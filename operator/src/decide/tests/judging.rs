@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Action, Outcome, Severity, State, Time,
-    node_health::{Assignment, CheckResult, Occurrence, RunReport, RunState},
+    node_health::{Assignment, CheckResult, Occurrence, Refused, RunReport, RunState},
     reason,
 };
 
@@ -107,6 +107,19 @@ fn what_nobody_judged_is_not_told_as_passed() {
     reports(&mut after, "a", skipped);
     let (_, why, _, covered) = told(&settled(after));
     assert_eq!((why.as_str(), covered.split(' ').next()), (reason::ALL_CHECKS_PASSED, Some("True")));
+}
+
+#[test]
+fn a_report_that_is_sent_without_texts_is_told_and_judged_as_any_other() {
+    let mut report = lost_gpu_report(3);
+    report.findings[0].message.clear();
+    report.agent.refused = Some(Refused { reason: reason::REPORT_REFUSED.into(), since: START });
+    let mut model = under(Mode::Enforce, &["a"]);
+    reports(&mut model, "a", report);
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    let reporting = condition(&health_of(&model, "a").status.as_ref().unwrap().conditions, "AgentReporting");
+    assert_eq!((reporting.status.as_str(), reporting.reason.as_str()), ("True", reason::REPORT_REFUSED));
 }
 
 #[test]
