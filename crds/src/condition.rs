@@ -1,6 +1,7 @@
 //! Conditions, the same for every kind. `lastTransitionTime` changes only when the status changes.
 
 use crate::Time;
+use crate::text::plainly;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -98,10 +99,12 @@ pub fn merge(before: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>,
         .collect()
 }
 
-/// Truncates `text` to at most `bytes` bytes at a character boundary. A truncated text ends with `…`.
+/// One plain line of at most `bytes` bytes, cut at a character boundary (see [`crate::text`]: a report may have been
+/// written by somebody who does not care what the API server takes). A truncated text ends with `…`.
 pub fn truncate(text: &str, bytes: usize) -> String {
+    let text = plainly(text, usize::MAX);
     if text.len() <= bytes {
-        return text.to_owned();
+        return text.into_owned();
     }
     let mut end = bytes.saturating_sub('…'.len_utf8());
     while !text.is_char_boundary(end) {

@@ -41,6 +41,7 @@ pub mod reason;
 pub mod scale;
 pub mod selector;
 mod string_enum;
+pub mod text;
 pub mod time;
 pub mod vocabulary;
 

@@ -32,6 +32,8 @@ pub const PAUSED_FOR_DRIVER_UPGRADE: &str = "paused-for-driver-upgrade";
 pub const LABEL_MIG_STATE: &str = "nvidia.com/mig.config.state";
 /// Values of [`LABEL_MIG_STATE`] during which GPUs appear and disappear.
 pub const MIG_UNDER_WAY: &[&str] = &["pending", "rebooting"];
+/// Label on a Node, set by NVIDIA's GPU feature discovery: how many physical GPUs it has.
+pub const LABEL_GPU_COUNT: &str = "nvidia.com/gpu.count";
 /// Annotation on a Node: compact JSON of state, severity, action, since and causes.
 pub const ANNOTATION_SUMMARY: &str = "gpuhealth.dev/summary";
 

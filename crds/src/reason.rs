@@ -8,6 +8,10 @@ macro_rules! reasons {
 
 reasons! {
     // ---- decisions about a node
+    /// Every enabled check judged all that it is for, or did not apply.
+    COVERED = "Covered";
+    /// A monitor has no row in the report, or a GPU is not covered.
+    NOT_COVERED = "NotCovered";
     /// Every enabled check passed or did not apply.
     ALL_CHECKS_PASSED = "AllChecksPassed";
     /// Nothing has been judged yet.
@@ -26,6 +30,8 @@ reasons! {
     WITHIN_BUDGET = "WithinBudget";
     /// The agent reports.
     REPORTING = "Reporting";
+    /// The API server refuses the agent's full report; it is sent without texts.
+    REPORT_REFUSED = "ReportRefused";
     /// No agent has reported yet.
     NEVER_REPORTED = "NeverReported";
     /// A HardwareProfile matched.

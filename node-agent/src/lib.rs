@@ -19,7 +19,7 @@
 //! - The reporter loads no driver library and starts no tool; only probe children do.
 //! - Whatever could not be measured is `Inconclusive`, never a verdict.
 //! - A quiet node costs one Lease renewal a minute and no other write.
-//! - The Lease is renewed whatever else happens or hangs.
+//! - The Lease is renewed whatever else happens or hangs, as long as the core turns.
 
 pub mod agent;
 pub mod check;

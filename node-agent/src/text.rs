@@ -1,34 +1,21 @@
-//! Bounded text: what others wrote, cut and cleaned before it is kept.
+//! Text from outside: cleaned and bounded where it enters ([`crds::text`]), so that nothing that a program, a driver or a
+//! file says can make the API server refuse a report or rewrite a terminal.
 
+pub use crds::text::plain as bounded;
+pub(crate) use crds::text::{is_plain, key};
 use std::io::{self, BufRead, Read};
 
-/// The longest evidence of a finding, in bytes; the schema of NodeHealth allows no more.
+/// The longest evidence of a finding, in characters (in bytes where it is ASCII); the schema of NodeHealth allows no more.
 pub(crate) const EVIDENCE_BYTES: usize = 256;
 
-/// A command line and the start of its output, within [`EVIDENCE_BYTES`]; control characters become spaces.
+/// A command line and the start of its output, within [`EVIDENCE_BYTES`].
 pub(crate) fn evidence(command: &str, output: &str) -> String {
-    let text = format!("{command}: {}", output.trim());
-    let parts: Vec<_> = text.split(char::is_control).filter(|part| !part.trim().is_empty()).collect();
-    bounded(&parts.join(" "), EVIDENCE_BYTES)
+    bounded(&format!("{command}: {}", output.trim()), EVIDENCE_BYTES)
 }
 
-/// At most `bytes` of the text, cut between characters.
-pub fn bounded(text: &str, bytes: usize) -> String {
-    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text[..end.unwrap_or(0)].to_owned()
-}
-
-/// Printable text without blanks at the ends, cut between characters to at most `most` bytes; control characters become
-/// spaces.
+/// As [`bounded`], without blanks at the ends.
 pub(crate) fn printable(text: &str, most: usize) -> String {
-    let mut kept = String::new();
-    for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if kept.len() + c.len_utf8() > most {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
+    bounded(text.trim(), most)
 }
 
 /// Where a line was cut off.
@@ -81,6 +68,6 @@ mod tests {
     fn evidence_is_one_line_within_its_bound_and_cut_between_characters() {
         assert_eq!(evidence("tool -x", "one\n\ttwo\r\n"), "tool -x: one two");
         let long = evidence("tool", &"é".repeat(300));
-        assert!(long.len() <= EVIDENCE_BYTES && long.len() >= EVIDENCE_BYTES - 1, "{}", long.len());
+        assert_eq!(long.chars().count(), EVIDENCE_BYTES);
     }
 }

@@ -21,7 +21,7 @@ use crds::names;
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, shared};
 use kube::Client;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NO_NODE: &str =
     "this token is not bound to a node: agents and reservation pods must use a token that is bound to their pod";
@@ -232,6 +232,67 @@ async fn with_every_permission_the_policy_alone_still_keeps_agents_and_probes_of
     let unbound = cluster.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await.unwrap();
     let unbound = cluster.client_with_token(&unbound).unwrap();
     assert_denied(merge_node(&unbound, "node-a", json!({"metadata": {"labels": {"a": "b"}}})).await, NO_NODE);
+}
+
+#[tokio::test]
+async fn an_agent_puts_no_more_into_its_lease_than_it_needs() {
+    let cluster = shared().unwrap();
+    nodes_with_health(cluster, &["modest"]).await;
+    let agent = agent(cluster, "modest").await;
+    let own = leases(&agent, names::LEASE_NAMESPACE);
+    let owner =
+        |kind: &str, api: &str, name: &str| json!([{"apiVersion": api, "kind": kind, "name": name, "uid": "u-1"}]);
+    let with = |metadata: Value, spec: Value| {
+        let mut lease =
+            json!({"metadata": {"name": "modest"}, "spec": {"holderIdentity": "modest", "leaseDurationSeconds": 150}});
+        lease["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
+        lease["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        serde_json::from_value::<k8s_openapi::api::coordination::v1::Lease>(lease).unwrap()
+    };
+    let refused = [
+        (json!({"annotations": {"x": "y".repeat(200_000)}}), json!({}), "may add no annotations, labels or finalizers"),
+        (json!({"labels": {"x": "y"}}), json!({}), "may add no annotations, labels or finalizers"),
+        (json!({"finalizers": ["gpuhealth.dev/stay"]}), json!({}), "may add no annotations, labels or finalizers"),
+        (json!({"ownerReferences": owner("Node", "v1", "modest")}), json!({}), "may name only its NodeHealth"),
+        (
+            json!({"ownerReferences": owner("NodeHealth", "gpuhealth.dev/v1alpha1", "other")}),
+            json!({}),
+            "may name only its NodeHealth",
+        ),
+        (json!({}), json!({"holderIdentity": "x".repeat(100_000)}), "must be the holder of its Lease"),
+    ];
+    for (metadata, spec, words) in &refused {
+        assert_denied(own.create(&PostParams::default(), &with(metadata.clone(), spec.clone())).await, words);
+    }
+    let owned = json!({"ownerReferences": owner("NodeHealth", "gpuhealth.dev/v1alpha1", "modest")});
+    own.create(&PostParams::default(), &with(owned.clone(), json!({}))).await.unwrap();
+    for (metadata, spec, words) in &refused {
+        let patch = json!({"metadata": metadata, "spec": spec});
+        assert_denied(own.patch("modest", &PatchParams::default(), &Patch::Merge(patch)).await, words);
+    }
+    // What a person has added stands in nobody's way.
+    let admin = leases(&cluster.admin().unwrap(), names::LEASE_NAMESPACE);
+    let note = json!({"metadata": {"annotations": {"note": "seen"}, "labels": {"rack": "7"}}});
+    admin.patch("modest", &PatchParams::default(), &Patch::Merge(note)).await.unwrap();
+    let mut renewed = own.get("modest").await.unwrap();
+    renewed.spec.as_mut().unwrap().lease_duration_seconds = Some(151);
+    own.replace("modest", &PostParams::default(), &renewed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_report_that_is_too_large_or_has_control_characters_is_refused_with_a_sentence() {
+    let cluster = shared().unwrap();
+    nodes_with_health(cluster, &["large"]).await;
+    let agent = agent(cluster, "large").await;
+    let row = |n: usize| json!({"check": format!("c{n}"), "outcome": "Pass", "covered": vec!["\u{10348}".repeat(64); 49], "message": "\u{10348}".repeat(256)});
+    let report = |rows: usize| json!({"report": {"checks": (0..rows).map(row).collect::<Vec<_>>()}});
+    let (code, message) = refusal(merge_status(&agent, "large", report(24)).await);
+    assert_eq!(code, 422, "{message}");
+    assert!(message.contains("status.report is too large (at least") && message.contains("at most 24576"), "{message}");
+    merge_status(&agent, "large", report(1)).await.unwrap();
+    let control = json!({"report": {"agent": {"version": "1"}, "checks": [{"check": "x", "outcome": "Pass", "message": "a\u{1}b"}]}});
+    let (code, message) = refusal(merge_status(&agent, "large", control).await);
+    assert!(code == 422 && message.contains("has control characters"), "{code} {message}");
 }
 
 /// How often the API server has evaluated a policy's match conditions, by its own count.

@@ -107,15 +107,63 @@ async fn a_node_health_with_every_bound_full_stays_under_64_kib_with_managed_fie
 }
 
 #[tokio::test]
-async fn what_no_writer_has_cut_is_still_stored_and_admission_can_still_compare_it() {
+async fn what_an_agent_has_not_cut_is_refused_and_whatever_passes_stays_under_64_kib() {
     let cluster = shared().unwrap();
     let (spec, status) = filled("NodeHealth");
-    write_node_health(cluster, "bounds-uncut", &spec, &status).await;
-    // Once more: now the policy compares every other member with what is stored.
-    write_node_health(cluster, "bounds-uncut", &spec, &status).await;
-    let stored = stored(cluster, "nodehealth", "bounds-uncut");
-    println!("NodeHealth, every bound of the schema full, uncut: {} bytes", bytes(&stored));
-    assert_eq!(stored["status"]["report"], status["report"]);
+    let mut fitted_status = status.clone();
+    fitted_status["report"] = fitted::<Report>(&status["report"], fit_report);
+    fitted_status["exclusive"] = fitted::<Exclusive>(&status["exclusive"], fit_exclusive);
+    fitted_status["decision"] = fitted::<Decision>(&status["decision"], fit_decision);
+    write_node_health(cluster, "bounds-uncut", &spec, &fitted_status).await;
+    for (account, member) in [(names::AGENT_SERVICE_ACCOUNT, "report"), (names::PROBE_SERVICE_ACCOUNT, "exclusive")] {
+        let token = cluster.token_for_node(account, names::NAMESPACE, "bounds-uncut").await.unwrap();
+        let client = cluster.client_with_token(&token).unwrap();
+        let uncut = apply_status(&client, "bounds-uncut", account, json!({member: status[member]})).await;
+        let kube::Error::Api(refused) = uncut.unwrap_err() else { panic!("{member}: no answer of the API server") };
+        println!("uncut {member}, {} bytes: {} {}", bytes(&status[member]), refused.code, refused.message);
+        assert!(refused.code == 422 && refused.message.contains("gpu-health-agent"), "{}", refused.message);
+        // One kind of entry after the other grows until it is refused: texts whose JSON is longest, and as many entries
+        // as there may be.
+        for (list, most) in members_of(&status[member]) {
+            let mut largest = 0;
+            for count in 1..=most {
+                let mut part = json!({});
+                for (name, value) in status[member].as_object().unwrap() {
+                    if !value.is_array() && name != "inventory" {
+                        part[name] = fitted_status[member][name].clone();
+                    }
+                }
+                part[&list] = quoted(&status[member][&list], count);
+                if apply_status(&client, "bounds-uncut", account, json!({member: part})).await.is_err() {
+                    break;
+                }
+                largest = bytes(&stored(cluster, "nodehealth", "bounds-uncut")["status"][member]);
+            }
+            println!("  {member}.{list}: {largest} bytes pass");
+            assert!(largest < 64 * 1024, "{member}.{list}: {largest}");
+        }
+    }
+}
+
+/// The lists of a member, and how many entries each may have.
+fn members_of(member: &Value) -> Vec<(String, usize)> {
+    let lists = member.as_object().unwrap().iter();
+    lists.filter_map(|(name, value)| Some((name.clone(), value.as_array()?.len()))).collect()
+}
+
+/// The first entries of a list, each text without a pattern made of quotes, which take two bytes in JSON.
+fn quoted(list: &Value, count: usize) -> Value {
+    fn quote(value: &mut Value) {
+        match value {
+            Value::String(text) if text.starts_with("aaa") => *text = text.replace('a', "\""),
+            Value::Array(all) => all.iter_mut().for_each(quote),
+            Value::Object(members) => members.values_mut().for_each(quote),
+            _ => {}
+        }
+    }
+    let mut first = Value::Array(list.as_array().unwrap().iter().take(count).cloned().collect());
+    quote(&mut first);
+    first
 }
 
 #[tokio::test]

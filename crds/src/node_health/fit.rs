@@ -1,17 +1,18 @@
-//! Size limits. Each list of a NodeHealth is bounded, but with all of them full the object would be ten times larger than
+//! What a writer does before it writes its member: everything as the schema takes it ([`admissible`]), and a size limit.
+//! Each list of a NodeHealth is bounded, but with all of them full the object would be ten times larger than
 //! etcd and every watcher should carry. Each writer therefore trims its member to a size limit before writing it.
 //!
 //! The least useful parts go first: the ends of texts, then figures, then the mildest rows. Leaving out an entry never
 //! heals anything ("absence never heals"). A member within its limit is not changed.
 
-use super::{CheckResult, Decision, Exclusive, Finding, Gpu, Report};
+use super::{CheckResult, Decision, Exclusive, Finding, Gpu, MAX_FINDINGS, Report, admissible};
 use crate::condition::truncate;
 use serde::Serialize;
 
 /// Maximum size of a NodeHealth with every member at its limit, including managedFields, in bytes of JSON.
 pub const MAX_NODE_HEALTH_BYTES: usize = 64 * 1024;
 /// Maximum size of `status.report`, in bytes of JSON.
-pub const MAX_REPORT_BYTES: usize = 20 * 1024;
+pub const MAX_REPORT_BYTES: usize = 37 * 512;
 /// Maximum size of `status.exclusive`, in bytes of JSON.
 pub const MAX_EXCLUSIVE_BYTES: usize = 3 * 1024;
 /// Maximum size of `status.decision`, in bytes of JSON.
@@ -26,10 +27,15 @@ const KEPT_BASELINES: usize = 2;
 /// Lengths to which texts are truncated, step by step, in bytes.
 const TEXT_BYTES: &[usize] = &[160, 96, 48, 0];
 
-/// Trims a report to [`MAX_REPORT_BYTES`]. Findings are dropped last, mildest first, and counted in `truncated`. Results
+/// Makes every text, key, list and number of a report one that the API server takes, and trims it to
+/// [`MAX_REPORT_BYTES`]. Findings are dropped last, mildest first, and counted in `truncated`. Results
 /// are kept: their number is bounded by [`super::MAX_ASSIGNED_CHECKS`], and each one covers a target.
 pub fn fit_report(report: &mut Report) {
     let max = MAX_REPORT_BYTES;
+    while report.findings.len() > MAX_FINDINGS {
+        drop_mildest_finding(report, MAX_FINDINGS);
+    }
+    admissible::report(report);
     for bytes in TEXT_BYTES {
         if size(report) <= max {
             return;
@@ -61,7 +67,7 @@ pub fn fit_report(report: &mut Report) {
 /// Drops the mildest finding, unless only `keep` are left.
 fn drop_mildest_finding(report: &mut Report, keep: usize) -> Option<usize> {
     let bytes = (report.findings.len() > keep).then(|| drop_mildest(&mut report.findings)).flatten()?;
-    report.truncated = Some(report.truncated.map_or(1, |count| (count + 1).min(MAX_TRUNCATED)));
+    report.truncated = Some(report.truncated.map_or(1, |count| count.saturating_add(1).min(MAX_TRUNCATED)));
     Some(bytes)
 }
 
@@ -72,9 +78,10 @@ fn strip(gpu: &mut Gpu) -> Option<usize> {
     (bytes > 0).then_some(bytes)
 }
 
-/// Trims the report of a reservation pod to [`MAX_EXCLUSIVE_BYTES`].
+/// As [`fit_report`], for the report of a reservation pod: to [`MAX_EXCLUSIVE_BYTES`].
 pub fn fit_exclusive(exclusive: &mut Exclusive) {
     let max = MAX_EXCLUSIVE_BYTES;
+    admissible::exclusive(exclusive);
     for bytes in TEXT_BYTES {
         if size(exclusive) <= max {
             return;

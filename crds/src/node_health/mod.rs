@@ -1,5 +1,6 @@
 //! `NodeHealth`: one object per accelerator node, with the node's name and owned by it.
 
+mod admissible;
 mod decision;
 mod fit;
 mod report;
@@ -170,8 +171,8 @@ pub struct NodeHealthStatus {
     /// Texts for kubectl columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<NodeSummary>,
-    /// Conditions: Healthy, AgentReporting and ProfileResolved.
+    /// Conditions: Healthy, AgentReporting, ProfileResolved and Covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

@@ -12,7 +12,7 @@ pub const MAX_GPUS: usize = 16;
 pub const MAX_NICS: usize = 32;
 /// Maximum number of baselines.
 pub const MAX_BASELINES: usize = 49;
-/// Maximum length of evidence, in bytes.
+/// Maximum length of evidence, in characters.
 pub const MAX_EVIDENCE: usize = 256;
 /// Maximum number of edges over all runs of a report.
 pub const MAX_EDGES_REPORTED: usize = 64;
@@ -90,10 +90,24 @@ pub struct AgentFacts {
     /// Whether any of the agent's processes has the driver open: Held or Released.
     #[serde(default)]
     pub driver_handles: DriverHandles,
+    /// Why texts are missing in this report. Absent while the API server accepts the full one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// Addresses at which other nodes can reach this node for network checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub addresses: Vec<String>,
+}
+
+/// The API server refuses the full report, so that the agent leaves out what is only for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// Machine-readable reason, one word: `ReportRefused`.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// When the full report was first refused, by the node's clock.
+    pub since: Time,
 }
 
 /// Hardware of the node.
@@ -184,6 +198,10 @@ pub struct CheckRow {
     /// When the outcome last changed, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+    /// When the check last reached a verdict, by the node's clock, as of the last change of the report. A change here alone
+    /// does not cause a write: while the agent renews its Lease, the check runs at its interval or its row says that it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<Time>,
     /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -223,7 +241,7 @@ pub struct Finding {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub count: i64,
-    /// Text that proves the fault, at most 256 bytes, for example the kernel log record.
+    /// Text that proves the fault, at most 256 characters, for example the kernel log record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub evidence: Option<String>,

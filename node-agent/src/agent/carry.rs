@@ -1,6 +1,7 @@
 //! What an agent takes over from the report of the previous process.
 
 use super::event::{LogEntry, Order};
+use super::positions::{KERNEL_LOG, SWITCHES};
 use super::state::State;
 use crate::dispatch::Work;
 use crate::judge::{same_verdict, xid};
@@ -10,10 +11,6 @@ use crds::Time;
 use crds::check::Check;
 use crds::node_health::{Baseline, Report, RunReport};
 
-/// Target of the baseline that stores the position in the kernel log.
-const KERNEL_LOG: &str = "kernelLog";
-/// Target of the baseline that stores the switches named in the log.
-const SWITCHES: &str = "nvswitch";
 /// The limit of a baseline's values, in bytes.
 const VALUES_MAX: usize = 256;
 

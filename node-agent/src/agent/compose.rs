@@ -3,22 +3,27 @@
 use super::carry;
 use super::state::State;
 use crate::dispatch::{Work, drill};
-use crate::judge::{bounded, registry, worst_first};
+use crate::judge::{registry, worst_first};
 use crate::time::Now;
 use crds::Time;
 use crds::check::Check;
+use crds::names::TARGET_NODE;
 use crds::node_health::{
     AgentFacts, Baseline, DriverHandles, Finding, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_FINDINGS, MAX_RUNS_REPORTED,
     Report, RunReport, fit_report,
 };
-
-const MAX_ADDRESSES: usize = 16;
+use std::cmp::Reverse;
 
 /// The report, and when the count or time of one of its findings may next change.
 pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
     let mut all = worst_first(state.standing.findings.iter().filter(|finding| state.is_shown(finding)));
-    // A drill displaces no real finding.
-    all.sort_by_key(|finding| drill::is_drill(finding));
+    // What only the log or a program has named displaces nothing that is known to be there, the first named stays, and a
+    // drill displaces no real finding.
+    all.sort_by_cached_key(|f| {
+        let is_hearsay = state.is_hearsay(f);
+        let badness = Reverse((f.outcome.rank(), f.severity.rank()));
+        (drill::is_drill(f), is_hearsay, badness, is_hearsay.then_some(f.since))
+    });
     let truncated = all.len().saturating_sub(MAX_FINDINGS);
     let mut findings: Vec<Finding> = all.into_iter().take(MAX_FINDINGS).cloned().collect();
     let moves_at = state.writer.damp(&mut findings, now.mono_ms);
@@ -53,13 +58,14 @@ fn baselines(state: &State, at: Time) -> Vec<Baseline> {
 fn agent_facts(state: &State) -> AgentFacts {
     let facts = &state.facts;
     AgentFacts {
-        version: bounded(&facts.version, 64),
-        boot_id: bounded(&facts.boot_id, 64),
+        version: facts.version.clone(),
+        boot_id: facts.boot_id.clone(),
         booted_at: facts.booted_at,
         started_at: Some(facts.started_at),
-        kernel_log: state.log.source.as_deref().map(|source| bounded(source, 300)),
+        kernel_log: state.log.source.clone(),
         driver_handles: if state.holds_driver() { DriverHandles::Held } else { DriverHandles::Released },
-        addresses: facts.addresses.iter().take(MAX_ADDRESSES).map(|text| bounded(text, 64)).collect(),
+        refused: None,
+        addresses: facts.addresses.clone(),
     }
 }
 
@@ -82,6 +88,19 @@ fn runs(state: &State) -> Vec<RunReport> {
 }
 
 impl State {
+    /// Whether the target is known from the kernel log or from a custom check alone. All other checks name what they have
+    /// read.
+    fn is_hearsay(&self, finding: &Finding) -> bool {
+        let reads_hardware = match Check::from_name(&finding.check) {
+            Some(check) => {
+                registry::named(check.name()).is_some_and(|row| !row.reads.kernel_log) || !check.is_monitor()
+            }
+            None => false,
+        };
+        let is_there = |target: &str| self.senses.inventory.gpus.iter().any(|gpu| gpu.pci_address == target);
+        !reads_hardware && finding.target != TARGET_NODE && !is_there(&finding.target)
+    }
+
     /// Findings of disabled monitors are kept but not shown, because the spec's list of monitors is complete. What a
     /// run found stays until a later pass.
     fn is_shown(&self, finding: &Finding) -> bool {

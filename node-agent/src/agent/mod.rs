@@ -18,9 +18,11 @@ mod doubts;
 mod event;
 mod faults;
 mod held;
+mod positions;
 mod state;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod writer;
 
 pub use event::{Effect, Event, LogEntry, Order, Refusal};
@@ -101,7 +103,7 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
         Event::ReportApplied(outcome) => {
             let written: Vec<String> = state
                 .writer
-                .applied(outcome, now.mono_ms)
+                .applied(outcome, now)
                 .map(|report| report.runs.iter().map(|run| run.id.clone()).collect())
                 .unwrap_or_default();
             for work in state.works.iter_mut().filter(|work| written.iter().any(|id| id == work.id())) {
@@ -159,7 +161,11 @@ fn judge_all(state: &mut State, pending: Option<u64>, turn: &mut Turn<'_>) {
     let mut before = std::mem::take(&mut state.standing);
     // A row's `since` is compared with the published rows: a change that came and went unpublished does not count.
     if let Some(published) = state.writer.published_rows() {
-        before.rows = published.to_vec();
+        let known = std::mem::replace(&mut before.rows, published.to_vec());
+        for row in &mut before.rows {
+            let ran = known.iter().find(|known| known.check == row.check).and_then(|known| known.last_run);
+            row.last_run = row.last_run.max(ran);
+        }
     }
     let known = state.sample_read_at.is_some().then(|| before.findings.clone());
     let measured = state.senses.measured(&state.log);
@@ -250,6 +256,7 @@ fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
     }
     let now = turn.now;
     let (report, moves_at) = compose::compose(state, now);
+    let report = state.writer.as_accepted(report, now.mono_ms);
     let is_urgent = state.writer.is_urgent(&report);
     let waits = !state.is_ready() && now.mono_ms < state.first_report_by;
     if waits && !is_urgent {
@@ -260,7 +267,7 @@ fn write(state: &mut State, turn: &mut Turn<'_>) -> Option<Effect> {
         // Everything read so far is already published, or changes only counts.
         state.fault_read_at = None;
     }
-    if let Some(at) = moves_at {
+    for at in moves_at.into_iter().chain(state.writer.full_again_at(now.mono_ms)) {
         turn.wake_at(at);
     }
     match state.writer.consider(&report, now.mono_ms) {

@@ -1,12 +1,18 @@
 //! When the report is written: only if something changed, and not too often.
 //!
 //! At most one write per second. A new or worse Fail is written at once, up to [`BURST`] writes in any second. The
-//! count and time of a known finding are updated once a minute. Baselines alone never cause a write.
+//! count and time of a known finding are updated once a minute. Baselines and the times at which checks last ran never
+//! cause a write: they travel with the next.
+//!
+//! If the API server does not take the full report, the same one without texts goes at once, and so do all changes until
+//! the full one is accepted; only that one waits.
 
 use super::event::Refusal;
+use super::texts::without_texts;
 use crate::judge::Key;
-use crds::Outcome;
+use crate::time::Now;
 use crds::node_health::{CheckRow, Finding, Report};
+use crds::{Outcome, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The pause between two ordinary writes, in milliseconds.
@@ -26,6 +32,22 @@ const fn back_off(refusal: Refusal) -> (u64, u64) {
     }
 }
 
+/// The pause after so many refusals.
+fn pause(refusal: Refusal, before: u32) -> u64 {
+    let (first, longest) = back_off(refusal);
+    first.saturating_mul(1 << before.min(10)).min(longest)
+}
+
+/// The full report was refused for its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refused {
+    /// When it was first refused.
+    since: Time,
+    /// When it is tried again.
+    full_again_at: u64,
+    times: u32,
+}
+
 /// What was written, and when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
@@ -37,6 +59,7 @@ pub(super) struct Writer {
     recent: VecDeque<u64>,
     not_before: u64,
     refusals: u32,
+    refused: Option<Refused>,
     /// When count and lastSeen of each finding were last updated.
     moved: BTreeMap<Key, u64>,
 }
@@ -73,6 +96,19 @@ impl Writer {
     pub(super) fn try_again(&mut self) {
         self.not_before = 0;
         self.refusals = 0;
+    }
+
+    /// The report as the API server takes it, as far as known: without texts while it refuses the full one.
+    pub(super) fn as_accepted(&self, full: Report, mono_ms: u64) -> Report {
+        match self.refused.filter(|refused| mono_ms < refused.full_again_at) {
+            Some(refused) => without_texts(full, refused.since),
+            None => full,
+        }
+    }
+
+    /// When the full report is tried again, if it was refused.
+    pub(super) fn full_again_at(&self, mono_ms: u64) -> Option<u64> {
+        self.refused.map(|refused| refused.full_again_at).filter(|at| mono_ms < *at)
     }
 
     /// Holds count and time of known findings constant for a minute. Returns when the first of them may change.
@@ -152,21 +188,33 @@ impl Writer {
     }
 
     /// The write ended. Returns the report if it is now on the server.
-    pub(super) fn applied(&mut self, outcome: Result<(), Refusal>, mono_ms: u64) -> Option<&Report> {
+    pub(super) fn applied(&mut self, outcome: Result<(), Refusal>, now: Now) -> Option<&Report> {
         let report = self.under_way.take()?;
+        let is_full = report.agent.refused.is_none();
         match outcome {
             Ok(()) => {
+                if is_full {
+                    self.refused = None;
+                }
                 self.uncertain = false;
                 self.refusals = 0;
                 self.not_before = 0;
                 self.published = Some(report);
                 self.published.as_ref()
             }
+            // Nothing was stored, so what is published stays known, and the rest of the report need not wait.
+            Err(Refusal::Schema) if is_full => {
+                let times = self.refused.map_or(0, |refused| refused.times);
+                self.refused = Some(Refused {
+                    since: self.refused.map_or_else(|| now.wall(), |refused| refused.since),
+                    full_again_at: now.mono_ms.saturating_add(pause(Refusal::Schema, times)),
+                    times: times.saturating_add(1),
+                });
+                None
+            }
             Err(refusal) => {
-                let (first, longest) = back_off(refusal);
-                let pause = first.saturating_mul(1 << self.refusals.min(10)).min(longest);
+                self.not_before = now.mono_ms.saturating_add(pause(refusal, self.refusals));
                 self.refusals = self.refusals.saturating_add(1);
-                self.not_before = mono_ms.saturating_add(pause);
                 self.uncertain = true;
                 None
             }
@@ -178,12 +226,25 @@ fn key(finding: &Finding) -> Key {
     (finding.check.clone(), finding.target.clone())
 }
 
+fn same_but_for_last_run(rows: &[CheckRow], others: &[CheckRow]) -> bool {
+    let same = |one: &CheckRow, other: &CheckRow| {
+        let CheckRow { check, outcome, covered, since, last_run: _, reason, message } = one;
+        *check == other.check
+            && *outcome == other.outcome
+            && *covered == other.covered
+            && *since == other.since
+            && *reason == other.reason
+            && *message == other.message
+    };
+    rows.len() == others.len() && rows.iter().zip(others).all(|(one, other)| same(one, other))
+}
+
 fn same_but_for_baselines(one: &Report, other: &Report) -> bool {
     let Report { observed_generation, agent, inventory, checks, findings, truncated, baselines: _, runs } = one;
     *observed_generation == other.observed_generation
         && *agent == other.agent
         && *inventory == other.inventory
-        && *checks == other.checks
+        && same_but_for_last_run(checks, &other.checks)
         && *findings == other.findings
         && *truncated == other.truncated
         && *runs == other.runs

@@ -34,10 +34,12 @@ pub use core::{
 
 use crate::time::Now;
 use crds::check::Check;
+use crds::names::TARGET_NODE;
 use crds::node_health::{CheckRow, Gpu};
-use crds::{Outcome, reason};
+use crds::{Outcome, Time, reason};
 use gpu::inventory;
 use registry::{Grace, Monitor, Tree};
+use std::collections::BTreeSet;
 
 /// The last measurements.
 #[derive(Clone, Copy, Debug)]
@@ -71,21 +73,34 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     xid::lift_by_reset(&mut findings, measured.readings, measured.kernel_log.driver_loaded_at, now);
     let mut rows = Vec::new();
     for monitor in registry::wanted(expected).iter().take(MAX_ROWS) {
-        let mut judged = match registry::named(&monitor.name) {
+        let known = registry::named(&monitor.name);
+        let mut judged = match known {
             Some(row) => judge_one(row, row.reading_seconds(monitor), expected, measured, &findings, now),
             None => not_implemented(&monitor.name),
         };
+        let ran = known.filter(|_| judged.outcome == Outcome::Pass);
+        let ran = ran.and_then(|row| last_run(row, row.reading_seconds(monitor), measured.readings, now));
         if monitor.name == Check::Inventory.name() {
             let row = rows_before.iter().find(|row| row.check == monitor.name);
             inventory::cover_gone(expected, &mut judged, &findings, row);
         }
         findings.settle(&monitor.name, &judged, measured.gpus, now.wall());
         if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {
-            rows.push(row(&monitor.name, judged, &findings, &rows_before, now));
+            rows.push(row(&monitor.name, judged, ran, &findings, &rows_before, now));
         }
     }
     findings.identify(measured.gpus);
+    let known: BTreeSet<&str> = known_targets(measured, &rows).collect();
+    findings.bound(|target| known.contains(target));
     Standing { findings, rows }
+}
+
+/// The hardware of the node, and whatever a check has covered.
+fn known_targets<'a>(measured: &Measurements<'a>, rows: &'a [CheckRow]) -> impl Iterator<Item = &'a str> {
+    let gpus = measured.gpus.iter().map(|gpu| gpu.pci_address.as_str());
+    let earlier = measured.kernel_log.known_gpus.iter().map(String::as_str);
+    let covered = rows.iter().flat_map(|row| row.covered.iter().map(String::as_str));
+    gpus.chain(earlier).chain(covered).chain([TARGET_NODE])
 }
 
 /// Judges one check. `interval_seconds` is how often its readings are taken.
@@ -131,6 +146,24 @@ fn was_read_in_boot_grace(monitor: &Monitor, expected: &Expectation<'_>, reading
     driver || (reads_tree && tree)
 }
 
+/// When the oldest of the readings was taken that a monitor judges now, by the wall clock. The kernel log is read all the
+/// time: the last whole interval counts.
+fn last_run(monitor: &Monitor, interval_seconds: i64, readings: &Readings, now: Now) -> Option<Time> {
+    let sections = monitor.reads.driver.iter().filter_map(|section| readings.taken.get(section).copied());
+    let tree = match monitor.reads.tree {
+        Tree::Unread => None,
+        Tree::Shared | Tree::Read => readings.tree.as_ref().map(|(_, taken)| *taken),
+    };
+    let oldest = sections.chain(tree).min().map(|taken| {
+        let age = i64::try_from(now.mono_ms.saturating_sub(taken)).unwrap_or(i64::MAX);
+        Time::from_unix(now.unix_ms.saturating_sub(age).div_euclid(1000))
+    });
+    let seconds = now.wall().unix();
+    oldest.or_else(|| {
+        monitor.reads.kernel_log.then(|| Time::from_unix(seconds - seconds.rem_euclid(interval_seconds.max(1))))
+    })
+}
+
 /// The limit of `report.checks`.
 const MAX_ROWS: usize = 24;
 
@@ -144,15 +177,15 @@ fn not_implemented(check: &str) -> Judged {
 }
 
 /// The row: the worse of the check's result and its standing findings, unless the check could not judge at all.
-fn row(check: &str, judged: Judged, findings: &Findings, before: &[CheckRow], now: Now) -> CheckRow {
+fn row(check: &str, judged: Judged, ran: Option<Time>, findings: &Findings, before: &[CheckRow], now: Now) -> CheckRow {
+    let before = before.iter().find(|row| row.check == check);
     let worst = worst_first(findings.of(check)).first().map(|f| (f.outcome.clone(), f.reason.clone()));
     let (outcome, reason) = match (judged.outcome, worst) {
         (Outcome::Pass, Some((outcome, reason))) => (outcome, Some(reason)),
         (outcome, _) => (outcome, judged.reason.map(|text| bounded(&text, 63))),
     };
     let since = before
-        .iter()
-        .find(|row| row.check == check && row.outcome == outcome && row.reason == reason)
+        .filter(|row| row.outcome == outcome && row.reason == reason)
         .and_then(|row| row.since)
         .unwrap_or_else(|| now.wall());
     let mut covered = judged.covered;
@@ -162,6 +195,7 @@ fn row(check: &str, judged: Judged, findings: &Findings, before: &[CheckRow], no
         outcome,
         covered,
         since: Some(since),
+        last_run: ran.or_else(|| before.and_then(|row| row.last_run)),
         reason,
         message: judged.message.map(|text| bounded(&text, 256)),
     }

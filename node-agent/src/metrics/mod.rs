@@ -42,6 +42,8 @@ pub struct Metrics {
     pub reports_written: IntCounter,
     /// Reports that the API server refused, by reason.
     pub report_refused: IntCounterVec,
+    /// 1 while the API server refuses the full report and one without texts is written.
+    pub report_without_texts: IntGauge,
     /// The time from the decision to write to the answer.
     pub report_seconds: Histogram,
     /// The time from the line in the kernel log to the request that reports it.
@@ -113,6 +115,10 @@ impl Metrics {
                 "gpu_health_agent_report_refused_total",
                 "Reports that the API server did not accept, by reason.",
                 &["reason"],
+            )?,
+            report_without_texts: new.gauge(
+                "gpu_health_agent_report_without_texts",
+                "1 while the API server refuses the full report (ReportRefused), so that it is written without texts.",
             )?,
             report_seconds: new.histogram(
                 "gpu_health_agent_report_seconds",

@@ -1,4 +1,5 @@
-//! The Lease: the only heartbeat of a quiet node, renewed whatever else happens.
+//! The Lease: the only heartbeat of a quiet node, renewed whatever else happens, as long as the core turns: all rows of
+//! the report count as fresh while it is renewed.
 
 use super::api;
 use super::back_off::BackOff;
@@ -10,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Owne
 use kube::api::PostParams;
 use kube::{Api, Client, Error, Resource};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 /// Silence of so many periods means that the agent is gone (150 s by the operator's clock at 60 s).
@@ -20,12 +21,26 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// The longest that one call may take.
 const CALL: Duration = Duration::from_secs(10);
 
+/// Asks the core for a sign of life, which it gives at the end of its next turn.
+pub(super) type Pulse = mpsc::Sender<oneshot::Sender<()>>;
+
+/// Whether the core turns: it answers within this time.
+async fn core_turns(core: &Pulse, within: Duration) -> bool {
+    let (answer, answered) = oneshot::channel();
+    let ask = async {
+        core.send(answer).await.ok()?;
+        answered.await.ok()
+    };
+    timeout(within, ask).await.ok().flatten().is_some()
+}
+
 /// Renews the Lease of this node every `period`, and at once when the uid of the NodeHealth is another.
 pub(super) async fn keep(
     client: Client,
     node: String,
     period: Duration,
     mut uid: watch::Receiver<Option<String>>,
+    core: Pulse,
     metrics: Metrics,
 ) {
     let mut lease = OwnLease { api: Api::namespaced(client, LEASE_NAMESPACE), node, period, held: None };
@@ -33,6 +48,12 @@ pub(super) async fn keep(
     loop {
         let began = Instant::now();
         let owner = uid.borrow_and_update().clone();
+        if !core_turns(&core, CALL).await {
+            metrics.lease_renewals.with_label_values(&["core_silent"]).inc();
+            tracing::error!(waited = ?CALL, "the agent's core does not answer: the Lease is not renewed, so that the node reads Unknown");
+            tokio::time::sleep(back_off.pause().min(period)).await;
+            continue;
+        }
         let renewed = timeout(CALL, lease.renew(owner)).await;
         let pause = match renewed {
             Ok(Ok(())) => {
@@ -135,5 +156,44 @@ impl OwnLease {
                 ..spec
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run<T>(what: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+    }
+
+    #[test]
+    fn a_core_that_is_stopped_or_gone_gives_no_sign_of_life() {
+        run(async {
+            let within = Duration::from_millis(20);
+            let (pulse, asked) = mpsc::channel(1);
+            assert!(!core_turns(&pulse, within).await, "it never looks");
+            assert!(!core_turns(&pulse, within).await, "and nobody waits for room for ever");
+            drop(asked);
+            assert!(!core_turns(&pulse, within).await, "it is gone");
+            let (pulse, mut asked) = mpsc::channel::<oneshot::Sender<()>>(1);
+            tokio::spawn(async move { drop(asked.recv().await) });
+            assert!(!core_turns(&pulse, CALL).await, "it died in its turn");
+        });
+    }
+
+    #[test]
+    fn a_core_that_turns_answers() {
+        run(async {
+            let (pulse, mut asked) = mpsc::channel::<oneshot::Sender<()>>(1);
+            tokio::spawn(async move {
+                while let Some(answer) = asked.recv().await {
+                    let _ = answer.send(());
+                }
+            });
+            for _ in 0..3 {
+                assert!(core_turns(&pulse, CALL).await);
+            }
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! The one place where the agent touches the world: it turns what happens into events, and effects into actions.
 //!
-//! One thread. Each source of events is a task of its own that never ends by itself; the Lease is one more, independent of
-//! all others. What must stay true:
+//! One thread. Each source of events is a task of its own that never ends by itself; the Lease is one more, which needs
+//! nothing but that the core turns. What must stay true:
 //! - an error of the API server is logged, counted and tried again with back-off; it never ends the agent;
 //! - nothing here decides: what to do and when comes from [`crate::agent::step`].
 
@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::{mpsc, oneshot, watch as channel};
 
 /// Events that may wait for the core; the sources are slowed down beyond it.
 const INBOX: usize = 256;
@@ -84,6 +84,8 @@ struct Agent {
     state: State,
     clock: Clock,
     inbox: mpsc::Receiver<Event>,
+    /// The Lease asks whether the core turns.
+    pulse: mpsc::Receiver<oneshot::Sender<()>>,
     probes: Probes,
     reporter: Reporter,
     metrics: Metrics,
@@ -107,7 +109,8 @@ impl Agent {
         let (events, inbox) = mpsc::channel(INBOX);
         let (tell_uid, uid) = channel::channel(None);
         let node = settings.node_name.clone();
-        tokio::spawn(lease::keep(client.clone(), node.clone(), settings.lease_period, uid, metrics.clone()));
+        let (core, pulse) = mpsc::channel(1);
+        tokio::spawn(lease::keep(client.clone(), node.clone(), settings.lease_period, uid, core, metrics.clone()));
         tokio::spawn(watch::follow(client.clone(), node.clone(), events.clone(), tell_uid, metrics.clone()));
         let log = kernel_log::Place {
             choice: settings.kernel_log.clone(),
@@ -120,14 +123,31 @@ impl Agent {
         let reporter = Reporter::new(client, node, events, metrics.clone());
         let state = State::new(facts, clock.now());
         let wake_at = clock.now().mono_ms;
-        Ok(Self { state, clock, inbox, probes, reporter, metrics, ready, monitors: Vec::new(), shown: None, wake_at })
+        Ok(Self {
+            state,
+            clock,
+            inbox,
+            pulse,
+            probes,
+            reporter,
+            metrics,
+            ready,
+            monitors: Vec::new(),
+            shown: None,
+            wake_at,
+        })
     }
 
     /// Handles events one after the other, forever.
     async fn turn(&mut self) {
         loop {
+            let mut asked = None;
             let event = tokio::select! {
                 event = self.inbox.recv() => event.unwrap_or(Event::Tick),
+                Some(answer) = self.pulse.recv() => {
+                    asked = Some(answer);
+                    Event::Tick
+                }
                 () = tokio::time::sleep(self.clock.until(self.wake_at)) => Event::Tick,
             };
             self.note(&event);
@@ -140,6 +160,10 @@ impl Agent {
                 self.act(effect);
             }
             self.show();
+            if let Some(answer) = asked {
+                // The Lease may have given up waiting.
+                let _ = answer.send(());
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crds::NodeHealth;
 use crds::names::MANAGER_REPORT;
 use crds::node_health::Report;
+use crds::reason;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Error, Resource};
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ impl Reporter {
             let error = match timeout(CALL, self.call(report)).await {
                 Ok(Ok(())) => {
                     self.metrics.reports_written.inc();
+                    self.metrics.report_without_texts.set(report.agent.refused.is_some().into());
                     return Ok(());
                 }
                 Ok(Err(error)) => error,
@@ -64,7 +66,16 @@ impl Reporter {
                 continue;
             }
             let (refusal, label) = refusal(&error);
-            tracing::warn!(error = api::sentence(&error), reason = label, "could not write the report");
+            let is_full = report.agent.refused.is_none();
+            if is_full && refusal == Refusal::Schema {
+                tracing::error!(
+                    reason = reason::REPORT_REFUSED,
+                    error = api::sentence(&error),
+                    "the API server refuses the report; it is sent without texts"
+                );
+            } else {
+                tracing::warn!(error = api::sentence(&error), reason = label, "could not write the report");
+            }
             return Err(self.refused(refusal, label));
         }
         Err(self.refused(Refusal::Schema, "schema"))

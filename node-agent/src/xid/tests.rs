@@ -284,6 +284,6 @@ fn only_the_applications_faults_are_called_so() {
 #[test]
 fn messages_are_printable_and_bounded() {
     let observed = only(&format!("NVRM: Xid (PCI:0000:01:00): 79, \x1b[31m{}", "ä".repeat(4000)));
-    assert!(observed.message.len() <= 256 && !observed.message.contains('\x1b'));
-    assert!(judge(&observed, None).message.len() <= 256);
+    assert!(observed.message.chars().count() <= 256 && !observed.message.contains('\x1b'));
+    assert!(judge(&observed, None).message.chars().count() <= 256);
 }

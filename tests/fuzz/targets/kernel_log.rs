@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         for fact in lines.push(&record) {
             let LogFact::Fault(fault) = fact else { continue };
             let verdict = judge(&fault, None);
-            assert!(verdict.message.len() <= 256 && fault.message.len() <= 256);
+            assert!(verdict.message.chars().count() <= 256 && fault.message.chars().count() <= 256);
             assert!(!verdict.reason.is_empty());
         }
     }

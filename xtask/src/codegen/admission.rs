@@ -5,6 +5,10 @@
 use super::Error;
 use crds::names;
 
+/// The largest report that admission lets pass, as it measures it: more than any that an agent sends
+/// ([`crds::node_health::MAX_REPORT_BYTES`]), and so little that no content makes it 64 KiB of JSON.
+const MAX_MEMBER_BYTES: usize = 24 * 1024;
+
 /// File name and text of each template. Placeholders are `@NAME@`.
 const TEMPLATES: &[(&str, &str)] = &[
     ("agent.yaml", include_str!("admission/agent.yaml")),
@@ -23,6 +27,7 @@ pub(super) fn files() -> Result<Vec<(&'static str, String)>, Error> {
         ("@PREFIX@", names::PREFIX.to_owned()),
         ("@LEASE_NAMESPACE@", names::LEASE_NAMESPACE.to_owned()),
         ("@NODE_CONDITION@", names::NODE_CONDITION.to_owned()),
+        ("@MAX_MEMBER_BYTES@", MAX_MEMBER_BYTES.to_string()),
     ];
     TEMPLATES.iter().map(|(name, template)| fill(name, template, &values).map(|content| (*name, content))).collect()
 }

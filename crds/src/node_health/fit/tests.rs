@@ -4,6 +4,9 @@ use crate::node_health::{
 };
 use crate::{Outcome, Severity};
 
+/// The largest value of a measurement.
+const MAX_INTEGER: i64 = 9_007_199_254_740_991;
+
 fn finding(target: usize, outcome: Outcome, severity: Severity) -> Finding {
     Finding {
         check: "c".repeat(80),
@@ -22,9 +25,9 @@ fn finding(target: usize, outcome: Outcome, severity: Severity) -> Finding {
 fn result() -> CheckResult {
     let aggregate = Aggregate {
         name: "n".repeat(63),
-        min: i64::MAX,
-        median: i64::MAX,
-        max: i64::MAX,
+        min: MAX_INTEGER,
+        median: MAX_INTEGER,
+        max: MAX_INTEGER,
         worst: Some("w".repeat(253)),
     };
     CheckResult {
@@ -62,7 +65,7 @@ fn full_report() -> Report {
 fn what_is_within_its_budget_is_not_touched() {
     let report = Report {
         findings: vec![finding(1, Outcome::Fail, Severity::Reboot)],
-        runs: vec![RunReport { results: vec![result()], ..RunReport::default() }],
+        runs: vec![RunReport { id: "i".into(), results: vec![result()], ..RunReport::default() }],
         ..Report::default()
     };
     let mut fitted = report.clone();

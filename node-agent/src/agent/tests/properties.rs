@@ -285,7 +285,9 @@ fn within_bounds(report: &Report) {
                 && (1..=64).contains(&f.target.len())
                 && (1..=63).contains(&f.reason.len())
         );
-        assert!(f.message.len() <= 256 && f.evidence.as_ref().is_none_or(|e| e.len() <= MAX_EVIDENCE));
+        assert!(
+            f.message.chars().count() <= 256 && f.evidence.as_ref().is_none_or(|e| e.chars().count() <= MAX_EVIDENCE)
+        );
         assert!((0..=1_000_000_000).contains(&f.count) && matches!(f.outcome, Outcome::Warn | Outcome::Fail));
     }
     assert!(report.checks.len() <= 32 && report.baselines.len() <= MAX_BASELINES && report.runs.len() <= 2);
@@ -293,7 +295,7 @@ fn within_bounds(report: &Report) {
         assert!(
             row.covered.len() <= 49
                 && row.reason.as_ref().is_none_or(|r| r.len() <= 63)
-                && row.message.as_ref().is_none_or(|m| m.len() <= 256)
+                && row.message.as_ref().is_none_or(|m| m.chars().count() <= 256)
         );
         assert!(row.covered.iter().all(|target| target.len() <= 64));
     }
@@ -311,7 +313,7 @@ fn within_bounds(report: &Report) {
                     && result.aggregates.len() <= 4
             );
             assert!(
-                result.message.as_ref().is_none_or(|m| m.len() <= 256)
+                result.message.as_ref().is_none_or(|m| m.chars().count() <= 256)
                     && result.reason.as_ref().is_none_or(|r| r.len() <= 63)
             );
         }

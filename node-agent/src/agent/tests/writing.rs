@@ -137,7 +137,82 @@ fn a_restart_that_finds_everything_as_it_was_reports_only_that_it_started() {
     let mut earlier = before.report().clone();
     earlier.agent.started_at = after.written.first().map_or(earlier.agent.started_at, |report| report.agent.started_at);
     for report in &after.written {
-        // Baselines contain the time of their reading.
-        assert_eq!(Report { baselines: earlier.baselines.clone(), ..report.clone() }, earlier, "rows keep their times");
+        let mut report = report.clone();
+        // Baselines and rows contain the time of their reading.
+        report.baselines.clone_from(&earlier.baselines);
+        report.checks.iter_mut().zip(&earlier.checks).for_each(|(row, earlier)| row.last_run = earlier.last_run);
+        assert_eq!(report, earlier, "rows keep their times");
     }
+}
+
+#[test]
+fn what_is_refused_for_its_texts_goes_without_them_at_once_and_its_texts_are_tried_seldom() {
+    let mut bench = Bench::at_rest(spec());
+    bench.pass(10_000);
+    (bench.answer, bench.only_texts_are_refused) = (Err(Refusal::Schema), true);
+    for (index, code) in [(0, 79), (1, 48)] {
+        bench.fault(xid(&gpu(index), code));
+        let report = bench.report();
+        let finding = report.findings.iter().find(|finding| finding.target == gpu(index)).expect("written at once");
+        assert_eq!((&finding.outcome, finding.message.as_str(), &finding.evidence), (&Outcome::Fail, "", &None));
+        let refused = report.agent.refused.as_ref().unwrap();
+        assert_eq!((refused.reason.as_str(), refused.since), (reason::REPORT_REFUSED, Time::from_unix(MORNING + 10)));
+        assert!(report.checks.iter().all(|row| row.message.is_none()), "{report:?}");
+        assert_eq!(report.inventory.gpus.len(), 2);
+    }
+    let tried = |bench: &Bench| {
+        let all = bench.effects.iter();
+        all.filter(|effect| matches!(effect, Effect::Report { report, .. } if report.agent.refused.is_none())).count()
+    };
+    let (before, written) = (tried(&bench), bench.written.len());
+    bench.pass(3_600_000);
+    assert!((4..=10).contains(&(tried(&bench) - before)), "{}", tried(&bench) - before);
+    assert_eq!(bench.written.len(), written, "a quiet node writes nothing");
+    bench.answer = Ok(());
+    bench.pass(600_000);
+    assert_eq!(bench.report().agent.refused, None);
+    assert!(bench.report().findings.iter().all(|finding| !finding.message.is_empty()));
+}
+
+#[test]
+fn no_character_that_the_api_server_refuses_reaches_a_report_and_no_target_is_cut() {
+    for bad in
+        ['\u{ffff}', '\u{fffe}', '\u{7f}', '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{feff}', '\u{1b}', '\0']
+    {
+        let mut bench = Bench::at_rest(spec());
+        let message = format!("NVRM: Xid (PCI:0000:18:00): 31, pid=7, name=x{bad}y, MMU Fault{bad}");
+        let observed = crate::xid::observe(&message).unwrap();
+        bench.fault(LogEntry::Fault { observed: Box::new(observed), at: None, seq: Some(1), usec: 1 });
+        bench.pass(2_000);
+        bench.send(Event::KernelLogUnreadable { message: format!("gone{bad}") });
+        bench.pass(2_000);
+        let report = bench.report();
+        assert!(report.findings.iter().any(|finding| finding.target == gpu(0)), "{report:?}");
+        let text = serde_json::to_string(report).unwrap();
+        assert!(!text.contains(bad) && text.chars().all(crate::text::is_plain), "{bad:?}: {text}");
+    }
+}
+
+#[test]
+fn each_row_says_when_its_check_last_ran_and_that_alone_writes_nothing() {
+    let mut bench = Bench::at_rest(spec());
+    bench.pass(2_000);
+    let first = bench.row("inventory").last_run.unwrap();
+    let written = bench.written.len();
+    for _ in 0..10 {
+        bench.measure_again(healthy(2));
+    }
+    assert_eq!(bench.written.len(), written, "a quiet node writes nothing");
+    let old = Time::from_unix(bench.now.wall().unix() - 120);
+    bench.fault(xid(&gpu(0), 79));
+    for check in ["inventory", "xid"] {
+        let ran = bench.row(check).last_run.unwrap();
+        assert!(ran > old && ran <= bench.now.wall() && ran > first, "{check}: {ran}");
+    }
+    // What could not be judged did not run.
+    let before = bench.row("xid").last_run;
+    bench.send(Event::KernelLogUnreadable { message: "gone".into() });
+    bench.pass(3_600_000);
+    assert_eq!(bench.row("xid").outcome, Outcome::Inconclusive);
+    assert!(bench.row("xid").last_run < before.map(|before| before.plus(61)), "{:?}", bench.row("xid"));
 }

@@ -1,12 +1,17 @@
 //! Findings by key, and the result of one judgement.
 
-use crate::text::bounded;
+use crate::text::{bounded, key};
 use crds::node_health::{Finding, Gpu};
 use crds::{Outcome, Severity, Time};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The bound of `report.checks[].covered`.
 pub const MAX_COVERED: usize = 49;
+
+/// How many findings of one check are kept whose target is no known hardware. Whoever can write into the kernel log, or
+/// supplies a custom check, can name as many targets as he likes.
+pub const MAX_UNKNOWN: usize = 64;
 
 /// Check and target.
 pub type Key = (String, String);
@@ -142,6 +147,27 @@ impl Findings {
         }
     }
 
+    /// Keeps at most [`MAX_UNKNOWN`] findings of each check on targets that are not known: the worst, then the oldest,
+    /// so that a flood neither displaces what is worse nor changes what is kept. Findings on known targets all stay: a
+    /// pass covers them, and would take a missing finding for a fault that is over.
+    pub fn bound(&mut self, is_known: impl Fn(&str) -> bool) {
+        if self.by_key.len() <= MAX_UNKNOWN {
+            return;
+        }
+        let mut unknown: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+        for finding in self.by_key.values().filter(|finding| !is_known(&finding.target)) {
+            unknown.entry(&finding.check).or_default().push(finding);
+        }
+        let mut over: Vec<Key> = Vec::new();
+        for mut findings in unknown.into_values().filter(|findings| findings.len() > MAX_UNKNOWN) {
+            findings.sort_by_key(|f| (Reverse((f.outcome.rank(), f.severity.rank())), f.since));
+            over.extend(findings.iter().skip(MAX_UNKNOWN).map(|f| (f.check.clone(), f.target.clone())));
+        }
+        for key in over {
+            self.by_key.remove(&key);
+        }
+    }
+
     /// Sets the board of each finding that has none yet.
     pub fn identify(&mut self, boards: &[Gpu]) {
         for finding in self.by_key.values_mut().filter(|finding| finding.serial.is_none() && finding.uuid.is_none()) {
@@ -172,11 +198,11 @@ impl Found {
     /// The finding, first seen at `at`, within the bounds of the API.
     pub fn as_finding(&self, check: &str, at: Time) -> Finding {
         Finding {
-            check: bounded(check, 80),
-            target: bounded(&self.target, 64),
+            check: key(check, 80),
+            target: key(&self.target, 64),
             outcome: self.outcome.clone(),
             severity: self.severity.clone(),
-            reason: bounded(&self.reason, 63),
+            reason: key(&self.reason, 63),
             message: bounded(&self.message, 256),
             since: at,
             last_seen: at,

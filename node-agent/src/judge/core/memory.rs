@@ -40,6 +40,12 @@ const WHOLE_STEPS: usize = 32;
 /// Steps older than this are dropped, because no rule looks further back. 24 hours, in milliseconds.
 const HORIZON_MS: u64 = 24 * 3600 * 1000;
 
+/// How many targets have counters: 72 GPUs with 18 links each, and ports. Beyond it, the one that was not read for the
+/// longest time is forgotten: a driver that names new targets for ever displaces none that is there.
+const MAX_TARGETS: usize = 2_048;
+/// How many boards are remembered; as many GPUs as a node can have, and again as many that have left.
+const MAX_BOARDS: usize = 144;
+
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -177,6 +183,7 @@ impl Memory {
             Some(board) if is_uuid(&board.serial) && !is_uuid(serial) => serial.clone_into(&mut board.serial),
             Some(_) => {}
             None => {
+                self.make_room_for_a_board();
                 self.boards.insert(pci.to_owned(), Board { serial: serial.to_owned(), ..Board::default() });
             }
         }
@@ -196,6 +203,29 @@ impl Memory {
             track.push(Step { from: now.mono_ms.saturating_sub(before.age_ms), to: now.mono_ms, by });
         }
         self.tracks.entry(target.to_owned()).or_default().insert(counter, track);
+        if self.tracks.len() > MAX_TARGETS {
+            self.forget_stalest();
+        }
+    }
+
+    fn forget_stalest(&mut self) {
+        let last_read = |counters: &BTreeMap<Counter, Track>| counters.values().map(|track| track.at).max();
+        let stalest =
+            self.tracks.iter().min_by_key(|(_, counters)| last_read(counters)).map(|(target, _)| target.clone());
+        if let Some(target) = stalest {
+            self.tracks.remove(&target);
+        }
+    }
+
+    /// Makes room for another board: one that is not read any more leaves first.
+    fn make_room_for_a_board(&mut self) {
+        if self.boards.len() < MAX_BOARDS {
+            return;
+        }
+        let last_read = |pci: &str| self.tracks.get(pci)?.values().map(|track| track.at).max();
+        if let Some(pci) = self.boards.keys().min_by_key(|pci| last_read(pci)).cloned() {
+            self.boards.remove(&pci);
+        }
     }
 }
 

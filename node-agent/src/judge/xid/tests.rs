@@ -110,7 +110,7 @@ fn a_remark_takes_the_place_of_the_last_and_keeps_within_the_bound() {
     remark(&mut findings, GPU, "look at the board");
     let message = &found(&findings, GPU).unwrap().message;
     assert!(
-        message.len() <= 256 && message.ends_with(" | look at the board") && !message.contains("first"),
+        message.chars().count() <= 256 && message.ends_with(" | look at the board") && !message.contains("first"),
         "{message}"
     );
     assert!(message.starts_with("Xid 31, MMU fault"));

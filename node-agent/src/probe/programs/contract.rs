@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::readings::program::{Outcome, Severity, Verdict};
-use crate::text::{EVIDENCE_BYTES, bounded};
+use crate::text::{EVIDENCE_BYTES, bounded, key};
 
 /// Why an output is not a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +103,7 @@ fn verdict(outcome: Outcome, severity: Severity, reason: &str, message: &str, ta
         severity,
         reason: reason.to_owned(),
         message: bounded(message, EVIDENCE_BYTES),
-        target: bounded(&target, EVIDENCE_BYTES),
+        target: key(&target, 64),
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
         #[test]
         fn no_output_makes_it_panic_and_every_word_stays_within_its_bound(text in "(HEALTH_CHECK_RESULT:|\\{|\\PC|\n|:){0,40}") {
             if let Ok(verdict) = read(&text) {
-                prop_assert!(verdict.message.len() <= 256 && verdict.target.len() <= 256 && is_reason(&verdict.reason));
+                prop_assert!(verdict.message.chars().count() <= 256 && verdict.target.len() <= 64 && is_reason(&verdict.reason));
             }
         }
     }

@@ -7,6 +7,7 @@ use super::root::Root;
 use super::values;
 use crate::readings::inventory::Nic;
 use crate::readings::sysfs::RdmaPort;
+use crate::text::key;
 
 /// The most ports that are read; the largest nodes have 40.
 const MAX_PORTS: usize = 128;
@@ -90,7 +91,7 @@ pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> Vec<
 fn port(root: &Root, device: &str, number: u32, efa: bool) -> RdmaPort {
     let folder = format!("class/infiniband/{device}/ports/{number}");
     RdmaPort {
-        name: format!("{device}/{number}"),
+        name: key(&format!("{device}/{number}"), 64),
         device: device.to_owned(),
         pci: rdma_address(root, device).map(|address| address.to_string()),
         efa,

@@ -58,10 +58,10 @@ pub fn numa_node(text: &str) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// A name on the only line of a file: a device, a link layer. At most 64 characters, no control characters.
+/// A name on the only line of a file: a device, a link layer. At most 64 plain characters.
 pub fn word(text: &str) -> Option<String> {
     let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);
+    let fits = !text.is_empty() && text.chars().count() <= 64 && text.chars().all(crate::text::is_plain);
     fits.then(|| text.to_owned())
 }
 

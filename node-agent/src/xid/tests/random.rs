@@ -34,8 +34,8 @@ proptest! {
         for text in texts {
             for fact in assembler.push(&record(&text, 4)) {
                 if let LogFact::Fault(fault) = fact {
-                    prop_assert!(judge(&fault, None).message.len() <= 256);
-                    prop_assert!(fault.process.is_none_or(|name| name.len() <= 64));
+                    prop_assert!(judge(&fault, None).message.chars().count() <= 256);
+                    prop_assert!(fault.process.is_none_or(|name| name.chars().count() <= 64));
                 }
             }
         }

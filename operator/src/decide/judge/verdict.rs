@@ -7,8 +7,9 @@
 //! | the agent is silent | Unknown | AgentSilent |
 //! | another cause is open | Suspect | that of the worst cause |
 //! | `inventory` was skipped for lack of an accelerator, none is offered, none is expected | NotApplicable | NoAccelerator |
-//! | no row has a verdict, and the node was neither Healthy, Suspect nor Quarantined before | Unknown | NeverJudged |
+//! | no row has a verdict, and the node was neither Healthy, Suspect nor Quarantined before, or no enabled monitor has a row | Unknown | NeverJudged |
 //! | a maintenance takes longer than expected | Healthy | MaintenanceOverrun |
+//! | a monitor has no row, or a GPU is not covered | Healthy | NotCovered |
 //! | some row has no verdict | Healthy | Inconclusive |
 //! | else | Healthy | AllChecksPassed |
 //!
@@ -19,8 +20,9 @@
 //! ([`Judgement::on_node`]).
 
 use super::{
+    coverage::{gaps, has_no_row},
     drill_causes,
-    evidence::{has_verdict, unjudged},
+    evidence::has_verdict,
     facts::Facts,
     fold::{self, Folded},
 };
@@ -131,15 +133,13 @@ fn verdict<'a>(facts: &Facts<'_>, folded: &'a Folded, overrun: bool) -> (State, 
         State::Healthy | State::Suspect | State::Quarantined => true,
         State::Unknown | State::NotApplicable | State::Unrecognized(_) => false,
     });
-    if !was_judged && !has_verdict(report) {
+    if (!was_judged || has_no_row(facts.subject, report)) && !has_verdict(report) {
         return (State::Unknown, reason::NEVER_JUDGED);
     }
     if overrun {
         (State::Healthy, reason::MAINTENANCE_OVERRUN)
-    } else if unjudged(report).next().is_some() {
-        (State::Healthy, reason::INCONCLUSIVE)
     } else {
-        (State::Healthy, reason::ALL_CHECKS_PASSED)
+        (State::Healthy, gaps(facts.subject, report).reason())
     }
 }
 

@@ -1,14 +1,17 @@
 //! The conditions of a NodeHealth.
 
 use super::node_condition::status_of;
-use crate::decide::{govern::selection::Subject, judge::verdict::Judgement};
+use crate::decide::{
+    govern::selection::Subject,
+    judge::{coverage::gaps, verdict::Judgement},
+};
 use crds::{
     Condition, NodeHealth, Time,
-    condition::{Wanted, merge},
+    condition::{Status, Wanted, merge},
     reason,
 };
 
-/// The conditions Healthy, AgentReporting and ProfileResolved.
+/// The conditions Healthy, AgentReporting, ProfileResolved and Covered.
 pub(crate) fn conditions(
     subject: &Subject<'_>,
     health: &NodeHealth,
@@ -17,13 +20,21 @@ pub(crate) fn conditions(
     now: Time,
 ) -> Vec<Condition> {
     let status = health.status.as_ref();
-    let reported = status.is_some_and(|s| s.report.is_some());
+    let report = status.and_then(|s| s.report.as_ref());
+    let reported = report.is_some();
+    let refused = report.is_some_and(|r| r.agent.refused.is_some());
     let healthy = Wanted::new("Healthy", status_of(&judgement.state), &judgement.reason, message);
     let agent = match (reported, judgement.silent) {
         (false, _) => Wanted::new("AgentReporting", false, reason::NEVER_REPORTED, "No agent has reported yet."),
         (true, true) => {
             Wanted::new("AgentReporting", false, reason::AGENT_SILENT, "The agent has not renewed its Lease for 150 s.")
         }
+        (true, false) if refused => Wanted::new(
+            "AgentReporting",
+            true,
+            reason::REPORT_REFUSED,
+            "The API server refuses the agent's full report; it is sent without texts. The agent's log names the field.",
+        ),
         (true, false) => Wanted::new("AgentReporting", true, reason::REPORTING, "The agent is reporting."),
     };
     let profile = match subject.profile.and_then(|p| p.metadata.name.as_deref()) {
@@ -42,5 +53,27 @@ pub(crate) fn conditions(
     };
     let before = status.map_or(&[][..], |s| s.conditions.as_slice());
     // No observedGeneration: the operator writes the spec itself, and each such write would change it.
-    merge(before, vec![healthy, agent, profile], None, now)
+    merge(before, vec![healthy, agent, profile, covered(subject, health, judgement)], None, now)
+}
+
+/// Whether every enabled monitor judged all that it is for.
+fn covered(subject: &Subject<'_>, health: &NodeHealth, judgement: &Judgement) -> Wanted {
+    let report = health.status.as_ref().and_then(|s| s.report.as_ref());
+    match report {
+        None => Wanted::new("Covered", Status::Unknown, reason::NEVER_REPORTED, "No agent has reported yet."),
+        Some(_) if judgement.silent => Wanted::new(
+            "Covered",
+            Status::Unknown,
+            reason::AGENT_SILENT,
+            "The agent has not renewed its Lease for 150 s.",
+        ),
+        Some(report) => {
+            let gaps = gaps(subject, report);
+            if gaps.is_none() {
+                Wanted::new("Covered", true, reason::COVERED, "Every enabled check judged all that it is for.")
+            } else {
+                Wanted::new("Covered", false, gaps.reason(), format!("Not judged: {}.", gaps.text()))
+            }
+        }
+    }
 }

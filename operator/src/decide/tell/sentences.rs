@@ -2,7 +2,11 @@
 
 use crate::decide::{
     govern::{authority::Authority, selection::Subject},
-    judge::{evidence::unjudged, verdict::Judgement},
+    judge::{
+        coverage::{gaps, has_no_row},
+        evidence::unjudged,
+        verdict::Judgement,
+    },
     marks::{
         decision::{MAX_MESSAGE, Marking},
         parts::part,
@@ -32,11 +36,12 @@ pub(crate) fn message(
             text
         }
         State::NotApplicable => "The node has no accelerator, and none is expected.".to_owned(),
-        State::Unknown | State::Unrecognized(_) => unknown_text(judgement, report),
-        State::Healthy => match report.map(unjudged_text).filter(|t| !t.is_empty()) {
-            Some(rows) => {
-                format!("No fault found, but some checks gave no verdict: {rows}.")
+        State::Unknown | State::Unrecognized(_) => unknown_text(subject, judgement, report),
+        State::Healthy => match report.map(|report| gaps(subject, report)).filter(|gaps| !gaps.is_none()) {
+            Some(gaps) if gaps.missing.is_empty() => {
+                format!("No fault found, but some checks gave no verdict: {}.", gaps.text())
             }
+            Some(gaps) => format!("No fault found, but not everything was judged: {}.", gaps.text()),
             None => "Every enabled check passed or did not apply.".to_owned(),
         },
     };
@@ -134,7 +139,7 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
     }
 }
 
-fn unknown_text(judgement: &Judgement, report: Option<&Report>) -> String {
+fn unknown_text(subject: &Subject<'_>, judgement: &Judgement, report: Option<&Report>) -> String {
     let Some(report) = report else {
         return "No agent has reported yet. Check that its pod is running on this node (label gpuhealth.dev/agent=true)."
             .to_owned();
@@ -142,6 +147,9 @@ fn unknown_text(judgement: &Judgement, report: Option<&Report>) -> String {
     if judgement.silent {
         return "The agent has not renewed its Lease for 150 s. Check that the node is up and that the agent's pod is running."
             .to_owned();
+    }
+    if has_no_row(subject, report) {
+        return "The agent reports, but has no result of any enabled check. Look at its log.".to_owned();
     }
     match unjudged_text(report) {
         rows if rows.is_empty() => "No check has reached a verdict yet.".to_owned(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Action, Outcome, Severity, State, Time,
-    node_health::{Assignment, CheckResult, Occurrence, RunReport, RunState},
+    node_health::{Assignment, CheckResult, Occurrence, Refused, RunReport, RunState},
     reason,
 };
 
@@ -40,7 +40,7 @@ fn a_first_report_is_judged_by_what_it_holds() {
         ("a failure to watch", found(Outcome::Fail, Severity::Monitor), Suspect, "Xid79"),
         ("a failure that a reset cures", found(Outcome::Fail, Severity::Reset), Quarantined, "Xid79"),
         ("a failure for the workshop", found(Outcome::Fail, Severity::Isolate), Quarantined, "Xid79"),
-        ("no accelerator, but eight are offered", no_gpu, Healthy, reason::ALL_CHECKS_PASSED),
+        ("no accelerator, but eight are offered", no_gpu, Healthy, reason::NOT_COVERED),
     ];
     for (what, report, state, why) in table {
         let mut model = under(Mode::Observe, &["a"]);
@@ -49,6 +49,91 @@ fn a_first_report_is_judged_by_what_it_holds() {
         let decided = decision(&model, "a");
         assert_eq!((&decided.state, decided.reason.as_str()), (&state, why), "{what}");
     }
+}
+
+/// What is not judged, told in the state, the reason, the sentence and the condition.
+fn told(model: &Model) -> (State, String, String, String) {
+    let decided = decision(model, "a");
+    let conditions = &health_of(model, "a").status.as_ref().unwrap().conditions;
+    let covered = condition(conditions, "Covered");
+    (
+        decided.state.clone(),
+        decided.reason.clone(),
+        decided.message.clone(),
+        format!("{} {}", covered.status, covered.message),
+    )
+}
+
+#[test]
+fn what_nobody_judged_is_not_told_as_passed() {
+    let model = settled(under(Mode::Enforce, &["a"]));
+    let (state, why, message, covered) = told(&model);
+    assert_eq!((&state, why.as_str()), (&State::Healthy, reason::ALL_CHECKS_PASSED));
+    assert!(message.starts_with("Every enabled check passed") && covered.starts_with("True"), "{message} {covered}");
+
+    // One of eight GPUs is judged.
+    let mut one = passing_report();
+    one.checks.iter_mut().for_each(|row| row.covered = vec![address(0)]);
+    let mut after = model.clone();
+    reports(&mut after, "a", one);
+    let (state, why, message, covered) = told(&settled(after));
+    assert_eq!((&state, why.as_str()), (&State::Healthy, reason::NOT_COVERED));
+    let gaps = "inventory (1 of 8 GPUs), xid (1 of 8 GPUs), driver (1 of 8 GPUs)";
+    assert_eq!(message, format!("No fault found, but not everything was judged: {gaps}."));
+    assert_eq!(covered, format!("False Not judged: {gaps}."));
+
+    // One row is missing.
+    let mut less = passing_report();
+    less.checks.retain(|row| row.check != "thermal");
+    let mut after = model.clone();
+    reports(&mut after, "a", less);
+    let (state, why, message, _) = told(&settled(after));
+    assert_eq!((&state, why.as_str()), (&State::Healthy, reason::NOT_COVERED));
+    assert!(message.ends_with("not everything was judged: thermal (no row)."), "{message}");
+
+    // A report without any row is no evidence, also about a node that was healthy before; and it condemns nothing.
+    let mut after = model.clone();
+    reports(&mut after, "a", Report { checks: Vec::new(), ..passing_report() });
+    let after = settled(after);
+    let (state, why, _, covered) = told(&after);
+    assert_eq!((&state, why.as_str()), (&State::Unknown, reason::NEVER_JUDGED));
+    assert!(covered.starts_with("False"), "{covered}");
+    assert_eq!(our_taint(&after, "a"), "");
+
+    // What does not apply is no gap.
+    let mut skipped = passing_report();
+    skipped.checks.iter_mut().filter(|row| row.check == "fabric").for_each(|row| row.outcome = Outcome::Skipped);
+    let mut after = model;
+    reports(&mut after, "a", skipped);
+    let (_, why, _, covered) = told(&settled(after));
+    assert_eq!((why.as_str(), covered.split(' ').next()), (reason::ALL_CHECKS_PASSED, Some("True")));
+}
+
+#[test]
+fn a_report_that_is_sent_without_texts_is_told_and_judged_as_any_other() {
+    let mut report = lost_gpu_report(3);
+    report.findings[0].message.clear();
+    report.agent.refused = Some(Refused { reason: reason::REPORT_REFUSED.into(), since: START });
+    let mut model = under(Mode::Enforce, &["a"]);
+    reports(&mut model, "a", report);
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    let reporting = condition(&health_of(&model, "a").status.as_ref().unwrap().conditions, "AgentReporting");
+    assert_eq!((reporting.status.as_str(), reporting.reason.as_str()), ("True", reason::REPORT_REFUSED));
+}
+
+#[test]
+fn a_gpu_that_is_declared_or_discovered_and_not_reported_is_a_gap() {
+    let mut few = passing_report();
+    few.inventory.gpus.truncate(1);
+    let mut model = under(Mode::Observe, &["a"]);
+    model.edit_node("a", |node| {
+        node.labels.insert(names::LABEL_GPU_COUNT.into(), "8".into());
+    });
+    reports(&mut model, "a", few);
+    let (_, why, message, _) = told(&settled(model));
+    assert_eq!(why, reason::NOT_COVERED);
+    assert!(message.ends_with("1 of 8 GPUs reported."), "{message}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::readings::inventory::NvmlView;
 use crate::readings::sample::{GpuReadings, LinkReading};
 use crate::readings::sysfs::{PciLink, RdmaPort};
+use crate::text::bounded;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident $code:literal $outlives_boot:literal;)+) => {
@@ -153,5 +154,7 @@ pub(super) fn of_port(port: &RdmaPort) -> impl Iterator<Item = (Counter, u64)> {
 /// What identifies the board: its serial number, or its UUID if there is none.
 pub(super) fn serial(view: &NvmlView, pci: &str) -> Option<String> {
     let gpu = view.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(pci))?;
-    gpu.serial.clone().filter(|serial| !matches!(serial.as_str(), "" | "0")).or_else(|| gpu.uuid.clone())
+    let serial = gpu.serial.as_deref().filter(|serial| !matches!(*serial, "" | "0")).or(gpu.uuid.as_deref());
+    // As the baseline will give it back, or a restart would take it for another board.
+    serial.map(|serial| bounded(serial, 64))
 }

@@ -77,3 +77,20 @@ fn another_serial_is_another_board() {
     assert_eq!(increase(&memory, 3600, 60), None);
     assert_eq!(memory.board(GPU).map(|board| board.serial.as_str()), Some("B"));
 }
+
+#[test]
+fn targets_without_end_displace_none_that_is_still_read() {
+    let mut memory = Memory::default();
+    for round in 0..100_u64 {
+        memory.note(GPU, Counter::PcieReplays, round, at(round * 60));
+        memory.recognize(GPU, Some("serial-0"));
+        for other in 0..100 {
+            let pci = format!("{:04x}:{other:02x}:00.0", round + 1);
+            memory.note(&pci, Counter::PcieReplays, 1, at(round * 60));
+            memory.recognize(&pci, Some("serial"));
+        }
+    }
+    assert_eq!((memory.tracks.len(), memory.boards.len()), (MAX_TARGETS, MAX_BOARDS));
+    assert_eq!(increase(&memory, 86_400, 99 * 60), Some(99));
+    assert!(memory.board(GPU).is_some());
+}
