@@ -11,7 +11,7 @@ use node_agent::readings::program::{CustomReport, Outcome, Severity};
 use probe_support::{Programs, is_alive, pid_in, probe};
 
 fn custom(directory: &Path, program: &str, more: &[&str]) -> CustomReport {
-    let directory = format!("--directory={}", directory.display());
+    let directory = format!("--custom-directory={}", directory.display());
     let program = format!("--program={program}");
     let mut arguments = vec!["custom", directory.as_str(), program.as_str()];
     arguments.extend(["--custom-same-user"]);
@@ -37,6 +37,12 @@ fn the_contract_line_is_the_verdict_and_the_exit_status_a_hint() {
     assert_eq!(report.evidence, "fails: starting HEALTH_CHECK_RESULT:h:Failed:replace:DiskDead");
     let report = custom(programs.path(), "passes", &[]);
     assert_eq!((report.verdict.outcome, report.exit_code), (Outcome::Pass, Some(7)));
+}
+
+#[test]
+fn a_program_without_a_directory_is_not_found_and_the_flag_is_named() {
+    let report: CustomReport = probe(&["custom", "--program=fine"], &[]);
+    unjudged(&report, "ProgramNotFound", "start the runner with --custom-directory");
 }
 
 #[test]
@@ -99,7 +105,7 @@ fn a_program_runs_as_nobody_and_cannot_gain_rights() {
         "who",
         r#"printf '{"outcome":"Pass","message":"%s"}' "$(id -u):$(id -g):$(id -G):$(grep NoNewPrivs /proc/self/status | cut -f2)""#,
     );
-    let directory = format!("--directory={}", programs.path().display());
+    let directory = format!("--custom-directory={}", programs.path().display());
     let report: CustomReport = probe(&["custom", &directory, "--program=who"], &[]);
     if rustix::process::geteuid().is_root() {
         assert_eq!(report.verdict.message, "65534:65534:65534:1", "{report:?}");

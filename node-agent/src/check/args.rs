@@ -1,10 +1,9 @@
 //! The command line of `gpu-health-agent check`.
 
 use super::order::{self, OrderError};
-use crate::dispatch::Places;
 use crate::judge::registry;
 use crate::kernel_log::KernelLogChoice;
-use crate::run::PlaceArgs;
+use crate::probe::places::Machine;
 use crds::Check;
 use crds::node_health::{Monitor, NodeHealthSpec};
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "auto")]
     kernel_log: String,
     #[command(flatten)]
-    machine: PlaceArgs,
+    machine: Machine,
     /// Log level on stderr: error, warn, info, debug or trace.
     #[arg(long, default_value = "error")]
     log_level: tracing::Level,
@@ -72,8 +71,7 @@ pub(super) struct CheckSettings {
     pub(super) watch_seconds: Option<u64>,
     /// `None`: not read; the checks that need it say so.
     pub(super) kernel_log: Option<KernelLogChoice>,
-    pub(super) proc_root: PathBuf,
-    pub(super) places: Places,
+    pub(super) machine: Machine,
     pub(super) log_level: tracing::Level,
 }
 
@@ -117,8 +115,7 @@ impl CheckArgs {
             color: self.color,
             watch_seconds: self.watch,
             kernel_log,
-            proc_root: self.machine.proc_root.clone(),
-            places: self.machine.places(),
+            machine: self.machine,
             log_level: self.log_level,
         })
     }

@@ -17,8 +17,8 @@ pub(super) async fn once(settings: &CheckSettings) -> Result<Looked, AgentError>
     let source = kernel_log.as_ref().ok().map(|(source, _)| source.clone());
     let look = Look {
         spec: settings.spec.clone(),
-        proc_root: settings.proc_root.clone(),
-        places: settings.places.clone(),
+        machine: settings.machine.clone(),
+        log_level: settings.log_level,
         kernel_log,
     };
     let state = look_once(look).await?;

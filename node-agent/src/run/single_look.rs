@@ -1,16 +1,15 @@
 //! One pass over this machine without a cluster: the same core and probes, until every monitor has judged.
 
 use super::clock::Clock;
-use super::probes::Probes;
+use super::probes::{Probes, RunnerAt};
 use crate::agent::{Effect, Event, Facts, LogEntry, Order, State, step};
-use crate::dispatch::Places;
 use crate::error::AgentError;
 use crate::kernel_log::boot_id;
 use crate::metrics::Metrics;
+use crate::probe::places::{Machine, Places, Tools};
 use crds::node_health::NodeHealthSpec;
 use crds::reason;
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -24,10 +23,10 @@ const INBOX: usize = 256;
 pub(crate) struct Look {
     /// The monitors, and what is expected.
     pub(crate) spec: NodeHealthSpec,
-    /// Where /proc is mounted.
-    pub(crate) proc_root: PathBuf,
     /// Trees and libraries.
-    pub(crate) places: Places,
+    pub(crate) machine: Machine,
+    /// How much the runner logs.
+    pub(crate) log_level: tracing::Level,
     /// What the kernel log tells, and its source; or why it cannot be read.
     pub(crate) kernel_log: Result<(String, Vec<LogEntry>), String>,
 }
@@ -37,16 +36,17 @@ pub(crate) async fn once(look: Look) -> Result<State, AgentError> {
     let clock = Clock::start();
     let metrics = Metrics::new().map_err(|error| AgentError::SetUp(std::io::Error::other(error)))?;
     let (events, mut inbox) = mpsc::channel(INBOX);
-    let patience = Duration::from_millis(look.places.call_deadline_ms) + PATIENCE;
-    let mut probes = Probes::start(None, look.places, events, metrics)?;
+    let patience = Duration::from_millis(look.machine.call_deadline_ms) + PATIENCE;
     let facts = Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         // Files copied from another machine may have none, and nothing here survives a boot.
-        boot_id: boot_id(&look.proc_root).unwrap_or_default(),
+        boot_id: boot_id(&look.machine.proc_root).unwrap_or_default(),
         booted_at: None,
         started_at: clock.now().wall(),
         addresses: Vec::new(),
     };
+    let places = Box::new(Places { machine: look.machine, tools: Tools::default() });
+    let mut probes = Probes::start(RunnerAt::Child { places, log_level: look.log_level }, events, metrics)?;
     let mut state = State::new(facts, clock.now());
     let mut pending: VecDeque<Event> = first_events(look.spec, look.kernel_log);
     let late = tokio::time::Instant::now() + patience;

@@ -98,6 +98,11 @@ pub enum Reply {
         /// A sentence.
         reason: String,
     },
+    /// The runner does not serve this peer, and why. The connection ends.
+    TurnedAway {
+        /// A sentence.
+        reason: String,
+    },
     /// The runner could not read a request. The connection stays open.
     BadFrame {
         /// A sentence.
@@ -229,6 +234,7 @@ pub fn encode_reply(reply: &Reply) -> Result<Vec<u8>, FrameError> {
         | Reply::Line { .. }
         | Reply::Finished(_)
         | Reply::Refused { .. }
+        | Reply::TurnedAway { .. }
         | Reply::BadFrame { .. } => Ok(line),
     }
 }

@@ -132,7 +132,11 @@ async fn converse(
                 room.send(line);
             },
             line = connection.lines.next(), if unread.is_none() => match line {
-                Ok(Some(line)) => unread = hear(line, &mut waiting),
+                Ok(Some(line)) => match hear(line, &mut waiting) {
+                    Heard::Line(to, line) => unread = Some((to, line)),
+                    Heard::Nothing => {}
+                    Heard::TurnedAway(reason) => break format!("the runner turns us away: {reason}"),
+                },
                 Ok(None) => break "the runner hung up".to_owned(),
                 Err(error) => break format!("cannot read from the runner: {error}"),
             },
@@ -195,28 +199,37 @@ async fn pass_on(command: Command, connection: &mut Connection, waiting: &mut Wa
     }
 }
 
-/// Returns a probe's line together with where it belongs.
-fn hear(line: Line, waiting: &mut Waiting) -> Option<(mpsc::Sender<String>, String)> {
+/// What a reply leaves to do.
+enum Heard {
+    Nothing,
+    /// A probe's line, and where it belongs.
+    Line(mpsc::Sender<String>, String),
+    TurnedAway(String),
+}
+
+fn hear(line: Line, waiting: &mut Waiting) -> Heard {
     let reply = match line {
         Line::TooLong => Err(FrameError::TooLong { limit: MAX_REPLY_BYTES }),
         Line::Whole(line) => decode_reply(&line),
     };
     match reply {
         Ok(Reply::Line { id, line }) => {
-            return waiting.get(&id).and_then(|asker| asker.lines.clone()).map(|to| (to, line));
+            let to = waiting.get(&id).and_then(|asker| asker.lines.clone());
+            return to.map_or(Heard::Nothing, |to| Heard::Line(to, line));
         }
         Ok(Reply::Started { id, pid }) => tracing::debug!(id, pid, "probe started"),
         Ok(Reply::Finished(finished)) => {
             answer(waiting, finished.id, ProbeOutcome::Finished(finished));
         }
         Ok(Reply::Refused { id, reason }) => answer(waiting, id, ProbeOutcome::Refused(reason)),
+        Ok(Reply::TurnedAway { reason }) => return Heard::TurnedAway(reason),
         // Both sides are the same binary: `encode_request` refuses whatever the runner would.
         Ok(Reply::BadFrame { reason }) => {
             tracing::error!(reason, "the runner did not understand a request");
         }
         Err(error) => tracing::error!(%error, "the runner sent a line that is no reply"),
     }
-    None
+    Heard::Nothing
 }
 
 fn answer(waiting: &mut Waiting, id: u64, outcome: ProbeOutcome) {

@@ -16,9 +16,10 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::probe::start::{Probe, print_report_of};
+use crate::probe::places::Places;
 #[cfg(test)]
-use crate::probe::start::{any_address, any_path};
+use crate::probe::start::any_address;
+use crate::probe::start::{Probe, print_report_of};
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::readings::bandwidth::{IperfReason, IperfReport};
 use crate::text::evidence;
@@ -33,12 +34,22 @@ const AGAIN: Duration = Duration::from_millis(200);
 const SLACK: Duration = Duration::from_secs(5);
 
 /// The parameters of `probe iperf-server`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, clap::Args)]
+#[serde(rename_all = "camelCase")]
 pub struct IperfServerParameters {
+    /// The slot.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub asked: IperfServerAsked,
     /// Name or path of iperf3.
     #[arg(long, default_value = "iperf3")]
     pub iperf3: PathBuf,
+}
+
+/// What a client chooses of `probe iperf-server`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IperfServerAsked {
     /// The address to listen on.
     #[arg(long)]
     pub bind: IpAddr,
@@ -51,12 +62,22 @@ pub struct IperfServerParameters {
 }
 
 /// The parameters of `probe iperf-client`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, clap::Args)]
+#[serde(rename_all = "camelCase")]
 pub struct IperfClientParameters {
+    /// The slot.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub asked: IperfClientAsked,
     /// Name or path of iperf3.
     #[arg(long, default_value = "iperf3")]
     pub iperf3: PathBuf,
+}
+
+/// What a client chooses of `probe iperf-client`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IperfClientAsked {
     /// The peer's address.
     #[arg(long)]
     pub server: IpAddr,
@@ -81,45 +102,50 @@ pub struct IperfClientParameters {
 }
 
 impl Probe for IperfServerParameters {
+    type Asked = IperfServerAsked;
     type Report = IperfReport;
 
     const NAME: &'static str = "iperf-server";
+    const OF_THE_RUNNER: &'static [&'static str] = &["iperf3"];
+
+    fn at(places: &Places, asked: IperfServerAsked) -> Self {
+        Self { asked, iperf3: places.tools.iperf3.clone() }
+    }
 
     fn run(self) -> ExitCode {
         print_report_of::<Self>(serve(&self))
     }
 
     #[cfg(test)]
-    fn any() -> BoxedStrategy<Self> {
-        (any_path(), any_address(), 1..u16::MAX, any::<u64>())
-            .prop_map(|(iperf3, bind, port, until_unix_ms)| Self { iperf3, bind, port, until_unix_ms })
+    fn any() -> BoxedStrategy<IperfServerAsked> {
+        (any_address(), 1..u16::MAX, any::<u64>())
+            .prop_map(|(bind, port, until_unix_ms)| IperfServerAsked { bind, port, until_unix_ms })
             .boxed()
     }
 }
 
 impl Probe for IperfClientParameters {
+    type Asked = IperfClientAsked;
     type Report = IperfReport;
 
     const NAME: &'static str = "iperf-client";
+    const OF_THE_RUNNER: &'static [&'static str] = &["iperf3"];
+
+    fn at(places: &Places, asked: IperfClientAsked) -> Self {
+        Self { asked, iperf3: places.tools.iperf3.clone() }
+    }
 
     fn run(self) -> ExitCode {
         print_report_of::<Self>(send(&self))
     }
 
     #[cfg(test)]
-    fn any() -> BoxedStrategy<Self> {
+    fn any() -> BoxedStrategy<IperfClientAsked> {
         let addresses = (any_address(), proptest::option::of(any_address()));
         let limits = (1..=128_u16, 1..3600_u32, any::<u64>(), any::<u64>());
-        (any_path(), addresses, 1..u16::MAX, limits)
-            .prop_map(|(iperf3, (server, bind), port, (streams, seconds, connect_timeout_ms, until_unix_ms))| Self {
-                iperf3,
-                server,
-                port,
-                bind,
-                streams,
-                seconds,
-                connect_timeout_ms,
-                until_unix_ms,
+        (addresses, 1..u16::MAX, limits)
+            .prop_map(|((server, bind), port, (streams, seconds, connect_timeout_ms, until_unix_ms))| {
+                IperfClientAsked { server, port, bind, streams, seconds, connect_timeout_ms, until_unix_ms }
             })
             .boxed()
     }
@@ -127,10 +153,11 @@ impl Probe for IperfClientParameters {
 
 /// Listens for one client until the slot ends.
 async fn serve(args: &IperfServerParameters) -> IperfReport {
-    let end = slot_end(args.until_unix_ms);
+    let asked = &args.asked;
+    let end = slot_end(asked.until_unix_ms);
     let left = end.saturating_duration_since(Instant::now());
     let mut command = Command::new(&args.iperf3);
-    command.args(["-s", "-1", "-J", "-i", "0", "-B", &args.bind.to_string(), "-p", &args.port.to_string()]);
+    command.args(["-s", "-1", "-J", "-i", "0", "-B", &asked.bind.to_string(), "-p", &asked.port.to_string()]);
     // Ends a server without a client; the deadline also ends one that is busy.
     command.args(["--idle-timeout", &left.as_secs().max(1).to_string()]);
     if left.is_zero() {
@@ -141,13 +168,14 @@ async fn serve(args: &IperfServerParameters) -> IperfReport {
 
 /// Sends to the server, and retries until too little of the slot is left for a measurement.
 async fn send(args: &IperfClientParameters) -> IperfReport {
-    let end = slot_end(args.until_unix_ms);
-    let length = Duration::from_secs(args.seconds.into());
+    let asked = &args.asked;
+    let end = slot_end(asked.until_unix_ms);
+    let length = Duration::from_secs(asked.seconds.into());
     let mut last = Attempt::none(&client_command(args), IperfReason::SlotOver);
     let mut attempts = 0;
     while Instant::now() + length <= end {
         attempts += 1;
-        let patience = Duration::from_millis(args.connect_timeout_ms) + length + SLACK;
+        let patience = Duration::from_millis(asked.connect_timeout_ms) + length + SLACK;
         last = attempt(client_command(args), end.min(Instant::now() + patience), IperfReason::PeerSilent).await;
         match last.measured {
             Err(IperfReason::ConnectionRefused | IperfReason::Busy | IperfReason::PeerSilent) => {
@@ -160,13 +188,14 @@ async fn send(args: &IperfClientParameters) -> IperfReport {
 }
 
 fn client_command(args: &IperfClientParameters) -> Command {
-    let mut command = Command::new(&args.iperf3);
-    command.args(["-c", &args.server.to_string(), "-p", &args.port.to_string()]);
-    if let Some(bind) = args.bind {
+    let IperfClientParameters { asked, iperf3 } = args;
+    let mut command = Command::new(iperf3);
+    command.args(["-c", &asked.server.to_string(), "-p", &asked.port.to_string()]);
+    if let Some(bind) = asked.bind {
         command.args(["-B", &bind.to_string()]);
     }
-    command.args(["-J", "-i", "0", "-P", &args.streams.to_string(), "-t", &args.seconds.to_string()]);
-    command.args(["--connect-timeout", &args.connect_timeout_ms.to_string()]);
+    command.args(["-J", "-i", "0", "-P", &asked.streams.to_string(), "-t", &asked.seconds.to_string()]);
+    command.args(["--connect-timeout", &asked.connect_timeout_ms.to_string()]);
     command
 }
 
