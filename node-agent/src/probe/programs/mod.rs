@@ -1,7 +1,8 @@
 //! `probe custom`: a user's own check, a program by name from one directory.
 //!
 //! The name is looked up only in that directory, no shell is involved, the environment has only `PATH` and the declared
-//! `CHECK_*` keys, and the program runs under uid 65534 unless told otherwise. If it gives no verdict, the result is
+//! `CHECK_*` keys, and the program runs under uid 65534 unless told otherwise. It can gain no rights, and what it may use up
+//! is bounded ([`crate::process::limits`]). If it gives no verdict, the result is
 //! `Inconclusive` with a reason of its own. Its exit status is a hint, not the result.
 
 mod contract;
@@ -22,8 +23,8 @@ use super::places::{Places, Tools};
 #[cfg(test)]
 use super::start::any_text;
 use super::start::{Probe, print_report_of};
-use crate::process::sys;
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
+use crate::process::{limits, sys};
 use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
 use crate::text::{EVIDENCE_BYTES, bounded, evidence};
 
@@ -117,6 +118,8 @@ enum NoVerdict {
     NotExecutable(PathBuf, u32),
     #[error("cannot run {0} under uid {NOBODY}; give the runner CAP_SETUID and CAP_SETGID, or --custom-same-user")]
     CannotChangeUser(PathBuf),
+    #[error("cannot bound what the program may use: {0}")]
+    CannotConfine(io::Error),
     #[error("cannot start {0}: {1}")]
     CouldNotStart(PathBuf, io::Error),
     #[error("signal {0} killed it")]
@@ -140,7 +143,7 @@ impl NoVerdict {
             Self::OutsideDirectory(..) => "OutsideDirectory",
             Self::NotExecutable(..) => "NotExecutable",
             Self::CannotChangeUser(_) => "CannotChangeUser",
-            Self::CouldNotStart(..) => "CouldNotStart",
+            Self::CouldNotStart(..) | Self::CannotConfine(_) => "CouldNotStart",
             Self::KilledBySignal(_) => "KilledBySignal",
             Self::OutputTooLong => "OutputTooLong",
             Self::ProgramSilent(_) => "ProgramSilent",
@@ -206,8 +209,9 @@ async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
     if changes_user {
         // When root changes its uid, the standard library drops the supplementary groups too.
         command.uid(NOBODY).gid(NOBODY);
-        sys::without_new_privileges(&mut command);
     }
+    sys::without_new_privileges(&mut command);
+    limits::confine(changes_user).map_err(NoVerdict::CannotConfine)?;
     let deadline = Instant::now() + Duration::from_millis(asked.deadline_ms);
     run_tool(command, deadline, OUTPUT_CAP).await.map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied if changes_user && error.raw_os_error() == Some(libc::EPERM) => {
