@@ -348,3 +348,33 @@ async fn a_client_connects_again_when_the_runner_at_the_socket_returns() {
     let _listening = Listening::new(folder.path(), &[]);
     assert_eq!(finished(runner.run(request).await).end, End::Exited { code: 0 });
 }
+
+#[tokio::test]
+async fn a_runner_that_stands_still_is_told_from_a_probe_that_does_and_is_replaced() {
+    let programs = Programs::new();
+    programs.script("waits", "exec sleep 300");
+    let runner = runner(&with(&programs));
+    let first = ready(&runner).await;
+    let running = runner.start(ProbeRequest::new(custom("waits", &[]), LONG)).await;
+    kill_process(Pid::from_raw(first).unwrap(), Signal::STOP).unwrap();
+    let outcome = running.outcome().await;
+    let ProbeOutcome::RunnerSilent(reason) = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("stopped, frozen or gets no CPU"), "{reason}");
+    assert_ne!(ready(&runner).await, first);
+    assert_eq!(finished(runner.run(ProbeRequest::new(tree(), LONG)).await).end, End::Exited { code: 0 });
+    blocking(move || wait_until_dead(first)).await;
+}
+
+#[tokio::test]
+async fn a_runner_behind_a_socket_that_accepts_and_says_nothing_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("runner.sock");
+    let _mute = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let runner = Runner::connect(socket);
+    let mut state = runner.state();
+    let state = state.wait_for(|state| matches!(state, RunnerState::Down { .. })).await.unwrap().clone();
+    let RunnerState::Down { reason } = state else { panic!("{state:?}") };
+    assert!(reason.contains("has not answered"), "{reason}");
+    let outcome = runner.run(ProbeRequest::new(tree(), LONG)).await;
+    assert!(matches!(outcome, ProbeOutcome::RunnerSilent(_)), "{outcome:?}");
+}

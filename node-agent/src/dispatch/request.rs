@@ -66,6 +66,7 @@ pub fn read(probe: &Probe, outcome: ProbeOutcome) -> (Measured, u64) {
             (Measured::unknown(reason::TOOL_ERROR, format!("the runner refused the probe: {why}")), 0)
         }
         ProbeOutcome::RunnerGone(why) => (Measured::unknown(reason::RUNNER_GONE, why), 0),
+        ProbeOutcome::RunnerSilent(why) => (Measured::unknown(reason::RUNNER_SILENT, why), 0),
     }
 }
 
@@ -170,6 +171,7 @@ mod tests {
             (ended(End::Unkillable { pid: 9 }, ""), reason::CHILD_UNKILLABLE),
             (ProbeOutcome::Refused("no".into()), reason::TOOL_ERROR),
             (ProbeOutcome::RunnerGone("no".into()), reason::RUNNER_GONE),
+            (ProbeOutcome::RunnerSilent("no".into()), reason::RUNNER_SILENT),
         ] {
             assert_eq!(reason_of(&Probe::Tree, outcome.clone()), reason, "{outcome:?}");
         }

@@ -7,10 +7,13 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 
 use super::protocol::{Reply, encode_reply};
 
@@ -18,6 +21,9 @@ use super::protocol::{Reply, encode_reply};
 const MAX_CONNECTIONS: usize = 6;
 /// Connections of one uid at once: others find a place beside it.
 const MAX_OF_ONE_UID: usize = 3;
+/// How long a peer that is turned away may take to hear it, and the bytes that it may say meanwhile.
+const GOODBYE: Duration = Duration::from_secs(1);
+const MOST_IGNORED: u64 = 64 * 1024;
 /// Custom programs run under this uid unless told otherwise, and it stands for every uid that the user namespace does not
 /// know: nobody is identified by it.
 const NOBODY: u32 = 65_534;
@@ -65,26 +71,19 @@ impl Door {
         Self { clients, open: HashMap::new() }
     }
 
-    /// Who the peer is, if it is let in. Else it is told why, and the connection ends.
-    pub(super) fn admit(&mut self, stream: &UnixStream) -> Option<Peer> {
-        let peer = match stream.peer_cred() {
-            Ok(cred) => Peer { uid: cred.uid(), pid: cred.pid() },
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell who connected; refused");
-                return None;
-            }
-        };
+    /// Who the peer is, if it is let in; else why not.
+    pub(super) fn admit(&mut self, stream: &UnixStream) -> Result<Peer, String> {
+        let cred = stream.peer_cred().map_err(|error| format!("cannot tell who connected: {error}"))?;
+        let peer = Peer { uid: cred.uid(), pid: cred.pid() };
         let Peer { uid, pid } = peer;
-        if let Err(reason) = self.take_place(uid) {
-            tracing::warn!(uid, pid, reason, "refused a connection");
-            if let Ok(line) = encode_reply(&Reply::TurnedAway { reason }) {
-                // An empty socket has room for a line. A peer that is gone needs no answer.
-                let _ = stream.try_write(&line);
+        match self.take_place(uid) {
+            Ok(()) => tracing::info!(uid, pid, "a reporter connected"),
+            Err(reason) => {
+                tracing::warn!(uid, pid, reason, "refused a connection");
+                return Err(reason);
             }
-            return None;
         }
-        tracing::info!(uid, pid, "a reporter connected");
-        Some(peer)
+        Ok(peer)
     }
 
     fn take_place(&mut self, uid: u32) -> Result<(), String> {
@@ -107,6 +106,20 @@ impl Door {
             *of_it = of_it.saturating_sub(1);
         }
     }
+}
+
+/// Tells a peer that it is not let in, and hangs up. What it has said is read first: the kernel throws away what is under
+/// way to a peer whose own words were never read.
+pub(super) async fn turn_away(mut stream: UnixStream, reason: String) {
+    let Ok(line) = encode_reply(&Reply::TurnedAway { reason }) else { return };
+    let goodbye = async {
+        stream.write_all(&line).await?;
+        stream.shutdown().await?;
+        let mut ignored = stream.take(MOST_IGNORED);
+        tokio::io::copy(&mut ignored, &mut tokio::io::sink()).await
+    };
+    // A peer that is gone, or does not listen, needs no answer.
+    let _ = timeout(GOODBYE, goodbye).await;
 }
 
 #[cfg(test)]

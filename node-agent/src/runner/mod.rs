@@ -40,7 +40,7 @@ use tokio::sync::watch;
 
 use crate::complain::complain;
 use crate::process::strays;
-use door::{Door, bind};
+use door::{Door, bind, turn_away};
 use runnable::Runnable;
 use serve::{Runner, Settings};
 
@@ -126,19 +126,27 @@ impl RunnerArgs {
     }
 }
 
+/// Peers that are being told that they are not let in; more are hung up on without a word.
+const MAX_TURNED_AWAY: usize = 16;
+
 /// Accepts reporters until asked to quit. A reporter that restarts connects anew.
 async fn listen(runner: &Runner, path: &Path, mut door: Door, quit: watch::Receiver<bool>) -> Result<(), RunnerError> {
     let listener = bind(path).map_err(|source| RunnerError::Listen { path: path.to_owned(), source })?;
     let mut connections = tokio::task::JoinSet::new();
+    let mut turned_away = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => if let Some(peer) = door.admit(&stream) {
-                    let (runner, quit) = (runner.clone(), quit.clone());
-                    connections.spawn(async move {
-                        runner.serve(stream, asked_to(quit)).await;
-                        peer
-                    });
+                Ok((stream, _)) => match door.admit(&stream) {
+                    Ok(peer) => {
+                        let (runner, quit) = (runner.clone(), quit.clone());
+                        connections.spawn(async move {
+                            runner.serve(stream, asked_to(quit)).await;
+                            peer
+                        });
+                    }
+                    Err(_) if turned_away.len() >= MAX_TURNED_AWAY => {}
+                    Err(reason) => drop(turned_away.spawn(turn_away(stream, reason))),
                 },
                 // The kernel is short of something (descriptors, memory): the next reporter waits in the backlog.
                 Err(error) => {
@@ -147,6 +155,7 @@ async fn listen(runner: &Runner, path: &Path, mut door: Door, quit: watch::Recei
                 }
             },
             Some(Ok(peer)) = connections.join_next() => door.left(peer),
+            Some(_) = turned_away.join_next() => {}
             () = asked_to(quit.clone()) => break,
         }
     }

@@ -113,6 +113,7 @@ impl Runner {
         let no = match request {
             Ok(Request::Stop { id }) => return drop(stops.remove(&id)),
             Ok(Request::Say { id, line }) => return tell(stops, id, line),
+            Ok(Request::Ping) => Reply::Pong,
             Ok(Request::Start(start)) => match self.admit(&start, stops, probes.len()) {
                 Ok(probe) => {
                     let (stop, stopped) = oneshot::channel();
