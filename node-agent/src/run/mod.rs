@@ -13,9 +13,9 @@ mod clock;
 mod http;
 mod kernel_log;
 mod lease;
+pub(crate) mod looking;
 mod probes;
 mod reporter;
-pub(crate) mod single_look;
 mod stderr_log;
 mod watch;
 
