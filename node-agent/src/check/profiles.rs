@@ -145,7 +145,7 @@ mod tests {
     fn the_shipped_profiles_are_read_and_one_of_them_fits() {
         for (file, model, name) in [
             ("nvidia-gpu-models.yaml", "NVIDIA H200", "gpu-h200"),
-            ("aws-instance-types.yaml", "NVIDIA A100-SXM4-40GB", "aws-p4d.24xlarge"),
+            ("aws-instance-types.yaml", "NVIDIA B200", "aws-p6-b200.48xlarge"),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/profiles").join(file);
             assert_eq!(chosen(&Profiles::read(&path).unwrap(), model, 8), name);
