@@ -26,18 +26,23 @@ pub fn request(probe: &Probe, deadline_ms: u64) -> Result<ProbeRequest, Measured
         Probe::Restore { check, .. } => row(Some(*check))?.restore()?,
         Probe::Sampler => sent::<SamplerParameters>(&Nothing {})?,
         Probe::Tree => sent::<TreeParameters>(&Nothing {})?,
-        Probe::Serve { address, port, until_unix_ms } => sent::<IperfServerParameters>(&IperfServerAsked {
-            bind: *address,
-            port: *port,
-            until_unix_ms: *until_unix_ms,
-        })?,
-        Probe::Send { address, port, streams, seconds, until_unix_ms } => {
+        Probe::Serve { address, port, password, partners, until_unix_ms } => {
+            sent::<IperfServerParameters>(&IperfServerAsked {
+                bind: *address,
+                port: *port,
+                password: Some(password.clone()),
+                partners: partners.clone(),
+                until_unix_ms: *until_unix_ms,
+            })?
+        }
+        Probe::Send { address, port, streams, seconds, password, until_unix_ms } => {
             sent::<IperfClientParameters>(&IperfClientAsked {
                 server: *address,
                 port: *port,
                 bind: None,
                 streams: *streams,
                 seconds: *seconds,
+                password: Some(password.clone()),
                 connect_timeout_ms: CONNECT_MS,
                 until_unix_ms: *until_unix_ms,
             })?
