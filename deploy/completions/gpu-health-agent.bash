@@ -118,7 +118,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__check)
-            opts="-o -h --checks --profile --output --color --watch --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --log-level --help"
+            opts="-o -h --checks --profile --quick --output --color --watch --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -480,7 +480,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__iperf__subcmd__client)
-            opts="-h --server --port --bind --streams --seconds --connect-timeout-ms --until-unix-ms --iperf3 --help"
+            opts="-h --server --port --bind --streams --seconds --password --connect-timeout-ms --until-unix-ms --iperf3 --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,6 +506,10 @@ _gpu__health__agent() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect-timeout-ms)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -526,7 +530,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__iperf__subcmd__server)
-            opts="-h --bind --port --until-unix-ms --iperf3 --help"
+            opts="-h --bind --port --password --partners --until-unix-ms --iperf3 --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -537,6 +541,14 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --partners)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -52,14 +52,14 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-same-user -d 'Run custom checks with the runner\'s own uid instead of 65534'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l checks -d 'Comma-separated names of the checks to run. Default: all' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'HardwareProfile (YAML) with the expected hardware. Without it no count, width or rate is judged' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'HardwareProfile (YAML) with the expected hardware; of several in the file, the one with this machine\'s GPU models and number is used. Without it no count, width or rate is judged' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s o -l output -d 'Output format' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'One YAML document'"
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l color -d 'When to colour the table' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l watch -d 'Check again every SECONDS (5 if no number is given) and print whenever something changed' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l watch -d 'Check again every SECONDS (5 if no number is given) and print what changed; as JSON or YAML, the whole document then' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l kernel-log -d 'Kernel log: `auto`, `none`, or a file in /dev/kmsg format or as printed by dmesg or journalctl' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l proc-root -d 'Where /proc is mounted' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l sysfs-root -d 'Where /sys is mounted' -r -F
@@ -67,6 +67,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check"
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l call-deadline-ms -d 'A call into the library that has not returned after this many milliseconds counts as hung' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l log-level -d 'Log level on stderr: error, warn, info, debug or trace' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l quick -d 'Take one reading instead of as many as the checks need (a second apart). What then cannot be judged is listed'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "sampler" -d 'Loads the driver\'s library and answers requests from stdin, line by line, until stdin is closed'
@@ -91,6 +92,8 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe;
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from custom" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l bind -d 'The address to listen on' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l port -d 'The port to listen on' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l password -d 'What the partner of the slot sends along. Whoever does not is no partner, unless his address is one of --partners' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l partners -d 'Addresses of the partner of the slot. Without these and without --password anybody is one' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l until-unix-ms -d 'End of the slot, in milliseconds since 1970' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -l iperf3 -d 'Name or path of iperf3' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-server" -s h -l help -d 'Print help'
@@ -99,6 +102,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe;
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l bind -d 'The local address to send from' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l streams -d 'Parallel streams; iperf3 allows at most 128' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l seconds -d 'Length of the measurement, in seconds' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l password -d 'What is sent along for the server to know its partner' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l connect-timeout-ms -d 'Timeout of one TCP connect, in milliseconds' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l until-unix-ms -d 'End of the slot, in milliseconds since 1970' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from iperf-client" -l iperf3 -d 'Name or path of iperf3' -r -F

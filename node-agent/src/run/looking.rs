@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Time for a driver that does not answer to show it a second time, beyond the deadline of one call: the child is killed,
 /// and another one is started after a second.
 const SECOND_TRY: Duration = Duration::from_secs(8);
+/// How long the driver is heard out: five times as long as one fault waits for its line in the kernel log.
+const HEARING: Duration = Duration::from_secs(10);
 /// Events that may wait for the core.
 const INBOX: usize = 256;
 
@@ -110,11 +112,10 @@ impl Looking {
         self.until(Instant::now() + time, |_| false).await;
     }
 
-    /// Waits until every fault that the driver has announced is judged: first its line in the kernel log is awaited.
+    /// Waits until every fault that the driver has announced is judged: first its line in the kernel log is awaited. A driver
+    /// that announces without end is heard for a while.
     pub(crate) async fn hear_out(&mut self) {
-        while let Some(at) = self.state.next_announced() {
-            self.until(Instant::now() + self.clock.until(at + 1), |state| state.next_announced() != Some(at)).await;
-        }
+        self.until(Instant::now() + HEARING, |state| state.next_announced().is_none()).await;
     }
 
     /// Ends the probes and the runner.

@@ -9,7 +9,7 @@
 //! stdin. In a pod the runner is a container of its own and listens at `--socket`.
 //!
 //! What may be run, from where and as whom is decided by the runner's own flags; over the socket come names of probes and
-//! what to measure ([`door`] says from whom).
+//! what to measure (`door` says from whom).
 //!
 //! What must stay true:
 //! - every probe has a deadline, a process group and a bound on its output (one that talks: on each line, and it waits

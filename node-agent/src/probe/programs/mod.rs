@@ -2,7 +2,7 @@
 //!
 //! The name is looked up only in that directory, no shell is involved, the environment has only `PATH` and the declared
 //! `CHECK_*` keys, and the program runs under uid 65534 unless told otherwise. It can gain no rights, and what it may use up
-//! is bounded ([`crate::process::limits`]). If it gives no verdict, the result is
+//! is bounded (`process::limits`). If it gives no verdict, the result is
 //! `Inconclusive` with a reason of its own. Its exit status is a hint, not the result.
 
 mod contract;
