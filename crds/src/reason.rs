@@ -121,6 +121,9 @@ reasons! {
     LOG_GAP = "LogGap";
     /// The runner, which starts the probes, is not running.
     RUNNER_GONE = "RunnerGone";
+    /// The runner, or the sampler that it started, stands still: it is stopped, frozen or gets no CPU. The node is not at
+    /// fault.
+    RUNNER_SILENT = "RunnerSilent";
     /// What a check changed on the node, for example a power limit, could not be restored.
     RESTORE_FAILED = "RestoreFailed";
     /// The NVIDIA management library cannot be loaded.
@@ -143,6 +146,8 @@ reasons! {
     CONNECTION_REFUSED = "ConnectionRefused";
     /// iperf3: the peer accepted the connection but did not respond.
     PEER_SILENT = "PeerSilent";
+    /// iperf3: another node than the partner of the slot was at the other end.
+    FOREIGN_PEER = "ForeignPeer";
     /// iperf3: another process uses the port of the slot.
     PORT_TAKEN = "PortTaken";
     /// The tool reported an error.

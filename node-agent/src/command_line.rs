@@ -1,6 +1,11 @@
 //! The command line of `gpu-health-agent`: its subcommands. Completions and man pages are generated from it.
 
+use crate::probe::places::Places;
+use crate::probe::registry::runnables;
+use crate::run::log_to_stderr;
+use crate::runner::RunnerArgs;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Measures the health of one node's accelerators.
 #[derive(Debug, clap::Parser)]
@@ -20,7 +25,19 @@ enum Command {
     #[command(subcommand)]
     Probe(crate::probe::ProbeArgs),
     /// Runs probes for a reporter.
-    Runner(crate::runner::RunnerArgs),
+    Runner(Box<RunnerLine>),
+}
+
+// No doc comment: clap would take it for the description of the command.
+#[derive(Debug, clap::Args)]
+struct RunnerLine {
+    #[command(flatten)]
+    runner: RunnerArgs,
+    #[command(flatten)]
+    places: Places,
+    /// Log level: error, warn, info, debug or trace.
+    #[arg(long, default_value = "info")]
+    log_level: tracing::Level,
 }
 
 impl CommandLine {
@@ -30,7 +47,11 @@ impl CommandLine {
             Command::Run(run) => run.run(),
             Command::Check(check) => check.run(),
             Command::Probe(probe) => probe.run(),
-            Command::Runner(runner) => runner.run(crate::probe::registry::runnables()),
+            Command::Runner(line) => {
+                let RunnerLine { runner, places, log_level } = *line;
+                log_to_stderr(log_level);
+                runner.run(runnables(&Arc::new(places)))
+            }
         }
     }
 }

@@ -2,74 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
+mod check_support;
 mod probe_support;
 
-use probe_support::{AGENT, simulated_nvml};
+use check_support::{check, command, document, machine, stdout};
+use probe_support::{AGENT, wait_for};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::{Command, Output};
-
-/// A machine with this many GPUs, as files.
-fn machine(gpus: usize, edit: impl FnOnce(&mut Value)) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |path: &str, content: &[u8]| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    };
-    write("proc/sys/kernel/random/boot_id", b"8e3b0f2a-1111-4222-8333-444455556666\n");
-    write("sys/bus/pci/devices/.keep", b"");
-    write("log", b"");
-    let mut all = Vec::new();
-    for index in 0..gpus {
-        let address = format!("0000:{:02x}:00.0", 0x18 + index * 0x11);
-        for (file, content) in [
-            ("vendor", "0x10de\n"),
-            ("device", "0x2330\n"),
-            ("class", "0x030200\n"),
-            ("numa_node", "0\n"),
-            ("current_link_speed", "32.0 GT/s PCIe\n"),
-            ("current_link_width", "16\n"),
-            ("max_link_speed", "32.0 GT/s PCIe\n"),
-            ("max_link_width", "16\n"),
-        ] {
-            write(&format!("sys/bus/pci/devices/{address}/{file}"), content.as_bytes());
-        }
-        write(&format!("sys/bus/pci/devices/{address}/config"), &[0xde, 0x10, 0x30, 0x23]);
-        all.push(json!({"pci": address}));
-    }
-    let mut state = json!({"gpus": all});
-    edit(&mut state);
-    write("state.json", state.to_string().as_bytes());
-    folder
-}
-
-fn check(folder: &Path, args: &[&str]) -> Output {
-    Command::new(AGENT)
-        .arg("check")
-        .arg("--sysfs-root")
-        .arg(folder.join("sys"))
-        .arg("--proc-root")
-        .arg(folder.join("proc"))
-        .arg("--dev-root")
-        .arg(folder.join("dev"))
-        .arg("--kernel-log")
-        .arg(folder.join("log"))
-        .arg("--nvml-library")
-        .arg(simulated_nvml())
-        .args(args)
-        .env("SIMULATED_NVML_STATE", folder.join("state.json"))
-        .output()
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn document(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
-}
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 #[test]
 fn eight_healthy_gpus_are_healthy_and_the_exit_status_says_so() {
@@ -151,6 +91,106 @@ fn a_hung_driver_is_reported_and_the_check_still_ends() {
     let finding = &json["findings"][0];
     assert_eq!(finding["reason"], "CallHung");
     assert!(finding["message"].as_str().unwrap().contains("nvmlDeviceGetTotalEccErrors"), "{finding}");
+}
+
+#[test]
+fn one_reading_is_not_taken_for_all_that_the_rules_need() {
+    let machine = machine(8, |_| {});
+    let output = check(machine.path(), &["--quick"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+    assert!(stdout(&output).contains("Not judged: clocks needs 3 readings, and 1 was taken"), "{}", stdout(&output));
+    // What needs no more is judged.
+    assert_eq!(check(machine.path(), &["--quick", "--checks", "ecc,rowRemap,recoveryAction"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_pass_for_seven_of_eight_is_not_healthy() {
+    let machine = machine(8, |state| {
+        state["gpus"][5]["calls"] =
+            json!({"nvmlDeviceGetRemappedRows": {"return": 3}, "nvmlDeviceGetRowRemapperHistogram": {"return": 3}});
+    });
+    let output = check(machine.path(), &["-o", "json"]);
+    let json = document(&output);
+    assert_eq!(output.status.code(), Some(2), "{json}");
+    let gap = json["notJudged"][0].as_str().unwrap();
+    assert!(gap.starts_with("rowRemap did not judge GPU 5"), "{json}");
+}
+
+#[test]
+fn a_fabric_that_is_being_set_up_is_suspected_shortly_after_the_boot_only() {
+    let machine = machine(2, |state| state["gpus"][1]["fabric"] = json!({"state": 2}));
+    std::fs::write(machine.path().join("proc/stat"), format!("btime {}\n", jiff::Timestamp::now().as_second() - 60))
+        .unwrap();
+    let json = document(&check(machine.path(), &["-o", "json", "--checks", "fabric"]));
+    let finding = &json["findings"][0];
+    assert_eq!((finding["reason"].as_str(), finding["outcome"].as_str()), (Some("FabricNotReady"), Some("Warn")));
+}
+
+#[test]
+fn of_several_profiles_in_one_file_that_of_the_machine_is_used() {
+    let machine = machine(8, |state| state["gpus"][3]["pcie"] = json!({"width": 8}));
+    let file = machine.path().join("profiles.yaml");
+    let profile = |name: &str, model: &str| {
+        format!(
+            "apiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {{name: {name}}}\n\
+             spec: {{match: {{gpuModels: [{model}]}}, gpus: {{vendor: nvidia, count: 8, pcie: {{width: 16}}}}}}\n"
+        )
+    };
+    std::fs::write(&file, format!("{}---\n{}", profile("a100", "A100"), profile("h100", "H100"))).unwrap();
+    let args = ["--profile", file.to_str().unwrap(), "-o", "json"];
+    let json = document(&check(machine.path(), &args));
+    assert_eq!(json["profile"], "h100");
+    assert_eq!(json["findings"][0]["reason"], "WidthBelowProfile", "{json}");
+
+    std::fs::write(&file, format!("{}---\n{}", profile("a100", "A100"), profile("l4", "L4"))).unwrap();
+    let output = check(machine.path(), &args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("none of 2 profiles is for 8 x NVIDIA H100"), "{said}");
+}
+
+#[test]
+fn watch_keeps_what_it_has_seen_and_prints_only_what_changed() {
+    let machine = machine(8, |_| {});
+    let mut watching = command(machine.path(), &["--watch=1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("Healthy: ")));
+    let state = machine.path().join("state.json");
+    let mut sick: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    sick["gpus"][3]["remap"] = json!({"uncorrectable": 1, "pending": true});
+    std::fs::write(machine.path().join("next"), sick.to_string()).unwrap();
+    std::fs::rename(machine.path().join("next"), &state).unwrap();
+    let changes: Vec<String> = lines.by_ref().take(3).collect();
+    assert!(changes[0].contains("+ Fail 0000:4b:00.0"), "{changes:?}");
+    assert!(changes[1].contains("rowRemap: Pass -> Fail (RemapPending)"), "{changes:?}");
+    assert!(changes[2].contains("Healthy -> Failed"), "{changes:?}");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(watching.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(lines.next(), None);
+    assert_eq!(watching.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_runner_that_stands_still_is_ours_and_never_a_hang_of_the_driver() {
+    let machine = machine(2, |state| state["calls"] = json!({"nvmlDeviceGetTotalEccErrors": {"slow_ms": 300}}));
+    let args = ["-o", "json", "--call-deadline-ms", "60000"];
+    let checking = command(machine.path(), &args).stdout(Stdio::piped()).spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", checking.id());
+    // Once the sampler runs, so that its question stays unanswered.
+    let runner = wait_for("the sampler", || {
+        let runner: i32 = std::fs::read_to_string(&children).ok()?.trim().parse().ok()?;
+        let sampler = std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).ok()?;
+        let of_sampler = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        sampler.split_whitespace().any(|pid| of_sampler(pid).contains("sampler")).then_some(runner)
+    });
+    let runner = rustix::process::Pid::from_raw(runner).unwrap();
+    rustix::process::kill_process(runner, rustix::process::Signal::STOP).unwrap();
+    let output = checking.wait_with_output().unwrap();
+    let json = document(&output);
+    // A stopped runner is replaced: what was ours does not keep the machine from being judged.
+    let reasons = json.to_string();
+    assert!(!reasons.contains("CallHung") && !reasons.contains("DeadlineExceeded"), "{json}");
+    assert_ne!(output.status.code(), Some(1), "{json}");
 }
 
 #[test]

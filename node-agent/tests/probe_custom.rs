@@ -5,13 +5,14 @@
 mod probe_support;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use node_agent::readings::program::{CustomReport, Outcome, Severity};
-use probe_support::{Programs, is_alive, pid_in, probe};
+use probe_support::{AGENT, Programs, is_alive, pid_in, probe};
 
 fn custom(directory: &Path, program: &str, more: &[&str]) -> CustomReport {
-    let directory = format!("--directory={}", directory.display());
+    let directory = format!("--custom-directory={}", directory.display());
     let program = format!("--program={program}");
     let mut arguments = vec!["custom", directory.as_str(), program.as_str()];
     arguments.extend(["--custom-same-user"]);
@@ -37,6 +38,12 @@ fn the_contract_line_is_the_verdict_and_the_exit_status_a_hint() {
     assert_eq!(report.evidence, "fails: starting HEALTH_CHECK_RESULT:h:Failed:replace:DiskDead");
     let report = custom(programs.path(), "passes", &[]);
     assert_eq!((report.verdict.outcome, report.exit_code), (Outcome::Pass, Some(7)));
+}
+
+#[test]
+fn a_program_without_a_directory_is_not_found_and_the_flag_is_named() {
+    let report: CustomReport = probe(&["custom", "--program=fine"], &[]);
+    unjudged(&report, "ProgramNotFound", "start the runner with --custom-directory");
 }
 
 #[test]
@@ -99,7 +106,7 @@ fn a_program_runs_as_nobody_and_cannot_gain_rights() {
         "who",
         r#"printf '{"outcome":"Pass","message":"%s"}' "$(id -u):$(id -g):$(id -G):$(grep NoNewPrivs /proc/self/status | cut -f2)""#,
     );
-    let directory = format!("--directory={}", programs.path().display());
+    let directory = format!("--custom-directory={}", programs.path().display());
     let report: CustomReport = probe(&["custom", &directory, "--program=who"], &[]);
     if rustix::process::geteuid().is_root() {
         assert_eq!(report.verdict.message, "65534:65534:65534:1", "{report:?}");
@@ -117,4 +124,98 @@ fn a_program_that_is_killed_leaves_nothing_behind() {
     let report = custom(programs.path(), "leaves", &["--deadline-ms=5000", "--", pids[0], pids[1]]);
     unjudged(&report, "ProgramSilent", "5000 ms");
     assert!(!is_alive(pid_in(&plain)) && !is_alive(pid_in(&daemon)));
+}
+
+/// The limits that are documented in the README, as the program sees them.
+const SHOW_LIMITS: &str = r#"printf '{"outcome":"Pass","message":"%s"}' \
+    "core=$(ulimit -c) files=$(ulimit -n) oom=$(cat /proc/self/oom_score_adj) $(grep NoNewPrivs /proc/self/status | tr '\t' ' ')""#;
+
+#[test]
+fn a_program_is_confined_also_under_the_runners_own_user() {
+    let programs = Programs::new();
+    programs.script("shows", SHOW_LIMITS);
+    let expected = "core=0 files=16384 oom=1000 NoNewPrivs: 1";
+    assert_eq!(custom(programs.path(), "shows", &[]).verdict.message, expected);
+    if rustix::process::geteuid().is_root() {
+        let directory = format!("--custom-directory={}", programs.path().display());
+        let report: CustomReport = probe(&["custom", &directory, "--program=shows"], &[]);
+        assert_eq!(report.verdict.message, expected);
+    }
+}
+
+#[test]
+fn a_program_that_takes_memory_without_end_is_refused_some_and_gives_no_verdict() {
+    let programs = Programs::new();
+    // The pages are never touched, so that the machine of this test keeps its memory.
+    programs.script(
+        "eats",
+        "exec python3 -c 'hoard = []\nwhile True: hoard.append(bytearray(1 << 28))\nprint(\"HEALTH_CHECK_RESULT:h:Passed:none:x\")'",
+    );
+    let report = custom(programs.path(), "eats", &[]);
+    unjudged(&report, "EmptyOutput", "exit status 1");
+    assert!(report.evidence.contains("MemoryError"), "{report:?}");
+}
+
+#[test]
+fn a_program_that_forks_without_end_is_stopped_and_nothing_of_it_stays() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not run here: processes are counted under uid 65534, which needs root");
+        return;
+    }
+    let programs = Programs::new();
+    programs.script("forks", "while :; do sleep 3000 & done");
+    let directory = format!("--custom-directory={}", programs.path().display());
+    let report: CustomReport = probe(&["custom", &directory, "--program=forks"], &[]);
+    assert_eq!(report.verdict.outcome, Outcome::Inconclusive, "{report:?}");
+    assert!(report.evidence.contains("ork"), "the shell says that it cannot fork: {report:?}");
+    let sleeping =
+        std::process::Command::new("pgrep").args(["-c", "-u", "65534", "-f", "sleep 3000"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&sleeping.stdout).trim(), "0");
+}
+
+#[test]
+fn a_program_that_crashes_leaves_no_core() {
+    let programs = Programs::new();
+    let cores = programs.path().join("cores");
+    std::fs::create_dir(&cores).unwrap();
+    std::fs::set_permissions(&cores, std::fs::Permissions::from_mode(0o777)).unwrap();
+    programs.script("crashes", "cd $1 && kill -SEGV $$");
+    let report = custom(programs.path(), "crashes", &["--", cores.to_str().unwrap()]);
+    unjudged(&report, "KilledBySignal", "signal 11");
+    assert_eq!(std::fs::read_dir(&cores).unwrap().count(), 0);
+}
+
+#[test]
+fn a_program_that_fills_the_disk_is_stopped() {
+    let programs = Programs::new();
+    let file = programs.path().join("big");
+    // A hole: the limit is on the length, and the disk of this test stays free.
+    programs.script("fills", "exec dd if=/dev/zero of=$1 bs=1 count=1 seek=2G 2>&1");
+    let report = custom(programs.path(), "fills", &["--", file.to_str().unwrap()]);
+    assert_eq!(report.verdict.outcome, Outcome::Inconclusive, "{report:?}");
+    assert!(std::fs::metadata(&file).map_or(0, |found| found.len()) <= 1 << 30);
+}
+
+#[test]
+fn a_set_uid_program_gives_no_rights() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not run here: a set-uid program of root needs root");
+        return;
+    }
+    let programs = Programs::new();
+    let id = programs.path().join("id-of-root");
+    std::fs::copy("/usr/bin/id", &id).unwrap();
+    std::fs::set_permissions(&id, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    programs.script("gains", r#"printf '{"outcome":"Pass","message":"uid %s"}' "$(${0%gains}id-of-root -u)""#);
+    let directory = format!("--custom-directory={}", programs.path().display());
+    let report: CustomReport = probe(&["custom", &directory, "--program=gains"], &[]);
+    assert_eq!(report.verdict.message, "uid 65534");
+    // Also where the program keeps the uid of a runner that is not root.
+    let output = std::process::Command::new(AGENT)
+        .args(["probe", "custom", &directory, "--program=gains", "--custom-same-user"])
+        .uid(4242)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("uid 4242"), "{text}");
 }

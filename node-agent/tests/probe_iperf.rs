@@ -95,6 +95,36 @@ fn a_pair_measures_its_bandwidth() {
 }
 
 #[test]
+fn a_stranger_is_no_partner_and_costs_the_partner_only_time() {
+    if !has_iperf3("a_stranger_is_no_partner_and_costs_the_partner_only_time") {
+        return;
+    }
+    let serving = |port: u16, slot_ms: u64| {
+        let arguments = ["probe", "iperf-server", "--bind=127.0.0.1", &format!("--port={port}"), &in_ms(slot_ms)];
+        let of_slot = ["--password=uid/1/0", "--partners=127.0.0.1"];
+        Command::new(AGENT).args(arguments).args(of_slot).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let stranger = |port: u16| client(port, 30_000, &["--bind=127.0.0.2"]);
+    // Only the stranger comes.
+    let port = free_port();
+    let listening = serving(port, 8_000);
+    assert_eq!(stranger(port).reason, None);
+    let report = report_of(listening);
+    assert_eq!((report.reason, report.mbps), (Some(IperfReason::ForeignPeer), None), "{report:?}");
+    assert!(report.evidence.contains("127.0.0.2"), "{report:?}");
+    // The partner comes after the stranger: known by its address, or by what it sends along.
+    for of_partner in [vec!["--bind=127.0.0.1"], vec!["--bind=127.0.0.3", "--password=uid/1/0"]] {
+        let port = free_port();
+        let listening = serving(port, 30_000);
+        assert_eq!(stranger(port).reason, None);
+        let sent = client(port, 30_000, &of_partner);
+        let report = report_of(listening);
+        assert_eq!((report.reason, report.mbps), (None, sent.mbps), "{report:?}");
+        assert_eq!(report.attempts, 2);
+    }
+}
+
+#[test]
 fn a_client_waits_for_a_server_that_comes_later_in_the_slot() {
     if !has_iperf3("a_client_waits_for_a_server_that_comes_later_in_the_slot") {
         return;

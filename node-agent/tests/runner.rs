@@ -4,28 +4,26 @@
 
 mod probe_support;
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
 use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, ProbeSpec, Request, Start, encode_request};
-use probe_support::runners::{Listening, custom, sampler, tree};
+use probe_support::runners::{Listening, custom, sampler, tree, with};
 use probe_support::{AGENT, Programs, is_alive, pid_in, rss_kib, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
 
 const LONG: Duration = Duration::from_secs(300);
 
-fn runner(arguments: &[&str]) -> Runner {
+fn runner(arguments: &[String]) -> Runner {
+    let brisk = ["--kill-grace-ms=200", "--unkillable-after-ms=400"].map(OsString::from);
     Runner::spawn_child_with(RunnerCommand {
         binary: AGENT.into(),
-        arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=400"]
-            .iter()
-            .chain(arguments)
-            .map(Into::into)
-            .collect(),
+        arguments: brisk.into_iter().chain(arguments.iter().map(Into::into)).collect(),
         environment: Vec::new(),
     })
 }
@@ -60,8 +58,9 @@ fn finished(outcome: ProbeOutcome) -> Finished {
 #[tokio::test]
 async fn a_probe_that_ends_by_itself_hands_over_its_report() {
     let root = tempfile::tempdir().unwrap();
-    let request = ProbeRequest::new(tree(root.path()), LONG);
-    let end = finished(runner(&[]).run(request).await);
+    let root = format!("--sysfs-root={}", root.path().display());
+    let request = ProbeRequest::new(tree(), LONG);
+    let end = finished(runner(&[root]).run(request).await);
     assert_eq!((end.end, end.stderr_tail.as_str()), (End::Exited { code: 0 }, ""));
     assert!(end.stdout.starts_with(r#"{"probe":"tree","version":1,"report":{"pci":[]"#), "{}", end.stdout);
 }
@@ -70,8 +69,8 @@ async fn a_probe_that_ends_by_itself_hands_over_its_report() {
 async fn the_deadline_kills_the_whole_process_group() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
-    let probe = custom(&programs, "family", &[&grandchild, &program]);
-    let outcome = runner(&[]).run(ProbeRequest::new(probe, Duration::from_secs(5))).await;
+    let probe = custom("family", &[&grandchild, &program]);
+    let outcome = runner(&with(&programs)).run(ProbeRequest::new(probe, Duration::from_secs(5))).await;
     let end = finished(outcome);
     assert_eq!(end.end, End::DeadlineExceeded);
     assert!((5_000..60_000).contains(&end.duration_ms), "{}", end.duration_ms);
@@ -90,8 +89,8 @@ async fn what_a_program_leaves_behind_dies_with_its_probe() {
          while [ ! -s $2 ]; do sleep 0.01; done; echo HEALTH_CHECK_RESULT:h:Passed:none:x",
     );
     let (inside, daemon) = (programs.path().join("inside"), programs.path().join("daemon"));
-    let runner = runner(&[]);
-    let end = finished(runner.run(ProbeRequest::new(custom(&programs, "leaves", &[&inside, &daemon]), LONG)).await);
+    let runner = runner(&with(&programs));
+    let end = finished(runner.run(ProbeRequest::new(custom("leaves", &[&inside, &daemon]), LONG)).await);
     assert_eq!(end.end, End::Exited { code: 0 });
     assert!(end.stdout.contains(r#""outcome":"Pass""#), "{}", end.stdout);
     assert!(!is_alive(pid_in(&inside)));
@@ -103,16 +102,15 @@ async fn endless_output_is_cut_and_its_writer_killed() {
     let programs = Programs::new();
     let chatty = programs.script("chatty", "echo $$ > ${0%chatty}pid; exec yes 0123456789");
     let binary = format!("--agent-binary={}", chatty.display());
-    let request = ProbeRequest { output_cap_bytes: 1000, ..ProbeRequest::new(tree(Path::new("/nonexistent")), LONG) };
-    let end = finished(runner(&[&binary]).run(request).await);
+    let request = ProbeRequest { output_cap_bytes: 1000, ..ProbeRequest::new(tree(), LONG) };
+    let end = finished(runner(&[binary]).run(request).await);
     assert_eq!((end.end, end.stdout.len()), (End::OutputTooLong, 1000));
     assert!(!is_alive(pid_in(&programs.path().join("pid"))));
 }
 
 #[tokio::test]
 async fn short_output_beyond_its_bound_counts_as_too_long_too() {
-    let root = tempfile::tempdir().unwrap();
-    let probe = tree(root.path());
+    let probe = tree();
     let request = ProbeRequest { output_cap_bytes: 10, ..ProbeRequest::new(probe, LONG) };
     let end = finished(runner(&[]).run(request).await);
     assert_eq!((end.end, end.stdout.as_str()), (End::OutputTooLong, r#"{"probe":""#));
@@ -123,8 +121,8 @@ async fn only_the_tail_of_stderr_is_handed_on() {
     let programs = Programs::new();
     let binary = programs.script("moans", "seq 1 100000 >&2; echo last words >&2; exit 4");
     let binary = format!("--agent-binary={}", binary.display());
-    let request = ProbeRequest::new(tree(Path::new("/nonexistent")), LONG);
-    let end = finished(runner(&[&binary]).run(request).await);
+    let request = ProbeRequest::new(tree(), LONG);
+    let end = finished(runner(&[binary]).run(request).await);
     assert_eq!((end.end, end.stderr_tail.len()), (End::Exited { code: 4 }, 4096));
     assert!(end.stderr_tail.ends_with("100000\nlast words\n"), "{}", end.stderr_tail);
 }
@@ -133,8 +131,8 @@ async fn only_the_tail_of_stderr_is_handed_on() {
 async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
-    let runner = runner(&[]);
-    let running = runner.start(ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG)).await;
+    let runner = runner(&with(&programs));
+    let running = runner.start(ProbeRequest::new(custom("family", &[&grandchild, &program]), LONG)).await;
     let watched = program.clone();
     let pid = blocking(move || pid_in(&watched)).await;
     running.stop();
@@ -142,7 +140,7 @@ async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
     assert!(!is_alive(pid));
 
     std::fs::remove_file(&program).unwrap();
-    let request = ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG);
+    let request = ProbeRequest::new(custom("family", &[&grandchild, &program]), LONG);
     let watched = program.clone();
     let pid = tokio::select! {
         outcome = runner.run(request) => panic!("{outcome:?}"),
@@ -153,8 +151,8 @@ async fn a_probe_is_stopped_by_word_and_by_dropping_it() {
 
 #[tokio::test]
 async fn what_cannot_be_started_is_said_in_a_sentence() {
-    let request = ProbeRequest::new(tree(Path::new("/nonexistent")), LONG);
-    let end = finished(runner(&["--agent-binary=/nonexistent/agent"]).run(request.clone()).await);
+    let request = ProbeRequest::new(tree(), LONG);
+    let end = finished(runner(&["--agent-binary=/nonexistent/agent".to_owned()]).run(request.clone()).await);
     let End::CouldNotStart { reason } = end.end else { panic!("{end:?}") };
     assert!(reason.starts_with("cannot start /nonexistent/agent: No such file"), "{reason}");
 
@@ -170,11 +168,11 @@ async fn what_cannot_be_started_is_said_in_a_sentence() {
 /// A runner that starts this script for every probe.
 fn runner_of(programs: &Programs, script: &str) -> Runner {
     let binary = programs.script("script", script);
-    runner(&[&format!("--agent-binary={}", binary.display())])
+    runner(&[format!("--agent-binary={}", binary.display())])
 }
 
 fn talking(deadline: Duration) -> ProbeRequest {
-    ProbeRequest { output_cap_bytes: 1, ..ProbeRequest::new(sampler(Path::new("x"), Path::new("/")), deadline) }
+    ProbeRequest { output_cap_bytes: 1, ..ProbeRequest::new(sampler(), deadline) }
 }
 
 #[tokio::test]
@@ -192,7 +190,7 @@ async fn a_probe_that_talks_is_heard_line_by_line_while_it_runs() {
         assert_eq!(lines.recv().await, Some(format!("heard {said}")));
     }
     // Other probes run beside it, and what they leave behind is still cleaned up.
-    let other = runner.run(ProbeRequest::new(tree(Path::new("/")), LONG)).await;
+    let other = runner.run(ProbeRequest::new(tree(), LONG)).await;
     assert_eq!(finished(other).end, End::Exited { code: 3 });
     assert!(!is_alive(pid_in(&programs.path().join("daemon"))));
     probe.say("three".to_owned());
@@ -278,9 +276,9 @@ async fn a_reporter_that_does_not_read_holds_up_the_probe_and_fills_no_memory() 
 async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
-    let runner = runner(&[]);
+    let runner = runner(&with(&programs));
     let first = ready(&runner).await;
-    let running = runner.start(ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG)).await;
+    let running = runner.start(ProbeRequest::new(custom("family", &[&grandchild, &program]), LONG)).await;
     let pids = blocking(move || {
         let pids = [pid_in(&program), pid_in(&grandchild)];
         kill_dash_nine(first);
@@ -293,8 +291,7 @@ async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
     blocking(move || pids.map(wait_until_dead)).await;
 
     assert_ne!(ready(&runner).await, first);
-    let root = tempfile::tempdir().unwrap();
-    let request = ProbeRequest::new(tree(root.path()), LONG);
+    let request = ProbeRequest::new(tree(), LONG);
     assert_eq!(finished(runner.run(request).await).end, End::Exited { code: 0 });
 }
 
@@ -302,9 +299,9 @@ async fn the_death_of_the_runner_is_reported_kills_its_probes_and_is_healed() {
 async fn letting_go_of_the_client_ends_the_runner_and_its_probes() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
-    let runner = runner(&[]);
+    let runner = runner(&with(&programs));
     let runner_pid = ready(&runner).await;
-    let running = runner.start(ProbeRequest::new(custom(&programs, "family", &[&grandchild, &program]), LONG)).await;
+    let running = runner.start(ProbeRequest::new(custom("family", &[&grandchild, &program]), LONG)).await;
     let pid = blocking(move || pid_in(&program)).await;
     drop((running, runner));
     blocking(move || [pid, runner_pid].map(wait_until_dead)).await;
@@ -314,14 +311,18 @@ async fn letting_go_of_the_client_ends_the_runner_and_its_probes() {
 fn kill_dash_nine_of_the_reporter_ends_the_runner_and_its_probes() {
     let programs = Programs::new();
     let (grandchild, program) = family(&programs);
-    let ProbeSpec { probe, parameters } = custom(&programs, "family", &[&grandchild, &program]);
+    let ProbeSpec { probe, parameters } = custom("family", &[&grandchild, &program]);
     let start = Start { id: 1, probe, parameters, deadline_ms: 300_000, output_cap_bytes: 1000 };
     let frame = String::from_utf8(encode_request(&Request::Start(start)).unwrap()).unwrap();
     // A reporter made of a shell: it holds one end of the socket as stdin, its runner gets the other one.
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut reporter = Command::new("sh")
-        .args(["-c", r#""$0" runner <&1 & echo $! > "$2"; printf %s "$1" >&0; wait"#, AGENT, &frame])
-        .arg(programs.path().join("runner.pid"))
+        .args([
+            "-c",
+            r#""$0" runner "--custom-directory=$3" --custom-same-user <&1 & echo $! > "$2"; printf %s "$1" >&0; wait"#,
+        ])
+        .args([AGENT, &frame])
+        .args([&programs.path().join("runner.pid"), programs.path()])
         .stdin(Stdio::from(OwnedFd::from(ours)))
         .stdout(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
@@ -336,7 +337,7 @@ fn kill_dash_nine_of_the_reporter_ends_the_runner_and_its_probes() {
 #[tokio::test]
 async fn a_client_connects_again_when_the_runner_at_the_socket_returns() {
     let folder = tempfile::tempdir().unwrap();
-    let request = ProbeRequest::new(tree(folder.path()), LONG);
+    let request = ProbeRequest::new(tree(), LONG);
     let listening = Listening::new(folder.path(), &[]);
     let runner = Runner::connect(listening.socket.clone());
     assert_eq!(finished(runner.run(request.clone()).await).end, End::Exited { code: 0 });
@@ -346,4 +347,34 @@ async fn a_client_connects_again_when_the_runner_at_the_socket_returns() {
     state.wait_for(|state| matches!(state, RunnerState::Down { .. })).await.unwrap();
     let _listening = Listening::new(folder.path(), &[]);
     assert_eq!(finished(runner.run(request).await).end, End::Exited { code: 0 });
+}
+
+#[tokio::test]
+async fn a_runner_that_stands_still_is_told_from_a_probe_that_does_and_is_replaced() {
+    let programs = Programs::new();
+    programs.script("waits", "exec sleep 300");
+    let runner = runner(&with(&programs));
+    let first = ready(&runner).await;
+    let running = runner.start(ProbeRequest::new(custom("waits", &[]), LONG)).await;
+    kill_process(Pid::from_raw(first).unwrap(), Signal::STOP).unwrap();
+    let outcome = running.outcome().await;
+    let ProbeOutcome::RunnerSilent(reason) = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("stopped, frozen or gets no CPU"), "{reason}");
+    assert_ne!(ready(&runner).await, first);
+    assert_eq!(finished(runner.run(ProbeRequest::new(tree(), LONG)).await).end, End::Exited { code: 0 });
+    blocking(move || wait_until_dead(first)).await;
+}
+
+#[tokio::test]
+async fn a_runner_behind_a_socket_that_accepts_and_says_nothing_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("runner.sock");
+    let _mute = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let runner = Runner::connect(socket);
+    let mut state = runner.state();
+    let state = state.wait_for(|state| matches!(state, RunnerState::Down { .. })).await.unwrap().clone();
+    let RunnerState::Down { reason } = state else { panic!("{state:?}") };
+    assert!(reason.contains("has not answered"), "{reason}");
+    let outcome = runner.run(ProbeRequest::new(tree(), LONG)).await;
+    assert!(matches!(outcome, ProbeOutcome::RunnerSilent(_)), "{outcome:?}");
 }

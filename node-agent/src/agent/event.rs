@@ -49,6 +49,8 @@ pub enum Event {
     },
     /// The last [`Effect::Report`] was written or refused.
     ReportApplied(Result<(), Refusal>),
+    /// Somebody waits for new readings: everything that was read is read again now.
+    ReadAgain,
     /// The time set by [`Effect::Wake`] has come.
     Tick,
 }

@@ -110,6 +110,7 @@ fn absorb(state: &mut State, event: Event, turn: &mut Turn<'_>) {
                 work.written();
             }
         }
+        Event::ReadAgain => state.senses.read_again(),
         Event::Tick => {}
     }
 }

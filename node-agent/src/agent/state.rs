@@ -121,6 +121,18 @@ impl State {
         &self.senses.readings
     }
 
+    /// Whether all that the monitors need was asked for at this moment or later and was read, or cannot be read. By the
+    /// monotonic clock in milliseconds.
+    pub fn is_read_since(&self, mono_ms: u64) -> bool {
+        self.senses.is_read_since(&registry::wanted(&self.expectation()), mono_ms)
+    }
+
+    /// When the next fault that the driver announced is believed without its line in the kernel log, by the monotonic clock
+    /// in milliseconds.
+    pub fn next_announced(&self) -> Option<u64> {
+        self.merge.next_due()
+    }
+
     pub(super) fn expectation(&self) -> Expectation<'_> {
         Expectation { spec: self.order.as_ref().map(|order| &order.spec), booted_at: self.booted_at }
     }

@@ -1,10 +1,10 @@
 //! The command line of `gpu-health-agent check`.
 
-use super::order::{self, OrderError};
-use crate::dispatch::Places;
+use super::order::{self, OrderError, with_profile};
+use super::profiles::Profiles;
 use crate::judge::registry;
 use crate::kernel_log::KernelLogChoice;
-use crate::run::PlaceArgs;
+use crate::probe::places::Machine;
 use crds::Check;
 use crds::node_health::{Monitor, NodeHealthSpec};
 use std::path::PathBuf;
@@ -16,16 +16,20 @@ pub struct CheckArgs {
     /// Comma-separated names of the checks to run. Default: all.
     #[arg(long, value_delimiter = ',')]
     checks: Vec<String>,
-    /// HardwareProfile (YAML) with the expected hardware. Without it no count, width or rate is judged.
+    /// HardwareProfile (YAML) with the expected hardware; of several in the file, the one with this machine's GPU models and
+    /// number is used. Without it no count, width or rate is judged.
     #[arg(long)]
     profile: Option<PathBuf>,
+    /// Take one reading instead of as many as the checks need (a second apart). What then cannot be judged is listed.
+    #[arg(long)]
+    quick: bool,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// When to colour the table.
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     color: Color,
-    /// Check again every SECONDS (5 if no number is given) and print whenever something changed.
+    /// Check again every SECONDS (5 if no number is given) and print what changed; as JSON or YAML, the whole document then.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", require_equals = true,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     watch: Option<u64>,
@@ -33,7 +37,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "auto")]
     kernel_log: String,
     #[command(flatten)]
-    machine: PlaceArgs,
+    machine: Machine,
     /// Log level on stderr: error, warn, info, debug or trace.
     #[arg(long, default_value = "error")]
     log_level: tracing::Level,
@@ -70,10 +74,11 @@ pub(super) struct CheckSettings {
     pub(super) output: Output,
     pub(super) color: Color,
     pub(super) watch_seconds: Option<u64>,
+    pub(super) quick: bool,
+    pub(super) profiles: Option<Profiles>,
     /// `None`: not read; the checks that need it say so.
     pub(super) kernel_log: Option<KernelLogChoice>,
-    pub(super) proc_root: PathBuf,
-    pub(super) places: Places,
+    pub(super) machine: Machine,
     pub(super) log_level: tracing::Level,
 }
 
@@ -105,7 +110,11 @@ impl CheckArgs {
                 Some(KernelLogChoice::Path(path))
             }
         };
-        let mut spec = order::spec(&checks, self.profile.as_deref())?;
+        let profiles = self.profile.as_deref().map(Profiles::read).transpose()?;
+        let mut spec = order::spec(&checks);
+        if let Some(only) = profiles.as_ref().and_then(Profiles::only) {
+            spec = with_profile(spec, only);
+        }
         if kernel_log.is_none() && checks.is_empty() {
             let reads_log = |monitor: &Monitor| registry::named(&monitor.name).is_some_and(|row| row.reads.kernel_log);
             spec.monitors.retain(|monitor| !reads_log(monitor));
@@ -116,9 +125,10 @@ impl CheckArgs {
             output: self.output,
             color: self.color,
             watch_seconds: self.watch,
+            quick: self.quick,
+            profiles,
             kernel_log,
-            proc_root: self.machine.proc_root.clone(),
-            places: self.machine.places(),
+            machine: self.machine,
             log_level: self.log_level,
         })
     }

@@ -1,18 +1,22 @@
 //! `gpu-health-agent check`: the same checks without a cluster, once, on this machine or on files copied from another.
 //!
 //! ```text
-//!  args, profile ─▶ order ─▶ look (agent::step, the same probes) ─▶ Looked ─▶ table | json | yaml ─▶ exit status
+//!  args, profiles ─▶ order ─▶ readings (agent::step, the same probes) ─▶ Looked, what it covers ─▶ table | json | yaml ─▶ exit status
 //! ```
 //!
 //! The core is the agent's, given a spec made on the spot, so no judgement is written twice. Exit status 0: healthy;
-//! 1: a check failed; 2: could not be judged, or no accelerator found.
+//! 1: a check failed; 2: not everything could be judged, or no accelerator found.
 
 mod args;
+mod changes;
+mod coverage;
 mod log_file;
 mod machine;
+mod matured;
 mod order;
 mod outcome;
 mod paint;
+mod profiles;
 mod table;
 
 pub use args::{CheckArgs, Color, Output};
@@ -21,6 +25,8 @@ pub use outcome::{Looked, Verdict};
 
 use crate::complain::complain;
 use crate::run::log_to_stderr;
+use args::CheckSettings;
+use machine::Looks;
 use outcome::EXIT_INCONCLUSIVE;
 use paint::Paint;
 use std::io::{IsTerminal, Write};
@@ -44,43 +50,72 @@ impl CheckArgs {
         log_to_stderr(settings.log_level);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let Some(seconds) = settings.watch_seconds else {
-                let looked = machine::once(&settings).await?;
-                print(&looked, &settings)?;
-                return Ok(looked.verdict().exit());
+            let mut looks = Box::new(Looks::start(&settings)?);
+            let status = match settings.watch_seconds {
+                Some(seconds) => watch(&mut looks, &settings, Duration::from_secs(seconds)).await,
+                None => once(&mut looks, &settings).await,
             };
-            watch(&settings, Duration::from_secs(seconds)).await
+            Box::pin(looks.stop()).await;
+            status
         })
     }
 }
 
-/// Prints again whenever something changed, until Ctrl-C or until stdout is closed.
-async fn watch(settings: &args::CheckSettings, pause: Duration) -> Result<u8, Box<dyn std::error::Error>> {
+async fn once(looks: &mut Looks<'_>, settings: &CheckSettings) -> Result<u8, Box<dyn std::error::Error>> {
+    let looked = looks.look().await?;
+    print(&looked, settings)?;
+    Ok(looked.verdict().exit())
+}
+
+/// Prints everything once, then what changed, until Ctrl-C or until stdout is closed.
+async fn watch(
+    looks: &mut Looks<'_>,
+    settings: &CheckSettings,
+    pause: Duration,
+) -> Result<u8, Box<dyn std::error::Error>> {
     let mut shown: Option<Looked> = None;
     loop {
         let looked = tokio::select! {
-            looked = machine::once(settings) => looked?,
+            looked = looks.look() => looked?,
             _ = tokio::signal::ctrl_c() => break,
         };
-        if shown.as_ref() != Some(&looked) {
-            if settings.is_table() && std::io::stdout().is_terminal() {
-                // Clear the screen, cursor home (ECMA-48).
-                write!(std::io::stdout(), "\x1b[2J\x1b[H")?;
-            }
-            print(&looked, settings)?;
-            shown = Some(looked);
+        match &shown {
+            None => print(&looked, settings)?,
+            Some(before) => print_changes(before, &looked, settings)?,
         }
+        shown = Some(looked);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = looks.pause(pause) => {}
             _ = tokio::signal::ctrl_c() => break,
         }
     }
     Ok(shown.map_or(EXIT_INCONCLUSIVE, |looked| looked.verdict().exit()))
 }
 
-fn print(looked: &Looked, settings: &args::CheckSettings) -> Result<(), Box<dyn std::error::Error>> {
+fn print_changes(before: &Looked, now: &Looked, settings: &CheckSettings) -> Result<(), Box<dyn std::error::Error>> {
+    let changes = changes::between(before, now, paint(settings));
+    if changes.is_empty() {
+        return Ok(());
+    }
+    if !settings.is_table() {
+        return print(now, settings);
+    }
+    let at = jiff::Timestamp::now().strftime("%FT%TZ");
+    let mut stdout = std::io::stdout().lock();
+    for line in changes {
+        writeln!(stdout, "{at} {line}")?;
+    }
+    stdout.flush()?;
+    Ok(())
+}
+
+fn paint(settings: &CheckSettings) -> Paint {
+    Paint::new(settings.color, std::io::stdout().is_terminal())
+}
+
+fn print(looked: &Looked, settings: &CheckSettings) -> Result<(), Box<dyn std::error::Error>> {
     let mut text = match settings.output {
-        Output::Table => table::of(looked, Paint::new(settings.color, std::io::stdout().is_terminal())),
+        Output::Table => table::of(looked, paint(settings)),
         Output::Json => serde_json::to_string_pretty(&looked.document())?,
         Output::Yaml => serde_yaml::to_string(&looked.document())?,
     };

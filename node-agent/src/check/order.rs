@@ -1,8 +1,9 @@
 //! The spec for a single run: which monitors, and the expected hardware.
 
+use crds::hardware_profile::HardwareProfileSpec;
 use crds::node_health::{Expected, Monitor, NodeHealthSpec};
 use crds::{Check, HardwareProfile};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// An invalid command line or profile.
 #[derive(Debug, thiserror::Error)]
@@ -61,31 +62,21 @@ pub(super) fn monitor(name: &str) -> Result<Check, OrderError> {
 }
 
 /// The spec of a NodeHealth with these monitors (all if none is named). No boot grace: the user wants an answer now.
-pub(super) fn spec(checks: &[Check], profile: Option<&Path>) -> Result<NodeHealthSpec, OrderError> {
+pub(super) fn spec(checks: &[Check]) -> NodeHealthSpec {
     let mut named: Vec<Check> = if checks.is_empty() { monitors().collect() } else { checks.to_vec() };
     // The inventory is needed to name what was judged; its row is shown only if it was asked for.
     if !named.contains(&Check::Inventory) {
         named.push(Check::Inventory);
     }
     let monitors = named.iter().map(|check| Monitor { name: check.name().to_owned(), interval_seconds: None });
-    let profile = profile.map(read).transpose()?;
-    Ok(NodeHealthSpec {
-        profile: profile.as_ref().and_then(|profile| profile.metadata.name.clone()),
-        expected: profile.map(|profile| Expected {
-            generation: 0,
-            gpus: profile.spec.gpus,
-            network: profile.spec.network,
-            floors: profile.spec.floors,
-        }),
-        monitors: monitors.collect(),
-        boot_grace_seconds: Some(0),
-        ..NodeHealthSpec::default()
-    })
+    NodeHealthSpec { monitors: monitors.collect(), boot_grace_seconds: Some(0), ..NodeHealthSpec::default() }
 }
 
-fn read(path: &Path) -> Result<HardwareProfile, OrderError> {
-    let text = std::fs::read_to_string(path).map_err(|source| OrderError::Read { path: path.to_owned(), source })?;
-    serde_yaml::from_str(&text).map_err(|source| OrderError::Profile { path: path.to_owned(), source })
+/// The spec with what this profile declares.
+pub(super) fn with_profile(spec: NodeHealthSpec, profile: &HardwareProfile) -> NodeHealthSpec {
+    let HardwareProfileSpec { priority: _, match_: _, gpus, network, floors } = profile.spec.clone();
+    let expected = Expected { generation: 0, gpus, network, floors };
+    NodeHealthSpec { profile: profile.metadata.name.clone(), expected: Some(expected), ..spec }
 }
 
 #[cfg(test)]
@@ -100,7 +91,7 @@ mod tests {
 
     #[test]
     fn without_a_profile_nothing_is_expected() {
-        let spec = spec(&[Check::Xid], None).unwrap();
+        let spec = spec(&[Check::Xid]);
         assert_eq!(spec.expected, None);
         assert_eq!(spec.monitors.iter().map(|monitor| monitor.name.as_str()).collect::<Vec<_>>(), ["xid", "inventory"]);
     }
@@ -110,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.yaml");
         std::fs::write(&file, "apiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {name: x}\nspec: {match: {instanceTypes: [x]}, gpus: {count: many}}\n").unwrap();
-        let error = spec(&[], Some(&file)).unwrap_err();
+        let error = crate::check::profiles::Profiles::read(&file).unwrap_err();
         let said = format!("{error}: {}", std::error::Error::source(&error).unwrap());
         assert!(said.contains("p.yaml") && said.contains("count"), "{said}");
     }

@@ -26,6 +26,8 @@ pub struct Looked {
     pub rows: Vec<CheckRow>,
     /// What is wrong, worst first.
     pub findings: Vec<Finding>,
+    /// What a Pass does not speak for: a sentence each.
+    pub unjudged: Vec<String>,
 }
 
 /// The overall verdict.
@@ -67,6 +69,8 @@ pub(super) struct Document<'a> {
     kernel_log: Option<&'a str>,
     checks: &'a [CheckRow],
     findings: &'a [Finding],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    not_judged: &'a [String],
     inventory: &'a Inventory,
 }
 
@@ -77,11 +81,12 @@ impl Looked {
             return Verdict::Failed;
         }
         let judged = self.rows.iter().any(|row| matches!(row.outcome, Outcome::Pass | Outcome::Warn));
-        let unjudged = self.rows.iter().any(|row| matches!(row.outcome, Outcome::Inconclusive));
+        let is_open = |row: &CheckRow| matches!(row.outcome, Outcome::Inconclusive | Outcome::Unrecognized(_));
+        let unjudged = self.rows.iter().any(is_open);
         if self.inventory.gpus.is_empty() && !unjudged {
             return Verdict::NoAccelerator;
         }
-        if unjudged || !judged { Verdict::Inconclusive } else { Verdict::Healthy }
+        if unjudged || !judged || !self.unjudged.is_empty() { Verdict::Inconclusive } else { Verdict::Healthy }
     }
 
     /// The severity of the worst failure.
@@ -102,6 +107,7 @@ impl Looked {
             kernel_log: self.kernel_log.as_deref(),
             checks: &self.rows,
             findings: &self.findings,
+            not_judged: &self.unjudged,
             inventory: &self.inventory,
         }
     }
@@ -123,6 +129,7 @@ mod tests {
                 .map(|outcome| Finding { outcome, severity: Severity::Reset, ..Finding::default() })
                 .into_iter()
                 .collect(),
+            unjudged: Vec::new(),
         }
     }
 
@@ -142,6 +149,16 @@ mod tests {
             let looked = looked(&rows, finding, gpus);
             assert_eq!((looked.verdict(), looked.verdict().exit()), (verdict, exit), "{rows:?}");
         }
+    }
+
+    #[test]
+    fn what_a_pass_does_not_speak_for_keeps_the_machine_from_being_healthy() {
+        let mut looked = looked(&[Outcome::Pass], None, 8);
+        assert_eq!(looked.verdict(), Verdict::Healthy);
+        looked.unjudged.push("ecc did not judge GPU 7".into());
+        assert_eq!(looked.verdict(), Verdict::Inconclusive);
+        let document = serde_json::to_value(looked.document()).unwrap();
+        assert_eq!(document["notJudged"][0], "ecc did not judge GPU 7");
     }
 
     #[test]

@@ -168,14 +168,15 @@ fn conclusion(looked: &Looked, paint: Paint) -> String {
         Verdict::Failed => (Outcome::Fail, format!("Failed: {}", cure(&looked.severity()))),
         Verdict::Inconclusive => (
             Outcome::Inconclusive,
-            "Not judged: nothing failed, but the checks above that are Inconclusive say why they could not judge.".to_owned(),
+            "Not judged: nothing failed, but not everything was judged. Checks that are Inconclusive say why above.".to_owned(),
         ),
         Verdict::NoAccelerator => (
             Outcome::Inconclusive,
             "No accelerator: neither PCI nor the driver shows one, so there is nothing to judge. For files of another machine name --sysfs-root, --proc-root, --nvml-library and --kernel-log.".to_owned(),
         ),
     };
-    format!("{}\n", paint.outcome(&outcome, &sentence))
+    let gaps = looked.unjudged.iter().map(|gap| format!("Not judged: {gap}"));
+    gaps.chain([paint.outcome(&outcome, &sentence), String::new()]).collect::<Vec<_>>().join("\n")
 }
 
 fn cure(severity: &Severity) -> &'static str {
@@ -258,6 +259,7 @@ mod tests {
                 message: "a row remapping waits for a reset".into(),
                 ..Finding::default()
             }],
+            unjudged: Vec::new(),
         }
     }
 

@@ -18,7 +18,6 @@ pub(crate) mod context;
 pub(crate) mod drill;
 mod lending;
 mod passive;
-mod places;
 mod probe;
 mod reading;
 pub mod request;
@@ -32,7 +31,6 @@ mod turn;
 mod verdict;
 mod work;
 
-pub use places::Places;
 pub use probe::{Command, Measured, Probe};
 pub use reading::READING_MS;
 pub use sampling::{ANSWER_MS, PAUSE_MS as SAMPLER_PAUSE_MS, PROMPT_MS, SAMPLER_DEADLINE_MS, SECTION_MS};

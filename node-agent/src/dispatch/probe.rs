@@ -40,6 +40,10 @@ pub enum Probe {
         address: IpAddr,
         /// The TCP port.
         port: u16,
+        /// What the partner of the slot sends along.
+        password: String,
+        /// Addresses of the partner, as far as they are known.
+        partners: Vec<IpAddr>,
         /// The end of the slot, in milliseconds since 1970.
         until_unix_ms: u64,
     },
@@ -53,6 +57,8 @@ pub enum Probe {
         streams: u16,
         /// The length of the measurement, in seconds.
         seconds: u32,
+        /// What proves to the server that it is its partner.
+        password: String,
         /// When the measurement must have ended, in milliseconds since 1970.
         until_unix_ms: u64,
     },

@@ -1,11 +1,11 @@
 //! Translates between the core and the runner: a probe becomes a request, and its outcome a measurement. Pure.
 
 use super::checks::{CHECKS, ProbeCheck};
-use super::places::Places;
 use super::probe::{Measured, Probe};
+use crate::probe::Nothing;
 use crate::probe::driver::SamplerParameters;
 use crate::probe::registry::{self, ProbeRow};
-use crate::probe::tools::iperf::{IperfClientParameters, IperfServerParameters};
+use crate::probe::tools::iperf::{IperfClientAsked, IperfClientParameters, IperfServerAsked, IperfServerParameters};
 use crate::probe::tree::TreeParameters;
 use crate::readings::ProbeReport;
 use crate::runner::client::{ProbeOutcome, ProbeRequest};
@@ -19,42 +19,40 @@ use std::time::Duration;
 const CONNECT_MS: u64 = 2_000;
 
 /// The request to the runner, or why there is none.
-pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<ProbeRequest, Measured> {
+pub fn request(probe: &Probe, deadline_ms: u64) -> Result<ProbeRequest, Measured> {
     let deadline = Duration::from_millis(deadline_ms.clamp(1, crate::runner::protocol::MAX_DEADLINE_MS));
     let spec = match probe {
-        Probe::Check { spec, .. } => row(spec.kind())?.request(spec, deadline_ms, places)?,
-        Probe::Restore { check, .. } => row(Some(*check))?.restore(places)?,
-        Probe::Sampler => sent(&SamplerParameters {
-            nvml_library: places.nvml_library.clone(),
-            dev_root: places.dev_root.clone(),
-            call_deadline_ms: places.call_deadline_ms,
-            first_ask: None,
-        })?,
-        Probe::Tree => {
-            sent(&TreeParameters { sysfs_root: places.sysfs_root.clone(), proc_root: places.proc_root.clone() })?
+        Probe::Check { spec, .. } => row(spec.kind())?.request(spec, deadline_ms)?,
+        Probe::Restore { check, .. } => row(Some(*check))?.restore()?,
+        Probe::Sampler => sent::<SamplerParameters>(&Nothing {})?,
+        Probe::Tree => sent::<TreeParameters>(&Nothing {})?,
+        Probe::Serve { address, port, password, partners, until_unix_ms } => {
+            sent::<IperfServerParameters>(&IperfServerAsked {
+                bind: *address,
+                port: *port,
+                password: Some(password.clone()),
+                partners: partners.clone(),
+                until_unix_ms: *until_unix_ms,
+            })?
         }
-        Probe::Serve { address, port, until_unix_ms } => sent(&IperfServerParameters {
-            iperf3: places.iperf3.clone(),
-            bind: *address,
-            port: *port,
-            until_unix_ms: *until_unix_ms,
-        })?,
-        Probe::Send { address, port, streams, seconds, until_unix_ms } => sent(&IperfClientParameters {
-            iperf3: places.iperf3.clone(),
-            server: *address,
-            port: *port,
-            bind: None,
-            streams: *streams,
-            seconds: *seconds,
-            connect_timeout_ms: CONNECT_MS,
-            until_unix_ms: *until_unix_ms,
-        })?,
+        Probe::Send { address, port, streams, seconds, password, until_unix_ms } => {
+            sent::<IperfClientParameters>(&IperfClientAsked {
+                server: *address,
+                port: *port,
+                bind: None,
+                streams: *streams,
+                seconds: *seconds,
+                password: Some(password.clone()),
+                connect_timeout_ms: CONNECT_MS,
+                until_unix_ms: *until_unix_ms,
+            })?
+        }
     };
     Ok(ProbeRequest::new(spec, deadline))
 }
 
-fn sent<P: crate::probe::Probe>(parameters: &P) -> Result<ProbeSpec, Measured> {
-    registry::spec(parameters).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
+fn sent<P: crate::probe::Probe>(asked: &P::Asked) -> Result<ProbeSpec, Measured> {
+    registry::spec::<P>(asked).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
 }
 
 fn row(check: Option<Check>) -> Result<&'static ProbeCheck, Measured> {
@@ -73,6 +71,7 @@ pub fn read(probe: &Probe, outcome: ProbeOutcome) -> (Measured, u64) {
             (Measured::unknown(reason::TOOL_ERROR, format!("the runner refused the probe: {why}")), 0)
         }
         ProbeOutcome::RunnerGone(why) => (Measured::unknown(reason::RUNNER_GONE, why), 0),
+        ProbeOutcome::RunnerSilent(why) => (Measured::unknown(reason::RUNNER_SILENT, why), 0),
     }
 }
 
@@ -140,19 +139,6 @@ mod tests {
     use crds::CheckSpec;
     use crds::check::Custom;
 
-    fn places() -> Places {
-        Places {
-            sysfs_root: "/sys".into(),
-            proc_root: "/proc".into(),
-            dev_root: "/dev".into(),
-            call_deadline_ms: 10_000,
-            nvml_library: "libnvidia-ml.so.1".into(),
-            custom_directory: None,
-            custom_same_user: false,
-            iperf3: "iperf3".into(),
-        }
-    }
-
     fn program() -> Probe {
         let spec = CheckSpec { custom: Some(Custom::default()), ..CheckSpec::default() };
         Probe::Check { probe: "custom", spec: Box::new(spec) }
@@ -171,17 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn a_program_without_a_directory_is_not_found_and_the_flag_is_named() {
-        let error = request(&program(), 1_000, &places()).unwrap_err();
-        let Measured::Unknown { reason, message } = error else { panic!("{error:?}") };
-        assert_eq!(reason, reason::PROGRAM_NOT_FOUND);
-        assert!(message.contains("--custom-directory"), "{message}");
-    }
-
-    #[test]
     fn a_program_gets_less_time_than_the_probe_around_it() {
-        let places = Places { custom_directory: Some("/checks".into()), ..places() };
-        let asked = request(&program(), 10_000, &places).unwrap();
+        let asked = request(&program(), 10_000).unwrap();
         let deadline_ms = asked.probe.parameters["deadlineMs"].as_u64();
         assert_eq!((deadline_ms, asked.deadline), (Some(8_000), Duration::from_secs(10)));
     }
@@ -199,6 +176,7 @@ mod tests {
             (ended(End::Unkillable { pid: 9 }, ""), reason::CHILD_UNKILLABLE),
             (ProbeOutcome::Refused("no".into()), reason::TOOL_ERROR),
             (ProbeOutcome::RunnerGone("no".into()), reason::RUNNER_GONE),
+            (ProbeOutcome::RunnerSilent("no".into()), reason::RUNNER_SILENT),
         ] {
             assert_eq!(reason_of(&Probe::Tree, outcome.clone()), reason, "{outcome:?}");
         }

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The sampler is replaced after a day, because vendor libraries leak.
 pub const SAMPLER_DEADLINE_MS: u64 = MAX_DEADLINE_MS;
 /// If no answer comes within this time plus [`SECTION_MS`] for each section, and no hanging call was reported, the
-/// sampler counts as hung, in milliseconds. It reports a hang itself after 10 s.
+/// sampler counts as silent, in milliseconds. It reports a hang itself after 10 s.
 pub const ANSWER_MS: u64 = 30_000;
 /// The time for each section beyond [`ANSWER_MS`], enough for sixteen slow GPUs, in milliseconds.
 pub const SECTION_MS: u64 = 3_000;
@@ -167,11 +167,13 @@ impl Sampling {
         let Some(child) = self.child.as_mut().filter(|child| !child.stopping) else { return };
         match &child.asked {
             Some(asked) if now >= asked.until => {
+                // A driver that hangs is reported while it hangs, by a thread that calls nothing. Who does not even report
+                // stands still.
                 let message = format!(
-                    "the driver has not answered for {} s; the hanging call is unknown",
+                    "the sampler has neither answered nor reported a hanging call for {} s: it is stopped, frozen or gets no CPU",
                     now.saturating_sub(asked.at) / 1000
                 );
-                be_in_trouble(readings, reason::CALL_HUNG, message, None, now);
+                be_in_trouble(readings, reason::RUNNER_SILENT, message, None, now);
                 self.stop(turn);
             }
             Some(asked) => turn.wake_at(asked.until),

@@ -140,6 +140,14 @@ impl Senses {
         driver && (self.readings.tree.is_some() || self.readings.tree_failed.is_some())
     }
 
+    /// Whether everything that these monitors need was read in answer to a question asked at this moment or later, or cannot
+    /// be read for a known reason.
+    pub(crate) fn is_read_since(&self, monitors: &[Monitor], since: u64) -> bool {
+        let driver = self.readings.trouble.is_some()
+            || sampling::plan(monitors).keys().all(|section| self.sampling.has_read(*section, since));
+        driver && (self.tree.was_read(since) || self.readings.tree_failed.is_some())
+    }
+
     /// The inputs of a judgement.
     pub(crate) const fn measured<'a>(&'a self, kernel_log: &'a KernelLog) -> Measurements<'a> {
         Measurements {

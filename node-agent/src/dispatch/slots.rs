@@ -39,6 +39,7 @@ const REASONS: &[(IperfReason, &str, bool)] = &[
     (IperfReason::UnknownOutput, reason::UNKNOWN_OUTPUT, false),
     (IperfReason::ToolError, reason::TOOL_ERROR, true),
     (IperfReason::PortTaken, reason::PORT_TAKEN, true),
+    (IperfReason::ForeignPeer, reason::FOREIGN_PEER, true),
     (IperfReason::NobodyCame, "NobodyCame", false),
     (IperfReason::SlotOver, SLOT_MISSED, true),
 ];
@@ -46,6 +47,8 @@ const REASONS: &[(IperfReason, &str, bool)] = &[
 /// The slots of one order, and the state of each.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
+    /// The id of the order, which only the members of the group know.
+    order: String,
     start_ms: i64,
     slot_ms: i64,
     streams: u16,
@@ -67,10 +70,11 @@ enum SlotState {
 
 impl Slots {
     /// The slots of a group that has its start time; `None` before that.
-    pub(super) fn new(group: &Group, check: &NetworkBandwidth, floor: Option<i64>) -> Option<Self> {
+    pub(super) fn new(order: &str, group: &Group, check: &NetworkBandwidth, floor: Option<i64>) -> Option<Self> {
         let start = group.start_at?;
         let slots = group.slots.iter().take(MAX_SLOTS).map(|slot| (slot.clone(), SlotState::Ahead)).collect();
         Some(Self {
+            order: order.to_owned(),
             start_ms: start.unix().saturating_mul(1000),
             slot_ms: group.slot_seconds.unwrap_or(SLOT_SECONDS).max(1).saturating_mul(1000),
             streams: u16::try_from(check.streams.unwrap_or(STREAMS)).unwrap_or(128).clamp(1, 128),
@@ -154,18 +158,39 @@ impl Slots {
         let port = u16::try_from(slot.port).ok().filter(|port| *port > 0).ok_or(reason::INVALID_SPEC)?;
         let unix = |ms: i64| u64::try_from(ms).unwrap_or(0);
         match slot.role {
-            Role::Server if now < end => Ok(Probe::Serve { address, port, until_unix_ms: unix(end) }),
+            Role::Server if now < end => Ok(Probe::Serve {
+                address,
+                port,
+                password: self.password(slot),
+                partners: self.addresses_of(&slot.peer),
+                until_unix_ms: unix(end),
+            }),
             Role::Client if now + i64::from(self.seconds) * 1000 + OVERHEAD_MS <= end - CLIENT_MARGIN_MS => {
                 Ok(Probe::Send {
                     address,
                     port,
                     streams: self.streams,
                     seconds: self.seconds,
+                    password: self.password(slot),
                     until_unix_ms: unix(end - CLIENT_MARGIN_MS),
                 })
             }
             Role::Server | Role::Client => Err(SLOT_MISSED),
         }
+    }
+
+    /// What both ends of a slot know, and nobody who has not read their orders.
+    fn password(&self, slot: &Slot) -> String {
+        format!("{}/{}", self.order, slot.slot)
+    }
+
+    /// The addresses of this node in the slots in which it is the server.
+    fn addresses_of(&self, peer: &str) -> Vec<IpAddr> {
+        let serves = |slot: &&Slot| slot.role == Role::Client && slot.peer == peer;
+        let slots = self.states.iter().map(|(slot, _)| slot);
+        let mut addresses: Vec<IpAddr> = slots.filter(serves).filter_map(|slot| slot.address.parse().ok()).collect();
+        addresses.dedup();
+        addresses
     }
 
     /// Processes the end of one of our probes; returns the measurement if the probe is not ours.

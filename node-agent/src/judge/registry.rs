@@ -10,6 +10,7 @@ use super::{gpu, kernel_log, link, net, xid};
 use crate::readings::sample::Section;
 use crds::check::Check;
 use crds::node_health::Monitor as Wanted;
+use crds::reason;
 
 /// One monitor.
 #[derive(Debug)]
@@ -24,6 +25,13 @@ pub struct Monitor {
     pub grace: Grace,
     /// Its readings are taken at every n-th interval; it judges at each.
     pub reading_intervals: i64,
+    /// How many readings in a row its rules need before every one of them can fire. The agent takes readings for ever; a
+    /// look that ends must take as many. (Rates over minutes or hours need more than any look takes.)
+    pub readings: u32,
+    /// The GPUs that it must have judged to have judged the node.
+    pub extent: Extent,
+    /// A finding that counts only after it has stood for a while: its reason, and how long, in seconds.
+    pub matures: Option<(&'static str, i64)>,
     /// Whether it runs before the node has a NodeHealth that lists the monitors.
     pub before_spec: bool,
     /// Samples of what nodes show, which test its rules.
@@ -56,6 +64,19 @@ pub enum Tree {
     Read,
 }
 
+/// Which GPUs a monitor must have judged, so that the others cannot hide behind its Pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Every one: each GPU answers what it reads.
+    EveryGpu,
+    /// Every one of a model of which it judged one: a model may lack what it reads.
+    EveryGpuOfAModel,
+    /// As before, but a GPU in MIG mode is left out by rule.
+    EveryWholeGpuOfAModel,
+    /// What it reads does not belong to single GPUs.
+    NotByGpu,
+}
+
 /// When a monitor is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grace {
@@ -74,6 +95,9 @@ const fn monitor(page: &'static Page, judge: Judge) -> Monitor {
         judge,
         grace: Grace::None,
         reading_intervals: 1,
+        readings: 1,
+        extent: Extent::EveryGpuOfAModel,
+        matures: None,
         before_spec: false,
         #[cfg(test)]
         samples: None,
@@ -95,23 +119,30 @@ pub static MONITORS: &[Monitor] = &[
     Monitor {
         reads: driver_and_tree(&[Section::Driver]),
         grace: Grace::BootAndMaintenance,
+        readings: 2,
+        extent: Extent::EveryGpu,
         before_spec: true,
         ..monitor(&gpu::inventory::PAGE, gpu::inventory::judge)
     },
     Monitor {
         reads: Reads { driver: &[Section::Driver], tree: Tree::Shared, kernel_log: false },
         grace: Grace::BootAndMaintenance,
+        extent: Extent::EveryGpu,
         #[cfg(test)]
         samples: Some(&gpu::driver::tests::TABLE),
         ..monitor(&gpu::driver::PAGE, gpu::driver::judge)
     },
     Monitor {
         reads: Reads { driver: &[], tree: Tree::Unread, kernel_log: true },
+        // What the driver announces comes between readings.
+        readings: 2,
+        extent: Extent::NotByGpu,
         before_spec: true,
         ..monitor(&xid::PAGE, xid::judge)
     },
     Monitor {
         reads: Reads { driver: &[], tree: Tree::Unread, kernel_log: true },
+        extent: Extent::NotByGpu,
         ..monitor(&kernel_log::PAGE, kernel_log::judge)
     },
     Monitor {
@@ -134,30 +165,40 @@ pub static MONITORS: &[Monitor] = &[
     },
     Monitor {
         reads: driver(&[Section::Clocks, Section::Thermal]),
+        // A share of the time between two readings, twice in a row.
+        readings: 3,
+        extent: Extent::EveryGpu,
         #[cfg(test)]
         samples: Some(&gpu::clocks::tests::TABLE),
         ..monitor(&gpu::clocks::PAGE, gpu::clocks::judge)
     },
     Monitor {
         reads: driver(&[Section::Thermal, Section::Clocks]),
+        readings: 2,
+        extent: Extent::EveryGpu,
         #[cfg(test)]
         samples: Some(&gpu::thermal::tests::TABLE),
         ..monitor(&gpu::thermal::PAGE, gpu::thermal::judge)
     },
     Monitor {
         reads: driver(&[Section::Power, Section::Clocks]),
+        readings: 2,
         #[cfg(test)]
         samples: Some(&gpu::power::tests::TABLE),
         ..monitor(&gpu::power::PAGE, gpu::power::judge)
     },
     Monitor {
         reads: driver_and_tree(&[Section::Pcie, Section::Clocks]),
+        readings: 2,
+        extent: Extent::EveryGpu,
         #[cfg(test)]
         samples: Some(&link::pcie_link::tests::TABLE),
         ..monitor(&link::pcie_link::PAGE, link::pcie_link::judge)
     },
     Monitor {
         reads: driver(&[Section::Nvlink]),
+        readings: 2,
+        extent: Extent::EveryWholeGpuOfAModel,
         #[cfg(test)]
         samples: Some(&link::nvlink::tests::TABLE),
         ..monitor(&link::nvlink::PAGE, link::nvlink::judge)
@@ -165,6 +206,8 @@ pub static MONITORS: &[Monitor] = &[
     Monitor {
         reads: driver(&[Section::Fabric]),
         grace: Grace::BootAndMaintenance,
+        readings: 2,
+        matures: Some((reason::FABRIC_NOT_READY, link::fabric::SET_UP_SECONDS)),
         #[cfg(test)]
         samples: Some(&link::fabric::tests::TABLE),
         ..monitor(&link::fabric::PAGE, link::fabric::judge)
@@ -173,18 +216,24 @@ pub static MONITORS: &[Monitor] = &[
         reads: driver_and_tree(&[Section::Topology]),
         // A reading costs one call per pair of GPUs, and only a reboot changes the result.
         reading_intervals: 10,
+        readings: 2,
+        extent: Extent::NotByGpu,
         #[cfg(test)]
         samples: Some(&link::topology::tests::TABLE),
         ..monitor(&link::topology::PAGE, link::topology::judge)
     },
     Monitor {
         reads: driver_and_tree(&[]),
+        readings: 2,
+        extent: Extent::NotByGpu,
         #[cfg(test)]
         samples: Some(&net::rdma_link::tests::TABLE),
         ..monitor(&net::rdma_link::PAGE, net::rdma_link::judge)
     },
     Monitor {
         reads: driver_and_tree(&[]),
+        readings: 2,
+        extent: Extent::NotByGpu,
         #[cfg(test)]
         samples: Some(&net::efa::tests::TABLE),
         ..monitor(&net::efa::PAGE, net::efa::judge)
@@ -223,6 +272,11 @@ pub fn wanted(expected: &Expectation<'_>) -> Vec<Wanted> {
             .map(|monitor| Wanted { name: monitor.check().name().to_owned(), interval_seconds: None })
             .collect(),
     }
+}
+
+/// How many readings these monitors need.
+pub fn readings(wanted: &[Wanted]) -> u32 {
+    wanted.iter().filter_map(|one| Some(named(&one.name)?.readings)).max().unwrap_or(1)
 }
 
 /// How often the node's device tree is read, in seconds: the shortest interval of the monitors that read it.

@@ -5,11 +5,14 @@
 //! do that. Probes measure and never judge hardware: what could not be measured carries a reason, which the reporter turns
 //! into `Inconclusive`. Parsers are pure functions, apart from what acts.
 //!
+//! What a probe is asked for comes from the reporter; which library, trees and programs it uses are [flags of the runner](places).
+//!
 //! A probe leads a process group. Its children stay in that group, so that the runner's kill reaches them all.
 //!
 //! The [`registry`] lists the probes, one row each.
 
 pub mod driver;
+pub mod places;
 pub mod programs;
 pub mod registry;
 mod start;
@@ -26,7 +29,7 @@ use clap::{ArgMatches, Command};
 use crate::process::sys;
 use registry::{PROBES, ProbeRow};
 
-pub use start::Probe;
+pub use start::{Nothing, Probe};
 
 /// `gpu-health-agent probe <name>`: a probe with its parameters. Its subcommands are the rows of the [`registry`].
 pub struct ProbeArgs {
@@ -54,7 +57,7 @@ impl clap::FromArgMatches for ProbeArgs {
             matches.subcommand().ok_or_else(|| clap::Error::raw(ErrorKind::MissingSubcommand, "name a probe\n"))?;
         let row = ProbeRow::named(name)
             .ok_or_else(|| clap::Error::raw(ErrorKind::InvalidSubcommand, format!("there is no probe `{name}`\n")))?;
-        Ok(Self { name: row.runnable.name, run: row.ready(matches)? })
+        Ok(Self { name: row.name, run: row.ready(matches)? })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

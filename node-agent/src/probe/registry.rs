@@ -3,11 +3,14 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::ArgMatches;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::driver::SamplerParameters;
+use super::places::Places;
 use super::programs::CustomParameters;
 use super::start::Probe;
 use super::tools::iperf::{IperfClientParameters, IperfServerParameters};
@@ -20,13 +23,22 @@ use crate::runner::runnable::Runnable;
 /// One probe.
 #[derive(Debug)]
 pub struct ProbeRow {
-    /// Its name, and what the runner needs to know about it.
-    pub runnable: Runnable,
+    /// Its name on the command line, in the protocol and in its report.
+    pub name: &'static str,
+    /// [`Runnable::talks`].
+    talks: bool,
+    /// [`Runnable::subject`].
+    subject: Option<&'static str>,
+    /// Its command line, from what a client asks and the places of the runner.
+    command_line: fn(&Parameters, &Places) -> Result<Vec<OsString>, String>,
     /// Its line in `gpu-health-agent probe --help`.
     about: &'static str,
     /// Whether it may have the driver's library open; if so, it is stopped before the driver is unloaded. What a user's
     /// program does is unknown.
     pub may_hold_driver: bool,
+    /// [`Probe::OF_THE_RUNNER`].
+    #[cfg(test)]
+    of_the_runner: &'static [&'static str],
     /// Reads what it printed, and checks that it is a report of this probe.
     pub read_report: fn(&str) -> Result<Value, ReportError>,
     /// Its options.
@@ -44,7 +56,7 @@ type Ready = Box<dyn FnOnce() -> ExitCode>;
 /// All probes.
 pub static PROBES: &[ProbeRow] = &[
     ProbeRow {
-        runnable: Runnable { talks: true, ..runnable::<SamplerParameters>() },
+        talks: true,
         may_hold_driver: true,
         ..row::<SamplerParameters>(
             "Loads the driver's library and answers requests from stdin, line by line, until stdin is closed",
@@ -52,7 +64,7 @@ pub static PROBES: &[ProbeRow] = &[
     },
     row::<TreeParameters>("Reads PCI, links, RDMA ports and EFA from sysfs and procfs, without the driver's library"),
     ProbeRow {
-        runnable: Runnable { subject: Some("program"), ..runnable::<CustomParameters>() },
+        subject: Some("program"),
         may_hold_driver: true,
         ..row::<CustomParameters>("Runs a program by name from the directory of custom checks")
     },
@@ -63,30 +75,35 @@ pub static PROBES: &[ProbeRow] = &[
 /// The defaults: a probe that prints one report and does not open the driver.
 const fn row<P: Probe>(about: &'static str) -> ProbeRow {
     ProbeRow {
-        runnable: runnable::<P>(),
+        name: P::NAME,
+        talks: false,
+        subject: None,
+        command_line: command_line::<P>,
         about,
         may_hold_driver: false,
         read_report: read_report::<P>,
         augment: P::augment_args,
         read: read::<P>,
         #[cfg(test)]
+        of_the_runner: P::OF_THE_RUNNER,
+        #[cfg(test)]
         round_trip: tests::round_trip::<P>,
     }
 }
 
-const fn runnable<P: Probe>() -> Runnable {
-    Runnable { name: P::NAME, talks: false, subject: None, command_line: command_line::<P> }
+fn command_line<P: Probe>(parameters: &Parameters, places: &Places) -> Result<Vec<OsString>, String> {
+    let whole = fields_of(P::NAME, &P::at(places, asked::<P>(parameters)?))?;
+    Ok(words::command_line(P::NAME, &whole, P::TRAILING))
 }
 
-fn command_line<P: Probe>(parameters: &Parameters) -> Result<Vec<OsString>, String> {
-    check::<P>(parameters)?;
-    Ok(words::command_line(P::NAME, parameters, P::TRAILING))
-}
-
-fn check<P: Probe>(parameters: &Parameters) -> Result<(), String> {
+fn asked<P: Probe>(parameters: &Parameters) -> Result<P::Asked, String> {
+    if let Some(field) = P::OF_THE_RUNNER.iter().find(|field| parameters.contains_key(**field)) {
+        let flag = words::kebab_case(field);
+        return Err(format!("{field} of the {} probe is set by the runner's own --{flag}, never by a client", P::NAME));
+    }
     let parameters = Value::Object(parameters.clone());
-    let read: Result<P, _> = serde_path_to_error::deserialize(parameters);
-    read.map(drop).map_err(|error| format!("the parameters of the {} probe do not fit: {error}", P::NAME))
+    serde_path_to_error::deserialize(parameters)
+        .map_err(|error| format!("the parameters of the {} probe do not fit: {error}", P::NAME))
 }
 
 fn read_report<P: Probe>(stdout: &str) -> Result<Value, ReportError> {
@@ -102,12 +119,12 @@ fn read<P: Probe>(matches: &ArgMatches) -> Result<Ready, clap::Error> {
 impl ProbeRow {
     /// The row of a probe.
     pub fn named(name: &str) -> Option<&'static Self> {
-        PROBES.iter().find(|row| row.runnable.name == name)
+        PROBES.iter().find(|row| row.name == name)
     }
 
     /// Its subcommand.
     pub(super) fn command(&self) -> clap::Command {
-        (self.augment)(clap::Command::new(self.runnable.name)).about(self.about).long_about(None::<&str>)
+        (self.augment)(clap::Command::new(self.name)).about(self.about).long_about(None::<&str>)
     }
 
     /// Parses its options.
@@ -116,19 +133,32 @@ impl ProbeRow {
     }
 }
 
-/// The runner's table.
-pub fn runnables() -> Vec<Runnable> {
-    PROBES.iter().map(|row| row.runnable).collect()
+/// The table of a runner with these places.
+pub fn runnables(places: &Arc<Places>) -> Vec<Runnable> {
+    let runnable = |row: &'static ProbeRow| {
+        let places = Arc::clone(places);
+        Runnable {
+            name: row.name,
+            talks: row.talks,
+            subject: row.subject,
+            command_line: Arc::new(move |parameters| (row.command_line)(parameters, &places)),
+        }
+    };
+    PROBES.iter().map(runnable).collect()
 }
 
-/// A probe and its parameters in the form for the runner. Fails with a message if a path is not UTF-8.
-pub fn spec<P: Probe>(parameters: &P) -> Result<ProbeSpec, String> {
+/// A probe and what is asked of it in the form for the runner. Fails with a message if it cannot be written as JSON.
+pub fn spec<P: Probe>(asked: &P::Asked) -> Result<ProbeSpec, String> {
+    Ok(ProbeSpec { probe: P::NAME.to_owned(), parameters: fields_of(P::NAME, asked)? })
+}
+
+fn fields_of(probe: &str, parameters: &impl Serialize) -> Result<Parameters, String> {
     match serde_json::to_value(parameters) {
-        Ok(Value::Object(parameters)) => Ok(ProbeSpec { probe: P::NAME.to_owned(), parameters }),
+        Ok(Value::Object(fields)) => Ok(fields),
         Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(format!("the parameters of the {} probe have no names", P::NAME))
+            Err(format!("the parameters of the {probe} probe have no names"))
         }
-        Err(error) => Err(format!("the parameters of the {} probe cannot be sent: {error}", P::NAME)),
+        Err(error) => Err(format!("the parameters of the {probe} probe cannot be written: {error}")),
     }
 }
 

@@ -10,16 +10,19 @@ use std::process::ExitCode;
 
 #[cfg(test)]
 use proptest::prelude::*;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use super::places::Places;
 use crate::complain::complain;
 use crate::process::tool;
 use crate::readings::{ProbeReport, REPORT_VERSION};
 
-/// One kind of probe. The implementing type holds its parameters: its options on the command line and its fields in the
-/// runner's protocol, under the same names.
-pub trait Probe: clap::Args + Debug + Serialize + DeserializeOwned + 'static {
+/// One kind of probe. The implementing type holds all its parameters, which are its options on the command line: what a
+/// client asks for, and what the runner's own flags say.
+pub trait Probe: clap::Args + Debug + Serialize + 'static {
+    /// What a client chooses: its fields in the runner's protocol, under the names of the options. Never a path or a user.
+    type Asked: Debug + Serialize + DeserializeOwned + 'static;
     /// What it prints; `()` for a probe that talks instead.
     type Report: Serialize + DeserializeOwned;
 
@@ -27,14 +30,24 @@ pub trait Probe: clap::Args + Debug + Serialize + DeserializeOwned + 'static {
     const NAME: &'static str;
     /// The field whose values follow `--` on the command line.
     const TRAILING: Option<&'static str> = None;
+    /// The fields that only the runner's flags of the same names set.
+    const OF_THE_RUNNER: &'static [&'static str];
+
+    /// What was asked, at the places of this runner.
+    fn at(places: &Places, asked: Self::Asked) -> Self;
 
     /// Measures, prints the report, and ends.
     fn run(self) -> ExitCode;
 
-    /// Any parameters that the command line accepts, for the test of the row.
+    /// Anything that a client may ask for, for the test of the row.
     #[cfg(test)]
-    fn any() -> BoxedStrategy<Self>;
+    fn any() -> BoxedStrategy<Self::Asked>;
 }
+
+/// What a client chooses of a probe that has nothing to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// Prints the report of a probe.
 pub(super) fn print<P: Probe>(report: P::Report) -> ExitCode {

@@ -42,7 +42,7 @@ fn text_of(value: &Value) -> String {
 }
 
 /// `untilUnixMs` becomes `until-unix-ms`.
-fn kebab_case(field: &str) -> String {
+pub(super) fn kebab_case(field: &str) -> String {
     let mut name = String::with_capacity(field.len() + 4);
     for letter in field.chars() {
         if letter.is_ascii_uppercase() {

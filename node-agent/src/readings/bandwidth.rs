@@ -39,6 +39,8 @@ pub enum IperfReason {
     ToolError,
     /// Someone listens at the server's port already.
     PortTaken,
+    /// Only others than the partner of the slot came.
+    ForeignPeer,
     /// No client came before the slot ended.
     NobodyCame,
     /// The slot had ended, or was too short, before anything could be tried.

@@ -1,9 +1,9 @@
 //! The command line of `gpu-health-agent run`, read once and resolved into [`Settings`].
 
-use super::place_args::PlaceArgs;
-use crate::dispatch::Places;
+use super::probes::RunnerAt;
 use crate::error::AgentError;
 use crate::kernel_log::KernelLogChoice;
+use crate::probe::places::{Machine, Places};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 #[command(mut_arg("proc_root", |arg| arg.help("Where the node's /proc is mounted")))]
 #[command(mut_arg("sysfs_root", |arg| arg.help("Where the node's /sys is mounted")))]
 #[command(mut_arg("dev_root", |arg| arg.help("Where the node's /dev is mounted")))]
+#[command(mut_args(of_the_runner))]
 pub struct RunArgs {
     /// Name of the Node that this agent runs on.
     #[arg(long, env = "NODE_NAME")]
@@ -33,23 +34,15 @@ pub struct RunArgs {
     #[arg(long, default_value = "auto")]
     kernel_log: String,
     #[command(flatten)]
-    machine: PlaceArgs,
-    /// Directory of the custom checks. No program outside of it is run.
-    #[arg(long)]
-    custom_directory: Option<PathBuf>,
-    /// Run custom checks with the runner's own uid instead of 65534.
-    #[arg(long)]
-    custom_same_user: bool,
-    /// Name or path of iperf3.
-    #[arg(long, default_value = "iperf3")]
-    iperf3: PathBuf,
+    places: Places,
     /// Address at which peers reach this node; repeat for several. Default: the addresses of all interfaces that are up.
     #[arg(long = "address", env = "HOST_IP", value_delimiter = ',')]
     addresses: Vec<String>,
     /// Address that serves /metrics, /healthz and /readyz: ADDRESS:PORT, or 0 for a free port on loopback.
     #[arg(long)]
     http: Option<String>,
-    /// Socket of a runner that is already running. Without it the agent starts a runner of its own.
+    /// Socket of a runner that is already running; what it may run is set by its own flags. Without it the agent starts a
+    /// runner of its own.
     #[arg(long)]
     runner_socket: Option<PathBuf>,
     /// Period of Lease renewals, in seconds.
@@ -58,6 +51,20 @@ pub struct RunArgs {
     /// Log level: error, warn, info, debug or trace.
     #[arg(long, default_value = "info")]
     log_level: tracing::Level,
+}
+
+/// Flags that mean nothing to a runner that somebody else has started.
+fn of_the_runner(arg: clap::Arg) -> clap::Arg {
+    const FLAGS: [&str; 7] = [
+        "sysfs_root",
+        "dev_root",
+        "nvml_library",
+        "call_deadline_ms",
+        "custom_directory",
+        "custom_same_user",
+        "iperf3",
+    ];
+    if FLAGS.contains(&arg.get_id().as_str()) { arg.conflicts_with("runner_socket") } else { arg }
 }
 
 /// How the API server is reached.
@@ -89,14 +96,12 @@ pub struct Settings {
     pub kernel_log: KernelLogChoice,
     /// Where the node's /proc is mounted.
     pub proc_root: PathBuf,
-    /// Trees and tools.
-    pub places: Places,
     /// Addresses at which peers reach this node; empty: those of the interfaces.
     pub addresses: Vec<IpAddr>,
     /// Where to serve metrics, if anywhere.
     pub http: Option<SocketAddr>,
-    /// The socket of a runner that runs already.
-    pub runner_socket: Option<PathBuf>,
+    /// The runner.
+    pub runner: RunnerAt,
     /// How often the Lease is renewed.
     pub lease_period: Duration,
     /// How much to log.
@@ -107,11 +112,11 @@ impl RunArgs {
     /// Checks what clap cannot, and says for each problem which flag and what to write.
     pub fn resolve(self) -> Result<Settings, AgentError> {
         node_name(&self.node_name)?;
-        let PlaceArgs { proc_root, sysfs_root, dev_root, .. } = &self.machine;
+        let Machine { proc_root, sysfs_root, dev_root, .. } = &self.places.machine;
         for (flag, path) in [("--proc-root", proc_root), ("--sysfs-root", sysfs_root), ("--dev-root", dev_root)] {
             directory(flag, path, "give the root of the mounted tree")?;
         }
-        if let Some(path) = &self.custom_directory {
+        if let Some(path) = &self.places.tools.custom_directory {
             directory("--custom-directory", path, "give the directory of the programs, or leave the flag out")?;
         }
         let access = match (self.kubeconfig, self.server, self.certificate_authority, self.token_file) {
@@ -129,16 +134,13 @@ impl RunArgs {
             } else {
                 KernelLogChoice::Path(self.kernel_log.into())
             },
-            proc_root: self.machine.proc_root.clone(),
-            places: Places {
-                custom_directory: self.custom_directory,
-                custom_same_user: self.custom_same_user,
-                iperf3: self.iperf3,
-                ..self.machine.places()
-            },
+            proc_root: proc_root.clone(),
             addresses: self.addresses.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
             http: self.http.as_deref().map(listen).transpose()?,
-            runner_socket: self.runner_socket,
+            runner: match self.runner_socket {
+                Some(socket) => RunnerAt::Socket(socket),
+                None => RunnerAt::Child { places: Box::new(self.places), log_level: self.log_level },
+            },
             lease_period: Duration::from_secs(self.lease_seconds),
             log_level: self.log_level,
         })
@@ -222,6 +224,8 @@ mod tests {
             (vec!["--call-deadline-ms", "5"], ["--call-deadline-ms", "100..=600000"]),
             (vec!["--custom-directory", "/nonexistent"], ["--custom-directory", "leave the flag out"]),
             (vec!["--server", "https://x"], ["--certificate-authority", "--token-file"]),
+            (vec!["--runner-socket", "/r", "--nvml-library", "x"], ["--nvml-library", "--runner-socket"]),
+            (vec!["--runner-socket", "/r", "--custom-same-user"], ["--custom-same-user", "--runner-socket"]),
             (vec!["--lease-seconds", "0"], ["--lease-seconds", "1..=3600"]),
             (vec!["--log-level", "loud"], ["--log-level", "loud"]),
         ] {

@@ -13,10 +13,9 @@ mod clock;
 mod http;
 mod kernel_log;
 mod lease;
-mod place_args;
+pub(crate) mod looking;
 mod probes;
 mod reporter;
-pub(crate) mod single_look;
 mod stderr_log;
 mod watch;
 
@@ -26,7 +25,7 @@ use crate::error::AgentError;
 use crate::kernel_log::{boot_id, booted_at};
 use crate::metrics::Metrics;
 pub use args::{Access, RunArgs, Settings};
-pub(crate) use place_args::PlaceArgs;
+pub use probes::RunnerAt;
 pub(crate) use stderr_log::log_to_stderr;
 
 use clock::Clock;
@@ -119,7 +118,7 @@ impl Agent {
             proc_root: settings.proc_root.clone(),
         };
         tokio::spawn(kernel_log::follow(log, events.clone(), metrics.clone()));
-        let probes = Probes::start(settings.runner_socket.clone(), settings.places, events.clone(), metrics.clone())?;
+        let probes = Probes::start(settings.runner, events.clone(), metrics.clone())?;
         let reporter = Reporter::new(client, node, events, metrics.clone());
         let state = State::new(facts, clock.now());
         let wake_at = clock.now().mono_ms;

@@ -1,13 +1,13 @@
 //! Probes, run by the runner; one task waits for each.
 
 use crate::agent::Event;
-use crate::dispatch::Places;
 use crate::dispatch::request;
 use crate::dispatch::{Measured, Probe};
 use crate::error::AgentError;
 use crate::metrics::Metrics;
+use crate::probe::places::Places;
 use crate::readings::{Ask, Said};
-use crate::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerState};
+use crate::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,10 +19,23 @@ use tokio::time::timeout;
 /// How long the runner may take to end its probes and itself when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(12);
 
+/// The runner that is used.
+#[derive(Debug, Clone)]
+pub enum RunnerAt {
+    /// One that listens at this socket, with flags of its own.
+    Socket(PathBuf),
+    /// A child of this process.
+    Child {
+        /// What it may use.
+        places: Box<Places>,
+        /// How much it logs.
+        log_level: tracing::Level,
+    },
+}
+
 /// What is being measured.
 pub(super) struct Probes {
     runner: Runner,
-    places: Arc<Places>,
     events: mpsc::Sender<Event>,
     metrics: Metrics,
     tasks: JoinSet<u64>,
@@ -38,18 +51,18 @@ struct Reins {
 
 impl Probes {
     /// Starts a runner as a child, or connects to one.
-    pub(super) fn start(
-        socket: Option<PathBuf>,
-        places: Places,
-        events: mpsc::Sender<Event>,
-        metrics: Metrics,
-    ) -> Result<Self, AgentError> {
-        let runner = match socket {
-            Some(socket) => Runner::connect(socket),
-            None => Runner::spawn_child(std::env::current_exe().map_err(AgentError::OwnBinary)?, Vec::new()),
+    pub(super) fn start(runner: RunnerAt, events: mpsc::Sender<Event>, metrics: Metrics) -> Result<Self, AgentError> {
+        let runner = match runner {
+            RunnerAt::Socket(socket) => Runner::connect(socket),
+            RunnerAt::Child { places, log_level } => {
+                let mut arguments = places.flags();
+                arguments.push(format!("--log-level={log_level}").into());
+                let binary = std::env::current_exe().map_err(AgentError::OwnBinary)?;
+                Runner::spawn_child_with(RunnerCommand { binary, arguments, environment: Vec::new() })
+            }
         };
         tokio::spawn(count_losses(runner.state(), metrics.clone()));
-        Ok(Self { runner, places: Arc::new(places), events, metrics, tasks: JoinSet::new(), reins: HashMap::new() })
+        Ok(Self { runner, events, metrics, tasks: JoinSet::new(), reins: HashMap::new() })
     }
 
     /// Starts a probe. The core is always told of its end.
@@ -65,10 +78,9 @@ impl Probes {
         if probe == Probe::Sampler {
             self.metrics.sampler.starts.inc();
         }
-        let (runner, places, events, metrics) =
-            (self.runner.clone(), self.places.clone(), self.events.clone(), self.metrics.clone());
+        let (runner, events, metrics) = (self.runner.clone(), self.events.clone(), self.metrics.clone());
         self.tasks.spawn(async move {
-            let (measured, duration_ms) = match request::request(&probe, deadline_ms, &places) {
+            let (measured, duration_ms) = match request::request(&probe, deadline_ms) {
                 Ok(request) => {
                     let outcome = if probe == Probe::Sampler {
                         converse(id, &runner, request, &stop, to_ask, &events).await

@@ -1,10 +1,11 @@
 //! The reporter's side: a handle that runs probes and survives the loss of the runner.
 //!
 //! An actor owns the connection. When the connection ends, every running probe is answered with
-//! [`ProbeOutcome::RunnerGone`], and the runner is restarted (child) or reconnected to (socket), with backoff.
+//! [`ProbeOutcome::RunnerGone`], or [`ProbeOutcome::RunnerSilent`] if it only stopped answering, and the runner is restarted (child) or reconnected to (socket), with backoff.
 
 mod connection;
 mod exchange;
+mod pulse;
 
 pub use exchange::{ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
 

@@ -8,6 +8,9 @@
 //! Two setups, one protocol. As a child (plain processes, demo, tests) the reporter starts the runner with a socket as its
 //! stdin. In a pod the runner is a container of its own and listens at `--socket`.
 //!
+//! What may be run, from where and as whom is decided by the runner's own flags; over the socket come names of probes and
+//! what to measure (`door` says from whom).
+//!
 //! What must stay true:
 //! - every probe has a deadline, a process group and a bound on its output (one that talks: on each line, and it waits
 //!   while the reporter does not read);
@@ -18,6 +21,7 @@
 //!   signal to a thread.
 
 pub mod client;
+mod door;
 mod execute;
 mod frames;
 pub mod protocol;
@@ -26,17 +30,17 @@ pub mod runnable;
 mod serve;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::complain::complain;
 use crate::process::strays;
+use door::{Door, bind, turn_away};
 use runnable::Runnable;
 use serve::{Runner, Settings};
 
@@ -46,6 +50,9 @@ pub struct RunnerArgs {
     /// Listen at this unix socket. Without it, stdin must be a connected unix socket.
     #[arg(long)]
     socket: Option<PathBuf>,
+    /// Numeric uid that may connect to the socket, besides root and the runner's own; repeat for several.
+    #[arg(long, requires = "socket", value_parser = door::client_uid)]
+    client_uid: Vec<u32>,
     /// The program that is started as `PROGRAM probe …`; this program itself if not given.
     #[arg(long)]
     agent_binary: Option<PathBuf>,
@@ -106,10 +113,11 @@ impl RunnerArgs {
         });
         strays::adopt_orphans().map_err(RunnerError::SetUp)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunnerError::SetUp)?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = ?self.socket, "runner started");
         runtime.block_on(async {
             let quit = quit_on_signal().map_err(RunnerError::SetUp)?;
             if let Some(path) = self.socket {
-                return listen(&runner, &path, quit).await;
+                return listen(&runner, &path, Door::new(&self.client_uid), quit).await;
             }
             let stream = stdin_socket().map_err(RunnerError::Stdin)?;
             runner.serve(stream, asked_to(quit)).await;
@@ -118,24 +126,36 @@ impl RunnerArgs {
     }
 }
 
+/// Peers that are being told that they are not let in; more are hung up on without a word.
+const MAX_TURNED_AWAY: usize = 16;
+
 /// Accepts reporters until asked to quit. A reporter that restarts connects anew.
-async fn listen(runner: &Runner, path: &Path, quit: watch::Receiver<bool>) -> Result<(), RunnerError> {
+async fn listen(runner: &Runner, path: &Path, mut door: Door, quit: watch::Receiver<bool>) -> Result<(), RunnerError> {
     let listener = bind(path).map_err(|source| RunnerError::Listen { path: path.to_owned(), source })?;
     let mut connections = tokio::task::JoinSet::new();
+    let mut turned_away = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let (runner, quit) = (runner.clone(), quit.clone());
-                    connections.spawn(async move { runner.serve(stream, asked_to(quit)).await });
-                }
+                Ok((stream, _)) => match door.admit(&stream) {
+                    Ok(peer) => {
+                        let (runner, quit) = (runner.clone(), quit.clone());
+                        connections.spawn(async move {
+                            runner.serve(stream, asked_to(quit)).await;
+                            peer
+                        });
+                    }
+                    Err(_) if turned_away.len() >= MAX_TURNED_AWAY => {}
+                    Err(reason) => drop(turned_away.spawn(turn_away(stream, reason))),
+                },
                 // The kernel is short of something (descriptors, memory): the next reporter waits in the backlog.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a reporter");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             },
-            Some(_) = connections.join_next() => {}
+            Some(Ok(peer)) = connections.join_next() => door.left(peer),
+            Some(_) = turned_away.join_next() => {}
             () = asked_to(quit.clone()) => break,
         }
     }
@@ -143,16 +163,6 @@ async fn listen(runner: &Runner, path: &Path, quit: watch::Receiver<bool>) -> Re
     // Left behind, it is replaced by the next runner.
     let _ = std::fs::remove_file(path);
     Ok(())
-}
-
-fn bind(path: &Path) -> std::io::Result<UnixListener> {
-    // A socket that a killed runner left behind; nothing else is ever removed.
-    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }
 
 fn stdin_socket() -> std::io::Result<UnixStream> {

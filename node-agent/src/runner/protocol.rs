@@ -39,6 +39,8 @@ pub enum Request {
         /// Without a newline.
         line: String,
     },
+    /// Are you there? Answered by a `Pong` at once: what does not answer stands still, whatever its probes do.
+    Ping,
 }
 
 /// The parameters of a probe, by name.
@@ -95,6 +97,13 @@ pub enum Reply {
     Refused {
         /// The id of the `Start`.
         id: u64,
+        /// A sentence.
+        reason: String,
+    },
+    /// The answer to `Ping`.
+    Pong,
+    /// The runner does not serve this peer, and why. The connection ends.
+    TurnedAway {
         /// A sentence.
         reason: String,
     },
@@ -195,7 +204,7 @@ fn check(request: &Request) -> Result<(), FrameError> {
             in_range("outputCapBytes", start.output_cap_bytes.into(), MAX_OUTPUT_CAP_BYTES.into())
         }
         Request::Say { line, .. } if line.contains('\n') => Err(FrameError::Newline),
-        Request::Stop { .. } | Request::Say { .. } => Ok(()),
+        Request::Stop { .. } | Request::Say { .. } | Request::Ping => Ok(()),
     }
 }
 
@@ -229,6 +238,8 @@ pub fn encode_reply(reply: &Reply) -> Result<Vec<u8>, FrameError> {
         | Reply::Line { .. }
         | Reply::Finished(_)
         | Reply::Refused { .. }
+        | Reply::Pong
+        | Reply::TurnedAway { .. }
         | Reply::BadFrame { .. } => Ok(line),
     }
 }

@@ -1,13 +1,15 @@
 //! What a runner can start. The table is handed in from above, so that the runner knows no particular probe.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::protocol::{Parameters, Start};
 
 /// One probe as the runner sees it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Runnable {
     /// Its name in the protocol.
     pub name: &'static str,
@@ -16,9 +18,18 @@ pub struct Runnable {
     /// The field that says what is run, where one probe runs different programs. A program that cannot be killed keeps
     /// only itself from being started again.
     pub subject: Option<&'static str>,
-    /// The command line of `gpu-health-agent` for these parameters, without the program's own name; or a sentence that
-    /// says what is wrong with them.
-    pub command_line: fn(&Parameters) -> Result<Vec<OsString>, String>,
+    /// The command line of `gpu-health-agent` for what a client asks, without the program's own name; or a sentence that
+    /// says what is wrong with it. Paths and users come from the runner's own flags.
+    pub command_line: Arc<CommandLine>,
+}
+
+/// From the parameters of a client to a command line.
+pub type CommandLine = dyn Fn(&Parameters) -> Result<Vec<OsString>, String> + Send + Sync;
+
+impl fmt::Debug for Runnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runnable").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// A probe that is ready to be started.

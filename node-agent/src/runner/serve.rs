@@ -23,8 +23,9 @@ use super::runnable::{Prepared, Runnable, prepare};
 use crate::process::process_group::Leftover;
 use crate::process::strays;
 
-/// Probes that may run at once. A node has far fewer checks.
-const MAX_RUNNING: usize = 32;
+/// Probes that one connection may run at once: a reporter runs one per check at most, and few checks run together. All
+/// connections together are bounded by their number.
+const MAX_OF_ONE_CONNECTION: usize = 16;
 
 /// Queued replies. Few, because a line of a talking probe is long: the queue and the pipes are all that the runner holds
 /// for a reporter that does not read.
@@ -112,7 +113,8 @@ impl Runner {
         let no = match request {
             Ok(Request::Stop { id }) => return drop(stops.remove(&id)),
             Ok(Request::Say { id, line }) => return tell(stops, id, line),
-            Ok(Request::Start(start)) => match self.admit(&start, stops) {
+            Ok(Request::Ping) => Reply::Pong,
+            Ok(Request::Start(start)) => match self.admit(&start, stops, probes.len()) {
                 Ok(probe) => {
                     let (stop, stopped) = oneshot::channel();
                     let (say, to_say) = mpsc::channel(UNREAD_LINES);
@@ -121,14 +123,18 @@ impl Runner {
                     probes.spawn(self.clone().run(start, probe, stopped, talk, replies.clone()));
                     return;
                 }
-                Err(reason) => Reply::Refused { id: start.id, reason },
+                Err(reason) => {
+                    tracing::warn!(id = start.id, reason, "refused to start a probe");
+                    Reply::Refused { id: start.id, reason }
+                }
             },
             Err(error) => Reply::BadFrame { reason: error.to_string() },
         };
         say(replies, no).await;
     }
 
-    fn admit(&self, start: &Start, stops: &Stops) -> Result<Prepared, String> {
+    /// `running` counts the probes of this connection, also those that were stopped and are not dead yet.
+    fn admit(&self, start: &Start, stops: &Stops, running: usize) -> Result<Prepared, String> {
         let probe = prepare(&self.settings.probes, start)?;
         let mut children = self.children();
         let kind = &probe.kind;
@@ -138,8 +144,8 @@ impl Runner {
         if stops.contains_key(&start.id) {
             return Err(format!("a probe with the id {} is still running", start.id));
         }
-        if children.running >= MAX_RUNNING {
-            return Err(format!("{MAX_RUNNING} probes are running already"));
+        if running >= MAX_OF_ONE_CONNECTION {
+            return Err(format!("{MAX_OF_ONE_CONNECTION} probes of this connection are running already"));
         }
         children.running += 1;
         Ok(probe)

@@ -8,40 +8,44 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use node_agent::probe::Nothing;
 use node_agent::probe::driver::SamplerParameters;
-use node_agent::probe::programs::CustomParameters;
+use node_agent::probe::programs::{CustomAsked, CustomParameters};
 use node_agent::probe::registry::spec;
 use node_agent::probe::tree::TreeParameters;
 use node_agent::runner::protocol::{End, ProbeSpec, Reply, Request, Start, decode_reply, encode_request};
 
 use super::{AGENT, Programs, wait_for};
 
-pub(crate) fn custom(programs: &Programs, program: &str, args: &[&Path]) -> ProbeSpec {
-    let parameters = CustomParameters {
-        directory: programs.path().to_owned(),
+pub(crate) fn custom(program: &str, args: &[&Path]) -> ProbeSpec {
+    let asked = CustomAsked {
         program: program.to_owned(),
         args: args.iter().map(|path| path.display().to_string()).collect(),
         env: Vec::new(),
-        custom_same_user: true,
         deadline_ms: 600_000,
     };
-    spec(&parameters).unwrap()
+    spec::<CustomParameters>(&asked).unwrap()
 }
 
 /// A probe that ends by itself, at once.
-pub(crate) fn tree(root: &Path) -> ProbeSpec {
-    spec(&TreeParameters { sysfs_root: root.to_owned(), proc_root: root.to_owned() }).unwrap()
+pub(crate) fn tree() -> ProbeSpec {
+    spec::<TreeParameters>(&Nothing {}).unwrap()
 }
 
-/// A sampler that reports a call as hung after a second: longer than a busy machine keeps a process from running.
-pub(crate) fn sampler(library: &Path, dev_root: &Path) -> ProbeSpec {
-    let parameters = SamplerParameters {
-        nvml_library: library.to_owned(),
-        dev_root: dev_root.to_owned(),
-        call_deadline_ms: 1_000,
-        first_ask: None,
-    };
-    spec(&parameters).unwrap()
+pub(crate) fn sampler() -> ProbeSpec {
+    spec::<SamplerParameters>(&Nothing {}).unwrap()
+}
+
+/// Flags of a runner that runs these programs, with its own uid.
+pub(crate) fn with(programs: &Programs) -> Vec<String> {
+    vec![format!("--custom-directory={}", programs.path().display()), "--custom-same-user".to_owned()]
+}
+
+/// Flags of a runner whose sampler has this library, and reports a call as hung after a second: longer than a busy machine
+/// keeps a process from running.
+pub(crate) fn with_library(library: &Path, dev_root: &Path) -> Vec<String> {
+    let [library, dev_root] = [library, dev_root].map(Path::display);
+    vec![format!("--nvml-library={library}"), format!("--dev-root={dev_root}"), "--call-deadline-ms=1000".to_owned()]
 }
 
 /// A runner at a socket, and a client that writes the protocol by hand.
@@ -51,12 +55,17 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn new(folder: &Path, environment: &[(&str, &Path)]) -> Self {
+    pub(crate) fn new(folder: &Path, flags: &[String]) -> Self {
+        Self::of(Command::new(AGENT), folder, flags)
+    }
+
+    /// With a command that becomes the runner: its environment, its uid.
+    pub(crate) fn of(mut command: Command, folder: &Path, flags: &[String]) -> Self {
         let socket = folder.join("runner.sock");
-        let process = Command::new(AGENT)
+        let process = command
             .args(["runner", "--kill-grace-ms=200", "--unkillable-after-ms=400"])
             .arg(format!("--socket={}", socket.display()))
-            .envs(environment.iter().copied())
+            .args(flags)
             .spawn()
             .unwrap();
         Self { process, socket }

@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use node_agent::readings::sample::{Sample, Section};
@@ -12,13 +13,12 @@ use node_agent::runner::protocol::Finished;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::probe_support::runners::sampler;
+use crate::probe_support::runners::{sampler, with_library};
 use crate::probe_support::{AGENT, Simulated, simulated_nvml};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Talking {
-    library: PathBuf,
     devices: tempfile::TempDir,
     runner: Runner,
     pub(crate) probe: RunningProbe,
@@ -32,19 +32,21 @@ impl Talking {
     }
 
     pub(crate) async fn start(library: &Path, state: Option<&Path>) -> Self {
+        let devices = tempfile::tempdir().unwrap();
+        let brisk = ["--kill-grace-ms=200", "--unkillable-after-ms=2000"].map(OsString::from);
+        let places = with_library(library, devices.path()).into_iter().map(OsString::from);
         let runner = Runner::spawn_child_with(RunnerCommand {
             binary: AGENT.into(),
-            arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=2000"].map(Into::into).to_vec(),
+            arguments: brisk.into_iter().chain(places).collect(),
             environment: state.map(|state| ("SIMULATED_NVML_STATE".into(), state.into())).into_iter().collect(),
         });
-        let devices = tempfile::tempdir().unwrap();
-        let (probe, lines) = begin(&runner, library, devices.path()).await;
-        Self { library: library.to_owned(), devices, runner, probe, lines, last: 0 }
+        let (probe, lines) = begin(&runner).await;
+        Self { devices, runner, probe, lines, last: 0 }
     }
 
     /// Another sampler, after the end of the one before.
     pub(crate) async fn again(&mut self) {
-        (self.probe, self.lines) = begin(&self.runner, &self.library, self.devices.path()).await;
+        (self.probe, self.lines) = begin(&self.runner).await;
     }
 
     pub(crate) fn ask(&mut self, sections: &[Section]) {
@@ -80,6 +82,6 @@ impl Talking {
     }
 }
 
-async fn begin(runner: &Runner, library: &Path, devices: &Path) -> (RunningProbe, mpsc::Receiver<String>) {
-    runner.start_talking(ProbeRequest::new(sampler(library, devices), Duration::from_secs(300))).await
+async fn begin(runner: &Runner) -> (RunningProbe, mpsc::Receiver<String>) {
+    runner.start_talking(ProbeRequest::new(sampler(), Duration::from_secs(300))).await
 }

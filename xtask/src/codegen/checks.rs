@@ -35,6 +35,7 @@ const COMMON: &str = "\n## Outcomes\n\n\
 | AgentLostDeviceAccess | Inconclusive | the device nodes exist but deny access: `systemctl daemon-reload` removes devices from running containers | restart the agent's pod; the node is not at fault |\n\
 | DriverLibraryMissing | Inconclusive | the driver's library cannot be loaded | install the driver, or set the path of the library with `--nvml-library` |\n\
 | CallHung | Inconclusive | a call into the driver did not return | see [driver](driver.md) |\n\
+| RunnerSilent | Inconclusive | the agent's runner or sampler stands still: stopped, frozen, or without CPU | nothing if it passes; else read the agent's log and look at the CPU that its pod gets; the node is not at fault |\n\
 | Overdue | Inconclusive | the last measurement is older than three intervals | read the agent's log |\n\
 | NotImplemented | Inconclusive | this version has no monitor of that name | remove it from the policy, or update the agent |\n\n\
 `kubectl get nodehealth NODE -o jsonpath='{.status.report.checks}'` shows the result of each check, and `.status.report.findings`\n\

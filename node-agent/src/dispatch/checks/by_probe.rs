@@ -1,7 +1,6 @@
 //! What the row of a check says: which probe, with which parameters, what happens around it, and how its report becomes a
 //! verdict.
 
-use crate::dispatch::places::Places;
 use crate::dispatch::probe::Measured;
 use crate::dispatch::verdict::Verdict;
 use crate::judge::{Findings, Readings};
@@ -25,7 +24,7 @@ pub(super) trait ByProbe: 'static {
     /// For a probe that changes something on the node: the same probe with the parameters that restore it. They do no harm
     /// when nothing was changed, when they run more than once, or after a crash of everything that ran, so they depend on no
     /// parameter of the check.
-    const RESTORE: Option<fn(&Places) -> Self::Probe> = None;
+    const RESTORE: Option<fn() -> Asked<Self>> = None;
 
     /// The probe.
     type Probe: Probe;
@@ -38,16 +37,15 @@ pub(super) trait ByProbe: 'static {
     /// The time limit of the probe, in milliseconds.
     fn deadline_ms(spec: &CheckSpec) -> u64;
 
-    /// The parameters of the probe.
-    ///
-    /// # Errors
-    ///
-    /// Why the check cannot run here: reason and message.
-    fn parameters(spec: &CheckSpec, deadline_ms: u64, places: &Places) -> Result<Self::Probe, (&'static str, String)>;
+    /// What is asked of the probe.
+    fn parameters(spec: &CheckSpec, deadline_ms: u64) -> Asked<Self>;
 
     /// Judges the report. May add findings of its check, and remove those that this report disproves.
     fn judge(report: <Self::Probe as Probe>::Report, evidence: &Evidence<'_>, findings: &mut Findings) -> Verdict;
 }
+
+/// What a client asks of the probe of this check.
+pub(super) type Asked<C> = <<C as ByProbe>::Probe as Probe>::Asked;
 
 /// What a check is judged by, besides the report of its probe.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +88,11 @@ pub(crate) struct ProbeCheck {
     pub(in crate::dispatch) restores: bool,
     pub(in crate::dispatch) deadline_ms: fn(&CheckSpec) -> u64,
     request: Request,
-    restore: fn(&Places) -> Result<ProbeSpec, Measured>,
+    restore: fn() -> Result<ProbeSpec, Measured>,
     judge: fn(Value, &Evidence<'_>, &mut Findings) -> Verdict,
 }
 
-type Request = fn(&CheckSpec, u64, &Places) -> Result<ProbeSpec, Measured>;
+type Request = fn(&CheckSpec, u64) -> Result<ProbeSpec, Measured>;
 
 pub(super) const fn row<C: ByProbe>() -> ProbeCheck {
     ProbeCheck {
@@ -118,18 +116,13 @@ impl ProbeCheck {
     }
 
     /// The probe and its parameters.
-    pub(in crate::dispatch) fn request(
-        &self,
-        spec: &CheckSpec,
-        deadline_ms: u64,
-        places: &Places,
-    ) -> Result<ProbeSpec, Measured> {
-        (self.request)(spec, deadline_ms, places)
+    pub(in crate::dispatch) fn request(&self, spec: &CheckSpec, deadline_ms: u64) -> Result<ProbeSpec, Measured> {
+        (self.request)(spec, deadline_ms)
     }
 
     /// The probe that restores.
-    pub(in crate::dispatch) fn restore(&self, places: &Places) -> Result<ProbeSpec, Measured> {
-        (self.restore)(places)
+    pub(in crate::dispatch) fn restore(&self) -> Result<ProbeSpec, Measured> {
+        (self.restore)()
     }
 
     /// The verdict from the report of the probe.
@@ -143,16 +136,15 @@ impl ProbeCheck {
     }
 }
 
-fn request<C: ByProbe>(spec: &CheckSpec, deadline_ms: u64, places: &Places) -> Result<ProbeSpec, Measured> {
-    let parameters =
-        C::parameters(spec, deadline_ms, places).map_err(|(reason, why)| Measured::unknown(reason, why))?;
-    registry::spec(&parameters).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
+fn request<C: ByProbe>(spec: &CheckSpec, deadline_ms: u64) -> Result<ProbeSpec, Measured> {
+    registry::spec::<C::Probe>(&C::parameters(spec, deadline_ms))
+        .map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
 }
 
-fn restore<C: ByProbe>(places: &Places) -> Result<ProbeSpec, Measured> {
+fn restore<C: ByProbe>() -> Result<ProbeSpec, Measured> {
     let nothing = || Measured::unknown(reason::NOT_IMPLEMENTED, format!("{} restores nothing", C::CHECK.name()));
     let restoring = C::RESTORE.ok_or_else(nothing)?;
-    registry::spec(&restoring(places)).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
+    registry::spec::<C::Probe>(&restoring()).map_err(|why| Measured::unknown(reason::TOOL_ERROR, why))
 }
 
 fn judge<C: ByProbe>(report: Value, evidence: &Evidence<'_>, findings: &mut Findings) -> Verdict {

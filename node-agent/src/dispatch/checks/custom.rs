@@ -1,10 +1,9 @@
 //! `custom`: a program that the user supplies.
 
 use super::by_probe::{ByProbe, Evidence};
-use crate::dispatch::places::Places;
 use crate::dispatch::verdict::Verdict;
 use crate::judge::{Findings, Found, same_verdict};
-use crate::probe::programs::{CustomParameters, MARGIN_MS};
+use crate::probe::programs::{CustomAsked, CustomParameters, MARGIN_MS};
 use crate::readings::program::{self as custom, CustomReport};
 use crds::check::Check;
 use crds::names::TARGET_NODE;
@@ -28,27 +27,14 @@ impl ByProbe for Program {
         u64::try_from(seconds).unwrap_or(0).saturating_mul(1000) + MARGIN_MS
     }
 
-    fn parameters(
-        spec: &CheckSpec,
-        deadline_ms: u64,
-        places: &Places,
-    ) -> Result<CustomParameters, (&'static str, String)> {
+    fn parameters(spec: &CheckSpec, deadline_ms: u64) -> CustomAsked {
         let custom = spec.custom.clone().unwrap_or_default();
-        let Some(directory) = places.custom_directory.clone() else {
-            let why = format!(
-                "cannot run {}: no directory of custom checks is configured; set --custom-directory",
-                custom.program
-            );
-            return Err((reason::PROGRAM_NOT_FOUND, why));
-        };
-        Ok(CustomParameters {
-            directory,
+        CustomAsked {
             program: custom.program,
             args: custom.args,
             env: custom.env.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-            custom_same_user: places.custom_same_user,
             deadline_ms: deadline_ms.saturating_sub(MARGIN_MS).max(1),
-        })
+        }
     }
 
     fn judge(report: CustomReport, evidence: &Evidence<'_>, findings: &mut Findings) -> Verdict {

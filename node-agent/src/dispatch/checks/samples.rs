@@ -1,10 +1,9 @@
 //! Checks that exist in tests only: one for each step that a row can ask for.
 
 use super::by_probe::{ByProbe, Evidence, Fresh, ProbeCheck, row};
-use crate::dispatch::places::Places;
 use crate::dispatch::verdict::Verdict;
 use crate::judge::{Findings, Readings};
-use crate::probe::programs::CustomParameters;
+use crate::probe::programs::{CustomAsked, CustomParameters};
 use crate::readings::Section;
 use crate::readings::program::CustomReport;
 use crds::check::{Check, Class};
@@ -21,15 +20,8 @@ struct Memory;
 /// Exclusive; needs the driver released, and changes something.
 struct Burn;
 
-fn parameters(places: &Places, program: &str) -> CustomParameters {
-    CustomParameters {
-        directory: places.sysfs_root.clone(),
-        program: program.to_owned(),
-        env: Vec::new(),
-        deadline_ms: 1_000,
-        custom_same_user: true,
-        args: Vec::new(),
-    }
+fn parameters(program: &str) -> CustomAsked {
+    CustomAsked { program: program.to_owned(), env: Vec::new(), deadline_ms: 1_000, args: Vec::new() }
 }
 
 /// Passes, and says how many ECC errors were counted during the probe.
@@ -61,8 +53,8 @@ macro_rules! sample {
                 60_000
             }
 
-            fn parameters(_spec: &CheckSpec, _ms: u64, places: &Places) -> Result<CustomParameters, (&'static str, String)> {
-                Ok(parameters(places, "measure"))
+            fn parameters(_spec: &CheckSpec, _ms: u64) -> CustomAsked {
+                parameters("measure")
             }
 
             fn judge(report: CustomReport, evidence: &Evidence<'_>, _findings: &mut Findings) -> Verdict {
@@ -79,7 +71,7 @@ sample!(Memory GpuMemory {
 sample!(Burn Stress {
     const BEFORE_AND_AFTER: Fresh = Fresh { driver: &[Section::Ecc], tree: false };
     const RELEASES_DRIVER: bool = true;
-    const RESTORE: Option<fn(&Places) -> CustomParameters> = Some(|places| parameters(places, "restore"));
+    const RESTORE: Option<fn() -> CustomAsked> = Some(|| parameters("restore"));
 });
 
 #[test]

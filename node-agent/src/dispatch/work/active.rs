@@ -173,7 +173,7 @@ fn slots(check: usize, order: &Assignment, context: &Context<'_>) -> Option<Slot
         .expected
         .spec
         .and_then(|spec| spec.expected.as_ref()?.floors.as_ref()?.network_bandwidth_megabits_per_second);
-    Slots::new(order.group.as_ref()?, &parameters.unwrap_or_default(), floor)
+    Slots::new(&order.id, order.group.as_ref()?, &parameters.unwrap_or_default(), floor)
 }
 
 /// Waits for the end of the drill, then removes its finding.

@@ -36,7 +36,8 @@ pub struct Readings {
 /// Why the driver's library is not being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// A const of `crds::reason`: `CALL_HUNG`, `CHILD_UNKILLABLE`, `SAMPLER_CRASHED`, `RUNNER_GONE`, `TOOL_ERROR`.
+    /// A const of `crds::reason`: `CALL_HUNG`, `CHILD_UNKILLABLE`, `SAMPLER_CRASHED`, `RUNNER_GONE`, `RUNNER_SILENT`,
+    /// `TOOL_ERROR`.
     pub reason: String,
     /// A sentence.
     pub message: String,

@@ -11,7 +11,7 @@ use crds::{Outcome, Severity, reason};
 
 /// How long set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an HGX
 /// H20 took 47 s from its start to the last switch (log in NVIDIA/nvtrust issue 128); this is about four times that.
-const SET_UP_SECONDS: i64 = 180;
+pub(in crate::judge) const SET_UP_SECONDS: i64 = 180;
 
 /// What the check can find.
 pub static RULES: &[Rule] = &[

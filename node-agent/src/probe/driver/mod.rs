@@ -38,15 +38,14 @@ use std::time::Duration;
 
 #[cfg(test)]
 use proptest::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use calls::Calls;
 use library::Sampler;
 use say::{say, say_sample};
 
-use super::start::Probe;
-#[cfg(test)]
-use super::start::any_path;
+use super::places::{Machine, Places};
+use super::start::{Nothing, Probe};
 use crate::complain::complain;
 use crate::process::sys;
 use crate::readings::{Ask, Said};
@@ -57,8 +56,8 @@ pub use calls::SYMBOLS;
 pub use raw::text_of;
 
 /// The parameters of `probe sampler`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, clap::Args)]
+#[serde(rename_all = "camelCase")]
 pub struct SamplerParameters {
     /// Name or path of the NVIDIA management library.
     #[arg(long, default_value = "libnvidia-ml.so.1")]
@@ -76,24 +75,24 @@ pub struct SamplerParameters {
 }
 
 impl Probe for SamplerParameters {
+    type Asked = Nothing;
     type Report = ();
 
     const NAME: &'static str = "sampler";
+    const OF_THE_RUNNER: &'static [&'static str] = &["nvmlLibrary", "devRoot", "callDeadlineMs"];
+
+    fn at(places: &Places, Nothing {}: Nothing) -> Self {
+        let Machine { nvml_library, dev_root, call_deadline_ms, .. } = places.machine.clone();
+        Self { nvml_library, dev_root, call_deadline_ms, first_ask: None }
+    }
 
     fn run(self) -> ExitCode {
         run(&self)
     }
 
     #[cfg(test)]
-    fn any() -> BoxedStrategy<Self> {
-        (any_path(), any_path(), any::<u64>())
-            .prop_map(|(nvml_library, dev_root, call_deadline_ms)| Self {
-                nvml_library,
-                dev_root,
-                call_deadline_ms,
-                first_ask: None,
-            })
-            .boxed()
+    fn any() -> BoxedStrategy<Nothing> {
+        Just(Nothing {}).boxed()
     }
 }
 

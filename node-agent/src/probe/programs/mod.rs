@@ -1,7 +1,8 @@
 //! `probe custom`: a user's own check, a program by name from one directory.
 //!
 //! The name is looked up only in that directory, no shell is involved, the environment has only `PATH` and the declared
-//! `CHECK_*` keys, and the program runs under uid 65534 unless told otherwise. If it gives no verdict, the result is
+//! `CHECK_*` keys, and the program runs under uid 65534 unless told otherwise. It can gain no rights, and what it may use up
+//! is bounded (`process::limits`). If it gives no verdict, the result is
 //! `Inconclusive` with a reason of its own. Its exit status is a hint, not the result.
 
 mod contract;
@@ -18,11 +19,12 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::start::{Probe, print_report_of};
+use super::places::{Places, Tools};
 #[cfg(test)]
-use super::start::{any_path, any_text};
-use crate::process::sys;
+use super::start::any_text;
+use super::start::{Probe, print_report_of};
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
+use crate::process::{limits, sys};
 use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
 use crate::text::{EVIDENCE_BYTES, bounded, evidence};
 
@@ -39,12 +41,25 @@ const OUTPUT_CAP: usize = 1024 * 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The parameters of `probe custom`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, clap::Args)]
+#[serde(rename_all = "camelCase")]
 pub struct CustomParameters {
+    /// The program.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub asked: CustomAsked,
     /// The directory that programs are run from.
     #[arg(long)]
-    pub directory: PathBuf,
+    pub custom_directory: Option<PathBuf>,
+    /// Run the program under the probe's own uid instead of 65534.
+    #[arg(long)]
+    pub custom_same_user: bool,
+}
+
+/// What a client chooses of `probe custom`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomAsked {
     /// The program's name in that directory: lower-case letters, digits and dashes, at most 63, no dash first.
     #[arg(long)]
     pub program: String,
@@ -55,36 +70,33 @@ pub struct CustomParameters {
     /// be 2 s longer.
     #[arg(long, default_value_t = 60_000)]
     pub deadline_ms: u64,
-    /// Run the program under the probe's own uid instead of 65534.
-    #[arg(long)]
-    pub custom_same_user: bool,
     /// Arguments of the program, passed on unchanged; no shell is involved.
     #[arg(last = true)]
     pub args: Vec<String>,
 }
 
 impl Probe for CustomParameters {
+    type Asked = CustomAsked;
     type Report = CustomReport;
 
     const NAME: &'static str = "custom";
     const TRAILING: Option<&'static str> = Some("args");
+    const OF_THE_RUNNER: &'static [&'static str] = &["customDirectory", "customSameUser"];
+
+    fn at(places: &Places, asked: CustomAsked) -> Self {
+        let Tools { custom_directory, custom_same_user, iperf3: _ } = places.tools.clone();
+        Self { asked, custom_directory, custom_same_user }
+    }
 
     fn run(self) -> ExitCode {
         print_report_of::<Self>(run(self))
     }
 
     #[cfg(test)]
-    fn any() -> BoxedStrategy<Self> {
+    fn any() -> BoxedStrategy<CustomAsked> {
         let texts = || proptest::collection::vec(any_text(), 0..4);
-        (any_path(), any_text(), texts(), texts(), any::<bool>(), any::<u64>())
-            .prop_map(|(directory, program, args, env, custom_same_user, deadline_ms)| Self {
-                directory,
-                program,
-                env,
-                deadline_ms,
-                custom_same_user,
-                args,
-            })
+        (any_text(), texts(), texts(), any::<u64>())
+            .prop_map(|(program, args, env, deadline_ms)| CustomAsked { program, env, deadline_ms, args })
             .boxed()
     }
 }
@@ -96,6 +108,8 @@ enum NoVerdict {
     ProgramNameInvalid(String),
     #[error("`{0}` is no environment entry: write KEY=VALUE with a KEY that begins with CHECK_")]
     EnvironmentInvalid(String),
+    #[error("cannot run {0}: no directory of custom checks is configured; start the runner with --custom-directory")]
+    NoDirectory(String),
     #[error("there is no {0}; put the program into that directory")]
     ProgramNotFound(PathBuf),
     #[error("{0} leads out of the directory to {1}; put the program itself there")]
@@ -104,6 +118,8 @@ enum NoVerdict {
     NotExecutable(PathBuf, u32),
     #[error("cannot run {0} under uid {NOBODY}; give the runner CAP_SETUID and CAP_SETGID, or --custom-same-user")]
     CannotChangeUser(PathBuf),
+    #[error("cannot bound what the program may use: {0}")]
+    CannotConfine(io::Error),
     #[error("cannot start {0}: {1}")]
     CouldNotStart(PathBuf, io::Error),
     #[error("signal {0} killed it")]
@@ -123,11 +139,11 @@ impl NoVerdict {
         match self {
             Self::ProgramNameInvalid(_) => "ProgramNameInvalid",
             Self::EnvironmentInvalid(_) => "EnvironmentInvalid",
-            Self::ProgramNotFound(_) => "ProgramNotFound",
+            Self::ProgramNotFound(_) | Self::NoDirectory(_) => "ProgramNotFound",
             Self::OutsideDirectory(..) => "OutsideDirectory",
             Self::NotExecutable(..) => "NotExecutable",
             Self::CannotChangeUser(_) => "CannotChangeUser",
-            Self::CouldNotStart(..) => "CouldNotStart",
+            Self::CouldNotStart(..) | Self::CannotConfine(_) => "CouldNotStart",
             Self::KilledBySignal(_) => "KilledBySignal",
             Self::OutputTooLong => "OutputTooLong",
             Self::ProgramSilent(_) => "ProgramSilent",
@@ -141,7 +157,7 @@ impl NoVerdict {
 async fn run(args: CustomParameters) -> CustomReport {
     let (ran, judged) = match run_program(&args).await {
         Ok(ran) => {
-            let judged = judge(&ran, args.deadline_ms);
+            let judged = judge(&ran, args.asked.deadline_ms);
             (Some(ran), judged)
         }
         Err(error) => (None, Err(error)),
@@ -160,8 +176,8 @@ async fn run(args: CustomParameters) -> CustomReport {
             target: "node".to_owned(),
         }),
         exit_code,
-        evidence: evidence(&args.program, &output.unwrap_or_default()),
-        program: args.program,
+        evidence: evidence(&args.asked.program, &output.unwrap_or_default()),
+        program: args.asked.program,
     }
 }
 
@@ -176,22 +192,27 @@ fn judge(ran: &ToolRun, deadline_ms: u64) -> Result<Verdict, NoVerdict> {
 }
 
 async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
-    let environment = environment(&args.env)?;
-    let path = resolve(&args.directory, &args.program)?;
+    let asked = &args.asked;
+    let environment = environment(&asked.env)?;
+    let Some(directory) = &args.custom_directory else {
+        return Err(NoVerdict::NoDirectory(bounded(&asked.program, EVIDENCE_BYTES)));
+    };
+    let path = resolve(directory, &asked.program)?;
     let own = rustix::process::geteuid();
     let changes_user = !args.custom_same_user && own.as_raw() != NOBODY;
     if changes_user && !own.is_root() {
         return Err(NoVerdict::CannotChangeUser(path));
     }
     let mut command = Command::new(&path);
-    command.args(&args.args).env_clear().envs(environment).current_dir("/");
+    command.args(&asked.args).env_clear().envs(environment).current_dir("/");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()));
     if changes_user {
         // When root changes its uid, the standard library drops the supplementary groups too.
         command.uid(NOBODY).gid(NOBODY);
-        sys::without_new_privileges(&mut command);
     }
-    let deadline = Instant::now() + Duration::from_millis(args.deadline_ms);
+    sys::without_new_privileges(&mut command);
+    limits::confine(changes_user).map_err(NoVerdict::CannotConfine)?;
+    let deadline = Instant::now() + Duration::from_millis(asked.deadline_ms);
     run_tool(command, deadline, OUTPUT_CAP).await.map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied if changes_user && error.raw_os_error() == Some(libc::EPERM) => {
             NoVerdict::CannotChangeUser(path)

@@ -17,17 +17,16 @@ use std::process::ExitCode;
 
 #[cfg(test)]
 use proptest::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-#[cfg(test)]
-use super::start::any_path;
-use super::start::{Probe, print};
+use super::places::{Machine, Places};
+use super::start::{Nothing, Probe, print};
 use crate::readings::TreeReport;
 use root::Root;
 
 /// The parameters of `probe tree`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, clap::Args)]
+#[serde(rename_all = "camelCase")]
 pub struct TreeParameters {
     /// Root of the tree that is `/sys` on a node.
     #[arg(long, default_value = "/sys")]
@@ -38,17 +37,24 @@ pub struct TreeParameters {
 }
 
 impl Probe for TreeParameters {
+    type Asked = Nothing;
     type Report = TreeReport;
 
     const NAME: &'static str = "tree";
+    const OF_THE_RUNNER: &'static [&'static str] = &["sysfsRoot", "procRoot"];
+
+    fn at(places: &Places, Nothing {}: Nothing) -> Self {
+        let Machine { sysfs_root, proc_root, .. } = places.machine.clone();
+        Self { sysfs_root, proc_root }
+    }
 
     fn run(self) -> ExitCode {
         print::<Self>(measure(&self))
     }
 
     #[cfg(test)]
-    fn any() -> BoxedStrategy<Self> {
-        (any_path(), any_path()).prop_map(|(sysfs_root, proc_root)| Self { sysfs_root, proc_root }).boxed()
+    fn any() -> BoxedStrategy<Nothing> {
+        Just(Nothing {}).boxed()
     }
 }
 

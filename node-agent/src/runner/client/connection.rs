@@ -11,13 +11,14 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::frames::{Line, Lines};
 use super::super::protocol::{
     FrameError, MAX_REPLY_BYTES, ProbeSpec, Reply, Request, Start, decode_reply, encode_request,
 };
 use super::exchange::{Command, ProbeOutcome, ProbeRequest, RunnerCommand, RunnerState};
+use super::pulse::{Beat, Pulse, SILENT_AFTER};
 
 /// First and longest pause before the runner is restarted or reconnected to.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -85,25 +86,31 @@ pub(super) async fn keep_connected(
     let mut pause = BACK_OFF.0;
     loop {
         let since = Instant::now();
-        let reason = match way.open().await {
+        let loss = match way.open().await {
             Ok(mut connection) => {
-                let pid = connection.child.as_ref().and_then(Child::id);
-                tell.send_replace(RunnerState::Ready { pid });
-                let end = converse(&mut connection, &mut commands, &tell).await;
-                let exit = farewell(connection).await;
+                let end = match greet(&mut connection).await {
+                    Ok(()) => {
+                        let pid = connection.child.as_ref().and_then(Child::id);
+                        tell.send_replace(RunnerState::Ready { pid });
+                        converse(&mut connection, &mut commands, &tell).await
+                    }
+                    Err(loss) => Over::Lost(loss),
+                };
+                let is_silent = matches!(end, Over::Lost(Loss { is_silent: true, .. }));
+                let exit = farewell(connection, is_silent).await;
                 match end {
                     Over::NobodyAsks => return,
-                    Over::Gone(reason) => format!("{reason}{exit}"),
+                    Over::Lost(Loss { reason, is_silent }) => Loss { reason: format!("{reason}{exit}"), is_silent },
                 }
             }
-            Err(reason) => reason,
+            Err(reason) => Loss::gone(reason),
         };
-        tracing::warn!(%reason, "no runner");
-        tell.send_replace(RunnerState::Down { reason: reason.clone() });
+        tracing::warn!(reason = loss.reason, "no runner");
+        tell.send_replace(RunnerState::Down { reason: loss.reason.clone() });
         if since.elapsed() >= STOOD {
             pause = BACK_OFF.0;
         }
-        if decline_for(pause, &mut commands, &reason).await == Asked::Never {
+        if decline_for(pause, &mut commands, &loss).await == Asked::Never {
             return;
         }
         pause = (pause * 2).min(BACK_OFF.1);
@@ -113,8 +120,67 @@ pub(super) async fn keep_connected(
 enum Over {
     /// All handles were dropped.
     NobodyAsks,
-    /// The runner went away.
-    Gone(String),
+    /// There is no runner any more.
+    Lost(Loss),
+}
+
+/// Why there is no runner.
+struct Loss {
+    /// A sentence.
+    reason: String,
+    /// It is there and does not answer.
+    is_silent: bool,
+}
+
+impl Loss {
+    fn gone(reason: String) -> Self {
+        Self { reason, is_silent: false }
+    }
+
+    fn silent() -> Self {
+        let reason = format!(
+            "the runner has not answered for {} s: it is stopped, frozen or gets no CPU",
+            SILENT_AFTER.as_secs()
+        );
+        Self { reason, is_silent: true }
+    }
+
+    fn outcome(&self) -> ProbeOutcome {
+        let reason = self.reason.clone();
+        if self.is_silent { ProbeOutcome::RunnerSilent(reason) } else { ProbeOutcome::RunnerGone(reason) }
+    }
+}
+
+/// Waits until the runner answers: a socket that accepts says nothing about the process behind it.
+async fn greet(connection: &mut Connection) -> Result<(), Loss> {
+    let answered = timeout(SILENT_AFTER, async {
+        ask(connection).await?;
+        match connection.lines.next().await {
+            Ok(Some(Line::Whole(line))) => Ok(decode_reply(&line)),
+            Ok(Some(Line::TooLong)) => Ok(Err(FrameError::TooLong { limit: MAX_REPLY_BYTES })),
+            Ok(None) => Err(Loss::gone("the runner hung up".to_owned())),
+            Err(error) => Err(Loss::gone(format!("cannot read from the runner: {error}"))),
+        }
+    });
+    match answered.await {
+        Err(_) => Err(Loss::silent()),
+        Ok(Err(loss)) => Err(loss),
+        Ok(Ok(Ok(Reply::TurnedAway { reason }))) => Err(Loss::gone(format!("the runner turns us away: {reason}"))),
+        Ok(Ok(Ok(_))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(Loss::gone(format!("the runner speaks another protocol: {error}"))),
+    }
+}
+
+async fn ask(connection: &mut Connection) -> Result<(), Loss> {
+    let written = match encode_request(&Request::Ping) {
+        Ok(line) => connection.write.write_all(&line).await,
+        Err(error) => Err(std::io::Error::other(error)),
+    };
+    written.map_err(|error| cannot_write(&error))
+}
+
+fn cannot_write(error: &std::io::Error) -> Loss {
+    Loss::gone(format!("cannot write to the runner: {error}"))
 }
 
 /// Relays requests and replies until either side is gone. Every running probe is answered.
@@ -125,32 +191,56 @@ async fn converse(
 ) -> Over {
     let mut waiting = Waiting::new();
     let mut unread: Option<(mpsc::Sender<String>, String)> = None;
-    let reason = loop {
+    let mut pulse = Pulse::heard(Instant::now());
+    let loss = loop {
         tokio::select! {
             // A listener is slow: nothing more is read meanwhile, so that nothing piles up here.
             room = room_for(unread.as_ref()) => if let (Some(room), Some((_, line))) = (room, unread.take()) {
                 room.send(line);
+                pulse.read_again(Instant::now());
+            } else {
+                unread = None;
+                pulse.read_again(Instant::now());
             },
-            line = connection.lines.next(), if unread.is_none() => match line {
-                Ok(Some(line)) => unread = hear(line, &mut waiting),
-                Ok(None) => break "the runner hung up".to_owned(),
-                Err(error) => break format!("cannot read from the runner: {error}"),
-            },
-            command = commands.recv() => {
-                let Some(command) = command else { return Over::NobodyAsks };
-                if let Err(error) = pass_on(command, connection, &mut waiting).await {
-                    break format!("cannot write to the runner: {error}");
+            line = connection.lines.next(), if unread.is_none() => {
+                pulse = Pulse::heard(Instant::now());
+                match line {
+                    Ok(Some(line)) => match hear(line, &mut waiting) {
+                        Heard::Line(to, line) => unread = Some((to, line)),
+                        Heard::Nothing => {}
+                        Heard::TurnedAway(reason) => break Loss::gone(format!("the runner turns us away: {reason}")),
+                    },
+                    Ok(None) => break Loss::gone("the runner hung up".to_owned()),
+                    Err(error) => break Loss::gone(format!("cannot read from the runner: {error}")),
                 }
             }
+            command = commands.recv() => {
+                let Some(command) = command else { return Over::NobodyAsks };
+                // A runner that stands still does not read either, and its socket fills up.
+                match timeout(SILENT_AFTER, pass_on(command, connection, &mut waiting)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break cannot_write(&error),
+                    Err(_) => break Loss::silent(),
+                }
+            }
+            () = sleep_until(pulse.due()), if unread.is_none() => match pulse.beat(Instant::now()) {
+                Beat::Wait => {}
+                Beat::Silent => break Loss::silent(),
+                Beat::Ask => match timeout(SILENT_AFTER, ask(connection)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(loss)) => break loss,
+                    Err(_) => break Loss::silent(),
+                },
+            },
         }
     };
     // Told before the probes are answered, so that nobody who was answered still sees `Ready`.
-    tell.send_replace(RunnerState::Down { reason: reason.clone() });
+    tell.send_replace(RunnerState::Down { reason: loss.reason.clone() });
     for (_, Asker { outcome, lines }) in waiting {
         drop(lines);
-        let _ = outcome.send(ProbeOutcome::RunnerGone(reason.clone()));
+        let _ = outcome.send(loss.outcome());
     }
-    Over::Gone(reason)
+    Over::Lost(loss)
 }
 
 /// Waits for a probe's outcome and receives its lines.
@@ -191,32 +281,42 @@ async fn pass_on(command: Command, connection: &mut Connection, waiting: &mut Wa
             tracing::error!(id, %error, "cannot say this to a probe");
             Ok(())
         }
-        (Err(error), Request::Stop { .. }) => Err(std::io::Error::other(error)),
+        (Err(error), Request::Stop { .. } | Request::Ping) => Err(std::io::Error::other(error)),
     }
 }
 
-/// Returns a probe's line together with where it belongs.
-fn hear(line: Line, waiting: &mut Waiting) -> Option<(mpsc::Sender<String>, String)> {
+/// What a reply leaves to do.
+enum Heard {
+    Nothing,
+    /// A probe's line, and where it belongs.
+    Line(mpsc::Sender<String>, String),
+    TurnedAway(String),
+}
+
+fn hear(line: Line, waiting: &mut Waiting) -> Heard {
     let reply = match line {
         Line::TooLong => Err(FrameError::TooLong { limit: MAX_REPLY_BYTES }),
         Line::Whole(line) => decode_reply(&line),
     };
     match reply {
         Ok(Reply::Line { id, line }) => {
-            return waiting.get(&id).and_then(|asker| asker.lines.clone()).map(|to| (to, line));
+            let to = waiting.get(&id).and_then(|asker| asker.lines.clone());
+            return to.map_or(Heard::Nothing, |to| Heard::Line(to, line));
         }
         Ok(Reply::Started { id, pid }) => tracing::debug!(id, pid, "probe started"),
         Ok(Reply::Finished(finished)) => {
             answer(waiting, finished.id, ProbeOutcome::Finished(finished));
         }
         Ok(Reply::Refused { id, reason }) => answer(waiting, id, ProbeOutcome::Refused(reason)),
+        Ok(Reply::Pong) => {}
+        Ok(Reply::TurnedAway { reason }) => return Heard::TurnedAway(reason),
         // Both sides are the same binary: `encode_request` refuses whatever the runner would.
         Ok(Reply::BadFrame { reason }) => {
             tracing::error!(reason, "the runner did not understand a request");
         }
         Err(error) => tracing::error!(%error, "the runner sent a line that is no reply"),
     }
-    None
+    Heard::Nothing
 }
 
 fn answer(waiting: &mut Waiting, id: u64, outcome: ProbeOutcome) {
@@ -227,14 +327,15 @@ fn answer(waiting: &mut Waiting, id: u64, outcome: ProbeOutcome) {
     }
 }
 
-/// Waits for a child runner to end, and kills it if it does not. How it ended, to be appended to a sentence.
-async fn farewell(connection: Connection) -> String {
+/// Waits for a child runner to end, and kills it if it does not, or at once if it stands still. How it ended, to be appended
+/// to a sentence.
+async fn farewell(connection: Connection, is_silent: bool) -> String {
     let Connection { lines, write, child } = connection;
     drop((lines, write));
     let Some(mut child) = child else {
         return String::new();
     };
-    match timeout(FAREWELL, child.wait()).await {
+    match timeout(if is_silent { Duration::ZERO } else { FAREWELL }, child.wait()).await {
         Ok(Ok(status)) => format!(" ({status})"),
         Ok(Err(error)) => format!(" ({error})"),
         Err(_) => {
@@ -252,7 +353,7 @@ enum Asked {
 }
 
 /// Answers what comes during a pause.
-async fn decline_for(pause: Duration, commands: &mut mpsc::UnboundedReceiver<Command>, reason: &str) -> Asked {
+async fn decline_for(pause: Duration, commands: &mut mpsc::UnboundedReceiver<Command>, loss: &Loss) -> Asked {
     let end = tokio::time::sleep(pause);
     tokio::pin!(end);
     loop {
@@ -261,7 +362,7 @@ async fn decline_for(pause: Duration, commands: &mut mpsc::UnboundedReceiver<Com
             command = commands.recv() => match command {
                 None => return Asked::Never,
                 Some(Command::Start { outcome, .. }) => {
-                    let _ = outcome.send(ProbeOutcome::RunnerGone(reason.to_owned()));
+                    let _ = outcome.send(loss.outcome());
                 }
                 Some(Command::Stop { .. } | Command::Say { .. }) => {}
             },

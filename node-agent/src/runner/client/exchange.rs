@@ -36,6 +36,8 @@ pub enum ProbeOutcome {
     Refused(String),
     /// There is no runner, or it died or disconnected meanwhile: a sentence.
     RunnerGone(String),
+    /// The runner is there and stands still, so that nothing is known about the probe: a sentence.
+    RunnerSilent(String),
 }
 
 /// The state of the runner.

@@ -2,6 +2,7 @@
 
 use crate::readings::bandwidth::IperfReason;
 use serde::Deserialize;
+use std::net::IpAddr;
 
 /// The errors of iperf3 (3.12, `iperf_error.c` and system messages) and their meaning. The first one contained in the
 /// error text counts.
@@ -34,7 +35,81 @@ pub struct Measured {
 #[derive(Deserialize)]
 struct Document {
     error: Option<String>,
+    #[serde(default)]
+    start: Start,
     end: Option<End>,
+    /// What the client gave with `--extra-data`.
+    extra_data: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct Start {
+    accepted_connection: Option<Accepted>,
+    #[serde(default)]
+    connected: Vec<Connected>,
+}
+
+/// The control connection of a server.
+#[derive(Deserialize)]
+struct Accepted {
+    host: String,
+}
+
+/// A data connection.
+#[derive(Deserialize)]
+struct Connected {
+    remote_host: String,
+}
+
+/// Whom a server expects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Partner<'a> {
+    /// What it sends along.
+    pub(super) password: Option<&'a str>,
+    /// Its addresses, as far as they are known.
+    pub(super) addresses: &'a [IpAddr],
+}
+
+impl Partner<'_> {
+    /// Nobody in particular.
+    pub(super) const ANYBODY: Partner<'static> = Partner { password: None, addresses: &[] };
+
+    /// The host that was at the other end, if it is another one. A password proves more than an address, which may be
+    /// translated on the way or be another one of several. Without a connection there is no stranger, and the document
+    /// names the reason.
+    fn stranger(&self, document: &Document) -> Option<String> {
+        let expects_anybody = self.password.is_none() && self.addresses.is_empty();
+        if expects_anybody || (self.password.is_some() && document.extra_data.as_deref() == self.password) {
+            return None;
+        }
+        let Start { accepted_connection, connected } = &document.start;
+        let control = accepted_connection.iter().map(|accepted| accepted.host.as_str());
+        let mut hosts = control.chain(connected.iter().map(|stream| stream.remote_host.as_str()));
+        let known: Vec<IpAddr> = self.addresses.iter().map(IpAddr::to_canonical).collect();
+        let is_known = |host: &str| address(host).is_some_and(|address| known.contains(&address));
+        hosts.find(|host| !is_known(host)).map(str::to_owned)
+    }
+}
+
+/// An address as iperf3 prints it: perhaps with a zone, perhaps an IPv4 address mapped into IPv6.
+fn address(host: &str) -> Option<IpAddr> {
+    let host = host.split('%').next()?;
+    host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+/// Why a document holds no measurement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// This host was at the other end.
+    Foreign(String),
+    /// Something else.
+    Because(IperfReason),
+}
+
+impl From<IperfReason> for Refused {
+    fn from(reason: IperfReason) -> Self {
+        Self::Because(reason)
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,7 +127,24 @@ struct Sum {
 
 /// Parses the document of a client or a server.
 pub fn read(stdout: &str) -> Result<Measured, IperfReason> {
-    let document: Document = serde_json::from_str(stdout).map_err(|_| IperfReason::UnknownOutput)?;
+    measured(parse(stdout)?)
+}
+
+/// Parses the document of a server that expects this partner. What anybody else has measured, or broken off, counts for
+/// nothing.
+pub(super) fn read_from(stdout: &str, partner: &Partner<'_>) -> Result<Measured, Refused> {
+    let document = parse(stdout)?;
+    match partner.stranger(&document) {
+        Some(host) => Err(Refused::Foreign(host)),
+        None => Ok(measured(document)?),
+    }
+}
+
+fn parse(stdout: &str) -> Result<Document, IperfReason> {
+    serde_json::from_str(stdout).map_err(|_| IperfReason::UnknownOutput)
+}
+
+fn measured(document: Document) -> Result<Measured, IperfReason> {
     if let Some(error) = document.error {
         let known = ERRORS.iter().find(|(words, _)| error.contains(words));
         return Err(known.map_or(IperfReason::ToolError, |(_, reason)| *reason));
@@ -92,6 +184,30 @@ mod tests {
         let measured = read(&text).unwrap();
         assert_eq!((measured.mbps, measured.retransmits), (23_162, Some(4)));
         assert!((measured.seconds - 1.005_48).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_partner_is_known_by_its_password_or_its_address_in_every_spelling() {
+        let text = |host: &str, extra: &str| {
+            format!(
+                r#"{{"extra_data":"{extra}","start":{{"connected":[{{"remote_host":"{host}"}}],
+                "accepted_connection":{{"host":"{host}"}}}},
+                "end":{{"sum_received":{{"seconds":1.0,"bits_per_second":1e9}}}}}}"#
+            )
+        };
+        let addresses = ["10.0.0.7".parse().unwrap(), "fe80::1".parse().unwrap()];
+        let partner = Partner { password: Some("uid/1/0"), addresses: &addresses };
+        for (host, extra) in [("10.0.0.7", ""), ("::ffff:10.0.0.7", ""), ("fe80::1%eth0", ""), ("192.0.2.1", "uid/1/0")]
+        {
+            assert!(read_from(&text(host, extra), &partner).is_ok(), "{host} {extra}");
+        }
+        for (host, extra) in [("10.0.0.8", ""), ("10.0.0.8", "uid/1/1"), ("nonsense", ""), ("::1", "")] {
+            assert_eq!(read_from(&text(host, extra), &partner), Err(Refused::Foreign(host.to_owned())));
+        }
+        assert!(read_from(&text("10.0.0.8", ""), &Partner::ANYBODY).is_ok());
+        // Nobody came: the error of the document counts.
+        let taken = r#"{"start":{},"end":{},"error":"error - unable to start listener: Address already in use"}"#;
+        assert_eq!(read_from(taken, &partner), Err(Refused::Because(IperfReason::PortTaken)));
     }
 
     #[test]

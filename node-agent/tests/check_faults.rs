@@ -1,0 +1,236 @@
+//! `gpu-health-agent check` in one call on each fault that the simulated library can make, as one printed table:
+//! `cargo test -p node-agent --test check_faults -- --nocapture`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
+mod check_support;
+mod probe_support;
+
+use check_support::{command, document, machine};
+use node_agent::probe::driver::SYMBOLS;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What is declared of the machine.
+const PROFILE: &str = "\
+apiVersion: gpuhealth.dev/v1alpha1
+kind: HardwareProfile
+metadata: {name: h100}
+spec:
+  match: {gpuModels: [H100]}
+  gpus: {vendor: nvidia, count: 8, models: [H100], eccRequired: true, nvlinkLinks: 18, pcie: {generation: 5, width: 16}}
+";
+
+/// One machine: what is wrong with it, and what `check` must say.
+struct Row {
+    name: String,
+    /// Changes the state, before the look and every 200 ms while it lasts; the number counts up.
+    edit: Box<Edit>,
+    exit: i32,
+    /// The reason of a finding or, where nothing is found, of a row or a gap.
+    reason: &'static str,
+    profile: bool,
+}
+
+type Edit = dyn Fn(&mut Value, u64) + Send + Sync;
+
+fn row(name: &str, exit: i32, reason: &'static str, change: impl Fn(&mut Value, u64) + Send + Sync + 'static) -> Row {
+    Row { name: name.to_owned(), edit: Box::new(change), exit, reason, profile: true }
+}
+
+/// A fault of GPU 3, by the members of its state.
+fn gpu(name: &str, reason: &'static str, members: Value) -> Row {
+    row(name, 1, reason, move |state, _| {
+        for (member, value) in members.as_object().unwrap() {
+            state["gpus"][3][member] = value.clone();
+        }
+    })
+}
+
+/// A fault of the whole machine.
+fn whole(name: &str, exit: i32, reason: &'static str, members: Value) -> Row {
+    row(name, exit, reason, move |state, _| {
+        for (member, value) in members.as_object().unwrap() {
+            state[member] = value.clone();
+        }
+    })
+}
+
+/// Counters of GPU 3 that rise while the look lasts.
+fn rising(name: &str, reason: &'static str, bit: u64, counter: &'static str) -> Row {
+    row(name, 1, reason, move |state, tick| {
+        state["gpus"][3]["utilization"] = json!({"gpu": 95, "memory": 50});
+        state["gpus"][3]["clocks"] = json!({"reasons": bit, counter: tick * 150_000_000});
+    })
+}
+
+fn at_work() -> Value {
+    json!({"gpu": 95, "memory": 50})
+}
+
+/// Members of a GPU's state.
+fn states() -> Vec<Row> {
+    vec![
+        gpu("lost", "GpuLost", json!({"lost": true})),
+        gpu("every call says lost", "GpuLost", json!({"fault": {"return": 15}})),
+        gpu("every call says reset required", "ResetRequired", json!({"fault": {"return": 16}})),
+        gpu("no handle", "NotInDriver", json!({"hole": true})),
+        gpu("row remap pending", "RemapPending", json!({"remap": {"uncorrectable": 1, "pending": true}})),
+        gpu("row remap failed", "RemapFailed", json!({"remap": {"failure": true}})),
+        gpu("uncorrectable errors", "EccUncorrectable", json!({"ecc": {"volatile_uncorrected": 2}})),
+        gpu("SRAM threshold", "SramThresholdExceeded", json!({"ecc": {"sram_threshold": true}})),
+        gpu("hardware slowdown", "HwSlowdown", json!({"clocks": {"reasons": 8}, "utilization": at_work()})),
+        rising("hardware thermal slowdown", "HwThermalSlowdown", 0x48, "hw_thermal_ns"),
+        rising("power brake", "PowerBrake", 0x88, "power_brake_ns"),
+        gpu("too hot", "AboveSlowdown", json!({"temperature": {"gpu": 97}})),
+        gpu("memory too hot", "MemoryAboveMaximum", json!({"temperature": {"memory": 120}})),
+        gpu("PCIe x8", "WidthBelowProfile", json!({"pcie": {"width": 8}})),
+        gpu(
+            "PCIe generation 1",
+            "GenerationBelowProfile",
+            json!({"pcie": {"generation": 1}, "utilization": at_work()}),
+        ),
+        gpu("an NVLink is down", "LinksBelowProfile", json!({"nvlink": {"links": {"3": {"up": false}}}})),
+        gpu("fabric not started", "FabricNotReady", json!({"fabric": {"state": 1}})),
+        gpu("fabric in progress", "FabricNotReady", json!({"fabric": {"state": 2}})),
+        gpu("fabric failed", "FabricFailed", json!({"fabric": {"status": 999}})),
+        gpu("fabric route unhealthy", "FabricUnhealthy", json!({"fabric": {"mask": 0x10}})),
+        gpu("fabric summary unhealthy", "FabricUnhealthy", json!({"fabric": {"summary": 2}})),
+        gpu("recovery: reset", "RecoveryGpuReset", json!({"recovery_action": 1})),
+        gpu("recovery: reboot", "RecoveryNodeReboot", json!({"recovery_action": 2})),
+        gpu("recovery: drain peers", "RecoveryDrainPeers", json!({"recovery_action": 3})),
+        gpu("recovery: drain and reset", "RecoveryDrainAndReset", json!({"recovery_action": 4})),
+    ]
+}
+
+/// Members of the machine's state, and faults that say nothing about the hardware.
+fn machines() -> Vec<Row> {
+    let event = json!({"seq": 1, "pci": "0000:4b:00.0", "bits": 8, "data": 79, "late": true});
+    let garbage = |state: &mut Value, _| state["gpus"][3]["fault"] = json!("garbage");
+    vec![
+        whole("the driver announces Xid 79", 1, "FallenOffTheBus", json!({"events": [event]})),
+        whole("kernel module not loaded", 1, "DriverNotLoaded", json!({"calls": {"nvmlInit_v2": {"return": 9}}})),
+        whole("init fails", 2, "DriverError", json!({"calls": {"nvmlInit_v2": {"return": 999}}})),
+        whole("a call crashes", 2, "SamplerCrashed", json!({"calls": {"nvmlDeviceGetPowerUsage": "segfault"}})),
+        whole("a call aborts", 2, "SamplerCrashed", json!({"calls": {"nvmlDeviceGetPowerUsage": "abort"}})),
+        row("one GPU answers garbage", 2, "did not judge GPU", garbage),
+        whole("answers five functions", 2, "judged no GPU", json!({"missing": all_but_five()})),
+    ]
+}
+
+/// The first five functions of every program that uses the library; the sampler finds the GPUs and nothing about them.
+fn all_but_five() -> Vec<&'static str> {
+    const FIVE: [&str; 5] = [
+        "nvmlInit_v2",
+        "nvmlShutdown",
+        "nvmlDeviceGetCount_v2",
+        "nvmlDeviceGetHandleByIndex_v2",
+        "nvmlDeviceGetPciInfo_v3",
+    ];
+    SYMBOLS.iter().copied().filter(|symbol| !FIVE.contains(symbol)).collect()
+}
+
+/// Functions that a sampler does not call on a healthy H100: what replaces them is there. Initialisation is missing for
+/// another reason: it has a deadline of its own, of minutes.
+const NOT_CALLED: [&str; 9] = [
+    "nvmlInit_v2",
+    "nvmlShutdown",
+    "nvmlEventSetFree",
+    "nvmlDeviceGetCurrentClocksThrottleReasons",
+    "nvmlDeviceGetGpuFabricInfo",
+    "nvmlDeviceGetRetiredPages",
+    "nvmlDeviceGetRetiredPages_v2",
+    "nvmlDeviceGetRetiredPagesPendingStatus",
+    "nvmlDeviceGetNvLinkRemotePciInfo_v2",
+];
+
+fn hangs() -> Vec<Row> {
+    let called = SYMBOLS.iter().filter(|symbol| !NOT_CALLED.contains(symbol));
+    called.map(|symbol| whole(&format!("{symbol} hangs"), 1, "CallHung", json!({"calls": {*symbol: "hang"}}))).collect()
+}
+
+/// Every model of the library, healthy.
+fn models() -> Vec<Row> {
+    let models: Value = serde_json::from_str(include_str!("../../tests/fake-nvml/src/models.json")).unwrap();
+    let names: Vec<String> = models.as_object().unwrap().keys().cloned().collect();
+    let healthy = |name: String| {
+        let model = name.clone();
+        let row = row(&format!("{name}, healthy"), 0, "", move |state, _| state["model"] = json!(model));
+        Row { profile: name == "H100-SXM", ..row }
+    };
+    names.into_iter().map(healthy).collect()
+}
+
+/// What `check` said: the exit status, and everything that could be a reason.
+fn look(row: &Row) -> (i32, String) {
+    let machine = machine(8, |state| (row.edit)(state, 0));
+    let folder = machine.path();
+    std::fs::write(folder.join("profile.yaml"), PROFILE).unwrap();
+    let profile = folder.join("profile.yaml").display().to_string();
+    let mut args = vec!["-o", "json", "--call-deadline-ms", "500"];
+    if row.profile {
+        args.extend(["--profile", profile.as_str()]);
+    }
+    let mut looking = command(folder, &args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut tick = 0;
+    // The hardware goes on while it is looked at.
+    while looking.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(200));
+        tick += 1;
+        become_older(folder, row, tick);
+    }
+    let output = looking.wait_with_output().unwrap();
+    let document = document(&output);
+    let list = |of: &str| document[of].as_array().cloned().unwrap_or_default();
+    let findings = list("findings").into_iter().map(|finding| finding["reason"].clone());
+    let open = list("checks").into_iter().filter(|check| check["outcome"] == "Inconclusive");
+    let reasons = findings.chain(open.map(|check| check["reason"].clone())).chain(list("notJudged"));
+    let mut said: Vec<String> = reasons.map(|reason| reason.as_str().unwrap_or_default().to_owned()).collect();
+    said.dedup();
+    (output.status.code().unwrap(), said.join("; "))
+}
+
+fn become_older(folder: &Path, row: &Row, tick: u64) {
+    let file = folder.join("state.json");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let before = state.clone();
+    (row.edit)(&mut state, tick);
+    if state != before {
+        std::fs::write(folder.join("next.json"), state.to_string()).unwrap();
+        std::fs::rename(folder.join("next.json"), file).unwrap();
+    }
+}
+
+#[test]
+fn each_fault_of_the_simulated_library_is_told_in_one_call_and_no_healthy_model_is() {
+    probe_support::simulated_nvml();
+    let rows: Vec<Row> = [models(), states(), machines(), hangs()].into_iter().flatten().collect();
+    let (next, table) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((at, row)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, rows.get(at)?)))
+                {
+                    let (exit, said) = look(row);
+                    let is_right = exit == row.exit && said.contains(row.reason);
+                    table.lock().unwrap().push((at, is_right, exit, said));
+                }
+            });
+        }
+    });
+    let mut table = table.into_inner().unwrap();
+    table.sort_unstable_by_key(|(at, ..)| *at);
+    println!("{:<55} {:>4}  {:<24} SAID", "MACHINE", "EXIT", "EXPECTED");
+    for (at, is_right, exit, said) in &table {
+        let Row { name, exit: expected, reason, .. } = &rows[*at];
+        let wrong = if *is_right { "" } else { " <- WRONG" };
+        let said: String = said.chars().take(80).collect();
+        println!("{name:<55} {exit:>4}  {expected} {reason:<22} {said}{wrong}");
+    }
+    assert!(table.iter().all(|(_, is_right, ..)| *is_right), "rows marked WRONG");
+}
