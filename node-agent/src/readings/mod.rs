@@ -4,6 +4,7 @@ pub mod bandwidth;
 mod envelope;
 pub mod inventory;
 pub mod program;
+pub mod return_codes;
 pub mod sample;
 pub mod sysfs;
 pub mod talk;

@@ -67,7 +67,7 @@ pub struct Sample {
     pub device_access: Option<DeviceAccess>,
     /// The version of the library, `12.570.86.15`.
     pub library_version: Option<String>,
-    /// Readings per GPU that has a PCI address, in the order of `view.gpus`.
+    /// Readings per GPU, in the order of `view.gpus`.
     pub gpus: Vec<GpuReadings>,
     /// How long each C function took, where [`super::Ask::timings`] asked for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +104,8 @@ pub enum DeviceAccess {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GpuReadings {
-    /// As sysfs writes it, `0000:18:00.0`.
+    /// As sysfs writes it, `0000:18:00.0`; `index:3` for a GPU whose address the library does not give
+    /// ([`NvmlGpu::target`](super::inventory::NvmlGpu::target)).
     pub pci: String,
     /// [`Section::Driver`]
     pub driver: Option<DriverReading>,

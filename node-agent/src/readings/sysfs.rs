@@ -22,6 +22,8 @@ pub struct TreeReport {
     pub errors: Vec<String>,
     /// EFA.
     pub efa: EfaView,
+    /// The version of NVIDIA's kernel module, `570.86.15`, while it is loaded (`module/nvidia/version`).
+    pub module_version: Option<String>,
     /// For each accelerator and each RDMA device's PCI address: the bridges above it, from the root down.
     pub bridges: BTreeMap<String, Vec<String>>,
 }

@@ -25,7 +25,6 @@ mod events;
 mod identity;
 mod library;
 mod raw;
-mod return_codes;
 mod say;
 mod sections;
 

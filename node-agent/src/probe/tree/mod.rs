@@ -73,5 +73,6 @@ fn measure(args: &TreeParameters) -> TreeReport {
         errors,
         efa,
         bridges: view.bridges,
+        module_version: sysfs.read("module/nvidia/version", values::word),
     }
 }
