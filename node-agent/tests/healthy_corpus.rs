@@ -32,6 +32,8 @@ const NODES: &[(&str, u64)] = &[("driver upgrade (ten nodes)", 10)];
 const WORTH_A_LOOK: &[(&str, &str)] = &[
     // Faults of programs are reported so that people can see why a job ended; no node is taken out of use.
     ("application Xids", "xid EngineException"),
+    // The administrator has begun an upgrade that a reboot completes.
+    ("driver upgrade that waits for a reboot", "driver LibRmVersionMismatch"),
 ];
 
 /// A small generator (splitmix64): the same numbers in every run.

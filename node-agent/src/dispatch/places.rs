@@ -15,6 +15,8 @@ pub struct Places {
     pub nvml_library: PathBuf,
     /// A call into the library that takes longer counts as hung, in milliseconds.
     pub call_deadline_ms: u64,
+    /// The same for the start of the library, in milliseconds.
+    pub init_deadline_ms: u64,
     /// The directory of the user's own checks, if there is one.
     pub custom_directory: Option<PathBuf>,
     /// Run these checks under the runner's own uid.

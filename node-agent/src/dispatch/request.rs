@@ -3,7 +3,7 @@
 use super::checks::{CHECKS, ProbeCheck};
 use super::places::Places;
 use super::probe::{Measured, Probe};
-use crate::probe::driver::SamplerParameters;
+use crate::probe::driver::{STALE_EXIT, SamplerParameters};
 use crate::probe::registry::{self, ProbeRow};
 use crate::probe::tools::iperf::{IperfClientParameters, IperfServerParameters};
 use crate::probe::tree::TreeParameters;
@@ -27,7 +27,9 @@ pub fn request(probe: &Probe, deadline_ms: u64, places: &Places) -> Result<Probe
         Probe::Sampler => sent(&SamplerParameters {
             nvml_library: places.nvml_library.clone(),
             dev_root: places.dev_root.clone(),
+            sysfs_root: places.sysfs_root.clone(),
             call_deadline_ms: places.call_deadline_ms,
+            init_deadline_ms: places.init_deadline_ms,
             first_ask: None,
         })?,
         Probe::Tree => {
@@ -89,6 +91,10 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
                 parse(name, &finished.stdout, |report| Measured::Iperf(Box::new(report)))
             }
         },
+        End::Exited { code: STALE_EXIT } if *probe == Probe::Sampler => Measured::unknown(
+            reason::AGENT_LIBRARY_STALE,
+            "the driver was upgraded under the agent, which still has the library of the old one: it is started anew; the node is not at fault".to_owned(),
+        ),
         End::Exited { code } => {
             Measured::unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}"))
         }
@@ -146,6 +152,7 @@ mod tests {
             proc_root: "/proc".into(),
             dev_root: "/dev".into(),
             call_deadline_ms: 10_000,
+            init_deadline_ms: 120_000,
             nvml_library: "libnvidia-ml.so.1".into(),
             custom_directory: None,
             custom_same_user: false,

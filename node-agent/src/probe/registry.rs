@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::Value;
 
-use super::driver::SamplerParameters;
+use super::driver::{STALE_EXIT, SamplerParameters};
 use super::programs::CustomParameters;
 use super::start::Probe;
 use super::tools::iperf::{IperfClientParameters, IperfServerParameters};
@@ -44,7 +44,7 @@ type Ready = Box<dyn FnOnce() -> ExitCode>;
 /// All probes.
 pub static PROBES: &[ProbeRow] = &[
     ProbeRow {
-        runnable: Runnable { talks: true, ..runnable::<SamplerParameters>() },
+        runnable: Runnable { talks: true, outdated: Some(STALE_EXIT), ..runnable::<SamplerParameters>() },
         may_hold_driver: true,
         ..row::<SamplerParameters>(
             "Loads the driver's library and answers requests from stdin, line by line, until stdin is closed",
@@ -75,7 +75,7 @@ const fn row<P: Probe>(about: &'static str) -> ProbeRow {
 }
 
 const fn runnable<P: Probe>() -> Runnable {
-    Runnable { name: P::NAME, talks: false, subject: None, command_line: command_line::<P> }
+    Runnable { name: P::NAME, talks: false, subject: None, outdated: None, command_line: command_line::<P> }
 }
 
 fn command_line<P: Probe>(parameters: &Parameters) -> Result<Vec<OsString>, String> {

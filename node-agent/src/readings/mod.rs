@@ -3,6 +3,7 @@
 pub mod bandwidth;
 mod envelope;
 pub mod inventory;
+pub mod mismatch;
 pub mod program;
 pub mod return_codes;
 pub mod sample;

@@ -65,6 +65,9 @@ pub struct Sample {
     pub view: NvmlView,
     /// Whether we may open the driver's device nodes. Looked at only where `view.status` is not `Ok` or a call failed.
     pub device_access: Option<DeviceAccess>,
+    /// The numbers of the driver's device nodes that exist for us (`/dev/nvidia3`); absent where they could not be listed.
+    #[serde(default)]
+    pub device_nodes: Option<Vec<u32>>,
     /// The version of the library, `12.570.86.15`.
     pub library_version: Option<String>,
     /// Readings per GPU, in the order of `view.gpus`.

@@ -21,6 +21,9 @@ pub(crate) struct PlaceArgs {
     /// A call into the library that has not returned after this many milliseconds counts as hung.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     call_deadline_ms: u64,
+    /// The same for the start of the library, which may take half a minute on a healthy node.
+    #[arg(long, default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(100..=120_000))]
+    init_deadline_ms: u64,
 }
 
 impl PlaceArgs {
@@ -32,6 +35,7 @@ impl PlaceArgs {
             dev_root: self.dev_root,
             nvml_library: self.nvml_library,
             call_deadline_ms: self.call_deadline_ms,
+            init_deadline_ms: self.init_deadline_ms,
             custom_directory: None,
             custom_same_user: false,
             iperf3: "iperf3".into(),

@@ -37,7 +37,9 @@ pub(crate) async fn once(look: Look) -> Result<State, AgentError> {
     let clock = Clock::start();
     let metrics = Metrics::new().map_err(|error| AgentError::SetUp(std::io::Error::other(error)))?;
     let (events, mut inbox) = mpsc::channel(INBOX);
-    let patience = Duration::from_millis(look.places.call_deadline_ms) + PATIENCE;
+    // A call that does not return is made again by a second process.
+    let attempt = look.places.init_deadline_ms.saturating_add(look.places.call_deadline_ms);
+    let patience = Duration::from_millis(attempt.saturating_mul(2)) + PATIENCE;
     let mut probes = Probes::start(None, look.places, events, metrics)?;
     let facts = Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,6 +94,9 @@ fn first_events(spec: NodeHealthSpec, log: Result<(String, Vec<LogEntry>), Strin
 }
 
 fn is_done(state: &State) -> bool {
+    // A call that has not returned once is made again.
+    let is_open =
+        |why: Option<&str>| why.is_some_and(|why| [reason::NEVER_JUDGED, reason::CALL_UNANSWERED].contains(&why));
     let rows = state.rows();
-    !rows.is_empty() && rows.iter().all(|row| row.reason.as_deref() != Some(reason::NEVER_JUDGED))
+    !rows.is_empty() && rows.iter().all(|row| !is_open(row.reason.as_deref()))
 }

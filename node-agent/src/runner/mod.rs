@@ -78,6 +78,9 @@ pub enum RunnerError {
         #[source]
         source: std::io::Error,
     },
+    /// The driver was upgraded: the container has to be made anew. Whoever does that waits longer each time.
+    #[error("the driver's library in this container is older than the kernel module; the container has to start anew")]
+    Outdated,
 }
 
 impl RunnerArgs {
@@ -137,6 +140,7 @@ async fn listen(runner: &Runner, path: &Path, quit: watch::Receiver<bool>) -> Re
             },
             Some(_) = connections.join_next() => {}
             () = asked_to(quit.clone()) => break,
+            () = runner.is_outdated() => return outdated(connections, path).await,
         }
     }
     while connections.join_next().await.is_some() {}
@@ -144,6 +148,17 @@ async fn listen(runner: &Runner, path: &Path, quit: watch::Receiver<bool>) -> Re
     let _ = std::fs::remove_file(path);
     Ok(())
 }
+
+/// The reporters are told of the end of the probe before they lose the runner.
+async fn outdated(mut connections: tokio::task::JoinSet<()>, path: &Path) -> Result<(), RunnerError> {
+    let _ = tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
+    let _ = std::fs::remove_file(path);
+    Err(RunnerError::Outdated)
+}
+
+/// How long a reply may take to reach the reporters.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 fn bind(path: &Path) -> std::io::Result<UnixListener> {
     // A socket that a killed runner left behind; nothing else is ever removed.

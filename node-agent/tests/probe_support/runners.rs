@@ -33,12 +33,21 @@ pub(crate) fn tree(root: &Path) -> ProbeSpec {
     spec(&TreeParameters { sysfs_root: root.to_owned(), proc_root: root.to_owned() }).unwrap()
 }
 
-/// A sampler that reports a call as hung after a second: longer than a busy machine keeps a process from running.
+/// A sampler reports a call as hung after a second: longer than a busy machine keeps a process from running.
+pub(crate) const CALL_DEADLINE_MS: u64 = 1_000;
+
 pub(crate) fn sampler(library: &Path, dev_root: &Path) -> ProbeSpec {
+    patient_sampler(library, dev_root, CALL_DEADLINE_MS)
+}
+
+/// With its own deadline for the start of the library.
+pub(crate) fn patient_sampler(library: &Path, dev_root: &Path, init_deadline_ms: u64) -> ProbeSpec {
     let parameters = SamplerParameters {
         nvml_library: library.to_owned(),
         dev_root: dev_root.to_owned(),
-        call_deadline_ms: 1_000,
+        sysfs_root: dev_root.to_owned(),
+        call_deadline_ms: CALL_DEADLINE_MS,
+        init_deadline_ms,
         first_ask: None,
     };
     spec(&parameters).unwrap()

@@ -12,18 +12,19 @@ use node_agent::runner::protocol::Finished;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::probe_support::runners::sampler;
+use crate::probe_support::runners::{CALL_DEADLINE_MS, patient_sampler};
 use crate::probe_support::{AGENT, Simulated, simulated_nvml};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Talking {
     library: PathBuf,
-    devices: tempfile::TempDir,
+    pub(crate) devices: tempfile::TempDir,
     runner: Runner,
     pub(crate) probe: RunningProbe,
     lines: mpsc::Receiver<String>,
     last: u64,
+    init_deadline_ms: u64,
 }
 
 impl Talking {
@@ -31,25 +32,38 @@ impl Talking {
         Self::start(&simulated_nvml(), Some(&simulated.path())).await
     }
 
+    /// With its own deadline for the start of the library.
+    pub(crate) async fn patient(simulated: &Simulated, init_deadline_ms: u64) -> Self {
+        Self::launch(&simulated_nvml(), Some(&simulated.path()), init_deadline_ms).await
+    }
+
     pub(crate) async fn start(library: &Path, state: Option<&Path>) -> Self {
+        Self::launch(library, state, CALL_DEADLINE_MS).await
+    }
+
+    async fn launch(library: &Path, state: Option<&Path>, init_deadline_ms: u64) -> Self {
         let runner = Runner::spawn_child_with(RunnerCommand {
             binary: AGENT.into(),
             arguments: ["--kill-grace-ms=200", "--unkillable-after-ms=2000"].map(Into::into).to_vec(),
             environment: state.map(|state| ("SIMULATED_NVML_STATE".into(), state.into())).into_iter().collect(),
         });
         let devices = tempfile::tempdir().unwrap();
-        let (probe, lines) = begin(&runner, library, devices.path()).await;
-        Self { library: library.to_owned(), devices, runner, probe, lines, last: 0 }
+        let (probe, lines) = begin(&runner, library, devices.path(), init_deadline_ms).await;
+        Self { library: library.to_owned(), devices, runner, probe, lines, last: 0, init_deadline_ms }
     }
 
     /// Another sampler, after the end of the one before.
     pub(crate) async fn again(&mut self) {
-        (self.probe, self.lines) = begin(&self.runner, &self.library, self.devices.path()).await;
+        (self.probe, self.lines) = begin(&self.runner, &self.library, self.devices.path(), self.init_deadline_ms).await;
     }
 
     pub(crate) fn ask(&mut self, sections: &[Section]) {
+        self.ask_with(sections, false);
+    }
+
+    pub(crate) fn ask_with(&mut self, sections: &[Section], reload: bool) {
         self.last += 1;
-        let ask = Ask { id: self.last, sections: sections.to_vec(), timings: false };
+        let ask = Ask { id: self.last, sections: sections.to_vec(), reload, timings: false };
         self.probe.say(serde_json::to_string(&ask).unwrap());
     }
 
@@ -60,6 +74,11 @@ impl Talking {
 
     pub(crate) async fn sample(&mut self, sections: &[Section]) -> Sample {
         self.ask(sections);
+        self.answer().await
+    }
+
+    /// The answer to the last question.
+    pub(crate) async fn answer(&mut self) -> Sample {
         match self.said().await {
             Said::Sample { id, sample } if id == self.last => *sample,
             other => panic!("{other:?}"),
@@ -80,6 +99,12 @@ impl Talking {
     }
 }
 
-async fn begin(runner: &Runner, library: &Path, devices: &Path) -> (RunningProbe, mpsc::Receiver<String>) {
-    runner.start_talking(ProbeRequest::new(sampler(library, devices), Duration::from_secs(300))).await
+async fn begin(
+    runner: &Runner,
+    library: &Path,
+    devices: &Path,
+    init_deadline_ms: u64,
+) -> (RunningProbe, mpsc::Receiver<String>) {
+    let spec = patient_sampler(library, devices, init_deadline_ms);
+    runner.start_talking(ProbeRequest::new(spec, Duration::from_secs(300))).await
 }

@@ -184,6 +184,33 @@ fn a_gpu_that_another_kernel_driver_has_is_told_and_not_missed() {
 }
 
 #[test]
+fn a_gpu_without_a_device_node_in_our_container_is_our_loss_and_is_named() {
+    let minors = |known: &[u8]| known.iter().map(|index| (gpu(*index), u32::from(*index))).collect();
+    // The node is missing; the runtime hides it in procfs too; the node is there and the driver does not show it.
+    for (known, nodes, wanted) in [
+        (vec![0, 1], vec![0], (Outcome::Inconclusive, reason::AGENT_LOST_DEVICE_ACCESS)),
+        (vec![0], vec![0], (Outcome::Inconclusive, reason::AGENT_LOST_DEVICE_ACCESS)),
+        (vec![0, 1], vec![0, 1], (Outcome::Fail, reason::NOT_IN_DRIVER)),
+    ] {
+        let mut report = healthy(2);
+        not_counted(&mut report);
+        let mut bench = Bench::new();
+        bench.send(Event::KernelLogOpened { source: "syslog".into() });
+        bench.send(Event::SpecChanged(Box::new(order(expecting(2), None))));
+        let tree = TreeReport { pci: report.pci.clone(), minors: Some(minors(&known)), ..TreeReport::default() };
+        let probe = bench.tree_probe().unwrap();
+        bench.finish(probe, Measured::Tree(Box::new(tree)));
+        bench.answer_with(Sample { device_nodes: Some(nodes), ..sample_of(report.nvml) });
+        bench.pass(2_000);
+        assert_eq!(bench.row_says("inventory"), wanted, "{known:?}");
+        if wanted.0 == Outcome::Inconclusive {
+            assert!(bench.row("inventory").message.as_ref().unwrap().contains(&gpu(1)));
+            assert!(found(&bench).is_empty() && bench.row("inventory").covered.is_empty());
+        }
+    }
+}
+
+#[test]
 fn with_all_gpus_in_virtual_machines_no_monitor_of_the_driver_applies() {
     for (status, kind) in [("LibraryNotFound", None), ("DriverNotLoaded", Some("nvmlInit_v2 answered 9")), ("Ok", None)]
     {
@@ -298,7 +325,7 @@ fn a_driver_that_does_not_answer_leaves_the_count_on_pci_to_be_judged() {
     let mut bench = Bench::at_rest(expecting(2));
     bench.by_hand();
     bench.pass(60_000);
-    bench.hang("nvmlDeviceGetUUID", None);
+    bench.hang_twice("nvmlDeviceGetUUID", None);
     bench.pass(2_000);
     assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::CALL_HUNG));
     assert_eq!(bench.report().inventory.gpus[0].serial.as_deref(), Some("serial-0"), "what was seen is still shown");

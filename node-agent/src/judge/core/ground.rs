@@ -5,10 +5,10 @@ use super::found::{Findings, Judged};
 use super::hardware::{Hardware, NVIDIA_DRIVER};
 use super::log_state::KernelLog;
 use super::memory::Memory;
-use super::mismatch::Mismatch;
 use super::readings::Readings;
 use crate::readings::TreeReport;
 use crate::readings::inventory::{Accelerator, NvmlError, NvmlView, Vendor};
+use crate::readings::mismatch::Mismatch;
 use crate::readings::return_codes::{Means, at_init};
 use crate::readings::sample::{DeviceAccess, GpuReadings, Section};
 use crate::time::Now;
@@ -191,7 +191,7 @@ impl<'a> Ground<'a> {
             ));
         }
         if at_init(&view.status) == Means::Mismatch {
-            return Some(self.mismatch().judged());
+            return Some(mismatched(&self.mismatch()));
         }
         let pci = self.nvidia_on_pci().map(|gpus| !gpus.is_empty());
         // A node without GPUs was recognized earlier; if PCI has not been read yet, there may be none.
@@ -201,6 +201,28 @@ impl<'a> Ground<'a> {
         Some(Judged::unknown(reason_of_silence(&view.status), silence_in_words(view, pci)))
     }
 }
+
+/// A library that differs from the kernel module says nothing about any GPU.
+fn mismatched(mismatch: &Mismatch) -> Judged {
+    match mismatch {
+        Mismatch::LibraryOlder { library, module } => Judged::unknown(
+            reason::AGENT_LIBRARY_STALE,
+            format!(
+                "the kernel module is {module}, and the agent still has the library {library}: the driver was upgraded under the agent; the node is not at fault"
+            ),
+        ),
+        Mismatch::ModuleOlder => Judged::unknown(reason::LIB_RM_VERSION_MISMATCH, UPGRADE_WAITS.to_owned()),
+        Mismatch::Unknown => Judged::unknown(
+            reason::LIB_RM_VERSION_MISMATCH,
+            "the driver's library and its kernel module have different versions; which is older is not known"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What a kernel module that is older than the library on disk means.
+pub(in crate::judge) const UPGRADE_WAITS: &str =
+    "the upgrade of the driver waits for a reboot or a reload of the kernel module";
 
 const LIBRARY_NOT_FOUND: &str = "LibraryNotFound";
 

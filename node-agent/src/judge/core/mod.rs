@@ -9,7 +9,6 @@ pub mod hardware;
 pub mod like_load;
 pub mod log_state;
 pub mod memory;
-pub mod mismatch;
 pub mod peers;
 pub mod rates;
 pub mod readings;

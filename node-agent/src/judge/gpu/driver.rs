@@ -8,11 +8,12 @@
 //!  the library answers     ─▶ each GPU by its errors and modes, the node by versions and times
 //! ```
 
-use crate::judge::core::mismatch::Mismatch;
+use crate::judge::core::ground::UPGRADE_WAITS;
 use crate::judge::core::readings::{Readings, Trouble};
 use crate::judge::core::tally::{Answer, Tally, gpu_name};
 use crate::judge::core::{Ground, Judged, Page, rule};
 use crate::readings::inventory::{NvmlError, NvmlGpu, NvmlView, Vendor};
+use crate::readings::mismatch::Mismatch;
 use crate::readings::return_codes::{Means, at_init};
 use crate::readings::sample::{DeviceAccess, Section};
 use crds::check::Check;
@@ -134,7 +135,7 @@ fn refused(ground: &Ground<'_>, view: &NvmlView) -> Option<Judged> {
     let said = view.message.as_deref().unwrap_or(status);
     let message = match why {
         reason::LIB_RM_VERSION_MISMATCH => match ground.mismatch() {
-            upgrade @ Mismatch::ModuleOlder { .. } => upgrade.in_words(),
+            Mismatch::ModuleOlder => UPGRADE_WAITS.to_owned(),
             // Our library is behind, or it is not known which is: nothing about the node.
             Mismatch::LibraryOlder { .. } | Mismatch::Unknown => return None,
         },

@@ -51,7 +51,7 @@ fn judge_seen(ground: &Ground<'_>, report: &InventoryReport) -> Judged {
     if let Some(silent) = view.library_silent(ground) {
         return with_missing(silent, missing);
     }
-    let hidden: Vec<&str> = Vec::new();
+    let hidden = view.hidden(ground);
     let unread = view.unread(&hidden);
     let mut found = view.not_well(&hidden);
     found.extend(missing);
@@ -60,6 +60,13 @@ fn judge_seen(ground: &Ground<'_>, report: &InventoryReport) -> Judged {
     let found = rule::worst_of_each(found);
     let covered = covered(ground, &view, &unread, &found);
     let message = (!unread.why.is_empty()).then(|| unread.why.join("; "));
+    if let Some(first) = hidden.first() {
+        let message = format!(
+            "{} of the driver's GPUs have no device node in the agent's container, first {first}: restart the agent's pod; the node is not at fault",
+            hidden.len()
+        );
+        return Judged { found, ..Judged::unknown(reason::AGENT_LOST_DEVICE_ACCESS, message) };
+    }
     if covered.iter().all(|target| target == TARGET_NODE) && view.library_counts_some() {
         let message = message.unwrap_or_else(|| "the library counts GPUs, but none was read".to_owned());
         return Judged { found, ..Judged::unknown(reason::CODE_UNCLEAR, message) };

@@ -27,6 +27,8 @@ pub(super) struct Sampler {
     loaded: Option<Loaded>,
     loads: u32,
     refusal: Option<Refusal>,
+    /// The device nodes at the last sample.
+    nodes: Option<Vec<u32>>,
 }
 
 /// A start of the library that failed with a code that says nothing, as often as it came in a row. Loading the library
@@ -73,13 +75,18 @@ struct Loaded {
 
 impl Sampler {
     pub(super) fn new(library: PathBuf, dev_root: PathBuf, calls: Arc<Calls>) -> Self {
-        Self { library, dev_root, calls, loaded: None, loads: 0, refusal: None }
+        Self { library, dev_root, calls, loaded: None, loads: 0, refusal: None, nodes: None }
     }
 
     /// Takes a sample; blocks for as long as the driver does.
     pub(super) fn sample(&mut self, sections: Vec<Section>, timings: bool) -> Sample {
         let begin = Instant::now();
         self.calls.asked.watch(timings);
+        let nodes = access::minors(&self.dev_root);
+        if has_more(nodes.as_deref(), self.nodes.as_deref()) {
+            self.unload();
+        }
+        self.nodes.clone_from(&nodes);
         let mut sample = match self.refusal.as_ref().filter(|refusal| begin < refusal.until) {
             Some(refusal) => {
                 let again = sample_of(refusal.view.clone(), None, Vec::new());
@@ -87,11 +94,18 @@ impl Sampler {
             }
             None => self.ask(&sections),
         };
+        sample.device_nodes = nodes;
         sample.slowest = self.calls.asked.slowest().map(|(name, took)| (name.to_owned(), millis(took)));
         sample.calls = self.calls.asked.take_times();
         sample.took_ms = millis(begin.elapsed());
         sample.sections = sections;
         sample
+    }
+
+    /// Loads the library anew at the next sample.
+    pub(super) fn unload(&mut self) {
+        self.loaded = None;
+        self.refusal = None;
     }
 
     fn ask(&mut self, sections: &[Section]) -> Sample {
@@ -125,6 +139,11 @@ impl Sampler {
     }
 }
 
+/// Whether a device node has appeared: a library that is loaded does not look for it.
+fn has_more(now: Option<&[u32]>, before: Option<&[u32]>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| now.iter().any(|node| !before.contains(node)))
+}
+
 /// Whether the failures may come from device nodes that refuse us. Opening them can wake a GPU up, so an answer that
 /// says nothing is no reason to.
 fn may_be_our_access(view: &NvmlView) -> bool {
@@ -152,11 +171,17 @@ fn is_worth_another_load(view: &NvmlView) -> bool {
 fn without_library(error: &LoadError) -> Sample {
     let mut view = NvmlView::empty();
     let message = error.to_string();
-    match error {
-        LoadError::Library(_) => view.fail("LibraryNotFound".to_owned(), &message),
-        LoadError::Init(failure) => view.fail(name_of(failure.code), &message),
-    }
-    sample_of(view, None, Vec::new())
+    let version = match error {
+        LoadError::Library(_) => {
+            view.fail("LibraryNotFound".to_owned(), &message);
+            None
+        }
+        LoadError::Init { failure, version } => {
+            view.fail(name_of(failure.code), &message);
+            version.clone()
+        }
+    };
+    sample_of(view, version, Vec::new())
 }
 
 fn sample_of(view: NvmlView, library_version: Option<String>, gpus: Vec<GpuReadings>) -> Sample {
@@ -166,6 +191,7 @@ fn sample_of(view: NvmlView, library_version: Option<String>, gpus: Vec<GpuReadi
         slowest: None,
         view,
         device_access: None,
+        device_nodes: None,
         library_version,
         gpus,
         calls: Vec::new(),

@@ -48,7 +48,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::CALL_HUNG,
         outcome: Outcome::Fail,
         severity: Severity::Reboot,
-        when: "A call into the library has not returned by its deadline.",
+        when: "The same call has not returned by its deadline in two processes in a row, or it hangs in the kernel (state D). The deadline is 10 s, and 120 s at the start of the library. Once is CallUnanswered, which is Inconclusive.",
         lifts: "The library answers again.",
         act: "Drain and reboot the node; the message names the call and, where it is known, the GPU.",
         source: "NVSentinel 1574 and 1748: a driver that hangs hides every other fault; only a reboot frees what hangs in the kernel",

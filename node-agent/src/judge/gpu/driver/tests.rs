@@ -104,6 +104,7 @@ pub(crate) static TABLE: Table = Table {
         sample(reason::DRIVER_NOT_LOADED, NearMiss, Derived, "GPUs that are passed to virtual machines", || refused("DriverNotLoaded", Some("vfio-pci"))),
         sample(reason::DRIVER_NOT_LOADED, Lifts, Derived, NVML, || answers_again(refused("DriverNotLoaded", None))),
         sample(reason::CALL_HUNG, Fires, Derived, HANG, || hung(reason::CALL_HUNG)),
+        sample(reason::CALL_HUNG, NearMiss, Derived, "one hang that did not repeat", || hung(reason::CALL_UNANSWERED)),
         sample(reason::CALL_HUNG, NearMiss, Derived, "a sampler that crashed", || hung(reason::SAMPLER_CRASHED)),
         sample(reason::CALL_HUNG, NearMiss, Derived, "a runner that is gone", || hung(reason::RUNNER_GONE)),
         sample(reason::CALL_HUNG, Lifts, Derived, HANG, || hung(reason::CALL_HUNG).settled(&PAGE, judge).later(60, |_| {})),

@@ -124,6 +124,15 @@ impl<'a> View<'a> {
             .collect()
     }
 
+    /// GPUs that the driver on the host has and our container does not show: their device node is missing here, or their
+    /// entry in procfs, which every GPU that is bound to the driver has.
+    pub(super) fn hidden(&self, ground: &Ground<'_>) -> Vec<&'a str> {
+        let minors = ground.readings.tree().and_then(|tree| tree.minors.as_ref());
+        let (Some(minors), Some(nodes)) = (minors, &ground.readings.device_nodes) else { return Vec::new() };
+        let is_hidden = |address: &&str| minors.get(*address).is_none_or(|minor| !nodes.contains(minor));
+        self.absent().into_iter().filter(is_hidden).collect()
+    }
+
     /// What was not read, and why. `hidden` has the GPUs whose device node is missing here.
     pub(super) fn unread(&self, hidden: &[&str]) -> Unread {
         let mut unread = Unread::default();

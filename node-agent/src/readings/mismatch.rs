@@ -1,52 +1,32 @@
 //! Library and kernel module of the driver with different versions: which of the two is behind.
 
-use super::found::Judged;
-use crds::reason;
-
 /// Which is the older one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::judge) enum Mismatch {
+pub enum Mismatch {
     /// The library that we have loaded: the driver was upgraded under us, and a new process or container gets the new one.
-    LibraryOlder { library: String, module: String },
+    LibraryOlder {
+        /// The library's version.
+        library: String,
+        /// The module's version.
+        module: String,
+    },
     /// The kernel module: an upgrade waits for a reload of the module or a reboot.
-    ModuleOlder { library: String, module: String },
+    ModuleOlder,
     /// One version is not known, or both are the same.
     Unknown,
 }
 
 impl Mismatch {
     /// `library`: its own version, `12.570.86.15`, or the driver's, `570.86.15`; `module`: as sysfs has it.
-    pub(in crate::judge) fn of(library: Option<&str>, module: Option<&str>) -> Self {
+    pub fn of(library: Option<&str>, module: Option<&str>) -> Self {
         let (Some(library), Some(module)) = (library, module) else { return Self::Unknown };
         let (Some(mine), Some(loaded)) = (of_driver(library), of_driver(module)) else { return Self::Unknown };
         let (library, module) = (library.to_owned(), module.to_owned());
         match mine.cmp(&loaded) {
             std::cmp::Ordering::Less => Self::LibraryOlder { library, module },
-            std::cmp::Ordering::Greater => Self::ModuleOlder { library, module },
+            std::cmp::Ordering::Greater => Self::ModuleOlder,
             std::cmp::Ordering::Equal => Self::Unknown,
         }
-    }
-
-    /// The result of a check that needs the library.
-    pub(in crate::judge) fn judged(&self) -> Judged {
-        match self {
-            Self::LibraryOlder { library, module } => Judged::unknown(
-                reason::AGENT_LIBRARY_STALE,
-                format!(
-                    "the kernel module is {module}, and the agent still has the library {library}: the driver was upgraded under the agent; the node is not at fault"
-                ),
-            ),
-            Self::ModuleOlder { .. } => Judged::unknown(reason::LIB_RM_VERSION_MISMATCH, self.in_words()),
-            Self::Unknown => Judged::unknown(
-                reason::LIB_RM_VERSION_MISMATCH,
-                "the driver's library and its kernel module have different versions; which is older is not known"
-                    .to_owned(),
-            ),
-        }
-    }
-
-    pub(in crate::judge) fn in_words(&self) -> String {
-        "the upgrade of the driver waits for a reboot or a reload of the kernel module".to_owned()
     }
 }
 
@@ -67,7 +47,7 @@ mod tests {
     fn the_older_one_is_told_by_the_driver_version_behind_the_number_of_the_interface() {
         let of = |library, module| Mismatch::of(library, module);
         let is_library = |mismatch| matches!(mismatch, Mismatch::LibraryOlder { .. });
-        let is_module = |mismatch| matches!(mismatch, Mismatch::ModuleOlder { .. });
+        let is_module = |mismatch| mismatch == Mismatch::ModuleOlder;
         assert!(is_library(of(Some("12.570.86.15"), Some("580.65.06"))));
         assert!(is_library(of(Some("570.86.15"), Some("570.124.06"))));
         assert!(is_module(of(Some("13.580.65.06"), Some("570.86.15"))));
