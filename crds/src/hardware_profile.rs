@@ -89,6 +89,10 @@ pub struct ExpectedGpus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 16))]
     pub count: Option<i64>,
+    /// Kernel driver that each accelerator must be bound to. Those bound to another one, for example vfio-pci, or to none do not count. Without it every accelerator on PCI counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub kernel_driver: Option<String>,
     /// Allowed models. A model that the driver reports must contain one of these names as whole words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]

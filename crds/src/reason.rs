@@ -128,6 +128,14 @@ reasons! {
     RESTORE_FAILED = "RestoreFailed";
     /// The NVIDIA management library cannot be loaded.
     DRIVER_LIBRARY_MISSING = "DriverLibraryMissing";
+    /// The driver's library answered with a code that says nothing about the GPU or the driver.
+    CODE_UNCLEAR = "CodeUnclear";
+    /// All GPUs are bound to another kernel driver than NVIDIA's, for example vfio-pci.
+    OTHER_KERNEL_DRIVER = "OtherKernelDriver";
+    /// The kernel module is newer than the driver's library that the agent has loaded: the driver was upgraded under a running agent. The node is not at fault.
+    AGENT_LIBRARY_STALE = "AgentLibraryStale";
+    /// A call into the driver's library has not returned once. Slow is not hung: a second process makes the call again.
+    CALL_UNANSWERED = "CallUnanswered";
     /// A call into the driver's library does not return.
     CALL_HUNG = "CallHung";
     /// The child process that calls the driver's library crashed.
@@ -165,6 +173,8 @@ reasons! {
     GPU_MISSING = "GpuMissing";
     /// An accelerator is on PCI but not in the driver.
     NOT_IN_DRIVER = "NotInDriver";
+    /// A GPU is bound to no kernel driver while others are.
+    NO_KERNEL_DRIVER = "NoKernelDriver";
     /// An accelerator is in the driver but not on PCI.
     NOT_ON_PCI = "NotOnPci";
     /// The Node has fewer allocatable accelerators than the driver reports.

@@ -35,6 +35,8 @@ const WORTH_A_LOOK: &[(&str, &str)] = &[
     // Nobody can tell whether these faults of months ago were cured: no reset left a line, and the driver has no
     // recovery action to report.
     ("first install, driver before R565", "xid FallenOffTheBus"),
+    // The administrator has begun an upgrade that a reboot completes.
+    ("driver upgrade that waits for a reboot", "driver LibRmVersionMismatch"),
 ];
 
 /// A small generator (splitmix64): the same numbers in every run.

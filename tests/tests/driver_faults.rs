@@ -110,7 +110,7 @@ fn intervals_until_called(call: &str) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_of_the_sampler_that_hangs_is_named_and_the_agent_is_well_again_by_itself() {
     let names = ["h1", "h2", "h3", "h4", "h5", "h6"];
-    let scene = scene(&names, &["--call-deadline-ms", "500"]).await;
+    let scene = scene(&names, &["--call-deadline-ms", "500", "--init-deadline-ms", "500"]).await;
     let pids = pids(&scene);
     let shares: Vec<Vec<&str>> =
         (0..names.len()).map(|n| SYMBOLS.iter().copied().skip(n).step_by(names.len()).collect()).collect();
@@ -118,8 +118,9 @@ async fn every_call_of_the_sampler_that_hangs_is_named_and_the_agent_is_well_aga
     let reported: Vec<_> = futures::future::join_all(all).await.into_iter().flatten().collect();
     assert_eq!(reported.len(), SYMBOLS.len());
     for (call, took) in &reported {
-        // One interval until it is called, one for the report, the deadline, and the time that six nodes cost each other.
-        let within = Duration::from_secs(1) * (intervals_until_called(call) + 1) + DEADLINE + ROOM;
+        // One interval until it is called, one for the report, the deadline, a pause and the deadline of a second sampler,
+        // and the time that six nodes cost each other.
+        let within = Duration::from_secs(1) * (intervals_until_called(call) + 1) + DEADLINE * 2 + PAUSE + ROOM;
         assert!(*took <= within, "{call} was reported after {took:?}, and {within:?} are allowed");
     }
     let slowest = reported.iter().max_by_key(|(_, took)| *took).unwrap();
@@ -136,6 +137,8 @@ async fn every_call_of_the_sampler_that_hangs_is_named_and_the_agent_is_well_aga
 
 /// The deadline of a call in this test.
 const DEADLINE: Duration = Duration::from_millis(500);
+/// Before a second sampler makes the call again: a sampler that hung is started again after 1 s, or 2 s if it hung before.
+const PAUSE: Duration = Duration::from_secs(3);
 /// What a test machine may add: a debug build, six nodes on few cores, a control plane.
 const ROOM: Duration = Duration::from_secs(4);
 
@@ -167,13 +170,14 @@ async fn a_driver_that_crashes_vanishes_or_lies_is_reported_as_it_is_and_recover
         until_driver(&scene, "f1", "is well", well).await;
     }
 
-    // A kernel module that was updated under the library.
+    // A kernel module that was upgraded under the agent: its library is stale, and the node is not at fault.
     node.driver_state_json(|state| state["module"] = json!("580.95.05")).unwrap();
-    let mismatch = |f: &Finding| f.check == "driver" && f.reason == reason::LIB_RM_VERSION_MISMATCH;
+    node.set_driver_module("580.95.05").unwrap();
     // The loaded library still works; the next one does not load.
     node.set_calls(json!({"nvmlDeviceGetCount_v2": {"return": UNINITIALIZED}})).unwrap();
-    let health = scene.until_health("f1", "of two versions", |h| findings(h).iter().any(mismatch)).await.unwrap();
-    assert!(findings(&health).iter().any(|f| mismatch(f) && f.severity == Severity::Reboot));
+    let stale = |row: &CheckRow| row.reason.as_deref() == Some(reason::AGENT_LIBRARY_STALE);
+    let health = until_driver(&scene, "f1", "has a stale library", stale).await;
+    assert!(findings(&health).iter().all(|f| f.outcome != Outcome::Fail), "{health:?}");
     node.driver_state_json(|state| {
         state["module"] = Value::Null;
         state["calls"] = json!({});

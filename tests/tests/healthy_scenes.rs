@@ -88,7 +88,7 @@ fn set_all(scene: &Scene, node: &str, member: &str, value: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn healthy_nodes_stay_in_use_whatever_happens_to_them() {
-    let names = ["l4-x8", "a100-pcie", "mig", "devices", "idle", "apps", "swap", "slow-boot"];
+    let names = ["l4-x8", "a100-pcie", "mig", "devices", "idle", "apps", "swap", "slow-boot", "stale", "vfio"];
     let mut scene = Scene::set(Options::default(), &names).await.unwrap();
     scene.cluster.apply_yaml(L4_IN_X8).await.unwrap();
     scene.cluster.apply_yaml(&policy_with_all_monitors("all", 1, ENFORCE)).await.unwrap();
@@ -136,6 +136,8 @@ async fn go_through(scene: &mut Scene, names: &[&str]) {
     scene.until_state("swap", State::Healthy).await.unwrap();
     scene.until_state("apps", State::Suspect).await.unwrap();
     lose_devices(scene).await;
+    upgrade_under_the_agent(scene).await;
+    give_to_virtual_machines(scene).await;
     // MIG is turned off again, and links of idle GPUs wake up.
     set_all(scene, "mig", "mig", &json!({"enabled": false}));
     set_all(scene, "idle", "pcie", &json!({"generation": 5}));
@@ -172,6 +174,50 @@ async fn lose_devices(scene: &Scene) {
     node.set_calls(json!({})).unwrap();
     let answers = |row: &CheckRow| row.outcome == Outcome::Pass;
     scene.until_row("devices", "driver", "answers", answers).await.unwrap();
+}
+
+/// The library says that it is not started, and is loaded anew.
+fn reload() -> Value {
+    json!({"nvmlDeviceGetCount_v2": {"return": 1}})
+}
+
+/// Somebody upgrades the driver without a word, and the agent still has the old library; then it gets the new one.
+async fn upgrade_under_the_agent(scene: &Scene) {
+    let node = &scene.nodes["stale"];
+    node.set_driver_module(NEW_DRIVER).unwrap();
+    node.driver_state_json(|state| {
+        state["module"] = json!(NEW_DRIVER);
+        state["calls"] = reload();
+    })
+    .unwrap();
+    for check in ["driver", "inventory", "ecc"] {
+        let stale = |row: &CheckRow| {
+            row.outcome == Outcome::Inconclusive && row.reason.as_deref() == Some(reason::AGENT_LIBRARY_STALE)
+        };
+        let health = scene.until_row("stale", check, "has a library that is too old", stale).await.unwrap();
+        assert!(findings(&health).is_empty(), "{health:?}");
+    }
+    node.driver_state_json(|state| {
+        state["driver"] = json!(NEW_DRIVER);
+        state["calls"] = json!({});
+    })
+    .unwrap();
+    scene.until_row("stale", "driver", "answers", |row| row.outcome == Outcome::Pass).await.unwrap();
+}
+
+/// All GPUs of a node are given to virtual machines, and taken back.
+async fn give_to_virtual_machines(scene: &Scene) {
+    let node = &scene.nodes["vfio"];
+    let bind_all = |driver: &str| (0..node.gpus().len()).for_each(|gpu| node.bind(gpu, driver).unwrap());
+    bind_all("vfio-pci");
+    node.set_calls(json!({"nvmlDeviceGetCount_v2": {"return": 1}, "nvmlInit_v2": {"return": 9}})).unwrap();
+    let elsewhere = |row: &CheckRow| row.reason.as_deref() == Some(reason::OTHER_KERNEL_DRIVER);
+    for check in ["driver", "inventory", "ecc"] {
+        scene.until_row("vfio", check, "has nothing to judge", elsewhere).await.unwrap();
+    }
+    bind_all("nvidia");
+    node.set_calls(json!({})).unwrap();
+    scene.until_row("vfio", "driver", "answers", |row| row.outcome == Outcome::Pass).await.unwrap();
 }
 
 /// As NVIDIA's GPU operator labels it, step by step.

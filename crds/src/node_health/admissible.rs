@@ -55,7 +55,7 @@ fn inventory(inventory: &mut Inventory) {
 }
 
 fn gpu(gpu: &mut Gpu) {
-    let Gpu { pci_address, index, uuid, serial, model, vbios, memory_mib } = gpu;
+    let Gpu { pci_address, index, uuid, serial, model, vbios, memory_mib, kernel_driver } = gpu;
     key(pci_address, 32);
     within(index.as_mut(), 0, 4096);
     optional(uuid, 96);
@@ -63,6 +63,7 @@ fn gpu(gpu: &mut Gpu) {
     optional(model, 96);
     optional(vbios, 64);
     within(memory_mib.as_mut(), 0, 16_777_216);
+    optional(kernel_driver, 32);
 }
 
 fn nic(nic: &mut Nic) {

@@ -163,6 +163,10 @@ pub struct Gpu {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
     #[schemars(range(min = 0, max = 16_777_216))]
     pub memory_mib: Option<i64>,
+    /// Kernel driver that is bound instead of the vendor's own, for example vfio-pci.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub kernel_driver: Option<String>,
 }
 
 /// One network device.

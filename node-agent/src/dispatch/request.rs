@@ -3,7 +3,7 @@
 use super::checks::{CHECKS, ProbeCheck};
 use super::probe::{Measured, Probe};
 use crate::probe::Nothing;
-use crate::probe::driver::SamplerParameters;
+use crate::probe::driver::{STALE_EXIT, SamplerParameters};
 use crate::probe::registry::{self, ProbeRow};
 use crate::probe::tools::iperf::{IperfClientAsked, IperfClientParameters, IperfServerAsked, IperfServerParameters};
 use crate::probe::tree::TreeParameters;
@@ -88,6 +88,10 @@ fn read_finished(probe: &Probe, finished: Finished) -> Measured {
                 parse(name, &finished.stdout, |report| Measured::Iperf(Box::new(report)))
             }
         },
+        End::Exited { code: STALE_EXIT } if *probe == Probe::Sampler => Measured::unknown(
+            reason::AGENT_LIBRARY_STALE,
+            "the driver was upgraded under the agent, which still has the library of the old one: it is started anew; the node is not at fault".to_owned(),
+        ),
         End::Exited { code } => {
             Measured::unknown(reason::TOOL_ERROR, format!("the {name} probe exited with {code}: {said}"))
         }

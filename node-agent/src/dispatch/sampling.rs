@@ -23,10 +23,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The sampler is replaced after a day, because vendor libraries leak.
 pub const SAMPLER_DEADLINE_MS: u64 = MAX_DEADLINE_MS;
 /// If no answer comes within this time plus [`SECTION_MS`] for each section, and no hanging call was reported, the
-/// sampler counts as silent, in milliseconds. It reports a hang itself after 10 s.
-pub const ANSWER_MS: u64 = 30_000;
+/// sampler is replaced, in milliseconds. It reports a hang itself: after 10 s, at the start of the library after 120 s.
+pub const ANSWER_MS: u64 = 150_000;
 /// The time for each section beyond [`ANSWER_MS`], enough for sixteen slow GPUs, in milliseconds.
 pub const SECTION_MS: u64 = 3_000;
+/// How long a hang of the thread that waits for events is remembered, in milliseconds: no sample makes its calls.
+const EVENT_SUSPECT_MS: u64 = 600_000;
 /// The first and the longest pause before a failed sampler is restarted, in milliseconds.
 pub const PAUSE_MS: (u64, u64) = (1_000, 300_000);
 /// Sections due this soon are asked for together with those due now, so that different intervals do not drift apart.
@@ -87,6 +89,39 @@ pub(super) struct Sampling {
     /// When the question behind the last reading of each section was asked.
     read: BTreeMap<Section, u64>,
     last_ask: u64,
+    /// The library is loaded anew at the next question.
+    reload: bool,
+    /// The call that the last sampler hung in. Slow is not hung: only the same call in a second one counts.
+    suspect: Option<Suspect>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Suspect {
+    call: String,
+    gpu: (Option<u32>, Option<String>),
+    /// What was asked for when it hung: an answer to all of it clears the suspicion.
+    sections: Vec<Section>,
+    at: u64,
+}
+
+impl Suspect {
+    fn of(hung: &Hung, asked: Option<&Asked>, at: u64) -> Self {
+        let sections = asked.map_or_else(Vec::new, |asked| asked.sections.clone());
+        Self { call: hung.call.clone(), gpu: (hung.index, hung.pci.clone()), sections, at }
+    }
+
+    /// Whether the same call hangs again.
+    fn is_same(&self, other: &Self) -> bool {
+        self.call == other.call && self.gpu == other.gpu
+    }
+
+    /// Whether this sample made the call, and it returned; or it was too long ago.
+    fn is_cleared_by(&self, sample: &Sample, now: u64) -> bool {
+        if self.call.starts_with("nvmlEventSet") {
+            return now.saturating_sub(self.at) > EVENT_SUSPECT_MS;
+        }
+        self.sections.iter().all(|section| sample.sections.contains(section))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +165,13 @@ impl Sampling {
         self.read.clear();
         self.failures = 0;
         self.not_before = now_ms;
+    }
+
+    /// Loads the library anew and reads everything again: it does not see a GPU that appears after its start. A sampler
+    /// that starts later sees it anyway.
+    pub(super) fn reload(&mut self) {
+        self.reload = self.child.is_some();
+        self.read_again();
     }
 
     /// Reads again everything that was read before.
@@ -192,7 +234,8 @@ impl Sampling {
                     }
                 }
                 self.prompt_after = now.saturating_add(PROMPT_MS);
-                let ask = Ask { id: self.last_ask, sections, timings: false };
+                let reload = std::mem::take(&mut self.reload);
+                let ask = Ask { id: self.last_ask, sections, reload, timings: false };
                 turn.commands.push(Command::Ask { id: child.probe, ask });
             }
         }
@@ -243,11 +286,15 @@ impl Sampling {
                 }
                 self.failures = 0;
                 self.stuck = false;
+                self.suspect.take_if(|suspect| suspect.is_cleared_by(&sample, turn.now.mono_ms));
                 Heard::Sample(sample)
             }
             Said::Hung(hung) => {
-                let message = in_words(&hung);
-                be_in_trouble(readings, reason::CALL_HUNG, message, Some(hung), turn.now.mono_ms);
+                let fresh = Suspect::of(&hung, child.asked.as_ref(), turn.now.mono_ms);
+                let again = self.suspect.as_ref().is_some_and(|suspect| suspect.is_same(&fresh));
+                self.suspect = Some(fresh);
+                let why = if again || hung.in_kernel { reason::CALL_HUNG } else { reason::CALL_UNANSWERED };
+                be_in_trouble(readings, why, in_words(&hung), Some(hung), turn.now.mono_ms);
                 self.stop(turn);
                 Heard::Nothing
             }
@@ -290,7 +337,7 @@ impl Sampling {
             if readings.trouble.is_none() {
                 return true;
             }
-        } else if !refused {
+        } else if !(refused || why == reason::RUNNER_GONE && is_stale(readings)) {
             be_in_trouble(readings, why, message, None, now);
         }
         let pause = PAUSE_MS.0.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MS.1);
@@ -299,6 +346,11 @@ impl Sampling {
         self.due.clear();
         true
     }
+}
+
+/// A runner that ends because its library is out of date is expected to be gone until its container is back.
+fn is_stale(readings: &Readings) -> bool {
+    readings.trouble.as_ref().is_some_and(|trouble| trouble.reason == reason::AGENT_LIBRARY_STALE)
 }
 
 /// Records why the driver does not answer. A child that cannot be killed hangs in the call that it reported before.
@@ -326,7 +378,8 @@ fn in_words(hung: &Hung) -> String {
         (None, Some(index)) => format!(" about the GPU of index {index}"),
         (None, None) => String::new(),
     };
-    format!("the driver call {}{place} has not returned for {} s", hung.call, hung.for_ms / 1000)
+    let state = if hung.in_kernel { ", stuck in the kernel (state D)" } else { "" };
+    format!("the driver call {}{place} has not returned for {} s{state}", hung.call, hung.for_ms / 1000)
 }
 
 /// What a message of the sampler contains for others.

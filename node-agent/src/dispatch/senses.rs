@@ -6,9 +6,22 @@ use super::tree_reading::{self, TreeReading};
 use super::turn::Turn;
 use crate::judge::core::hardware::{as_reported, named_as_before};
 use crate::judge::{Expectation, Hardware, KernelLog, Measurements, Memory, Readings, registry};
-use crate::readings::{Said, Sample, Section};
+use crate::readings::inventory::{ConfigSpace, Vendor};
+use crate::readings::{Said, Sample, Section, TreeReport};
 use crate::time::Now;
 use crds::node_health::{Inventory, Monitor};
+use crds::reason;
+use std::collections::BTreeSet;
+
+/// Whether a GPU has appeared or answers on the bus again, or the driver was bound to one.
+fn has_more_gpus(now: &TreeReport, before: &TreeReport) -> bool {
+    let usable = |tree: &TreeReport| -> BTreeSet<(String, Option<String>)> {
+        let gpus = tree.pci.iter().filter(|gpu| gpu.vendor == Vendor::Nvidia);
+        let answering = gpus.filter(|gpu| gpu.config_space != ConfigSpace::AllOnes);
+        answering.map(|gpu| (gpu.address.clone(), gpu.driver.clone())).collect()
+    };
+    !usable(now).is_subset(&usable(before))
+}
 
 /// The readings, and how they are taken.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +120,9 @@ impl Senses {
                     if remembers {
                         self.memory.note_tree(&report, now);
                     }
+                    if self.readings.tree().is_some_and(|before| has_more_gpus(&report, before)) {
+                        self.sampling.reload();
+                    }
                     self.readings.tree = Some((*report, now.mono_ms));
                 }
                 self.refresh();
@@ -134,7 +150,9 @@ impl Senses {
 
     /// Whether everything that these monitors need was read once, or failed with a known reason.
     pub(crate) fn is_complete(&self, monitors: &[Monitor], is_released: bool) -> bool {
-        let driver = self.readings.trouble.is_some()
+        // A call that has not returned once is made again.
+        let trouble = self.readings.trouble.as_ref();
+        let driver = trouble.is_some_and(|trouble| trouble.reason != reason::CALL_UNANSWERED)
             || is_released
             || sampling::plan(monitors).keys().all(|section| self.readings.taken.contains_key(section));
         driver && (self.readings.tree.is_some() || self.readings.tree_failed.is_some())

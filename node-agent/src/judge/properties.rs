@@ -42,7 +42,7 @@ enum Absence {
 
 fn absence() -> impl Strategy<Value = Absence> {
     prop_oneof![
-        (0_usize..4).prop_map(Absence::Trouble),
+        (0_usize..5).prop_map(Absence::Trouble),
         Just(Absence::Maintenance),
         (211_u32..10_000_000).prop_map(Absence::Overdue),
         Just(Absence::Untold),
@@ -59,8 +59,13 @@ impl Absence {
         match self {
             Self::Untold | Self::Gone { .. } | Self::Error { .. } if !answers => scene,
             Self::Trouble(which) => {
-                const WHY: [&str; 4] =
-                    [reason::CALL_HUNG, reason::CHILD_UNKILLABLE, reason::SAMPLER_CRASHED, reason::RUNNER_GONE];
+                const WHY: [&str; 5] = [
+                    reason::CALL_UNANSWERED,
+                    reason::CALL_HUNG,
+                    reason::CHILD_UNKILLABLE,
+                    reason::SAMPLER_CRASHED,
+                    reason::RUNNER_GONE,
+                ];
                 scene.trouble(WHY[*which], None, None)
             }
             Self::Maintenance => {

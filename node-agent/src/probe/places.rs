@@ -34,6 +34,9 @@ pub struct Machine {
     /// A call into the library that has not returned after this many milliseconds counts as hung.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub call_deadline_ms: u64,
+    /// The same for the start of the library, which may take half a minute on a healthy node.
+    #[arg(long, default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(100..=120_000))]
+    pub init_deadline_ms: u64,
 }
 
 #[allow(missing_docs, reason = "as above")]
@@ -60,15 +63,17 @@ impl Default for Tools {
 impl Places {
     /// These places as flags, for a runner that is started as a child.
     pub fn flags(&self) -> Vec<OsString> {
-        let Machine { proc_root, sysfs_root, dev_root, nvml_library, call_deadline_ms } = &self.machine;
+        let Machine { proc_root, sysfs_root, dev_root, nvml_library, call_deadline_ms, init_deadline_ms } =
+            &self.machine;
         let Tools { custom_directory, custom_same_user, iperf3 } = &self.tools;
-        let deadline = call_deadline_ms.to_string();
+        let (deadline, of_init) = (call_deadline_ms.to_string(), init_deadline_ms.to_string());
         let mut flags = vec![
             flag("--proc-root", proc_root),
             flag("--sysfs-root", sysfs_root),
             flag("--dev-root", dev_root),
             flag("--nvml-library", nvml_library),
             flag("--call-deadline-ms", &deadline),
+            flag("--init-deadline-ms", &of_init),
             flag("--iperf3", iperf3),
         ];
         flags.extend(custom_directory.as_ref().map(|directory| flag("--custom-directory", directory)));
@@ -99,12 +104,15 @@ pub(super) mod tests {
 
     /// Any places that the command line accepts.
     pub(in crate::probe) fn any_places() -> impl Strategy<Value = Places> {
-        let machine = (any_path(), any_path(), any_path(), any_path(), 100..=600_000_u64);
+        let deadlines = (100..=600_000_u64, 100..=120_000_u64);
+        let machine = (any_path(), any_path(), any_path(), any_path(), deadlines);
         let tools = (proptest::option::of(any_path()), any::<bool>(), any_path());
-        (machine, tools).prop_map(|((proc_root, sysfs_root, dev_root, nvml_library, call_deadline_ms), tools)| Places {
-            machine: Machine { proc_root, sysfs_root, dev_root, nvml_library, call_deadline_ms },
-            tools: Tools { custom_directory: tools.0, custom_same_user: tools.1, iperf3: tools.2 },
-        })
+        (machine, tools).prop_map(
+            |((proc_root, sysfs_root, dev_root, nvml_library, (call_deadline_ms, init_deadline_ms)), tools)| Places {
+                machine: Machine { proc_root, sysfs_root, dev_root, nvml_library, call_deadline_ms, init_deadline_ms },
+                tools: Tools { custom_directory: tools.0, custom_same_user: tools.1, iperf3: tools.2 },
+            },
+        )
     }
 
     proptest! {

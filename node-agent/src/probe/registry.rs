@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::driver::SamplerParameters;
+use super::driver::{STALE_EXIT, SamplerParameters};
 use super::places::Places;
 use super::programs::CustomParameters;
 use super::start::Probe;
@@ -29,6 +29,8 @@ pub struct ProbeRow {
     talks: bool,
     /// [`Runnable::subject`].
     subject: Option<&'static str>,
+    /// [`Runnable::outdated`].
+    outdated: Option<i32>,
     /// Its command line, from what a client asks and the places of the runner.
     command_line: fn(&Parameters, &Places) -> Result<Vec<OsString>, String>,
     /// Its line in `gpu-health-agent probe --help`.
@@ -57,6 +59,7 @@ type Ready = Box<dyn FnOnce() -> ExitCode>;
 pub static PROBES: &[ProbeRow] = &[
     ProbeRow {
         talks: true,
+        outdated: Some(STALE_EXIT),
         may_hold_driver: true,
         ..row::<SamplerParameters>(
             "Loads the driver's library and answers requests from stdin, line by line, until stdin is closed",
@@ -78,6 +81,7 @@ const fn row<P: Probe>(about: &'static str) -> ProbeRow {
         name: P::NAME,
         talks: false,
         subject: None,
+        outdated: None,
         command_line: command_line::<P>,
         about,
         may_hold_driver: false,
@@ -141,6 +145,7 @@ pub fn runnables(places: &Arc<Places>) -> Vec<Runnable> {
             name: row.name,
             talks: row.talks,
             subject: row.subject,
+            outdated: row.outdated,
             command_line: Arc::new(move |parameters| (row.command_line)(parameters, &places)),
         }
     };

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 /// The signal that a probe gets when its runner dies. Not SIGKILL: a probe takes its own children with it, see
 /// [`take_the_group_along_on_hangup`].
@@ -63,6 +63,15 @@ extern "C" fn kill_own_group(_signal: libc::c_int) {
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes a number and does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// Lowers the limit of open files of this process to `most`, the soft and the hard one; raises neither.
+pub(crate) fn lower_the_limit_of_files(most: u64) {
+    let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);
+    let at_most = |limit: Option<u64>| Some(limit.unwrap_or(most).min(most));
+    // Lowering needs no right; a failure leaves what was there.
+    let _ =
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current: at_most(current), maximum: at_most(maximum) });
 }
 
 /// The process id of a child as a value that cannot be 0 or negative, which would address other processes.

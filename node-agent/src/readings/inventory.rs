@@ -4,6 +4,7 @@
 //! The two views are reported side by side and not compared here: a GPU that PCI shows and NVML does not is for the judge.
 //! Each view says whether it could be read, so that "none" is never mistaken for "unknown".
 
+use crate::pci::PciAddress;
 use crate::text::{EVIDENCE_BYTES, bounded};
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,21 @@ pub struct NvmlError {
     pub call: String,
     /// As in `status`.
     pub kind: String,
+}
+
+impl NvmlError {
+    /// The GPU's address, if it is a valid one.
+    pub fn address(&self) -> Option<String> {
+        self.pci.clone().filter(|text| text.parse::<PciAddress>().is_ok())
+    }
+}
+
+impl NvmlGpu {
+    /// What findings about this GPU name: its PCI address or, if the library gives none, its index.
+    pub fn target(&self) -> String {
+        let address = self.pci.as_ref().filter(|text| text.parse::<PciAddress>().is_ok());
+        address.cloned().unwrap_or_else(|| format!("index:{}", self.index))
+    }
 }
 
 impl NvmlView {

@@ -3,7 +3,9 @@
 pub mod bandwidth;
 mod envelope;
 pub mod inventory;
+pub mod mismatch;
 pub mod program;
+pub mod return_codes;
 pub mod sample;
 pub mod sysfs;
 pub mod talk;

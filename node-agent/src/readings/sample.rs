@@ -65,9 +65,12 @@ pub struct Sample {
     pub view: NvmlView,
     /// Whether we may open the driver's device nodes. Looked at only where `view.status` is not `Ok` or a call failed.
     pub device_access: Option<DeviceAccess>,
+    /// The numbers of the driver's device nodes that exist for us (`/dev/nvidia3`); absent where they could not be listed.
+    #[serde(default)]
+    pub device_nodes: Option<Vec<u32>>,
     /// The version of the library, `12.570.86.15`.
     pub library_version: Option<String>,
-    /// Readings per GPU that has a PCI address, in the order of `view.gpus`.
+    /// Readings per GPU, in the order of `view.gpus`.
     pub gpus: Vec<GpuReadings>,
     /// How long each C function took, where [`super::Ask::timings`] asked for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +107,8 @@ pub enum DeviceAccess {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GpuReadings {
-    /// As sysfs writes it, `0000:18:00.0`.
+    /// As sysfs writes it, `0000:18:00.0`; `index:3` for a GPU whose address the library does not give
+    /// ([`NvmlGpu::target`](super::inventory::NvmlGpu::target)).
     pub pci: String,
     /// [`Section::Driver`]
     pub driver: Option<DriverReading>,

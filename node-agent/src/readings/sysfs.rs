@@ -22,6 +22,11 @@ pub struct TreeReport {
     pub errors: Vec<String>,
     /// EFA.
     pub efa: EfaView,
+    /// The version of NVIDIA's kernel module, `570.86.15`, while it is loaded (`module/nvidia/version`).
+    pub module_version: Option<String>,
+    /// The device minors of the GPUs that NVIDIA's driver knows, by PCI address (`driver/nvidia/gpus/*/information` of
+    /// procfs). Absent where there is no such folder. A container runtime may show a part of it only.
+    pub minors: Option<BTreeMap<String, u32>>,
     /// For each accelerator and each RDMA device's PCI address: the bridges above it, from the root down.
     pub bridges: BTreeMap<String, Vec<String>>,
 }

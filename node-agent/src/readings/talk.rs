@@ -14,6 +14,9 @@ pub struct Ask {
     pub id: u64,
     /// What to read.
     pub sections: Vec<Section>,
+    /// Load the library anew first: it has not seen a GPU that has come back since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reload: bool,
     /// Include how long each C function took (`cargo xtask hardware`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timings: bool,
@@ -48,6 +51,9 @@ pub struct Hung {
     pub pci: Option<String>,
     /// How long it has hung, in milliseconds.
     pub for_ms: u64,
+    /// It hangs in the kernel (state D): no signal ends it, and another process would hang too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_kernel: bool,
 }
 
 /// An event of the driver.

@@ -66,7 +66,8 @@ impl Looking {
             started_at: clock.now().wall(),
             addresses: Vec::new(),
         };
-        let call_deadline = Duration::from_millis(look.machine.call_deadline_ms);
+        let calls = look.machine.init_deadline_ms.saturating_add(look.machine.call_deadline_ms);
+        let call_deadline = Duration::from_millis(calls);
         let places = Box::new(Places { machine: look.machine, tools: Tools::default() });
         Ok(Self {
             state: State::new(facts, clock.now()),

@@ -40,7 +40,7 @@ use tokio::sync::watch;
 
 use crate::complain::complain;
 use crate::process::strays;
-use door::{Door, bind, turn_away};
+use door::{Door, Peer, bind, turn_away};
 use runnable::Runnable;
 use serve::{Runner, Settings};
 
@@ -85,6 +85,9 @@ pub enum RunnerError {
         #[source]
         source: std::io::Error,
     },
+    /// The driver was upgraded: the container has to be made anew. Whoever does that waits longer each time.
+    #[error("the driver's library in this container is older than the kernel module; the container has to start anew")]
+    Outdated,
 }
 
 impl RunnerArgs {
@@ -157,6 +160,7 @@ async fn listen(runner: &Runner, path: &Path, mut door: Door, quit: watch::Recei
             Some(Ok(peer)) = connections.join_next() => door.left(peer),
             Some(_) = turned_away.join_next() => {}
             () = asked_to(quit.clone()) => break,
+            () = runner.is_outdated() => return outdated(connections, path).await,
         }
     }
     while connections.join_next().await.is_some() {}
@@ -164,6 +168,17 @@ async fn listen(runner: &Runner, path: &Path, mut door: Door, quit: watch::Recei
     let _ = std::fs::remove_file(path);
     Ok(())
 }
+
+/// The reporters are told of the end of the probe before they lose the runner.
+async fn outdated(mut connections: tokio::task::JoinSet<Peer>, path: &Path) -> Result<(), RunnerError> {
+    let _ = tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
+    let _ = std::fs::remove_file(path);
+    Err(RunnerError::Outdated)
+}
+
+/// How long a reply may take to reach the reporters.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 fn stdin_socket() -> std::io::Result<UnixStream> {
     let stdin: OwnedFd = std::io::stdin().as_fd().try_clone_to_owned()?;

@@ -18,6 +18,8 @@ pub struct Runnable {
     /// The field that says what is run, where one probe runs different programs. A program that cannot be killed keeps
     /// only itself from being started again.
     pub subject: Option<&'static str>,
+    /// The exit status with which it asks for a new container: what is mounted into this one is out of date.
+    pub outdated: Option<i32>,
     /// The command line of `gpu-health-agent` for what a client asks, without the program's own name; or a sentence that
     /// says what is wrong with it. Paths and users come from the runner's own flags.
     pub command_line: Arc<CommandLine>,
@@ -38,6 +40,7 @@ pub(super) struct Prepared {
     /// What counts as "the same probe" when a child cannot be killed: `tree`, `custom/disk`.
     pub(super) kind: String,
     pub(super) talks: bool,
+    pub(super) outdated: Option<i32>,
     pub(super) arguments: Vec<OsString>,
 }
 
@@ -51,5 +54,5 @@ pub(super) fn prepare(table: &[Runnable], start: &Start) -> Result<Prepared, Str
     let arguments = (row.command_line)(&start.parameters)?;
     let subject = row.subject.and_then(|field| start.parameters.get(field)).and_then(Value::as_str);
     let kind = subject.map_or_else(|| row.name.to_owned(), |subject| format!("{}/{subject}", row.name));
-    Ok(Prepared { kind, talks: row.talks, arguments })
+    Ok(Prepared { kind, talks: row.talks, outdated: row.outdated, arguments })
 }

@@ -12,12 +12,14 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::execute::{Limits, execute};
 use super::frames::{Line, Lines};
-use super::protocol::{Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply};
+use super::protocol::{
+    End, Finished, FrameError, MAX_REQUEST_BYTES, Reply, Request, Start, decode_request, encode_reply,
+};
 use super::relay::{Talk, UNREAD_LINES};
 use super::runnable::{Prepared, Runnable, prepare};
 use crate::process::process_group::Leftover;
@@ -49,6 +51,7 @@ pub(crate) struct Settings {
 pub(crate) struct Runner {
     settings: Arc<Settings>,
     children: Arc<Mutex<Children>>,
+    outdated: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -70,7 +73,12 @@ type Stops = HashMap<u64, Reins>;
 
 impl Runner {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), children: Arc::default() }
+        Self { settings: Arc::new(settings), children: Arc::default(), outdated: Arc::default() }
+    }
+
+    /// Resolves once a probe has found that what is mounted into this container is out of date.
+    pub(crate) async fn is_outdated(&self) {
+        self.outdated.notified().await;
     }
 
     /// Serves one reporter until it hangs up, or until `quit` resolves. All its probes are dead, or known to be
@@ -179,7 +187,7 @@ impl Runner {
             say(&replies, Reply::Started { id, pid }).await;
         })
         .await;
-        if let (super::protocol::End::Unkillable { pid }, Some(leftover)) = (&ended.end, ended.leftover) {
+        if let (End::Unkillable { pid }, Some(leftover)) = (&ended.end, ended.leftover) {
             self.keep(probe.kind, *pid, leftover);
         }
         self.one_less_running(group);
@@ -191,7 +199,11 @@ impl Runner {
             stderr_tail: ended.stderr_tail,
             duration_ms: u64::try_from(ended.duration.as_millis()).unwrap_or(u64::MAX),
         };
+        let is_outdated = probe.outdated.is_some_and(|code| finished.end == End::Exited { code });
         say(&replies, Reply::Finished(finished)).await;
+        if is_outdated {
+            self.outdated.notify_one();
+        }
         id
     }
 

@@ -112,6 +112,12 @@ pub(crate) struct Machine {
     pub(crate) boards: Vec<Board>,
     pub(crate) driver: Driver,
     pub(crate) version: String,
+    /// The version of the kernel module, where it is not that of the library.
+    pub(crate) module: Option<String>,
+    /// So many of the last boards are passed to virtual machines.
+    pub(crate) elsewhere: usize,
+    /// So many of the last boards have no device node in the agent's container.
+    pub(crate) hidden: usize,
     /// Whether the fabric manager has set up the fabric.
     pub(crate) fabric_ready: bool,
     /// The driver has a recovery action to report (R565 and later).
@@ -141,6 +147,9 @@ impl Machine {
             boards,
             driver: Driver::Answers,
             version: "570.86.15".into(),
+            module: None,
+            elsewhere: 0,
+            hidden: 0,
             fabric_ready: true,
             reports_recovery: true,
             aer_correctable: 0,
@@ -157,16 +166,28 @@ impl Machine {
     pub(crate) fn tree(&self) -> TreeReport {
         let addresses = (0..self.boards.len()).map(Self::address);
         TreeReport {
-            pci: addresses.clone().map(|address| self.accelerator(address)).collect(),
+            pci: addresses.clone().enumerate().map(|(index, address)| self.accelerator(index, address)).collect(),
             nics: (0..self.ports).map(nic).collect(),
             links: addresses.map(|address| (address, self.link())).collect(),
             rdma: (0..self.ports).map(|index| port(index, self.link_downed)).collect(),
+            module_version: self.is_loaded().then(|| self.module.clone().unwrap_or_else(|| self.version.clone())),
+            minors: self.is_loaded().then(|| (0..self.in_driver()).map(|at| (Self::address(at), number(at))).collect()),
             ..TreeReport::default()
         }
     }
 
-    fn accelerator(&self, address: String) -> Accelerator {
-        let driver = (self.driver != Driver::NotLoaded).then(|| "nvidia".to_owned());
+    fn is_loaded(&self) -> bool {
+        self.driver != Driver::NotLoaded
+    }
+
+    /// How many boards the driver is bound to.
+    fn in_driver(&self) -> usize {
+        self.boards.len() - self.elsewhere
+    }
+
+    fn accelerator(&self, index: usize, address: String) -> Accelerator {
+        let bound = if index < self.in_driver() { self.is_loaded().then_some("nvidia") } else { Some("vfio-pci") };
+        let driver = bound.map(str::to_owned);
         Accelerator {
             address,
             vendor: Vendor::Nvidia,
@@ -203,7 +224,8 @@ impl Machine {
             Driver::Mismatch => ("LibRmVersionMismatch", Some("Driver/library version mismatch")),
             Driver::Refuses => ("Unknown", Some("Unknown Error")),
         };
-        let boards = if answers { self.boards.as_slice() } else { &[] };
+        let shown = self.in_driver() - self.hidden;
+        let boards = if answers { &self.boards[..shown] } else { &[] };
         Sample {
             sections: sections.to_vec(),
             took_ms: 12,
@@ -222,6 +244,7 @@ impl Machine {
                 Driver::Mismatch => Some(DeviceAccess::Granted),
                 Driver::NotLoaded => Some(DeviceAccess::Absent),
             },
+            device_nodes: Some((0..shown).map(number).collect()),
             library_version: Some(format!("12.{}", self.version)),
             gpus: boards.iter().enumerate().map(|(index, board)| self.readings(index, board, sections)).collect(),
             calls: Vec::new(),
@@ -358,6 +381,10 @@ impl Machine {
         let others = (0..self.boards.len()).filter(|index| *index != own);
         TopologyReading { ancestors: others.map(|index| (Self::address(index), 50)).collect() }
     }
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 fn ecc(board: &Board) -> EccReading {

@@ -32,6 +32,12 @@ pub(crate) static SCENES: &[Scene] = &[
     Scene { name: "the odd replay and a port that blinks", begin: h100, round: small_faults, hours: 24 },
     Scene { name: "a driver that is slow to come back", begin: h100, round: silence, hours: 12 },
     Scene { name: "one GPU in a machine", begin: single, round: work_and_rest, hours: 24 },
+    Scene { name: "driver upgrade under a running agent", begin: h100, round: upgrade_under_the_agent, hours: 24 },
+    Scene { name: "driver upgrade that waits for a reboot", begin: h100, round: upgrade_that_waits, hours: 24 },
+    Scene { name: "slow start of the library", begin: slow_start, round: restarts, hours: 12 },
+    Scene { name: "a hang that does not repeat", begin: h100, round: one_hang, hours: 24 },
+    Scene { name: "passthrough", begin: h100, round: passthrough, hours: 24 },
+    Scene { name: "partly visible devices", begin: h100, round: partly_visible, hours: 24 },
     Scene { name: "no accelerator", begin: bare, round: |world, _| world.pass(24 * HOUR), hours: 24 },
     Scene { name: "first install on a long-running node", begin: h100, round: first_install, hours: 12 },
     Scene { name: "first install, driver before R565", begin: h100_before_r565, round: first_install, hours: 12 },
@@ -94,6 +100,14 @@ fn bare(interval: i64) -> World {
     let mut machine = Machine::new(T4, 0, "N");
     machine.driver = Driver::NotLoaded;
     World::boot(machine, interval, NodeHealthSpec::default())
+}
+
+/// Eight GPUs without persistence mode, and a limit of a billion open files.
+fn slow_start(interval: i64) -> World {
+    let mut world = h100(interval);
+    world.start_ms = 30_000;
+    world.restart_agent();
+    world
 }
 
 fn slow_first_boot(interval: i64) -> World {
@@ -170,6 +184,72 @@ fn driver_upgrade(world: &mut World, chance: u64) {
     world.pass(2 * MINUTE);
     world.maintenance(None);
     world.pass(24 * HOUR - 17 * MINUTE);
+}
+
+/// Somebody else unloads the old driver and loads the new one, without a word: our container keeps the old library until
+/// it is started anew.
+fn upgrade_under_the_agent(world: &mut World, chance: u64) {
+    world.pass(6 * HOUR);
+    let newer = format!("580.{}.06", 65 + chance % 50);
+    world.machine.module = Some(newer.clone());
+    world.machine.driver = Driver::Mismatch;
+    world.pass(HOUR + chance % (5 * HOUR));
+    world.machine.version = newer;
+    world.machine.module = None;
+    world.machine.driver = Driver::Answers;
+    world.pass(12 * HOUR - chance % (5 * HOUR));
+    world.machine.version = "570.86.15".into();
+    world.restart_agent();
+    world.pass(5 * HOUR);
+}
+
+/// A package update replaces the library on the host; the module stays until the next reboot.
+fn upgrade_that_waits(world: &mut World, chance: u64) {
+    world.pass(6 * HOUR);
+    world.machine.module = Some(world.machine.version.clone());
+    world.machine.version = format!("580.{}.06", 65 + chance % 50);
+    world.machine.driver = Driver::Mismatch;
+    world.pass(12 * HOUR);
+    world.machine.module = None;
+    world.machine.driver = Driver::Answers;
+    world.machine.version = "570.86.15".into();
+    world.reboot();
+    world.pass(6 * HOUR);
+}
+
+/// A call under an error storm of another GPU takes longer than its deadline, once every few hours.
+fn one_hang(world: &mut World, chance: u64) {
+    const CALLS: [&str; 3] = ["nvmlInit_v2", "nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetFieldValues"];
+    for hours in [5, 7, 12] {
+        world.hangs = Some(CALLS[usize::try_from(chance % 3).unwrap_or(0)]);
+        world.pass(hours * HOUR - 10 * MINUTE);
+        // A second sampler makes the call, and it returns.
+        world.hangs = None;
+        world.pass(10 * MINUTE);
+    }
+}
+
+/// Some GPUs, and now and then all, are given to virtual machines and taken back.
+fn passthrough(world: &mut World, chance: u64) {
+    world.pass(4 * HOUR);
+    world.machine.elsewhere = if chance.is_multiple_of(3) { 8 } else { usize::try_from(chance % 8).unwrap_or(0) };
+    world.machine.driver = if world.machine.elsewhere == 8 { Driver::NotLoaded } else { Driver::Answers };
+    if chance.is_multiple_of(2) {
+        world.restart_agent();
+    }
+    world.pass(16 * HOUR);
+    world.machine.elsewhere = 0;
+    world.machine.driver = Driver::Answers;
+    world.restart_agent();
+    world.pass(4 * HOUR);
+}
+
+/// Our container was given, or keeps, only some of the device nodes.
+fn partly_visible(world: &mut World, chance: u64) {
+    world.machine.hidden = usize::try_from(chance % 8).unwrap_or(0);
+    world.pass(18 * HOUR);
+    world.machine.hidden = 0;
+    world.pass(6 * HOUR);
 }
 
 fn mig_changes(world: &mut World, chance: u64) {

@@ -6,7 +6,8 @@ use crds::{Check, Outcome, Time};
 use node_agent::agent::{Effect, Event, Facts, LogEntry, Order, State, step};
 use node_agent::dispatch::{Measured, Probe};
 use node_agent::kernel_log::KernelRecord;
-use node_agent::readings::Said;
+use node_agent::readings::talk::Hung;
+use node_agent::readings::{Ask, Said};
 use node_agent::time::Now;
 use node_agent::xid::LineAssembler;
 use std::collections::{BTreeSet, VecDeque};
@@ -38,6 +39,14 @@ pub(crate) struct World {
     interval_ms: u64,
     lines: LineAssembler,
     log_seq: u64,
+    /// How long the library takes to start.
+    pub(crate) start_ms: u64,
+    /// The next question hangs in this call.
+    pub(crate) hangs: Option<&'static str>,
+    /// A sampler that has not answered yet.
+    is_fresh: bool,
+    /// A question that is answered later: when, by whom, and the question.
+    slow: Option<(u64, u64, Ask)>,
 }
 
 impl World {
@@ -67,6 +76,10 @@ impl World {
             interval_ms: interval_seconds.unsigned_abs() * 1000,
             lines: LineAssembler::default(),
             log_seq: 0,
+            start_ms: 0,
+            hangs: None,
+            is_fresh: true,
+            slow: None,
         };
         world.begin();
         world
@@ -91,8 +104,15 @@ impl World {
         while self.now.mono_ms < end {
             let is_idle = self.wake == self.now.mono_ms + IDLE_MS;
             let wake = if is_idle { self.now.mono_ms + self.interval_ms.max(IDLE_MS) } else { self.wake };
+            let wake = self.slow.as_ref().map_or(wake, |(at, ..)| wake.min(*at));
             self.advance_to(wake.clamp(self.now.mono_ms + 1, end));
-            self.send(Event::Tick);
+            match self.slow.take_if(|(at, ..)| *at <= self.now.mono_ms) {
+                Some((_, id, ask)) => {
+                    let said = self.answer(&ask);
+                    self.send(Event::SamplerSaid { id, said });
+                }
+                None => self.send(Event::Tick),
+            }
         }
     }
 
@@ -110,6 +130,7 @@ impl World {
     /// The agent's process ends and another one begins; what it knew is in its report.
     pub(crate) fn restart_agent(&mut self) {
         self.sampler = None;
+        self.slow = None;
         self.state = State::new(facts(self.boots, self.booted_at, self.now.wall().unix()), self.now);
         self.begin();
     }
@@ -182,6 +203,10 @@ impl World {
         }
     }
 
+    fn answer(&self, ask: &Ask) -> Said {
+        Said::Sample { id: ask.id, sample: Box::new(self.machine.sample(&ask.sections)) }
+    }
+
     fn send(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -196,7 +221,10 @@ impl World {
     fn obey(&mut self, effect: Effect, events: &mut VecDeque<Event>) {
         match effect {
             Effect::StartProbe { id, probe, .. } => match probe {
-                Probe::Sampler => self.sampler = Some(id),
+                Probe::Sampler => {
+                    self.sampler = Some(id);
+                    self.is_fresh = true;
+                }
                 Probe::Tree => {
                     let measured = Measured::Tree(Box::new(self.machine.tree()));
                     events.push_back(Event::ProbeFinished { id, measured, duration_ms: 5 });
@@ -205,13 +233,22 @@ impl World {
             },
             Effect::StopProbe { id } => {
                 self.sampler = self.sampler.filter(|sampler| *sampler != id);
+                self.slow.take_if(|(_, slow, _)| *slow == id);
                 let measured = Measured::Unknown { reason: crds::reason::INTERRUPTED.into(), message: String::new() };
                 events.push_back(Event::ProbeFinished { id, measured, duration_ms: 5 });
             }
             Effect::Ask { id, ask } => {
                 assert_eq!(self.sampler, Some(id), "only a sampler that runs can be asked");
-                let sample = Box::new(self.machine.sample(&ask.sections));
-                events.push_back(Event::SamplerSaid { id, said: Said::Sample { id: ask.id, sample } });
+                let starts = std::mem::take(&mut self.is_fresh) && self.start_ms > 0;
+                if let Some(call) = self.hangs.take() {
+                    let pci = Some(Machine::address(0));
+                    let hung = Hung { call: call.into(), index: Some(0), pci, for_ms: 10_000, in_kernel: false };
+                    events.push_back(Event::SamplerSaid { id, said: Said::Hung(hung) });
+                } else if starts {
+                    self.slow = Some((self.now.mono_ms + self.start_ms, id, ask));
+                } else {
+                    events.push_back(Event::SamplerSaid { id, said: self.answer(&ask) });
+                }
             }
             Effect::Report { report, .. } => {
                 self.report = Some(*report);

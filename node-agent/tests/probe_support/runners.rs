@@ -41,11 +41,24 @@ pub(crate) fn with(programs: &Programs) -> Vec<String> {
     vec![format!("--custom-directory={}", programs.path().display()), "--custom-same-user".to_owned()]
 }
 
-/// Flags of a runner whose sampler has this library, and reports a call as hung after a second: longer than a busy machine
-/// keeps a process from running.
+/// A sampler reports a call as hung after a second: longer than a busy machine keeps a process from running.
+pub(crate) const CALL_DEADLINE_MS: u64 = 1_000;
+
+/// Flags of a runner whose sampler has this library.
 pub(crate) fn with_library(library: &Path, dev_root: &Path) -> Vec<String> {
-    let [library, dev_root] = [library, dev_root].map(Path::display);
-    vec![format!("--nvml-library={library}"), format!("--dev-root={dev_root}"), "--call-deadline-ms=1000".to_owned()]
+    with_patience(library, dev_root, CALL_DEADLINE_MS)
+}
+
+/// The same with its own deadline for the start of the library.
+pub(crate) fn with_patience(library: &Path, dev_root: &Path, init_deadline_ms: u64) -> Vec<String> {
+    let [library, root] = [library, dev_root].map(Path::display);
+    vec![
+        format!("--nvml-library={library}"),
+        format!("--dev-root={root}"),
+        format!("--sysfs-root={root}"),
+        format!("--call-deadline-ms={CALL_DEADLINE_MS}"),
+        format!("--init-deadline-ms={init_deadline_ms}"),
+    ]
 }
 
 /// A runner at a socket, and a client that writes the protocol by hand.

@@ -13,13 +13,13 @@ use node_agent::runner::protocol::Finished;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::probe_support::runners::{sampler, with_library};
+use crate::probe_support::runners::{CALL_DEADLINE_MS, sampler, with_patience};
 use crate::probe_support::{AGENT, Simulated, simulated_nvml};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Talking {
-    devices: tempfile::TempDir,
+    pub(crate) devices: tempfile::TempDir,
     runner: Runner,
     pub(crate) probe: RunningProbe,
     lines: mpsc::Receiver<String>,
@@ -31,10 +31,19 @@ impl Talking {
         Self::start(&simulated_nvml(), Some(&simulated.path())).await
     }
 
+    /// With its own deadline for the start of the library.
+    pub(crate) async fn patient(simulated: &Simulated, init_deadline_ms: u64) -> Self {
+        Self::launch(&simulated_nvml(), Some(&simulated.path()), init_deadline_ms).await
+    }
+
     pub(crate) async fn start(library: &Path, state: Option<&Path>) -> Self {
+        Self::launch(library, state, CALL_DEADLINE_MS).await
+    }
+
+    async fn launch(library: &Path, state: Option<&Path>, init_deadline_ms: u64) -> Self {
         let devices = tempfile::tempdir().unwrap();
         let brisk = ["--kill-grace-ms=200", "--unkillable-after-ms=2000"].map(OsString::from);
-        let places = with_library(library, devices.path()).into_iter().map(OsString::from);
+        let places = with_patience(library, devices.path(), init_deadline_ms).into_iter().map(OsString::from);
         let runner = Runner::spawn_child_with(RunnerCommand {
             binary: AGENT.into(),
             arguments: brisk.into_iter().chain(places).collect(),
@@ -50,8 +59,12 @@ impl Talking {
     }
 
     pub(crate) fn ask(&mut self, sections: &[Section]) {
+        self.ask_with(sections, false);
+    }
+
+    pub(crate) fn ask_with(&mut self, sections: &[Section], reload: bool) {
         self.last += 1;
-        let ask = Ask { id: self.last, sections: sections.to_vec(), timings: false };
+        let ask = Ask { id: self.last, sections: sections.to_vec(), reload, timings: false };
         self.probe.say(serde_json::to_string(&ask).unwrap());
     }
 
@@ -62,6 +75,11 @@ impl Talking {
 
     pub(crate) async fn sample(&mut self, sections: &[Section]) -> Sample {
         self.ask(sections);
+        self.answer().await
+    }
+
+    /// The answer to the last question.
+    pub(crate) async fn answer(&mut self) -> Sample {
         match self.said().await {
             Said::Sample { id, sample } if id == self.last => *sample,
             other => panic!("{other:?}"),

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Return(u32),
     /// Never comes back.
     Hang,
+    /// Never comes back, in state D.
+    Stuck,
     /// SIGABRT.
     Abort,
     /// SIGSEGV.
@@ -53,6 +55,9 @@ impl Fault {
             Self::Hang => loop {
                 std::thread::park();
             },
+            Self::Stuck => loop {
+                stuck();
+            },
             Self::Abort => std::process::abort(),
             Self::Segfault => {
                 segfault();
@@ -86,6 +91,20 @@ impl Fault {
     }
 }
 
+/// The parent of a vfork waits in the kernel, uninterruptibly, until its child ends. This child never does.
+fn stuck() {
+    // SAFETY: a system call with numbers; without CLONE_VM the child has memory of its own. It is the copy of one thread,
+    // makes two system calls in a loop, and neither allocates nor takes a lock.
+    unsafe {
+        if libc::syscall(libc::SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0) == 0 {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            loop {
+                libc::pause();
+            }
+        }
+    }
+}
+
 fn segfault() {
     // SAFETY: not safe, and meant so: the process dies by SIGSEGV here, as with a bug in a driver library. The address is
     // below the lowest that can be mapped, and not null, which the compiler would check for.
@@ -98,7 +117,7 @@ impl TryFrom<Value> for Fault {
     fn try_from(value: Value) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{value} is no fault: \"ok\", \"hang\", \"abort\", \"segfault\", \"garbage\", {{\"return\": CODE}}, \
+                "{value} is no fault: \"ok\", \"hang\", \"stuck\", \"abort\", \"segfault\", \"garbage\", {{\"return\": CODE}}, \
                  {{\"slow_ms\": N, \"then\": FAULT}}, {{\"after\": N, \"then\": FAULT}}, {{\"flip\": [FAULT, …]}}"
             )
         };
@@ -133,6 +152,7 @@ impl Fault {
         Some(match word {
             "ok" => Self::Ok,
             "hang" => Self::Hang,
+            "stuck" => Self::Stuck,
             "abort" => Self::Abort,
             "segfault" => Self::Segfault,
             "garbage" => Self::Garbage,

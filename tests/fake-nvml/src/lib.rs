@@ -94,6 +94,7 @@
 //! | `"ok"` or `null` | does its work |
 //! | `{"return": CODE}` | returns the code (9 driver not loaded, 15 GPU is lost, 16 reset required, 18 library and driver differ, 999 unknown, any other) |
 //! | `"hang"` | never comes back |
+//! | `"stuck"` | never comes back, and hangs in the kernel meanwhile (state D), as in a driver that waits for hardware; unlike there, SIGKILL ends it |
 //! | `{"slow_ms": N}`, with `"then": FAULT` | comes back later |
 //! | `"segfault"`, `"abort"` | ends the process by SIGSEGV, SIGABRT |
 //! | `"garbage"` | succeeds; fills string buffers to the end with 0xff, without any NUL (no UTF-8 either), and all other values with ones |

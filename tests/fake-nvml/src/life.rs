@@ -20,10 +20,18 @@ pub(crate) fn is_initialized() -> bool {
 exports! {
     nvmlSystemGetDriverVersion(version: *mut c_char, length: c_uint) =
         |machine: &Machine, version, length| put_text(version, length, &machine.driver);
-    nvmlSystemGetNVMLVersion(version: *mut c_char, length: c_uint) =
-        |machine: &Machine, version, length| put_text(version, length, &machine.nvml);
     nvmlSystemGetCudaDriverVersion_v2(version: *mut c_int) = |machine: &Machine, version| put(version, machine.cuda);
     nvmlSystemGetProcessName(pid: c_uint, name: *mut c_char, length: c_uint) = process_name;
+}
+
+/// The library's own version, which it tells before it is started too (nvml.h has no `UNINITIALIZED` here).
+///
+/// # Safety
+/// As nvml.h has it.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn nvmlSystemGetNVMLVersion(version: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    // SAFETY: by nvml.h's contract.
+    begin("nvmlSystemGetNVMLVersion", |machine| unsafe { put_text(version, length, &machine.nvml) })
 }
 
 /// Starts the library.

@@ -34,6 +34,10 @@ const COMMON: &str = "\n## Outcomes\n\n\
 | NoAccelerator | Skipped | the node has no device that the check covers | nothing; `inventory` reports missing devices |\n\
 | AgentLostDeviceAccess | Inconclusive | the device nodes exist but deny access: `systemctl daemon-reload` removes devices from running containers | restart the agent's pod; the node is not at fault |\n\
 | DriverLibraryMissing | Inconclusive | the driver's library cannot be loaded | install the driver, or set the path of the library with `--nvml-library` |\n\
+| AgentLibraryStale | Inconclusive | the driver was upgraded under the agent: the kernel module is newer than the library that the agent loaded | the runner's container starts anew by itself; if it stays, check what mounts the library into it |\n\
+| CodeUnclear | Inconclusive | the driver's library answered with a code that says nothing about the GPU | read the message: it names the call and the code |\n\
+| OtherKernelDriver | Skipped | all GPUs are bound to another kernel driver, for example vfio-pci | nothing; set `gpus.kernelDriver` in the profile if they should be bound to `nvidia` |\n\
+| CallUnanswered | Inconclusive | a call into the driver has not returned once; a second process makes it again | wait |\n\
 | CallHung | Inconclusive | a call into the driver did not return | see [driver](driver.md) |\n\
 | RunnerSilent | Inconclusive | the agent's runner or sampler stands still: stopped, frozen, or without CPU | nothing if it passes; else read the agent's log and look at the CPU that its pod gets; the node is not at fault |\n\
 | Overdue | Inconclusive | the last measurement is older than three intervals | read the agent's log |\n\

@@ -112,7 +112,7 @@ fn sample(wanted: &Nvml) -> Result<Vec<Sample>, Box<dyn std::error::Error + Send
     let mut lines = BufReader::new(told).lines();
     let mut samples = Vec::new();
     for id in 1..=u64::from(wanted.rounds) {
-        serde_json::to_writer(&mut ask, &Ask { id, sections: Section::ALL.to_vec(), timings: true })?;
+        serde_json::to_writer(&mut ask, &Ask { id, sections: Section::ALL.to_vec(), reload: false, timings: true })?;
         ask.write_all(b"\n")?;
         loop {
             let line = lines.next().ok_or("the sampler ended before it replied")??;

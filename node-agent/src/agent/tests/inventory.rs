@@ -37,6 +37,24 @@ fn without_library(mut report: InventoryReport) -> InventoryReport {
     report
 }
 
+/// The library neither counts nor shows the last GPU.
+fn not_counted(report: &mut InventoryReport) {
+    report.nvml.gpus.pop();
+    report.nvml.count = u32::try_from(report.nvml.gpus.len()).ok();
+}
+
+/// The library counts the last GPU, but gives no handle for it.
+fn without_handle(mut report: InventoryReport, kind: &str, pci: Option<&str>) -> InventoryReport {
+    let gone = report.nvml.gpus.pop().unwrap();
+    report.nvml.errors.push(NvmlError {
+        index: Some(gone.index),
+        pci: pci.map(str::to_owned),
+        call: "DeviceGetHandleByIndex".into(),
+        kind: kind.into(),
+    });
+    report
+}
+
 fn lost(report: InventoryReport, pci: Option<&str>) -> InventoryReport {
     let mut report = report;
     report.nvml.errors.push(NvmlError {
@@ -98,7 +116,7 @@ fn a_gpu_whose_address_the_driver_garbles_is_not_gone_and_the_garble_does_not_st
 #[test]
 fn a_gpu_that_the_driver_does_not_show_needs_a_reboot() {
     let mut report = healthy(2);
-    report.nvml.gpus.pop();
+    not_counted(&mut report);
     let bench = judged(expecting(2), report);
     assert_eq!(found(&bench), [(gpu(1), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
 }
@@ -108,9 +126,108 @@ fn a_gpu_that_the_driver_calls_lost_needs_a_reboot_also_when_it_has_no_address_a
     let bench = judged(expecting(2), lost(healthy(2), Some(&gpu(1))));
     assert_eq!(found(&bench), [(gpu(1), reason::GPU_LOST.into(), Outcome::Fail, Severity::Reboot)]);
     let mut report = lost(healthy(2), None);
-    report.nvml.gpus.pop();
+    not_counted(&mut report);
     let bench = judged(expecting(2), report);
     assert_eq!(found(&bench), [(gpu(1), reason::GPU_LOST.into(), Outcome::Fail, Severity::Reboot)]);
+}
+
+#[test]
+fn a_gpu_that_the_driver_counts_without_a_handle_is_neither_gone_nor_covered() {
+    for (kind, pci) in [("NoPermission", None), ("Unknown", None), ("Unknown(77)", Some(gpu(1))), ("NotReady", None)] {
+        let bench = judged(expecting(2), without_handle(healthy(2), kind, pci.as_deref()));
+        let condemning = found(&bench).into_iter().filter(|(_, _, outcome, _)| *outcome == Outcome::Fail);
+        assert_eq!(condemning.count(), 0, "{kind}");
+        let row = bench.row("inventory");
+        assert_eq!((&row.outcome, row.covered.as_slice()), (&Outcome::Pass, &[gpu(0), "node".into()][..]), "{kind}");
+        let message = row.message.clone().unwrap();
+        assert!(message.contains(&gpu(1)) && message.contains("nvmlDeviceGetHandleByIndex"), "{message}");
+    }
+}
+
+#[test]
+fn a_library_that_gives_no_handle_at_all_leaves_everything_open() {
+    let mut report = healthy(1);
+    report = without_handle(report, "NoPermission", None);
+    let bench = judged(expecting(1), report.clone());
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::CODE_UNCLEAR));
+    report.pci.clear();
+    let bench = judged(spec(), report);
+    assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::CODE_UNCLEAR), "not NoAccelerator");
+}
+
+#[test]
+fn of_two_absent_gpus_one_of_which_was_counted_neither_is_named_as_gone() {
+    let mut report = without_handle(healthy(3), "NoPermission", None);
+    report.nvml.gpus.pop();
+    report.nvml.count = Some(2);
+    let bench = judged(expecting(3), report);
+    assert_eq!(found(&bench), [("node".into(), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
+    assert_eq!(bench.row("inventory").covered, [gpu(0), "node".into()]);
+}
+
+#[test]
+fn a_gpu_that_another_kernel_driver_has_is_told_and_not_missed() {
+    for (driver, warns) in [(Some("vfio-pci"), false), (None, true)] {
+        let mut report = healthy(2);
+        report.pci[1].driver = driver.map(str::to_owned);
+        not_counted(&mut report);
+        let bench = judged(expecting(2), report.clone());
+        let wanted = (gpu(1), reason::NO_KERNEL_DRIVER.into(), Outcome::Warn, Severity::Monitor);
+        assert_eq!(found(&bench), if warns { vec![wanted] } else { Vec::new() });
+        assert_eq!(bench.row("inventory").covered.contains(&gpu(1)), warns);
+        assert_eq!(bench.report().inventory.gpus[1].kernel_driver.as_deref(), driver);
+        let mut strict = expecting(2);
+        strict.expected.as_mut().unwrap().gpus.as_mut().unwrap().kernel_driver = Some("nvidia".into());
+        let bench = judged(strict, report);
+        assert_eq!(bench.finding("inventory", "node").unwrap().reason, reason::GPU_MISSING);
+    }
+}
+
+#[test]
+fn a_gpu_without_a_device_node_in_our_container_is_our_loss_and_is_named() {
+    let minors = |known: &[u8]| known.iter().map(|index| (gpu(*index), u32::from(*index))).collect();
+    // The node is missing; the runtime hides it in procfs too; the node is there and the driver does not show it.
+    for (known, nodes, wanted) in [
+        (vec![0, 1], vec![0], (Outcome::Inconclusive, reason::AGENT_LOST_DEVICE_ACCESS)),
+        (vec![0], vec![0], (Outcome::Inconclusive, reason::AGENT_LOST_DEVICE_ACCESS)),
+        (vec![0, 1], vec![0, 1], (Outcome::Fail, reason::NOT_IN_DRIVER)),
+    ] {
+        let mut report = healthy(2);
+        not_counted(&mut report);
+        let mut bench = Bench::new();
+        bench.send(Event::KernelLogOpened { source: "syslog".into() });
+        bench.send(Event::SpecChanged(Box::new(order(expecting(2), None))));
+        let tree = TreeReport { pci: report.pci.clone(), minors: Some(minors(&known)), ..TreeReport::default() };
+        let probe = bench.tree_probe().unwrap();
+        bench.finish(probe, Measured::Tree(Box::new(tree)));
+        bench.answer_with(Sample { device_nodes: Some(nodes), ..sample_of(report.nvml) });
+        bench.pass(2_000);
+        assert_eq!(bench.row_says("inventory"), wanted, "{known:?}");
+        if wanted.0 == Outcome::Inconclusive {
+            assert!(bench.row("inventory").message.as_ref().unwrap().contains(&gpu(1)));
+            assert!(found(&bench).is_empty() && bench.row("inventory").covered.is_empty());
+        }
+    }
+}
+
+#[test]
+fn with_all_gpus_in_virtual_machines_no_monitor_of_the_driver_applies() {
+    for (status, kind) in [("LibraryNotFound", None), ("DriverNotLoaded", Some("nvmlInit_v2 answered 9")), ("Ok", None)]
+    {
+        let mut report = healthy(2);
+        report.pci.iter_mut().for_each(|gpu| gpu.driver = Some("vfio-pci".into()));
+        report = without_library(report);
+        report.nvml.status = status.into();
+        report.nvml.message = kind.map(str::to_owned);
+        let mut watching = expecting(2);
+        watching.monitors.extend(["driver", "ecc"].map(|name| Monitor { name: name.into(), interval_seconds: None }));
+        let bench = judged(watching, report);
+        assert!(found(&bench).is_empty(), "{:?}", found(&bench));
+        for check in ["inventory", "driver", "ecc"] {
+            assert_eq!(bench.row_says(check), (Outcome::Skipped, reason::OTHER_KERNEL_DRIVER), "{status}");
+            assert!(bench.row(check).message.as_ref().unwrap().contains("vfio-pci"));
+        }
+    }
 }
 
 #[test]
@@ -125,7 +242,7 @@ fn a_missing_library_is_our_trouble_and_judges_the_count_on_pci_alone() {
 #[test]
 fn a_missing_library_heals_nothing_that_was_found_before() {
     let mut report = healthy(2);
-    report.nvml.gpus.pop();
+    not_counted(&mut report);
     let mut bench = judged(expecting(2), report);
     bench.measure_again(without_library(healthy(2)));
     assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::DRIVER_LIBRARY_MISSING));
@@ -208,7 +325,7 @@ fn a_driver_that_does_not_answer_leaves_the_count_on_pci_to_be_judged() {
     let mut bench = Bench::at_rest(expecting(2));
     bench.by_hand();
     bench.pass(60_000);
-    bench.hang("nvmlDeviceGetUUID", None);
+    bench.hang_twice("nvmlDeviceGetUUID", None);
     bench.pass(2_000);
     assert_eq!(bench.row_says("inventory"), (Outcome::Inconclusive, reason::CALL_HUNG));
     assert_eq!(bench.report().inventory.gpus[0].serial.as_deref(), Some("serial-0"), "what was seen is still shown");
@@ -223,7 +340,7 @@ fn a_driver_that_does_not_answer_leaves_the_count_on_pci_to_be_judged() {
 fn a_gpu_that_the_driver_does_not_show_any_more_keeps_its_name() {
     let mut bench = Bench::at_rest(expecting(2));
     let mut report = healthy(2);
-    report.nvml.gpus.pop();
+    not_counted(&mut report);
     bench.measure_again(report);
     let finding = bench.finding("inventory", &gpu(1)).unwrap();
     assert_eq!((finding.serial.as_deref(), finding.uuid.as_deref()), (Some("serial-1"), Some("GPU-1")));
@@ -247,7 +364,7 @@ fn another_board_at_the_address_is_shown_at_once_and_what_was_found_of_the_forme
 fn an_address_that_is_no_more_is_not_missed_once_the_count_is_right() {
     let mut bench = Bench::at_rest(expecting(2));
     let mut report = healthy(2);
-    report.nvml.gpus.pop();
+    not_counted(&mut report);
     bench.measure_again(report);
     assert!(bench.finding("inventory", &gpu(1)).is_some());
     let mut moved = healthy(3);

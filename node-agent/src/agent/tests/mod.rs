@@ -228,7 +228,17 @@ impl Bench {
 
     fn hang(&mut self, call: &str, pci: Option<&str>) {
         let (call, pci) = (call.to_owned(), pci.map(str::to_owned));
-        self.say(Said::Hung(Hung { call, index: None, pci, for_ms: 10_000 }));
+        self.say(Said::Hung(Hung { call, index: None, pci, for_ms: 10_000, in_kernel: false }));
+    }
+
+    /// The sampler hangs, its successor hangs in the same call.
+    fn hang_twice(&mut self, call: &str, pci: Option<&str>) {
+        self.hang(call, pci);
+        self.lose_sampler(reason::INTERRUPTED);
+        while self.asked().is_none() {
+            self.pass(500);
+        }
+        self.hang(call, pci);
     }
 
     /// Ends the sampler.
@@ -325,6 +335,7 @@ fn sample_of(view: NvmlView) -> Sample {
         slowest: None,
         view,
         device_access: None,
+        device_nodes: None,
         library_version: None,
         gpus,
         calls: Vec::new(),

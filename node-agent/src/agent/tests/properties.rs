@@ -112,6 +112,7 @@ fn said(number: u8, ask: Option<&Ask>) -> Option<Said> {
         1 => answer(healthy(20), "Ok"),
         2 => answer(healthy(0), "LibraryNotFound"),
         3 => Some(Said::Hung(Hung {
+            in_kernel: false,
             call: "n".repeat(300),
             index: Some(1),
             pci: Some("p".repeat(300)),

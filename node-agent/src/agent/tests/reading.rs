@@ -60,6 +60,7 @@ fn a_run_that_finds_something_says_so_with_its_cure() {
     let mut bench = given(vec![inventory()]);
     let mut report = healthy(2);
     report.nvml.gpus.pop();
+    report.nvml.count = Some(1);
     bench.measure(report);
     bench.pass(1_100);
     let result = &bench.report().runs[0].results[0];

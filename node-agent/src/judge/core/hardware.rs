@@ -7,6 +7,12 @@ use crate::text::bounded;
 use crds::node_health::{Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
 use std::collections::BTreeSet;
 
+/// The kernel driver of NVIDIA's GPUs.
+pub(in crate::judge) const NVIDIA_DRIVER: &str = "nvidia";
+
+/// The vendors' own kernel drivers. The inventory names only others.
+const VENDOR_DRIVERS: [&str; 2] = [NVIDIA_DRIVER, "amdgpu"];
+
 /// The last inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Hardware {
@@ -68,7 +74,7 @@ pub fn driver_addresses(report: &InventoryReport) -> BTreeSet<&str> {
 /// The inventory as the report shows it, within its bounds.
 pub fn as_reported(report: &InventoryReport) -> Inventory {
     let present = addresses(report);
-    let gpus = present.iter().take(MAX_GPUS).map(|address| gpu(address, &report.nvml));
+    let gpus = present.iter().take(MAX_GPUS).map(|address| gpu(address, report));
     let nics = report.nics.iter().take(MAX_NICS).map(|nic| Nic {
         pci_address: bounded(&nic.address, 32),
         interface: nic.interfaces.first().map(|name| bounded(name, 32)),
@@ -87,13 +93,14 @@ pub fn as_reported(report: &InventoryReport) -> Inventory {
 pub fn named_as_before(inventory: &mut Inventory, before: &Inventory) {
     for gpu in inventory.gpus.iter_mut().filter(|gpu| gpu.uuid.is_none() && gpu.serial.is_none()) {
         if let Some(known) = before.gpus.iter().find(|known| known.pci_address == gpu.pci_address) {
-            *gpu = Gpu { index: gpu.index, ..known.clone() };
+            *gpu = Gpu { index: gpu.index, kernel_driver: gpu.kernel_driver.take(), ..known.clone() };
         }
     }
 }
 
-fn gpu(address: &str, nvml: &NvmlView) -> Gpu {
-    let driver = nvml.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(address));
+fn gpu(address: &str, report: &InventoryReport) -> Gpu {
+    let bound = report.pci.iter().find(|gpu| gpu.address == address).and_then(|gpu| gpu.driver.as_deref());
+    let driver = report.nvml.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(address));
     let text =
         |pick: fn(&NvmlGpu) -> Option<&String>, bytes: usize| driver.and_then(pick).map(|text| bounded(text, bytes));
     Gpu {
@@ -107,6 +114,7 @@ fn gpu(address: &str, nvml: &NvmlView) -> Gpu {
             .and_then(|gpu| gpu.memory_mib)
             .and_then(|mib| i64::try_from(mib).ok())
             .filter(|mib| *mib <= 16_777_216),
+        kernel_driver: bound.filter(|bound| !VENDOR_DRIVERS.contains(bound)).map(|bound| bounded(bound, 32)),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Readings {
     pub view: Option<NvmlView>,
     /// Access to the device nodes, from the last sample in which something failed.
     pub device_access: Option<DeviceAccess>,
+    /// The numbers of the driver's device nodes that exist for us, from the last sample.
+    pub device_nodes: Option<Vec<u32>>,
     /// The version of the library.
     pub library_version: Option<String>,
     /// The slowest call of the last sample: name, milliseconds.
@@ -36,8 +38,8 @@ pub struct Readings {
 /// Why the driver's library is not being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// A const of `crds::reason`: `CALL_HUNG`, `CHILD_UNKILLABLE`, `SAMPLER_CRASHED`, `RUNNER_GONE`, `RUNNER_SILENT`,
-    /// `TOOL_ERROR`.
+    /// A const of `crds::reason`: `CALL_UNANSWERED`, `CALL_HUNG`, `CHILD_UNKILLABLE`, `SAMPLER_CRASHED`, `RUNNER_GONE`,
+    /// `RUNNER_SILENT`, `TOOL_ERROR`.
     pub reason: String,
     /// A sentence.
     pub message: String,
@@ -52,7 +54,17 @@ pub struct Trouble {
 impl Readings {
     /// Records a sample: each section it has replaces the previous one.
     pub fn take(&mut self, sample: &Sample, at: u64) {
-        let Sample { sections, took_ms: _, slowest, view, device_access, library_version, gpus, calls: _ } = sample;
+        let Sample {
+            sections,
+            took_ms: _,
+            slowest,
+            view,
+            device_access,
+            device_nodes,
+            library_version,
+            gpus,
+            calls: _,
+        } = sample;
         let mut former = std::mem::take(&mut self.gpus);
         self.before.retain(|pci, _| gpus.iter().any(|fresh| fresh.pci == *pci));
         for fresh in gpus {
@@ -66,6 +78,7 @@ impl Readings {
         }
         self.view = Some(view.clone());
         self.device_access = *device_access;
+        self.device_nodes.clone_from(device_nodes);
         self.library_version.clone_from(library_version);
         self.slowest.clone_from(slowest);
         self.trouble = None;

@@ -177,6 +177,7 @@ fn answer(count: u32, name: &str, driver: &str, memory_mib: u64, gpu: impl Fn(St
             errors: Vec::new(),
         },
         device_access: None,
+        device_nodes: None,
         library_version: Some(format!("12.{driver}")),
         gpus: gpus.collect(),
         calls: Vec::new(),

@@ -27,6 +27,19 @@ pub(super) fn look(dev_root: &Path, calls: &Arc<Calls>) -> DeviceAccess {
     access
 }
 
+/// The numbers of the GPUs' device nodes. Opens none of them.
+pub(super) fn minors(dev_root: &Path) -> Option<Vec<u32>> {
+    let entries = std::fs::read_dir(dev_root).ok()?;
+    let minor = |name: std::ffi::OsString| name.to_str()?.strip_prefix("nvidia")?.parse().ok();
+    let mut minors: Vec<u32> = entries.flatten().filter_map(|entry| minor(entry.file_name())).collect();
+    minors.sort_unstable();
+    minors.truncate(MAX_NODES);
+    Some(minors)
+}
+
+/// Four times the largest node that is built.
+const MAX_NODES: usize = 64;
+
 fn access_of(opened: std::io::Result<()>) -> DeviceAccess {
     match opened.map_err(|error| error.kind()) {
         // Both EPERM and EACCES.
@@ -87,5 +100,10 @@ mod tests {
         assert_eq!(look(folder.path(), &calls), DeviceAccess::Absent);
         assert!(std::fs::write(folder.path().join("nvidiactl"), "").is_ok());
         assert_eq!(look(folder.path(), &calls), DeviceAccess::Granted);
+        for name in ["nvidia10", "nvidia2", "nvidia-uvm"] {
+            assert!(std::fs::write(folder.path().join(name), "").is_ok());
+        }
+        assert_eq!(minors(folder.path()), Some(vec![2, 10]));
+        assert_eq!(minors(&folder.path().join("none")), None);
     }
 }

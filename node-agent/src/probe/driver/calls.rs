@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+
 use crate::pci::PciAddress;
 use crate::readings::sample::CallTime;
 use crate::readings::talk::Hung;
@@ -88,6 +90,30 @@ pub(crate) struct Calls {
     looked: Mutex<Option<Instant>>,
 }
 
+/// How long a call may take before it is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Deadlines {
+    /// The start of the library, which wakes every GPU up and may take half a minute on a healthy node.
+    pub(super) init: Duration,
+    /// Any other call.
+    pub(super) call: Duration,
+}
+
+impl Deadlines {
+    fn of(self, name: &str) -> Duration {
+        if name == INIT { self.init } else { self.call }
+    }
+}
+
+const INIT: &str = "nvmlInit_v2";
+
+/// A call that is past its deadline, and the thread that makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Late {
+    pub(super) hung: Hung,
+    pub(super) thread: Pid,
+}
+
 /// If the watchdog is late by this many of its pauses, the whole process did not run: its container was frozen, it was
 /// stopped, or its machine was migrated. That time is not charged to any call.
 const STOOD_STILL: u32 = 4;
@@ -124,13 +150,14 @@ struct UnderWay {
     /// How long the call is expected to take.
     meant: Duration,
     is_reported: bool,
+    thread: Pid,
 }
 
 impl Calls {
-    /// The calls that have been in progress for longer than `deadline`; each is reported once.
-    pub(super) fn hung(&self, deadline: Duration) -> impl Iterator<Item = Hung> {
-        let stood_still = self.stood_still(deadline);
-        [&self.asked, &self.events].into_iter().filter_map(move |thread| thread.hung(deadline, stood_still))
+    /// The calls that are past their deadline; each is reported once.
+    pub(super) fn hung(&self, deadlines: Deadlines) -> impl Iterator<Item = Late> {
+        let stood_still = self.stood_still(deadlines.call);
+        [&self.asked, &self.events].into_iter().filter_map(move |thread| thread.hung(deadlines, stood_still))
     }
 
     /// How long the whole process did not run since the last look.
@@ -151,7 +178,8 @@ impl Thread {
 
     /// Records an operation that may hang too but is not a function of the library.
     pub(super) fn begin_other(&self, name: &'static str, about: About, meant: Duration) -> Begun<'_> {
-        self.state().now = Some(UnderWay { name, about, since: Instant::now(), meant, is_reported: false });
+        let thread = rustix::thread::gettid();
+        self.state().now = Some(UnderWay { name, about, since: Instant::now(), meant, is_reported: false, thread });
         Begun(self)
     }
 
@@ -182,21 +210,23 @@ impl Thread {
             .collect()
     }
 
-    fn hung(&self, deadline: Duration, stood_still: Duration) -> Option<Hung> {
+    fn hung(&self, deadlines: Deadlines, stood_still: Duration) -> Option<Late> {
         let mut state = self.state();
         let call = state.now.as_mut()?;
         call.meant += stood_still;
         let past = call.since.elapsed().checked_sub(call.meant)?;
-        if call.is_reported || past <= deadline {
+        if call.is_reported || past <= deadlines.of(call.name) {
             return None;
         }
         call.is_reported = true;
-        Some(Hung {
+        let hung = Hung {
             call: call.name.to_owned(),
             index: call.about.index,
             pci: call.about.pci.map(|pci| pci.to_string()),
             for_ms: u64::try_from(past.as_millis()).unwrap_or(u64::MAX),
-        })
+            in_kernel: false,
+        };
+        Some(Late { hung, thread: call.thread })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -228,16 +258,20 @@ impl Drop for Begun<'_> {
 mod tests {
     use super::*;
 
+    fn within(seconds: u64) -> Deadlines {
+        Deadlines { init: Duration::from_secs(seconds), call: Duration::from_secs(seconds) }
+    }
+
     const HERE: About = About { index: Some(3), pci: None };
 
     #[test]
     fn a_call_past_its_deadline_is_told_once_with_its_name() {
         let calls = Calls::default();
         let begun = calls.asked.begin("nvmlDeviceGetUUID", HERE, Duration::ZERO);
-        assert_eq!(calls.hung(Duration::from_secs(60)).count(), 0);
-        let hung: Vec<Hung> = std::iter::repeat_with(|| calls.hung(Duration::ZERO).next()).flatten().take(1).collect();
-        assert_eq!((hung[0].call.as_str(), hung[0].index), ("nvmlDeviceGetUUID", Some(3)));
-        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+        assert_eq!(calls.hung(within(60)).count(), 0);
+        let late: Vec<Late> = std::iter::repeat_with(|| calls.hung(within(0)).next()).flatten().take(1).collect();
+        assert_eq!((late[0].hung.call.as_str(), late[0].hung.index), ("nvmlDeviceGetUUID", Some(3)));
+        assert_eq!(calls.hung(within(0)).count(), 0);
         drop(begun);
         assert_eq!(calls.asked.slowest().map(|(name, _)| name), Some("nvmlDeviceGetUUID"));
         calls.asked.watch(true);
@@ -260,10 +294,19 @@ mod tests {
     }
 
     #[test]
+    fn the_start_of_the_library_has_a_deadline_of_its_own() {
+        let calls = Calls::default();
+        let _begun = calls.asked.begin(INIT, About::default(), Duration::ZERO);
+        let patient = Deadlines { init: Duration::from_secs(60), call: Duration::ZERO };
+        assert_eq!(calls.hung(patient).count(), 0);
+        assert!(std::iter::repeat_with(|| calls.hung(within(0)).count()).any(|late| late == 1));
+    }
+
+    #[test]
     fn a_wait_that_is_meant_to_take_its_time_is_not_hung_meanwhile() {
         let calls = Calls::default();
         let _begun = calls.events.begin("nvmlEventSetWait_v2", About::default(), Duration::from_secs(60));
-        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+        assert_eq!(calls.hung(within(0)).count(), 0);
     }
 
     #[test]
@@ -272,8 +315,8 @@ mod tests {
         let _begun = calls.asked.begin("nvmlDeviceGetUUID", HERE, Duration::ZERO);
         *calls.looked.lock().unwrap_or_else(PoisonError::into_inner) =
             Instant::now().checked_sub(Duration::from_secs(60));
-        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
-        assert_eq!(calls.hung(Duration::ZERO).count(), 0);
+        assert_eq!(calls.hung(within(0)).count(), 0);
+        assert_eq!(calls.hung(within(0)).count(), 0);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Which GPUs are present, and which calls about them failed.
 
+use std::collections::BTreeMap;
+
 use crate::pci::PciAddress;
 use crate::readings::inventory::{NvmlError, NvmlGpu, NvmlView};
+use crate::readings::return_codes::{Means, at_handle, at_reading, name_of};
 
 use super::raw::{Answer, Failure, Gpu, Library, text_of};
-use super::return_codes::{is_absence, is_hole, kind_of};
 
 /// The highest index at which a GPU is looked for: four times the largest node that is built.
 const MAX_INDEX: u32 = 64;
@@ -20,7 +22,7 @@ impl Failures {
     pub(super) fn keep<T>(&mut self, index: Option<u32>, pci: Option<&str>, answer: Answer<T>) -> Option<T> {
         answer
             .map_err(|failure| {
-                if !is_absence(failure.code) {
+                if at_reading(failure.code) != Means::Absent {
                     self.note(index, pci, failure);
                 }
             })
@@ -35,13 +37,13 @@ impl Failures {
             index,
             pci: pci.map(str::to_owned),
             call: spoken(failure.symbol).to_owned(),
-            kind: kind_of(failure.code),
+            kind: name_of(failure.code),
         });
     }
 
     /// After the last GPU the holes never end; only those before it are informative.
     fn forget_trailing_holes(&mut self, last: Option<u32>) {
-        self.0.retain(|error| !is_hole(&error.kind) || error.index <= last);
+        self.0.retain(|error| error.means() != Means::Hole || error.index <= last);
     }
 
     pub(super) fn into_list(self) -> Vec<NvmlError> {
@@ -56,8 +58,10 @@ fn spoken(symbol: &str) -> &str {
 }
 
 /// What the library reports about itself and its GPUs. `errors` is left empty, because they are among the failures.
+/// `addresses` has the last known address of each index: the numbering is stable while the library is loaded.
 pub(super) fn read<'library>(
     library: &'library Library,
+    addresses: &BTreeMap<u32, String>,
     failures: &mut Failures,
 ) -> (NvmlView, Vec<(Gpu<'library>, NvmlGpu)>) {
     let mut view = NvmlView::empty();
@@ -65,18 +69,19 @@ pub(super) fn read<'library>(
     let count = match library.count() {
         Ok(count) => count,
         Err(failure) => {
-            view.fail(kind_of(failure.code), &format!("{} answered {}", failure.symbol, failure.code));
+            view.fail(name_of(failure.code), &format!("{} answered {}", failure.symbol, failure.code));
             return (view, Vec::new());
         }
     };
     view.count = Some(count);
-    (view, read_gpus(library, count, failures))
+    (view, read_gpus(library, count, addresses, failures))
 }
 
 /// A hole in the numbering does not count towards the library's number of GPUs.
 fn read_gpus<'library>(
     library: &'library Library,
     count: u32,
+    addresses: &BTreeMap<u32, String>,
     failures: &mut Failures,
 ) -> Vec<(Gpu<'library>, NvmlGpu)> {
     let mut gpus = Vec::new();
@@ -84,9 +89,9 @@ fn read_gpus<'library>(
     let mut index = 0;
     while index < end {
         match library.gpu(index) {
-            Ok(gpu) => gpus.push(read_gpu(library, gpu, index, failures)),
+            Ok(gpu) => gpus.push(read_gpu(library, gpu, (index, addresses.get(&index)), failures)),
             Err(failure) => {
-                if is_hole(&kind_of(failure.code)) {
+                if at_handle(failure.code) == Means::Hole {
                     end = (end + 1).min(MAX_INDEX);
                 }
                 failures.note(Some(index), None, failure);
@@ -101,14 +106,14 @@ fn read_gpus<'library>(
 fn read_gpu<'library>(
     library: &'library Library,
     mut gpu: Gpu<'library>,
-    index: u32,
+    (index, known): (u32, Option<&String>),
     failures: &mut Failures,
 ) -> (Gpu<'library>, NvmlGpu) {
     let info = failures.keep(Some(index), None, library.pci_info(gpu));
     // Text that is not an address is shown as it is: it comes from the driver, and matches nothing.
     let text = info.map(|info| text_of(&info.busId)).filter(|text| !text.is_empty());
-    gpu.about.pci = text.as_deref().and_then(|text| text.parse::<PciAddress>().ok());
-    // A failure is attributed to the GPU previously at this index, rather than to an invalid address.
+    let address = text.as_ref().filter(|text| text.parse::<PciAddress>().is_ok()).or(known);
+    gpu.about.pci = address.and_then(|text| text.parse().ok());
     let pci = gpu.about.pci.map(|address| address.to_string());
     let shown = pci.clone().or(text);
     let mut text =

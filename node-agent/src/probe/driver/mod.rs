@@ -25,12 +25,13 @@ mod events;
 mod identity;
 mod library;
 mod raw;
-mod return_codes;
 mod say;
 mod sections;
+mod stale;
+mod stuck;
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -40,20 +41,23 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde::Serialize;
 
-use calls::Calls;
+use calls::{Calls, Deadlines};
 use library::Sampler;
 use say::{say, say_sample};
+use stale::Stale;
 
 use super::places::{Machine, Places};
 use super::start::{Nothing, Probe};
 use crate::complain::complain;
 use crate::process::sys;
+use crate::readings::talk::Hung;
 use crate::readings::{Ask, Said};
 use crate::runner::protocol::MAX_REQUEST_BYTES;
 use crate::text::{LineEnd, read_line};
 
 pub use calls::SYMBOLS;
 pub use raw::text_of;
+pub use stale::STALE_EXIT;
 
 /// The parameters of `probe sampler`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, clap::Args)]
@@ -65,9 +69,15 @@ pub struct SamplerParameters {
     /// Root of the tree that is `/dev` on a node.
     #[arg(long, default_value = "/dev")]
     pub dev_root: PathBuf,
+    /// Root of the tree that is `/sys` on a node.
+    #[arg(long, default_value = "/sys")]
+    pub sysfs_root: PathBuf,
     /// A call that takes longer than this many milliseconds is reported as hung.
     #[arg(long, default_value_t = 10_000)]
     pub call_deadline_ms: u64,
+    /// As `--call-deadline-ms`, for the start of the library: on a node whose GPUs have to wake up it takes half a minute.
+    #[arg(long, default_value_t = INIT_DEADLINE_MS)]
+    pub init_deadline_ms: u64,
     /// The request that was open when the process replaced itself. Only the sampler passes it, to itself.
     #[arg(long, hide = true, value_parser = first_ask)]
     #[serde(skip)]
@@ -79,11 +89,13 @@ impl Probe for SamplerParameters {
     type Report = ();
 
     const NAME: &'static str = "sampler";
-    const OF_THE_RUNNER: &'static [&'static str] = &["nvmlLibrary", "devRoot", "callDeadlineMs"];
+    const OF_THE_RUNNER: &'static [&'static str] =
+        &["nvmlLibrary", "devRoot", "sysfsRoot", "callDeadlineMs", "initDeadlineMs"];
 
     fn at(places: &Places, Nothing {}: Nothing) -> Self {
-        let Machine { nvml_library, dev_root, call_deadline_ms, .. } = places.machine.clone();
-        Self { nvml_library, dev_root, call_deadline_ms, first_ask: None }
+        let Machine { nvml_library, dev_root, sysfs_root, call_deadline_ms, init_deadline_ms, proc_root: _ } =
+            places.machine.clone();
+        Self { nvml_library, dev_root, sysfs_root, call_deadline_ms, init_deadline_ms, first_ask: None }
     }
 
     fn run(self) -> ExitCode {
@@ -96,6 +108,14 @@ impl Probe for SamplerParameters {
     }
 }
 
+/// The longest that a healthy start was seen to take is 30 s (a billion file descriptors allowed; eight GPUs without
+/// persistence mode more than 10 s): four times that, in milliseconds.
+pub const INIT_DEADLINE_MS: u64 = 120_000;
+
+/// Some drivers walk through all file descriptors that a process may have; with a limit of a billion, as container
+/// runtimes set it, the start of the library takes half a minute.
+const MAX_FILES: u64 = 65_536;
+
 fn first_ask(text: &str) -> Result<Ask, serde_json::Error> {
     serde_json::from_str(text)
 }
@@ -107,18 +127,23 @@ const WAITING_ASKS: usize = 4;
 /// that watches for hung calls, and one that waits for the driver's events. This thread calls nothing that can hang, so
 /// it always notices the end of stdin.
 fn run(args: &SamplerParameters) -> ExitCode {
+    sys::lower_the_limit_of_files(MAX_FILES);
     let calls = Arc::new(Calls::default());
     let sampler = Sampler::new(args.nvml_library.clone(), args.dev_root.clone(), Arc::clone(&calls));
+    let sysfs_root = args.sysfs_root.clone();
     let (ask, asked) = sync_channel(WAITING_ASKS);
     if let Some(first) = args.first_ask.clone() {
         // The channel is empty, and its receiver is still here.
         let _ = ask.try_send(first);
     }
-    let deadline = Duration::from_millis(args.call_deadline_ms);
+    let deadlines = Deadlines {
+        init: Duration::from_millis(args.init_deadline_ms.max(args.call_deadline_ms)),
+        call: Duration::from_millis(args.call_deadline_ms),
+    };
     let threads = std::thread::Builder::new()
         .name("library".to_owned())
-        .spawn(move || answer(sampler, &asked))
-        .and_then(|_| std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&calls, deadline)));
+        .spawn(move || answer(sampler, &asked, &sysfs_root))
+        .and_then(|_| std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&calls, deadlines)));
     match threads.and_then(|_| pass_on(&ask)) {
         // At once: an orderly shutdown of the library may hang, and the kernel closes what is open.
         Ok(()) => sys::exit_now(0),
@@ -149,13 +174,22 @@ fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
     }
 }
 
-fn answer(mut sampler: Sampler, asked: &Receiver<Ask>) {
+fn answer(mut sampler: Sampler, asked: &Receiver<Ask>, sysfs_root: &Path) {
+    let mut stale = Stale::default();
     while let Ok(ask) = asked.recv() {
         if sampler.is_worn() {
             restart_in_place(&ask);
         }
-        let Ask { id, sections, timings } = ask;
-        say_sample(id, sampler.sample(sections, timings));
+        let Ask { id, sections, reload, timings } = ask;
+        if reload {
+            sampler.unload();
+        }
+        let sample = sampler.sample(sections, timings);
+        let is_stale = stale.is_after(&sample, sysfs_root);
+        say_sample(id, sample);
+        if is_stale {
+            sys::exit_now(STALE_EXIT);
+        }
     }
 }
 
@@ -174,9 +208,12 @@ fn restart_in_place(ask: &Ask) {
 }
 
 /// Reports each hung call once.
-fn watch(calls: &Calls, deadline: Duration) {
+fn watch(calls: &Calls, deadlines: Deadlines) {
     loop {
-        std::thread::sleep(calls::pause(deadline));
-        calls.hung(deadline).for_each(|hung| say(&Said::Hung(hung)));
+        std::thread::sleep(calls::pause(deadlines.call));
+        calls.hung(deadlines).for_each(|late| {
+            let in_kernel = stuck::is_in_kernel(late.thread);
+            say(&Said::Hung(Hung { in_kernel, ..late.hung }));
+        });
     }
 }

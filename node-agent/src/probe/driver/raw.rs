@@ -47,8 +47,12 @@ pub(crate) enum LoadError {
     #[error("{0}")]
     Library(String),
     /// Its first function failed.
-    #[error("{} answered {}", .0.symbol, .0.code)]
-    Init(Failure),
+    #[error("{} answered {}", .failure.symbol, .failure.code)]
+    Init {
+        failure: Failure,
+        /// The library's own version, which it tells without being initialized.
+        version: Option<String>,
+    },
 }
 
 /// A library that stays loaded and initialized until this is dropped.
@@ -122,7 +126,9 @@ impl Library {
         drop(loading);
         let lib = lib.map_err(|error| LoadError::Library(error.to_string()))?;
         let mut library = Self { lib, calls: Arc::clone(calls), initialized: false };
-        library.init().map_err(LoadError::Init)?;
+        if let Err(failure) = library.init() {
+            return Err(LoadError::Init { failure, version: library.library_version().ok() });
+        }
         library.initialized = true;
         Ok(library)
     }

@@ -64,6 +64,7 @@ fn places() -> Places {
             dev_root: "/dev".into(),
             nvml_library: "library".into(),
             call_deadline_ms: 1_000,
+            init_deadline_ms: 1_000,
         },
         tools: Tools::default(),
     }

@@ -13,7 +13,7 @@ use crate::text::{EVIDENCE_BYTES, bounded};
 /// The most errors that are listed.
 pub(super) const MAX_ERRORS: usize = 16;
 /// Four times the largest node that is built.
-const MAX_ACCELERATORS: usize = 64;
+pub(super) const MAX_ACCELERATORS: usize = 64;
 /// A host with virtual functions has hundreds.
 const MAX_NICS: usize = 256;
 /// No machine has this many bridges between root and device.

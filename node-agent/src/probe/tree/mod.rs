@@ -6,6 +6,7 @@
 
 mod bus;
 mod efa_view;
+mod nvidia_proc;
 mod rdma;
 mod root;
 #[cfg(test)]
@@ -79,5 +80,7 @@ fn measure(args: &TreeParameters) -> TreeReport {
         errors,
         efa,
         bridges: view.bridges,
+        minors: nvidia_proc::minors(&proc),
+        module_version: sysfs.read("module/nvidia/version", values::word),
     }
 }

@@ -125,6 +125,19 @@ fn a_gpu_s_link_errors_and_bridges_are_told_as_the_kernel_has_them() {
 }
 
 #[test]
+fn the_module_s_version_and_the_minors_of_its_gpus_are_read() {
+    let node = node();
+    assert_eq!((node.measure().module_version, node.measure().minors), (None, None));
+    node.write("sys/module/nvidia/version", "570.86.15\n");
+    let information = "Model: \t\t NVIDIA H100\nIRQ:   \t\t 241\nBus Location: \t 0000:18:00.0\nDevice Minor: \t 3\n";
+    node.write("proc/driver/nvidia/gpus/0000:18:00.0/information", information);
+    node.write("proc/driver/nvidia/gpus/0000:2a:00.0/information", "garbage");
+    let report = node.measure();
+    assert_eq!(report.module_version.as_deref(), Some("570.86.15"));
+    assert_eq!(report.minors, Some(BTreeMap::from([("0000:18:00.0".to_owned(), 3)])));
+}
+
+#[test]
 fn a_port_has_its_state_rate_interface_and_counters_of_errors_only() {
     let expected = RdmaPort {
         name: "mlx5_0/1".to_owned(),

@@ -240,6 +240,21 @@ impl SimulatedNode {
         self.replace(&self.sys(&format!("module/{name}/initstate")), "live\n")
     }
 
+    /// The driver's kernel module has this version.
+    pub fn set_driver_module(&self, version: &str) -> Result<(), Error> {
+        self.replace(&self.sys("module/nvidia/version"), format!("{version}\n"))
+    }
+
+    /// Binds a GPU to a kernel driver, for the first time or to another one.
+    pub fn bind(&self, gpu: usize, driver: &str) -> Result<(), Error> {
+        let folder = format!("{}/{}", Branch::of(gpu).folder(), self.gpus[gpu]);
+        let link = format!("{folder}/driver");
+        if self.sys(&link).is_symlink() {
+            self.remove(&link)?;
+        }
+        self.link(&link, &format!("../../../../../bus/pci/drivers/{driver}"))
+    }
+
     /// A kernel module is no longer loaded.
     pub fn unload_module(&self, name: &str) -> Result<(), Error> {
         self.remove(&format!("module/{name}"))

@@ -34,6 +34,7 @@ fn a100() -> Sample {
             errors: Vec::new(),
         },
         device_access: None,
+        device_nodes: None,
         library_version: None,
         calls: Vec::new(),
         gpus: vec![GpuReadings {

@@ -49,6 +49,16 @@ fn refused(status: &str, kernel_driver: Option<&str>) -> Scene {
     })
 }
 
+/// Library and kernel module have these versions, and init says that they differ.
+fn mismatched(library: &str, module: Option<&str>) -> Scene {
+    let mut scene = refused("LibRmVersionMismatch", Some("nvidia"));
+    scene.readings.library_version = Some(library.to_owned());
+    if let Some((tree, _)) = &mut scene.readings.tree {
+        tree.module_version = module.map(str::to_owned);
+    }
+    scene
+}
+
 fn answers_again(scene: Scene) -> Scene {
     scene.settled(&PAGE, judge).later(60, |sample| *sample = h200(8))
 }
@@ -84,14 +94,17 @@ pub(crate) static TABLE: Table = Table {
         sample(reason::RESET_REQUIRED, Fires, Recorded, REAL_RESET, || error("ResetRequired", "DeviceGetMemoryInfo")),
         sample(reason::RESET_REQUIRED, NearMiss, Derived, NVML, || error("InUse", "DeviceGetMemoryInfo")),
         sample(reason::RESET_REQUIRED, Lifts, Derived, REAL_RESET, || well_after(error("ResetRequired", "DeviceGetMemoryInfo"))),
-        sample(reason::LIB_RM_VERSION_MISMATCH, Fires, Recorded, "`Failed to initialize NVML: Driver/library version mismatch`, as nvidia-smi prints after a package update", || refused("LibRmVersionMismatch", Some("nvidia"))),
+        sample(reason::LIB_RM_VERSION_MISMATCH, Fires, Recorded, "`Failed to initialize NVML: Driver/library version mismatch`, as nvidia-smi prints after a package update", || mismatched("13.595.45.04", Some("590.48.01"))),
         sample(reason::LIB_RM_VERSION_MISMATCH, NearMiss, Derived, "nvml.h: 12, the library is not there", || refused("LibraryNotFound", Some("nvidia"))),
-        sample(reason::LIB_RM_VERSION_MISMATCH, Lifts, Derived, NVML, || answers_again(refused("LibRmVersionMismatch", Some("nvidia")))),
+        sample(reason::LIB_RM_VERSION_MISMATCH, NearMiss, Derived, "the module was upgraded under the agent", || mismatched("13.590.48.01", Some("595.45.04"))),
+        sample(reason::LIB_RM_VERSION_MISMATCH, NearMiss, Derived, "the module's version is not known", || mismatched("13.590.48.01", None)),
+        sample(reason::LIB_RM_VERSION_MISMATCH, Lifts, Derived, NVML, || answers_again(mismatched("13.595.45.04", Some("590.48.01")))),
         sample(reason::DRIVER_NOT_LOADED, Fires, Derived, "nvml.h: 9, and no driver bound on PCI", || refused("DriverNotLoaded", None)),
         sample(reason::DRIVER_NOT_LOADED, NearMiss, Derived, "the container has no device nodes: sysfs shows the module at work", || refused("DriverNotLoaded", Some("nvidia"))),
         sample(reason::DRIVER_NOT_LOADED, NearMiss, Derived, "GPUs that are passed to virtual machines", || refused("DriverNotLoaded", Some("vfio-pci"))),
         sample(reason::DRIVER_NOT_LOADED, Lifts, Derived, NVML, || answers_again(refused("DriverNotLoaded", None))),
         sample(reason::CALL_HUNG, Fires, Derived, HANG, || hung(reason::CALL_HUNG)),
+        sample(reason::CALL_HUNG, NearMiss, Derived, "one hang that did not repeat", || hung(reason::CALL_UNANSWERED)),
         sample(reason::CALL_HUNG, NearMiss, Derived, "a sampler that crashed", || hung(reason::SAMPLER_CRASHED)),
         sample(reason::CALL_HUNG, NearMiss, Derived, "a runner that is gone", || hung(reason::RUNNER_GONE)),
         sample(reason::CALL_HUNG, Lifts, Derived, HANG, || hung(reason::CALL_HUNG).settled(&PAGE, judge).later(60, |_| {})),
@@ -135,6 +148,17 @@ fn a_hang_without_a_gpu_is_the_nodes_and_names_the_call() {
     let somebody = hung(reason::CHILD_UNKILLABLE).judge(judge);
     assert_eq!(somebody.found[0].target, GPU);
     assert!(somebody.found[0].message.contains("GPU 0") && somebody.found[0].message.contains("TotalEccErrors"));
+}
+
+#[test]
+fn a_driver_upgraded_under_the_agent_is_the_agents_affair_and_lifts_nothing() {
+    let stale = mismatched("13.590.48.01", Some("595.45.04")).standing(&PAGE, reason::GPU_LOST, GPU);
+    let judged = stale.judge(judge);
+    assert_eq!((judged.outcome, judged.reason.as_deref()), (Outcome::Inconclusive, Some(reason::AGENT_LIBRARY_STALE)));
+    assert!(stale.settled(&PAGE, judge).findings.get("driver", GPU).is_some());
+    let unknown = mismatched("13.590.48.01", None).judge(judge);
+    assert_eq!(unknown.reason.as_deref(), Some(reason::LIB_RM_VERSION_MISMATCH));
+    assert_eq!(unknown.outcome, Outcome::Inconclusive);
 }
 
 #[test]

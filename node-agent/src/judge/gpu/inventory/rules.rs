@@ -10,7 +10,7 @@ pub static PAGE: Page = Page {
     check: Check::Inventory,
     means: "An accelerator is missing, lost, or seen by one side only. A node with seven of eight GPUs looks healthy to any check that does not count them.",
     measured: "sysfs: every accelerator on PCI, by vendor and class, and whether its configuration space answers. NVML: every GPU that the driver shows. The profile: how many there must be, and of which model. The Node: how many it offers. Without the driver's library only PCI is counted and the result is Inconclusive, because only the library can show that a GPU is back. Silent under maintenance and during the boot grace.",
-    profile: &["gpus.vendor", "gpus.count", "gpus.models"],
+    profile: &["gpus.vendor", "gpus.count", "gpus.kernelDriver", "gpus.models"],
     metrics: &["gpu_health_gpu_info"],
     rules: RULES,
 };
@@ -30,7 +30,7 @@ pub const RULES: &[Rule] = &[
         reason: reason::NOT_IN_DRIVER,
         outcome: Outcome::Fail,
         severity: Severity::Reboot,
-        when: "PCI shows a GPU that the driver does not show, although the driver answers.",
+        when: "PCI shows a GPU that is bound to the driver, the driver answers, and neither shows nor counts it. One that it counts without a handle was not read, and is not judged.",
         lifts: "The driver shows it.",
         act: "Search the kernel log for this address at the time the driver was loaded; reboot the node.",
         source: "nvml.h: a GPU that the driver could not initialise is not enumerated",
@@ -43,6 +43,15 @@ pub const RULES: &[Rule] = &[
         lifts: "The GPU answers again.",
         act: "Reboot the node; if that does not bring the GPU back, power-cycle it. If the same board is lost again, replace it.",
         source: "nvml.h, NVML_ERROR_GPU_IS_LOST; NVIDIA's Xid catalogue, 79",
+    },
+    Rule {
+        reason: reason::NO_KERNEL_DRIVER,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "PCI shows a GPU that no kernel driver is bound to, while others are bound.",
+        lifts: "A kernel driver is bound to it.",
+        act: "Search the kernel log for this address at the time the driver was loaded: the driver may have refused the board. Otherwise someone has taken it from the driver, for example for a virtual machine.",
+        source: "our judgement: unbound on purpose and refused by the driver look the same in sysfs; the kernel log tells",
     },
     Rule {
         reason: reason::NOT_ON_PCI,
