@@ -1,9 +1,13 @@
 //! No character that somebody else chooses keeps a verdict from the API server: in every string field of a report, and from
 //! the kernel log and a custom program to the marks.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: its helpers fail the test that calls them"
+)]
 
-#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod admission_support;
 mod schema_fill;
 
@@ -73,10 +77,14 @@ fn scramble(value: &mut Value, schema: &Value, dice: &mut Dice) {
         }
         Value::Array(all) => {
             all.truncate(2);
-            all.iter_mut().for_each(|one| scramble(one, &schema["items"], dice));
+            for one in all {
+                scramble(one, &schema["items"], dice);
+            }
         }
         Value::Object(members) => {
-            members.iter_mut().for_each(|(name, member)| scramble(member, &schema["properties"][name], dice));
+            for (name, member) in members {
+                scramble(member, &schema["properties"][name.as_str()], dice);
+            }
         }
         _ => {}
     }
@@ -192,9 +200,8 @@ async fn a_custom_program_that_prints_them_keeps_its_fail() {
 /// The longest message that the API server takes.
 fn set_longest_message(scene: &Scene, characters: u32) {
     let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/report/properties/findings/items/properties/message/maxLength";
-    let patch = json!([{"op": "replace", "path": path, "value": characters}]).to_string();
-    let crd = ["patch", "crd", "nodehealths.gpuhealth.dev", "--type=json", "-p", &patch];
-    scene.cluster.kubectl_ok(&crd).unwrap();
+    let edit = json!([{"op": "replace", "path": path, "value": characters}]).to_string();
+    scene.cluster.kubectl_ok(&["patch", "crd", "nodehealths.gpuhealth.dev", "--type=json", "-p", &edit]).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

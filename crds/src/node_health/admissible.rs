@@ -76,7 +76,7 @@ fn row(row: &mut CheckRow) {
     let CheckRow { check, outcome: _, covered, since: _, last_run: _, reason, message } = row;
     key(check, 32);
     each(covered, 49, |target| key(target, 64));
-    reason.iter_mut().for_each(|reason| key(reason, 63));
+    optional_key(reason, 63);
     optional(message, 256);
 }
 
@@ -123,7 +123,7 @@ fn result(result: &mut CheckResult) {
     let CheckResult { name, check, outcome: _, severity: _, reason, message, duration_ms, tested, aggregates } = result;
     key(name, 63);
     key(check, 80);
-    reason.iter_mut().for_each(|reason| key(reason, 63));
+    optional_key(reason, 63);
     optional(message, 256);
     within(Some(duration_ms), 0, 604_800_000);
     each(tested, 16, |target| key(target, 64));
@@ -136,7 +136,7 @@ fn aggregate(aggregate: &mut Aggregate) {
     for value in [min, median, max] {
         within(Some(value), -MAX_INTEGER, MAX_INTEGER);
     }
-    worst.iter_mut().for_each(|worst| key(worst, 253));
+    optional_key(worst, 253);
 }
 
 fn edge(edge: &mut Edge) {
@@ -144,7 +144,7 @@ fn edge(edge: &mut Edge) {
     within(Some(slot), 0, 4095);
     key(peer, 63);
     within(mbps.as_mut(), 0, 100_000_000);
-    reason.iter_mut().for_each(|reason| key(reason, 63));
+    optional_key(reason, 63);
 }
 
 fn each<T>(list: &mut Vec<T>, most: usize, one: impl FnMut(&mut T)) {
@@ -165,7 +165,15 @@ fn text(text: &mut String, most: usize) {
 }
 
 fn optional(text: &mut Option<String>, most: usize) {
-    text.iter_mut().for_each(|text| self::text(text, most));
+    if let Some(text) = text {
+        self::text(text, most);
+    }
+}
+
+fn optional_key(key: &mut Option<String>, most: usize) {
+    if let Some(key) = key {
+        self::key(key, most);
+    }
 }
 
 fn key(key: &mut String, most: usize) {

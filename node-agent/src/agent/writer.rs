@@ -226,7 +226,7 @@ fn key(finding: &Finding) -> Key {
     (finding.check.clone(), finding.target.clone())
 }
 
-fn same_but_for_last_run(some: &[CheckRow], others: &[CheckRow]) -> bool {
+fn same_but_for_last_run(rows: &[CheckRow], others: &[CheckRow]) -> bool {
     let same = |one: &CheckRow, other: &CheckRow| {
         let CheckRow { check, outcome, covered, since, last_run: _, reason, message } = one;
         *check == other.check
@@ -236,7 +236,7 @@ fn same_but_for_last_run(some: &[CheckRow], others: &[CheckRow]) -> bool {
             && *reason == other.reason
             && *message == other.message
     };
-    some.len() == others.len() && some.iter().zip(others).all(|(one, other)| same(one, other))
+    rows.len() == others.len() && rows.iter().zip(others).all(|(one, other)| same(one, other))
 }
 
 fn same_but_for_baselines(one: &Report, other: &Report) -> bool {

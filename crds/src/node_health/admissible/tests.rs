@@ -78,7 +78,9 @@ fn complaints(path: &str, value: &Value, schema: &Value, complaints: &mut Vec<St
             if all.len() as u64 > schema["maxItems"].as_u64().unwrap() {
                 complaints.push(format!("{path}: {} items", all.len()));
             }
-            all.iter().for_each(|one| self::complaints(&format!("{path}[]"), one, &schema["items"], complaints));
+            for one in all {
+                self::complaints(&format!("{path}[]"), one, &schema["items"], complaints);
+            }
         }
         Value::Object(members) => {
             for (name, member) in members {
