@@ -264,8 +264,8 @@ async fn an_agent_puts_no_more_into_its_lease_than_it_needs() {
     for (metadata, spec, words) in &refused {
         assert_denied(own.create(&PostParams::default(), &with(metadata.clone(), spec.clone())).await, words);
     }
-    let owned = json!({"ownerReferences": owner("NodeHealth", "gpuhealth.dev/v1alpha1", "modest")});
-    own.create(&PostParams::default(), &with(owned.clone(), json!({}))).await.unwrap();
+    let modest = json!({"ownerReferences": owner("NodeHealth", "gpuhealth.dev/v1alpha1", "modest")});
+    own.create(&PostParams::default(), &with(modest, json!({}))).await.unwrap();
     for (metadata, spec, words) in &refused {
         let patch = json!({"metadata": metadata, "spec": spec});
         assert_denied(own.patch("modest", &PatchParams::default(), &Patch::Merge(patch)).await, words);

@@ -64,8 +64,8 @@ async fn memory_report_and_writes_stay_flat_and_the_real_fault_is_marked() {
             figures.push((kib, writes));
         }
     }
-    let real = node.gpus()[3].clone();
-    let told = |h: &NodeHealth| findings(h).iter().any(|f| f.check == "xid" && f.target == real);
+    let sick = node.gpus()[3].clone();
+    let told = |h: &NodeHealth| findings(h).iter().any(|f| f.check == "xid" && f.target == sick);
     scene.until_health("n1", "with the real fault", told).await.unwrap();
     let (first, last) = (figures[0], figures[figures.len() - 1]);
     assert!(last.0 <= first.0 + GROWTH_KIB, "memory: {figures:?}");

@@ -1,20 +1,25 @@
 //! No character that somebody else chooses keeps a verdict from the API server: in every string field of a report, and from
 //! the kernel log and a custom program to the marks.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: its helpers fail the test that calls them"
+)]
 
-#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod admission_support;
 mod schema_fill;
 
 use admission_support::{apply_status, nodes_with_health, refusal};
 use crds::names;
 use crds::node_health::{Report, fit_report};
-use crds::{NodeHealth, Outcome, State};
-use gpu_health_tests::cluster::{Options, shared};
+use crds::{NodeHealth, Outcome, State, reason};
+use gpu_health_tests::cluster::{Options, shared, until};
 use gpu_health_tests::product::Scene;
-use gpu_health_tests::product::scene::policy_with_all_monitors;
+use gpu_health_tests::product::scene::{WITHIN, policy_with_all_monitors};
 use gpu_health_tests::product::seen::{self, findings, unhealthy_taints};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
@@ -72,10 +77,14 @@ fn scramble(value: &mut Value, schema: &Value, dice: &mut Dice) {
         }
         Value::Array(all) => {
             all.truncate(2);
-            all.iter_mut().for_each(|one| scramble(one, &schema["items"], dice));
+            for one in all {
+                scramble(one, &schema["items"], dice);
+            }
         }
         Value::Object(members) => {
-            members.iter_mut().for_each(|(name, member)| scramble(member, &schema["properties"][name], dice));
+            for (name, member) in members {
+                scramble(member, &schema["properties"][name.as_str()], dice);
+            }
         }
         _ => {}
     }
@@ -186,4 +195,54 @@ async fn a_custom_program_that_prints_them_keeps_its_fail() {
     assert!(message.starts_with("bad ") && message.ends_with(" news"), "{message:?}");
     until_tainted(&scene, "n1").await;
     assert_eq!(refusals(&scene, "n1").await, Vec::<String>::new(), "no report was refused");
+}
+
+/// The longest message that the API server takes.
+fn set_longest_message(scene: &Scene, characters: u32) {
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/report/properties/findings/items/properties/message/maxLength";
+    let edit = json!([{"op": "replace", "path": path, "value": characters}]).to_string();
+    scene.cluster.kubectl_ok(&["patch", "crd", "nodehealths.gpuhealth.dev", "--type=json", "-p", &edit]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_server_refuses_all_the_same_still_marks_the_node() {
+    let scene = scene(&["n1"]).await;
+    set_longest_message(&scene, 3);
+    // A changed schema holds a moment later.
+    let agent = scene.cluster.client_with_token(&scene.agents["n1"].token).unwrap();
+    let finding = json!({"check": "x", "target": "node", "outcome": "Warn", "severity": "Monitor", "reason": "X", "message": "long",
+        "since": "2026-11-21T09:30:00Z", "lastSeen": "2026-11-21T09:30:00Z"});
+    let attempt = json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealth", "metadata": {"name": "n1"},
+        "status": {"report": {"findings": [finding]}}});
+    let dry = PatchParams { dry_run: true, ..PatchParams::apply(names::MANAGER_REPORT).force() };
+    let health = &kube::Api::<NodeHealth>::all(agent);
+    until("the schema to refuse a long message", WITHIN, || async {
+        match health.patch_status("n1", &dry, &Patch::Apply(&attempt)).await {
+            Err(kube::Error::Api(status)) if status.code == 422 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+    .unwrap();
+    scene.nodes["n1"].xid(5, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
+    let took = until_tainted(&scene, "n1").await;
+    println!("taint of Xid 79: {took} ms while the API server refuses its message");
+    let refused = |h: &NodeHealth| {
+        h.status.as_ref().and_then(|s| s.report.as_ref()).is_some_and(|report| report.agent.refused.is_some())
+    };
+    let told = |h: &NodeHealth| {
+        let conditions = h.status.iter().flat_map(|s| &s.conditions);
+        refused(h) && conditions.into_iter().any(|c| c.type_ == "AgentReporting" && c.reason == reason::REPORT_REFUSED)
+    };
+    let health = scene.until_health("n1", "with a report without texts", told).await.unwrap();
+    assert_eq!(
+        findings(&health).iter().map(|f| (f.check.as_str(), f.message.as_str())).collect::<Vec<_>>(),
+        [("xid", "")]
+    );
+    let gauge = seen::metric(&scene.agents["n1"].http, "gpu_health_agent_report_without_texts").await.unwrap();
+    assert_eq!(gauge, Some(1.0));
+
+    set_longest_message(&scene, 256);
+    let whole = |h: &NodeHealth| !refused(h) && findings(h).iter().any(|f| !f.message.is_empty());
+    scene.until_health("n1", "with its texts", whole).await.unwrap();
 }

@@ -77,9 +77,7 @@ fn row(row: &mut CheckRow) {
     let CheckRow { check, outcome: _, covered, since: _, last_run: _, reason, message } = row;
     key(check, 32);
     each(covered, 49, |target| key(target, 64));
-    if let Some(reason) = reason {
-        key(reason, 63);
-    }
+    optional_key(reason, 63);
     optional(message, 256);
 }
 
@@ -126,9 +124,7 @@ fn result(result: &mut CheckResult) {
     let CheckResult { name, check, outcome: _, severity: _, reason, message, duration_ms, tested, aggregates } = result;
     key(name, 63);
     key(check, 80);
-    if let Some(reason) = reason {
-        key(reason, 63);
-    }
+    optional_key(reason, 63);
     optional(message, 256);
     within(Some(duration_ms), 0, 604_800_000);
     each(tested, 16, |target| key(target, 64));
@@ -141,9 +137,7 @@ fn aggregate(aggregate: &mut Aggregate) {
     for value in [min, median, max] {
         within(Some(value), -MAX_INTEGER, MAX_INTEGER);
     }
-    if let Some(worst) = worst {
-        key(worst, 253);
-    }
+    optional_key(worst, 253);
 }
 
 fn edge(edge: &mut Edge) {
@@ -151,9 +145,7 @@ fn edge(edge: &mut Edge) {
     within(Some(slot), 0, 4095);
     key(peer, 63);
     within(mbps.as_mut(), 0, 100_000_000);
-    if let Some(reason) = reason {
-        key(reason, 63);
-    }
+    optional_key(reason, 63);
 }
 
 fn each<T>(list: &mut Vec<T>, most: usize, one: impl FnMut(&mut T)) {
@@ -176,6 +168,12 @@ fn text(text: &mut String, most: usize) {
 fn optional(text: &mut Option<String>, most: usize) {
     if let Some(text) = text {
         self::text(text, most);
+    }
+}
+
+fn optional_key(key: &mut Option<String>, most: usize) {
+    if let Some(key) = key {
+        self::key(key, most);
     }
 }
 
