@@ -202,8 +202,7 @@ pub struct CheckRow {
     /// When the outcome last changed, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// When the check last reached a verdict, by the node's clock, as of the last change of the report. A change here alone
-    /// does not cause a write: while the agent renews its Lease, the check runs at its interval or its row says that it does not.
+    /// When the check last reached a verdict, by the node's clock. Written only together with another change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<Time>,
     /// Machine-readable reason, one word.
