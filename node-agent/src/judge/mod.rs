@@ -76,7 +76,7 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
         };
         if monitor.name == Check::Inventory.name() {
             let row = rows_before.iter().find(|row| row.check == monitor.name);
-            inventory::cover_gone(expected, &mut judged, &findings, row);
+            inventory::cover_gone((expected, measured.hardware), &mut judged, &findings, row);
         }
         findings.settle(&monitor.name, &judged, measured.gpus, now.wall());
         if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {

@@ -82,9 +82,7 @@ impl<'a> View<'a> {
 
     /// Why the library's view is not about the NVIDIA GPUs on PCI, if it is not.
     pub(super) fn library_silent(&self, ground: &Ground<'_>) -> Option<Judged> {
-        if self.nvidia_on_pci().next().is_none() {
-            return None;
-        }
+        self.nvidia_on_pci().next()?;
         match &ground.readings.trouble {
             Some(trouble) => Some(Judged::unknown(&trouble.reason, trouble.message.clone())),
             None => ground.silent(self.nvml),
