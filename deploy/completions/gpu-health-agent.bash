@@ -118,7 +118,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__check)
-            opts="-o -h --checks --profile --output --color --watch --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --log-level --help"
+            opts="-o -h --checks --profile --output --color --watch --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --init-deadline-ms --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -169,6 +169,10 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --call-deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --init-deadline-ms)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -556,7 +560,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__sampler)
-            opts="-h --nvml-library --dev-root --call-deadline-ms --first-ask --help"
+            opts="-h --nvml-library --dev-root --sysfs-root --call-deadline-ms --init-deadline-ms --first-ask --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -570,7 +574,15 @@ _gpu__health__agent() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sysfs-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --call-deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --init-deadline-ms)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -608,7 +620,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__run)
-            opts="-h --node-name --kubeconfig --server --certificate-authority --token-file --kernel-log --nvml-library --call-deadline-ms --custom-directory --custom-same-user --iperf3 --address --http --runner-socket --lease-seconds --log-level --proc-root --sysfs-root --dev-root --help"
+            opts="-h --node-name --kubeconfig --server --certificate-authority --token-file --kernel-log --nvml-library --call-deadline-ms --init-deadline-ms --custom-directory --custom-same-user --iperf3 --address --http --runner-socket --lease-seconds --log-level --proc-root --sysfs-root --dev-root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -643,6 +655,10 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --call-deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --init-deadline-ms)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -39,6 +39,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l kernel-log -d 'Kernel log: `auto`, or the path of a device, file or FIFO with records in /dev/kmsg format' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l call-deadline-ms -d 'A call into the library that has not returned after this many milliseconds counts as hung' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l init-deadline-ms -d 'The same for the start of the library, which may take half a minute on a healthy node' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-directory -d 'Directory of the custom checks. No program outside of it is run' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l iperf3 -d 'Name or path of iperf3' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l address -d 'Address at which peers reach this node; repeat for several. Default: the addresses of all interfaces that are up' -r
@@ -66,6 +67,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check"
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l dev-root -d 'Where /dev is mounted' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l call-deadline-ms -d 'A call into the library that has not returned after this many milliseconds counts as hung' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l init-deadline-ms -d 'The same for the start of the library, which may take half a minute on a healthy node' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l log-level -d 'Log level on stderr: error, warn, info, debug or trace' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -s h -l help -d 'Print help'
@@ -77,7 +79,9 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe;
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and not __fish_seen_subcommand_from sampler tree custom iperf-server iperf-client help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l nvml-library -d 'Name or path of the NVIDIA management library' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l dev-root -d 'Root of the tree that is `/dev` on a node' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l sysfs-root -d 'Root of the tree that is `/sys` on a node' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l call-deadline-ms -d 'A call that takes longer than this many milliseconds is reported as hung' -r
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l init-deadline-ms -d 'As `--call-deadline-ms`, for the start of the library: on a node whose GPUs have to wake up it takes half a minute' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -l first-ask -d 'The request that was open when the process replaced itself. Only the sampler passes it, to itself' -r
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from sampler" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand probe; and __fish_seen_subcommand_from tree" -l sysfs-root -d 'Root of the tree that is `/sys` on a node' -r -F

@@ -267,7 +267,7 @@ impl Machine {
                 Section::Driver => {
                     let mig = self.model.remaps.then_some(board.mig);
                     let processes = Some(u32::from(board.busy));
-                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes });
+                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes, platform: None });
                 }
                 Section::RecoveryAction => gpu.recovery_action = Some(RecoveryReading { action: Some(0) }),
                 Section::Ecc => gpu.ecc = Some(ecc(board)),
@@ -393,6 +393,7 @@ fn ecc(board: &Board) -> EccReading {
         dram_uncorrected: Some(0),
         sram_uncorrected: Some(0),
         sram_threshold_exceeded: Some(false),
+        sram_sources: None,
     }
 }
 
