@@ -42,6 +42,7 @@ const MODELS: &[(&str, &str)] = &[
     ("NVIDIA GH200 480GB", "gpu-gh200"),
     ("NVIDIA B200", "gpu-b200"),
     ("NVIDIA GB200", "gpu-gb200"),
+    ("NVIDIA GB300", "gpu-gb300"),
     ("NVIDIA B300 SXM6 AC", "gpu-b300"),
     ("NVIDIA L40S", "gpu-l40s"),
     ("NVIDIA L4", "gpu-l4"),

@@ -140,6 +140,24 @@ async fn what_an_old_driver_or_an_old_gpu_does_not_have_is_absent_and_no_error()
 }
 
 #[tokio::test]
+async fn the_place_in_the_rack_and_the_units_of_sram_errors_are_read_and_a_placeholder_is_no_serial() {
+    let simulated = Simulated::new(&json!({"model": "GB300", "gpus": [
+        {"pci": "0000:18:00.0", "serial": "N/A",
+            "platform": {"chassis": "1821124190001", "slot": 7, "tray": 3, "host": 1, "peer_type": 1, "module": 2}},
+        {"pci": "0000:2a:00.0", "platform": {"chassis": ""}},
+    ]}));
+    let sample = Talking::with(&simulated).await.sample(&[Section::Driver, Section::Ecc]).await;
+    let serials: Vec<_> = sample.view.gpus.iter().map(|gpu| gpu.serial.as_deref()).collect();
+    assert_eq!(serials, [None, Some("SIM0000000002")]);
+    let platform = |index: usize| sample.gpus[index].driver.as_ref().unwrap().platform.clone().unwrap();
+    let place = platform(0);
+    assert_eq!(place.chassis_serial.as_deref(), Some("1821124190001"));
+    assert_eq!((place.slot, place.tray, place.host, place.peer_type, place.module), (7, 3, 1, 1, 2));
+    assert_eq!(platform(1).chassis_serial, None);
+    assert!(sample.gpus[0].ecc.as_ref().unwrap().sram_sources.is_some());
+}
+
+#[tokio::test]
 async fn the_slowdown_counters_are_found_under_both_numbers_that_drivers_gave_them() {
     for driver in ["570.86.15", "590.48.01"] {
         let simulated = Simulated::new(&json!({"driver": driver, "gpus": [{"pci": "0000:18:00.0",

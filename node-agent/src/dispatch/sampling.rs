@@ -321,7 +321,8 @@ impl Sampling {
                 (reason::TOOL_ERROR, "the sampler returned the report of another probe".to_owned())
             }
         };
-        let refused = self.stuck && why == reason::TOOL_ERROR;
+        let tells_less =
+            (self.stuck && why == reason::TOOL_ERROR) || (why == reason::RUNNER_GONE && is_stale(readings));
         self.stuck |= why == reason::CHILD_UNKILLABLE;
         if is_released {
             return true;
@@ -337,7 +338,7 @@ impl Sampling {
             if readings.trouble.is_none() {
                 return true;
             }
-        } else if !(refused || why == reason::RUNNER_GONE && is_stale(readings)) {
+        } else if !tells_less {
             be_in_trouble(readings, why, message, None, now);
         }
         let pause = PAUSE_MS.0.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MS.1);

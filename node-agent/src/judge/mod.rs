@@ -82,7 +82,7 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
         let ran = ran.and_then(|row| last_run(row, row.reading_seconds(monitor), measured.readings, now));
         if monitor.name == Check::Inventory.name() {
             let row = rows_before.iter().find(|row| row.check == monitor.name);
-            inventory::cover_gone(expected, &mut judged, &findings, row);
+            inventory::cover_gone((expected, measured.hardware), &mut judged, &findings, row);
         }
         findings.settle(&monitor.name, &judged, measured.gpus, now.wall());
         if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {

@@ -145,6 +145,26 @@ pub struct DriverReading {
     pub mig: Option<bool>,
     /// Compute processes on the GPU at the moment.
     pub processes: Option<u32>,
+    /// Where the GPU is in its rack, on platforms that tell (Blackwell and later).
+    pub platform: Option<PlatformReading>,
+}
+
+/// A GPU's place in its rack (`nvmlDeviceGetPlatformInfo`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlatformReading {
+    /// Serial number of the chassis.
+    pub chassis_serial: Option<String>,
+    /// Slot in the rack, switches included.
+    pub slot: u32,
+    /// Index of the compute tray.
+    pub tray: u32,
+    /// Index of the host within the slot.
+    pub host: u32,
+    /// Kind of NVLink peer: whether there is a switch.
+    pub peer_type: u32,
+    /// Number of the GPU within its host.
+    pub module: u32,
 }
 
 /// Field 230.
@@ -177,6 +197,24 @@ pub struct EccReading {
     pub sram_uncorrected: Option<u64>,
     /// The driver's own flag: the aggregate SRAM count passed the threshold for replacement.
     pub sram_threshold_exceeded: Option<bool>,
+    /// Aggregate uncorrected errors in SRAM, by unit.
+    pub sram_sources: Option<SramSources>,
+}
+
+/// Where the uncorrected errors in SRAM were, in the board's life (`nvmlDeviceGetSramEccErrorStatus`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SramSources {
+    /// L2 cache.
+    pub l2: u64,
+    /// Streaming multiprocessors.
+    pub sm: u64,
+    /// PCIe.
+    pub pcie: u64,
+    /// Microcontrollers.
+    pub microcontroller: u64,
+    /// All other units.
+    pub other: u64,
 }
 
 /// Row remapping, and page retirement on GPUs before Ampere.

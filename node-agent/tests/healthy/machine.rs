@@ -270,7 +270,7 @@ impl Machine {
                 Section::Driver => {
                     let mig = self.model.remaps.then_some(board.mig);
                     let processes = Some(u32::from(board.busy));
-                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes });
+                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes, platform: None });
                 }
                 Section::RecoveryAction => {
                     gpu.recovery_action = Some(RecoveryReading { action: self.reports_recovery.then_some(0) });
@@ -398,6 +398,7 @@ fn ecc(board: &Board) -> EccReading {
         dram_uncorrected: Some(0),
         sram_uncorrected: Some(0),
         sram_threshold_exceeded: Some(false),
+        sram_sources: None,
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) struct Gpu {
     /// SXM modules have a number on the board.
     pub(crate) has_module_id: bool,
     pub(crate) module_id: Option<u32>,
+    pub(crate) platform: Option<Platform>,
     pub(crate) minor: Option<u32>,
     pub(crate) numa_node: Option<u32>,
     pub(crate) memory_mib: u64,
@@ -298,4 +299,17 @@ fn all_events() -> u64 {
 }
 fn process_name() -> String {
     "simulated-process".to_owned()
+}
+
+/// The place in the rack.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Platform {
+    /// At most 16 bytes.
+    pub(crate) chassis: String,
+    pub(crate) slot: u8,
+    pub(crate) tray: u8,
+    pub(crate) host: u8,
+    pub(crate) peer_type: u8,
+    pub(crate) module: u8,
 }

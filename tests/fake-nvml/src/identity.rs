@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int, c_uint};
 
 use nvml_wrapper_sys::bindings::*;
 
-use crate::call::{At, find, put, put_some, put_text, small, supported};
-use crate::gpu::Gpu;
+use crate::call::{At, find, put, put_some, put_text, put_version, small, supported, tag};
+use crate::gpu::{Gpu, Platform};
 use crate::handles::address;
 
 exports! { device:
@@ -29,6 +29,8 @@ exports! { device:
     nvmlDeviceGetPciInfo_v3(to: *mut nvmlPciInfo_t) = |at: &At<'_>, to| put(to, pci_info(at.gpu)?);
     nvmlDeviceGetMinorNumber(to: *mut c_uint) = |at: &At<'_>, to| put(to, at.gpu.minor.unwrap_or_else(|| small(at.index)));
     nvmlDeviceGetModuleId(to: *mut c_uint) = |at: &At<'_>, to| put_some(to, module_id(at));
+    nvmlDeviceGetPlatformInfo(to: *mut nvmlPlatformInfo_t) =
+        |at: &At<'_>, to| put_version(to, 2, platform(supported(at.gpu.platform.as_ref())?));
     nvmlDeviceGetBrand(to: *mut nvmlBrandType_t) = |at: &At<'_>, to| put(to, at.gpu.brand);
     nvmlDeviceGetArchitecture(to: *mut nvmlDeviceArchitecture_t) = |at: &At<'_>, to| put(to, at.gpu.architecture);
     nvmlDeviceGetCudaComputeCapability(major: *mut c_int, minor: *mut c_int) = |at: &At<'_>, major, minor| {
@@ -40,6 +42,21 @@ exports! { device:
         |at: &At<'_>, other, to| put(to, ancestor(at, &find(at.machine, other)?));
     nvmlDeviceGetP2PStatus(other: nvmlDevice_t, index: nvmlGpuP2PCapsIndex_t, to: *mut nvmlGpuP2PStatus_t) =
         |at: &At<'_>, other, index, to| put(to, peer_status(at, &find(at.machine, other)?, index));
+}
+
+fn platform(at: &Platform) -> nvmlPlatformInfo_t {
+    let mut chassis = [0; 16];
+    chassis.iter_mut().zip(at.chassis.bytes()).for_each(|(to, byte)| *to = byte);
+    nvmlPlatformInfo_t {
+        version: tag::<nvmlPlatformInfo_t>(2),
+        ibGuid: [0; 16],
+        chassisSerialNumber: chassis,
+        slotNumber: at.slot,
+        trayIndex: at.tray,
+        hostId: at.host,
+        peerType: at.peer_type,
+        moduleId: at.module,
+    }
 }
 
 fn name(at: &At<'_>) -> String {

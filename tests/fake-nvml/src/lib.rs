@@ -52,7 +52,7 @@
 //!
 //! Only `pci` (`domain:bus:device.function`, hexadecimal) must be there. All else comes from the row of its `model` in
 //! `models.json`, member by member; `null` takes a feature away (its calls return 3, `NOT_SUPPORTED`), an object gives it.
-//! Models: `H100-SXM`, `H100-PCIE`, `H200`, `B200`, `GB200`, `A100-SXM4-80GB`, `A100-SXM4-40GB`, `A100-PCIE-80GB`,
+//! Models: `H100-SXM`, `H100-PCIE`, `H200`, `B200`, `GB200`, `GB300`, `A100-SXM4-80GB`, `A100-SXM4-40GB`, `A100-PCIE-80GB`,
 //! `L40S`, `L4` (an x16 board in an x8 slot), `A10G`, `T4` (with `"ecc": null` one without ECC), `V100-SXM2-16GB`. The PCIe
 //! boards have no bridge: their links exist, and all are down. Their names, ids, memory and limits are the real ones as
 //! far as known; idle readings are typical; a guess is a guess.
@@ -63,6 +63,7 @@
 //! | `inforom_valid` | `false`: validation returns 14 |
 //! | `pci_device_id`, `pci_subsystem_id` | a number or `"0x233010de"`: device in the upper, vendor in the lower 16 bits |
 //! | `brand`, `architecture`, `compute_capability`, `minor`, `module_id`, `has_module_id`, `numa_node` | numbers of nvml.h |
+//! | `platform` | `chassis` (serial number), `slot`, `tray`, `host`, `peer_type`, `module`; without it the call is not supported |
 //! | `memory_mib`, `memory_used_mib`, `memory_reserved_mib` | |
 //! | `performance_state`, `compute_mode`, `persistence` | |
 //! | `ecc` | `enabled`, `pending`, `volatile_corrected`, `volatile_uncorrected`, `aggregate_corrected`, `aggregate_uncorrected`, `locations` (`dram`, `sram`, `l1`, `l2`, `register_file`, `texture_memory`, `texture_shm`, `cbu`: the same four counters each), `sram_threshold`, `has_sram_detail`. A total that is not stated is the sum of the locations; `dram` that is not stated is the rest of the total |

@@ -59,6 +59,7 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetPcieThroughput",
     "nvmlDeviceGetPerformanceState",
     "nvmlDeviceGetPersistenceMode",
+    "nvmlDeviceGetPlatformInfo",
     "nvmlDeviceGetPowerManagementDefaultLimit",
     "nvmlDeviceGetPowerManagementLimit",
     "nvmlDeviceGetPowerManagementLimitConstraints",

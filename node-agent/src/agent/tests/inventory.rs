@@ -145,6 +145,19 @@ fn a_gpu_that_the_driver_counts_without_a_handle_is_neither_gone_nor_covered() {
 }
 
 #[test]
+fn a_gpu_that_is_there_and_not_read_keeps_its_finding_although_the_count_is_right() {
+    let mut report = healthy(2);
+    not_counted(&mut report);
+    let mut bench = judged(expecting(2), report);
+    assert_eq!(bench.finding("inventory", &gpu(1)).unwrap().reason, reason::NOT_IN_DRIVER);
+    bench.measure_again(without_handle(healthy(2), "NoPermission", None));
+    assert!(bench.finding("inventory", &gpu(1)).is_some(), "it is not read yet");
+    assert!(!bench.row("inventory").covered.contains(&gpu(1)));
+    bench.measure_again(healthy(2));
+    assert_eq!(bench.finding("inventory", &gpu(1)), None);
+}
+
+#[test]
 fn a_library_that_gives_no_handle_at_all_leaves_everything_open() {
     let mut report = healthy(1);
     report = without_handle(report, "NoPermission", None);

@@ -3,7 +3,7 @@
 use crate::judge::core::peers::{self, Side};
 use crate::judge::core::tally::{Answer, Tally, shown};
 use crate::judge::core::{Counter, Ground, Judged, Page, Rule};
-use crate::readings::sample::{EccReading, Section};
+use crate::readings::sample::{EccReading, Section, SramSources};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 use std::collections::BTreeMap;
@@ -119,14 +119,19 @@ fn uncorrectable(ecc: &EccReading, name: &str) -> Answer {
 }
 
 fn counters(ecc: &EccReading) -> String {
+    let sources = ecc.sram_sources.map(|at| {
+        let SramSources { l2, sm, pcie, microcontroller, other } = at;
+        format!("; SRAM by unit: L2 {l2}, SM {sm}, PCIe {pcie}, microcontroller {microcontroller}, other {other}")
+    });
     format!(
-        "uncorrected: volatile {} (DRAM {}, SRAM {}), aggregate {}; corrected: volatile {}, aggregate {}",
+        "uncorrected: volatile {} (DRAM {}, SRAM {}), aggregate {}; corrected: volatile {}, aggregate {}{}",
         shown(ecc.volatile_uncorrected),
         shown(ecc.dram_uncorrected),
         shown(ecc.sram_uncorrected),
         shown(ecc.aggregate_uncorrected),
         shown(ecc.volatile_corrected),
-        shown(ecc.aggregate_corrected)
+        shown(ecc.aggregate_corrected),
+        sources.unwrap_or_default()
     )
 }
 

@@ -5,6 +5,7 @@ mod view;
 
 pub use rules::{PAGE, RULES};
 
+use crate::judge::core::hardware::addresses;
 use crate::judge::core::{Expectation, Findings, Found, Ground, Hardware, Judged, rule};
 use crate::readings::inventory::InventoryReport;
 use crds::check::Check;
@@ -171,7 +172,7 @@ fn found(reason: &str, target: &str, message: String) -> Found {
 /// Covers absent addresses while the count matches the profile: no accelerator is missing then, so earlier findings at
 /// such an address were judged together with the count.
 pub(in crate::judge) fn cover_gone(
-    expected: &Expectation<'_>,
+    (expected, hardware): (&Expectation<'_>, &Hardware),
     judged: &mut Judged,
     findings: &Findings,
     before: Option<&CheckRow>,
@@ -181,9 +182,14 @@ pub(in crate::judge) fn cover_gone(
     if !judged.complete || judged.outcome != Outcome::Pass || declared.is_none() || !right {
         return;
     }
+    // What is there and was left out of `covered` was not read: that is no proof that it is gone.
+    let present = match hardware {
+        Hardware::Seen(report) => addresses(report),
+        Hardware::NotYet | Hardware::Unknown { .. } => return,
+    };
     let found_before = findings.of(Check::Inventory.name()).map(|finding| &finding.target);
     for target in found_before.chain(before.into_iter().flat_map(|row| &row.covered)) {
-        if !judged.covered.contains(target) {
+        if !judged.covered.contains(target) && !present.contains(target) {
             judged.covered.push(target.clone());
         }
     }

@@ -5,7 +5,7 @@ pub(in crate::judge) mod tests;
 
 use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
 use crate::judge::core::{Found, Ground, Judged, Page, Rule};
-use crate::readings::sample::{FabricReading, GpuReadings, Section};
+use crate::readings::sample::{FabricReading, GpuReadings, PlatformReading, Section};
 use crds::check::Check;
 use crds::{Outcome, Severity, reason};
 
@@ -46,7 +46,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::FABRIC_DEGRADED,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "The health mask reports degraded bandwidth, a route recovery or an access timeout recovery, or the health summary reports limited capacity.",
+        when: "The health mask reports degraded bandwidth, a route recovery, an access timeout recovery or the loss of the global fabric manager, or the health summary reports limited capacity.",
         lifts: "One reading with none of these.",
         act: "Jobs still run, but slower. Run nccl and gpuPeer and compare with other nodes; plan a reset when the node is idle.",
         source: "nvml.h, healthMask (0x1a9 is degraded bandwidth)",
@@ -75,8 +75,23 @@ pub static PAGE: Page = Page {
 /// NVML return codes without information about the fabric: success, not supported, no permission, function not found.
 const NO_FAILURE: &[u32] = &[0, 3, 4, 13];
 
-/// The value for yes in a two-bit field of the health mask; 0 is not supported, 2 is no.
+/// The value for yes in a two-bit field of the health mask; 0 is not supported.
 const YES: u32 = 1;
+/// The value for no.
+const NO: u32 = 2;
+
+/// What slows a fabric down: the first of two bits of the health mask, their value, and its name (nvml.h,
+/// `NVML_GPU_FABRIC_HEALTH_MASK_*`; bits 14-15 since R620).
+const SIGNS: &[(u32, u32, &str)] = &[
+    (0, YES, "less bandwidth (health mask, bits 0-1)"),
+    (2, YES, "a route is being recovered (health mask, bits 2-3)"),
+    (6, YES, "an access timeout is being recovered (health mask, bits 6-7)"),
+    (14, NO, "it has lost its global fabric manager (health mask, bits 14-15)"),
+];
+
+/// Whether the GPU is assigned to a partition, by bits 12 to 13. Not assigned is how a GPU waits for its tenant, so it
+/// is shown and not judged.
+const PARTITION: &[(u32, &str)] = &[(YES, "assigned"), (NO, "not assigned")];
 
 /// Names of configuration faults, by the value of bits 8 to 11; 0 is not supported, 1 is no fault.
 const CONFIGURATION: &[(u32, &str)] = &[
@@ -123,7 +138,7 @@ fn judge_gpu(
 ) -> Option<Vec<Found>> {
     let serial = ground.serial(pci).unwrap_or("-");
     let subject = format!("the fabric of GPU {pci} (serial {serial})");
-    let evidence = show(fabric);
+    let evidence = show(fabric, ground.readings.gpus.get(pci).and_then(|gpu| gpu.driver.as_ref()?.platform.as_ref()));
     match fabric.state? {
         state @ (1 | 2) => {
             let stuck = |before: &FabricReading| matches!(before.state, Some(1 | 2));
@@ -172,30 +187,39 @@ fn health(
 fn unhealthy(fabric: &FabricReading) -> Option<String> {
     let mask = fabric.health_mask.unwrap_or_default();
     if (mask >> 4) & 0x3 == YES {
-        return Some("a route is unhealthy".to_owned());
+        return Some("a route is unhealthy (health mask, bits 4-5)".to_owned());
     }
     let configuration = CONFIGURATION.iter().find(|(value, _)| *value == (mask >> 8) & 0xf);
     if let Some((_, name)) = configuration {
-        return Some(format!("incorrect configuration ({name})"));
+        return Some(format!("incorrect configuration: {name} (health mask, bits 8-11)"));
     }
     (fabric.health_summary == Some(2)).then(|| "the driver's summary says so".to_owned())
 }
 
 fn degraded(fabric: &FabricReading) -> Option<&'static str> {
     let mask = fabric.health_mask.unwrap_or_default();
-    let signs = [(0, "less bandwidth"), (2, "a route is being recovered"), (6, "an access timeout is being recovered")];
-    let sign = signs.iter().find(|(shift, _)| (mask >> shift) & 0x3 == YES).map(|(_, name)| *name);
+    let sign = SIGNS.iter().find(|(shift, value, _)| (mask >> shift) & 0x3 == *value).map(|(.., name)| *name);
     sign.or_else(|| (fabric.health_summary == Some(3)).then_some("limited capacity"))
 }
 
-fn show(fabric: &FabricReading) -> String {
+/// The raw values, and where in its rack the GPU is: the other end of a link is found by that.
+fn show(fabric: &FabricReading, platform: Option<&PlatformReading>) -> String {
+    let place = platform.map(|at| {
+        let chassis = at.chassis_serial.as_deref().unwrap_or("-");
+        format!(" chassis={chassis} slot={} tray={} host={} module={}", at.slot, at.tray, at.host, at.module)
+    });
+    let mask = fabric.health_mask.unwrap_or_default();
+    let partition = PARTITION.iter().find(|(value, _)| *value == (mask >> 12) & 0x3);
+    let partition = partition.map(|(_, name)| format!(" partition={name}"));
     let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     format!(
-        "state={} status={} mask={} summary={} clique={}",
+        "state={} status={} mask={} summary={} clique={}{}{}",
         number(fabric.state),
         number(fabric.status),
         fabric.health_mask.map_or_else(|| "-".to_owned(), |mask| format!("{mask:#x}")),
         number(fabric.health_summary),
-        number(fabric.clique)
+        number(fabric.clique),
+        partition.unwrap_or_default(),
+        place.unwrap_or_default()
     )
 }

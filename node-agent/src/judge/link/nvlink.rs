@@ -47,6 +47,10 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     if declared(ground).is_none() && gpus.iter().all(|gpu| links(gpu).is_empty()) {
         return Judged::skipped(reason::NOT_APPLICABLE);
     }
+    if gpus.iter().all(|gpu| has_no_use_for_links(ground, gpu, &gpus)) {
+        let message = "no NVLink is up or was before, and no profile declares any".to_owned();
+        return Judged { message: Some(message), ..Judged::skipped(reason::NOT_APPLICABLE) };
+    }
     let (mut covered, mut findings) = (Vec::new(), Vec::new());
     for gpu in &gpus {
         if let Some(of_gpu) = count(ground, gpu, &gpus) {
@@ -61,6 +65,11 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
 
 fn links(gpu: &GpuReadings) -> &[LinkReading] {
     gpu.nvlink.as_ref().map_or(&[], |nvlink| &nvlink.links)
+}
+
+/// Nothing says that any of its links should be up: a board without a bridge.
+fn has_no_use_for_links(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> bool {
+    declared(ground).is_none() && up(gpu) == 0 && best(ground, gpu, all).is_none_or(|(links, _)| links == 0)
 }
 
 fn has_mig(gpu: &GpuReadings) -> bool {

@@ -52,7 +52,7 @@ pub(crate) fn h200(count: u32) -> Sample {
 /// NVIDIA A100-SXM4-80GB with MIG on, driver 535.54.03. Source: telegraf `plugins/inputs/nvidia_smi/testdata/a100-sxm4-v12.xml`.
 pub(crate) fn a100_mig(count: u32) -> Sample {
     answer(count, "NVIDIA A100-SXM4-80GB", "535.54.03", 81_920, |pci| GpuReadings {
-        driver: Some(DriverReading { persistence: Some(false), mig: Some(true), processes: Some(0) }),
+        driver: Some(DriverReading { persistence: Some(false), mig: Some(true), processes: Some(0), platform: None }),
         ecc: Some(EccReading { sram_threshold_exceeded: None, ..ecc(true) }),
         row_remap: Some(RemapReading::default()),
         clocks: Some(ClocksReading {
@@ -81,7 +81,7 @@ pub(crate) fn a100_mig(count: u32) -> Sample {
 /// Tesla T4 in an x8 slot, driver 515.105.01. Source: telegraf `plugins/inputs/nvidia_smi/testdata/tesla-t4.xml`.
 pub(crate) fn t4(count: u32) -> Sample {
     answer(count, "Tesla T4", "515.105.01", 15_360, |pci| GpuReadings {
-        driver: Some(DriverReading { persistence: Some(false), mig: None, processes: Some(1) }),
+        driver: Some(DriverReading { persistence: Some(false), mig: None, processes: Some(1), platform: None }),
         ecc: Some(EccReading { sram_threshold_exceeded: None, ..ecc(true) }),
         row_remap: Some(RemapReading {
             retired_single_bit: Some(0),
@@ -188,7 +188,7 @@ fn answer(count: u32, name: &str, driver: &str, memory_mib: u64, gpu: impl Fn(St
 fn common(pci: String) -> GpuReadings {
     GpuReadings {
         pci,
-        driver: Some(DriverReading { persistence: Some(true), mig: Some(false), processes: Some(0) }),
+        driver: Some(DriverReading { persistence: Some(true), mig: Some(false), processes: Some(0), platform: None }),
         recovery_action: Some(RecoveryReading::default()),
         nvlink: Some(NvlinkReading::default()),
         fabric: Some(FabricReading { state: Some(0), ..FabricReading::default() }),
@@ -207,6 +207,7 @@ fn ecc(on: bool) -> EccReading {
         dram_uncorrected: Some(0),
         sram_uncorrected: Some(0),
         sram_threshold_exceeded: Some(false),
+        sram_sources: None,
     }
 }
 

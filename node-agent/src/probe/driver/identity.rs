@@ -122,7 +122,7 @@ fn read_gpu<'library>(
         index,
         pci: None,
         uuid: text(library.uuid(gpu)),
-        serial: text(library.serial(gpu)),
+        serial: text(library.serial(gpu)).filter(|serial| is_serial(serial)),
         name: text(library.name(gpu)),
         vbios: text(library.vbios(gpu)),
         memory_mib: None,
@@ -131,6 +131,16 @@ fn read_gpu<'library>(
     read.memory_mib = memory.map(|memory| memory.total / (1024 * 1024));
     read.pci = shown;
     (gpu, read)
+}
+
+/// What drivers and boards without a serial number put in its place.
+const NO_SERIAL: &[&str] =
+    &["N/A", "[N/A]", "NA", "None", "Unknown", "[Unknown Error]", "Not Supported", "[Not Supported]"];
+
+/// Whether a text is the serial number of a board: two boards that share a placeholder are not one.
+pub(super) fn is_serial(text: &str) -> bool {
+    let is_blank = text.chars().all(|c| c == '0' || c == '-' || c == ' ');
+    !is_blank && !NO_SERIAL.iter().any(|none| none.eq_ignore_ascii_case(text.trim()))
 }
 
 #[cfg(test)]
@@ -158,6 +168,16 @@ mod tests {
         }
         failures.keep(Some(2), None, failed(15));
         assert_eq!(failures.into_list().len(), MAX_FAILURES + 1);
+    }
+
+    #[test]
+    fn a_placeholder_is_no_serial_number() {
+        for text in ["", "0", "0000000000000", "N/A", "n/a", "[N/A]", "Unknown", "none", "[Not Supported]", "--"] {
+            assert!(!is_serial(text), "{text}");
+        }
+        for text in ["1650522001234", "SIM0000000001", "0001"] {
+            assert!(is_serial(text), "{text}");
+        }
     }
 
     #[test]

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nvml_wrapper_sys::bindings::{
-    NvmlLib, nvmlDevice_t, nvmlEccSramErrorStatus_t, nvmlEventData_t, nvmlEventSet_t, nvmlFieldValue_t,
-    nvmlGpuFabricInfo_t, nvmlGpuFabricInfoV_t, nvmlMemory_t, nvmlPciInfo_t, nvmlRowRemapperHistogramValues_t,
-    nvmlUtilization_t,
+    NvmlLib, nvmlDevice_t, nvmlEccSramErrorStatus_t, nvmlFieldValue_t, nvmlGpuFabricInfo_t, nvmlGpuFabricInfoV_t,
+    nvmlMemory_t, nvmlPciInfo_t, nvmlPlatformInfo_t, nvmlRowRemapperHistogramValues_t, nvmlUtilization_t,
 };
 
 use super::calls::{About, Calls};
+
+pub(crate) use event_set::EventSet;
 
 const SUCCESS: u32 = 0;
 const NOT_SUPPORTED: u32 = 3;
@@ -116,6 +117,8 @@ macro_rules! texts {
         }
     )* };
 }
+
+mod event_set;
 
 impl Library {
     /// Loads and initializes the library.
@@ -236,6 +239,15 @@ impl Library {
         Ok(status)
     }
 
+    /// The place in the rack, version 2.
+    pub(crate) fn platform(&self, gpu: Gpu<'_>) -> Answer<nvmlPlatformInfo_t> {
+        // SAFETY: integers of C and arrays of them.
+        let mut info: nvmlPlatformInfo_t = unsafe { MaybeUninit::zeroed().assume_init() };
+        info.version = version(size_of::<nvmlPlatformInfo_t>(), 2);
+        call!(self, gpu.about, nvmlDeviceGetPlatformInfo(gpu.handle, &raw mut info))?;
+        Ok(info)
+    }
+
     /// Correctable, uncorrectable, pending, failure.
     pub(crate) fn remapped_rows(&self, gpu: Gpu<'_>) -> Answer<[c_uint; 4]> {
         let (mut correctable, mut uncorrectable, mut pending, mut failure) = (0, 0, 0, 0);
@@ -312,55 +324,6 @@ impl Drop for Library {
             // Nobody is left to use the reason.
             let _ = self.shut_down();
         }
-    }
-}
-
-/// A set of events that the driver announces.
-pub(crate) struct EventSet {
-    set: nvmlEventSet_t,
-    library: Arc<Library>,
-}
-
-// SAFETY: NVML may be called from any thread; the pointer is followed by the library alone, which is kept loaded.
-unsafe impl Send for EventSet {}
-
-/// An event that was announced.
-pub(crate) struct Announced {
-    /// As [`Gpu::name_in_events`].
-    pub(crate) gpu: usize,
-    pub(crate) bits: u64,
-    pub(crate) data: u64,
-}
-
-impl EventSet {
-    pub(crate) fn create(library: &Arc<Library>) -> Answer<Self> {
-        let mut set = std::ptr::null_mut();
-        call!(library, About::default(), nvmlEventSetCreate(&raw mut set))?;
-        Ok(Self { set, library: Arc::clone(library) })
-    }
-
-    pub(crate) fn register(&self, gpu: Gpu<'_>, bits: u64) -> Answer<()> {
-        call!(self.library, gpu.about, nvmlDeviceRegisterEvents(gpu.handle, bits, self.set))
-    }
-
-    /// Waits for an event; answers 10 (timeout) if there was none.
-    pub(crate) fn wait(&self, for_ms: u32) -> Answer<Announced> {
-        let meant = Duration::from_millis(for_ms.into());
-        // SAFETY: a pointer and integers of C.
-        let mut data: nvmlEventData_t = unsafe { MaybeUninit::zeroed().assume_init() };
-        call!(self.library, events, About::default(), meant, nvmlEventSetWait_v2(self.set, &raw mut data, for_ms))?;
-        Ok(Announced { gpu: data.device.addr(), bits: data.eventType, data: data.eventData })
-    }
-
-    fn free(&self) -> Answer<()> {
-        call!(self.library, events, About::default(), Duration::ZERO, nvmlEventSetFree(self.set))
-    }
-}
-
-impl Drop for EventSet {
-    fn drop(&mut self) {
-        // Nobody is left to use the reason.
-        let _ = self.free();
     }
 }
 

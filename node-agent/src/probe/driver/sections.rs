@@ -6,11 +6,13 @@ mod nvlink;
 
 use std::collections::BTreeMap;
 
-use super::identity::Failures;
+use nvml_wrapper_sys::bindings::{nvmlEccSramErrorStatus_t, nvmlPlatformInfo_t};
+
+use super::identity::{Failures, is_serial};
 use super::raw::{ARGUMENT_VERSION_MISMATCH, Answer, FUNCTION_NOT_FOUND, Failure, Gpu, Library};
 use crate::readings::sample::{
-    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, PcieReading, PowerReading,
-    RecoveryReading, RemapReading, Section, ThermalReading,
+    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, PcieReading, PlatformReading,
+    PowerReading, RecoveryReading, RemapReading, Section, SramSources, ThermalReading,
 };
 
 const NOT_SUPPORTED: u32 = 3;
@@ -112,6 +114,7 @@ impl<'a> Reader<'a> {
             persistence: self.get(Library::persistence).and_then(flag),
             mig: self.get(Library::mig_mode).and_then(flag),
             processes: self.get(Library::processes),
+            platform: self.get(Library::platform).map(|info| platform(&info)),
         }
     }
 
@@ -136,6 +139,8 @@ impl<'a> Reader<'a> {
         let mut at = |place| {
             self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place)).and_then(unless_sentinel)
         };
+        let (dram_uncorrected, sram_uncorrected) = (at(DRAM), at(SRAM));
+        let sram = self.get(Library::sram_status);
         EccReading {
             enabled: mode.and_then(|(current, _)| flag(current)),
             pending: mode.and_then(|(_, pending)| flag(pending)),
@@ -143,9 +148,10 @@ impl<'a> Reader<'a> {
             volatile_corrected,
             aggregate_uncorrected,
             aggregate_corrected,
-            dram_uncorrected: at(DRAM),
-            sram_uncorrected: at(SRAM),
-            sram_threshold_exceeded: self.get(Library::sram_status).and_then(|status| flag(status.bThresholdExceeded)),
+            dram_uncorrected,
+            sram_uncorrected,
+            sram_threshold_exceeded: sram.and_then(|status| flag(status.bThresholdExceeded)),
+            sram_sources: sram.and_then(|status| sram_sources(&status)),
         }
     }
 
@@ -270,6 +276,31 @@ impl<'a> Reader<'a> {
             clique: completed.then_some(info.cliqueId),
         }
     }
+}
+
+fn platform(info: &nvmlPlatformInfo_t) -> PlatformReading {
+    let serial: String =
+        info.chassisSerialNumber.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+    PlatformReading {
+        chassis_serial: Some(serial)
+            .filter(|serial| is_serial(serial) && serial.bytes().all(|byte| byte.is_ascii_graphic())),
+        slot: info.slotNumber.into(),
+        tray: info.trayIndex.into(),
+        host: info.hostId.into(),
+        peer_type: info.peerType.into(),
+        module: info.moduleId.into(),
+    }
+}
+
+/// Absent if any of them is no value.
+fn sram_sources(status: &nvmlEccSramErrorStatus_t) -> Option<SramSources> {
+    Some(SramSources {
+        l2: unless_sentinel(status.aggregateUncBucketL2)?,
+        sm: unless_sentinel(status.aggregateUncBucketSm)?,
+        pcie: unless_sentinel(status.aggregateUncBucketPcie)?,
+        microcontroller: unless_sentinel(status.aggregateUncBucketMcu)?,
+        other: unless_sentinel(status.aggregateUncBucketOther)?,
+    })
 }
 
 /// Nearest common ancestors: for each GPU those with the others. Each pair is read once.

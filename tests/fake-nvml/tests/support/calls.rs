@@ -133,6 +133,7 @@ pub(crate) static CALLS: &[Call] = calls! {
         nvmlDeviceGetTotalEccErrors(|_| 1, |_| 0, |g| g.out(0))
         nvmlDeviceGetMemoryErrorCounter(|_| 1, |_| 0, |_| 2, |g| g.out(0))
         nvmlDeviceGetSramEccErrorStatus(|g| g.tagged(1))
+        nvmlDeviceGetPlatformInfo(|g| g.tagged(2))
         nvmlDeviceGetRetiredPages(|_| 0, |g| g.none(0), |g| g.out(1))
         nvmlDeviceGetRetiredPages_v2(|_| 1, |g| g.none(0), |g| g.out(1), |g| g.out(2))
         nvmlDeviceGetRetiredPagesPendingStatus(|g| g.out(0))

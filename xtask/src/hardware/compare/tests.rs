@@ -39,8 +39,14 @@ fn a100() -> Sample {
         calls: Vec::new(),
         gpus: vec![GpuReadings {
             pci,
-            driver: Some(DriverReading { persistence: Some(false), mig: Some(true), processes: Some(0) }),
+            driver: Some(DriverReading {
+                persistence: Some(false),
+                mig: Some(true),
+                processes: Some(0),
+                platform: None,
+            }),
             ecc: Some(EccReading {
+                sram_sources: None,
                 enabled: Some(true),
                 pending: Some(true),
                 volatile_uncorrected: Some(0),

@@ -36,6 +36,8 @@ static SAMPLES: &[Sample] = &[
     sample(reason::FABRIC_UNHEALTHY, Lifts, Derived, UNHEALTHY, || settled(h200s().then(health(0x1aa, 2)).then(|_| {})).then(health(0x1aa, 1))),
     sample(reason::FABRIC_DEGRADED, Fires, Derived, KTI, || h200s().then(health(0x1a9, 1))),
     sample(reason::FABRIC_DEGRADED, Fires, Derived, "nvml.h: summary 3 is limited capacity", || h200s().then(health(0x1aa, 3))),
+    sample(reason::FABRIC_DEGRADED, Fires, Derived, "nvml.h of R620: bits 14 to 15 are 2, disconnected", || h200s().then(health(0x91aa, 1))),
+    sample(reason::FABRIC_DEGRADED, NearMiss, Derived, "nvml.h: bits 12 to 13 are 2, no partition assigned; 14 to 15 are 1, connected", || h200s().then(health(0x61aa, 1))),
     sample(reason::FABRIC_DEGRADED, NearMiss, Derived, KTI, || h200s().then(health(0x1aa, 1))),
     sample(reason::FABRIC_DEGRADED, Lifts, Derived, KTI, || settled(h200s().then(health(0x1a9, 1))).then(health(0x1aa, 1))),
 ];
@@ -72,6 +74,23 @@ fn stuck(at: u32) -> Scene {
 fn booting(mut scene: Scene) -> Scene {
     scene.booted_at = Some(Time::from_unix(scene.now.wall().unix() - 500));
     scene
+}
+
+#[test]
+fn a_finding_names_the_bits_of_the_mask_the_partition_and_the_place_in_the_rack() {
+    let in_rack = |gpu: &mut GpuReadings| {
+        health(0x21a9, 1)(gpu);
+        let place =
+            PlatformReading { chassis_serial: Some("1821".to_owned()), slot: 7, tray: 3, ..PlatformReading::default() };
+        gpu.driver.get_or_insert_default().platform = Some(place);
+    };
+    let found = h200s().then(in_rack).judge(judge).found.remove(0);
+    assert!(found.message.contains("bits 0-1"), "{}", found.message);
+    let evidence = found.evidence.unwrap();
+    assert!(
+        evidence.contains("partition=not assigned") && evidence.contains("chassis=1821 slot=7 tray=3"),
+        "{evidence}"
+    );
 }
 
 #[test]

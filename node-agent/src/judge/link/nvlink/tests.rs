@@ -95,6 +95,24 @@ fn rising(minutes: u64) -> Scene {
 }
 
 #[test]
+fn boards_without_a_bridge_have_nothing_to_judge_unless_a_profile_declares_links() {
+    let none_up = || {
+        Scene::of(h200(8)).later(60, |sample| {
+            let links =
+                sample.gpus.iter_mut().filter_map(|gpu| gpu.nvlink.as_mut()).flat_map(|nvlink| &mut nvlink.links);
+            links.for_each(|link| link.active = false);
+        })
+    };
+    let mut fresh = none_up();
+    fresh.memory = crate::judge::Memory::default();
+    let judged = fresh.judge(judge);
+    assert_eq!((judged.outcome, judged.reason.as_deref()), (crds::Outcome::Skipped, Some(reason::NOT_APPLICABLE)));
+    assert!(judged.covered.is_empty());
+    assert_ne!(none_up().judge(judge).outcome, crds::Outcome::Skipped, "they were up before");
+    assert_ne!(fresh.expecting(links_of(18)).judge(judge).outcome, crds::Outcome::Skipped);
+}
+
+#[test]
 fn every_row_has_samples_that_fire_that_almost_do_and_that_lift() {
     TABLE.prove();
 }
