@@ -12,7 +12,7 @@ use crds::check::Check;
 use crds::names::TARGET_NODE;
 use crds::node_health::CheckRow;
 use crds::{Outcome, reason};
-use view::{Unread, View};
+use view::{Unread, View, found};
 
 /// Judges the inventory. Without the driver's library only the count is judged, by PCI; the row is then Inconclusive,
 /// because a Pass would lift findings that only the library can clear.
@@ -163,10 +163,6 @@ fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> 
             found(reason::MODEL_UNEXPECTED, address, format!("GPU {address} is {name}; the profile declares {wanted}"))
         })
         .collect()
-}
-
-fn found(reason: &str, target: &str, message: String) -> Found {
-    rule::found(RULES, reason, target, message, String::new())
 }
 
 /// Covers absent addresses while the count matches the profile: no accelerator is missing then, so earlier findings at

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::raw::{EventSet, Failure, Gpu, Library};
+use super::raw::event_set::EventSet;
+use super::raw::{Failure, Gpu, Library};
 use super::say::say;
 use crate::readings::talk::{DriverEvent, Said};
 

@@ -19,8 +19,6 @@ use nvml_wrapper_sys::bindings::{
 
 use super::calls::{About, Calls};
 
-pub(crate) use event_set::EventSet;
-
 const SUCCESS: u32 = 0;
 const NOT_SUPPORTED: u32 = 3;
 const INSUFFICIENT_SIZE: u32 = 7;
@@ -118,7 +116,7 @@ macro_rules! texts {
     )* };
 }
 
-mod event_set;
+pub(super) mod event_set;
 
 impl Library {
     /// Loads and initializes the library.

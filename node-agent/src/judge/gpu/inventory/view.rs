@@ -1,7 +1,8 @@
 //! The two views of one inventory, PCI and the driver, side by side.
 
-use super::found;
+use super::rules::RULES;
 use crate::judge::core::hardware::{NVIDIA_DRIVER, addresses, driver_addresses, vendor_name};
+use crate::judge::core::rule;
 use crate::judge::{Found, Ground, Judged};
 use crate::pci::PciAddress;
 use crate::readings::inventory::{Accelerator, ConfigSpace, InventoryReport, NvmlError, NvmlView, Vendor};
@@ -214,6 +215,10 @@ impl Unread {
         self.addresses.push(address.to_owned());
         self.why.push(why);
     }
+}
+
+pub(super) fn found(reason: &str, target: &str, message: String) -> Found {
+    rule::found(RULES, reason, target, message, String::new())
 }
 
 /// Whether a GPU without a handle is there all the same: the library counts it.
