@@ -118,7 +118,7 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__check)
-            opts="-o -h --checks --profile --output --color --watch --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --init-deadline-ms --log-level --help"
+            opts="-o -h --checks --profile --quick --output --color --watch --kernel-log --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --init-deadline-ms --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,16 +356,12 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__custom)
-            opts="-h --directory --program --env --deadline-ms --custom-same-user --help"
+            opts="-h --program --env --deadline-ms --custom-directory --custom-same-user --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --directory)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --program)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -375,6 +371,10 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --custom-directory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -484,16 +484,12 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__iperf__subcmd__client)
-            opts="-h --iperf3 --server --port --bind --streams --seconds --connect-timeout-ms --until-unix-ms --help"
+            opts="-h --server --port --bind --streams --seconds --password --connect-timeout-ms --until-unix-ms --iperf3 --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --iperf3)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -514,11 +510,19 @@ _gpu__health__agent() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect-timeout-ms)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --until-unix-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --iperf3)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -530,16 +534,12 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__probe__subcmd__iperf__subcmd__server)
-            opts="-h --iperf3 --bind --port --until-unix-ms --help"
+            opts="-h --bind --port --password --partners --until-unix-ms --iperf3 --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --iperf3)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --bind)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -548,7 +548,19 @@ _gpu__health__agent() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --partners)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --until-unix-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --iperf3)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -710,13 +722,17 @@ _gpu__health__agent() {
             return 0
             ;;
         gpu__subcmd__health__subcmd__agent__subcmd__runner)
-            opts="-h --socket --agent-binary --kill-grace-ms --unkillable-after-ms --help"
+            opts="-h --socket --client-uid --agent-binary --kill-grace-ms --unkillable-after-ms --proc-root --sysfs-root --dev-root --nvml-library --call-deadline-ms --init-deadline-ms --custom-directory --custom-same-user --iperf3 --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-uid)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -729,6 +745,42 @@ _gpu__health__agent() {
                     return 0
                     ;;
                 --unkillable-after-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proc-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysfs-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dev-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nvml-library)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --call-deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --init-deadline-ms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --custom-directory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --iperf3)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

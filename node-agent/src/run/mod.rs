@@ -24,6 +24,7 @@ use crate::complain::complain;
 use crate::error::AgentError;
 use crate::kernel_log::{boot_id, booted_at};
 use crate::metrics::Metrics;
+use crate::process::sys::forget_the_start;
 pub use args::{Access, RunArgs, Settings};
 pub use probes::RunnerAt;
 pub(crate) use stderr_log::log_to_stderr;
@@ -91,6 +92,8 @@ struct Agent {
     ready: Arc<AtomicBool>,
     monitors: Vec<Monitor>,
     shown: Option<(Vec<Finding>, Vec<CheckRow>)>,
+    /// A report was written: what follows repeats itself.
+    has_settled: bool,
     wake_at: u64,
 }
 
@@ -133,6 +136,7 @@ impl Agent {
             ready,
             monitors: Vec::new(),
             shown: None,
+            has_settled: false,
             wake_at,
         })
     }
@@ -149,6 +153,7 @@ impl Agent {
                 }
                 () = tokio::time::sleep(self.clock.until(self.wake_at)) => Event::Tick,
             };
+            let is_settled = matches!(event, Event::ReportApplied(Ok(())));
             self.note(&event);
             let is_new = self.metrics.sampler.note(&event);
             let effects = step(&mut self.state, event, self.clock.now());
@@ -159,6 +164,9 @@ impl Agent {
                 self.act(effect);
             }
             self.show();
+            if is_settled && !std::mem::replace(&mut self.has_settled, true) {
+                forget_the_start();
+            }
             if let Some(answer) = asked {
                 // The Lease may have given up waiting.
                 let _ = answer.send(());

@@ -39,7 +39,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::complain::complain;
-use crate::process::strays;
+use crate::process::{strays, sys};
 use door::{Door, Peer, bind, turn_away};
 use runnable::Runnable;
 use serve::{Runner, Settings};
@@ -119,6 +119,7 @@ impl RunnerArgs {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = ?self.socket, "runner started");
         runtime.block_on(async {
             let quit = quit_on_signal().map_err(RunnerError::SetUp)?;
+            sys::forget_the_start();
             if let Some(path) = self.socket {
                 return listen(&runner, &path, Door::new(&self.client_uid), quit).await;
             }

@@ -219,8 +219,10 @@ impl Loaded {
             })
             .collect();
         if sections.contains(&Section::Topology) {
-            for (reading, ancestors) in readings.iter_mut().zip(ancestors(library, &gpus, &mut failures)) {
-                reading.topology = Some(TopologyReading { ancestors });
+            let ancestors = ancestors(library, &gpus, &mut failures);
+            for ((reading, (gpu, _)), ancestors) in readings.iter_mut().zip(&gpus).zip(ancestors) {
+                // Who cannot say where it is does not say how it is attached either.
+                reading.topology = gpu.about.pci.is_some().then_some(TopologyReading { ancestors });
             }
         }
         if events.is_none() && addresses.is_empty() {

@@ -176,6 +176,7 @@ fn pass_on(ask: &SyncSender<Ask>) -> std::io::Result<()> {
 
 fn answer(mut sampler: Sampler, asked: &Receiver<Ask>, sysfs_root: &Path) {
     let mut stale = Stale::default();
+    let mut has_settled = false;
     while let Ok(ask) = asked.recv() {
         if sampler.is_worn() {
             restart_in_place(&ask);
@@ -189,6 +190,9 @@ fn answer(mut sampler: Sampler, asked: &Receiver<Ask>, sysfs_root: &Path) {
         say_sample(id, sample);
         if is_stale {
             sys::exit_now(STALE_EXIT);
+        }
+        if !std::mem::replace(&mut has_settled, true) {
+            sys::forget_the_start();
         }
     }
 }
