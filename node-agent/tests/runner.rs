@@ -14,7 +14,7 @@ use std::time::Duration;
 use node_agent::runner::client::{ProbeOutcome, ProbeRequest, Runner, RunnerCommand, RunnerState};
 use node_agent::runner::protocol::{End, Finished, MAX_OUTPUT_CAP_BYTES, ProbeSpec, Request, Start, encode_request};
 use probe_support::runners::{Listening, custom, sampler, tree, with};
-use probe_support::{AGENT, Programs, is_alive, pid_in, rss_kib, wait_until_dead};
+use probe_support::{AGENT, Programs, allocated_kib, is_alive, pid_in, wait_until_dead};
 use rustix::process::{Pid, Signal, kill_process};
 
 const LONG: Duration = Duration::from_secs(300);
@@ -261,7 +261,7 @@ async fn a_reporter_that_does_not_read_holds_up_the_probe_and_fills_no_memory() 
     }
     // Pipe, socket and queues hold a few hundred kilobytes.
     assert!(last.unwrap() < 100, "{last:?} lines of 20 kB");
-    let rss = rss_kib(pid);
+    let rss = allocated_kib(pid);
     assert!(rss < 24 * 1024, "{rss} KiB");
     // The delayed output arrives in full.
     for _ in 0..last.unwrap() + 50 {

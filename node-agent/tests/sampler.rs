@@ -13,7 +13,7 @@ use node_agent::probe::driver::SYMBOLS;
 use node_agent::readings::sample::{DeviceAccess, Sample, Section};
 use node_agent::readings::talk::Said;
 use node_agent::runner::protocol::End;
-use probe_support::{AGENT, Simulated, is_alive, rss_kib, wait_until_dead};
+use probe_support::{AGENT, Simulated, allocated_kib, is_alive, wait_until_dead};
 use sampler_support::Talking;
 use serde_json::json;
 
@@ -429,10 +429,10 @@ async fn hundreds_of_switches_between_answers_neither_end_it_nor_make_it_grow() 
         let sample = talking.sample(Section::ALL).await;
         assert!(sample.view.errors.len() <= 20, "{:?}", sample.view.errors);
         if ask == 100 {
-            settled = rss_kib(pid);
+            settled = allocated_kib(pid);
         }
     }
-    let grown = rss_kib(pid).saturating_sub(settled);
+    let grown = allocated_kib(pid).saturating_sub(settled);
     assert!(grown < 1024, "{grown} KiB within 300 samples");
 }
 
@@ -449,11 +449,11 @@ async fn a_library_that_comes_and_goes_for_weeks_does_not_make_it_grow() {
     for ask in 0..400 {
         answered += u32::from(talking.sample(&[]).await.view.status == "Ok");
         if ask == 100 {
-            settled = rss_kib(pid);
+            settled = allocated_kib(pid);
         }
     }
     assert!(answered > 150, "it goes on to answer: {answered} of 400");
-    let grown = rss_kib(pid).saturating_sub(settled);
+    let grown = allocated_kib(pid).saturating_sub(settled);
     assert!(grown < 4_096, "{grown} KiB within 300 samples, every other of which lost the library");
     assert_eq!(talking.pid(), pid);
 }

@@ -9,7 +9,7 @@ use gpu_health_tests::cluster::{Options, until};
 use gpu_health_tests::process::cgroup::Freezer;
 use gpu_health_tests::process::{Stopped, member, members, unread};
 use gpu_health_tests::product::scene::{GPUS, WITHIN, policy_with_all_monitors};
-use gpu_health_tests::product::seen::{findings, metric, resident_kib, row};
+use gpu_health_tests::product::seen::{allocated_kib, findings, metric, row};
 use gpu_health_tests::product::{Agent, AgentOptions, Scene};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -204,7 +204,7 @@ async fn ten_thousand_switches_between_answers_leave_the_reporter_as_it_was() {
     let node = &scene.nodes["s1"];
     let agent = &scene.agents["s1"];
     let pids = pids(&scene);
-    let before = resident_kib(agent.child.pid()).unwrap();
+    let before = allocated_kib(agent.child.pid()).unwrap();
     let sampler = member(agent.child.pid(), "sampler").unwrap();
     // Every getter gives another answer at each call. There are seven answers, so each of the eight GPUs gets others in
     // each sample. GPU 7 also lies about its address, and may be read or not; the other GPUs keep theirs, so that every
@@ -238,7 +238,7 @@ async fn ten_thousand_switches_between_answers_leave_the_reporter_as_it_was() {
         .await
         .unwrap();
     assert_eq!(members(agent.child.pid(), "sampler"), [sampler], "nor does the sampler crash");
-    let grown = resident_kib(agent.child.pid()).unwrap().saturating_sub(before);
+    let grown = allocated_kib(agent.child.pid()).unwrap().saturating_sub(before);
     println!("the reporter grew by {grown} KiB over more than 10,000 switches");
     assert!(grown < 2_048, "{grown} KiB");
     assert_still(&scene, &pids);

@@ -7,7 +7,7 @@ use crds::{NodeHealth, State};
 use gpu_health_tests::cluster::{Options, until};
 use gpu_health_tests::product::Scene;
 use gpu_health_tests::product::scene::{WITHIN, policy_with_all_monitors};
-use gpu_health_tests::product::seen::{findings, metric, resident_kib};
+use gpu_health_tests::product::seen::{allocated_kib, findings, metric};
 
 const FORGED: u64 = 1_000_000;
 const STEP: u64 = 100_000;
@@ -56,11 +56,11 @@ async fn memory_report_and_writes_stay_flat_and_the_real_fault_is_marked() {
             })
             .await
             .unwrap();
-            let kib = resident_kib(agent.child.pid()).unwrap();
+            let kib = allocated_kib(agent.child.pid()).unwrap();
             let health = scene.until_health("n1", "there", |_| true).await.unwrap();
             let bytes = serde_json::to_vec(&health.status.unwrap().report).unwrap().len();
             let writes = written(&scene).await;
-            println!("{:>8} forged: {kib} KiB resident, report {bytes} bytes, {writes} reports written", number + 1);
+            println!("{:>8} forged: {kib} KiB allocated, report {bytes} bytes, {writes} reports written", number + 1);
             figures.push((kib, writes));
         }
     }

@@ -7,7 +7,7 @@ use gpu_health_tests::{
     cluster::{NodeSpec, Options},
     product::{
         Scene,
-        seen::{resident_kib, unhealthy_taints},
+        seen::{allocated_kib, unhealthy_taints},
     },
 };
 use k8s_openapi::api::core::v1::Node;
@@ -191,7 +191,7 @@ async fn what_a_program_writes_into_the_kernel_log_is_no_evidence() {
 async fn a_million_random_lines_in_the_kernel_log_neither_stop_the_agent_nor_grow_it() {
     let scene = scene(&["g1"], "Enforce").await;
     let pid = scene.agents["g1"].child.pid();
-    let before = resident_kib(pid).unwrap();
+    let before = allocated_kib(pid).unwrap();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..10 {
         let mut chunk = Vec::new();
@@ -215,7 +215,7 @@ async fn a_million_random_lines_in_the_kernel_log_neither_stop_the_agent_nor_gro
     scene.until_state("g1", State::Quarantined).await.unwrap();
     assert_eq!(scene.agents["g1"].child.pid(), pid);
     assert!(scene.agents["g1"].child.is_alive());
-    let grown = resident_kib(pid).unwrap().saturating_sub(before);
+    let grown = allocated_kib(pid).unwrap().saturating_sub(before);
     println!("a million random lines: resident memory {before} KiB, grown by {grown} KiB");
     assert!(grown < 8 * 1024, "the agent grew by {grown} KiB");
 }

@@ -121,7 +121,7 @@ pub struct HealthCheckPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub boot_grace_seconds: Option<i64>,
-    /// Faults that a kernel log shows from before the agent first ran on that boot condemn at once, also where nothing else confirms them. Default: false: the present state of the GPU decides (recovery action, NVML, PCI), and what it cannot tell is a warning with the age of the fault.
+    /// Whether faults that a kernel log shows from before the agent first ran on that boot condemn at once. Default: false; then the present state of the GPU decides (recovery action, NVML, PCI), and what it cannot tell is a warning with the age of the fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condemn_old_log: Option<bool>,
     /// Which marks are set. Default: nodeCondition, labels, taints and annotation.

@@ -131,8 +131,7 @@ pub struct NodeHealthSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub boot_grace_seconds: Option<i64>,
-    /// Faults that the kernel log shows from before the agent first ran on a boot condemn at once, also where nothing else
-    /// confirms them. Default: false, they condemn only what the present state confirms.
+    /// Whether faults that the kernel log shows from before the agent first ran on a boot condemn at once. Default: false; then they condemn only what the present state confirms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condemn_old_log: Option<bool>,
     /// Set while the node is under maintenance. The agent then closes all driver handles.

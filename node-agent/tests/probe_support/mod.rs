@@ -88,10 +88,10 @@ pub(crate) fn wait_until_dead(pid: i32) {
     wait_for(&format!("the end of process {pid}"), || (!is_alive(pid)).then_some(()));
 }
 
-/// The memory of a process, in KiB.
-pub(crate) fn rss_kib(pid: i32) -> u64 {
+/// What a process has allocated, in KiB. Pages of the program's file come and go: they say nothing about growth.
+pub(crate) fn allocated_kib(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process that lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process that lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a process that lives");
     line.trim().trim_end_matches(" kB").parse().expect("a process that lives")
 }
 

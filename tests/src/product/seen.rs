@@ -89,8 +89,18 @@ pub fn is_installed(program: &str) -> bool {
 
 /// The resident memory of a process, in KiB (VmRSS, proc(5)); `None` if it is gone.
 pub fn resident_kib(pid: u32) -> Option<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+/// What a process has allocated, in KiB (RssAnon, proc(5)); `None` if it is gone. Pages of the program's file come and go:
+/// they say nothing about growth.
+pub fn allocated_kib(pid: u32) -> Option<u64> {
+    of_status(pid, "RssAnon:")
+}
+
+fn of_status(pid: u32, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

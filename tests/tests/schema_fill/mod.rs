@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 /// Patterns of the schemas, each with a text that matches and still does with its first character repeated in front. A
 /// schema with a pattern that is not listed fails the test, so that a row is added.
 const PATTERNS: &[(&str, &str)] = &[
+    (r"^[A-Za-z0-9_-]+$", "a"),
     ("^[A-Z][A-Za-z0-9]*$", "A"),
     ("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "a"),
     ("^[a-z][a-z0-9-]*$", "a"),
