@@ -24,9 +24,9 @@ const HELD: usize = 64;
 const NOT_PROVEN_MS: u64 = 600_000;
 /// Witnesses that have not answered for this long cannot tell, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
-/// The same doubtful fault asks the witnesses again after this long at the earliest, in milliseconds: whoever forges lines
-/// must not make the driver work.
-const ASK_AGAIN_MS: u64 = 60_000;
+/// Lines that a program may have written have the witnesses read at most this often, whatever they say, in milliseconds:
+/// whoever forges them must not make the driver work.
+const ASK_AGAIN_MS: u64 = 10_000;
 
 impl State {
     /// Why the fault needs a second witness, if it does. `at`: when it was printed, where that is known.
@@ -41,25 +41,29 @@ impl State {
 
     /// Holds a fault in doubt, and has its witnesses read.
     pub(super) fn hold(&mut self, observed: &XidObservation, doubt: Doubt, at: Time, now: Now) {
-        if self.verdict(observed).clears {
-            // Only the driver's own reading of the action can say so.
-            self.senses.want(Section::RecoveryAction, now.mono_ms);
-            return;
-        }
-        let key = observed.dedupe_key();
-        let known = self.doubts.iter_mut().find(|held| held.key() == key && held.doubt == doubt);
-        if let Some(known) = known {
-            (known.at, known.since_ms) = (at, now.mono_ms);
-            if now.mono_ms.saturating_sub(known.asked_ms) < ASK_AGAIN_MS {
+        // An unproven end of a recovery is held by nobody: only the driver's own reading of the action can say so.
+        if !self.verdict(observed).clears {
+            let key = observed.dedupe_key();
+            let known = self.doubts.iter_mut().find(|held| held.key() == key && held.doubt == doubt);
+            if let Some(known) = known {
+                (known.at, known.since_ms) = (at, now.mono_ms);
+            } else if doubt == Doubt::BeforeUs || self.knows(observed) {
+                self.make_room();
+                let (observed, since_ms) = (observed.clone(), now.mono_ms);
+                self.doubts.push(Held { observed, doubt, at, since_ms, asked_ms: since_ms, warned: false });
+            } else {
                 return;
             }
-            known.asked_ms = now.mono_ms;
-        } else if doubt == Doubt::BeforeUs || self.knows(observed) {
-            self.make_room();
-            let observed = observed.clone();
-            self.doubts.push(Held { observed, doubt, at, since_ms: now.mono_ms, asked_ms: now.mono_ms, warned: false });
-        } else {
-            return;
+        }
+        self.have_witnesses_read(observed, doubt, now);
+    }
+
+    fn have_witnesses_read(&mut self, observed: &XidObservation, doubt: Doubt, now: Now) {
+        if doubt == Doubt::NotProven {
+            if self.witnesses_asked_ms.is_some_and(|asked| now.mono_ms.saturating_sub(asked) < ASK_AGAIN_MS) {
+                return;
+            }
+            self.witnesses_asked_ms = Some(now.mono_ms);
         }
         if let XidEvent::Xid(code) = observed.event {
             for section in concerned_by_xid(code) {

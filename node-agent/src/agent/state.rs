@@ -55,6 +55,8 @@ pub struct State {
     pub(super) recent_faults: VecDeque<(DedupeKey, u64)>,
     /// Faults that need a second witness.
     pub(super) doubts: Vec<Held>,
+    /// When witnesses were last read for a line that a program may have written, by the monotonic clock in milliseconds.
+    pub(super) witnesses_asked_ms: Option<u64>,
     /// When an agent first ran on this boot, as far as known.
     pub(super) first_ran: Time,
     /// When the first fault that is not yet in a report was read, by the monotonic clock in milliseconds.
@@ -90,6 +92,7 @@ impl State {
             waiting: VecDeque::new(),
             recent_faults: VecDeque::new(),
             doubts: Vec::new(),
+            witnesses_asked_ms: None,
             first_ran,
             fault_read_at: None,
             sample_read_at: None,

@@ -79,6 +79,18 @@ fn a_line_that_a_program_may_have_written_never_condemns_by_itself() {
 }
 
 #[test]
+fn a_warning_about_such_a_line_goes_when_the_driver_answers_late_that_it_needs_no_recovery() {
+    let mut bench = Bench::at_rest(spec());
+    bench.by_hand();
+    bench.fault(forged(&gpu(0), OFF_THE_BUS));
+    bench.pass(11_000);
+    assert_eq!(xid_finding(&bench).unwrap().reason, "XidNotProven", "the driver does not answer");
+    with_action(&mut bench, Some(0));
+    bench.pass(1_000);
+    assert_eq!(xid_finding(&bench), None);
+}
+
+#[test]
 fn such_a_line_about_an_address_that_the_node_does_not_have_leaves_no_trace() {
     let bench = told(vec![forged("0000:aa:00.0", OFF_THE_BUS)], None);
     assert_eq!(xid_finding(&bench), None);
@@ -129,8 +141,11 @@ fn a_program_that_writes_the_same_line_again_and_again_does_not_make_the_driver_
     let mut bench = told(vec![forged(&gpu(0), OFF_THE_BUS)], None);
     let asks = |bench: &Bench| bench.effects.iter().filter(|effect| matches!(effect, Effect::Ask { .. })).count();
     let before = asks(&bench);
-    for _ in 0..1_000 {
+    let cleared = record(&gpu(0), XidEvent::Xid(154), XidDetail::Recovery { from: 2, to: 0 }, 9);
+    for round in 0..1_000 {
         bench.fault(forged(&gpu(0), OFF_THE_BUS));
+        bench.fault(forged(&gpu(0), 40 + round % 60));
+        bench.fault(not_proven(cleared.clone()));
         bench.pass(10);
         with_action(&mut bench, None);
     }

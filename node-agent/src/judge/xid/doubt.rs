@@ -112,7 +112,13 @@ fn age(at: Time, now: Time) -> String {
 
 /// Removes the warning about a fault that the present refutes.
 pub fn refute(findings: &mut Findings, target: &str) {
-    findings.retain(|finding| !(is_cured(finding, target) && finding.outcome == Outcome::Warn));
+    let is_refuted = |finding: &Finding| {
+        is_cured(finding, target)
+            || (finding.check == Check::Xid.name()
+                && finding.target == target
+                && finding.reason == reason::XID_NOT_PROVEN)
+    };
+    findings.retain(|finding| !(finding.outcome == Outcome::Warn && is_refuted(finding)));
 }
 
 /// Whether the finding is only a warning about something that a reset or a reboot cures.
