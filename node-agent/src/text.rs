@@ -5,12 +5,12 @@ pub use crds::text::plain as bounded;
 pub(crate) use crds::text::{is_plain, key};
 use std::io::{self, BufRead, Read};
 
-/// The longest evidence of a finding, in characters (in bytes where it is ASCII); the schema of NodeHealth allows no more.
-pub(crate) const EVIDENCE_BYTES: usize = 256;
+/// The longest evidence of a finding, in characters; the schema of NodeHealth allows no more.
+pub(crate) const EVIDENCE_CHARS: usize = 256;
 
-/// A command line and the start of its output, within [`EVIDENCE_BYTES`].
+/// A command line and the start of its output, within [`EVIDENCE_CHARS`].
 pub(crate) fn evidence(command: &str, output: &str) -> String {
-    bounded(&format!("{command}: {}", output.trim()), EVIDENCE_BYTES)
+    bounded(&format!("{command}: {}", output.trim()), EVIDENCE_CHARS)
 }
 
 /// As [`bounded`], without blanks at the ends.
@@ -68,6 +68,6 @@ mod tests {
     fn evidence_is_one_line_within_its_bound_and_cut_between_characters() {
         assert_eq!(evidence("tool -x", "one\n\ttwo\r\n"), "tool -x: one two");
         let long = evidence("tool", &"é".repeat(300));
-        assert_eq!(long.chars().count(), EVIDENCE_BYTES);
+        assert_eq!(long.chars().count(), EVIDENCE_CHARS);
     }
 }

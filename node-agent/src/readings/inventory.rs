@@ -5,7 +5,7 @@
 //! Each view says whether it could be read, so that "none" is never mistaken for "unknown".
 
 use crate::pci::PciAddress;
-use crate::text::{EVIDENCE_BYTES, bounded};
+use crate::text::{EVIDENCE_CHARS, bounded};
 use serde::{Deserialize, Serialize};
 
 /// What a node has.
@@ -170,6 +170,6 @@ impl NvmlView {
     /// A library that could not be asked for its GPUs.
     pub(crate) fn fail(&mut self, kind: String, message: &str) {
         self.status = kind;
-        self.message = Some(bounded(message, EVIDENCE_BYTES));
+        self.message = Some(bounded(message, EVIDENCE_CHARS));
     }
 }

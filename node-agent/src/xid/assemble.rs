@@ -24,9 +24,9 @@ const LOADED: &str = "loading NVIDIA UNIX ";
 pub struct BoardIdentity {
     /// The GPU.
     pub pci: PciAddress,
-    /// `GPU-…`, at most 64 bytes.
+    /// `GPU-…`, at most 64 characters.
     pub uuid: Option<String>,
-    /// The board's serial number, at most 64 bytes.
+    /// The board's serial number, at most 64 characters.
     pub serial: Option<String>,
 }
 

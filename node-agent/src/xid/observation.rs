@@ -97,7 +97,7 @@ pub struct XidObservation {
     pub mig: Option<MigInstance>,
     /// The process, if the driver knew it.
     pub pid: Option<u32>,
-    /// The process's name, at most 64 bytes; the program can choose any name.
+    /// The process's name, at most 64 characters; the program can choose any name.
     pub process: Option<String>,
     /// The uid of the pod that owns the process. It is not in the line; the reader of the log may look it up
     /// ([`super::owner_of_cgroup`]).
@@ -106,7 +106,7 @@ pub struct XidObservation {
     pub caused_by: Option<u32>,
     /// Further fields.
     pub detail: XidDetail,
-    /// The text after code and process, printable, at most 256 bytes.
+    /// The text after code and process, printable, at most 256 characters.
     pub message: String,
     /// The driver itself reported it. Otherwise a program may have written the line, and it neither condemns nor lifts
     /// without a second witness ([`crate::kernel_log::Told`]).

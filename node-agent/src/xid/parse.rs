@@ -9,9 +9,9 @@ use super::observation::{
 use crate::pci::PciAddress;
 use crate::text::printable;
 
-/// The part of a message that is kept, in bytes; a finding's evidence holds no more.
+/// The part of a message that is kept, in characters; a finding's evidence holds no more.
 const MESSAGE_KEPT: usize = 256;
-/// The part of a process's name that is kept, in bytes; the kernel has 15, drivers print a little more.
+/// The part of a process's name that is kept, in characters; the kernel has 15 bytes, drivers print a little more.
 const PROCESS_KEPT: usize = 64;
 /// The most commas that the name of a process can hold (`TASK_COMM_LEN` without its NUL).
 const COMMAS_IN_A_NAME: usize = 15;

@@ -123,7 +123,7 @@ pub(super) fn is_cured(finding: &Finding, target: &str) -> bool {
 /// How the evidence of an NVLink error begins, and below it that of a switch error.
 const LINK_ERROR: &str = "Xid 74 ";
 const SWITCH_ERROR: &str = "SXid ";
-/// The limit of a finding's message, in bytes.
+/// The limit of a finding's message, in characters.
 const MESSAGE_MAX: usize = 256;
 
 fn evidence(observed: &XidObservation) -> String {

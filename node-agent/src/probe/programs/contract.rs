@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::readings::program::{Outcome, Severity, Verdict};
-use crate::text::{EVIDENCE_BYTES, bounded, key};
+use crate::text::{EVIDENCE_CHARS, bounded, key};
 
 /// Why an output is not a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ fn contract(line: &str) -> Result<Verdict, Unknown> {
     let mut parts = line.splitn(4, ':');
     let mut next = || parts.next().unwrap_or_default();
     let (_host, status, action, words) = (next(), next(), next(), next());
-    let wrong = |what, part, allowed| Unknown::Contract { what, part: bounded(part, EVIDENCE_BYTES), allowed };
+    let wrong = |what, part, allowed| Unknown::Contract { what, part: bounded(part, EVIDENCE_CHARS), allowed };
     let cure = match action {
         "none" => Severity::Monitor,
         "reboot" => Severity::Reboot,
@@ -77,13 +77,13 @@ struct Document {
 
 fn json(text: &str) -> Result<Verdict, Unknown> {
     let document: Document =
-        serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string(), EVIDENCE_BYTES)))?;
+        serde_json::from_str(text).map_err(|error| Unknown::Json(bounded(&error.to_string(), EVIDENCE_CHARS)))?;
     let Document { outcome, severity, reason, message, target } = document;
     if let Some(Severity::Unrecognized(other)) = &severity {
         let known: Vec<&str> = Severity::ALL.iter().map(Severity::as_str).collect();
         return Err(Unknown::Json(bounded(
             &format!("unknown severity `{other}`, expected one of {}", known.join(", ")),
-            EVIDENCE_BYTES,
+            EVIDENCE_CHARS,
         )));
     }
     let severity = match outcome {
@@ -102,7 +102,7 @@ fn verdict(outcome: Outcome, severity: Severity, reason: &str, message: &str, ta
         outcome,
         severity,
         reason: reason.to_owned(),
-        message: bounded(message, EVIDENCE_BYTES),
+        message: bounded(message, EVIDENCE_CHARS),
         target: key(&target, 64),
     }
 }

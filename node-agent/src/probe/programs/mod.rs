@@ -26,7 +26,7 @@ use super::start::{Probe, print_report_of};
 use crate::process::tool::{ToolEnd, ToolRun, run_tool};
 use crate::process::{limits, sys};
 use crate::readings::program::{CustomReport, Outcome, Severity, Verdict};
-use crate::text::{EVIDENCE_BYTES, bounded, evidence};
+use crate::text::{EVIDENCE_CHARS, bounded, evidence};
 
 pub use contract::read;
 
@@ -172,7 +172,7 @@ async fn run(args: CustomParameters) -> CustomReport {
             outcome: Outcome::Inconclusive,
             severity: Severity::None,
             reason: error.reason().to_owned(),
-            message: bounded(&error.to_string(), EVIDENCE_BYTES),
+            message: bounded(&error.to_string(), EVIDENCE_CHARS),
             target: "node".to_owned(),
         }),
         exit_code,
@@ -195,7 +195,7 @@ async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
     let asked = &args.asked;
     let environment = environment(&asked.env)?;
     let Some(directory) = &args.custom_directory else {
-        return Err(NoVerdict::NoDirectory(bounded(&asked.program, EVIDENCE_BYTES)));
+        return Err(NoVerdict::NoDirectory(bounded(&asked.program, EVIDENCE_CHARS)));
     };
     let path = resolve(directory, &asked.program)?;
     let own = rustix::process::geteuid();
@@ -227,7 +227,7 @@ async fn run_program(args: &CustomParameters) -> Result<ToolRun, NoVerdict> {
 /// The program's real path, which must be in the directory.
 fn resolve(directory: &Path, program: &str) -> Result<PathBuf, NoVerdict> {
     if !is_name(program) {
-        return Err(NoVerdict::ProgramNameInvalid(bounded(program, EVIDENCE_BYTES)));
+        return Err(NoVerdict::ProgramNameInvalid(bounded(program, EVIDENCE_CHARS)));
     }
     let path = directory.join(program);
     let not_found = |_| NoVerdict::ProgramNotFound(path.clone());
@@ -252,7 +252,7 @@ fn is_name(program: &str) -> bool {
 fn environment<'a>(entries: &'a [String]) -> Result<Vec<(&'a str, &'a str)>, NoVerdict> {
     let split = |entry: &'a String| match entry.split_once('=') {
         Some((key, value)) if key.starts_with("CHECK_") => Ok((key, value)),
-        Some(_) | None => Err(NoVerdict::EnvironmentInvalid(bounded(entry, EVIDENCE_BYTES))),
+        Some(_) | None => Err(NoVerdict::EnvironmentInvalid(bounded(entry, EVIDENCE_CHARS))),
     };
     entries.iter().map(split).collect()
 }

@@ -8,7 +8,7 @@ use super::values;
 use crate::pci::PciAddress;
 use crate::readings::inventory::{Accelerator, ConfigSpace, Nic, Vendor};
 use crate::readings::sysfs::PciLink;
-use crate::text::{EVIDENCE_BYTES, bounded};
+use crate::text::{EVIDENCE_CHARS, bounded};
 
 /// The most errors that are listed.
 pub(super) const MAX_ERRORS: usize = 16;
@@ -161,7 +161,7 @@ impl Reading<'_> {
     fn hexadecimal(&self, place: &Place, file: &str) -> Result<u32, String> {
         let text = self.root.text(place.join(file)).map_err(|error| format!("{file}: {error}"))?;
         values::hexadecimal(&text)
-            .ok_or_else(|| format!("{file}: no hexadecimal number: {}", bounded(text.trim(), EVIDENCE_BYTES)))
+            .ok_or_else(|| format!("{file}: no hexadecimal number: {}", bounded(text.trim(), EVIDENCE_CHARS)))
     }
 
     fn sixteen_bits(&self, place: &Place, file: &str) -> Result<u16, String> {
