@@ -11,11 +11,11 @@
 
 use super::held::Held;
 use super::state::State;
-use crate::dispatch::{Turn, concerned_by_xid};
+use crate::dispatch::Turn;
 use crate::judge::xid::{Doubt, Present, ask, refute, warn};
 use crate::readings::Section;
 use crate::time::Now;
-use crate::xid::{XidEvent, XidObservation, judge as judge_fault};
+use crate::xid::{XidObservation, judge as judge_fault};
 use crds::Time;
 
 /// The most faults in doubt; the oldest that may be forged is dropped first.
@@ -65,11 +65,7 @@ impl State {
             }
             self.witnesses_asked_ms = Some(now.mono_ms);
         }
-        if let XidEvent::Xid(code) = observed.event {
-            for section in concerned_by_xid(code) {
-                self.senses.want(section, now.mono_ms);
-            }
-        }
+        self.read_what_concerns(observed, now);
         self.senses.want(Section::RecoveryAction, now.mono_ms);
     }
 
@@ -104,7 +100,8 @@ impl State {
             let measured = self.senses.measured(&self.log);
             let witnesses = (&self.standing.findings, measured.readings, measured.hardware);
             let waited = now.mono_ms.saturating_sub(held.since_ms);
-            let present = match ask(&held.observed, held.doubt, held.asked_ms, witnesses) {
+            let verdict = self.verdict(&held.observed);
+            let present = match ask((&held.observed, &verdict.severity), held.doubt, held.asked_ms, witnesses) {
                 Present::NotYet if waited >= PATIENCE_MS => Present::CannotTell,
                 Present::NotYet => {
                     turn.wake_at(held.since_ms.saturating_add(PATIENCE_MS));
@@ -113,7 +110,6 @@ impl State {
                 present => present,
             };
             let target = held.observed.pci.to_string();
-            let verdict = self.verdict(&held.observed);
             match present {
                 Present::Confirms => {
                     self.tell(&XidObservation { proven: true, ..held.observed }, held.at, now);

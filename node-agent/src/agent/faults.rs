@@ -95,16 +95,22 @@ impl State {
     /// Judges one fault and adds it to the findings. Also has the related driver readings taken again.
     pub(super) fn tell(&mut self, observed: &XidObservation, at: Time, now: Now) {
         let target = observed.pci.to_string();
-        if let XidEvent::Xid(code) = observed.event {
-            let sections = concerned_by_xid(code).into_iter();
-            sections.for_each(|section| self.senses.want(section, now.mono_ms));
-        }
+        self.read_what_concerns(observed, now);
         if judge_xid::is_switch(observed) && !self.log.switches.contains(&target) {
             self.log.switches.push(target);
             self.log.switches.truncate(judge::MAX_COVERED);
         }
         let verdict = self.verdict(observed);
         judge_xid::observe(&mut self.standing.findings, observed, &verdict, at);
+    }
+
+    /// Has the driver readings that such a fault concerns taken again.
+    pub(super) fn read_what_concerns(&mut self, observed: &XidObservation, now: Now) {
+        if let XidEvent::Xid(code) = observed.event {
+            for section in concerned_by_xid(code) {
+                self.senses.want(section, now.mono_ms);
+            }
+        }
     }
 
     /// Whether the fault is more severe than the standing finding on its target: a line may have more detail than the

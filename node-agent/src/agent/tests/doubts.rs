@@ -137,6 +137,29 @@ fn a_recovery_action_and_a_later_proven_line_are_second_witnesses() {
 }
 
 #[test]
+fn a_gpu_that_needs_a_reset_does_not_confirm_a_forged_line_that_asks_for_its_replacement() {
+    const AUX_POWER: u32 = 54;
+    let monitors = ["inventory", "xid", "recoveryAction"];
+    let monitors = monitors.map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec();
+    let mut bench = Bench::at_rest(NodeHealthSpec { monitors, ..NodeHealthSpec::default() });
+    bench.by_hand();
+    bench.fault(forged(&gpu(0), AUX_POWER));
+    with_action(&mut bench, Some(1));
+    bench.pass(1_000);
+    with_action(&mut bench, Some(1));
+    let gravest =
+        bench.state.findings().filter(|finding| finding.outcome == Outcome::Fail).map(|f| f.severity.rank()).max();
+    assert_eq!(gravest, Some(Severity::Reset.rank()), "{:?}", condemned(&bench));
+}
+
+#[test]
+fn an_old_fault_that_only_a_replacement_cures_is_not_over_because_the_driver_needs_no_recovery() {
+    let bench = told(vec![old(&gpu(0), 54, 86_400)], Some(0));
+    let warning = xid_finding(&bench).unwrap();
+    assert_eq!((warning.outcome, warning.severity), (Outcome::Warn, Severity::Isolate));
+}
+
+#[test]
 fn a_program_that_writes_the_same_line_again_and_again_does_not_make_the_driver_work() {
     let mut bench = told(vec![forged(&gpu(0), OFF_THE_BUS)], None);
     let asks = |bench: &Bench| bench.effects.iter().filter(|effect| matches!(effect, Effect::Ask { .. })).count();

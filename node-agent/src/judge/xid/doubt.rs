@@ -5,7 +5,7 @@
 //! line. So the present state of the hardware is the second witness: it confirms the fault, or refutes it, or cannot
 //! tell. Until it confirms, the fault is a warning.
 
-use super::fold::{expires, is_cured, tell};
+use super::fold::{expires, is_curable, is_cured, tell};
 use crate::judge::core::hardware::addresses;
 use crate::judge::core::{Findings, Hardware, Readings};
 use crate::readings::sample::Section;
@@ -36,23 +36,27 @@ pub enum Present {
     NotYet,
 }
 
-/// Checks whose condemning finding on the same target confirms a fault: each asks the hardware, not the log.
+/// Checks whose condemning finding on the same target confirms a fault, up to the severity of that finding: each asks the
+/// hardware, not the log.
 const WITNESSES: [Check; 3] = [Check::RecoveryAction, Check::Driver, Check::Inventory];
 
-/// Asks the present about a fault that has been in doubt since `since_ms` (monotonic clock, in milliseconds).
+/// Asks the present about a fault of this severity that has been in doubt since `since_ms` (monotonic clock, in
+/// milliseconds).
 pub fn ask(
-    observed: &XidObservation,
+    (observed, severity): (&XidObservation, &Severity),
     doubt: Doubt,
     since_ms: u64,
     (findings, readings, hardware): (&Findings, &Readings, &Hardware),
 ) -> Present {
     let target = observed.pci.to_string();
-    let condemns = |check: Check| {
-        findings
-            .get(check.name(), &target)
-            .is_some_and(|finding| finding.outcome == Outcome::Fail && finding.severity.condemns())
+    // A GPU that has to be reset does not confirm that it has to be replaced.
+    let confirms = |check: Check| {
+        findings.get(check.name(), &target).is_some_and(|finding| {
+            let is_as_grave = finding.severity.rank() >= severity.rank();
+            finding.outcome == Outcome::Fail && finding.severity.condemns() && is_as_grave
+        })
     };
-    if WITNESSES.into_iter().any(condemns) {
+    if WITNESSES.into_iter().any(confirms) {
         return Present::Confirms;
     }
     if let Hardware::Seen(report) = hardware
@@ -67,7 +71,8 @@ pub fn ask(
         return Present::NotYet;
     }
     let action = readings.gpus.get(&target).and_then(|gpu| gpu.recovery_action.as_ref()?.action);
-    if action == Some(recovery::NONE) { Present::Refutes } else { Present::CannotTell }
+    let is_over = action == Some(recovery::NONE) && is_curable(severity);
+    if is_over { Present::Refutes } else { Present::CannotTell }
 }
 
 /// Adds a fault in doubt as a warning, unless its target has a graver finding. `at` is when it was printed; an old one

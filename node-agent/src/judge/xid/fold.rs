@@ -115,9 +115,12 @@ fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &
 
 /// Whether the driver's report that this GPU needs no action lifts the finding.
 pub(super) fn is_cured(finding: &Finding, target: &str) -> bool {
-    finding.check == Check::Xid.name()
-        && finding.target == target
-        && matches!(finding.severity, Severity::Reset | Severity::Reboot)
+    finding.check == Check::Xid.name() && finding.target == target && is_curable(&finding.severity)
+}
+
+/// Whether a reset or a reboot cures it. A board that needs replacement stays one.
+pub(super) const fn is_curable(severity: &Severity) -> bool {
+    matches!(severity, Severity::Reset | Severity::Reboot)
 }
 
 /// How the evidence of an NVLink error begins, and below it that of a switch error.
