@@ -119,18 +119,11 @@ fn record_about(address: &str) -> Option<KernelRecord> {
 /// not work here.
 fn with_lines(command: &[&str], address: &str) -> Vec<bool> {
     let Ok(output) = Command::new(command[0]).args(&command[1..]).output() else { return Vec::new() };
-    let mut printed = PrintedLog::default();
-    let mut boundaries = node_agent::kernel_log::Boundaries::default();
+    let mut log = PrintedLog::default();
     let mut lines = LineAssembler::default();
     let mut proven = Vec::new();
     for line in output.stdout.split(|byte| *byte == b'\n') {
-        let record = match KernelRecord::from_line(line) {
-            Some(mut record) => {
-                boundaries.mark(&mut record);
-                Some(record)
-            }
-            None => printed.read(line),
-        };
+        let record = log.read(line);
         for fact in record.iter().flat_map(|record| lines.push(record)) {
             if let LogFact::Fault(fault) = fact
                 && format!("{}", fault.pci).starts_with(address)

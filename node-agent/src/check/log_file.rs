@@ -1,7 +1,7 @@
 //! A kernel log as a file of another machine: records of /dev/kmsg, or what dmesg or journalctl printed.
 
 use crate::agent::LogEntry;
-use crate::kernel_log::{Boundaries, KernelRecord, PrintedLog};
+use crate::kernel_log::{KernelRecord, PrintedLog};
 use crate::text::{LineEnd, read_line};
 use crate::xid::LineAssembler;
 use std::io::{BufRead, BufReader};
@@ -14,8 +14,7 @@ const LINE_MAX: usize = 16 * 1024;
 pub(super) fn faults(path: &Path) -> std::io::Result<Vec<LogEntry>> {
     let mut reader = BufReader::new(std::fs::File::open(path)?);
     let mut lines = LineAssembler::default();
-    let mut boundaries = Boundaries::of_whole_text();
-    let mut printed = PrintedLog::default();
+    let mut log = PrintedLog::default();
     let mut entries = Vec::new();
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -26,14 +25,8 @@ pub(super) fn faults(path: &Path) -> std::io::Result<Vec<LogEntry>> {
             LineEnd::Feed | LineEnd::Stream => {}
         }
         number += 1;
-        let record = match KernelRecord::from_line(&line) {
-            Some(mut record) => {
-                boundaries.mark(&mut record);
-                Some(record)
-            }
-            None => printed.read(&line),
-        };
-        let Some(record) = record.map(|record| KernelRecord { seq: Some(number), ..record }) else { continue };
+        let Some(record) = log.read(&line) else { continue };
+        let record = KernelRecord { seq: Some(number), ..record };
         entries.extend(lines.push(&record).into_iter().filter_map(|fact| LogEntry::of(fact, &record, None)));
     }
 }

@@ -42,4 +42,4 @@ pub use record::{KernelRecord, MESSAGE_MAX};
 pub use resume::Cursor;
 pub use sink::Item;
 pub use source::{Batch, KernelLogChoice, Source};
-pub use told::{Boundaries, Told};
+pub use told::Told;

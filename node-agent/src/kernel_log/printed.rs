@@ -38,7 +38,7 @@ const LEVELS: &[(&str, u8)] = &[
 /// A text that names no level was printed at the default level, as the driver prints its faults.
 const DEFAULT_LEVEL: u8 = 4;
 
-/// Reads such a text line by line.
+/// Reads a whole log line by line: such a text, or records as the kernel itself writes them.
 #[derive(Debug)]
 pub struct PrintedLog {
     boundaries: Boundaries,
@@ -51,8 +51,12 @@ impl Default for PrintedLog {
 }
 
 impl PrintedLog {
-    /// The line as a record, without sequence number and time; `None` if it is not the kernel's.
+    /// The line as a record, a printed one without sequence number and time; `None` if it is not the kernel's.
     pub fn read(&mut self, line: &[u8]) -> Option<KernelRecord> {
+        if let Some(mut record) = KernelRecord::from_line(line) {
+            self.boundaries.mark(&mut record);
+            return Some(record);
+        }
         let text = text_of(line);
         let Printed { level, stamp, text } = parse(text.trim_end_matches('\r'))?;
         let mut record = KernelRecord {

@@ -21,7 +21,7 @@ pub struct KernelRecord {
     pub usec: u64,
     /// Whether the message is known to begin where the kernel's own text begins. In /dev/kmsg, where one record is one
     /// printk, unless the record continues another (flag `c` or `+`). `syslog(2)` splits a record at its line feeds, and
-    /// so a line of it begins a record only where [`super::Boundaries`] can tell.
+    /// so a line of it begins a record only where the reader can tell (`Boundaries`).
     pub begins: bool,
     /// The text, unescaped and without the `KEY=value` lines; at most [`MESSAGE_MAX`] bytes. May contain line feeds:
     /// one printk of several lines is one record, and so is one that quotes a name with a line feed in it.

@@ -115,7 +115,7 @@ fn quotes_nobody(line: &str) -> bool {
 /// A line begins a record if its level or time differs from the line before, or if that line is known to begin a record
 /// and quotes nobody.
 #[derive(Clone, Debug, Default)]
-pub struct Boundaries {
+pub(super) struct Boundaries {
     before: Option<Before>,
     /// Nothing was read yet of a text that begins with the first line of a record.
     at_start: bool,
@@ -132,12 +132,12 @@ struct Before {
 
 impl Boundaries {
     /// For a text that begins with the first line of a record, such as a whole file.
-    pub const fn of_whole_text() -> Self {
+    pub(super) const fn of_whole_text() -> Self {
         Self { before: None, at_start: true }
     }
 
     /// Marks the next record of the source. Records of /dev/kmsg are left as they are.
-    pub fn mark(&mut self, record: &mut KernelRecord) {
+    pub(super) fn mark(&mut self, record: &mut KernelRecord) {
         if record.seq.is_some() {
             self.before = None;
             return;
@@ -158,7 +158,7 @@ impl Boundaries {
     }
 
     /// Lines were lost: what comes next may be the middle of a record.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.before = None;
     }
 }
