@@ -119,6 +119,28 @@ reasons! {
     XID_NOT_PROVEN = "XidNotProven";
     /// `kernelLog`: records were lost, and with them perhaps a fault.
     LOG_GAP = "LogGap";
+    /// `kernelLog`: the kernel or the driver leaves out lines: counts of them are lower bounds.
+    LOG_RATE_LIMITED = "LogRateLimited";
+    /// `kernelLog`: the driver could not initialise a GPU.
+    ADAPTER_INIT_FAILED = "AdapterInitFailed";
+    /// `kernelLog`: the driver says itself why it cannot run this GPU: wrong kind of kernel module, unsupported GPU, missing firmware or PCI resources.
+    DRIVER_UNSUITABLE = "DriverUnsuitable";
+    /// `kernelLog`: a GPU did not come back from a state without power.
+    DEVICE_INACCESSIBLE = "DeviceInaccessible";
+    /// `kernelLog`: PCIe reported an uncorrected error on the path of a GPU, and the kernel could not recover it.
+    PCIE_LOSS = "PcieLoss";
+    /// `kernelLog`: the GPU's firmware processor (GSP) does not answer the driver.
+    GSP_SILENT = "GspSilent";
+    /// `kernelLog`: a GPU could not learn the state of a peer's NVLinks.
+    NVLINK_DISCOVERY_FAILED = "NvLinkDiscoveryFailed";
+    /// `kernelLog`: a task hangs in NVIDIA's driver.
+    TASKS_STUCK = "TasksStuck";
+    /// `kernelLog`: NVIDIA's driver crashed in the kernel.
+    DRIVER_OOPS = "DriverOops";
+    /// `kernelLog`: the machine reported an uncorrected error of memory, CPU or PCIe.
+    HARDWARE_ERROR = "HardwareError";
+    /// `kernelLog`: a line looks like a fault, but a program may have written it.
+    MESSAGE_NOT_PROVEN = "MessageNotProven";
     /// The runner, which starts the probes, is not running.
     RUNNER_GONE = "RunnerGone";
     /// The runner, or the sampler that it started, stands still: it is stopped, frozen or gets no CPU. The node is not at

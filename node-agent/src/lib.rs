@@ -29,6 +29,7 @@ pub mod dispatch;
 pub mod error;
 pub mod judge;
 pub mod kernel_log;
+pub mod kernel_messages;
 pub mod metrics;
 pub mod pci;
 pub mod probe;

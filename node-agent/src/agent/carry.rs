@@ -4,7 +4,7 @@ use super::event::{LogEntry, Order};
 use super::positions::{KERNEL_LOG, SWITCHES};
 use super::state::State;
 use crate::dispatch::Work;
-use crate::judge::{same_verdict, xid};
+use crate::judge::{kernel_log, same_verdict, xid};
 use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crds::Time;
@@ -35,6 +35,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
         }
     } else {
         xid::end_with_boot(&mut state.standing.findings);
+        kernel_log::end_with_boot(&mut state.standing.findings);
     }
     state.standing.rows.clone_from(&report.checks);
     // Readings taken before are taken again, to be recorded with the counters from which they rose.
@@ -66,10 +67,12 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
 /// Whether the entry comes from a record that the report already covers.
 pub(super) fn was_reported(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
     match (entry, cursor) {
-        (LogEntry::Fault { seq, usec, .. }, Some(cursor)) => match (seq, cursor.seq) {
-            (Some(seq), Some(last)) => *seq <= last,
-            _ => *usec != 0 && *usec <= cursor.usec,
-        },
+        (LogEntry::Fault { seq, usec, .. } | LogEntry::Message { seq, usec, .. }, Some(cursor)) => {
+            match (seq, cursor.seq) {
+                (Some(seq), Some(last)) => *seq <= last,
+                _ => *usec != 0 && *usec <= cursor.usec,
+            }
+        }
         _ => false,
     }
 }

@@ -34,9 +34,13 @@ impl State {
         if !observed.proven {
             return (!self.merge.announced(observed, now.mono_ms)).then_some(Doubt::NotProven);
         }
+        (self.is_old(at) && self.verdict(observed).severity.condemns()).then_some(Doubt::BeforeUs)
+    }
+
+    /// Whether what was printed at this time is history that the present state has to confirm.
+    pub(super) fn is_old(&self, at: Option<Time>) -> bool {
         let condemns_old = self.order.as_ref().is_some_and(|order| order.spec.condemn_old_log == Some(true));
-        let is_old = at.is_some_and(|at| at.unix() < self.first_ran.unix());
-        (is_old && !condemns_old && self.verdict(observed).severity.condemns()).then_some(Doubt::BeforeUs)
+        !condemns_old && at.is_some_and(|at| at.unix() < self.first_ran.unix())
     }
 
     /// Holds a fault in doubt, and has its witnesses read.
@@ -134,7 +138,7 @@ impl State {
 
     /// Whether a fault still waits for its witnesses.
     pub(crate) fn has_open_doubts(&self) -> bool {
-        self.doubts.iter().any(|held| !held.warned)
+        self.doubts.iter().any(|held| !held.warned) || self.messages.iter().any(|held| !held.warned)
     }
 
     /// Drops the doubts about a fault that the driver itself has now reported.

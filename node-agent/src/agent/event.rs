@@ -2,6 +2,7 @@
 
 use crate::dispatch::{Command, Measured, Probe};
 use crate::kernel_log::{Cursor, KernelRecord};
+use crate::kernel_messages::Message;
 use crate::readings::{Ask, Said};
 use crate::xid::{LogFact, XidObservation};
 use crds::Time;
@@ -82,6 +83,17 @@ pub enum LogEntry {
         /// The record's time, in microseconds since boot; 0 where unknown.
         usec: u64,
     },
+    /// What the kernel or the driver says besides Xids.
+    Message {
+        /// What it says.
+        message: Box<Message>,
+        /// When the kernel wrote it, if its timestamp is reliable; otherwise the current time is used.
+        at: Option<Time>,
+        /// The record's sequence number, if the source has one.
+        seq: Option<u64>,
+        /// The record's time, in microseconds since boot; 0 where unknown.
+        usec: u64,
+    },
     /// The driver's kernel module was loaded.
     DriverLoaded {
         /// When the kernel wrote it. A source without reliable times reports none: after a restart of the agent it would
@@ -100,6 +112,9 @@ impl LogEntry {
         match fact {
             LogFact::Fault(observed) => {
                 Some(Self::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec })
+            }
+            LogFact::Message(message) => {
+                Some(Self::Message { message: Box::new(message), at, seq: record.seq, usec: record.usec })
             }
             LogFact::DriverLoaded => at.map(|at| Self::DriverLoaded { at }),
             LogFact::Board(_) => None,

@@ -22,7 +22,7 @@ const RECENT_FAULTS: usize = 64;
 
 /// Processes entries; they wait until the agent's own last report was read.
 pub(super) fn take(state: &mut State, entries: Vec<LogEntry>, cursor: Option<Cursor>, now: Now) {
-    if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. })) {
+    if entries.iter().any(|entry| matches!(entry, LogEntry::Fault { .. } | LogEntry::Message { .. })) {
         state.fault_read_at.get_or_insert(now.mono_ms);
     }
     for entry in entries {
@@ -70,7 +70,9 @@ impl State {
                 let at = (*at).min(now.wall());
                 self.log.driver_loaded_at = Some(self.log.driver_loaded_at.map_or(at, |known| known.max(at)));
             }
-            LogEntry::Fault { .. } if carry::was_reported(entry, self.reported_up_to.as_ref()) => {}
+            LogEntry::Fault { .. } | LogEntry::Message { .. }
+                if carry::was_reported(entry, self.reported_up_to.as_ref()) => {}
+            LogEntry::Message { message, at, .. } => self.hear(message, *at, now),
             LogEntry::Fault { observed, at, usec, .. } => {
                 let printed = at.unwrap_or(now.wall()).min(now.wall());
                 if let Some(doubt) = self.doubt(observed, *at, now) {

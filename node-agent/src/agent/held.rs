@@ -1,6 +1,7 @@
-//! A fault of the kernel log that needs a second witness.
+//! What the kernel log says and a second witness or a reading of the driver must decide.
 
 use crate::judge::xid::Doubt;
+use crate::kernel_messages::Message;
 use crate::xid::{DedupeKey, XidObservation};
 use crds::Time;
 
@@ -23,4 +24,19 @@ impl Held {
     pub(super) fn key(&self) -> DedupeKey {
         self.observed.dedupe_key()
     }
+}
+
+/// A message that waits.
+#[derive(Clone, Debug)]
+pub(super) struct HeldMessage {
+    pub(super) message: Message,
+    pub(super) reason: &'static str,
+    /// It was printed before the agent first ran on this boot.
+    pub(super) is_old: bool,
+    /// When it was printed.
+    pub(super) at: Time,
+    /// When it was read, by the monotonic clock in milliseconds.
+    pub(super) since_ms: u64,
+    /// It is told as a warning already.
+    pub(super) warned: bool,
 }

@@ -18,6 +18,7 @@ mod doubts;
 mod event;
 mod faults;
 mod held;
+mod messages;
 mod positions;
 mod state;
 #[cfg(test)]
@@ -30,7 +31,7 @@ pub use state::{Facts, State};
 pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
 use crate::dispatch::{Context, Heard, Measured, Turn, Work, drill};
-use crate::judge::{self, Expectation, interval_seconds, registry, same_verdict, xid};
+use crate::judge::{self, Expectation, interval_seconds, kernel_log, registry, same_verdict, xid};
 use crate::time::Now;
 use crds::node_health::Finding;
 use writer::Writing;
@@ -49,7 +50,8 @@ pub fn step(state: &mut State, event: Event, now: Now) -> Vec<Effect> {
     absorb(state, event, &mut turn);
     look(state, &mut turn);
     judge_all(state, pending, &mut turn);
-    if state.settle_doubts(&mut turn) {
+    let (faults, messages) = (state.settle_doubts(&mut turn), state.settle_messages(&mut turn));
+    if faults || messages {
         judge_all(state, pending, &mut turn);
     }
     if work(state, &mut turn) {
@@ -178,7 +180,8 @@ fn judge_all(state: &mut State, pending: Option<u64>, turn: &mut Turn<'_>) {
         .map(interval_seconds)
         .collect();
     let standing = judge::judge(&expected, &measured, before, now);
-    for time in ends.into_iter().chain(xid::next_expiry(&standing.findings)) {
+    let expiries = xid::next_expiry(&standing.findings).into_iter().chain(kernel_log::next_expiry(&standing.findings));
+    for time in ends.into_iter().chain(expiries) {
         turn.wake_at(now.mono_of_time(time));
     }
     let ends = log_intervals.into_iter().filter_map(|interval| state.log.overrun_ends(interval));

@@ -1,7 +1,7 @@
 //! The agent's state between two steps.
 
 use super::event::{LogEntry, Order};
-use super::held::Held;
+use super::held::{Held, HeldMessage};
 use super::writer::Writer;
 use crate::dispatch::checks::{CHECKS, ProbeCheck};
 use crate::dispatch::{Probes, Senses, Work};
@@ -55,8 +55,12 @@ pub struct State {
     pub(super) recent_faults: VecDeque<(DedupeKey, u64)>,
     /// Faults that need a second witness.
     pub(super) doubts: Vec<Held>,
+    /// Messages that wait for a reading of the driver, or for a second witness.
+    pub(super) messages: Vec<HeldMessage>,
     /// When witnesses were last read for a line that a program may have written, by the monotonic clock in milliseconds.
     pub(super) witnesses_asked_ms: Option<u64>,
+    /// When messages last had the driver read, by the monotonic clock in milliseconds.
+    pub(super) driver_asked_ms: Option<u64>,
     /// When an agent first ran on this boot, as far as known.
     pub(super) first_ran: Time,
     /// When the first fault that is not yet in a report was read, by the monotonic clock in milliseconds.
@@ -92,7 +96,9 @@ impl State {
             waiting: VecDeque::new(),
             recent_faults: VecDeque::new(),
             doubts: Vec::new(),
+            messages: Vec::new(),
             witnesses_asked_ms: None,
+            driver_asked_ms: None,
             first_ran,
             fault_read_at: None,
             sample_read_at: None,

@@ -45,7 +45,9 @@ mod tests {
             .iter()
             .filter_map(|entry| match entry {
                 LogEntry::Fault { observed, .. } => Some(observed.event),
-                LogEntry::DriverLoaded { .. } | LogEntry::Overrun | LogEntry::Rotated => None,
+                LogEntry::Message { .. } | LogEntry::DriverLoaded { .. } | LogEntry::Overrun | LogEntry::Rotated => {
+                    None
+                }
             })
             .collect()
     }

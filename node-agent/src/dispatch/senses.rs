@@ -166,6 +166,11 @@ impl Senses {
         driver && (self.tree.was_read(since) || self.readings.tree_failed.is_some())
     }
 
+    /// Whether the driver has answered a question about this section that was asked at this moment or later.
+    pub(crate) fn has_read(&self, section: Section, since: u64) -> bool {
+        self.sampling.has_read(section, since)
+    }
+
     /// The inputs of a judgement.
     pub(crate) const fn measured<'a>(&'a self, kernel_log: &'a KernelLog) -> Measurements<'a> {
         Measurements {

@@ -69,6 +69,8 @@ pub struct Standing {
 pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: Standing, now: Now) -> Standing {
     let Standing { mut findings, rows: rows_before } = before;
     xid::expire(&mut findings, now);
+    kernel_log::expire(&mut findings, now);
+    kernel_log::lift(&mut findings, measured.readings, now);
     xid::lift_by_recovery_action(&mut findings, measured.readings);
     xid::lift_by_reset(&mut findings, measured.readings, measured.kernel_log.driver_loaded_at, now);
     let mut rows = Vec::new();

@@ -53,7 +53,7 @@ pub fn overrun_ends(at: u64, interval_seconds: i64) -> u64 {
 }
 
 /// Every known GPU, the switches that the log has named, and the node.
-fn covered(ground: &Ground<'_>) -> Vec<String> {
+pub(super) fn covered(ground: &Ground<'_>) -> Vec<String> {
     let mut covered: Vec<String> = match ground.hardware {
         Hardware::Seen(report) => addresses(report).into_iter().collect(),
         Hardware::NotYet | Hardware::Unknown { .. } => ground.kernel_log.known_gpus.clone(),

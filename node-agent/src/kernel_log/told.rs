@@ -49,6 +49,7 @@ const QUOTES_NOBODY: &[&str] = &[
     "NVRM: GPU Board Serial Number: ",
     "NVRM: GPU 0",
     "NVRM: loading NVIDIA UNIX",
+    "NVRM: This PCI I/O region assigned",
     "nvidia-nvswitch",
     "nvidia 0",
     "pcieport 0",

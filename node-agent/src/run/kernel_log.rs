@@ -87,7 +87,8 @@ fn read(
             Item::Rotated => entries.push(LogEntry::Rotated),
         }
     }
-    let faults = entries.iter().filter(|entry| matches!(entry, LogEntry::Fault { .. })).count();
+    let faults =
+        entries.iter().filter(|entry| matches!(entry, LogEntry::Fault { .. } | LogEntry::Message { .. })).count();
     metrics.kernel_log_faults.inc_by(u64::try_from(faults).unwrap_or(0));
     metrics.kernel_log_not_understood.set(i64::try_from(lines.not_understood()).unwrap_or(i64::MAX));
     metrics.kernel_log_not_proven.set(i64::try_from(lines.not_proven()).unwrap_or(i64::MAX));
@@ -108,6 +109,9 @@ fn faults(
             LogEntry::Fault { observed, .. } => {
                 observed.owner = observed.pid.and_then(|pid| pod_of(proc_root?, pid));
                 tracing::warn!(pci = %observed.pci, event = ?observed.event, proven = observed.proven, message = observed.message, "fault in the kernel log");
+            }
+            LogEntry::Message { message, .. } => {
+                tracing::warn!(place = ?message.place, says = ?message.says, proven = message.proven, text = message.text, "message in the kernel log");
             }
             LogEntry::DriverLoaded { .. } => tracing::info!("the driver's kernel module was loaded"),
             LogEntry::Overrun | LogEntry::Rotated => {}

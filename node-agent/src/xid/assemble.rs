@@ -6,6 +6,7 @@
 use super::observation::XidObservation;
 use super::parse::{address, claims_a_fault, lost, observe_line};
 use crate::kernel_log::KernelRecord;
+use crate::kernel_messages::{Message, Messages};
 use crate::pci::PciAddress;
 use crate::text::printable;
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub enum LogFact {
     Fault(XidObservation),
     /// An identity.
     Board(BoardIdentity),
+    /// What the kernel or the driver says besides Xids.
+    Message(Message),
     /// The kernel module was loaded, and with that every GPU initialised anew.
     DriverLoaded,
 }
@@ -48,6 +51,7 @@ pub struct LineAssembler {
     leaving: VecDeque<Leaving>,
     /// The GPU whose UUID was logged last, and the number of lines since.
     board: Option<(PciAddress, u32)>,
+    messages: Messages,
     not_understood: u64,
     not_proven: u64,
 }
@@ -66,7 +70,10 @@ impl LineAssembler {
     /// none.
     pub fn push(&mut self, record: &KernelRecord) -> Vec<LogFact> {
         self.not_proven += u64::from(record.quotes_a_driver());
-        record.told().into_iter().filter_map(|told| self.push_line(&told.line, told.proven)).collect()
+        let mut facts: Vec<LogFact> =
+            record.told().into_iter().filter_map(|told| self.push_line(&told.line, told.proven)).collect();
+        facts.extend(self.messages.push(record).into_iter().map(LogFact::Message));
+        facts
     }
 
     /// The number of faults that the driver is not known to have written: the record quotes them, or cannot be told from

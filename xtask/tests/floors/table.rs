@@ -44,6 +44,7 @@ pub(crate) const CRATES: &[Plan] = &[
             "text",
             "complain",
             "kernel_log",
+            "kernel_messages",
             "xid",
             "process",
             "readings",

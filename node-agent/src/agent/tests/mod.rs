@@ -6,6 +6,7 @@ mod drills;
 mod faults;
 mod groups;
 mod inventory;
+mod messages;
 mod properties;
 mod reading;
 mod sampling;
