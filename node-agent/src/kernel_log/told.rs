@@ -15,6 +15,7 @@
 //! ```
 
 use super::KernelRecord;
+use crate::pci::PciAddress;
 use std::borrow::Cow;
 
 /// A prefix with which only a driver begins a record.
@@ -47,13 +48,21 @@ const QUOTES_NOBODY: &[&str] = &[
     "NVRM: fallen off the bus",
     "NVRM: GPU at PCI:",
     "NVRM: GPU Board Serial Number: ",
-    "NVRM: GPU 0",
+    "NVRM: GPU ",
     "NVRM: loading NVIDIA UNIX",
+    "NVRM: installed in this system",
     "NVRM: This PCI I/O region assigned",
+    "NVRM: The NVIDIA probe routine",
+    "NVRM: A GPU crash dump",
+    "NVRM: Rate limiting GSP RPC error prints",
+    "NVRM: RmInitAdapter",
+    "NVRM: osInitNvMapping",
+    "NVRM: nvAssert",
+    "NVRM: nvCheck",
+    "NVRM: _kgsp",
+    "NVRM: kgsp",
+    "NVRM: knvlink",
     "nvidia-nvswitch",
-    "nvidia 0",
-    "pcieport 0",
-    "pci 0",
     "mce: [Hardware Error]",
     "EDAC ",
 ];
@@ -107,7 +116,23 @@ fn prefix_of(line: &str) -> Option<&'static Prefix> {
 }
 
 fn quotes_nobody(line: &str) -> bool {
-    QUOTES_NOBODY.iter().any(|begin| line.starts_with(begin))
+    QUOTES_NOBODY.iter().any(|begin| line.starts_with(begin)) || is_of_a_pci_device(line) || is_of_a_numbered_gpu(line)
+}
+
+/// `pcieport 0000:00:03.0: …` (`dev_printk`): driver and address are the kernel's, and drivers of PCI devices quote no
+/// program.
+fn is_of_a_pci_device(line: &str) -> bool {
+    let Some((driver, rest)) = line.split_once(' ') else { return false };
+    let is_driver = driver.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let address = rest.split_once(": ").map(|(address, _)| address);
+    !driver.is_empty()
+        && is_driver
+        && address.is_some_and(|text| text.len() >= 12 && text.parse::<PciAddress>().is_ok())
+}
+
+/// `NVRM: GPU5 _kgspRpcRecvPoll: …`: a function of the driver speaks of its own state.
+fn is_of_a_numbered_gpu(line: &str) -> bool {
+    line.strip_prefix("NVRM: GPU").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Finds out which lines of a text begin a record, where the text has split records at their line feeds: `syslog(2)`

@@ -95,7 +95,9 @@ impl Messages {
             About::GpuOfTheEnd => Place::Gpu(address_in(line)?),
         };
         let text = printable(&format!("{} … {}", open.text.trim(), line.trim()), TEXT_KEPT);
-        Some(Message { says: open.story.says, place, text, proven: open.proven && proven })
+        // What closes a story only tells what the opening is about, unless it names the GPU.
+        let is_proven = open.proven && (open.story.about != About::GpuOfTheEnd || proven);
+        Some(Message { says: open.story.says, place, text, proven: is_proven })
     }
 
     /// An adapter that cannot be initialised is no fault of the board where the driver has said why it cannot run it.

@@ -105,6 +105,8 @@ fn a_record_that_a_program_wrote_or_chose_says_nothing_or_is_not_proven() {
     let of = |text: String| Messages::default().push(&KernelRecord::from_kmsg(text.as_bytes()).unwrap());
     assert_eq!(of(format!("12,7,5,-;{line}")), [], "facility 1");
     assert_eq!(of(format!("6,7,5,-;x\\x0a{line}[8417]: segfault at 1")), [], "a name that the kernel quotes");
+    let chosen = "6,7,5,-;pcieport 0000:0[123]: segfault at 1 in x\\x0anvidia 0000:18:00.0: AER: can't recover (no error_detected callback)[8417]";
+    assert_eq!(of(chosen.to_owned()), [], "fifteen bytes of a task's name are no address");
     let split = KernelRecord::from_syslog(format!("<4>[    5.000001] {line}").as_bytes()).unwrap();
     let told = Messages::default().push(&split);
     assert!(matches!(told.as_slice(), [message] if !message.proven), "{told:?}");

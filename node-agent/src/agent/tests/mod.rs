@@ -4,6 +4,7 @@ mod assignments;
 mod doubts;
 mod drills;
 mod faults;
+mod field_cases;
 mod groups;
 mod inventory;
 mod messages;
