@@ -117,12 +117,10 @@ fn a_message_about_a_gpu_that_the_driver_reads_is_a_warning() {
 }
 
 #[test]
-fn a_verdict_ends_with_a_later_reading_of_the_gpu_and_the_warning_an_hour_later() {
+fn a_verdict_ends_with_a_later_reading_of_the_gpu() {
     let sample = &FIRES[0];
     let mut bench = told(entries(sample.records), &without_first());
     bench.measure_again(healthy(2));
-    assert_eq!(said(&bench)[0].2, Outcome::Warn);
-    bench.pass(3_700_000);
     assert_eq!(said(&bench), []);
     assert_eq!(bench.row_says("kernelLog"), (Outcome::Pass, ""));
     assert!(bench.row("kernelLog").covered.contains(&gpu(0)));

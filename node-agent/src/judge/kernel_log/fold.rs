@@ -102,7 +102,7 @@ pub fn recovered(findings: &mut Findings, target: &str) {
     });
 }
 
-/// Turns a verdict into a warning once the driver reads the GPU again, in a reading taken after the last such line.
+/// Lifts what the driver reads again, in a reading taken after the last such line.
 pub fn lift(findings: &mut Findings, readings: &Readings, now: Now) {
     let Some(taken) = readings.taken.get(&Section::Driver) else { return };
     let ago = i64::try_from(now.mono_ms.saturating_sub(*taken)).unwrap_or(i64::MAX);
@@ -113,11 +113,8 @@ pub fn lift(findings: &mut Findings, readings: &Readings, now: Now) {
             && finding.last_seen.unix() < read_at
             && ask(&finding.target, &finding.severity, true, findings, readings) == Present::Refutes
     };
-    let over: Vec<Finding> = findings.iter().filter(over).cloned().collect();
-    for finding in over {
-        let message = bounded(&format!("{}{OVER}", sentence(&finding.reason)), 256);
-        findings.put(Finding { outcome: Outcome::Warn, severity: Severity::Monitor, message, ..finding });
-    }
+    let over: Vec<String> = findings.iter().filter(over).map(|finding| finding.target.clone()).collect();
+    findings.retain(|finding| finding.check != Check::KernelLog.name() || !over.contains(&finding.target));
 }
 
 /// Drops warnings that have expired.

@@ -3,8 +3,8 @@
 use crate::judge::core::Rule;
 use crds::{Outcome, Severity, reason};
 
-const LIFTS_GPU: &str = "The driver reads the GPU in a reading taken after the last such line (it is a warning then, for 3,600 s), or a new boot id.";
-const LIFTS_NODE: &str = "The driver reads every GPU in a reading taken after the last such line (it is a warning then, for 3,600 s), or a new boot id.";
+const LIFTS_GPU: &str = "The driver reads the GPU in a reading taken after the last such line, or a new boot id.";
+const LIFTS_NODE: &str = "The driver reads every GPU in a reading taken after the last such line, or a new boot id.";
 const LIFTS_WARNING: &str = "3,600 s without another such line.";
 
 /// What it can find.

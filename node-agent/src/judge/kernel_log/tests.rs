@@ -110,19 +110,17 @@ fn message() -> Message {
 }
 
 #[test]
-fn a_verdict_becomes_a_warning_once_the_driver_reads_the_gpu_again_and_ends_after_an_hour() {
+fn a_verdict_ends_once_the_driver_reads_the_gpu_again_and_a_warning_after_an_hour() {
     let mut scene = Scene::of(h200(2));
     let mut findings = Findings::default();
-    observe(&mut findings, &address(0), LOST, &message(), Worth::Verdict, scene.now.wall().plus(1));
+    let printed = scene.now.wall().plus(1);
+    observe(&mut findings, &address(0), LOST, &message(), Worth::Verdict, printed);
+    observe(&mut findings, &address(1), LOST, &message(), Worth::Over, printed);
     lift(&mut findings, &scene.readings, scene.now);
-    assert_eq!(findings.iter().map(|f| f.outcome.clone()).collect::<Vec<_>>(), [Outcome::Fail], "an older reading");
+    assert_eq!(findings.iter().count(), 2, "an older reading lifts nothing");
     scene = scene.later(60, |_| {});
     lift(&mut findings, &scene.readings, scene.now);
-    let warning = findings.iter().next().unwrap();
-    assert_eq!(
-        (&warning.outcome, &warning.severity, warning.reason.as_str()),
-        (&Outcome::Warn, &Severity::Monitor, LOST)
-    );
+    assert_eq!(findings.iter().map(|finding| finding.target.clone()).collect::<Vec<_>>(), [address(1)]);
     let ends = next_expiry(&findings).unwrap();
     let at = |time: Time| crate::time::Now { unix_ms: time.unix() * 1000, ..scene.now };
     expire(&mut findings, at(ends.plus(-1)));
