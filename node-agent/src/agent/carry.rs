@@ -67,12 +67,10 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
 /// Whether the entry comes from a record that the report already covers.
 pub(super) fn was_reported(entry: &LogEntry, cursor: Option<&Cursor>) -> bool {
     match (entry, cursor) {
-        (LogEntry::Fault { seq, usec, .. } | LogEntry::Message { seq, usec, .. }, Some(cursor)) => {
-            match (seq, cursor.seq) {
-                (Some(seq), Some(last)) => *seq <= last,
-                _ => *usec != 0 && *usec <= cursor.usec,
-            }
-        }
+        (LogEntry::Fault { seq, usec, .. }, Some(cursor)) => match (seq, cursor.seq) {
+            (Some(seq), Some(last)) => *seq <= last,
+            _ => *usec != 0 && *usec <= cursor.usec,
+        },
         _ => false,
     }
 }

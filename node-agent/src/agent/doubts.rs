@@ -76,9 +76,13 @@ impl State {
     /// A line that nobody proves may name any address; only those of this node's GPUs and switches count.
     fn knows(&self, observed: &XidObservation) -> bool {
         let target = observed.pci.to_string();
+        self.knows_gpu(&target) || self.log.switches.contains(&target)
+    }
+
+    /// Whether this is the address of one of this node's GPUs.
+    pub(super) fn knows_gpu(&self, target: &str) -> bool {
         self.senses.inventory.gpus.iter().any(|gpu| gpu.pci_address == target)
-            || self.log.known_gpus.contains(&target)
-            || self.log.switches.contains(&target)
+            || self.log.known_gpus.iter().any(|known| known == target)
     }
 
     fn make_room(&mut self) {

@@ -89,10 +89,6 @@ pub enum LogEntry {
         message: Box<Message>,
         /// When the kernel wrote it, if its timestamp is reliable; otherwise the current time is used.
         at: Option<Time>,
-        /// The record's sequence number, if the source has one.
-        seq: Option<u64>,
-        /// The record's time, in microseconds since boot; 0 where unknown.
-        usec: u64,
     },
     /// The driver's kernel module was loaded.
     DriverLoaded {
@@ -113,9 +109,7 @@ impl LogEntry {
             LogFact::Fault(observed) => {
                 Some(Self::Fault { observed: Box::new(observed), at, seq: record.seq, usec: record.usec })
             }
-            LogFact::Message(message) => {
-                Some(Self::Message { message: Box::new(message), at, seq: record.seq, usec: record.usec })
-            }
+            LogFact::Message(message) => Some(Self::Message { message: Box::new(message), at }),
             LogFact::DriverLoaded => at.map(|at| Self::DriverLoaded { at }),
             LogFact::Board(_) => None,
         }

@@ -70,8 +70,7 @@ impl State {
                 let at = (*at).min(now.wall());
                 self.log.driver_loaded_at = Some(self.log.driver_loaded_at.map_or(at, |known| known.max(at)));
             }
-            LogEntry::Fault { .. } | LogEntry::Message { .. }
-                if carry::was_reported(entry, self.reported_up_to.as_ref()) => {}
+            LogEntry::Fault { .. } if carry::was_reported(entry, self.reported_up_to.as_ref()) => {}
             LogEntry::Message { message, at, .. } => self.hear(message, *at, now),
             LogEntry::Fault { observed, at, usec, .. } => {
                 let printed = at.unwrap_or(now.wall()).min(now.wall());

@@ -7,6 +7,9 @@
 //!                                     └▶ nobody can tell:       the verdict; a warning, if the line is old or not proven
 //! ```
 //!
+//! A process that starts again hears the whole log again: a message that still waited when the process before it ended
+//! was told by nobody. One that is told already is not counted twice.
+//!
 //! While the driver is not read on purpose (maintenance, boot grace, a run that has the driver to itself) nothing is
 //! decided: the messages wait.
 
@@ -19,8 +22,9 @@ use crate::judge::xid::Present;
 use crate::kernel_messages::{Message, Says};
 use crate::readings::Section;
 use crate::time::Now;
-use crds::Time;
 use crds::check::Check;
+use crds::names::TARGET_NODE;
+use crds::{Outcome, Time};
 
 /// The most messages that wait; the oldest that may be forged is dropped first.
 const HELD: usize = 64;
@@ -28,8 +32,9 @@ const HELD: usize = 64;
 const PATIENCE_MS: u64 = 10_000;
 /// A line that a program may have written is held for this long, in milliseconds.
 const NOT_PROVEN_MS: u64 = 600_000;
-/// Messages have the driver read at most this often, in milliseconds: a flood of them must not make it work.
-const READ_AGAIN_MS: u64 = 2_000;
+/// Messages have the driver read at most this often, in milliseconds: a flood of them must not make it work, and to read a
+/// GPU that cannot be initialised may print the next one.
+const READ_AGAIN_MS: u64 = 10_000;
 
 impl State {
     /// Takes a message from the log. `at`: when it was printed, where that is known.
@@ -47,6 +52,12 @@ impl State {
         }
         let is_old = self.is_old(at);
         let at = at.map_or_else(|| now.wall(), |at| at.min(now.wall()));
+        if message.proven
+            && let Some(target) = self.already_condemned(message, reason)
+        {
+            kernel_log::observe(&mut self.standing.findings, &target, reason, message, Worth::Verdict, at);
+            return;
+        }
         let known = self.messages.iter_mut().find(|held| {
             (held.reason, held.message.place, held.message.proven, held.is_old)
                 == (reason, message.place, message.proven, is_old)
@@ -66,6 +77,15 @@ impl State {
                 self.senses.want(Section::RecoveryAction, now.mono_ms);
             }
         }
+    }
+
+    /// The target of a message that says again what is condemned there already.
+    fn already_condemned(&self, message: &Message, reason: &str) -> Option<String> {
+        let Target::Is(target) = locate(message.place, &self.senses.readings, &self.log.known_gpus) else {
+            return None;
+        };
+        let known = self.standing.findings.get(Check::KernelLog.name(), &target)?;
+        (known.outcome == Outcome::Fail && known.reason == reason).then_some(target)
     }
 
     fn make_room_for_a_message(&mut self) {
@@ -114,6 +134,9 @@ impl State {
                 return Some(held);
             }
         };
+        if !held.message.proven && target != TARGET_NODE && !self.knows_gpu(&target) {
+            return None;
+        }
         let severity = kernel_log::severity(held.reason);
         if !severity.condemns() {
             // A program must not be able to raise a warning about nothing.

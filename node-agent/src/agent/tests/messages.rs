@@ -207,24 +207,15 @@ fn a_message_that_comes_again_is_counted_and_costs_no_second_finding() {
 
 #[test]
 fn an_agent_that_starts_again_counts_no_line_twice_and_forgets_no_verdict() {
-    let mut seq = 10;
-    let numbered = |entries: Vec<LogEntry>, seq: &mut u64| -> Vec<LogEntry> {
-        entries
-            .into_iter()
-            .map(|entry| match entry {
-                LogEntry::Message { message, at, .. } => {
-                    *seq += 1;
-                    LogEntry::Message { message, at, seq: Some(*seq), usec: *seq * 1_000_000 }
-                }
-                other => other,
-            })
-            .collect()
-    };
-    let lines = numbered(entries(FIRES[0].records), &mut seq);
+    let mut lines = entries(FIRES[0].records);
+    for (entry, second) in lines.iter_mut().zip(1..) {
+        let LogEntry::Message { at, .. } = entry else { panic!("a message") };
+        *at = Some(Time::from_unix(MORNING + second));
+    }
     let mut first = Bench::at_rest(watching());
     with_port(&mut first);
-    let cursor = Cursor { boot_id: "boot-1".into(), seq: Some(seq), usec: seq * 1_000_000 };
-    first.pass(5);
+    first.pass(5_000);
+    let cursor = Cursor { boot_id: "boot-1".into(), seq: Some(11), usec: 9_000_000_000 };
     first.send(Event::KernelLog { entries: lines.clone(), cursor: Some(cursor) });
     for _ in 0..12 {
         answer(&mut first, &without_first());
@@ -234,10 +225,25 @@ fn an_agent_that_starts_again_counts_no_line_twice_and_forgets_no_verdict() {
     let mut second = Bench::booted("boot-1");
     second.begin(order(watching(), Some(first.report().clone())));
     second.by_hand();
-    hears(&mut second, lines);
+    hears(&mut second, lines.clone());
     second.pass(1_000);
     let finding = second.state.findings().find(|finding| finding.check == "kernelLog").cloned().unwrap();
     assert_eq!((finding.count, finding.outcome), (count, Outcome::Fail));
+
+    // Killed while the message still waited for the driver.
+    let mut killed = Bench::at_rest(watching());
+    with_port(&mut killed);
+    killed.pass(5_000);
+    let cursor = Cursor { boot_id: "boot-1".into(), seq: Some(11), usec: 9_000_000_000 };
+    killed.send(Event::KernelLog { entries: lines.clone(), cursor: Some(cursor) });
+    killed.pass(2_000);
+    let mut next = Bench::booted("boot-1");
+    next.begin(order(watching(), Some(killed.report().clone())));
+    next.by_hand();
+    hears(&mut next, lines);
+    next.pass(11_000);
+    assert_eq!(said(&next), [(gpu(0), reason::ADAPTER_INIT_FAILED.to_owned(), Outcome::Fail, Severity::Reboot)]);
+
     let mut booted = Bench::booted("boot-2");
     booted.begin(order(watching(), Some(first.report().clone())));
     assert_eq!(said(&booted), [], "a boot ends it");

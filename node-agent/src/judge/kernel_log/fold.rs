@@ -59,6 +59,8 @@ pub fn observe(findings: &mut Findings, target: &str, reason: &'static str, mess
     }
     .as_finding(check, at);
     let folded = match findings.get(check, &fresh.target) {
+        // Heard before, by a process that has ended.
+        Some(known) if rank(known) == rank(&fresh) && at <= known.last_seen => return,
         Some(known) if rank(known) == rank(&fresh) => Finding {
             count: known.count.saturating_add(1).min(1_000_000_000),
             last_seen: known.last_seen.max(at),
