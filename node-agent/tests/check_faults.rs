@@ -135,7 +135,7 @@ fn all_but_five() -> Vec<&'static str> {
 }
 
 /// Functions that a sampler does not call on a healthy H100: what replaces them is there.
-const NOT_CALLED: [&str; 8] = [
+const NOT_CALLED: [&str; 9] = [
     "nvmlShutdown",
     "nvmlEventSetFree",
     "nvmlDeviceGetCurrentClocksThrottleReasons",
@@ -144,6 +144,7 @@ const NOT_CALLED: [&str; 8] = [
     "nvmlDeviceGetRetiredPages_v2",
     "nvmlDeviceGetRetiredPagesPendingStatus",
     "nvmlDeviceGetNvLinkRemotePciInfo_v2",
+    "nvmlDeviceGetNvLinkState",
 ];
 
 fn hangs() -> Vec<Row> {

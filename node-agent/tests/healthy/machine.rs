@@ -5,8 +5,8 @@ use node_agent::readings::TreeReport;
 use node_agent::readings::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
 use node_agent::readings::sample::{
     BankSpares, ClocksReading, DeviceAccess, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading,
-    NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section, ThermalReading,
-    TopologyReading,
+    LinkState, NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section,
+    ThermalReading, TopologyReading,
 };
 use node_agent::readings::sysfs::{PciLink, RdmaPort};
 
@@ -270,7 +270,8 @@ impl Machine {
                 Section::Driver => {
                     let mig = self.model.remaps.then_some(board.mig);
                     let processes = Some(u32::from(board.busy));
-                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes, platform: None });
+                    let persistence = Some(true);
+                    gpu.driver = Some(DriverReading { persistence, mig, processes, ..DriverReading::default() });
                 }
                 Section::RecoveryAction => {
                     gpu.recovery_action = Some(RecoveryReading { action: self.reports_recovery.then_some(0) });
@@ -352,14 +353,15 @@ impl Machine {
         let links = if board.mig { 0 } else { self.model.links };
         let link = |link| LinkReading {
             link,
-            active: true,
+            state: LinkState::Active,
             remote: Some("0000:85:00.0".into()),
             replays: Some(if link == 3 { board.link_replays } else { 0 }),
             recoveries: Some(0),
             crc_flit: Some(0),
             crc_data: Some(0),
+            ..LinkReading::default()
         };
-        NvlinkReading { links: (0..links).map(link).collect() }
+        NvlinkReading { links: (0..links).map(link).collect(), ..NvlinkReading::default() }
     }
 
     fn fabric(&self) -> FabricReading {
@@ -411,6 +413,7 @@ fn thermal(board: &Board) -> ThermalReading {
         shutdown_celsius: Some(92),
         gpu_max_celsius: Some(85),
         memory_max_celsius: Some(95),
+        ..ThermalReading::default()
     }
 }
 
