@@ -20,7 +20,7 @@ const SINGLE_BIT_PAGES: u64 = 60;
 pub static PAGE: Page = Page {
     check: Check::RowRemap,
     means: "A GPU replaces bad memory rows with spare ones, newer ones also whole banks, memory channels and processing clusters; older GPUs retire bad pages. A pending repair needs a reset or a reboot; a failed repair needs another board.",
-    measured: "nvmlDeviceGetRemappedRows, nvmlDeviceGetRowRemapperHistogram; where the driver and the GPU have them nvmlDeviceGetBankRemapperStatus_v1 (R615), nvmlDeviceGetRepairStatus (R580), nvmlDeviceGetUnrepairableMemoryFlag_v1 (R590), fields 301 and 302 (remappings that are not in effect; a metric only); before Ampere nvmlDeviceGetRetiredPages and nvmlDeviceGetRetiredPagesPendingStatus. With MIG on, the driver does not report them, and the GPU is not covered.",
+    measured: "nvmlDeviceGetRemappedRows, nvmlDeviceGetRowRemapperHistogram; where the driver and the GPU have them nvmlDeviceGetBankRemapperStatus_v1 (R615), nvmlDeviceGetRepairStatus (R580), nvmlDeviceGetUnrepairableMemoryFlag_v1 (R590), fields 301 and 302 (remappings that are not in effect; a metric only); before Ampere nvmlDeviceGetRetiredPages and nvmlDeviceGetRetiredPagesPendingStatus. With MIG on, the driver does not report rows; a GPU that reports nothing else either is not covered.",
     profile: &[],
     metrics: &[
         "gpu_health_gpu_remapped_rows",
