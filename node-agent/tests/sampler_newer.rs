@@ -46,6 +46,22 @@ async fn thirty_six_links_are_read_with_the_state_that_the_field_tells() {
 }
 
 #[tokio::test]
+async fn sixteen_gpus_with_thirty_six_links_and_long_counters_fit_into_one_answer() {
+    const LONG: u64 = 9_007_199_254_740_991;
+    let link = json!({"recovery_successes": LONG, "receive_errors": LONG, "effective_errors": LONG, "symbol_errors": LONG,
+        "buffer_overruns": LONG, "send_discards": LONG, "integrity_errors": LONG, "recovery_failures": 4_000_000_000_u64});
+    let links: Vec<Value> = (0..36).map(|_| link.clone()).collect();
+    let gpu = |bus: u32| json!({"pci": format!("0009:{bus:02x}:00.0"), "nvlink": {"count": 36, "links": links}});
+    let gpus: Vec<Value> = (1..17).map(gpu).collect();
+    let sample = sample_of(&json!({"driver": "620.12.01", "model": "GB300", "gpus": gpus})).await;
+    assert_eq!(sample.gpus.len(), 16);
+    for gpu in &sample.gpus {
+        assert_eq!(gpu.nvlink.as_ref().unwrap().links[35].newer.symbol_errors, Some(LONG));
+        assert_eq!(gpu.topology.as_ref().unwrap().ancestors.len(), 15);
+    }
+}
+
+#[tokio::test]
 async fn a_driver_without_the_field_is_asked_by_the_call_that_says_yes_or_no() {
     let nvlink = json!({"links": {"3": {"up": false}, "5": {"state": 3}}});
     let state = json!({"gpus": [{"pci": "0000:18:00.0", "nvlink": nvlink, "fields": {"165": null}}]});

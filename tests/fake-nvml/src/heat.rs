@@ -21,7 +21,7 @@ exports! { device:
     nvmlDeviceGetMarginTemperature(to: *mut nvmlMarginTemperature_t) = |at: &At<'_>, to| {
         let temperature = &at.gpu.temperature;
         supported(temperature.tlimit)?;
-        let margin = temperature.margin.unwrap_or(temperature.gpu_max.cast_signed() - temperature.gpu);
+        let margin = temperature.margin.unwrap_or_else(|| temperature.gpu_max.cast_signed() - temperature.gpu);
         let version = tag::<nvmlMarginTemperature_t>(1);
         put_version(to, 1, nvmlMarginTemperature_t { version, marginTemperature: margin })
     };

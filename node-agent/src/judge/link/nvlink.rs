@@ -12,15 +12,17 @@ mod errors;
 mod rules;
 #[cfg(test)]
 pub(in crate::judge) mod tests;
+mod view;
 
 pub use rules::{PAGE, RULES};
 
 use super::fabric;
 use crate::judge::core::rule::{found, judged};
 use crate::judge::core::{Found, Ground, Judged, MAX_COVERED, peers};
-use crate::readings::sample::{GpuReadings, LinkReading, LinkState, Section};
+use crate::readings::sample::{GpuReadings, LinkState, Section};
 use crds::reason;
 use errors::{errors, keeps_its_error_finding, notable_links};
+use view::links;
 
 /// Judges the last readings.
 pub fn judge(ground: &Ground<'_>) -> Judged {
@@ -47,10 +49,6 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     }
     covered.extend(notable_links(ground, &gpus, MAX_COVERED.saturating_sub(covered.len())));
     judged(covered, findings)
-}
-
-fn links(gpu: &GpuReadings) -> &[LinkReading] {
-    gpu.nvlink.as_ref().map_or(&[], |nvlink| &nvlink.links)
 }
 
 /// Nothing says that any of its links should be up: a board without a bridge.
@@ -137,8 +135,4 @@ fn best(ground: &Ground<'_>, gpu: &GpuReadings, all: &[&GpuReadings]) -> Option<
     let own = model(&gpu.pci)?;
     let alike: Vec<u32> = all.iter().filter(|other| model(&other.pci) == Some(own)).map(|other| up(other)).collect();
     peers::majority(&alike).map(|most| (most, "most GPUs of its model on this node have"))
-}
-
-fn target(pci: &str, link: u32) -> String {
-    format!("{pci}/link{link}")
 }

@@ -119,6 +119,7 @@ macro_rules! texts {
 
 pub(super) mod event_set;
 mod newer;
+mod newer_calls;
 
 use newer::Newer;
 

@@ -52,21 +52,25 @@ pub struct LinkReading {
     /// PCI address of what is at the other end, read once for as long as the link stays up.
     pub remote: Option<String>,
     /// Replays since the driver was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replays: Option<u64>,
     /// Recoveries; on NVLink 5 how often the link went from up to recovery, with whatever result (field 215).
     pub recoveries: Option<u64>,
     /// CRC errors of flits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crc_flit: Option<u64>,
     /// CRC errors of data.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crc_data: Option<u64>,
     /// What only NVLink 5 and later count.
     #[serde(skip_serializing_if = "NewerCounters::are_absent")]
     pub newer: NewerCounters,
 }
 
-/// Counters of NVLink 5 and later (fields 206 to 222; the scope is the link). Totals since the link's counters began.
+/// Counters of NVLink 5 and later (fields 206 to 222; the scope is the link). Totals since the link's counters began. On the
+/// wire they are a list in this order: sixteen GPUs with 36 links each have to fit into a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "[Option<u64>; 9]", into = "[Option<u64>; 9]")]
 pub struct NewerCounters {
     /// Recoveries that failed, so that the link went down (field 214).
     pub failed_recoveries: Option<u64>,
@@ -94,10 +98,65 @@ impl NewerCounters {
     }
 }
 
+impl From<NewerCounters> for [Option<u64>; 9] {
+    fn from(counters: NewerCounters) -> Self {
+        let NewerCounters {
+            failed_recoveries,
+            receive_errors,
+            buffer_overruns,
+            integrity_errors,
+            send_discards,
+            effective_errors,
+            symbol_errors,
+            effective_ber,
+            symbol_ber,
+        } = counters;
+        let [effective_ber, symbol_ber] = [effective_ber, symbol_ber].map(|rate| rate.map(ErrorRate::encode));
+        [
+            failed_recoveries,
+            receive_errors,
+            buffer_overruns,
+            integrity_errors,
+            send_discards,
+            effective_errors,
+            symbol_errors,
+            effective_ber,
+            symbol_ber,
+        ]
+    }
+}
+
+impl From<[Option<u64>; 9]> for NewerCounters {
+    fn from(list: [Option<u64>; 9]) -> Self {
+        let [
+            failed_recoveries,
+            receive_errors,
+            buffer_overruns,
+            integrity_errors,
+            send_discards,
+            effective_errors,
+            symbol_errors,
+            effective_ber,
+            symbol_ber,
+        ] = list;
+        let [effective_ber, symbol_ber] = [effective_ber, symbol_ber].map(|value| value.and_then(ErrorRate::decode));
+        Self {
+            failed_recoveries,
+            receive_errors,
+            buffer_overruns,
+            integrity_errors,
+            send_discards,
+            effective_errors,
+            symbol_errors,
+            effective_ber,
+            symbol_ber,
+        }
+    }
+}
+
 /// A bit error rate as the driver encodes it: `mantissa` times ten to the minus `exponent`. nvml.h names the bits of the
 /// two; how they make a rate is as DCGM computes it (`NvmlBerParser`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErrorRate {
     /// Bits 8 to 11 of the value.
     pub mantissa: u8,
@@ -110,6 +169,11 @@ impl ErrorRate {
     pub fn decode(value: u64) -> Option<Self> {
         let [exponent, mantissa, rest @ ..] = value.to_le_bytes();
         (mantissa <= 0xf && rest == [0; 6]).then_some(Self { mantissa, exponent })
+    }
+
+    /// As the driver has it.
+    pub fn encode(self) -> u64 {
+        u64::from(self.mantissa) << 8 | u64::from(self.exponent)
     }
 
     /// Errors per bit.
@@ -158,5 +222,20 @@ mod tests {
         // What a link without any error shows.
         assert!(rate(0xfff).is_some_and(|rate| rate < 1e-250) && rate(0) == Some(0.0));
         assert_eq!((rate(0x1000), rate(u64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn counters_come_back_from_the_wire_as_they_were() {
+        let newer = NewerCounters {
+            receive_errors: Some(u64::MAX),
+            symbol_errors: Some(3),
+            effective_ber: ErrorRate::decode(0x206),
+            ..NewerCounters::default()
+        };
+        let link = LinkReading { link: 35, state: LinkState::Asleep, newer, ..LinkReading::default() };
+        let text = serde_json::to_string(&link).unwrap();
+        assert_eq!(serde_json::from_str::<LinkReading>(&text).unwrap(), link, "{text}");
+        let none: LinkReading = serde_json::from_str("{\"link\":35,\"state\":\"active\"}").unwrap();
+        assert_eq!((none.newer, none.replays), (NewerCounters::default(), None));
     }
 }

@@ -110,7 +110,7 @@ fn each_row_fires_misses_and_lifts() {
 fn benign_reasons_are_silent() {
     let benign =
         REASONS.iter().filter(|reason| matches!(reason.why, Why::Chosen | Why::Policy)).map(|reason| reason.bit);
-    for benign in benign.chain([0x117, 0x717]) {
+    for benign in benign.chain([0x117, 0x717, 0x800, 1 << 63]) {
         let scene = clocks(clocks(Scene::of(v100(4)), |c| c.reasons = Some(benign)), |_| {});
         assert!(scene.judge(judge).found.is_empty(), "0x{benign:x}");
     }

@@ -1,7 +1,8 @@
 //! Links that replay or lose packets, by what their counters rise. Totals say nothing: a healthy link that has worked for a
 //! year has counted errors.
 
-use super::{RULES, links, target};
+use super::rules::RULES;
+use super::view::{links, target};
 use crate::judge::core::rates::{per_minute, rise_since_boot, rising_ms};
 use crate::judge::core::rule::found;
 use crate::judge::core::{Counter, Found, Ground};

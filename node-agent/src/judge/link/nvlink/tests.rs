@@ -2,7 +2,7 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, a100_mig, address, h200, sample, t4, v100};
-use crate::readings::sample::{ErrorRate, FabricReading, NewerCounters, NvlinkReading};
+use crate::readings::sample::{ErrorRate, FabricReading, LinkReading, NewerCounters, NvlinkReading};
 use crds::hardware_profile::ExpectedGpus;
 
 const AZURE_V100: &str = "Azure/azhpc-diagnostics issue 73: GPU 3, Tesla V100-SXM2-32GB, links 3 and 5 inactive";
@@ -11,6 +11,7 @@ const NO_BRIDGE: &str = "NVIDIA/NVSentinel pull request 1481: A100 80GB PCIe wit
 const WINDOWS: &str = "NVIDIA/nvidia-resiliency-ext pull request 302: 30 windows of 60 s, 15 of them allowed";
 const DCGM: &str = "DCGM tests, MonitorNVLink4Fields: 6000 CRC errors in 60 s fail, 5999 warn";
 
+const AZURE_A100: &str = "Azure/azurehpc-health-checks, bad_nvlink_status.txt: one GPU of eight with every link inactive, on the H200 of the samples";
 const STATES: &str = "nvml.h 13.5.37, NVML_NVLINK_STATE_*: 2 is asleep, 3 is active but not usable for traffic";
 const NVLINK5: &str = "DCGM health names each link recovery event of Blackwell (DCGM_FR_NVLINK_ERROR_CRITICAL)";
 const EKS: &str = "aws/eks-node-monitoring-agent pull request 261: lifetime counters of healthy H100 nodes";
@@ -25,6 +26,7 @@ static SAMPLES: &[Sample] = &[
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Derived, NCV5, || Scene::of(h200(2)).expecting(links_of(12)).later(60, |sample| sample.gpus.iter_mut().for_each(down(&[4, 5, 10, 11, 16, 17]))).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Recorded, "telegraf a100-sxm4-v12.xml: MIG is on, links are not reported", || Scene::of(a100_mig(4)).expecting(links_of(12)).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Invented, "a link that trains for a moment", || Scene::of(v100(4)).expecting(links_of(6)).then(down(&[3])).then(all_up)),
+    sample(reason::LINKS_BELOW_PROFILE, Fires, Derived, AZURE_A100, || Scene::of(h200(8)).expecting(links_of(18)).then(all_down).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, Fires, Derived, STATES, || Scene::of(h200(8)).expecting(links_of(18)).then(in_state(&[3, 5], LinkState::NoTraffic)).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Derived, STATES, || Scene::of(h200(8)).expecting(links_of(18)).then(in_state(&[0, 1, 2, 3, 4, 5, 6, 7, 8], LinkState::Asleep)).then(|_| {})),
     sample(reason::LINKS_BELOW_PROFILE, NearMiss, Derived, "nvml.h: the health mask says that no partition is assigned, and no link carries traffic", || Scene::of(h200(8)).expecting(links_of(18)).then(without_partition).then(|_| {})),
@@ -36,6 +38,7 @@ static SAMPLES: &[Sample] = &[
     sample(reason::LINK_ERRORS_PERSISTENT, NearMiss, Derived, DCGM, || Scene::of(h200(8)).later(300, errors(3, |link| link.crc_flit = Some(29_000)))),
     sample(reason::LINK_ERRORS_PERSISTENT, Lifts, Derived, WINDOWS, || settled(rising(16)).later(1800, |_| {})),
     sample(reason::LINKS_BELOW_BEST, Fires, Derived, AZURE_V100, || Scene::of(v100(4)).then(down(&[3, 5])).then(|_| {})),
+    sample(reason::LINKS_BELOW_BEST, Fires, Derived, AZURE_A100, || Scene::of(h200(8)).then(all_down).then(|_| {})),
     sample(reason::LINKS_BELOW_BEST, NearMiss, Derived, NO_BRIDGE, || without_bridge().then(|_| {})),
     sample(reason::LINKS_BELOW_BEST, NearMiss, Derived, NCV5, || Scene::of({ let mut sample = h200(2); sample.gpus.iter_mut().for_each(down(&[4, 5, 10, 11, 16, 17])); sample }).then(|_| {})),
     sample(reason::LINKS_BELOW_BEST, Lifts, Derived, AZURE_V100, || settled(Scene::of(v100(4)).then(down(&[3, 5])).then(|_| {})).then(all_up)),
@@ -82,9 +85,17 @@ fn in_state(numbers: &'static [u32], state: LinkState) -> impl Fn(&mut GpuReadin
     }
 }
 
+fn all_down(gpu: &mut GpuReadings) {
+    for link in of(gpu) {
+        link.state = LinkState::Inactive;
+    }
+}
+
 /// A tenant has not come yet: the links are trained and carry no traffic.
 fn without_partition(gpu: &mut GpuReadings) {
-    of(gpu).iter_mut().for_each(|link| link.state = LinkState::NoTraffic);
+    for link in of(gpu) {
+        link.state = LinkState::NoTraffic;
+    }
     gpu.fabric = Some(FabricReading { state: Some(3), health_mask: Some(0x21aa), ..FabricReading::default() });
 }
 
@@ -175,6 +186,20 @@ fn boards_without_a_bridge_have_nothing_to_judge_unless_a_profile_declares_links
     assert!(judged.covered.is_empty());
     assert_ne!(none_up().judge(judge).outcome, crds::Outcome::Skipped, "they were up before");
     assert_ne!(fresh.expecting(links_of(18)).judge(judge).outcome, crds::Outcome::Skipped);
+}
+
+/// NVIDIA/DCGM issue 198: every link of a pair of H100 NVL is down, and the diagnostic passes.
+#[test]
+fn a_pair_without_any_link_up_is_found_where_a_bridge_is_declared_and_not_judged_elsewhere() {
+    let pair = || {
+        let mut sample = h200(2);
+        sample.gpus.iter_mut().for_each(all_down);
+        Scene::of(sample).later(60, |_| {})
+    };
+    assert_eq!(pair().judge(judge).reason.as_deref(), Some(reason::NOT_APPLICABLE));
+    let found = pair().expecting(links_of(18)).found(judge);
+    let below = |index| (address(index), reason::LINKS_BELOW_PROFILE.to_owned());
+    assert_eq!(found, [below(0), below(1)]);
 }
 
 #[test]

@@ -1,15 +1,11 @@
-//! Functions of newer drivers that answer with a struct. Those that the bindings lack are looked up when the library is
-//! loaded; a library without them answers 13 (function not found), as for every other function.
+//! Functions of newer drivers that the bindings lack: they are looked up when the library is loaded. A library without them
+//! answers 13 (function not found), as for every other function.
 //!
 //! The layouts are those of nvml.h 13.5.37, whose name of the struct stands beside each.
 
-use std::ffi::{c_int, c_uint};
-use std::mem::MaybeUninit;
+use std::ffi::c_uint;
 
-use nvml_wrapper_sys::bindings::{NvmlLib, nvmlDevice_t, nvmlMarginTemperature_t, nvmlRepairStatus_t, nvmlReturn_t};
-
-use super::{Answer, FUNCTION_NOT_FOUND, Failure, Gpu, Library, SUCCESS, version};
-use std::time::Duration;
+use nvml_wrapper_sys::bindings::{NvmlLib, nvmlDevice_t, nvmlReturn_t};
 
 /// `nvmlGpuUptime_v1_t`
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +38,7 @@ macro_rules! newer {
     ($($symbol:ident($out:ty);)*) => {
         /// The functions; an error for those that the library lacks.
         #[allow(non_snake_case, reason = "the names are those of the C library")]
-        pub(super) struct Newer { $($symbol: Result<Getter<$out>, ()>,)* }
+        pub(super) struct Newer { $(pub(super) $symbol: Result<Getter<$out>, ()>,)* }
 
         impl Newer {
             /// Looks them up. They are valid as long as the library stays loaded.
@@ -66,31 +62,6 @@ newer! {
     nvmlDeviceGetBankRemapperStatus_v1(BankRemapper);
 }
 
-impl Library {
-    getters! {
-        newer;
-        uptime() -> GpuUptime = nvmlDeviceGetGpuUptime_v1;
-        unrepairable_memory() -> UnrepairableMemory = nvmlDeviceGetUnrepairableMemoryFlag_v1;
-        bank_remapper() -> BankRemapper = nvmlDeviceGetBankRemapperStatus_v1;
-    }
-
-    /// T.Limit: the distance to the nearest slowdown threshold, version 1.
-    pub(crate) fn margin(&self, gpu: Gpu<'_>) -> Answer<c_int> {
-        let tag = version(size_of::<nvmlMarginTemperature_t>(), 1);
-        let mut margin = nvmlMarginTemperature_t { version: tag, marginTemperature: 0 };
-        call!(self.lib, gpu.about, nvmlDeviceGetMarginTemperature(gpu.handle, &raw mut margin))?;
-        Ok(margin.marginTemperature)
-    }
-
-    /// Which repairs wait for a reset, version 1: of a memory channel, of a TPC.
-    pub(crate) fn repairs(&self, gpu: Gpu<'_>) -> Answer<(c_uint, c_uint)> {
-        let tag = version(size_of::<nvmlRepairStatus_t>(), 1);
-        let mut status = nvmlRepairStatus_t { version: tag, bChannelRepairPending: 0, bTpcRepairPending: 0 };
-        call!(self.lib, gpu.about, nvmlDeviceGetRepairStatus(gpu.handle, &raw mut status))?;
-        Ok((status.bChannelRepairPending, status.bTpcRepairPending))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +72,7 @@ mod tests {
         assert_eq!(size_of::<GpuUptime>(), 4);
         assert_eq!(size_of::<UnrepairableMemory>(), 4);
         assert_eq!((size_of::<BankRemapper>(), std::mem::offset_of!(BankRemapper, groups_full)), (20, 12));
-        assert_eq!(size_of::<nvmlMarginTemperature_t>(), 8);
-        assert_eq!(size_of::<nvmlRepairStatus_t>(), 12);
+        assert_eq!(size_of::<nvml_wrapper_sys::bindings::nvmlMarginTemperature_t>(), 8);
+        assert_eq!(size_of::<nvml_wrapper_sys::bindings::nvmlRepairStatus_t>(), 12);
     }
 }
