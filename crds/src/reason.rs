@@ -241,6 +241,14 @@ reasons! {
     REMAP_FAILED = "RemapFailed";
     /// A memory bank has no spare row left.
     NO_SPARE_ROWS = "NoSpareRows";
+    /// A bank remapping is pending until the GPU is reset.
+    BANK_REMAP_PENDING = "BankRemapPending";
+    /// A group of memory banks has no spare bank left.
+    NO_SPARE_BANKS = "NoSpareBanks";
+    /// The repair of a memory channel or of a processing cluster (TPC) is pending until the GPU is reset.
+    REPAIR_PENDING = "RepairPending";
+    /// The driver flags memory that cannot be repaired.
+    UNREPAIRABLE_MEMORY = "UnrepairableMemory";
     /// A page retirement is pending until the node reboots.
     RETIREMENT_PENDING = "RetirementPending";
     /// Pages were retired after double-bit errors.
@@ -295,6 +303,8 @@ reasons! {
     LINK_ERRORS = "LinkErrors";
     /// NVLink errors that persist.
     LINK_ERRORS_PERSISTENT = "LinkErrorsPersistent";
+    /// An NVLink with a high bit error rate.
+    LINK_BIT_ERRORS = "LinkBitErrors";
     /// The fabric is not initialized long after boot: the fabric manager is not running.
     FABRIC_NOT_READY = "FabricNotReady";
     /// The initialization of the fabric failed.
@@ -303,6 +313,8 @@ reasons! {
     FABRIC_UNHEALTHY = "FabricUnhealthy";
     /// The fabric reports degraded bandwidth.
     FABRIC_DEGRADED = "FabricDegraded";
+    /// The fabric has no partition for this GPU: a setting of the fabric, not a fault of the GPU.
+    FABRIC_NO_PARTITION = "FabricNoPartition";
     /// The driver reports no path from this GPU to any other, but reports the paths of all others.
     TOPOLOGY_INCOMPLETE = "TopologyIncomplete";
     /// The position of a GPU or network device differs from the pattern of its peers.

@@ -6,7 +6,7 @@
 mod check_support;
 mod probe_support;
 
-use check_support::{command, document, machine};
+use check_support::{command, document, machine, machine_at};
 use node_agent::probe::driver::SYMBOLS;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,7 +23,17 @@ metadata: {name: h100}
 spec:
   match: {gpuModels: [H100]}
   gpus: {vendor: nvidia, count: 8, models: [H100], eccRequired: true, nvlinkLinks: 18, pcie: {generation: 5, width: 16}}
+---
+apiVersion: gpuhealth.dev/v1alpha1
+kind: HardwareProfile
+metadata: {name: tray}
+spec:
+  match: {gpuModels: [GB200, GB300]}
+  gpus: {vendor: nvidia, count: 4, models: [GB200, GB300], eccRequired: true, nvlinkLinks: 18}
 ";
+
+/// The compute tray of an NVL72 rack: one GPU in each of four PCI domains.
+const TRAY: [&str; 4] = ["0008:01:00.0", "0009:01:00.0", "0018:01:00.0", "0019:01:00.0"];
 
 /// One machine: what is wrong with it, and what `check` must say.
 struct Row {
@@ -34,12 +44,14 @@ struct Row {
     /// The reason of a finding or, where nothing is found, of a row or a gap.
     reason: &'static str,
     profile: bool,
+    /// A tray instead of eight GPUs.
+    tray: bool,
 }
 
 type Edit = dyn Fn(&mut Value, u64) + Send + Sync;
 
 fn row(name: &str, exit: i32, reason: &'static str, change: impl Fn(&mut Value, u64) + Send + Sync + 'static) -> Row {
-    Row { name: name.to_owned(), edit: Box::new(change), exit, reason, profile: true }
+    Row { name: name.to_owned(), edit: Box::new(change), exit, reason, profile: true, tray: false }
 }
 
 /// A fault of GPU 3, by the members of its state.
@@ -66,6 +78,81 @@ fn rising(name: &str, reason: &'static str, bit: u64, counter: &'static str) -> 
         state["gpus"][3]["utilization"] = json!({"gpu": 95, "memory": 50});
         state["gpus"][3]["clocks"] = json!({"reasons": bit, counter: tick * 150_000_000});
     })
+}
+
+/// A tray with this driver. GPU 3 has these members, which count up with the tick where they hold `"tick"`.
+fn tray(name: &str, driver: &'static str, exit: i32, reason: &'static str, members: Value) -> Row {
+    let name = format!("tray, driver {driver}: {name}");
+    let change = move |state: &mut Value, tick: u64| {
+        (state["driver"], state["model"]) = (json!(driver), json!("GB300"));
+        let members: Value =
+            serde_json::from_str(&members.to_string().replace("\"tick\"", &(tick * 10).to_string())).unwrap();
+        for (member, value) in members.as_object().unwrap() {
+            state["gpus"][3][member] = value.clone();
+        }
+    };
+    Row { tray: true, ..row(&name, exit, reason, change) }
+}
+
+/// What newer drivers and GPUs report, and what is no fault of theirs.
+fn newer() -> Vec<Row> {
+    const NEW: &str = "620.12.01";
+    let link = |link: Value| json!({"nvlink": {"links": {"5": link}}});
+    let fabric = |mask: u32, summary: u32| json!({"fabric": {"mask": mask, "summary": summary}});
+    let all_in_progress = |state: &mut Value, _| {
+        for gpu in state["gpus"].as_array_mut().unwrap() {
+            gpu["fabric"] = json!({"state": 2});
+        }
+    };
+    let unsure = row("every fabric in progress, no profile", 2, "FabricNotReady", all_in_progress);
+    vec![
+        tray("healthy", NEW, 0, "", json!({})),
+        tray("healthy", "570.86.15", 0, "", json!({})),
+        tray("too hot by its margin", NEW, 1, "AboveSlowdown", json!({"temperature": {"gpu": 91}})),
+        tray("at its margin", NEW, 0, "", json!({"temperature": {"gpu": 89}})),
+        tray("bank remap pending", NEW, 1, "BankRemapPending", json!({"remap": {"bank": {"pending": true}}})),
+        tray("channel repair pending", NEW, 1, "RepairPending", json!({"repair": {"channel_pending": true}})),
+        tray("TPC repair pending", NEW, 1, "RepairPending", json!({"repair": {"tpc_pending": true}})),
+        tray("unrepairable memory", NEW, 0, "UnrepairableMemory", json!({"unrepairable_memory": true})),
+        tray("a group without spare bank", NEW, 0, "NoSpareBanks", json!({"remap": {"bank": {"groups_without": 1}}})),
+        tray("a link without traffic", NEW, 1, "LinksBelowProfile", link(json!({"state": 3}))),
+        tray("a link asleep", NEW, 0, "", link(json!({"state": 2}))),
+        tray("18 of 36 links down", NEW, 0, "", json!({"nvlink": {"count": 36, "bridged": false, "links": up(18)}})),
+        tray(
+            "19 of 36 links down",
+            NEW,
+            1,
+            "LinksBelowProfile",
+            json!({"nvlink": {"count": 36, "bridged": false, "links": up(17)}}),
+        ),
+        tray("a link recovers", NEW, 0, "LinkErrors", link(json!({"recovery_successes": "tick"}))),
+        tray(
+            "a link with bit errors",
+            NEW,
+            0,
+            "LinkBitErrors",
+            link(json!({"effective_ber": 0x206, "effective_errors": "tick"})),
+        ),
+        tray("bit errors long past", NEW, 0, "", link(json!({"effective_ber": 0x206, "effective_errors": 9_000_000}))),
+        tray("totals of a year", NEW, 0, "", link(json!({"recovery_successes": 40, "receive_errors": 90_000}))),
+        tray("no global fabric manager", NEW, 0, "FabricDegraded", fabric(0x81aa, 1)),
+        tray("no partition assigned", NEW, 0, "FabricNoPartition", fabric(0x21aa, 1)),
+        tray("no partition configured", NEW, 0, "FabricNoPartition", fabric(0x4aa, 2)),
+        tray("fabric in progress", NEW, 1, "FabricNotReady", json!({"fabric": {"state": 2}})),
+        tray(
+            "board limit and reliability",
+            NEW,
+            0,
+            "",
+            json!({"clocks": {"reasons": 0x600}, "utilization": at_work()}),
+        ),
+        Row { profile: false, ..unsure },
+    ]
+}
+
+/// So many of the first links, up.
+fn up(links: u32) -> Value {
+    (0..links).map(|link| (link.to_string(), json!({"up": true}))).collect::<serde_json::Map<_, _>>().into()
 }
 
 fn at_work() -> Value {
@@ -135,7 +222,7 @@ fn all_but_five() -> Vec<&'static str> {
 }
 
 /// Functions that a sampler does not call on a healthy H100: what replaces them is there.
-const NOT_CALLED: [&str; 8] = [
+const NOT_CALLED: [&str; 9] = [
     "nvmlShutdown",
     "nvmlEventSetFree",
     "nvmlDeviceGetCurrentClocksThrottleReasons",
@@ -144,6 +231,7 @@ const NOT_CALLED: [&str; 8] = [
     "nvmlDeviceGetRetiredPages_v2",
     "nvmlDeviceGetRetiredPagesPendingStatus",
     "nvmlDeviceGetNvLinkRemotePciInfo_v2",
+    "nvmlDeviceGetNvLinkState",
 ];
 
 fn hangs() -> Vec<Row> {
@@ -155,17 +243,21 @@ fn hangs() -> Vec<Row> {
 fn models() -> Vec<Row> {
     let models: Value = serde_json::from_str(include_str!("../../tests/fake-nvml/src/models.json")).unwrap();
     let names: Vec<String> = models.as_object().unwrap().keys().cloned().collect();
-    let healthy = |name: String| {
+    let healthy = |name: String, driver: &'static str| {
         let model = name.clone();
-        let row = row(&format!("{name}, healthy"), 0, "", move |state, _| state["model"] = json!(model));
+        let change = move |state: &mut Value, _| (state["model"], state["driver"]) = (json!(model), json!(driver));
+        let row = row(&format!("{name}, healthy, driver {driver}"), 0, "", change);
         Row { profile: name == "H100-SXM", ..row }
     };
-    names.into_iter().map(healthy).collect()
+    let older = names.clone().into_iter().map(|name| healthy(name, "570.86.15"));
+    let newest = names.into_iter().map(|name| healthy(name, "620.12.01"));
+    older.chain(newest).collect()
 }
 
 /// What `check` said: the exit status, and everything that could be a reason.
 fn look(row: &Row) -> (i32, String) {
-    let machine = machine(8, |state| (row.edit)(state, 0));
+    let edit = |state: &mut Value| (row.edit)(state, 0);
+    let machine = if row.tray { machine_at(&TRAY, edit) } else { machine(8, edit) };
     let folder = machine.path();
     std::fs::write(folder.join("profile.yaml"), PROFILE).unwrap();
     let profile = folder.join("profile.yaml").display().to_string();
@@ -206,7 +298,7 @@ fn become_older(folder: &Path, row: &Row, tick: u64) {
 #[test]
 fn each_fault_of_the_simulated_library_is_told_in_one_call_and_no_healthy_model_is() {
     probe_support::simulated_nvml();
-    let rows: Vec<Row> = [models(), states(), machines(), hangs()].into_iter().flatten().collect();
+    let rows: Vec<Row> = [models(), states(), newer(), machines(), hangs()].into_iter().flatten().collect();
     let (next, table) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -215,7 +307,8 @@ fn each_fault_of_the_simulated_library_is_told_in_one_call_and_no_healthy_model_
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, rows.get(at)?)))
                 {
                     let (exit, said) = look(row);
-                    let is_right = exit == row.exit && said.contains(row.reason);
+                    let says = if row.reason.is_empty() { said.is_empty() } else { said.contains(row.reason) };
+                    let is_right = exit == row.exit && says;
                     table.lock().unwrap().push((at, is_right, exit, said));
                 }
             });

@@ -37,6 +37,8 @@ const WORTH_A_LOOK: &[(&str, &str)] = &[
     ("first install, driver before R565", "xid FallenOffTheBus"),
     // The administrator has begun an upgrade that a reboot completes.
     ("driver upgrade that waits for a reboot", "driver LibRmVersionMismatch"),
+    // A setting of the fabric that a tenant's job would notice.
+    ("GB200 tray, partitions", "fabric FabricNoPartition"),
 ];
 
 /// A small generator (splitmix64): the same numbers in every run.

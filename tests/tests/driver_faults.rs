@@ -51,6 +51,7 @@ fn way_to(call: &str) -> Value {
         "nvmlDeviceGetCurrentClocksThrottleReasons" => json!({"missing": ["nvmlDeviceGetCurrentClocksEventReasons"]}),
         "nvmlDeviceGetGpuFabricInfo" => json!({"missing": ["nvmlDeviceGetGpuFabricInfoV"]}),
         "nvmlDeviceGetRetiredPages" => json!({"missing": ["nvmlDeviceGetRetiredPages_v2"]}),
+        "nvmlDeviceGetNvLinkState" => json!({"missing": ["nvmlDeviceGetFieldValues"]}),
         "nvmlInit_v2" | "nvmlShutdown" | "nvmlEventSetFree" | "nvmlEventSetCreate" => {
             json!({"calls": {"nvmlDeviceGetCount_v2": {"return": UNINITIALIZED}}})
         }

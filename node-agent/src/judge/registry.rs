@@ -196,7 +196,8 @@ pub static MONITORS: &[Monitor] = &[
         ..monitor(&link::pcie_link::PAGE, link::pcie_link::judge)
     },
     Monitor {
-        reads: driver(&[Section::Nvlink]),
+        // The section of the fabric tells links that wait for a partition from faulty ones.
+        reads: driver(&[Section::Nvlink, Section::Fabric]),
         readings: 2,
         extent: Extent::EveryWholeGpuOfAModel,
         #[cfg(test)]

@@ -4,7 +4,7 @@
 //! its earlier readings are not shown as current.
 
 use crate::judge::Readings;
-use crate::readings::sample::{BankSpares, GpuReadings, LinkReading};
+use crate::readings::sample::{BankSpares, ErrorRate, GpuReadings, LinkReading, LinkState};
 use crate::readings::sysfs::{PciLink, RdmaPort};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -168,6 +168,8 @@ use Read::{Gpu, Link, Node, Pci, Port};
 #[rustfmt::skip]
 pub static MEASUREMENTS: &[Measurement] = &[
     gauge("gpu_health_driver_info", &["driver", "library"], "1; the versions of driver and library.", Node(driver_info)),
+    gauge("gpu_health_gpu_uptime_seconds", GPU, "Time since the driver initialised the GPU, in seconds.",
+        Gpu(&[(&[], |gpu| number(gpu.driver.as_ref()?.uptime_seconds))])),
     gauge("gpu_health_gpu_recovery_action", GPU,
         "What the driver asks for: 0 none, 1 reset, 2 reboot, 3 drain P2P, 4 drain and reset, 5 recover IMEX domain.",
         Gpu(&[(&[], |gpu| small(gpu.recovery_action.as_ref()?.action))])),
@@ -199,6 +201,24 @@ pub static MEASUREMENTS: &[Measurement] = &[
             (&["low"], |gpu| small(Some(banks(gpu)?.low))),
             (&["none"], |gpu| small(Some(banks(gpu)?.none))),
         ])),
+    gauge("gpu_health_gpu_inactive_remapped_rows", GPU_KIND, "Remappings of memory rows that are not in effect.",
+        Gpu(&[
+            (&["correctable"], |gpu| number(gpu.row_remap.as_ref()?.correctable_inactive)),
+            (&["uncorrectable"], |gpu| number(gpu.row_remap.as_ref()?.uncorrectable_inactive)),
+        ])),
+    gauge("gpu_health_gpu_bank_remaps", &["pci_address", "state"], "Memory banks that are remapped, by whether that is in effect.",
+        Gpu(&[
+            (&["active"], |gpu| number(gpu.row_remap.as_ref()?.bank_remaps?.active)),
+            (&["inactive"], |gpu| number(gpu.row_remap.as_ref()?.bank_remaps?.inactive)),
+        ])),
+    gauge("gpu_health_gpu_repair_pending", GPU_KIND, "1 while a repair waits for a reset.",
+        Gpu(&[
+            (&["bank"], |gpu| small(gpu.row_remap.as_ref()?.bank_remaps?.pending)),
+            (&["channel"], |gpu| small(gpu.row_remap.as_ref()?.channel_repair_pending)),
+            (&["tpc"], |gpu| small(gpu.row_remap.as_ref()?.tpc_repair_pending)),
+        ])),
+    gauge("gpu_health_gpu_unrepairable_memory", GPU, "1 where the driver flags memory that cannot be repaired.",
+        Gpu(&[(&[], |gpu| small(gpu.row_remap.as_ref()?.unrepairable))])),
     gauge("gpu_health_gpu_retired_pages", GPU_KIND, "Memory pages retired in the life of the board (GPUs before Ampere).",
         Gpu(&[
             (&["single_bit"], |gpu| number(gpu.row_remap.as_ref()?.retired_single_bit)),
@@ -215,6 +235,8 @@ pub static MEASUREMENTS: &[Measurement] = &[
             (&["hw_thermal_slowdown"], |gpu| reason(gpu, 0x40)),
             (&["hw_power_brake"], |gpu| reason(gpu, 0x80)),
             (&["display_clocks"], |gpu| reason(gpu, 0x100)),
+            (&["board_limit"], |gpu| reason(gpu, 0x200)),
+            (&["reliability"], |gpu| reason(gpu, 0x400)),
         ])),
     counter("gpu_health_gpu_slowdown_seconds_total", GPU_KIND, "Time in slowdown since the driver was loaded, in seconds.",
         Gpu(&[
@@ -242,6 +264,17 @@ pub static MEASUREMENTS: &[Measurement] = &[
             (&["gpu_max"], |gpu| small(gpu.thermal.as_ref()?.gpu_max_celsius)),
             (&["memory_max"], |gpu| small(gpu.thermal.as_ref()?.memory_max_celsius)),
         ])),
+    gauge("gpu_health_gpu_temperature_margin_celsius", GPU,
+        "T.Limit, the distance to the nearest slowdown threshold, in degrees Celsius; below zero it is passed.",
+        Gpu(&[(&[], |gpu| small(gpu.thermal.as_ref()?.margin_celsius))])),
+    gauge("gpu_health_gpu_temperature_margin_limit_celsius", GPU_LIMIT,
+        "Values of T.Limit beyond which the GPU is slowed down or shut down, in degrees Celsius.",
+        Gpu(&[
+            (&["slowdown"], |gpu| small(gpu.thermal.as_ref()?.margin_limits.slowdown)),
+            (&["shutdown"], |gpu| small(gpu.thermal.as_ref()?.margin_limits.shutdown)),
+            (&["gpu_max"], |gpu| small(gpu.thermal.as_ref()?.margin_limits.gpu_max)),
+            (&["memory_max"], |gpu| small(gpu.thermal.as_ref()?.margin_limits.memory_max)),
+        ])),
     gauge("gpu_health_gpu_power_watts", GPU, "Draw, in watts.",
         Gpu(&[(&[], |gpu| per_thousand(gpu.power.as_ref()?.draw_milliwatts))])),
     gauge("gpu_health_gpu_power_limit_watts", GPU_LIMIT, "Power limits, in watts.",
@@ -263,15 +296,34 @@ pub static MEASUREMENTS: &[Measurement] = &[
             (&["fatal"], |link| number(link.aer_fatal)),
         ])),
     gauge("gpu_health_nvlink_links_up", GPU, "NVLinks that are up.",
-        Gpu(&[(&[], |gpu| count(gpu.nvlink.as_ref()?.links.iter().filter(|link| link.active).count()))])),
+        Gpu(&[(&[], |gpu| count(gpu.nvlink.as_ref()?.links.iter().filter(|link| link.state.is_up()).count()))])),
     gauge("gpu_health_nvlink_link_up", &["pci_address", "link"], "1 where the NVLink is up.",
-        Link(&[(&[], |link| small(Some(link.active)))])),
+        Link(&[(&[], |link| small(Some(link.state.is_up())))])),
+    gauge("gpu_health_nvlink_link_state", &["pci_address", "link"], "0 down, 1 up, 2 asleep, 3 up but not usable for traffic.",
+        Link(&[(&[], |link| small(Some(state(link))))])),
+    gauge("gpu_health_nvlink_bit_error_ratio", &["pci_address", "link", "kind"], "Bit error rates of an NVLink (NVLink 5 and later), in errors per bit.",
+        Link(&[
+            (&["effective"], |link| link.newer.effective_ber.map(ErrorRate::per_bit)),
+            (&["symbol"], |link| link.newer.symbol_ber.map(ErrorRate::per_bit)),
+        ])),
+    gauge("gpu_health_c2c_links", &["pci_address", "state"], "Chip-to-chip links between GPU and CPU.",
+        Gpu(&[
+            (&["present"], |gpu| small(gpu.nvlink.as_ref()?.c2c_links)),
+            (&["active"], |gpu| small(gpu.nvlink.as_ref()?.c2c_active)),
+        ])),
     counter("gpu_health_nvlink_errors_total", &["pci_address", "link", "kind"], "NVLink errors since the driver was loaded.",
         Link(&[
             (&["replay"], |link| number(link.replays)),
             (&["recovery"], |link| number(link.recoveries)),
             (&["crc_flit"], |link| number(link.crc_flit)),
             (&["crc_data"], |link| number(link.crc_data)),
+            (&["failed_recovery"], |link| number(link.newer.failed_recoveries)),
+            (&["receive"], |link| number(link.newer.receive_errors)),
+            (&["buffer_overrun"], |link| number(link.newer.buffer_overruns)),
+            (&["integrity"], |link| number(link.newer.integrity_errors)),
+            (&["send_discard"], |link| number(link.newer.send_discards)),
+            (&["effective"], |link| number(link.newer.effective_errors)),
+            (&["symbol"], |link| number(link.newer.symbol_errors)),
         ])),
     gauge("gpu_health_fabric_state", GPU, "NVSwitch fabric: 0 not supported, 1 not started, 2 in progress, 3 completed.",
         Gpu(&[(&[], |gpu| small(gpu.fabric.as_ref()?.state))])),
@@ -285,6 +337,16 @@ pub static MEASUREMENTS: &[Measurement] = &[
         "Error counters of an RDMA port, by the name of their file in sysfs.", Node(port_errors)),
     gauge("gpu_health_efa_devices", &["seen"], "EFA devices, by where they are seen.", Node(efa_devices)),
 ];
+
+/// As field 165 has it.
+fn state(link: &LinkReading) -> u8 {
+    match link.state {
+        LinkState::Inactive => 0,
+        LinkState::Active => 1,
+        LinkState::Asleep => 2,
+        LinkState::NoTraffic => 3,
+    }
+}
 
 fn count(items: usize) -> Option<f64> {
     u32::try_from(items).ok().map(f64::from)

@@ -3,6 +3,12 @@
 //! Every reading is an `Option`: `None` if the library lacks the function, the GPU does not support it, or the call failed.
 //! Failures that say something about a GPU are also in `errors` of [`Sample::view`].
 
+mod links;
+mod memory;
+
+pub use links::{ErrorRate, FabricReading, LinkReading, LinkState, NewerCounters, NvlinkReading, TopologyReading};
+pub use memory::{BankRemaps, BankSpares, EccReading, RemapReading, SramSources};
+
 use super::inventory::NvmlView;
 use serde::{Deserialize, Serialize};
 
@@ -10,23 +16,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Section {
-    /// Versions, persistence mode, MIG mode.
+    /// Versions, persistence mode, MIG mode, uptime.
     Driver,
     /// The recovery action (field 230).
     RecoveryAction,
     /// ECC mode and counters.
     Ecc,
-    /// Row remapping, retired pages.
+    /// Row and bank remapping, other repairs, retired pages.
     RowRemap,
     /// Clock event reasons, clocks, utilization, performance state.
     Clocks,
-    /// Temperatures and their thresholds.
+    /// Temperatures, their thresholds, and the margin to these.
     Thermal,
     /// Draw and limits.
     Power,
     /// Generation, width, replay counter.
     Pcie,
-    /// Links: state, errors, remote side.
+    /// Links: state, errors, remote side; chip-to-chip links.
     Nvlink,
     /// Fabric state and health.
     Fabric,
@@ -147,6 +153,17 @@ pub struct DriverReading {
     pub processes: Option<u32>,
     /// Where the GPU is in its rack, on platforms that tell (Blackwell and later).
     pub platform: Option<PlatformReading>,
+    /// Seconds since the driver initialised the GPU; it begins at zero after a boot, a load of the driver and a reset
+    /// (`nvmlDeviceGetGpuUptime_v1`, R620).
+    pub uptime_seconds: Option<u64>,
+}
+
+impl DriverReading {
+    /// The uptime, where it proves a reset: without persistence mode the driver initialises a GPU anew for each first
+    /// program that opens it, which resets nothing.
+    pub fn seconds_since_reset(&self) -> Option<u64> {
+        self.uptime_seconds.filter(|_| self.persistence == Some(true))
+    }
 }
 
 /// A GPU's place in its rack (`nvmlDeviceGetPlatformInfo`).
@@ -175,91 +192,11 @@ pub struct RecoveryReading {
     pub action: Option<u32>,
 }
 
-/// ECC. Counters count errors; volatile ones since the last driver load or reset, aggregate ones for the board's life.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EccReading {
-    /// On at the moment.
-    pub enabled: Option<bool>,
-    /// On after the next reset.
-    pub pending: Option<bool>,
-    /// Volatile, uncorrected.
-    pub volatile_uncorrected: Option<u64>,
-    /// Volatile, corrected.
-    pub volatile_corrected: Option<u64>,
-    /// Aggregate, uncorrected.
-    pub aggregate_uncorrected: Option<u64>,
-    /// Aggregate, corrected.
-    pub aggregate_corrected: Option<u64>,
-    /// Volatile uncorrected errors in DRAM (device memory).
-    pub dram_uncorrected: Option<u64>,
-    /// Volatile uncorrected errors in SRAM (caches, registers).
-    pub sram_uncorrected: Option<u64>,
-    /// The driver's own flag: the aggregate SRAM count passed the threshold for replacement.
-    pub sram_threshold_exceeded: Option<bool>,
-    /// Aggregate uncorrected errors in SRAM, by unit.
-    pub sram_sources: Option<SramSources>,
-}
-
-/// Where the uncorrected errors in SRAM were, in the board's life (`nvmlDeviceGetSramEccErrorStatus`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SramSources {
-    /// L2 cache.
-    pub l2: u64,
-    /// Streaming multiprocessors.
-    pub sm: u64,
-    /// PCIe.
-    pub pcie: u64,
-    /// Microcontrollers.
-    pub microcontroller: u64,
-    /// All other units.
-    pub other: u64,
-}
-
-/// Row remapping, and page retirement on GPUs before Ampere.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RemapReading {
-    /// Rows remapped because of correctable errors.
-    pub correctable: Option<u64>,
-    /// Rows remapped because of uncorrectable errors.
-    pub uncorrectable: Option<u64>,
-    /// A remapping waits for a reset.
-    pub pending: Option<bool>,
-    /// A remapping failed.
-    pub failure: Option<bool>,
-    /// Banks by how many spare rows they have left.
-    pub banks: Option<BankSpares>,
-    /// Pages retired after several single-bit errors (older GPUs).
-    pub retired_single_bit: Option<u64>,
-    /// Pages retired after a double-bit error (older GPUs).
-    pub retired_double_bit: Option<u64>,
-    /// A retirement waits for a reboot (older GPUs).
-    pub retirement_pending: Option<bool>,
-}
-
-/// The row remapper's histogram: numbers of banks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct BankSpares {
-    /// All spares left.
-    pub max: u32,
-    /// Most left.
-    pub high: u32,
-    /// Some left.
-    pub partial: u32,
-    /// Few left.
-    pub low: u32,
-    /// None left.
-    pub none: u32,
-}
-
 /// Clocks. Accumulated times are in nanoseconds since the driver was loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClocksReading {
-    /// Clock event reasons, the bit mask of nvml.h (0x8 HW slowdown, 0x20 SW thermal, 0x40 HW thermal, 0x80 power brake).
+    /// Clock event reasons, the bit mask of nvml.h (named in `judge::gpu::clocks::REASONS`).
     pub reasons: Option<u64>,
     /// Time in software thermal slowdown.
     pub sw_thermal_ns: Option<u64>,
@@ -295,6 +232,25 @@ pub struct ThermalReading {
     pub gpu_max_celsius: Option<i32>,
     /// The highest temperature of the memory at full speed.
     pub memory_max_celsius: Option<i32>,
+    /// T.Limit: how far the GPU is from the nearest of its slowdown thresholds; below zero it is beyond that one
+    /// (`nvmlDeviceGetMarginTemperature`).
+    pub margin_celsius: Option<i32>,
+    /// The margins at which something happens, where the driver gives these in place of temperatures.
+    pub margin_limits: MarginLimits,
+}
+
+/// Values of T.Limit, in degrees Celsius (fields 193 to 196, Ada and later).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MarginLimits {
+    /// Beyond it the GPU may shut down (field 193).
+    pub shutdown: Option<i32>,
+    /// Beyond it the hardware may slow the GPU down (field 194).
+    pub slowdown: Option<i32>,
+    /// Beyond it the driver may slow the GPU down because of its memory (field 195).
+    pub memory_max: Option<i32>,
+    /// Beyond it the GPU may run below its base clock (field 196).
+    pub gpu_max: Option<i32>,
 }
 
 /// Power, in milliwatts.
@@ -325,60 +281,4 @@ pub struct PcieReading {
     pub max_width: Option<u32>,
     /// Replays since the driver was loaded.
     pub replays: Option<u64>,
-}
-
-/// The links of one GPU. Links that do not exist are not listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NvlinkReading {
-    /// By number.
-    pub links: Vec<LinkReading>,
-}
-
-/// One NVLink.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct LinkReading {
-    /// Its number.
-    pub link: u32,
-    /// Up.
-    pub active: bool,
-    /// PCI address of what is at the other end, read once for as long as the link stays up.
-    pub remote: Option<String>,
-    /// Replays since the driver was loaded.
-    pub replays: Option<u64>,
-    /// Recoveries.
-    pub recoveries: Option<u64>,
-    /// CRC errors of flits.
-    pub crc_flit: Option<u64>,
-    /// CRC errors of data.
-    pub crc_data: Option<u64>,
-}
-
-/// The fabric of NVSwitch systems, as `nvmlDeviceGetGpuFabricInfoV` reports it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct FabricReading {
-    /// 0 not supported, 1 not started, 2 in progress, 3 completed.
-    pub state: Option<u32>,
-    /// A return code of NVML, once completed.
-    pub status: Option<u32>,
-    /// The health mask (facts: bits 0-1 degraded bandwidth, 2-3 route recovery, 4-5 route unhealthy, 6-7 access timeout
-    /// recovery, 8-11 incorrect configuration).
-    pub health_mask: Option<u32>,
-    /// 0 not supported, 1 healthy, 2 unhealthy, 3 limited capacity.
-    pub health_summary: Option<u32>,
-    /// UUID of the cluster, hexadecimal.
-    pub cluster_uuid: Option<String>,
-    /// The clique within it.
-    pub clique: Option<u32>,
-}
-
-/// Where this GPU stands to the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TopologyReading {
-    /// For each other GPU: its PCI address and the nearest common ancestor (nvml.h: 0 internal, 10 single switch, 20
-    /// multiple switches, 30 host bridge, 40 NUMA node, 50 system).
-    pub ancestors: Vec<(String, u32)>,
 }

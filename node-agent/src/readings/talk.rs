@@ -3,7 +3,8 @@
 use super::sample::{Sample, Section};
 use serde::{Deserialize, Serialize};
 
-/// The longest line of the sampler, in bytes, including the newline. Sixteen GPUs with eighteen links each stay below 64 KiB.
+/// The longest line of the sampler, in bytes, including the newline. Sixteen GPUs with 36 links each, whose
+/// counters have long values, stay below it.
 pub const MAX_SAID_BYTES: usize = 192 * 1024;
 
 /// A request to the sampler.

@@ -47,6 +47,10 @@ enum Cause {
     TooLong,
 }
 
+/// With 1 in this variable the driver's library shows MPS's view of the devices, where most functions are not supported and
+/// several devices share a PCI address (nvml.h 13.5.37). Whoever set it for his programs did not mean ours.
+const MPS_VIEW: &str = "NVML_MPS_DEVICE_ENUMERATION";
+
 /// Runs `command` to its end. `stop` ends it early, also when its sender is dropped. `started` receives the process id.
 /// With `talk`, lines are relayed while it runs.
 pub(crate) async fn execute(
@@ -57,7 +61,7 @@ pub(crate) async fn execute(
     started: impl AsyncFnOnce(u32),
 ) -> Ended {
     command.stdin(if talk.is_some() { Stdio::piped() } else { Stdio::null() });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove(MPS_VIEW);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     sys::die_with_parent(&mut command, sys::RUNNER_DIED);
     let program = command.get_program().to_string_lossy().into_owned();

@@ -10,6 +10,12 @@ use std::time::SystemTime;
 
 /// A machine with this many GPUs, as files.
 pub(crate) fn machine(gpus: usize, edit: impl FnOnce(&mut Value)) -> tempfile::TempDir {
+    let addresses: Vec<String> = (0..gpus).map(|index| format!("0000:{:02x}:00.0", 0x18 + index * 0x11)).collect();
+    machine_at(&addresses.iter().map(String::as_str).collect::<Vec<_>>(), edit)
+}
+
+/// A machine with GPUs at these addresses.
+pub(crate) fn machine_at(addresses: &[&str], edit: impl FnOnce(&mut Value)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, content: &[u8]| {
         let path = folder.path().join(path);
@@ -23,8 +29,7 @@ pub(crate) fn machine(gpus: usize, edit: impl FnOnce(&mut Value)) -> tempfile::T
     write("sys/bus/pci/devices/.keep", b"");
     write("log", b"");
     let mut all = Vec::new();
-    for index in 0..gpus {
-        let address = format!("0000:{:02x}:00.0", 0x18 + index * 0x11);
+    for address in addresses {
         for (file, content) in [
             ("vendor", "0x10de\n"),
             ("device", "0x2330\n"),

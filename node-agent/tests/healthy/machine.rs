@@ -1,85 +1,16 @@
 //! A healthy machine as its agent sees it: what sysfs shows, and what the driver's library answers.
 
+use super::models::Model;
+use super::readings::{ecc, newest_link, thermal};
 use node_agent::pci::PciAddress;
 use node_agent::readings::TreeReport;
 use node_agent::readings::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
 use node_agent::readings::sample::{
-    BankSpares, ClocksReading, DeviceAccess, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading,
-    NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section, ThermalReading,
+    BankRemaps, BankSpares, ClocksReading, DeviceAccess, DriverReading, FabricReading, GpuReadings, LinkReading,
+    LinkState, NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section,
     TopologyReading,
 };
 use node_agent::readings::sysfs::{PciLink, RdmaPort};
-
-/// What kind of board it is. Numbers: data sheets, and nvidia-smi of real boards.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Model {
-    pub(crate) name: &'static str,
-    pub(crate) device: u16,
-    pub(crate) memory_mib: u64,
-    pub(crate) links: u32,
-    pub(crate) generation: u32,
-    pub(crate) width: u32,
-    /// What the board could do in a better slot. Running below it is no fault.
-    pub(crate) max_width: u32,
-    pub(crate) remaps: bool,
-    pub(crate) fabric: bool,
-    pub(crate) limit_watts: u64,
-    /// It keeps performance state 0, and with it the link's generation, while it is idle (A100, H100); others go to 8.
-    pub(crate) idles_at_p0: bool,
-}
-
-pub(crate) const H100: Model = Model {
-    name: "NVIDIA H100 80GB HBM3",
-    device: 0x2330,
-    memory_mib: 81_559,
-    links: 18,
-    generation: 5,
-    width: 16,
-    max_width: 16,
-    remaps: true,
-    fabric: true,
-    limit_watts: 700,
-    idles_at_p0: true,
-};
-pub(crate) const A100_PCIE: Model = Model {
-    name: "NVIDIA A100 80GB PCIe",
-    device: 0x20b5,
-    memory_mib: 81_920,
-    links: 0,
-    generation: 4,
-    width: 16,
-    max_width: 16,
-    remaps: true,
-    fabric: false,
-    limit_watts: 300,
-    idles_at_p0: true,
-};
-pub(crate) const L4: Model = Model {
-    name: "NVIDIA L4",
-    device: 0x27b8,
-    memory_mib: 23_034,
-    links: 0,
-    generation: 4,
-    width: 8,
-    max_width: 16,
-    remaps: true,
-    fabric: false,
-    limit_watts: 72,
-    idles_at_p0: false,
-};
-pub(crate) const T4: Model = Model {
-    name: "Tesla T4",
-    device: 0x1eb8,
-    memory_mib: 15_360,
-    links: 0,
-    generation: 3,
-    width: 8,
-    max_width: 16,
-    remaps: false,
-    fabric: false,
-    limit_watts: 70,
-    idles_at_p0: false,
-};
 
 /// How the driver is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +32,10 @@ pub(crate) struct Board {
     pub(crate) corrected: u64,
     pub(crate) replays: u64,
     pub(crate) sw_thermal_ns: u64,
-    /// Retransmitted NVLink packets.
+    /// Retransmitted NVLink packets; of NVLink 5, recoveries of a link.
     pub(crate) link_replays: u64,
+    /// Errors that NVLink 5 corrected.
+    pub(crate) symbol_errors: u64,
 }
 
 /// The whole machine.
@@ -126,6 +59,16 @@ pub(crate) struct Machine {
     pub(crate) ports: u32,
     /// How often the fabric's switch was rebooted.
     pub(crate) link_downed: u64,
+    /// A tray of a rack: each GPU has a PCI domain of its own.
+    pub(crate) is_tray: bool,
+    /// The fabric has a partition for the GPUs.
+    pub(crate) has_partition: bool,
+    /// The links sleep while nothing is sent.
+    pub(crate) links_sleep: bool,
+    /// The driver tells repairs and uptime (R620).
+    pub(crate) is_new_driver: bool,
+    /// Seconds since the driver initialised the GPUs.
+    pub(crate) uptime_s: u64,
 }
 
 impl Machine {
@@ -140,6 +83,7 @@ impl Machine {
                 replays: 0,
                 sw_thermal_ns: 0,
                 link_replays: 0,
+                symbol_errors: 0,
             })
             .collect();
         Self {
@@ -155,23 +99,32 @@ impl Machine {
             aer_correctable: 0,
             ports: 2,
             link_downed: 0,
+            is_tray: false,
+            has_partition: true,
+            links_sleep: false,
+            is_new_driver: false,
+            uptime_s: 0,
         }
     }
 
-    pub(crate) fn address(index: usize) -> String {
+    pub(crate) fn address(&self, index: usize) -> String {
+        const DOMAINS: [u32; 4] = [0x0008, 0x0009, 0x0018, 0x0019];
+        if self.is_tray {
+            return PciAddress { domain: DOMAINS[index], bus: 1, device: 0, function: 0 }.to_string();
+        }
         let bus = u8::try_from(0x10 + index * 0x0b).unwrap_or(0xff);
         PciAddress { domain: 0, bus, device: 0, function: 0 }.to_string()
     }
 
     pub(crate) fn tree(&self) -> TreeReport {
-        let addresses = (0..self.boards.len()).map(Self::address);
+        let addresses = (0..self.boards.len()).map(|index| self.address(index));
         TreeReport {
             pci: addresses.clone().enumerate().map(|(index, address)| self.accelerator(index, address)).collect(),
             nics: (0..self.ports).map(nic).collect(),
             links: addresses.map(|address| (address, self.link())).collect(),
             rdma: (0..self.ports).map(|index| port(index, self.link_downed)).collect(),
             module_version: self.is_loaded().then(|| self.module.clone().unwrap_or_else(|| self.version.clone())),
-            minors: self.is_loaded().then(|| (0..self.in_driver()).map(|at| (Self::address(at), number(at))).collect()),
+            minors: self.is_loaded().then(|| (0..self.in_driver()).map(|at| (self.address(at), number(at))).collect()),
             ..TreeReport::default()
         }
     }
@@ -254,7 +207,7 @@ impl Machine {
     fn identity(&self, index: usize, board: &Board) -> NvmlGpu {
         NvmlGpu {
             index: u32::try_from(index).unwrap_or(0),
-            pci: Some(Self::address(index)),
+            pci: Some(self.address(index)),
             uuid: Some(format!("GPU-{}", board.serial)),
             serial: Some(board.serial.clone()),
             name: Some(self.model.name.into()),
@@ -264,13 +217,16 @@ impl Machine {
     }
 
     fn readings(&self, index: usize, board: &Board, sections: &[Section]) -> GpuReadings {
-        let mut gpu = GpuReadings { pci: Self::address(index), ..GpuReadings::default() };
+        let mut gpu = GpuReadings { pci: self.address(index), ..GpuReadings::default() };
         for section in sections {
             match section {
                 Section::Driver => {
                     let mig = self.model.remaps.then_some(board.mig);
                     let processes = Some(u32::from(board.busy));
-                    gpu.driver = Some(DriverReading { persistence: Some(true), mig, processes, platform: None });
+                    let persistence = Some(true);
+                    let uptime_seconds = self.is_new_driver.then_some(self.uptime_s);
+                    let reading = DriverReading { persistence, mig, processes, uptime_seconds, platform: None };
+                    gpu.driver = Some(reading);
                 }
                 Section::RecoveryAction => {
                     gpu.recovery_action = Some(RecoveryReading { action: self.reports_recovery.then_some(0) });
@@ -278,7 +234,7 @@ impl Machine {
                 Section::Ecc => gpu.ecc = Some(ecc(board)),
                 Section::RowRemap => gpu.row_remap = Some(self.remap(board)),
                 Section::Clocks => gpu.clocks = Some(self.clocks(board)),
-                Section::Thermal => gpu.thermal = Some(thermal(board)),
+                Section::Thermal => gpu.thermal = Some(thermal(self.model.newest, board)),
                 Section::Power => gpu.power = Some(self.power(board)),
                 Section::Pcie => gpu.pcie = Some(self.pcie(board)),
                 Section::Nvlink => gpu.nvlink = Some(self.nvlink(board)),
@@ -308,6 +264,12 @@ impl Machine {
             pending: Some(false),
             failure: Some(false),
             banks: Some(BankSpares { max: 2560, ..BankSpares::default() }),
+            correctable_inactive: self.is_new_driver.then_some(0),
+            uncorrectable_inactive: self.is_new_driver.then_some(0),
+            bank_remaps: self.is_new_driver.then_some(BankRemaps { pending: Some(false), ..BankRemaps::default() }),
+            channel_repair_pending: self.is_new_driver.then_some(false),
+            tpc_repair_pending: self.is_new_driver.then_some(false),
+            unrepairable: self.is_new_driver.then_some(false),
             ..RemapReading::default()
         }
     }
@@ -350,16 +312,28 @@ impl Machine {
 
     fn nvlink(&self, board: &Board) -> NvlinkReading {
         let links = if board.mig { 0 } else { self.model.links };
-        let link = |link| LinkReading {
-            link,
-            active: true,
-            remote: Some("0000:85:00.0".into()),
-            replays: Some(if link == 3 { board.link_replays } else { 0 }),
-            recoveries: Some(0),
-            crc_flit: Some(0),
-            crc_data: Some(0),
+        let state = match (self.has_partition, self.links_sleep && !board.busy) {
+            (false, _) => LinkState::NoTraffic,
+            (true, true) => LinkState::Asleep,
+            (true, false) => LinkState::Active,
         };
-        NvlinkReading { links: (0..links).map(link).collect() }
+        let link = |link| {
+            let (remote, repeated) = (Some("0000:85:00.0".into()), if link == 3 { board.link_replays } else { 0 });
+            if self.model.newest {
+                return newest_link(LinkReading { link, state, remote, ..LinkReading::default() }, board, repeated);
+            }
+            LinkReading {
+                link,
+                state,
+                remote,
+                replays: Some(repeated),
+                recoveries: Some(0),
+                crc_flit: Some(0),
+                crc_data: Some(0),
+                ..LinkReading::default()
+            }
+        };
+        NvlinkReading { links: (0..links).map(link).collect(), ..NvlinkReading::default() }
     }
 
     fn fabric(&self) -> FabricReading {
@@ -369,49 +343,22 @@ impl Machine {
         FabricReading {
             state: Some(if self.fabric_ready { 3 } else { 2 }),
             status: Some(0),
-            // A healthy mask as it was published (k8s-test-infra).
-            health_mask: self.fabric_ready.then_some(0x1aa),
-            health_summary: self.fabric_ready.then_some(1),
-            cluster_uuid: None,
-            clique: None,
+            // A healthy mask as it was published (k8s-test-infra); without a partition as nvml.h has it.
+            health_mask: self.fabric_ready.then_some(if self.has_partition { 0x1aa } else { 0x24aa }),
+            health_summary: self.fabric_ready.then_some(if self.has_partition { 1 } else { 2 }),
+            cluster_uuid: self.is_tray.then(|| "51015d00000000000000000000000001".to_owned()),
+            clique: self.is_tray.then_some(32_766),
         }
     }
 
     fn topology(&self, own: usize) -> TopologyReading {
         let others = (0..self.boards.len()).filter(|index| *index != own);
-        TopologyReading { ancestors: others.map(|index| (Self::address(index), 50)).collect() }
+        TopologyReading { ancestors: others.map(|index| (self.address(index), 50)).collect() }
     }
 }
 
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
-}
-
-fn ecc(board: &Board) -> EccReading {
-    EccReading {
-        enabled: Some(true),
-        pending: Some(true),
-        volatile_uncorrected: Some(0),
-        volatile_corrected: Some(board.corrected),
-        aggregate_uncorrected: Some(0),
-        aggregate_corrected: Some(board.corrected),
-        dram_uncorrected: Some(0),
-        sram_uncorrected: Some(0),
-        sram_threshold_exceeded: Some(false),
-        sram_sources: None,
-    }
-}
-
-fn thermal(board: &Board) -> ThermalReading {
-    let base = if board.busy { 62 } else { 31 };
-    ThermalReading {
-        gpu_celsius: Some(base + board.warmth),
-        memory_celsius: Some(base + 8 + board.warmth),
-        slowdown_celsius: Some(89),
-        shutdown_celsius: Some(92),
-        gpu_max_celsius: Some(85),
-        memory_max_celsius: Some(95),
-    }
 }
 
 fn nic(index: u32) -> Nic {

@@ -1,6 +1,8 @@
 //! What happens to healthy nodes, scene by scene.
 
-use super::machine::{A100_PCIE, Driver, H100, L4, Machine, T4};
+use super::machine::{Driver, Machine};
+use super::models::{A100_PCIE, H100, L4, Model, T4};
+use super::newer;
 use super::world::{HOUR, MINUTE, World};
 use crds::hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
 use crds::node_health::{Expected, NodeHealthSpec};
@@ -42,10 +44,21 @@ pub(crate) static SCENES: &[Scene] = &[
     Scene { name: "first install on a long-running node", begin: h100, round: first_install, hours: 12 },
     Scene { name: "first install, driver before R565", begin: h100_before_r565, round: first_install, hours: 12 },
     Scene { name: "tenants that forge lines of the driver", begin: h100, round: forgeries, hours: 12 },
+    Scene { name: "H200", begin: newer::h200, round: work_and_rest, hours: 24 },
+    Scene { name: "B200, links that sleep", begin: newer::b200, round: newer::sleep_and_noise, hours: 24 },
+    Scene { name: "GB200 tray, partitions", begin: newer::tray, round: newer::partitions, hours: 24 },
+    Scene { name: "GB300 tray, R620", begin: newer::new_tray, round: newer::sleep_and_noise, hours: 24 },
+    Scene {
+        name: "GB300 tray, R620, reboots and upgrades",
+        begin: newer::new_tray,
+        round: newer::reboots_and_upgrades,
+        hours: 36,
+    },
+    Scene { name: "no partition active, no profile", begin: undeclared, round: newer::no_active_partition, hours: 24 },
     Scene { name: "no profile", begin: undeclared, round: work_and_rest, hours: 24 },
 ];
 
-fn declared(model: super::machine::Model, count: i64, ports: usize) -> NodeHealthSpec {
+pub(super) fn declared(model: Model, count: i64, ports: usize) -> NodeHealthSpec {
     let pcie = ExpectedPcie { generation: Some(model.generation.into()), width: Some(model.width.into()) };
     let gpus = ExpectedGpus {
         vendor: Some("nvidia".into()),
@@ -128,14 +141,14 @@ fn come_up(world: &mut World) {
     world.pass(HOUR - 9 * MINUTE);
 }
 
-fn all(world: &mut World, busy: bool) {
+pub(super) fn all(world: &mut World, busy: bool) {
     for board in &mut world.machine.boards {
         board.busy = busy;
     }
 }
 
 /// A job takes all GPUs or some; now and then a corrected ECC or AER error, a replay, a short temperature peak.
-fn work_and_rest(world: &mut World, chance: u64) {
+pub(super) fn work_and_rest(world: &mut World, chance: u64) {
     all(world, true);
     if chance.is_multiple_of(3) {
         world.machine.boards[0].busy = false;
@@ -153,7 +166,7 @@ fn work_and_rest(world: &mut World, chance: u64) {
     world.pass(6 * HOUR);
 }
 
-fn boot(world: &mut World, _: u64) {
+pub(super) fn boot(world: &mut World, _: u64) {
     world.reboot();
     world.pass(12 * HOUR);
 }
@@ -167,7 +180,7 @@ fn slow_boot(world: &mut World, _: u64) {
 }
 
 /// As the GPU operator does it: announce, unload, change the version, load.
-fn driver_upgrade(world: &mut World, chance: u64) {
+pub(super) fn driver_upgrade(world: &mut World, chance: u64) {
     world.maintenance(Some("driver-upgrade"));
     world.pass(2 * MINUTE);
     world.machine.driver = Driver::Mismatch;
@@ -175,6 +188,7 @@ fn driver_upgrade(world: &mut World, chance: u64) {
     world.machine.driver = Driver::NotLoaded;
     world.pass(10 * MINUTE);
     world.machine.version = format!("570.{}.15", 86 + chance % 50);
+    world.machine.uptime_s = 0;
     world.machine.driver = Driver::Answers;
     for board in &mut world.machine.boards {
         board.replays = 0;
@@ -276,7 +290,7 @@ fn lost_device_access(world: &mut World, _: u64) {
 /// Lines that drivers wrote about faulty programs (gpud PR 46, open-gpu-kernel-modules 1030 and 1150).
 fn application_xids(world: &mut World, chance: u64) {
     let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
-    let address = Machine::address(gpu);
+    let address = world.machine.address(gpu);
     let address = address.trim_end_matches(".0");
     for line in [
         "13, pid='<unknown>', name=<unknown>, Graphics SM Warp Exception on (GPC 7, TPC 7, SM 0): Illegal Instruction Parameter",
@@ -354,7 +368,7 @@ fn silence(world: &mut World, chance: u64) {
 fn first_install(world: &mut World, chance: u64) {
     const DAY: i64 = 86_400;
     let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
-    let address = Machine::address(gpu);
+    let address = world.machine.address(gpu);
     let address = address.trim_end_matches(".0");
     let xid = |text: &str| format!("NVRM: Xid (PCI:{address}): {text}");
     let mut lines = vec![
@@ -390,7 +404,7 @@ fn first_install(world: &mut World, chance: u64) {
 /// A container executes files whose names hold a fault.
 fn forgeries(world: &mut World, chance: u64) {
     let gpu = usize::try_from(chance).unwrap_or(0) % world.machine.boards.len();
-    let address = Machine::address(gpu);
+    let address = world.machine.address(gpu);
     let address = address.trim_end_matches(".0");
     for text in [
         "79, GPU has fallen off the bus.",

@@ -117,6 +117,7 @@ impl World {
     }
 
     fn advance_to(&mut self, mono_ms: u64) {
+        self.machine.uptime_s += (mono_ms - self.now.mono_ms) / 1000;
         self.now.unix_ms += i64::try_from(mono_ms - self.now.mono_ms).unwrap_or(0);
         self.now.mono_ms = mono_ms;
     }
@@ -141,6 +142,7 @@ impl World {
         self.booted_at = self.now.wall().unix();
         self.log_seq = 0;
         self.machine.aer_correctable = 0;
+        self.machine.uptime_s = 0;
         for board in &mut self.machine.boards {
             board.replays = 0;
             board.sw_thermal_ns = 0;
@@ -241,7 +243,7 @@ impl World {
                 assert_eq!(self.sampler, Some(id), "only a sampler that runs can be asked");
                 let starts = std::mem::take(&mut self.is_fresh) && self.start_ms > 0;
                 if let Some(call) = self.hangs.take() {
-                    let pci = Some(Machine::address(0));
+                    let pci = Some(self.machine.address(0));
                     let hung = Hung { call: call.into(), index: Some(0), pci, for_ms: 10_000, in_kernel: false };
                     events.push_back(Event::SamplerSaid { id, said: Said::Hung(hung) });
                 } else if starts {

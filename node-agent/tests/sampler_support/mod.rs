@@ -40,14 +40,27 @@ impl Talking {
         Self::launch(library, state, CALL_DEADLINE_MS).await
     }
 
+    /// Behind a runner that has these variables in its environment.
+    pub(crate) async fn in_environment(simulated: &Simulated, variables: &[(&str, &str)]) -> Self {
+        let state = simulated.path();
+        let of_state = [("SIMULATED_NVML_STATE".into(), state.as_os_str().to_owned())];
+        let others = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Self::spawn(&simulated_nvml(), of_state.into_iter().chain(others).collect(), CALL_DEADLINE_MS).await
+    }
+
     async fn launch(library: &Path, state: Option<&Path>, init_deadline_ms: u64) -> Self {
+        let variables = state.map(|state| ("SIMULATED_NVML_STATE".into(), state.into())).into_iter().collect();
+        Self::spawn(library, variables, init_deadline_ms).await
+    }
+
+    async fn spawn(library: &Path, environment: Vec<(OsString, OsString)>, init_deadline_ms: u64) -> Self {
         let devices = tempfile::tempdir().unwrap();
         let brisk = ["--kill-grace-ms=200", "--unkillable-after-ms=2000"].map(OsString::from);
         let places = with_patience(library, devices.path(), init_deadline_ms).into_iter().map(OsString::from);
         let runner = Runner::spawn_child_with(RunnerCommand {
             binary: AGENT.into(),
             arguments: brisk.into_iter().chain(places).collect(),
-            environment: state.map(|state| ("SIMULATED_NVML_STATE".into(), state.into())).into_iter().collect(),
+            environment,
         });
         let (probe, lines) = begin(&runner).await;
         Self { devices, runner, probe, lines, last: 0 }

@@ -47,6 +47,7 @@ pub(crate) struct At<'a> {
 const FOR_INSTANCES: &[&str] = &[
     "nvmlDeviceGetName",
     "nvmlDeviceGetUUID",
+    "nvmlDeviceGetGpuUptime_v1",
     "nvmlDeviceGetMemoryInfo",
     "nvmlDeviceGetMemoryInfo_v2",
     "nvmlDeviceGetComputeRunningProcesses_v3",
@@ -132,6 +133,9 @@ fn start(machine: &Machine, name: &'static str) -> Answer {
     GARBAGE.set(false);
     if machine.missing.iter().any(|missing| missing == name) {
         return Err(nvmlReturn_enum_NVML_ERROR_FUNCTION_NOT_FOUND);
+    }
+    if life::lacks(name) {
+        return Err(nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED);
     }
     timing::take(machine, name);
     machine.calls.of(name).map_or(Ok(()), |fault| play(fault, name))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::call::{Answer, At, is_garbage, supported};
 use crate::clocks::microseconds;
 use crate::ecc::{Kind, Location, counting};
-use crate::nvlink::{Link, one};
+use crate::nvlink::{Link, numbered, one};
 use crate::remap::retired;
 
 type Read = Result<FieldValue, nvmlReturn_t>;
@@ -136,7 +136,10 @@ fn read(at: &At<'_>, id: u32, scope: u32) -> Read {
             supported(at.gpu.recovery_action).map(|_| FieldValue::Unsigned(0))
         }
         NVML_FI_DEV_GET_GPU_RECOVERY_ACTION => supported(at.gpu.recovery_action).map(FieldValue::Unsigned),
-        NVML_FI_DEV_IS_RESETLESS_MIG_SUPPORTED | NVML_FI_DEV_C2C_LINK_COUNT => Ok(FieldValue::Unsigned(0)),
+        NVML_FI_DEV_IS_RESETLESS_MIG_SUPPORTED => Ok(FieldValue::Unsigned(0)),
+        NVML_FI_DEV_C2C_LINK_COUNT => Ok(FieldValue::Unsigned(at.gpu.c2c.as_ref().map_or(0, |c2c| c2c.links))),
+        NVML_FI_DEV_C2C_LINK_GET_STATUS => c2c(at, scope),
+        INACTIVE_CORRECTABLE | INACTIVE_UNCORRECTABLE if at.machine.major() >= 595 => inactive(at, id),
         _ => links(at, id, scope),
     }
 }
@@ -205,6 +208,24 @@ fn remap(at: &At<'_>, id: u32) -> Read {
         NVML_FI_DEV_REMAPPED_PENDING => remap.pending.into(),
         _ => remap.failure.into(),
     }))
+}
+
+/// `NVML_FI_DEV_REMAPPED_ROWS_COR_INACTIVE`, `_UNC_INACTIVE`, since R595
+const INACTIVE_CORRECTABLE: u32 = 301;
+const INACTIVE_UNCORRECTABLE: u32 = 302;
+
+fn inactive(at: &At<'_>, id: u32) -> Read {
+    let remap = supported(at.gpu.askable_remap())?;
+    let is_correctable = id == INACTIVE_CORRECTABLE;
+    Ok(FieldValue::Unsigned(if is_correctable { remap.inactive_correctable } else { remap.inactive_uncorrectable }))
+}
+
+fn c2c(at: &At<'_>, link: u32) -> Read {
+    let c2c = supported(at.gpu.c2c.as_ref())?;
+    if link >= c2c.links {
+        return Err(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT);
+    }
+    Ok(FieldValue::Unsigned((!c2c.down.contains(&link)).into()))
 }
 
 fn pcie(at: &At<'_>, id: u32) -> FieldValue {
@@ -307,6 +328,9 @@ fn links(at: &At<'_>, id: u32, scope: u32) -> Read {
     }
 }
 
+/// The rate of a link without errors: 15 times ten to the minus 255.
+const NO_ERRORS: u64 = 0xfff;
+
 /// Ids that take the link as their scope.
 fn scoped(at: &At<'_>, id: u32, number: u32) -> Read {
     let is_scoped = matches!(
@@ -319,18 +343,27 @@ fn scoped(at: &At<'_>, id: u32, number: u32) -> Read {
         return Err(nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED);
     }
     let (nvlink, link) = one(at, number)?;
-    let up = nvlink.is_up(at.gpu, number);
+    let is_newer = nvlink.version_of(number) >= 5;
     match id {
+        NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY..=NVML_FI_DEV_NVLINK_ERROR_DL_CRC if is_newer => {
+            Err(nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED)
+        }
         NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY => Ok(FieldValue::Long(link.replays)),
         NVML_FI_DEV_NVLINK_ERROR_DL_RECOVERY => Ok(FieldValue::Long(link.recoveries)),
         NVML_FI_DEV_NVLINK_ERROR_DL_CRC => Ok(FieldValue::Long(link.crc_flit + link.crc_data)),
         NVML_FI_DEV_NVLINK_GET_SPEED => Ok(FieldValue::Unsigned(speed(at, number))),
-        NVML_FI_DEV_NVLINK_GET_STATE => Ok(FieldValue::Unsigned(up.into())),
-        NVML_FI_DEV_NVLINK_GET_VERSION => Ok(FieldValue::Unsigned(nvlink.version_of(number))),
+        NVML_FI_DEV_NVLINK_GET_STATE => Ok(FieldValue::Unsigned(nvlink.state(at.gpu, number))),
+        NVML_FI_DEV_NVLINK_GET_VERSION => Ok(FieldValue::Unsigned(numbered(nvlink.version_of(number)))),
         ..NVML_FI_DEV_NVLINK_COUNT_XMIT_PACKETS => Ok(FieldValue::Long(0)),
         // Counters of NVLink 5.
-        _ if nvlink.version_of(number) < 5 => Err(nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED),
+        _ if !is_newer => Err(nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED),
         NVML_FI_DEV_NVLINK_COUNT_SYMBOL_ERRORS => Ok(FieldValue::Long(link.symbol_errors)),
+        NVML_FI_DEV_NVLINK_COUNT_RCV_ERRORS => Ok(FieldValue::Long(link.receive_errors)),
+        NVML_FI_DEV_NVLINK_COUNT_BUFFER_OVERRUN_ERRORS => Ok(FieldValue::Long(link.buffer_overruns)),
+        NVML_FI_DEV_NVLINK_COUNT_LOCAL_LINK_INTEGRITY_ERRORS => Ok(FieldValue::Long(link.integrity_errors)),
+        NVML_FI_DEV_NVLINK_COUNT_XMIT_DISCARDS => Ok(FieldValue::Long(link.send_discards)),
+        NVML_FI_DEV_NVLINK_COUNT_EFFECTIVE_BER => Ok(FieldValue::Long(link.effective_ber.unwrap_or(NO_ERRORS))),
+        NVML_FI_DEV_NVLINK_COUNT_SYMBOL_BER => Ok(FieldValue::Long(link.symbol_ber.unwrap_or(NO_ERRORS))),
         NVML_FI_DEV_NVLINK_COUNT_EFFECTIVE_ERRORS => Ok(FieldValue::Long(link.effective_errors)),
         NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_SUCCESSFUL_EVENTS => Ok(FieldValue::Long(link.recovery_successes)),
         NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS => Ok(FieldValue::Long(link.recovery_failures)),

@@ -64,6 +64,15 @@ pub(crate) struct Gpu {
     pub(crate) fabric: Option<Fabric>,
     /// Field 230.
     pub(crate) recovery_action: Option<u32>,
+    /// Seconds since the driver initialised it.
+    #[serde(default = "a_day")]
+    pub(crate) uptime_s: u32,
+    /// Ampere and later.
+    pub(crate) repair: Option<Repair>,
+    /// Hopper and later.
+    pub(crate) unrepairable_memory: Option<bool>,
+    /// Chip-to-chip links to the CPU.
+    pub(crate) c2c: Option<C2c>,
     pub(crate) mig: Option<Mig>,
     #[serde(default)]
     pub(crate) utilization: Utilization,
@@ -100,6 +109,39 @@ pub(crate) struct Remap {
     pub(crate) pending: bool,
     pub(crate) failure: bool,
     pub(crate) banks: Banks,
+    /// Remappings that are not in effect (fields 301, 302).
+    pub(crate) inactive_correctable: u32,
+    pub(crate) inactive_uncorrectable: u32,
+    /// Remapping of whole banks (Rubin and later).
+    pub(crate) bank: Option<BankRemap>,
+}
+
+/// Remapping of whole banks.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BankRemap {
+    pub(crate) active: u32,
+    pub(crate) inactive: u32,
+    pub(crate) pending: bool,
+    pub(crate) groups_full: u32,
+    pub(crate) groups_without: u32,
+}
+
+/// Repairs that wait for a reset.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Repair {
+    pub(crate) channel_pending: bool,
+    pub(crate) tpc_pending: bool,
+}
+
+/// Chip-to-chip links.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct C2c {
+    pub(crate) links: u32,
+    /// The numbers of those that are inactive.
+    pub(crate) down: Vec<u32>,
 }
 
 /// Banks by how many spare rows they have left.
@@ -162,6 +204,11 @@ pub(crate) struct Temperature {
     pub(crate) memory_max: Option<u32>,
     /// Distances to the limit (fields 193 to 196): shutdown, slowdown, memory, GPU. Ada and later.
     pub(crate) tlimit: Option<[i32; 4]>,
+    /// The distance at the moment; else what `gpu` leaves to `gpu_max`.
+    pub(crate) margin: Option<i32>,
+    /// `false`: temperatures of thresholds are no longer answered, only distances.
+    #[serde(default = "yes")]
+    pub(crate) has_thresholds: bool,
 }
 
 /// Milliwatts, millijoules.
@@ -285,6 +332,9 @@ fn id<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
         .ok_or_else(|| D::Error::custom(format!("{value} is no PCI id: a number, or \"0x233010de\"")))
 }
 
+fn a_day() -> u32 {
+    86_400
+}
 fn yes() -> bool {
     true
 }
@@ -292,7 +342,7 @@ fn idle() -> u64 {
     1
 }
 fn all_reasons() -> u64 {
-    0x1ff
+    0x7ff
 }
 fn all_events() -> u64 {
     nvml_wrapper_sys::bindings::nvmlEventTypeAll.into()

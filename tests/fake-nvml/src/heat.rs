@@ -21,7 +21,7 @@ exports! { device:
     nvmlDeviceGetMarginTemperature(to: *mut nvmlMarginTemperature_t) = |at: &At<'_>, to| {
         let temperature = &at.gpu.temperature;
         supported(temperature.tlimit)?;
-        let margin = temperature.gpu_max.cast_signed() - temperature.gpu;
+        let margin = temperature.margin.unwrap_or_else(|| temperature.gpu_max.cast_signed() - temperature.gpu);
         let version = tag::<nvmlMarginTemperature_t>(1);
         put_version(to, 1, nvmlMarginTemperature_t { version, marginTemperature: margin })
     };
@@ -45,7 +45,7 @@ fn is_gpu(sensor: nvmlTemperatureSensors_t) -> Answer {
 }
 
 unsafe fn threshold(at: &At<'_>, kind: nvmlTemperatureThresholds_t, to: *mut c_uint) -> Answer {
-    let temperature = &at.gpu.temperature;
+    let temperature = supported(Some(&at.gpu.temperature).filter(|temperature| temperature.has_thresholds))?;
     let value = match kind {
         nvmlTemperatureThresholds_enum_NVML_TEMPERATURE_THRESHOLD_SHUTDOWN => Some(temperature.shutdown),
         nvmlTemperatureThresholds_enum_NVML_TEMPERATURE_THRESHOLD_SLOWDOWN => Some(temperature.slowdown),

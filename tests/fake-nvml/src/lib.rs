@@ -67,13 +67,17 @@
 //! | `memory_mib`, `memory_used_mib`, `memory_reserved_mib` | |
 //! | `performance_state`, `compute_mode`, `persistence` | |
 //! | `ecc` | `enabled`, `pending`, `volatile_corrected`, `volatile_uncorrected`, `aggregate_corrected`, `aggregate_uncorrected`, `locations` (`dram`, `sram`, `l1`, `l2`, `register_file`, `texture_memory`, `texture_shm`, `cbu`: the same four counters each), `sram_threshold`, `has_sram_detail`. A total that is not stated is the sum of the locations; `dram` that is not stated is the rest of the total |
-//! | `remap` | `correctable`, `uncorrectable`, `pending`, `failure`, `banks` (`max`, `high`, `partial`, `low`, `none`). Not supported in MIG mode, but the banks are |
+//! | `remap` | `correctable`, `uncorrectable`, `pending`, `failure`, `banks` (`max`, `high`, `partial`, `low`, `none`), `inactive_correctable`, `inactive_uncorrectable` (R595), `bank` (R615; `active`, `inactive`, `pending`, `groups_full`, `groups_without`). Not supported in MIG mode, but the banks are |
+//! | `repair` | `channel_pending`, `tpc_pending` (R580) |
+//! | `unrepairable_memory` | `true` or `false` (R590) |
+//! | `uptime_s` | seconds since the driver initialised the GPU (R620); a day |
+//! | `c2c` | `links`, and `down`: the numbers of those that are inactive |
 //! | `retired` | `single_bit`, `double_bit` (pages), `pending`; before Ampere |
 //! | `clocks` | `reasons` (bit mask), `supported_reasons`, `sw_power_ns`, `sync_boost_ns`, `sw_thermal_ns`, `hw_thermal_ns`, `power_brake_ns`, `sm_mhz`, `memory_mhz`, `video_mhz`, `graphics_mhz`, and each of these four with `max_` |
-//! | `temperature` | `gpu`, `memory`, `slowdown`, `shutdown`, `gpu_max`, `memory_max`, `tlimit` (shutdown, slowdown, memory, GPU) |
+//! | `temperature` | `gpu`, `memory`, `slowdown`, `shutdown`, `gpu_max`, `memory_max`, `tlimit` (shutdown, slowdown, memory, GPU), `margin`, `has_thresholds` (`false`: only distances are answered) |
 //! | `power` | `draw_mw`, `limit_mw`, `enforced_mw`, `default_mw`, `min_mw`, `max_mw`, `energy_mj` |
 //! | `pcie` | `generation`, `width`, `max_generation`, `max_width`, `replays`, `rx_kib_s`, `tx_kib_s`, `correctable`, `non_fatal`, `fatal` |
-//! | `nvlink` | `count`, `version`, `mbps`, `switches` (PCI addresses that the links take in turn), `remote_type` (`gpu`, `switch`, `npu`, `unknown`), `bridged`, and `links`: a list from link 0 on, or an object by number, of `up`, `version`, `remote`, `remote_type`, `replays`, `recoveries`, `crc_flit`, `crc_data`, `ecc_data`, and for NVLink 5 `symbol_errors`, `effective_errors`, `recovery_successes`, `recovery_failures`. In MIG mode all links are down |
+//! | `nvlink` | `count`, `version`, `mbps`, `switches` (PCI addresses that the links take in turn), `remote_type` (`gpu`, `switch`, `npu`, `unknown`), `bridged`, and `links`: a list from link 0 on, or an object by number, of `up`, `state` (0 inactive, 1 active, 2 asleep, 3 without traffic; the call that says yes or no says yes but for 0), `version`, `remote`, `remote_type`, `replays`, `recoveries`, `crc_flit`, `crc_data`, `ecc_data`, and for NVLink 5 `symbol_errors`, `effective_errors`, `recovery_successes`, `recovery_failures`, `receive_errors`, `buffer_overruns`, `integrity_errors`, `send_discards`, `effective_ber`, `symbol_ber` (as the fields have them). NVLink 5 has no `replays`, `recoveries` and `crc_…`. In MIG mode all links are down |
 //! | `fabric` | `state`, `status`, `mask`, `summary`, `cluster_uuid` (32 hexadecimal digits), `clique` |
 //! | `recovery_action` | field 230 |
 //! | `mig` | `enabled`, `pending`, `max_instances`, `instances` (`name`, `uuid`, `memory_mib`) |
@@ -86,7 +90,8 @@
 //! | `lost` | `true`: every call about it, the one for its handle included, returns 15; the same as taking it out, for those who hold its handle |
 //! | `calls`, `fault` | faults by C function; and for every call about this GPU |
 //!
-//! A counter jumps back by writing a lower number.
+//! A counter jumps back by writing a lower number. With `NVML_MPS_DEVICE_ENUMERATION=1` in the environment when it starts,
+//! the library shows what nvml.h calls the MPS view: most functions are not supported.
 //!
 //! ## Faults
 //!
@@ -142,6 +147,7 @@ mod life;
 mod memory;
 mod mig;
 mod models;
+mod newer;
 mod nvlink;
 mod pcie;
 mod processes;

@@ -1,7 +1,7 @@
 //! Start, end, and the machine's versions.
 
 use std::ffi::{c_char, c_int, c_uint};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nvml_wrapper_sys::bindings::*;
 
@@ -11,6 +11,36 @@ use crate::{cache, events};
 
 /// How often the library was started and not yet ended.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the environment asked for the view of MPS when the library was started.
+static IS_MPS_VIEW: AtomicBool = AtomicBool::new(false);
+
+/// What nvml.h 13.5.37 lists as supported in that view, as far as it is here.
+const OF_MPS_VIEW: &[&str] = &[
+    "nvmlInit_v2",
+    "nvmlInitWithFlags",
+    "nvmlShutdown",
+    "nvmlSystemGetNVMLVersion",
+    "nvmlErrorString",
+    "nvmlDeviceGetCount_v2",
+    "nvmlDeviceGetHandleByIndex_v2",
+    "nvmlDeviceGetHandleByUUID",
+    "nvmlDeviceGetHandleByPciBusId_v2",
+    "nvmlDeviceGetIndex",
+    "nvmlDeviceGetUUID",
+    "nvmlDeviceGetName",
+    "nvmlDeviceGetCudaComputeCapability",
+    "nvmlDeviceGetPciInfo_v3",
+    "nvmlDeviceGetNumaNodeId",
+    "nvmlDeviceGetMemoryInfo",
+    "nvmlDeviceGetMemoryInfo_v2",
+    "nvmlDeviceGetP2PStatus",
+];
+
+/// Whether the library shows a view that lacks this function.
+pub(crate) fn lacks(name: &str) -> bool {
+    IS_MPS_VIEW.load(Ordering::SeqCst) && !OF_MPS_VIEW.contains(&name)
+}
 
 /// Whether calls may be made.
 pub(crate) fn is_initialized() -> bool {
@@ -63,6 +93,8 @@ fn init(machine: &Machine) -> Answer {
     if machine.module != machine.driver {
         return Err(nvmlReturn_enum_NVML_ERROR_LIB_RM_VERSION_MISMATCH);
     }
+    let is_mps_view = std::env::var_os("NVML_MPS_DEVICE_ENUMERATION").is_some_and(|value| value == "1");
+    IS_MPS_VIEW.store(is_mps_view, Ordering::SeqCst);
     STARTED.fetch_add(1, Ordering::SeqCst);
     Ok(())
 }

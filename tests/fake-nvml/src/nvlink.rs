@@ -35,6 +35,8 @@ pub(crate) struct Nvlink {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Link {
     up: Option<bool>,
+    /// As field 165 has it: 0 inactive, 1 active, 2 asleep, 3 active without traffic. Above `up`.
+    state: Option<u32>,
     version: Option<u32>,
     remote: Option<String>,
     remote_type: Option<RemoteType>,
@@ -48,6 +50,14 @@ pub(crate) struct Link {
     pub(crate) effective_errors: u64,
     pub(crate) recovery_successes: u64,
     pub(crate) recovery_failures: u64,
+    pub(crate) receive_errors: u64,
+    pub(crate) buffer_overruns: u64,
+    pub(crate) integrity_errors: u64,
+    pub(crate) send_discards: u64,
+    /// As field 220 has it; without it, that of a link without errors.
+    pub(crate) effective_ber: Option<u64>,
+    /// As field 222 has it.
+    pub(crate) symbol_ber: Option<u64>,
 }
 
 /// What is at the other end.
@@ -63,6 +73,7 @@ pub(crate) enum RemoteType {
 
 static UNCHANGED: Link = Link {
     up: None,
+    state: None,
     version: None,
     remote: None,
     remote_type: None,
@@ -75,6 +86,12 @@ static UNCHANGED: Link = Link {
     effective_errors: 0,
     recovery_successes: 0,
     recovery_failures: 0,
+    receive_errors: 0,
+    buffer_overruns: 0,
+    integrity_errors: 0,
+    send_discards: 0,
+    effective_ber: None,
+    symbol_ber: None,
 };
 
 /// A list from link 0 on, or an object by number.
@@ -102,8 +119,14 @@ impl Nvlink {
 
     /// Whether a link is up. In MIG mode none is (nvidia-smi shows them inactive then).
     pub(crate) fn is_up(&self, gpu: &Gpu, number: u32) -> bool {
-        let stated = self.link(number).map(|link| link.up.or(self.bridged).unwrap_or(true));
-        stated.unwrap_or(false) && !gpu.mig_is_on()
+        self.state(gpu, number) != states::INACTIVE
+    }
+
+    /// The state, as field 165 has it.
+    pub(crate) fn state(&self, gpu: &Gpu, number: u32) -> u32 {
+        let Some(link) = self.link(number).filter(|_| !gpu.mig_is_on()) else { return states::INACTIVE };
+        let up = link.up.or(self.bridged).unwrap_or(true);
+        link.state.unwrap_or(if up { states::ACTIVE } else { states::INACTIVE })
     }
 
     pub(crate) fn any_up(&self, gpu: &Gpu) -> bool {
@@ -125,13 +148,19 @@ impl Nvlink {
     }
 }
 
+/// `NVML_NVLINK_STATE_*`
+mod states {
+    pub(super) const INACTIVE: u32 = 0;
+    pub(super) const ACTIVE: u32 = 1;
+}
+
 exports! { device:
     nvmlDeviceGetNvLinkState(link: c_uint, to: *mut nvmlEnableState_t) = |at: &At<'_>, link, to| {
         let (nvlink, _) = one(at, link)?;
         put(to, nvmlEnableState_t::from(nvlink.is_up(at.gpu, link)))
     };
     nvmlDeviceGetNvLinkVersion(link: c_uint, to: *mut c_uint) =
-        |at: &At<'_>, link, to| put(to, one(at, link)?.0.version_of(link));
+        |at: &At<'_>, link, to| put(to, numbered(one(at, link)?.0.version_of(link)));
     nvmlDeviceGetNvLinkCapability(link: c_uint, capability: nvmlNvLinkCapability_t, to: *mut c_uint) =
         |at: &At<'_>, link, capability, to| {
             one(at, link)?;
@@ -154,7 +183,9 @@ exports! { device:
     };
     nvmlDeviceGetNvLinkErrorCounter(link: c_uint, counter: nvmlNvLinkErrorCounter_t, to: *mut c_ulonglong) =
         |at: &At<'_>, link, counter, to| {
-            let (_, link) = one(at, link)?;
+            let (nvlink, own) = one(at, link)?;
+            // nvml.h of the fields of the same counters: not supported by Blackwell and later.
+            let link = supported(Some(own).filter(|_| nvlink.version_of(link) < 5))?;
             put(to, match counter {
                 nvmlNvLinkErrorCounter_enum_NVML_NVLINK_ERROR_DL_REPLAY => link.replays,
                 nvmlNvLinkErrorCounter_enum_NVML_NVLINK_ERROR_DL_RECOVERY => link.recoveries,
@@ -164,6 +195,18 @@ exports! { device:
                 _ => return Err(nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT),
             })
         };
+}
+
+/// The number of a version in `nvmlNvlinkVersion_t`.
+pub(crate) fn numbered(version: u32) -> u32 {
+    match version {
+        3 => nvmlNvlinkVersion_enum_NVML_NVLINK_VERSION_3_0,
+        4 => nvmlNvlinkVersion_enum_NVML_NVLINK_VERSION_4_0,
+        5 => nvmlNvlinkVersion_enum_NVML_NVLINK_VERSION_5_0,
+        // 6.0 is 8; 1.0 and 2.0 have their own numbers.
+        6 => 8,
+        other => other,
+    }
 }
 
 /// A link that the GPU has.

@@ -140,6 +140,11 @@ impl Machine {
         Some((index, self.gpus.get(index)?))
     }
 
+    /// The first part of the driver's version.
+    pub(crate) fn major(&self) -> u32 {
+        self.driver.split('.').next().and_then(|part| part.parse().ok()).unwrap_or_default()
+    }
+
     /// Whether the driver numbers the fields 251 to 273 as CUDA 13.0 Update 1 does (580.82 and later).
     pub(crate) fn has_new_field_ids(&self) -> bool {
         let mut parts = self.driver.split('.').map(|part| part.parse::<u32>().unwrap_or_default());

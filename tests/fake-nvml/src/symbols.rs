@@ -3,6 +3,7 @@
 /// Their names.
 pub(crate) const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetArchitecture",
+    "nvmlDeviceGetBankRemapperStatus_v1",
     "nvmlDeviceGetBoardPartNumber",
     "nvmlDeviceGetBrand",
     "nvmlDeviceGetClockInfo",
@@ -21,6 +22,7 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetGpuFabricInfo",
     "nvmlDeviceGetGpuFabricInfoV",
     "nvmlDeviceGetGpuMaxPcieLinkGeneration",
+    "nvmlDeviceGetGpuUptime_v1",
     "nvmlDeviceGetGraphicsRunningProcesses_v3",
     "nvmlDeviceGetGspFirmwareVersion",
     "nvmlDeviceGetHandleByIndex_v2",
@@ -65,6 +67,7 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetPowerManagementLimitConstraints",
     "nvmlDeviceGetPowerUsage",
     "nvmlDeviceGetRemappedRows",
+    "nvmlDeviceGetRepairStatus",
     "nvmlDeviceGetRetiredPages",
     "nvmlDeviceGetRetiredPagesPendingStatus",
     "nvmlDeviceGetRetiredPages_v2",
@@ -81,6 +84,7 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetTotalEccErrors",
     "nvmlDeviceGetTotalEnergyConsumption",
     "nvmlDeviceGetUUID",
+    "nvmlDeviceGetUnrepairableMemoryFlag_v1",
     "nvmlDeviceGetUtilizationRates",
     "nvmlDeviceGetVbiosVersion",
     "nvmlDeviceGetViolationStatus",

@@ -220,25 +220,35 @@ fn pages_of_an_older_gpu_are_listed_with_their_times() {
 
 #[test]
 fn one_link_may_be_down_and_count_errors_of_its_own() {
-    let machine = Machine::new(&with(&json!({"model": "B200", "nvlink": {"links": {
+    let links = json!({
         "3": {"up": false}, "7": {"replays": 5, "crc_flit": 6, "symbol_errors": 9, "remote": "0001:0b:00.0"},
-    }}})));
+    });
+    let machine = Machine::new(&with(&json!({"nvlink": {"links": links}})));
     let nvml = machine.load();
     let gpu = gpu(&nvml, 0);
     let link = |number| gpu.link_wrapper_for(number);
     assert_eq!((link(3).is_active().unwrap(), link(4).is_active().unwrap()), (false, true));
     assert!(matches!(link(3).remote_pci_info(), Err(NvmlError::NotSupported)));
     assert_eq!(link(7).remote_pci_info().unwrap().bus_id, "00000001:0B:00.0");
-    assert_eq!((link(7).error_counter(ErrorCounter::DlReplay).unwrap(), link(7).version().unwrap()), (5, 5));
+    assert_eq!((link(7).error_counter(ErrorCounter::DlReplay).unwrap(), link(7).version().unwrap()), (5, 6));
     // By link, in total, and by the scope: state, speed, version, symbol errors.
     assert_eq!([97, 38].map(|id| field(&gpu, id).unwrap()), [6, 6]);
     let scoped = |id, scope| {
         let (code, _, value) = raw_field(&nvml, &gpu, id, scope);
         (code, value)
     };
-    assert_eq!((scoped(165, 3), scoped(164, 3), scoped(164, 4)), ((0, 0), (0, 0), (0, 53_125)));
-    assert_eq!((scoped(166, 7), scoped(221, 7), scoped(221, 8)), ((0, 5), (0, 9), (0, 0)));
+    assert_eq!((scoped(165, 3), scoped(164, 3), scoped(164, 4)), ((0, 0), (0, 0), (0, 26_562)));
+    assert_eq!((scoped(161, 7), scoped(221, 7).0, scoped(166, 7)), ((0, 5), 3, (0, 6)));
+    // NVLink 5 counts other things; its version has the number 7.
+    machine.becomes(&with(&json!({"model": "B200", "nvlink": {"links": links}})));
+    assert_eq!((scoped(166, 7), scoped(221, 7), scoped(221, 8)), ((0, 7), (0, 9), (0, 0)));
+    assert_eq!((scoped(161, 7).0, scoped(220, 7)), (3, (0, 0xfff)));
+    assert!(matches!(link(7).error_counter(ErrorCounter::DlReplay), Err(NvmlError::NotSupported)));
     assert_eq!((scoped(221, 18).0, scoped(9999, 0).0), (2, 3));
+    // Asleep, and up without traffic: the yes or no of the older call is yes.
+    machine.becomes(&with(&json!({"nvlink": {"links": {"3": {"state": 2}, "4": {"state": 3}}}})));
+    assert_eq!((scoped(165, 3), scoped(165, 4), scoped(165, 5)), ((0, 2), (0, 3), (0, 1)));
+    assert!(link(3).is_active().unwrap() && link(4).is_active().unwrap());
     // A list says how the links are from 0 on.
     machine.becomes(&with(&json!({"nvlink": {"links": [{"up": false}, {}]}})));
     assert_eq!((link(0).is_active().unwrap(), link(1).is_active().unwrap()), (false, true));

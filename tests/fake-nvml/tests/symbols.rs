@@ -18,8 +18,8 @@ use symbols::SYMBOLS;
 
 /// One GPU that supports all at once that a real one supports only by model, and a second with a MIG device.
 fn all_supported() -> Value {
-    json!({"gpus": [
-        {"pci": "0000:18:00.0", "retired": {}, "platform": {"slot": 1},
+    json!({"driver": "620.10.01", "gpus": [
+        {"pci": "0000:18:00.0", "retired": {}, "platform": {"slot": 1}, "remap": {"bank": {}},
             "processes": [{"pid": 4321, "kind": "compute"}]},
         {"pci": "0000:2a:00.0", "mig": {"enabled": true, "instances": [{"memory_mib": 9984}]}},
     ]})

@@ -40,9 +40,9 @@ const WHOLE_STEPS: usize = 32;
 /// Steps older than this are dropped, because no rule looks further back. 24 hours, in milliseconds.
 const HORIZON_MS: u64 = 24 * 3600 * 1000;
 
-/// How many targets have counters: 72 GPUs with 18 links each, and ports. Beyond it, the one that was not read for the
+/// How many targets have counters: 72 GPUs with 36 links each, and ports. Beyond it, the one that was not read for the
 /// longest time is forgotten: a driver that names new targets for ever displaces none that is there.
-const MAX_TARGETS: usize = 2_048;
+const MAX_TARGETS: usize = 3_072;
 /// How many boards are remembered; as many GPUs as a node can have, and again as many that have left.
 const MAX_BOARDS: usize = 144;
 

@@ -13,6 +13,8 @@ pub struct Readings {
     pub gpus: BTreeMap<String, GpuReadings>,
     /// The previous content of [`Self::gpus`], section by section, for rules that need two samples in a row.
     pub before: BTreeMap<String, GpuReadings>,
+    /// The GPUs whose uptime began anew, or was read for the first time.
+    pub initialised: BTreeMap<String, Initialised>,
     /// When each section was last read, by the monotonic clock in milliseconds.
     pub taken: BTreeMap<Section, u64>,
     /// Versions and GPUs of the last sample.
@@ -33,6 +35,15 @@ pub struct Readings {
     pub trouble: Option<Trouble>,
     /// A probe of a run has the driver's library for itself now, and nothing else reads it.
     pub is_lent: bool,
+}
+
+/// The last time that the driver initialised a GPU, by the monotonic clock in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Initialised {
+    /// When it was; below zero if it was before that clock began.
+    pub at: i64,
+    /// When that was read.
+    pub read: u64,
 }
 
 /// Why the driver's library is not being read.
@@ -67,8 +78,14 @@ impl Readings {
         } = sample;
         let mut former = std::mem::take(&mut self.gpus);
         self.before.retain(|pci, _| gpus.iter().any(|fresh| fresh.pci == *pci));
+        self.initialised.retain(|pci, _| gpus.iter().any(|fresh| fresh.pci == *pci));
         for fresh in gpus {
             let mut kept = former.remove(&fresh.pci).unwrap_or_default();
+            if let Some(seconds) = uptime_that_began_anew(&kept, fresh) {
+                let uptime_ms = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+                let begun = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(uptime_ms);
+                self.initialised.insert(fresh.pci.clone(), Initialised { at: begun, read: at });
+            }
             self.before.entry(fresh.pci.clone()).or_default().replace(&kept, sections);
             kept.replace(fresh, sections);
             self.gpus.insert(fresh.pci.clone(), kept);
@@ -94,6 +111,13 @@ impl Readings {
     pub fn tree(&self) -> Option<&TreeReport> {
         self.tree.as_ref().map(|(tree, _)| tree)
     }
+}
+
+/// The seconds since the GPU was initialised, if that was after the former reading, or there is none.
+fn uptime_that_began_anew(former: &GpuReadings, fresh: &GpuReadings) -> Option<u64> {
+    let uptime = fresh.driver.as_ref()?.seconds_since_reset()?;
+    let before = former.driver.as_ref().and_then(|driver| driver.uptime_seconds);
+    before.is_none_or(|before| uptime < before).then_some(uptime)
 }
 
 impl GpuReadings {

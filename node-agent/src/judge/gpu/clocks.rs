@@ -20,7 +20,49 @@ pub(in crate::judge) mod tests;
 
 pub use rows::RULES;
 
-/// `nvmlClocksEventReason*` of nvml.h.
+/// Why clocks are not higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The hardware protects itself: judged.
+    Hardware,
+    /// The driver keeps the GPU below a temperature: judged as a warning.
+    Heat,
+    /// There is nothing to do, or somebody set it so.
+    Chosen,
+    /// A policy of the board is at work, as it was designed: no hardware trouble by itself. A GPU that it slows down more
+    /// than its peers is found by comparison.
+    Policy,
+}
+
+/// One bit of the clock event reasons.
+#[derive(Debug)]
+pub struct EventReason {
+    /// The bit.
+    pub bit: u64,
+    /// Its name in evidence.
+    pub name: &'static str,
+    /// What it means for the GPU's health.
+    pub why: Why,
+}
+
+/// The clock event reasons (nvml.h 13.5.37, `nvmlClocksEventReason*`; 0x200 and 0x400 since R615).
+#[rustfmt::skip]
+pub static REASONS: &[EventReason] = &[
+    EventReason { bit: 0x1, name: "idle", why: Why::Chosen },
+    EventReason { bit: APPLICATION_CLOCKS, name: "application clocks", why: Why::Chosen },
+    EventReason { bit: 0x4, name: "SW power cap", why: Why::Chosen },
+    EventReason { bit: HW_SLOWDOWN, name: "HW slowdown", why: Why::Hardware },
+    EventReason { bit: 0x10, name: "sync boost", why: Why::Chosen },
+    EventReason { bit: SW_THERMAL, name: "SW thermal", why: Why::Heat },
+    EventReason { bit: HW_THERMAL, name: "HW thermal", why: Why::Hardware },
+    EventReason { bit: POWER_BRAKE, name: "power brake", why: Why::Hardware },
+    EventReason { bit: 0x100, name: "display clocks", why: Why::Chosen },
+    // "The board limit (operating) policy": nvml.h names no fault.
+    EventReason { bit: 0x200, name: "board limit", why: Why::Policy },
+    // "The reliability policy": it caps voltage and clocks for the board's life, also of a new board.
+    EventReason { bit: 0x400, name: "reliability", why: Why::Policy },
+];
+
 const APPLICATION_CLOCKS: u64 = 0x2;
 const HW_SLOWDOWN: u64 = 0x8;
 const SW_THERMAL: u64 = 0x20;
@@ -44,7 +86,7 @@ const OUTLIER_PERCENT: u32 = 15;
 pub static PAGE: Page = Page {
     check: Check::Clocks,
     means: "A GPU runs slower than it should: its hardware protects itself from heat or from a weak power supply, or it is slower than its peers under the same load. One slow GPU slows down every job that uses it.",
-    measured: "nvmlDeviceGetCurrentClocksEventReasons; fields 269 to 271, the time spent in each slowdown (nanoseconds); nvmlDeviceGetClockInfo, nvmlDeviceGetUtilizationRates. Idle clocks, application clocks and the software power cap are set on purpose and never judged.",
+    measured: "nvmlDeviceGetCurrentClocksEventReasons; fields 269 to 271, the time spent in each slowdown (nanoseconds); nvmlDeviceGetClockInfo, nvmlDeviceGetUtilizationRates. Idle clocks, application clocks and the software power cap are set on purpose and never judged; the board limit (0x200) and reliability (0x400) are policies of the board at work, and not judged by themselves.",
     profile: &[],
     metrics: &[
         "gpu_health_gpu_clock_event_reason",
@@ -203,10 +245,8 @@ impl One<'_> {
     /// Well below the slowdown threshold, in this reading and the one before.
     fn is_cool(&self) -> bool {
         let is_cool = |gpu: &GpuReadings| {
-            gpu.thermal.as_ref().is_some_and(|thermal| {
-                let limit = super::thermal::absolute(thermal.slowdown_celsius);
-                limit.zip(thermal.gpu_celsius).is_some_and(|(limit, now)| now <= limit - COOL_BELOW_CELSIUS)
-            })
+            let degrees = gpu.thermal.as_ref().and_then(super::thermal::below_slowdown);
+            degrees.is_some_and(|degrees| degrees >= COOL_BELOW_CELSIUS)
         };
         is_cool(self.gpu) && self.ground.before(&self.gpu.pci).is_some_and(is_cool)
     }
@@ -240,7 +280,7 @@ impl One<'_> {
         } = self.clocks;
         format!(
             "reasons {}, ns in SW thermal {}, HW thermal {}, power brake {}; SM {} MHz, utilization {} %",
-            reasons.map_or_else(|| "-".to_owned(), |reasons| format!("0x{reasons:x}")),
+            reasons.map_or_else(|| "-".to_owned(), in_words),
             shown(*sw_thermal_ns),
             shown(*hw_thermal_ns),
             shown(*power_brake_ns),
@@ -248,6 +288,13 @@ impl One<'_> {
             shown(*utilization_percent)
         )
     }
+}
+
+/// `0x48 (HW slowdown, HW thermal)`
+fn in_words(reasons: u64) -> String {
+    let names: Vec<&str> =
+        REASONS.iter().filter(|reason| reasons & reason.bit != 0).map(|reason| reason.name).collect();
+    if names.is_empty() { format!("0x{reasons:x}") } else { format!("0x{reasons:x} ({})", names.join(", ")) }
 }
 
 fn works(clocks: &ClocksReading) -> bool {

@@ -1,87 +1,36 @@
-//! `rowRemap`: memory repairs that are pending, failed, or out of spare rows; on GPUs before Ampere, retired pages.
+//! `rowRemap`: repairs that are pending, failed, or out of spares: rows and banks of the memory, its channels, processing
+//! clusters; on GPUs before Ampere, retired pages.
 
 use crate::judge::core::tally::{Answer, Tally, shown};
-use crate::judge::core::{Ground, Judged, Page, Rule};
+use crate::judge::core::{Ground, Judged, Page};
 use crate::readings::sample::{RemapReading, Section};
 use crds::check::Check;
-use crds::{Outcome, Severity, reason};
+use crds::reason;
 
+mod rules;
 #[cfg(test)]
 pub(in crate::judge) mod tests;
+
+pub use rules::RULES;
 
 /// Pages that may be retired after single-bit errors (AWS, MAX_RETIRED_PAGES_SBE; the board has room for 64).
 const SINGLE_BIT_PAGES: u64 = 60;
 
-/// What the check can find.
-#[rustfmt::skip]
-pub static RULES: &[Rule] = &[
-    Rule {
-        reason: reason::REMAP_PENDING,
-        outcome: Outcome::Fail,
-        severity: Severity::Reset,
-        when: "A row remapping is pending.",
-        lifts: "None is pending, as after a reset of the GPU.",
-        act: "Let running work finish (it is not affected), then reset the GPU.",
-        source: "NVIDIA GPU Memory Error Management; DCGM error 85 (RESET)",
-    },
-    Rule {
-        reason: reason::REMAP_FAILED,
-        outcome: Outcome::Fail,
-        severity: Severity::Isolate,
-        when: "A row remapping failed. The number of remapped rows alone is not judged.",
-        lifts: "The flag is clear, which requires replacing the board.",
-        act: "Replace the board.",
-        source: "NVIDIA GPU Memory Error Management, RMA policy; gpud pull request 219 (by the flag, not by the count)",
-    },
-    Rule {
-        reason: reason::NO_SPARE_ROWS,
-        outcome: Outcome::Warn,
-        severity: Severity::Monitor,
-        when: "At least one bank has no spare row left, and no remapping has failed yet.",
-        lifts: "Every bank has a spare row, which requires replacing the board.",
-        act: "Plan a replacement: the next error in that bank cannot be repaired.",
-        source: "nvmlDeviceGetRowRemapperHistogram; NVIDIA GPU Memory Error Management",
-    },
-    Rule {
-        reason: reason::RETIREMENT_PENDING,
-        outcome: Outcome::Fail,
-        severity: Severity::Reboot,
-        when: "The retirement of a page is pending (GPUs before Ampere).",
-        lifts: "None is pending, as after a reboot.",
-        act: "Drain and reboot the node.",
-        source: "AWS gpu-cluster-healthcheck check 0 (retired_pages.pending Yes: REBOOT)",
-    },
-    Rule {
-        reason: reason::PAGES_RETIRED_DOUBLE_BIT,
-        outcome: Outcome::Fail,
-        severity: Severity::Isolate,
-        when: "At least one page was retired after a double-bit error (GPUs before Ampere).",
-        lifts: "There is no such page, which requires replacing the board.",
-        act: "Replace the board. NVIDIA's own criterion is milder (60 retired pages in all): to follow it, acknowledge the finding with an override.",
-        source: "AWS gpu-cluster-healthcheck check 0 (retired_pages.dbe > 0: ISOLATE); NVIDIA Dynamic Page Retirement, RMA at 60 pages",
-    },
-    Rule {
-        reason: reason::PAGES_RETIRED_SINGLE_BIT,
-        outcome: Outcome::Warn,
-        severity: Severity::Monitor,
-        when: "More than 60 pages were retired after single-bit errors (GPUs before Ampere).",
-        lifts: "There are 60 or fewer such pages, which requires replacing the board.",
-        act: "Plan a replacement: the board has room for 64.",
-        source: "AWS gpu-cluster-healthcheck check 0 (MAX_RETIRED_PAGES_SBE 60: MONITOR)",
-    },
-];
-
 /// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::RowRemap,
-    means: "A GPU replaces bad memory rows with spare ones; older GPUs retire bad pages. A pending repair needs a reset or a reboot; a failed repair needs another board.",
-    measured: "nvmlDeviceGetRemappedRows, nvmlDeviceGetRowRemapperHistogram; before Ampere nvmlDeviceGetRetiredPages and nvmlDeviceGetRetiredPagesPendingStatus. With MIG on, the driver does not report them, and the GPU is not covered.",
+    means: "A GPU replaces bad memory rows with spare ones, newer ones also whole banks, memory channels and processing clusters; older GPUs retire bad pages. A pending repair needs a reset or a reboot; a failed repair needs another board.",
+    measured: "nvmlDeviceGetRemappedRows, nvmlDeviceGetRowRemapperHistogram; where the driver and the GPU have them nvmlDeviceGetBankRemapperStatus_v1 (R615), nvmlDeviceGetRepairStatus (R580), nvmlDeviceGetUnrepairableMemoryFlag_v1 (R590), fields 301 and 302 (remappings that are not in effect; a metric only); before Ampere nvmlDeviceGetRetiredPages and nvmlDeviceGetRetiredPagesPendingStatus. With MIG on, the driver does not report rows; a GPU that reports nothing else either is not covered.",
     profile: &[],
     metrics: &[
         "gpu_health_gpu_remapped_rows",
         "gpu_health_gpu_remap_pending",
         "gpu_health_gpu_remap_failure",
         "gpu_health_gpu_remap_banks",
+        "gpu_health_gpu_inactive_remapped_rows",
+        "gpu_health_gpu_bank_remaps",
+        "gpu_health_gpu_repair_pending",
+        "gpu_health_gpu_unrepairable_memory",
         "gpu_health_gpu_retired_pages",
     ],
     rules: RULES,
@@ -97,7 +46,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     for gpu in gpus {
         if let Some(remap) = &gpu.row_remap {
             let name = tally.name(&gpu.pci);
-            tally.ask(&gpu.pci, rows(remap, &name).into_iter().chain(pages(remap, &name)));
+            tally.ask(&gpu.pci, rows(remap, &name).into_iter().chain(others(remap, &name)).chain(pages(remap, &name)));
         }
     }
     tally.judged()
@@ -136,6 +85,52 @@ fn rows(remap: &RemapReading, name: &str) -> [(&'static str, Answer); 3] {
             reason::NO_SPARE_ROWS,
             Answer::when(bare_banks.map(|banks| banks > 0), || {
                 (format!("{name}: {} memory banks have no spare row left; 0 is normal", shown(bare_banks)), evidence())
+            }),
+        ),
+    ]
+}
+
+fn others(remap: &RemapReading, name: &str) -> [(&'static str, Answer); 4] {
+    let banks = remap.bank_remaps.unwrap_or_default();
+    let evidence = || {
+        format!(
+            "banks: remapped {}, pending {}, groups without spare {}; repair pending: channel {}, TPC {}; unrepairable {}",
+            shown(banks.active),
+            shown(banks.pending),
+            shown(banks.groups_without),
+            shown(remap.channel_repair_pending),
+            shown(remap.tpc_repair_pending),
+            shown(remap.unrepairable)
+        )
+    };
+    let repairs = [(remap.channel_repair_pending, "a memory channel"), (remap.tpc_repair_pending, "a TPC")];
+    let waiting = repairs.iter().find(|(pending, _)| *pending == Some(true)).map(|(_, what)| *what);
+    let is_known = repairs.iter().all(|(pending, _)| pending.is_some()) || waiting.is_some();
+    [
+        (
+            reason::BANK_REMAP_PENDING,
+            Answer::when(banks.pending, || {
+                (format!("{name}: a bank remapping is pending until the GPU is reset"), evidence())
+            }),
+        ),
+        (
+            reason::REPAIR_PENDING,
+            Answer::when(is_known.then_some(waiting.is_some()), || {
+                let what = waiting.unwrap_or_default();
+                (format!("{name}: the repair of {what} is pending until the GPU is reset"), evidence())
+            }),
+        ),
+        (
+            reason::UNREPAIRABLE_MEMORY,
+            Answer::when(remap.unrepairable, || {
+                (format!("{name}: the driver flags memory that cannot be repaired"), evidence())
+            }),
+        ),
+        (
+            reason::NO_SPARE_BANKS,
+            Answer::when(banks.groups_without.map(|groups| groups > 0), || {
+                let groups = shown(banks.groups_without);
+                (format!("{name}: {groups} groups of memory banks have no spare bank left; 0 is normal"), evidence())
             }),
         ),
     ]

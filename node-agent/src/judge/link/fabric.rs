@@ -1,73 +1,27 @@
 //! `fabric`: whether the NVLink fabric is set up, and the health that it reports.
 
+mod rules;
 #[cfg(test)]
 pub(in crate::judge) mod tests;
 
+pub use rules::RULES;
+
 use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
-use crate::judge::core::{Found, Ground, Judged, Page, Rule};
+use crate::judge::core::{Found, Ground, Judged, Page};
 use crate::readings::sample::{FabricReading, GpuReadings, PlatformReading, Section};
 use crds::check::Check;
-use crds::{Outcome, Severity, reason};
+use crds::reason;
 
 /// How long set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an HGX
 /// H20 took 47 s from its start to the last switch (log in NVIDIA/nvtrust issue 128); this is about four times that.
 pub(in crate::judge) const SET_UP_SECONDS: i64 = 180;
-
-/// What the check can find.
-pub static RULES: &[Rule] = &[
-    Rule {
-        reason: reason::FABRIC_NOT_READY,
-        outcome: Outcome::Fail,
-        severity: Severity::Reset,
-        when: "The fabric state of the GPU is `not started` or `in progress` for 180 s and in two readings, after the boot grace and outside maintenance.",
-        lifts: "State `completed`.",
-        act: "CUDA does not start on this node (error 802). Check that nvidia-fabricmanager (on NVLink 5 also nvlsm) runs and has the driver's version; start it, then reset the GPUs or reboot. With FABRIC_MODE=1 a GPU without an active partition stays `in progress`: activate it, or do not run this check there.",
-        source: "NVIDIA/NVSentinel issues 883 and 889 (`In Progress` for 20 days, unnoticed), NVIDIA/gpu-operator issue 2511; 180 s from NVIDIA/nvtrust issue 128",
-    },
-    Rule {
-        reason: reason::FABRIC_FAILED,
-        outcome: Outcome::Fail,
-        severity: Severity::Reset,
-        when: "The fabric state is `completed` and its status is an error (a return code of NVML other than success, not supported, no permission, function not found).",
-        lifts: "Status `success`.",
-        act: "Reset the GPUs of the node together, or reboot. If that does not help, look at the fabric manager's log and at the other nodes of the same NVLink domain.",
-        source: "Azure/azhpc-images pull request 506 (Completed, Insufficient Resources); nvml.h, NVML_GPU_FABRIC_STATE_COMPLETED",
-    },
-    Rule {
-        reason: reason::FABRIC_UNHEALTHY,
-        outcome: Outcome::Fail,
-        severity: Severity::Reset,
-        when: "In two readings in a row the health summary is `unhealthy`, or the health mask reports an unhealthy route or an incorrect configuration.",
-        lifts: "One reading with neither.",
-        act: "Reset the GPU. If that does not help, the named configuration says where to look: identifiers, partition, missing links, firmware, place in the chassis.",
-        source: "kubernetes-sigs/dra-driver-nvidia-gpu issue 626 (Summary: Unhealthy, Bandwidth: Full); nvml.h, healthMask",
-    },
-    Rule {
-        reason: reason::FABRIC_DEGRADED,
-        outcome: Outcome::Warn,
-        severity: Severity::Monitor,
-        when: "The health mask reports degraded bandwidth, a route recovery, an access timeout recovery or the loss of the global fabric manager, or the health summary reports limited capacity.",
-        lifts: "One reading with none of these.",
-        act: "Jobs still run, but slower. Run nccl and gpuPeer and compare with other nodes; plan a reset when the node is idle.",
-        source: "nvml.h, healthMask (0x1a9 is degraded bandwidth)",
-    },
-    Rule {
-        reason: reason::FABRIC_NOT_READY,
-        outcome: Outcome::Warn,
-        severity: Severity::Monitor,
-        when: "The same for less than 180 s, in two readings in a row: most likely the fabric is still being set up.",
-        lifts: "State `completed`.",
-        act: "Wait.",
-        source: "As above",
-    },
-];
 
 /// The page of this check.
 pub static PAGE: Page = Page {
     check: Check::Fabric,
     means: "The NVLink fabric of an NVSwitch system is not set up, or reports itself as unhealthy. The GPUs look healthy, but CUDA programs do not start, or jobs on several GPUs are slow.",
     measured: "NVML: nvmlDeviceGetGpuFabricInfoV (state, status, health mask, health summary). A GPU whose state is `not supported` is not judged. Silent under maintenance and during the boot grace.",
-    profile: &[],
+    profile: &["gpus.nvlinkLinks"],
     metrics: &["gpu_health_fabric_state", "gpu_health_fabric_health_mask"],
     rules: RULES,
 };
@@ -89,15 +43,17 @@ const SIGNS: &[(u32, u32, &str)] = &[
     (14, NO, "it has lost its global fabric manager (health mask, bits 14-15)"),
 ];
 
-/// Whether the GPU is assigned to a partition, by bits 12 to 13. Not assigned is how a GPU waits for its tenant, so it
-/// is shown and not judged.
+/// Whether the GPU is assigned to a partition, by bits 12 to 13. Not assigned is how a GPU waits for its tenant.
 const PARTITION: &[(u32, &str)] = &[(YES, "assigned"), (NO, "not assigned")];
+
+/// The configuration that lacks a partition. It is a setting, as the partition itself is.
+const NO_PARTITION: u32 = 4;
 
 /// Names of configuration faults, by the value of bits 8 to 11; 0 is not supported, 1 is no fault.
 const CONFIGURATION: &[(u32, &str)] = &[
     (2, "system GUID"),
     (3, "chassis serial number"),
-    (4, "no partition"),
+    (NO_PARTITION, "no partition"),
     (5, "too few NVLinks"),
     (6, "incompatible firmware"),
     (7, "invalid location"),
@@ -117,16 +73,51 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     if gpus.iter().all(|gpu| of_gpu(gpu).is_none()) {
         return Judged::skipped(reason::NOT_APPLICABLE);
     }
-    let (mut covered, mut findings) = (Vec::new(), Vec::new());
+    let must_complete =
+        declares_links(ground) || gpus.iter().any(|gpu| of_gpu(gpu).is_some_and(|of| of.state == Some(3)));
+    let (mut covered, mut findings, mut open) = (Vec::new(), Vec::new(), Vec::new());
     for gpu in gpus {
         let Some(fabric) = of_gpu(&gpu) else { continue };
+        if is_being_set_up(&fabric) && !has_no_partition(&fabric) && !must_complete {
+            open.push(gpu.pci.as_str());
+            continue;
+        }
         let before = ground.before(&gpu.pci).and_then(|before| before.fabric.as_ref());
         if let Some(of_gpu) = judge_gpu(ground, &gpu.pci, &fabric, before) {
             covered.push(gpu.pci.clone());
             findings.extend(of_gpu);
         }
     }
-    judged(covered, findings)
+    match open.first() {
+        Some(first) if covered.is_empty() && findings.is_empty() => {
+            let message = format!(
+                "the fabric of {} GPUs ({first}, ...) is not set up, and neither gpus.nvlinkLinks of a profile nor another GPU says that it must be",
+                open.len()
+            );
+            Judged::unknown(reason::FABRIC_NOT_READY, message)
+        }
+        _ => judged(covered, findings),
+    }
+}
+
+/// Whether the profile says that the GPUs of this node are joined by NVLinks.
+fn declares_links(ground: &Ground<'_>) -> bool {
+    let gpus = ground.expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref());
+    gpus.and_then(|gpus| gpus.nvlink_links).is_some_and(|links| links > 0)
+}
+
+fn is_being_set_up(fabric: &FabricReading) -> bool {
+    matches!(fabric.state, Some(1 | 2))
+}
+
+/// Whether links that carry no traffic are as they should be: the fabric is not set up, or has no partition for the GPU.
+pub(super) fn waits_for_a_partition(fabric: &FabricReading) -> bool {
+    is_being_set_up(fabric) || has_no_partition(fabric)
+}
+
+fn has_no_partition(fabric: &FabricReading) -> bool {
+    let mask = fabric.health_mask.unwrap_or_default();
+    (mask >> 12) & 0x3 == NO || (mask >> 8) & 0xf == NO_PARTITION
 }
 
 /// `None` where it cannot be judged yet.
@@ -140,16 +131,20 @@ fn judge_gpu(
     let subject = format!("the fabric of GPU {pci} (serial {serial})");
     let evidence = show(fabric, ground.readings.gpus.get(pci).and_then(|gpu| gpu.driver.as_ref()?.platform.as_ref()));
     match fabric.state? {
+        1 | 2 if has_no_partition(fabric) => {
+            let message = format!("{subject} has no partition (health mask)");
+            Some(vec![found(RULES, reason::FABRIC_NO_PARTITION, pci, message, evidence)])
+        }
         state @ (1 | 2) => {
-            let stuck = |before: &FabricReading| matches!(before.state, Some(1 | 2));
-            if !before.is_some_and(stuck) {
+            if !before.is_some_and(is_being_set_up) {
                 return None;
             }
             let taken = ground.readings.taken.get(&Section::Fabric).copied().unwrap_or(ground.now.mono_ms);
             let why = reason::FABRIC_NOT_READY;
             let name = if state == 1 { "not started" } else { "in progress" };
             Some(vec![if is_confirmed(ground, Check::Fabric, (pci, why), taken, SET_UP_SECONDS) {
-                let message = format!("{subject} is {name} for more than {SET_UP_SECONDS} s: no fabric manager runs");
+                let message =
+                    format!("{subject} is {name} for more than {SET_UP_SECONDS} s: no fabric manager sets it up");
                 found(RULES, why, pci, message, evidence)
             } else {
                 let message = format!("{subject} is {name}; {SET_UP_SECONDS} s are allowed");
@@ -181,7 +176,9 @@ fn health(
         return Some(vec![(reason::FABRIC_UNHEALTHY, format!("{subject} is unhealthy: {what}"))]);
     }
     let bad = degraded(fabric).map(|what| (reason::FABRIC_DEGRADED, format!("{subject} is degraded: {what}")));
-    Some(bad.into_iter().collect())
+    let unassigned = has_no_partition(fabric)
+        .then(|| (reason::FABRIC_NO_PARTITION, format!("{subject} has no partition (health mask)")));
+    Some(bad.into_iter().chain(unassigned).collect())
 }
 
 fn unhealthy(fabric: &FabricReading) -> Option<String> {
@@ -189,11 +186,12 @@ fn unhealthy(fabric: &FabricReading) -> Option<String> {
     if (mask >> 4) & 0x3 == YES {
         return Some("a route is unhealthy (health mask, bits 4-5)".to_owned());
     }
-    let configuration = CONFIGURATION.iter().find(|(value, _)| *value == (mask >> 8) & 0xf);
-    if let Some((_, name)) = configuration {
+    let faults = CONFIGURATION.iter().filter(|(value, _)| *value != NO_PARTITION);
+    if let Some((_, name)) = faults.into_iter().find(|(value, _)| *value == (mask >> 8) & 0xf) {
         return Some(format!("incorrect configuration: {name} (health mask, bits 8-11)"));
     }
-    (fabric.health_summary == Some(2)).then(|| "the driver's summary says so".to_owned())
+    // Without a partition the driver's summary has its explanation.
+    (fabric.health_summary == Some(2) && !has_no_partition(fabric)).then(|| "the driver's summary says so".to_owned())
 }
 
 fn degraded(fabric: &FabricReading) -> Option<&'static str> {

@@ -4,12 +4,13 @@ use super::address;
 use crate::readings::Sample;
 use crate::readings::inventory::{NvmlGpu, NvmlView};
 use crate::readings::sample::{
-    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading, NvlinkReading,
-    PcieReading, PowerReading, RecoveryReading, RemapReading, Section, ThermalReading, TopologyReading,
+    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading, LinkState,
+    MarginLimits, NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Section, ThermalReading,
+    TopologyReading,
 };
 
 /// NVIDIA H200, driver 590.48.01. Source: `nvidia_gpu_exporter` testdata/captures/linux-x86_64__nvidia-h200__590.48.01;
-/// the slowdown threshold is as the capture prints it, a margin of -2 rather than a temperature.
+/// it prints values of T.Limit (slowdown at -2) in place of thresholds.
 pub(crate) fn h200(count: u32) -> Sample {
     answer(count, "NVIDIA H200", "590.48.01", 143_771, |pci| GpuReadings {
         ecc: Some(ecc(true)),
@@ -35,15 +36,19 @@ pub(crate) fn h200(count: u32) -> Sample {
         thermal: Some(ThermalReading {
             gpu_celsius: Some(28),
             memory_celsius: Some(32),
-            slowdown_celsius: Some(-2),
-            shutdown_celsius: Some(-8),
-            gpu_max_celsius: Some(0),
-            memory_max_celsius: Some(0),
+            margin_celsius: Some(56),
+            margin_limits: MarginLimits {
+                shutdown: Some(-8),
+                slowdown: Some(-2),
+                memory_max: Some(0),
+                gpu_max: Some(0),
+            },
+            ..ThermalReading::default()
         }),
         power: Some(power(77_670, 700_000)),
         recovery_action: Some(RecoveryReading { action: Some(0) }),
         pcie: Some(pcie(5, 16)),
-        nvlink: Some(NvlinkReading { links: (0..18).map(link).collect() }),
+        nvlink: Some(NvlinkReading { links: (0..18).map(link).collect(), ..NvlinkReading::default() }),
         fabric: Some(FabricReading { state: Some(3), status: Some(0), ..FabricReading::default() }),
         ..common(pci)
     })
@@ -52,7 +57,12 @@ pub(crate) fn h200(count: u32) -> Sample {
 /// NVIDIA A100-SXM4-80GB with MIG on, driver 535.54.03. Source: telegraf `plugins/inputs/nvidia_smi/testdata/a100-sxm4-v12.xml`.
 pub(crate) fn a100_mig(count: u32) -> Sample {
     answer(count, "NVIDIA A100-SXM4-80GB", "535.54.03", 81_920, |pci| GpuReadings {
-        driver: Some(DriverReading { persistence: Some(false), mig: Some(true), processes: Some(0), platform: None }),
+        driver: Some(DriverReading {
+            persistence: Some(false),
+            mig: Some(true),
+            processes: Some(0),
+            ..DriverReading::default()
+        }),
         ecc: Some(EccReading { sram_threshold_exceeded: None, ..ecc(true) }),
         row_remap: Some(RemapReading::default()),
         clocks: Some(ClocksReading {
@@ -70,6 +80,7 @@ pub(crate) fn a100_mig(count: u32) -> Sample {
             shutdown_celsius: Some(92),
             gpu_max_celsius: Some(85),
             memory_max_celsius: Some(95),
+            ..ThermalReading::default()
         }),
         power: Some(power(67_030, 500_000)),
         pcie: Some(pcie(4, 16)),
@@ -81,7 +92,12 @@ pub(crate) fn a100_mig(count: u32) -> Sample {
 /// Tesla T4 in an x8 slot, driver 515.105.01. Source: telegraf `plugins/inputs/nvidia_smi/testdata/tesla-t4.xml`.
 pub(crate) fn t4(count: u32) -> Sample {
     answer(count, "Tesla T4", "515.105.01", 15_360, |pci| GpuReadings {
-        driver: Some(DriverReading { persistence: Some(false), mig: None, processes: Some(1), platform: None }),
+        driver: Some(DriverReading {
+            persistence: Some(false),
+            mig: None,
+            processes: Some(1),
+            ..DriverReading::default()
+        }),
         ecc: Some(EccReading { sram_threshold_exceeded: None, ..ecc(true) }),
         row_remap: Some(RemapReading {
             retired_single_bit: Some(0),
@@ -105,6 +121,7 @@ pub(crate) fn t4(count: u32) -> Sample {
             shutdown_celsius: Some(96),
             gpu_max_celsius: Some(85),
             memory_max_celsius: None,
+            ..ThermalReading::default()
         }),
         power: Some(power(26_780, 70_000)),
         pcie: Some(PcieReading { max_width: Some(16), ..pcie(3, 8) }),
@@ -139,10 +156,11 @@ pub(crate) fn v100(count: u32) -> Sample {
             shutdown_celsius: Some(90),
             gpu_max_celsius: Some(83),
             memory_max_celsius: Some(85),
+            ..ThermalReading::default()
         }),
         power: Some(power(250_000, 300_000)),
         pcie: Some(pcie(3, 16)),
-        nvlink: Some(NvlinkReading { links: (0..6).map(link).collect() }),
+        nvlink: Some(NvlinkReading { links: (0..6).map(link).collect(), ..NvlinkReading::default() }),
         ..common(pci)
     })
 }
@@ -188,7 +206,12 @@ fn answer(count: u32, name: &str, driver: &str, memory_mib: u64, gpu: impl Fn(St
 fn common(pci: String) -> GpuReadings {
     GpuReadings {
         pci,
-        driver: Some(DriverReading { persistence: Some(true), mig: Some(false), processes: Some(0), platform: None }),
+        driver: Some(DriverReading {
+            persistence: Some(true),
+            mig: Some(false),
+            processes: Some(0),
+            ..DriverReading::default()
+        }),
         recovery_action: Some(RecoveryReading::default()),
         nvlink: Some(NvlinkReading::default()),
         fabric: Some(FabricReading { state: Some(0), ..FabricReading::default() }),
@@ -233,11 +256,11 @@ fn pcie(generation: u32, width: u32) -> PcieReading {
 fn link(link: u32) -> LinkReading {
     LinkReading {
         link,
-        active: true,
-        remote: None,
+        state: LinkState::Active,
         replays: Some(0),
         recoveries: Some(0),
         crc_flit: Some(0),
         crc_data: Some(0),
+        ..LinkReading::default()
     }
 }

@@ -10,7 +10,8 @@ fn gpu(pci: &str) -> GpuReadings {
         pci: pci.to_owned(),
         power: Some(PowerReading { draw_milliwatts: Some(71_500), ..PowerReading::default() }),
         nvlink: Some(NvlinkReading {
-            links: vec![LinkReading { link: 3, active: true, replays: Some(2), ..LinkReading::default() }],
+            links: vec![LinkReading { link: 3, state: LinkState::Active, replays: Some(2), ..LinkReading::default() }],
+            ..NvlinkReading::default()
         }),
         ..GpuReadings::default()
     }

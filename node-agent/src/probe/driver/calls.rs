@@ -30,6 +30,7 @@ pub const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetPersistenceMode",
     "nvmlDeviceGetMigMode",
     "nvmlDeviceGetComputeRunningProcesses_v3",
+    "nvmlDeviceGetGpuUptime_v1",
     "nvmlDeviceGetFieldValues",
     "nvmlDeviceGetEccMode",
     "nvmlDeviceGetTotalEccErrors",
@@ -41,6 +42,9 @@ pub const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetRetiredPages_v2",
     "nvmlDeviceGetRetiredPages",
     "nvmlDeviceGetRetiredPagesPendingStatus",
+    "nvmlDeviceGetBankRemapperStatus_v1",
+    "nvmlDeviceGetRepairStatus",
+    "nvmlDeviceGetUnrepairableMemoryFlag_v1",
     "nvmlDeviceGetCurrentClocksEventReasons",
     "nvmlDeviceGetCurrentClocksThrottleReasons",
     "nvmlDeviceGetClockInfo",
@@ -49,6 +53,7 @@ pub const SYMBOLS: &[&str] = &[
     "nvmlDeviceGetPerformanceState",
     "nvmlDeviceGetTemperature",
     "nvmlDeviceGetTemperatureThreshold",
+    "nvmlDeviceGetMarginTemperature",
     "nvmlDeviceGetPowerUsage",
     "nvmlDeviceGetPowerManagementLimit",
     "nvmlDeviceGetEnforcedPowerLimit",
@@ -322,7 +327,8 @@ mod tests {
 
     #[test]
     fn the_list_of_symbols_is_that_of_the_calls_in_the_code() {
-        let text = concat!(include_str!("raw.rs"), include_str!("raw/event_set.rs"));
+        let text =
+            concat!(include_str!("raw.rs"), include_str!("raw/event_set.rs"), include_str!("raw/newer_calls.rs"));
         let mut called: Vec<&str> = text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .filter(|word| {

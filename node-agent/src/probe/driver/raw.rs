@@ -57,6 +57,7 @@ pub(crate) enum LoadError {
 /// A library that stays loaded and initialized until this is dropped.
 pub(crate) struct Library {
     lib: NvmlLib,
+    newer: Newer,
     calls: Arc<Calls>,
     initialized: bool,
 }
@@ -77,9 +78,9 @@ impl Gpu<'_> {
 }
 
 macro_rules! call {
-    ($library:expr, $thread:ident, $about:expr, $meant:expr, $symbol:ident($($argument:expr),*)) => {{
+    ($library:ident.$table:ident, $thread:ident, $about:expr, $meant:expr, $symbol:ident($($argument:expr),*)) => {{
         let symbol = stringify!($symbol);
-        let function = $library.lib.$symbol.as_ref().map_err(|_| Failure { symbol, code: FUNCTION_NOT_FOUND })?;
+        let function = $library.$table.$symbol.as_ref().map_err(|_| Failure { symbol, code: FUNCTION_NOT_FOUND })?;
         let begun = $library.calls.$thread.begin(symbol, $about, $meant);
         // SAFETY: the function has the type that nvml.h gives it; handles come from this library, which is initialized
         // and stays loaded as long as they are borrowed from it; each pointer is null where nvml.h allows that, or
@@ -88,17 +89,17 @@ macro_rules! call {
         drop(begun);
         if code == SUCCESS { Ok(()) } else { Err(Failure { symbol, code }) }
     }};
-    ($library:expr, $about:expr, $symbol:ident($($argument:expr),*)) => {
-        call!($library, asked, $about, Duration::ZERO, $symbol($($argument),*))
+    ($library:ident.$table:ident, $about:expr, $symbol:ident($($argument:expr),*)) => {
+        call!($library.$table, asked, $about, Duration::ZERO, $symbol($($argument),*))
     };
 }
 
 /// Functions that write one plain value.
 macro_rules! getters {
-    ($($method:ident($($argument:ident),*) -> $out:ty = $symbol:ident;)*) => { $(
+    ($table:ident; $($method:ident($($argument:ident),*) -> $out:ty = $symbol:ident;)*) => { $(
         pub(crate) fn $method(&self, gpu: Gpu<'_>, $($argument: c_uint),*) -> Answer<$out> {
             let mut value = MaybeUninit::<$out>::zeroed();
-            call!(self, gpu.about, $symbol(gpu.handle, $($argument,)* value.as_mut_ptr()))?;
+            call!(self.$table, gpu.about, $symbol(gpu.handle, $($argument,)* value.as_mut_ptr()))?;
             // SAFETY: all types here are integers of C and structs and arrays of them, for which any bits are valid.
             Ok(unsafe { value.assume_init() })
         }
@@ -110,13 +111,17 @@ macro_rules! texts {
     ($($method:ident = $symbol:ident, $length:literal;)*) => { $(
         pub(crate) fn $method(&self, gpu: Gpu<'_>) -> Answer<String> {
             let mut buffer = [0; TEXT];
-            call!(self, gpu.about, $symbol(gpu.handle, buffer.as_mut_ptr(), $length))?;
+            call!(self.lib, gpu.about, $symbol(gpu.handle, buffer.as_mut_ptr(), $length))?;
             Ok(text_of(&buffer[..$length]))
         }
     )* };
 }
 
 pub(super) mod event_set;
+mod newer;
+mod newer_calls;
+
+use newer::Newer;
 
 impl Library {
     /// Loads and initializes the library.
@@ -126,7 +131,8 @@ impl Library {
         let lib = unsafe { NvmlLib::new(path) };
         drop(loading);
         let lib = lib.map_err(|error| LoadError::Library(error.to_string()))?;
-        let mut library = Self { lib, calls: Arc::clone(calls), initialized: false };
+        let newer = Newer::in_library(&lib);
+        let mut library = Self { lib, newer, calls: Arc::clone(calls), initialized: false };
         if let Err(failure) = library.init() {
             return Err(LoadError::Init { failure, version: library.library_version().ok() });
         }
@@ -135,35 +141,35 @@ impl Library {
     }
 
     fn init(&self) -> Answer<()> {
-        call!(self, About::default(), nvmlInit_v2())
+        call!(self.lib, About::default(), nvmlInit_v2())
     }
 
     fn shut_down(&self) -> Answer<()> {
-        call!(self, About::default(), nvmlShutdown())
+        call!(self.lib, About::default(), nvmlShutdown())
     }
 
     pub(crate) fn driver_version(&self) -> Answer<String> {
         let mut buffer = [0; TEXT];
-        call!(self, About::default(), nvmlSystemGetDriverVersion(buffer.as_mut_ptr(), 80))?;
+        call!(self.lib, About::default(), nvmlSystemGetDriverVersion(buffer.as_mut_ptr(), 80))?;
         Ok(text_of(&buffer[..80]))
     }
 
     pub(crate) fn library_version(&self) -> Answer<String> {
         let mut buffer = [0; TEXT];
-        call!(self, About::default(), nvmlSystemGetNVMLVersion(buffer.as_mut_ptr(), 80))?;
+        call!(self.lib, About::default(), nvmlSystemGetNVMLVersion(buffer.as_mut_ptr(), 80))?;
         Ok(text_of(&buffer[..80]))
     }
 
     pub(crate) fn count(&self) -> Answer<u32> {
         let mut count = 0;
-        call!(self, About::default(), nvmlDeviceGetCount_v2(&raw mut count))?;
+        call!(self.lib, About::default(), nvmlDeviceGetCount_v2(&raw mut count))?;
         Ok(count)
     }
 
     pub(crate) fn gpu(&self, index: u32) -> Answer<Gpu<'_>> {
         let about = About { index: Some(index), pci: None };
         let mut handle = std::ptr::null_mut();
-        call!(self, about, nvmlDeviceGetHandleByIndex_v2(index, &raw mut handle))?;
+        call!(self.lib, about, nvmlDeviceGetHandleByIndex_v2(index, &raw mut handle))?;
         Ok(Gpu { handle, about, of: PhantomData })
     }
 
@@ -175,6 +181,7 @@ impl Library {
     }
 
     getters! {
+        lib;
         pci_info() -> nvmlPciInfo_t = nvmlDeviceGetPciInfo_v3;
         memory() -> nvmlMemory_t = nvmlDeviceGetMemoryInfo;
         persistence() -> c_uint = nvmlDeviceGetPersistenceMode;
@@ -209,14 +216,14 @@ impl Library {
     /// The current mode, and the mode after the next reset.
     pub(crate) fn ecc_mode(&self, gpu: Gpu<'_>) -> Answer<(c_uint, c_uint)> {
         let (mut current, mut pending) = (0, 0);
-        call!(self, gpu.about, nvmlDeviceGetEccMode(gpu.handle, &raw mut current, &raw mut pending))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetEccMode(gpu.handle, &raw mut current, &raw mut pending))?;
         Ok((current, pending))
     }
 
     /// The current mode.
     pub(crate) fn mig_mode(&self, gpu: Gpu<'_>) -> Answer<c_uint> {
         let (mut current, mut pending) = (0, 0);
-        call!(self, gpu.about, nvmlDeviceGetMigMode(gpu.handle, &raw mut current, &raw mut pending))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetMigMode(gpu.handle, &raw mut current, &raw mut pending))?;
         Ok(current)
     }
 
@@ -224,7 +231,7 @@ impl Library {
     pub(crate) fn processes(&self, gpu: Gpu<'_>) -> Answer<u32> {
         let mut count = 0;
         let none = std::ptr::null_mut();
-        counted(call!(self, gpu.about, nvmlDeviceGetComputeRunningProcesses_v3(gpu.handle, &raw mut count, none)))?;
+        counted(call!(self.lib, gpu.about, nvmlDeviceGetComputeRunningProcesses_v3(gpu.handle, &raw mut count, none)))?;
         Ok(count)
     }
 
@@ -233,7 +240,7 @@ impl Library {
         // SAFETY: integers of C.
         let mut status: nvmlEccSramErrorStatus_t = unsafe { MaybeUninit::zeroed().assume_init() };
         status.version = version(size_of::<nvmlEccSramErrorStatus_t>(), 1);
-        call!(self, gpu.about, nvmlDeviceGetSramEccErrorStatus(gpu.handle, &raw mut status))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetSramEccErrorStatus(gpu.handle, &raw mut status))?;
         Ok(status)
     }
 
@@ -242,7 +249,7 @@ impl Library {
         // SAFETY: integers of C and arrays of them.
         let mut info: nvmlPlatformInfo_t = unsafe { MaybeUninit::zeroed().assume_init() };
         info.version = version(size_of::<nvmlPlatformInfo_t>(), 2);
-        call!(self, gpu.about, nvmlDeviceGetPlatformInfo(gpu.handle, &raw mut info))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetPlatformInfo(gpu.handle, &raw mut info))?;
         Ok(info)
     }
 
@@ -250,7 +257,7 @@ impl Library {
     pub(crate) fn remapped_rows(&self, gpu: Gpu<'_>) -> Answer<[c_uint; 4]> {
         let (mut correctable, mut uncorrectable, mut pending, mut failure) = (0, 0, 0, 0);
         call!(
-            self,
+            self.lib,
             gpu.about,
             nvmlDeviceGetRemappedRows(
                 gpu.handle,
@@ -267,7 +274,7 @@ impl Library {
     pub(crate) fn retired_pages(&self, gpu: Gpu<'_>, cause: c_uint) -> Answer<u32> {
         let (mut count, addresses, times) = (0, std::ptr::null_mut(), std::ptr::null_mut());
         counted(call!(
-            self,
+            self.lib,
             gpu.about,
             nvmlDeviceGetRetiredPages_v2(gpu.handle, cause, &raw mut count, addresses, times)
         ))?;
@@ -277,7 +284,7 @@ impl Library {
     /// As [`Self::retired_pages`], for libraries without its second version.
     pub(crate) fn retired_pages_v1(&self, gpu: Gpu<'_>, cause: c_uint) -> Answer<u32> {
         let (mut count, addresses) = (0, std::ptr::null_mut());
-        counted(call!(self, gpu.about, nvmlDeviceGetRetiredPages(gpu.handle, cause, &raw mut count, addresses)))?;
+        counted(call!(self.lib, gpu.about, nvmlDeviceGetRetiredPages(gpu.handle, cause, &raw mut count, addresses)))?;
         Ok(count)
     }
 
@@ -288,14 +295,14 @@ impl Library {
         // Version 2 ends before the summary, version 3 pads after it: 36 and 40 bytes.
         let size = if struct_version == 2 { 36 } else { size_of::<nvmlGpuFabricInfoV_t>() };
         info.version = version(size, struct_version);
-        call!(self, gpu.about, nvmlDeviceGetGpuFabricInfoV(gpu.handle, &raw mut info))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetGpuFabricInfoV(gpu.handle, &raw mut info))?;
         Ok(info)
     }
 
     /// The nearest common ancestor of two GPUs.
     pub(crate) fn common_ancestor(&self, gpu: Gpu<'_>, other: Gpu<'_>) -> Answer<c_uint> {
         let mut level = 0;
-        call!(self, gpu.about, nvmlDeviceGetTopologyCommonAncestor(gpu.handle, other.handle, &raw mut level))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetTopologyCommonAncestor(gpu.handle, other.handle, &raw mut level))?;
         Ok(level)
     }
 
@@ -311,7 +318,7 @@ impl Library {
             value
         });
         let count = i32::try_from(N).unwrap_or(i32::MAX);
-        call!(self, gpu.about, nvmlDeviceGetFieldValues(gpu.handle, count, values.as_mut_ptr()))?;
+        call!(self.lib, gpu.about, nvmlDeviceGetFieldValues(gpu.handle, count, values.as_mut_ptr()))?;
         Ok(values.map(|value| number_in(&value)))
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! The numbers are from nvml.h.
 
+mod fabric;
+mod memory;
 mod nvlink;
 
 use std::collections::BTreeMap;
 
-use nvml_wrapper_sys::bindings::{nvmlEccSramErrorStatus_t, nvmlPlatformInfo_t};
+use nvml_wrapper_sys::bindings::nvmlPlatformInfo_t;
 
 use super::identity::{Failures, is_serial};
 use super::raw::{ARGUMENT_VERSION_MISMATCH, Answer, FUNCTION_NOT_FOUND, Failure, Gpu, Library};
 use crate::readings::sample::{
-    BankSpares, ClocksReading, DriverReading, EccReading, FabricReading, GpuReadings, PcieReading, PlatformReading,
-    PowerReading, RecoveryReading, RemapReading, Section, SramSources, ThermalReading,
+    ClocksReading, DriverReading, GpuReadings, MarginLimits, PcieReading, PlatformReading, PowerReading,
+    RecoveryReading, Section, ThermalReading,
 };
 
 const NOT_SUPPORTED: u32 = 3;
@@ -21,14 +23,13 @@ const GPU_LOST: u32 = 15;
 
 /// `NVML_PSTATE_UNKNOWN`
 const STATE_UNKNOWN: u32 = 32;
-/// `NVML_GPU_FABRIC_STATE_COMPLETED`
-const FABRIC_COMPLETED: u8 = 3;
 /// `NVML_FI_DEV_GET_GPU_RECOVERY_ACTION`
 const RECOVERY_ACTION: u32 = 230;
 /// `NVML_FI_DEV_MEMORY_TEMP`
 const MEMORY_TEMPERATURE: u32 = 82;
-/// `NVML_FI_DEV_REMAPPED_COR`, `_UNC`, `_PENDING`, `_FAILURE`
-const REMAPPED: [u32; 4] = [142, 143, 144, 145];
+/// `NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT`, `_SLOWDOWN_TLIMIT`, `_MEM_MAX_TLIMIT`, `_GPU_MAX_TLIMIT`: in degrees
+/// Celsius of T.Limit, Ada and later
+const MARGIN_LIMITS: [u32; 4] = [193, 194, 195, 196];
 
 /// The fields of accumulated time in software thermal, hardware thermal and power brake slowdown. Driver 580.82 gave
 /// them other numbers (<https://docs.nvidia.com/deploy/nvml-api/known-issues.html>).
@@ -115,80 +116,13 @@ impl<'a> Reader<'a> {
             mig: self.get(Library::mig_mode).and_then(flag),
             processes: self.get(Library::processes),
             platform: self.get(Library::platform).map(|info| platform(&info)),
+            uptime_seconds: self.get(Library::uptime).and_then(|uptime| unless_sentinel(uptime.seconds.into())),
         }
     }
 
     fn recovery_action(&mut self) -> RecoveryReading {
         let [action] = self.fields([(RECOVERY_ACTION, 0)]);
         RecoveryReading { action: action.and_then(|action| u32::try_from(action).ok()) }
-    }
-
-    fn ecc(&mut self) -> EccReading {
-        const CORRECTED: u32 = 0;
-        const UNCORRECTED: u32 = 1;
-        const VOLATILE: u32 = 0;
-        const AGGREGATE: u32 = 1;
-        const DRAM: u32 = 2;
-        const SRAM: u32 = 7;
-        let mode = self.get(Library::ecc_mode);
-        let mut total = |kind, counter| {
-            self.get(|library, gpu| library.total_ecc_errors(gpu, kind, counter)).and_then(unless_sentinel)
-        };
-        let (volatile_uncorrected, volatile_corrected) = (total(UNCORRECTED, VOLATILE), total(CORRECTED, VOLATILE));
-        let (aggregate_uncorrected, aggregate_corrected) = (total(UNCORRECTED, AGGREGATE), total(CORRECTED, AGGREGATE));
-        let mut at = |place| {
-            self.get(|library, gpu| library.memory_errors(gpu, UNCORRECTED, VOLATILE, place)).and_then(unless_sentinel)
-        };
-        let (dram_uncorrected, sram_uncorrected) = (at(DRAM), at(SRAM));
-        let sram = self.get(Library::sram_status);
-        EccReading {
-            enabled: mode.and_then(|(current, _)| flag(current)),
-            pending: mode.and_then(|(_, pending)| flag(pending)),
-            volatile_uncorrected,
-            volatile_corrected,
-            aggregate_uncorrected,
-            aggregate_corrected,
-            dram_uncorrected,
-            sram_uncorrected,
-            sram_threshold_exceeded: sram.and_then(|status| flag(status.bThresholdExceeded)),
-            sram_sources: sram.and_then(|status| sram_sources(&status)),
-        }
-    }
-
-    fn row_remap(&mut self) -> RemapReading {
-        const SINGLE_BIT: u32 = 0;
-        const DOUBLE_BIT: u32 = 1;
-        let [correctable, uncorrectable, pending, failure] = self.remapped_rows();
-        RemapReading {
-            correctable,
-            uncorrectable,
-            pending: pending.and_then(flag),
-            failure: failure.and_then(flag),
-            banks: self.get(Library::histogram).map(|banks| BankSpares {
-                max: banks.max,
-                high: banks.high,
-                partial: banks.partial,
-                low: banks.low,
-                none: banks.none,
-            }),
-            retired_single_bit: self.retired_pages(SINGLE_BIT),
-            retired_double_bit: self.retired_pages(DOUBLE_BIT),
-            retirement_pending: self.get(Library::retirement_pending).and_then(flag),
-        }
-    }
-
-    fn remapped_rows(&mut self) -> [Option<u64>; 4] {
-        match self.get(|library, gpu| or_if_old(library.remapped_rows(gpu).map(Some), || Ok(None))) {
-            Some(Some(rows)) => rows.map(|rows| unless_sentinel(rows.into())),
-            Some(None) => self.fields(REMAPPED.map(|field| (field, 0))).map(count),
-            None => [None; 4],
-        }
-    }
-
-    fn retired_pages(&mut self, cause: u32) -> Option<u64> {
-        self.get(|library, gpu| or_if_old(library.retired_pages(gpu, cause), || library.retired_pages_v1(gpu, cause)))
-            .map(u64::from)
-            .and_then(unless_sentinel)
     }
 
     fn clocks(&mut self) -> ClocksReading {
@@ -214,17 +148,27 @@ impl<'a> Reader<'a> {
         const SLOWDOWN: u32 = 1;
         const MEMORY_MAX: u32 = 2;
         const GPU_MAX: u32 = 3;
-        let [memory] = self.fields([(MEMORY_TEMPERATURE, 0)]);
+        let [shutdown, slowdown, memory_max, gpu_max] = MARGIN_LIMITS;
+        let [memory, shutdown, slowdown, memory_max, gpu_max] =
+            self.fields([MEMORY_TEMPERATURE, shutdown, slowdown, memory_max, gpu_max].map(|field| (field, 0)));
+        let degrees = |value: Option<i128>| value.and_then(|value| i32::try_from(value).ok());
         let gpu_celsius = self.get(|library, gpu| library.temperature(gpu, CORE)).map(celsius);
         let mut at = |threshold| self.get(|library, gpu| library.temperature_threshold(gpu, threshold)).map(celsius);
         ThermalReading {
             gpu_celsius,
             // GPUs without such a sensor answer 0.
-            memory_celsius: memory.and_then(|memory| i32::try_from(memory).ok()).filter(|memory| *memory != 0),
+            memory_celsius: degrees(memory).filter(|memory| *memory != 0),
             slowdown_celsius: at(SLOWDOWN),
             shutdown_celsius: at(SHUTDOWN),
             gpu_max_celsius: at(GPU_MAX),
             memory_max_celsius: at(MEMORY_MAX),
+            margin_celsius: self.get(Library::margin),
+            margin_limits: MarginLimits {
+                shutdown: degrees(shutdown),
+                slowdown: degrees(slowdown),
+                memory_max: degrees(memory_max),
+                gpu_max: degrees(gpu_max),
+            },
         }
     }
 
@@ -246,36 +190,6 @@ impl<'a> Reader<'a> {
             replays: self.get(Library::pcie_replays).and_then(unless_sentinel_32).map(u64::from),
         }
     }
-
-    fn fabric(&mut self) -> FabricReading {
-        let reading = self.get(|library, gpu| {
-            or_if_old(library.fabric(gpu, 3).map(|info| (info, 3)), || {
-                or_if_old(library.fabric(gpu, 2).map(|info| (info, 2)), || {
-                    let old = library.fabric_v1(gpu)?;
-                    let info = nvml_wrapper_sys::bindings::nvmlGpuFabricInfoV_t {
-                        version: 0,
-                        clusterUuid: old.clusterUuid,
-                        status: old.status,
-                        cliqueId: old.cliqueId,
-                        state: old.state,
-                        healthMask: 0,
-                        healthSummary: 0,
-                    };
-                    Ok((info, 1))
-                })
-            })
-        });
-        let Some((info, version)) = reading else { return FabricReading::default() };
-        let completed = info.state == FABRIC_COMPLETED;
-        FabricReading {
-            state: Some(info.state.into()),
-            status: completed.then_some(info.status),
-            health_mask: (version >= 2).then_some(info.healthMask),
-            health_summary: (version >= 3).then(|| info.healthSummary.into()),
-            cluster_uuid: completed.then(|| format!("{:032x}", u128::from_be_bytes(info.clusterUuid))),
-            clique: completed.then_some(info.cliqueId),
-        }
-    }
 }
 
 fn platform(info: &nvmlPlatformInfo_t) -> PlatformReading {
@@ -290,17 +204,6 @@ fn platform(info: &nvmlPlatformInfo_t) -> PlatformReading {
         peer_type: info.peerType.into(),
         module: info.moduleId.into(),
     }
-}
-
-/// Absent if any of them is no value.
-fn sram_sources(status: &nvmlEccSramErrorStatus_t) -> Option<SramSources> {
-    Some(SramSources {
-        l2: unless_sentinel(status.aggregateUncBucketL2)?,
-        sm: unless_sentinel(status.aggregateUncBucketSm)?,
-        pcie: unless_sentinel(status.aggregateUncBucketPcie)?,
-        microcontroller: unless_sentinel(status.aggregateUncBucketMcu)?,
-        other: unless_sentinel(status.aggregateUncBucketOther)?,
-    })
 }
 
 /// Nearest common ancestors: for each GPU those with the others. Each pair is read once.

@@ -77,8 +77,19 @@ pub(crate) struct Call {
     pub(crate) make: unsafe fn(&Ground<'_>) -> u32,
 }
 
+/// A function that the bindings lack: it writes one struct.
+type Getter = unsafe extern "C" fn(nvmlDevice_t, *mut c_void) -> u32;
+
 macro_rules! calls {
-    ($(machine $($m:ident($($marg:expr),*))*; gpu $($d:ident($($darg:expr),*))*;)*) => { &[$(
+    ($(machine $($m:ident($($marg:expr),*))*; gpu $($d:ident($($darg:expr),*))*; newer $($n:ident)*;)*) => { &[$(
+        $(Call { name: stringify!($n), about_gpu: true, make: |g| {
+            // SAFETY: typed as in nvml.h; the ground's room is large enough.
+            unsafe {
+                let name = concat!(stringify!($n), "\0").as_bytes();
+                let function = g.lib.__library.get::<Getter>(name).expect("the library exports it");
+                function(g.gpu, g.room[0])
+            }
+        } },)*
         $(Call { name: stringify!($m), about_gpu: false, make: |g| {
             // SAFETY: pointers into the ground's room, which is large enough.
             #[allow(clippy::redundant_closure_call)] unsafe { g.lib.$m($(($marg as fn(&Ground<'_>) -> _)(g)),*) }
@@ -186,5 +197,10 @@ pub(crate) static CALLS: &[Call] = calls! {
         nvmlDeviceGetMPSComputeRunningProcesses_v3(|g| g.none(0), |g| g.out(1))
         nvmlDeviceGetGraphicsRunningProcesses_v3(|g| g.none(0), |g| g.out(1))
         nvmlDeviceGetSupportedEventTypes(|g| g.out(0))
+        nvmlDeviceGetRepairStatus(|g| g.tagged(1))
         nvmlDeviceRegisterEvents(|_| 8, |g| g.set);
+    newer
+        nvmlDeviceGetGpuUptime_v1
+        nvmlDeviceGetUnrepairableMemoryFlag_v1
+        nvmlDeviceGetBankRemapperStatus_v1;
 };

@@ -23,7 +23,7 @@ impl Board {
             better(&mut self.generation, pcie.generation);
         }
         if let Some(nvlink) = &gpu.nvlink {
-            let up = nvlink.links.iter().filter(|link| link.active).count();
+            let up = nvlink.links.iter().filter(|link| link.state.is_up()).count();
             better(&mut self.links, u32::try_from(up).ok().filter(|up| *up > 0));
         }
     }

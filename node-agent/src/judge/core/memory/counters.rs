@@ -58,6 +58,10 @@ counters! {
     NvlinkReplays "np" false;
     /// NVLink CRC errors, flits and data.
     NvlinkCrc "nc" false;
+    /// NVLink 5: packets with errors that were received.
+    NvlinkPacketErrors "nx" false;
+    /// NVLink 5: errors in packets, summed.
+    NvlinkEffectiveErrors "ne" false;
     /// RDMA: how often the link went down.
     LinkDowned "ld" false;
     /// RDMA: link recoveries.
@@ -104,6 +108,8 @@ pub(super) fn of_gpu(gpu: &GpuReadings) -> impl Iterator<Item = (Counter, u64)> 
         (Counter::NvlinkRecoveries, sum(|link| link.recoveries)),
         (Counter::NvlinkReplays, sum(|link| link.replays)),
         (Counter::NvlinkCrc, sum(crc)),
+        (Counter::NvlinkPacketErrors, sum(|link| link.newer.receive_errors)),
+        (Counter::NvlinkEffectiveErrors, sum(|link| link.newer.effective_errors)),
     ]
     .into_iter()
     .filter_map(|(counter, value)| Some((counter, value?)))
@@ -115,6 +121,8 @@ pub(super) fn of_link(link: &LinkReading) -> impl Iterator<Item = (Counter, u64)
         (Counter::NvlinkRecoveries, link.recoveries),
         (Counter::NvlinkReplays, link.replays),
         (Counter::NvlinkCrc, crc(link)),
+        (Counter::NvlinkPacketErrors, link.newer.receive_errors),
+        (Counter::NvlinkEffectiveErrors, link.newer.effective_errors),
     ]
     .into_iter()
     .filter_map(|(counter, value)| Some((counter, value?)))

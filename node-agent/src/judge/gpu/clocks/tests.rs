@@ -108,10 +108,44 @@ fn each_row_fires_misses_and_lifts() {
 
 #[test]
 fn benign_reasons_are_silent() {
-    for benign in [0x1, 0x2, 0x4, 0x10, 0x100, 0x117] {
+    let benign =
+        REASONS.iter().filter(|reason| matches!(reason.why, Why::Chosen | Why::Policy)).map(|reason| reason.bit);
+    for benign in benign.chain([0x117, 0x717, 0x800, 1 << 63]) {
         let scene = clocks(clocks(Scene::of(v100(4)), |c| c.reasons = Some(benign)), |_| {});
         assert!(scene.judge(judge).found.is_empty(), "0x{benign:x}");
     }
+}
+
+#[test]
+fn every_slowdown_is_classed_as_one_and_the_evidence_names_the_reasons() {
+    let judged: Vec<u64> = SLOWDOWNS.iter().map(|kind| kind.bit).collect();
+    let classed = REASONS.iter().filter(|reason| matches!(reason.why, Why::Hardware | Why::Heat));
+    assert!(classed.clone().all(|reason| judged.contains(&reason.bit)) && classed.count() == judged.len());
+    let evidence = slowed(braked(0x688), 0x688).judge(judge).found.remove(0).evidence.unwrap();
+    assert!(evidence.contains("0x688 (HW slowdown, power brake, board limit, reliability)"), "{evidence}");
+}
+
+#[test]
+fn a_cool_gpu_that_reports_only_margins_and_stays_slowed_down_is_found() {
+    let slow = |margin: i32, minutes: u32| {
+        let slowed = |scene: Scene| {
+            scene.then(|gpu| {
+                let clocks = gpu.clocks.as_mut().unwrap();
+                (clocks.reasons, clocks.utilization_percent) = (Some(HW_SLOWDOWN), Some(99));
+                gpu.thermal.as_mut().unwrap().margin_celsius = Some(margin);
+            })
+        };
+        let begun = slowed(slowed(Scene::of(h200(8)))).settled(&PAGE, judge);
+        begun.later(60 * minutes, |_| {}).found(judge)
+    };
+    let stays = [(GPU.to_owned(), reason::SLOWDOWN_STAYS.to_owned())];
+    let slowdown = [(GPU.to_owned(), reason::HW_SLOWDOWN.to_owned())];
+    // 56 degrees from the nearest threshold, then 9 degrees from the slowdown at -2; and not yet for ten minutes.
+    assert_eq!(slow(56, 11), stays);
+    assert_eq!(slow(7, 11), slowdown);
+    assert_eq!(slow(56, 5), slowdown);
+    // A margin that no GPU of 28 degrees can have proves no coolness.
+    assert_eq!(slow(159, 11), slowdown);
 }
 
 #[test]

@@ -2,6 +2,8 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Scene, Table, a100_mig, h200, sample, t4, v100};
+use crate::readings::sample::BankRemaps;
+use crds::{Outcome, Severity};
 
 const GPUD: &str = "gpud pull request 80: nvidia-smi -q, Remapped Rows, Uncorrectable Error : 4, Pending : Yes";
 const H200: &str = "nvidia_gpu_exporter capture, H200 590.48.01: pending No, failure No, 3072 banks Max";
@@ -21,6 +23,38 @@ fn volta(double: u64, single: u64, waits: bool) -> Scene {
         (remap.retired_double_bit, remap.retired_single_bit) = (Some(double), Some(single));
         remap.retirement_pending = Some(waits);
     })
+}
+
+const BANKS: &str = "nvml.h 13.5.37, nvmlEccBankRemapperStatus_v1_t, on the H200 of the samples";
+const REPAIRS: &str =
+    "nvml.h 13.5.37, nvmlRepairStatus_v1_t: channel or TPC repair pending, on the H200 of the samples";
+const FLAG: &str = "nvml.h 13.5.37, nvmlUnrepairableMemoryStatus_v1_t, on the H200 of the samples";
+
+/// What a newer driver adds, healthy but for this.
+fn newer(scene: Scene, change: impl FnOnce(&mut RemapReading)) -> Scene {
+    remap(scene, |remap| {
+        let (active, inactive) = (Some(0), Some(0));
+        let groups = (Some(64), Some(0));
+        remap.bank_remaps = Some(BankRemaps {
+            active,
+            inactive,
+            pending: Some(false),
+            groups_full: groups.0,
+            groups_without: groups.1,
+        });
+        (remap.channel_repair_pending, remap.tpc_repair_pending) = (Some(false), Some(false));
+        remap.unrepairable = Some(false);
+        change(remap);
+    })
+}
+
+fn banks(change: impl FnOnce(&mut BankRemaps)) -> Scene {
+    newer(Scene::of(h200(8)), |remap| change(remap.bank_remaps.as_mut().unwrap()))
+}
+
+/// As after a reset.
+fn repaired(scene: Scene) -> Scene {
+    newer(scene.settled(&PAGE, judge), |_| {})
 }
 
 fn healthy(reason: &str) -> Scene {
@@ -64,6 +98,20 @@ pub(crate) static TABLE: Table = Table {
             })
         }),
         sample(reason::NO_SPARE_ROWS, Lifts, Recorded, H200, || healthy(reason::NO_SPARE_ROWS)),
+        sample(reason::BANK_REMAP_PENDING, Fires, Derived, BANKS, || banks(|banks| (banks.inactive, banks.pending) = (Some(1), Some(true)))),
+        sample(reason::BANK_REMAP_PENDING, NearMiss, Derived, BANKS, || banks(|banks| banks.active = Some(1))),
+        sample(reason::BANK_REMAP_PENDING, NearMiss, Recorded, H200, || Scene::of(h200(8))),
+        sample(reason::BANK_REMAP_PENDING, Lifts, Derived, BANKS, || repaired(banks(|banks| banks.pending = Some(true)))),
+        sample(reason::REPAIR_PENDING, Fires, Derived, REPAIRS, || newer(Scene::of(h200(8)), |remap| remap.channel_repair_pending = Some(true))),
+        sample(reason::REPAIR_PENDING, Fires, Derived, REPAIRS, || newer(Scene::of(h200(8)), |remap| (remap.channel_repair_pending, remap.tpc_repair_pending) = (None, Some(true)))),
+        sample(reason::REPAIR_PENDING, NearMiss, Derived, REPAIRS, || newer(Scene::of(h200(8)), |_| {})),
+        sample(reason::REPAIR_PENDING, Lifts, Derived, REPAIRS, || repaired(newer(Scene::of(h200(8)), |remap| remap.tpc_repair_pending = Some(true)))),
+        sample(reason::UNREPAIRABLE_MEMORY, Fires, Derived, FLAG, || newer(Scene::of(h200(8)), |remap| remap.unrepairable = Some(true))),
+        sample(reason::UNREPAIRABLE_MEMORY, NearMiss, Derived, FLAG, || newer(Scene::of(h200(8)), |_| {})),
+        sample(reason::UNREPAIRABLE_MEMORY, Lifts, Derived, FLAG, || repaired(newer(Scene::of(h200(8)), |remap| remap.unrepairable = Some(true)))),
+        sample(reason::NO_SPARE_BANKS, Fires, Derived, BANKS, || banks(|banks| (banks.groups_full, banks.groups_without) = (Some(63), Some(1)))),
+        sample(reason::NO_SPARE_BANKS, NearMiss, Derived, BANKS, || banks(|banks| banks.groups_full = Some(63))),
+        sample(reason::NO_SPARE_BANKS, Lifts, Derived, BANKS, || repaired(banks(|banks| banks.groups_without = Some(1)))),
         sample(reason::RETIREMENT_PENDING, Fires, Derived, AWS, || volta(0, 2, true)),
         sample(reason::RETIREMENT_PENDING, NearMiss, Recorded, T4, || Scene::of(t4(1))),
         sample(reason::RETIREMENT_PENDING, Lifts, Derived, AWS, || volta(0, 2, false).standing(&PAGE, reason::RETIREMENT_PENDING, GPU)),
@@ -123,4 +171,11 @@ fn a_message_names_index_address_and_serial() {
     let pending = Scene::of(h200(8)).then(|gpu| gpu.row_remap.as_mut().unwrap().pending = Some(true));
     let message = pending.judge(judge).found.remove(0).message;
     assert!(message.starts_with("GPU 0 (0000:18:00.0, serial 1650522000000)"), "{message}");
+}
+
+#[test]
+fn a_repair_that_can_no_longer_be_read_stands() {
+    let pending = newer(Scene::of(h200(8)), |remap| remap.channel_repair_pending = Some(true)).settled(&PAGE, judge);
+    let silent = remap(pending, |remap| remap.channel_repair_pending = None).settled(&PAGE, judge);
+    assert_eq!(silent.findings.get("rowRemap", GPU).map(|f| f.reason.as_str()), Some(reason::REPAIR_PENDING));
 }

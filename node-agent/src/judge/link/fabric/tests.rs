@@ -3,6 +3,8 @@ use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, h200, sample, t4};
 use crds::Time;
+use crds::hardware_profile::ExpectedGpus;
+use crds::{Outcome, Severity};
 
 const STUCK: &str = "NVIDIA/gpu-operator issue 2511: Fabric State In Progress, Status N/A, for good";
 const DEAD: &str = "NVIDIA/NVSentinel issue 883: the fabric manager was killed and did not start";
@@ -11,6 +13,9 @@ const UNHEALTHY: &str =
     "kubernetes-sigs/dra-driver-nvidia-gpu issue 626: Completed, Success, Summary Unhealthy, Bandwidth Full";
 const KTI: &str =
     "NVIDIA/k8s-test-infra issue 677 and the fabric health mask of nvml.h: 0x1aa is healthy, 0x1a9 is degraded";
+
+const MODE: &str = "Fabric Manager user guide, FABRIC_MODE=1: without an active partition a GPU stays in progress";
+const PARTITION: &str = "nvml.h: bits 8 to 11 are 4, no partition; bits 12 to 13 are 2, not assigned";
 
 pub(crate) static TABLE: Table = Table { page: &PAGE, judge, samples: SAMPLES };
 
@@ -21,6 +26,9 @@ static SAMPLES: &[Sample] = &[
     sample(reason::FABRIC_NOT_READY, NearMiss, Invented, "the first reading after the driver came up", || h200s().then(state(2))),
     sample(reason::FABRIC_NOT_READY, NearMiss, Invented, "the node boots", || booting(stuck(2))),
     sample(reason::FABRIC_NOT_READY, NearMiss, Recorded, "telegraf tesla-t4.xml: no fabric", || Scene::of(t4(1)).then(|_| {})),
+    sample(reason::FABRIC_NOT_READY, Fires, Recorded, STUCK, || all_stuck().expecting(links_of(18)).then(|_| {})),
+    sample(reason::FABRIC_NOT_READY, NearMiss, Derived, MODE, || all_stuck().then(|_| {})),
+    sample(reason::FABRIC_NOT_READY, NearMiss, Derived, MODE, || all_stuck().expecting(links_of(0)).then(|_| {})),
     sample(reason::FABRIC_NOT_READY, Lifts, Recorded, STUCK, || settled(stuck(2)).then(state(3))),
     sample(reason::FABRIC_FAILED, Fires, Derived, AZURE, || h200s().then(status(23))),
     sample(reason::FABRIC_FAILED, NearMiss, Derived, "leptonai/gpud pull request 1108: Not Supported on standalone boards", || h200s().then(|gpu| { state(0)(gpu); status(23)(gpu); })),
@@ -34,6 +42,13 @@ static SAMPLES: &[Sample] = &[
     sample(reason::FABRIC_UNHEALTHY, NearMiss, Invented, "once only", || h200s().then(health(0x1aa, 2)).then(health(0x1aa, 1))),
     sample(reason::FABRIC_UNHEALTHY, NearMiss, Invented, "a configuration that has no name yet", || h200s().then(health(0xfaa, 1)).then(|_| {})),
     sample(reason::FABRIC_UNHEALTHY, Lifts, Derived, UNHEALTHY, || settled(h200s().then(health(0x1aa, 2)).then(|_| {})).then(health(0x1aa, 1))),
+    sample(reason::FABRIC_UNHEALTHY, NearMiss, Derived, PARTITION, || h200s().then(health(0x4aa, 2)).then(|_| {})),
+    sample(reason::FABRIC_NO_PARTITION, Fires, Derived, PARTITION, || h200s().then(health(0x4aa, 2)).then(|_| {})),
+    sample(reason::FABRIC_NO_PARTITION, Fires, Derived, PARTITION, || h200s().then(health(0x21aa, 1))),
+    sample(reason::FABRIC_NO_PARTITION, Fires, Derived, MODE, || h200s().then(|gpu| { state(2)(gpu); health(0x2000, 0)(gpu); })),
+    sample(reason::FABRIC_NO_PARTITION, NearMiss, Derived, "nvml.h: bits 12 to 13 are 1, a partition is assigned", || h200s().then(health(0x11aa, 1))),
+    sample(reason::FABRIC_NO_PARTITION, NearMiss, Recorded, "NVIDIA/nccl issue 2186: GB200 with mask 0xaa", || h200s().then(health(0xaa, 1))),
+    sample(reason::FABRIC_NO_PARTITION, Lifts, Derived, PARTITION, || settled(h200s().then(health(0x4aa, 2)).then(|_| {})).then(health(0x1aa, 1))),
     sample(reason::FABRIC_DEGRADED, Fires, Derived, KTI, || h200s().then(health(0x1a9, 1))),
     sample(reason::FABRIC_DEGRADED, Fires, Derived, "nvml.h: summary 3 is limited capacity", || h200s().then(health(0x1aa, 3))),
     sample(reason::FABRIC_DEGRADED, Fires, Derived, "nvml.h of R620: bits 14 to 15 are 2, disconnected", || h200s().then(health(0x91aa, 1))),
@@ -69,6 +84,20 @@ fn health(mask: u32, summary: u32) -> impl Fn(&mut GpuReadings) {
 fn stuck(at: u32) -> Scene {
     let scene = settled(h200s().then(state(at)).then(|_| {}));
     settled(settled(scene.then(|_| {})).then(|_| {})).then(|_| {})
+}
+
+fn links_of(links: i64) -> ExpectedGpus {
+    ExpectedGpus { nvlink_links: Some(links), ..ExpectedGpus::default() }
+}
+
+/// Every GPU is in progress, for four minutes of a node whose profile declares its links, and then without the profile.
+fn all_stuck() -> Scene {
+    let mut scene = h200s().expecting(links_of(18)).later(60, |sample| sample.gpus.iter_mut().for_each(state(2)));
+    for _ in 0..5 {
+        scene = settled(scene.then(|_| {}));
+    }
+    scene.spec.expected = None;
+    scene
 }
 
 fn booting(mut scene: Scene) -> Scene {
@@ -127,4 +156,26 @@ fn only_gpus_with_a_fabric_are_covered_and_without_any_the_check_does_not_apply(
     let judged = h200s().then(state(0)).judge(judge);
     assert!(judged.covered.len() == 7 && !judged.covered.contains(&GPU.to_owned()));
     assert_eq!(Scene::of(t4(1)).judge(judge).reason.as_deref(), Some(reason::NOT_APPLICABLE));
+}
+
+#[test]
+fn a_fabric_in_progress_that_nothing_says_must_complete_is_not_judged_however_long_it_lasts() {
+    let mut scene = h200s().later(60, |sample| sample.gpus.iter_mut().for_each(state(2)));
+    for _ in 0..30 {
+        scene = settled(scene.then(|_| {}));
+        let judged = scene.judge(judge);
+        assert_eq!((judged.outcome, judged.found.len(), judged.covered.len()), (Outcome::Inconclusive, 0, 0));
+        assert_eq!(judged.reason.as_deref(), Some(reason::FABRIC_NOT_READY));
+    }
+    // What stood before stays: nothing is known that would lift it.
+    let stood = settled(all_stuck());
+    assert_eq!(stood.findings.of("fabric").filter(|finding| finding.severity == Severity::Reset).count(), 8);
+}
+
+#[test]
+fn the_want_of_a_partition_hides_no_route_that_is_unhealthy() {
+    for mask in [0x49a, 0x219a] {
+        let found = h200s().then(health(mask, 2)).then(|_| {}).judge(judge).found;
+        assert_eq!(found[0].reason, reason::FABRIC_UNHEALTHY, "{mask:#x}");
+    }
 }

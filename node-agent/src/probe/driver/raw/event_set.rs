@@ -29,12 +29,13 @@ pub(crate) struct Announced {
 impl EventSet {
     pub(crate) fn create(library: &Arc<Library>) -> Answer<Self> {
         let mut set = std::ptr::null_mut();
-        call!(library, About::default(), nvmlEventSetCreate(&raw mut set))?;
+        call!(library.lib, About::default(), nvmlEventSetCreate(&raw mut set))?;
         Ok(Self { set, library: Arc::clone(library) })
     }
 
     pub(crate) fn register(&self, gpu: Gpu<'_>, bits: u64) -> Answer<()> {
-        call!(self.library, gpu.about, nvmlDeviceRegisterEvents(gpu.handle, bits, self.set))
+        let library = &self.library;
+        call!(library.lib, gpu.about, nvmlDeviceRegisterEvents(gpu.handle, bits, self.set))
     }
 
     /// Waits for an event; answers 10 (timeout) if there was none.
@@ -42,12 +43,14 @@ impl EventSet {
         let meant = Duration::from_millis(for_ms.into());
         // SAFETY: a pointer and integers of C.
         let mut data: nvmlEventData_t = unsafe { MaybeUninit::zeroed().assume_init() };
-        call!(self.library, events, About::default(), meant, nvmlEventSetWait_v2(self.set, &raw mut data, for_ms))?;
+        let library = &self.library;
+        call!(library.lib, events, About::default(), meant, nvmlEventSetWait_v2(self.set, &raw mut data, for_ms))?;
         Ok(Announced { gpu: data.device.addr(), bits: data.eventType, data: data.eventData })
     }
 
     fn free(&self) -> Answer<()> {
-        call!(self.library, events, About::default(), Duration::ZERO, nvmlEventSetFree(self.set))
+        let library = &self.library;
+        call!(library.lib, events, About::default(), Duration::ZERO, nvmlEventSetFree(self.set))
     }
 }
 
