@@ -1,6 +1,7 @@
 //! The core, event by event. Nothing here waits: time is an argument.
 
 mod assignments;
+mod counting;
 mod doubts;
 mod drills;
 mod faults;
@@ -352,6 +353,7 @@ fn on_pci(address: &str) -> Accelerator {
         address: address.into(),
         vendor: Vendor::Nvidia,
         device: 0x2330,
+        class: 0x0302,
         numa_node: None,
         driver: Some("nvidia".into()),
         slot: None,

@@ -143,6 +143,7 @@ fn a_port_has_its_state_rate_interface_and_counters_of_errors_only() {
         name: "mlx5_0/1".to_owned(),
         device: "mlx5_0".to_owned(),
         pci: Some("0000:1b:00.0".to_owned()),
+        is_virtual: false,
         efa: false,
         link_layer: Some("InfiniBand".to_owned()),
         state: Some(4),
