@@ -7,6 +7,7 @@ mod drills;
 mod faults;
 mod groups;
 mod inventory;
+mod moves;
 mod properties;
 mod reading;
 mod sampling;

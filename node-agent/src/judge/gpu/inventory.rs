@@ -5,8 +5,7 @@ mod view;
 
 pub use rules::{PAGE, RULES};
 
-use crate::judge::core::hardware::addresses;
-use crate::judge::core::{Expectation, Findings, Found, Ground, Hardware, Judged, rule};
+use crate::judge::core::{Expectation, Findings, Found, Ground, Hardware, Judged, Whereabouts, rule};
 use crate::readings::inventory::InventoryReport;
 use crate::readings::sample::Section;
 use crds::check::Check;
@@ -211,28 +210,21 @@ fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> 
         .collect()
 }
 
-/// Covers absent addresses while the count matches the profile: no accelerator is missing then, so earlier findings at
-/// such an address were judged together with the count.
-pub(in crate::judge) fn cover_gone(
-    (expected, hardware): (&Expectation<'_>, &Hardware),
+/// Covers vacant addresses: those that a board has left, and while all boards are there, those that were covered before. A
+/// pass there says that nothing is wrong at them any more, whatever check had found it.
+pub(in crate::judge) fn cover_vacant(
+    boards: &Whereabouts,
     judged: &mut Judged,
     findings: &Findings,
     before: Option<&CheckRow>,
 ) {
-    let declared = expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref()?.count);
-    let right = judged.found.iter().all(|found| found.reason != reason::GPU_MISSING);
-    if !judged.complete || judged.outcome != Outcome::Pass || declared.is_none() || !right {
+    if !judged.complete || judged.outcome != Outcome::Pass {
         return;
     }
-    // What is there and was left out of `covered` was not read: that is no proof that it is gone.
-    let present = match hardware {
-        Hardware::Seen(report) => addresses(report),
-        Hardware::NotYet | Hardware::Unknown { .. } => return,
-    };
-    let found_before = findings.of(Check::Inventory.name()).map(|finding| &finding.target);
-    for target in found_before.chain(before.into_iter().flat_map(|row| &row.covered)) {
-        if !judged.covered.contains(target) && !present.contains(target) {
-            judged.covered.push(target.clone());
+    let before = before.filter(|_| boards.is_complete()).into_iter().flat_map(|row| &row.covered);
+    for address in findings.vacated().chain(before) {
+        if boards.is_vacant(address) && !judged.covered.contains(address) {
+            judged.covered.push(address.clone());
         }
     }
 }
