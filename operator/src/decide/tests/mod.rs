@@ -5,6 +5,7 @@ mod drift;
 mod drill_marks;
 mod judging;
 mod maintenance;
+mod moves;
 mod objects;
 mod profiles;
 mod severities;
