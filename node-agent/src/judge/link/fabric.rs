@@ -3,10 +3,12 @@
 #[cfg(test)]
 pub(in crate::judge) mod tests;
 
+use super::domain::{self, Agreement};
 use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
 use crate::judge::core::{Found, Ground, Judged, Page, Rule};
 use crate::readings::sample::{FabricReading, GpuReadings, PlatformReading, Section};
 use crds::check::Check;
+use crds::names::TARGET_NODE;
 use crds::{Outcome, Severity, reason};
 
 /// How long set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an HGX
@@ -50,6 +52,15 @@ pub static RULES: &[Rule] = &[
         lifts: "One reading with none of these.",
         act: "Jobs still run, but slower. Run nccl and gpuPeer and compare with other nodes; plan a reset when the node is idle.",
         source: "nvml.h, healthMask (0x1a9 is degraded bandwidth)",
+    },
+    Rule {
+        reason: reason::FABRIC_SPLIT,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "In two readings in a row the GPUs of the node report different NVLink clusters or cliques.",
+        lifts: "One reading of as many GPUs in which all report the same.",
+        act: "Compare the NVLink partitions with what was planned: jobs expect the GPUs of one node to reach each other. If the node is divided on purpose, ignore it with an override.",
+        source: "NVIDIA k8s-dra-driver-gpu: a node has one clique, else its GPUs cannot be published as one; our judgement",
     },
     Rule {
         reason: reason::FABRIC_NOT_READY,
@@ -118,6 +129,15 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         return Judged::skipped(reason::NOT_APPLICABLE);
     }
     let (mut covered, mut findings) = (Vec::new(), Vec::new());
+    match domain::agreement(ground, &gpus) {
+        Agreement::Unknown => {}
+        Agreement::Agree => covered.push(TARGET_NODE.to_owned()),
+        Agreement::Differ(evidence) => {
+            covered.push(TARGET_NODE.to_owned());
+            let message = "the GPUs of this node are in different NVLink clusters or cliques".to_owned();
+            findings.push(found(RULES, reason::FABRIC_SPLIT, TARGET_NODE, message, evidence));
+        }
+    }
     for gpu in gpus {
         let Some(fabric) = of_gpu(&gpu) else { continue };
         let before = ground.before(&gpu.pci).and_then(|before| before.fabric.as_ref());

@@ -320,9 +320,11 @@ fn passes(report: &Report, cause: &Cause) -> bool {
             && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
     });
     let is_listed = report.inventory.gpus.iter().any(|gpu| gpu.pci_address == cause.target);
-    let left = report.checks.iter().any(|row| {
-        row.check == "inventory" && judged(&row.outcome) && row.covered.contains(&cause.target)
-    }) && cause.target != names::TARGET_NODE
+    let left = report
+        .checks
+        .iter()
+        .any(|row| row.check == "inventory" && judged(&row.outcome) && row.covered.contains(&cause.target))
+        && cause.target != names::TARGET_NODE
         && !is_listed;
     !finding && (row || result || left)
 }

@@ -6,6 +6,7 @@ mod drill_marks;
 mod judging;
 mod maintenance;
 mod moves;
+mod nvlink;
 mod objects;
 mod profiles;
 mod severities;
