@@ -2,7 +2,7 @@
 
 use node_agent::pci::PciAddress;
 use node_agent::readings::TreeReport;
-use node_agent::readings::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
+use node_agent::readings::inventory::{Accelerator, ConfigSpace, DISPLAY_CLASS, Nic, NvmlGpu, NvmlView, Vendor};
 use node_agent::readings::sample::{
     BankSpares, ClocksReading, DeviceAccess, DriverReading, EccReading, FabricReading, GpuReadings, LinkReading,
     NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section, ThermalReading,
@@ -126,6 +126,14 @@ pub(crate) struct Machine {
     pub(crate) ports: u32,
     /// How often the fabric's switch was rebooted.
     pub(crate) link_downed: u64,
+    /// The slot of each board, where it is not that of its index.
+    pub(crate) slots: Vec<usize>,
+    /// A card for a console, next to the boards.
+    pub(crate) display_card: bool,
+    /// Ports of virtual functions.
+    pub(crate) virtual_ports: u32,
+    /// The cluster and the clique of its NVLink domain.
+    pub(crate) domain: Option<(&'static str, u32)>,
 }
 
 impl Machine {
@@ -155,7 +163,16 @@ impl Machine {
             aer_correctable: 0,
             ports: 2,
             link_downed: 0,
+            slots: (0..gpus).collect(),
+            display_card: false,
+            virtual_ports: 0,
+            domain: None,
         }
+    }
+
+    /// The address of a board.
+    fn at(&self, index: usize) -> String {
+        Self::address(self.slots.get(index).copied().unwrap_or(index))
     }
 
     pub(crate) fn address(index: usize) -> String {
@@ -164,14 +181,21 @@ impl Machine {
     }
 
     pub(crate) fn tree(&self) -> TreeReport {
-        let addresses = (0..self.boards.len()).map(Self::address);
+        let addresses = (0..self.boards.len()).map(|index| self.at(index));
+        let boards = addresses.clone().enumerate().map(|(index, address)| self.accelerator(index, address));
+        let virtual_ports = (0..self.virtual_ports).map(|index| RdmaPort {
+            is_virtual: true,
+            // Down until it is given to a container.
+            state: Some(if index % 2 == 0 { 4 } else { 1 }),
+            ..port(self.ports + index, self.link_downed)
+        });
         TreeReport {
-            pci: addresses.clone().enumerate().map(|(index, address)| self.accelerator(index, address)).collect(),
+            pci: boards.chain(self.display_card.then(display_card)).collect(),
             nics: (0..self.ports).map(nic).collect(),
             links: addresses.map(|address| (address, self.link())).collect(),
-            rdma: (0..self.ports).map(|index| port(index, self.link_downed)).collect(),
+            rdma: (0..self.ports).map(|index| port(index, self.link_downed)).chain(virtual_ports).collect(),
             module_version: self.is_loaded().then(|| self.module.clone().unwrap_or_else(|| self.version.clone())),
-            minors: self.is_loaded().then(|| (0..self.in_driver()).map(|at| (Self::address(at), number(at))).collect()),
+            minors: self.is_loaded().then(|| (0..self.in_driver()).map(|at| (self.at(at), number(at))).collect()),
             ..TreeReport::default()
         }
     }
@@ -255,7 +279,7 @@ impl Machine {
     fn identity(&self, index: usize, board: &Board) -> NvmlGpu {
         NvmlGpu {
             index: u32::try_from(index).unwrap_or(0),
-            pci: Some(Self::address(index)),
+            pci: Some(self.at(index)),
             uuid: Some(format!("GPU-{}", board.serial)),
             serial: Some(board.serial.clone()),
             name: Some(self.model.name.into()),
@@ -265,7 +289,7 @@ impl Machine {
     }
 
     fn readings(&self, index: usize, board: &Board, sections: &[Section]) -> GpuReadings {
-        let mut gpu = GpuReadings { pci: Self::address(index), ..GpuReadings::default() };
+        let mut gpu = GpuReadings { pci: self.at(index), ..GpuReadings::default() };
         for section in sections {
             match section {
                 Section::Driver => {
@@ -373,14 +397,28 @@ impl Machine {
             // A healthy mask as it was published (k8s-test-infra).
             health_mask: self.fabric_ready.then_some(0x1aa),
             health_summary: self.fabric_ready.then_some(1),
-            cluster_uuid: None,
-            clique: None,
+            cluster_uuid: self.domain.filter(|_| self.fabric_ready).map(|(cluster, _)| cluster.to_owned()),
+            clique: self.domain.filter(|_| self.fabric_ready).map(|(_, clique)| clique),
         }
     }
 
     fn topology(&self, own: usize) -> TopologyReading {
         let others = (0..self.boards.len()).filter(|index| *index != own);
-        TopologyReading { ancestors: others.map(|index| (Self::address(index), 50)).collect() }
+        TopologyReading { ancestors: others.map(|index| (self.at(index), 50)).collect() }
+    }
+}
+
+/// A GeForce GT 710, which the driver of the boards does not support.
+fn display_card() -> Accelerator {
+    Accelerator {
+        address: "0000:03:00.0".into(),
+        vendor: Vendor::Nvidia,
+        device: 0x128b,
+        class: DISPLAY_CLASS,
+        numa_node: Some(0),
+        driver: None,
+        slot: None,
+        config_space: ConfigSpace::Answers,
     }
 }
 

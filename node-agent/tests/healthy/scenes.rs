@@ -45,7 +45,7 @@ pub(crate) static SCENES: &[Scene] = &[
     Scene { name: "no profile", begin: undeclared, round: work_and_rest, hours: 24 },
 ];
 
-fn declared(model: super::machine::Model, count: i64, ports: usize) -> NodeHealthSpec {
+pub(super) fn declared(model: super::machine::Model, count: i64, ports: usize) -> NodeHealthSpec {
     let pcie = ExpectedPcie { generation: Some(model.generation.into()), width: Some(model.width.into()) };
     let gpus = ExpectedGpus {
         vendor: Some("nvidia".into()),

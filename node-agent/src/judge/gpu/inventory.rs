@@ -109,7 +109,7 @@ fn confirmed(ground: &Ground<'_>, found: Found) -> Found {
     let taken = if why == reason::GPU_MISSING { tree } else { tree.min(driver) };
     // A GPU that was first lost and then not shown is at fault in both readings.
     let stands = |why: &&str| rule::is_confirmed(ground, Check::Inventory, (&found.target, why), taken, 1);
-    if IN_TWO_READINGS.iter().any(|why| stands(&why)) {
+    if IN_TWO_READINGS.iter().any(stands) {
         return found;
     }
     rule::suspected(RULES, why, &found.target, found.message, found.evidence.unwrap_or_default())

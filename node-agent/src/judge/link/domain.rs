@@ -42,7 +42,9 @@ pub(super) fn agreement(ground: &Ground<'_>, gpus: &[&GpuReadings]) -> Agreement
         return Agreement::Unknown;
     }
     let mut counts: BTreeMap<Domain<'_>, usize> = BTreeMap::new();
-    now.values().for_each(|domain| *counts.entry(*domain).or_default() += 1);
+    for domain in now.values() {
+        *counts.entry(*domain).or_default() += 1;
+    }
     let shown = counts.iter().map(|((cluster, clique), count)| format!("{}.{clique}: {count}", in_groups(cluster)));
     Agreement::Differ(format!("{GPUS}{} {}", now.len(), shown.collect::<Vec<_>>().join(", ")))
 }

@@ -117,7 +117,7 @@ impl<'w> Fleet<'w> {
                 notes.push(how);
             }
             Membership::Unknown if standing(TARGET_DOMAIN).is_some() => {
-                find(TARGET_DOMAIN, reason::NVLINK_DOMAIN_SPLIT)
+                find(TARGET_DOMAIN, reason::NVLINK_DOMAIN_SPLIT);
             }
             Membership::NotDeclared | Membership::Unknown | Membership::Agrees => {}
         }

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Profile and value of its label.
 type Group<'w> = (&'w str, &'w str);
 
+/// How many nodes report each cluster and clique.
+type Votes<'w> = BTreeMap<(&'w str, i64), (usize, &'w FabricDomain)>;
+
 /// At least this many nodes must report a domain for some of them to be called the odd ones.
 const MIN_NODES: usize = 3;
 
@@ -44,7 +47,7 @@ pub(crate) enum Membership {
 impl<'w> NvlinkDomains<'w> {
     /// Compares all nodes, once per decision.
     pub(crate) fn of(subjects: &[Subject<'w>]) -> Self {
-        let mut reported: HashMap<Group<'w>, BTreeMap<(&str, i64), (usize, &'w FabricDomain)>> = HashMap::new();
+        let mut reported: HashMap<Group<'w>, Votes<'w>> = HashMap::new();
         for subject in subjects.iter().filter(|subject| subject.node.maintenance().is_none()) {
             if let (Some(group), Some(domain)) = (group(subject), report(subject).and_then(|r| r.fabric.as_ref())) {
                 let key = (domain.cluster_uuid.as_str(), domain.clique_id);
