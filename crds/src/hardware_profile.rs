@@ -51,6 +51,10 @@ pub struct HardwareProfileSpec {
     /// Expected network devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<ExpectedNetwork>,
+    /// Key of a node label whose value names the NVLink domain of a node, for example its rack. Nodes of this profile with the same value must report the same NVLink cluster and clique; those that differ get a warning, which changes no state and marks nothing. Where a domain is divided into partitions, the label must name the partition. Without it nothing is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 317))]
+    pub nvlink_domain_label: Option<String>,
     /// Minimum rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floors: Option<Floors>,

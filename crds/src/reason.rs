@@ -193,6 +193,8 @@ reasons! {
     COUNT_RIGHT = "CountRight";
     /// Fewer accelerators than the profile declares.
     GPU_MISSING = "GpuMissing";
+    /// The number of accelerators depends on display controllers that may or may not be accelerators.
+    COUNT_UNCLEAR = "CountUnclear";
     /// An accelerator is on PCI but not in the driver.
     NOT_IN_DRIVER = "NotInDriver";
     /// A GPU is bound to no kernel driver while others are.
@@ -315,6 +317,8 @@ reasons! {
     FABRIC_DEGRADED = "FabricDegraded";
     /// The fabric has no partition for this GPU: a setting of the fabric, not a fault of the GPU.
     FABRIC_NO_PARTITION = "FabricNoPartition";
+    /// The GPUs of a node are in different NVLink domains or cliques.
+    FABRIC_SPLIT = "FabricSplit";
     /// The driver reports no path from this GPU to any other, but reports the paths of all others.
     TOPOLOGY_INCOMPLETE = "TopologyIncomplete";
     /// The position of a GPU or network device differs from the pattern of its peers.
@@ -327,6 +331,12 @@ reasons! {
     PORT_SLOW = "PortSlow";
     /// Fewer RDMA devices than declared.
     RDMA_DEVICES_MISSING = "RdmaDevicesMissing";
+    /// Some RDMA devices may be in network namespaces that the agent does not see.
+    RDMA_NAMESPACE_EXCLUSIVE = "RdmaNamespaceExclusive";
+    /// The declared number of RDMA devices is reached only with virtual ones.
+    RDMA_COUNT_UNCLEAR = "RdmaCountUnclear";
+    /// The node has more RDMA ports than the agent reads.
+    PORTS_NOT_READ = "PortsNotRead";
     /// An RDMA port goes down repeatedly.
     PORT_FLAPPING = "PortFlapping";
     /// An RDMA port counts errors at a rate that slows transfers down.
@@ -345,6 +355,8 @@ reasons! {
     // ---- fleet and drills
     /// A version differs from that of most nodes of the same profile.
     VERSION_DIFFERS = "VersionDiffers";
+    /// Nodes that belong to one NVLink domain report different clusters or cliques.
+    NVLINK_DOMAIN_SPLIT = "NvlinkDomainSplit";
     /// A drill is in progress; there is no real fault.
     DRILL = "Drill";
     /// The node's policy does not allow drills, or too many are in progress.

@@ -61,6 +61,7 @@ fn tree() -> TreeReport {
         address: address.to_owned(),
         vendor: Vendor::Nvidia,
         device: 0x2330,
+        class: 0x0302,
         numa_node: None,
         driver: Some("nvidia".to_owned()),
         slot: None,

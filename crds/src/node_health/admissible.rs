@@ -4,9 +4,9 @@
 //! field does not compile until it has its line here; a test holds the bounds against the schema.
 
 use super::{
-    AgentFacts, Aggregate, Baseline, CheckResult, CheckRow, Edge, Exclusive, Finding, Gpu, Inventory, MAX_BASELINES,
-    MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, MAX_GPUS, MAX_NICS, MAX_RUNS_REPORTED, Nic, Refused, Report,
-    RunReport,
+    AgentFacts, Aggregate, Baseline, CheckResult, CheckRow, Edge, Exclusive, FabricDomain, Finding, Gpu, Inventory,
+    MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, MAX_GPUS, MAX_NICS, MAX_RUNS_REPORTED, Nic, Refused,
+    Report, RunReport,
 };
 use crate::text::{keyed, plainly};
 use std::borrow::Cow;
@@ -15,10 +15,14 @@ use std::borrow::Cow;
 const MAX_INTEGER: i64 = 9_007_199_254_740_991;
 
 pub(super) fn report(report: &mut Report) {
-    let Report { observed_generation, agent, inventory, checks, findings, truncated, baselines, runs } = report;
+    let Report { observed_generation, agent, inventory, fabric, checks, findings, truncated, baselines, runs } = report;
     within(observed_generation.as_mut(), 0, MAX_INTEGER);
     agent_facts(agent);
     self::inventory(inventory);
+    if let Some(FabricDomain { cluster_uuid, clique_id }) = fabric {
+        text(cluster_uuid, 36);
+        within(Some(clique_id), 0, i64::from(u32::MAX));
+    }
     each(checks, 24, row);
     each(findings, MAX_FINDINGS, finding);
     within(truncated.as_mut(), 0, 1_000_000);

@@ -33,6 +33,9 @@ pub struct Report {
     /// Hardware of the node.
     #[serde(default)]
     pub inventory: Inventory,
+    /// NVLink fabric of the GPUs, if they belong to one that spans nodes and all of them report the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fabric: Option<FabricDomain>,
     /// One row per enabled monitor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
@@ -130,6 +133,18 @@ pub struct Inventory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub nics: Vec<Nic>,
+}
+
+/// The NVLink fabric of a node's GPUs, as the driver reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FabricDomain {
+    /// UUID of the NVLink cluster, which all nodes of one NVLink domain share.
+    #[schemars(length(min = 1, max = 36))]
+    pub cluster_uuid: String,
+    /// Id of the clique: the GPUs of a cluster that can reach each other over NVLink.
+    #[schemars(range(min = 0, max = 4_294_967_295_i64))]
+    pub clique_id: i64,
 }
 
 /// One accelerator.

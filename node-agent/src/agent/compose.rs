@@ -3,6 +3,7 @@
 use super::carry;
 use super::state::State;
 use crate::dispatch::{Work, drill};
+use crate::judge::link::domain;
 use crate::judge::{registry, worst_first};
 use crate::time::Now;
 use crds::Time;
@@ -32,6 +33,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
         observed_generation: state.order.as_ref().map(|order| order.generation),
         agent: agent_facts(state),
         inventory: state.senses.inventory.clone(),
+        fabric: domain::of_node(&state.senses.readings),
         checks: state.standing.rows.clone(),
         findings,
         truncated: (truncated > 0).then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),

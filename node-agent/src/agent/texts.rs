@@ -11,11 +11,13 @@ use crds::{Time, reason};
 
 /// The report without its texts. `since`: when the full one was first refused.
 pub(super) fn without_texts(report: Report, since: Time) -> Report {
-    let Report { observed_generation, agent, inventory, checks, findings, truncated, baselines, runs } = report;
+    let Report { observed_generation, agent, inventory, fabric: _, checks, findings, truncated, baselines, runs } =
+        report;
     Report {
         observed_generation,
         agent: facts(agent, since),
         inventory: of_addresses(inventory),
+        fabric: None,
         checks: checks.into_iter().map(|row| CheckRow { message: None, ..row }).collect(),
         findings: findings.into_iter().map(verdict).collect(),
         truncated,

@@ -240,10 +240,11 @@ fn same_but_for_last_run(rows: &[CheckRow], others: &[CheckRow]) -> bool {
 }
 
 fn same_but_for_baselines(one: &Report, other: &Report) -> bool {
-    let Report { observed_generation, agent, inventory, checks, findings, truncated, baselines: _, runs } = one;
+    let Report { observed_generation, agent, inventory, fabric, checks, findings, truncated, baselines: _, runs } = one;
     *observed_generation == other.observed_generation
         && *agent == other.agent
         && *inventory == other.inventory
+        && *fabric == other.fabric
         && same_but_for_last_run(checks, &other.checks)
         && *findings == other.findings
         && *truncated == other.truncated

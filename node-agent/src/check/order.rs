@@ -74,7 +74,8 @@ pub(super) fn spec(checks: &[Check]) -> NodeHealthSpec {
 
 /// The spec with what this profile declares.
 pub(super) fn with_profile(spec: NodeHealthSpec, profile: &HardwareProfile) -> NodeHealthSpec {
-    let HardwareProfileSpec { priority: _, match_: _, gpus, network, floors } = profile.spec.clone();
+    let HardwareProfileSpec { priority: _, match_: _, gpus, network, nvlink_domain_label: _, floors } =
+        profile.spec.clone();
     let expected = Expected { generation: 0, gpus, network, floors };
     NodeHealthSpec { profile: profile.metadata.name.clone(), expected: Some(expected), ..spec }
 }

@@ -28,8 +28,8 @@ pub mod xid;
 
 pub use core::{
     Counter, DEFAULT_INTERVAL_SECONDS, Expectation, Findings, Found, Ground, Hardware, Judged, KernelLog, Key,
-    MAX_COVERED, Memory, Page, Readings, Rule, Trouble, bounded, interval_of, interval_seconds, same_verdict,
-    worst_first,
+    MAX_COVERED, Memory, Page, Readings, Rule, Trouble, Whereabouts, bounded, interval_of, interval_seconds,
+    same_verdict, worst_first,
 };
 
 use crate::time::Now;
@@ -68,6 +68,10 @@ pub struct Standing {
 /// Judges every monitor.
 pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: Standing, now: Now) -> Standing {
     let Standing { mut findings, rows: rows_before } = before;
+    let boards = Whereabouts::of(expected, measured.hardware);
+    if let Some(boards) = &boards {
+        findings.follow(boards, reads_hardware);
+    }
     xid::expire(&mut findings, now);
     kernel_log::expire(&mut findings, now);
     kernel_log::lift(&mut findings, measured.readings, now);
@@ -82,9 +86,9 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
         };
         let ran = known.filter(|_| judged.outcome == Outcome::Pass);
         let ran = ran.and_then(|row| last_run(row, row.reading_seconds(monitor), measured.readings, now));
-        if monitor.name == Check::Inventory.name() {
+        if let Some(boards) = boards.as_ref().filter(|_| monitor.name == Check::Inventory.name()) {
             let row = rows_before.iter().find(|row| row.check == monitor.name);
-            inventory::cover_gone((expected, measured.hardware), &mut judged, &findings, row);
+            inventory::cover_vacant(boards, &mut judged, &findings, row);
         }
         findings.settle(&monitor.name, &judged, measured.gpus, now.wall());
         if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {
@@ -95,6 +99,11 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     let known: BTreeSet<&str> = known_targets(measured, &rows).collect();
     findings.bound(|target| known.contains(target));
     Standing { findings, rows }
+}
+
+/// Whether a check names only GPUs that it has read, and none that a log or a program has named.
+fn reads_hardware(check: &str) -> bool {
+    registry::named(check).is_some_and(|monitor| !monitor.reads.driver.is_empty())
 }
 
 /// The hardware of the node, and whatever a check has covered.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct InventoryReport {
     /// Accelerators on PCI, by address.
     pub pci: Vec<Accelerator>,
-    /// Network cards on PCI, by address.
+    /// Network cards on PCI, by address, without virtual functions.
     pub nics: Vec<Nic>,
     /// Parts of the PCI tree that could not be read, as sentences, at most 16. With any, counts of PCI prove nothing.
     pub pci_errors: Vec<String>,
@@ -31,6 +31,9 @@ pub enum Vendor {
     /// AMD
     Amd,
 }
+
+/// The PCI class of a VGA controller: NVIDIA's GPUs with a display output, and its display cards.
+pub const DISPLAY_CLASS: u16 = 0x0300;
 
 /// Whether the device answers on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,8 @@ pub struct Accelerator {
     pub vendor: Vendor,
     /// PCI device id.
     pub device: u16,
+    /// PCI class: base class and subclass, such as 0x0302.
+    pub class: u16,
     /// NUMA node; absent if the platform reports none.
     pub numa_node: Option<u32>,
     /// The kernel driver that is bound.

@@ -10,14 +10,19 @@ use std::collections::BTreeMap;
 pub struct TreeReport {
     /// Accelerators on PCI, by address.
     pub pci: Vec<Accelerator>,
-    /// Network cards on PCI, by address.
+    /// Network cards on PCI, by address, without virtual functions.
     pub nics: Vec<Nic>,
     /// Parts of the PCI tree that could not be read, as sentences, at most 16. With any, counts of PCI prove nothing.
     pub pci_errors: Vec<String>,
     /// The PCIe link of each accelerator, by its address.
     pub links: BTreeMap<String, PciLink>,
-    /// Each RDMA port.
+    /// Each RDMA port, those of physical devices first.
     pub rdma: Vec<RdmaPort>,
+    /// How many RDMA ports are there and were not read.
+    pub rdma_left_out: RdmaLeftOut,
+    /// Whether an RDMA device is seen only in the network namespace that it was given to, and ours may lack some. Absent
+    /// where the kernel does not say.
+    pub rdma_is_exclusive: Option<bool>,
     /// Other parts that could not be read, as sentences, at most 16.
     pub errors: Vec<String>,
     /// EFA.
@@ -51,6 +56,16 @@ pub struct PciLink {
     pub aer_fatal: Option<u64>,
 }
 
+/// RDMA ports beyond those that are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RdmaLeftOut {
+    /// Of physical devices.
+    pub physical: usize,
+    /// Of virtual ones.
+    pub other: usize,
+}
+
 /// One port of an RDMA device (Documentation/ABI/stable/sysfs-class-infiniband).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -61,6 +76,9 @@ pub struct RdmaPort {
     pub device: String,
     /// The PCI address of the device.
     pub pci: Option<String>,
+    /// The device is no hardware of its own: a virtual function, a scalable function, or software on top of a network
+    /// interface.
+    pub is_virtual: bool,
     /// It is an Elastic Fabric Adapter (PCI 1d0f:efa0 to efa3, or driver `efa`): its state proves nothing.
     pub efa: bool,
     /// `InfiniBand`, `Ethernet`, `Unspecified`.

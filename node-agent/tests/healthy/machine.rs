@@ -4,7 +4,7 @@ use super::models::Model;
 use super::readings::{ecc, newest_link, thermal};
 use node_agent::pci::PciAddress;
 use node_agent::readings::TreeReport;
-use node_agent::readings::inventory::{Accelerator, ConfigSpace, Nic, NvmlGpu, NvmlView, Vendor};
+use node_agent::readings::inventory::{Accelerator, ConfigSpace, DISPLAY_CLASS, Nic, NvmlGpu, NvmlView, Vendor};
 use node_agent::readings::sample::{
     BankRemaps, BankSpares, ClocksReading, DeviceAccess, DriverReading, FabricReading, GpuReadings, LinkReading,
     LinkState, NvlinkReading, PcieReading, PowerReading, RecoveryReading, RemapReading, Sample, Section,
@@ -69,6 +69,14 @@ pub(crate) struct Machine {
     pub(crate) is_new_driver: bool,
     /// Seconds since the driver initialised the GPUs.
     pub(crate) uptime_s: u64,
+    /// The slot of each board, where it is not that of its index.
+    pub(crate) slots: Vec<usize>,
+    /// A card for a console, next to the boards.
+    pub(crate) display_card: bool,
+    /// Ports of virtual functions.
+    pub(crate) virtual_ports: u32,
+    /// The cluster and the clique of its NVLink domain.
+    pub(crate) domain: Option<(&'static str, u32)>,
 }
 
 impl Machine {
@@ -104,25 +112,42 @@ impl Machine {
             links_sleep: false,
             is_new_driver: false,
             uptime_s: 0,
+            slots: (0..gpus).collect(),
+            display_card: false,
+            virtual_ports: 0,
+            domain: None,
         }
     }
 
+    /// The address of a board.
     pub(crate) fn address(&self, index: usize) -> String {
         const DOMAINS: [u32; 4] = [0x0008, 0x0009, 0x0018, 0x0019];
         if self.is_tray {
             return PciAddress { domain: DOMAINS[index], bus: 1, device: 0, function: 0 }.to_string();
         }
+        Self::of_slot(self.slots.get(index).copied().unwrap_or(index))
+    }
+
+    /// The address of a slot.
+    pub(crate) fn of_slot(index: usize) -> String {
         let bus = u8::try_from(0x10 + index * 0x0b).unwrap_or(0xff);
         PciAddress { domain: 0, bus, device: 0, function: 0 }.to_string()
     }
 
     pub(crate) fn tree(&self) -> TreeReport {
         let addresses = (0..self.boards.len()).map(|index| self.address(index));
+        let boards = addresses.clone().enumerate().map(|(index, address)| self.accelerator(index, address));
+        let virtual_ports = (0..self.virtual_ports).map(|index| RdmaPort {
+            is_virtual: true,
+            // Down until it is given to a container.
+            state: Some(if index % 2 == 0 { 4 } else { 1 }),
+            ..port(self.ports + index, self.link_downed)
+        });
         TreeReport {
-            pci: addresses.clone().enumerate().map(|(index, address)| self.accelerator(index, address)).collect(),
+            pci: boards.chain(self.display_card.then(display_card)).collect(),
             nics: (0..self.ports).map(nic).collect(),
             links: addresses.map(|address| (address, self.link())).collect(),
-            rdma: (0..self.ports).map(|index| port(index, self.link_downed)).collect(),
+            rdma: (0..self.ports).map(|index| port(index, self.link_downed)).chain(virtual_ports).collect(),
             module_version: self.is_loaded().then(|| self.module.clone().unwrap_or_else(|| self.version.clone())),
             minors: self.is_loaded().then(|| (0..self.in_driver()).map(|at| (self.address(at), number(at))).collect()),
             ..TreeReport::default()
@@ -145,6 +170,7 @@ impl Machine {
             address,
             vendor: Vendor::Nvidia,
             device: self.model.device,
+            class: 0x0302,
             numa_node: Some(0),
             driver,
             slot: None,
@@ -346,14 +372,28 @@ impl Machine {
             // A healthy mask as it was published (k8s-test-infra); without a partition as nvml.h has it.
             health_mask: self.fabric_ready.then_some(if self.has_partition { 0x1aa } else { 0x24aa }),
             health_summary: self.fabric_ready.then_some(if self.has_partition { 1 } else { 2 }),
-            cluster_uuid: self.is_tray.then(|| "51015d00000000000000000000000001".to_owned()),
-            clique: self.is_tray.then_some(32_766),
+            cluster_uuid: self.domain.filter(|_| self.fabric_ready).map(|(cluster, _)| cluster.to_owned()),
+            clique: self.domain.filter(|_| self.fabric_ready).map(|(_, clique)| clique),
         }
     }
 
     fn topology(&self, own: usize) -> TopologyReading {
         let others = (0..self.boards.len()).filter(|index| *index != own);
         TopologyReading { ancestors: others.map(|index| (self.address(index), 50)).collect() }
+    }
+}
+
+/// A GeForce GT 710, which the driver of the boards does not support.
+fn display_card() -> Accelerator {
+    Accelerator {
+        address: "0000:03:00.0".into(),
+        vendor: Vendor::Nvidia,
+        device: 0x128b,
+        class: DISPLAY_CLASS,
+        numa_node: Some(0),
+        driver: None,
+        slot: None,
+        config_space: ConfigSpace::Answers,
     }
 }
 
@@ -379,6 +419,7 @@ fn port(index: u32, link_downed: u64) -> RdmaPort {
         name: format!("mlx5_{index}/1"),
         device: format!("mlx5_{index}"),
         pci: Some(format!("0000:c{index}:00.0")),
+        is_virtual: false,
         efa: false,
         link_layer: Some("InfiniBand".into()),
         state: Some(4),

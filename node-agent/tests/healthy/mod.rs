@@ -1,5 +1,6 @@
 //! A healthy node that must stay healthy whatever happens to it: its machine, its world, and the scenes of its life.
 
+pub(crate) mod boards;
 pub(crate) mod machine;
 pub(crate) mod models;
 pub(crate) mod newer;

@@ -9,6 +9,9 @@ pub(super) fn h200(interval: i64) -> World {
     World::boot(Machine::new(H200, 8, "W"), interval, declared(H200, 8, 2))
 }
 
+/// The NVLink domain of the trays.
+const RACK: Option<(&str, u32)> = Some(("51015d00000000000000000000000001", 32_766));
+
 pub(super) fn b200(interval: i64) -> World {
     let mut machine = Machine::new(B200, 8, "B");
     machine.links_sleep = true;
@@ -17,13 +20,14 @@ pub(super) fn b200(interval: i64) -> World {
 
 pub(super) fn tray(interval: i64) -> World {
     let mut machine = Machine::new(GB200, 4, "G");
-    machine.is_tray = true;
+    (machine.is_tray, machine.domain) = (true, RACK);
     World::boot(machine, interval, declared(GB200, 4, 2))
 }
 
 pub(super) fn new_tray(interval: i64) -> World {
     let mut machine = Machine::new(GB300, 4, "K");
     (machine.is_tray, machine.links_sleep, machine.is_new_driver) = (true, true, true);
+    machine.domain = RACK;
     machine.version = "620.12.01".into();
     World::boot(machine, interval, declared(GB300, 4, 2))
 }

@@ -6,13 +6,13 @@ use crds::Severity;
 use crds::hardware_profile::ExpectedGpus;
 use crds::node_health::Expected;
 
-fn expecting(count: i64) -> NodeHealthSpec {
+pub(super) fn expecting(count: i64) -> NodeHealthSpec {
     let gpus = ExpectedGpus { count: Some(count), models: vec!["H100".into()], ..ExpectedGpus::default() };
     NodeHealthSpec { expected: Some(Expected { gpus: Some(gpus), ..Expected::default() }), ..spec() }
 }
 
 /// The findings and the row after one inventory.
-fn judged(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
+fn judged_once(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
     let mut bench = Bench::new();
     bench.send(Event::KernelLogOpened { source: "syslog".into() });
     bench.send(Event::SpecChanged(Box::new(order(spec, None))));
@@ -20,12 +20,19 @@ fn judged(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
     bench
 }
 
-fn found(bench: &Bench) -> Vec<(String, String, Outcome, Severity)> {
+/// The findings and the row after the same inventory was read again.
+pub(super) fn judged(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
+    let mut bench = judged_once(spec, report.clone());
+    bench.measure_again(report);
+    bench
+}
+
+pub(super) fn found(bench: &Bench) -> Vec<(String, String, Outcome, Severity)> {
     let of = |f: &Finding| (f.target.clone(), f.reason.clone(), f.outcome.clone(), f.severity.clone());
     bench.report().findings.iter().map(of).collect()
 }
 
-fn without_library(mut report: InventoryReport) -> InventoryReport {
+pub(super) fn without_library(mut report: InventoryReport) -> InventoryReport {
     report.nvml = NvmlView {
         status: "LibraryNotFound".into(),
         message: None,
@@ -38,7 +45,7 @@ fn without_library(mut report: InventoryReport) -> InventoryReport {
 }
 
 /// The library neither counts nor shows the last GPU.
-fn not_counted(report: &mut InventoryReport) {
+pub(super) fn not_counted(report: &mut InventoryReport) {
     report.nvml.gpus.pop();
     report.nvml.count = u32::try_from(report.nvml.gpus.len()).ok();
 }
@@ -89,6 +96,42 @@ fn fewer_than_the_profile_declares_is_to_be_replaced() {
     let bench = judged(expecting(3), healthy(2));
     assert_eq!(found(&bench), [("node".into(), reason::GPU_MISSING.into(), Outcome::Fail, Severity::Isolate)]);
     assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
+}
+
+#[test]
+fn a_single_odd_reading_condemns_nothing() {
+    let mut not_shown = healthy(3);
+    not_counted(&mut not_shown);
+    let mut silent = healthy(3);
+    silent.pci[2].config_space = ConfigSpace::AllOnes;
+    for (odd, why) in [
+        (healthy(2), reason::GPU_MISSING),
+        (without_library(healthy(2)), reason::GPU_MISSING),
+        (not_shown, reason::NOT_IN_DRIVER),
+        (silent, reason::GPU_LOST),
+        (lost(healthy(3), Some(&gpu(2))), reason::GPU_LOST),
+    ] {
+        let mut bench = judged_once(expecting(3), odd.clone());
+        bench.pass(20_000);
+        let [only] = found(&bench).try_into().unwrap();
+        assert_eq!((only.1.as_str(), only.2, only.3), (why, Outcome::Warn, Severity::Monitor));
+        bench.measure_again(healthy(3));
+        assert_eq!(found(&bench), [], "{why}");
+        // Odd again, and once more.
+        bench.measure_again(odd.clone());
+        assert_eq!(found(&bench)[0].2, Outcome::Warn, "{why}");
+        bench.measure_again(odd);
+        assert_eq!(found(&bench)[0].2, Outcome::Fail, "{why}");
+    }
+}
+
+#[test]
+fn a_gpu_that_is_lost_and_then_not_shown_was_at_fault_in_two_readings() {
+    let mut bench = judged_once(expecting(2), lost(healthy(2), Some(&gpu(1))));
+    let mut report = healthy(2);
+    not_counted(&mut report);
+    bench.measure_again(report);
+    assert_eq!(found(&bench), [(gpu(1), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
 }
 
 #[test]
@@ -203,7 +246,7 @@ fn a_gpu_without_a_device_node_in_our_container_is_our_loss_and_is_named() {
     for (known, nodes, wanted) in [
         (vec![0, 1], vec![0], (Outcome::Inconclusive, reason::AGENT_LOST_DEVICE_ACCESS)),
         (vec![0], vec![0], (Outcome::Inconclusive, reason::AGENT_LOST_DEVICE_ACCESS)),
-        (vec![0, 1], vec![0, 1], (Outcome::Fail, reason::NOT_IN_DRIVER)),
+        (vec![0, 1], vec![0, 1], (Outcome::Warn, reason::NOT_IN_DRIVER)),
     ] {
         let mut report = healthy(2);
         not_counted(&mut report);
@@ -303,13 +346,13 @@ fn a_tree_that_cannot_be_read_is_not_an_empty_one() {
 #[test]
 fn within_the_boot_grace_nothing_is_added_and_nothing_healed() {
     let mut bench = judged(expecting(3), healthy(2));
-    let grace = NodeHealthSpec { boot_grace_seconds: Some(86_400 + 60), ..expecting(3) };
+    let grace = NodeHealthSpec { boot_grace_seconds: Some(86_400 + 120), ..expecting(3) };
     bench.send(Event::SpecChanged(Box::new(order(grace, None))));
     bench.pass(2_000);
     assert_eq!(bench.row_says("inventory"), (Outcome::Skipped, reason::BOOT_GRACE));
     assert_eq!(found(&bench).len(), 1);
     bench.measure_again(healthy(3));
-    bench.pass(60_000);
+    bench.pass(120_000);
     assert_eq!((found(&bench), bench.row_says("inventory").0), (Vec::new(), Outcome::Pass));
 }
 
@@ -344,7 +387,13 @@ fn a_driver_that_does_not_answer_leaves_the_count_on_pci_to_be_judged() {
     assert_eq!(bench.report().inventory.gpus[0].serial.as_deref(), Some("serial-0"), "what was seen is still shown");
     let id = bench.tree_probe().unwrap();
     let tree = TreeReport { pci: healthy(1).pci, ..TreeReport::default() };
-    bench.finish(id, Measured::Tree(Box::new(tree)));
+    bench.finish(id, Measured::Tree(Box::new(tree.clone())));
+    bench.pass(2_000);
+    assert_eq!(bench.row_says("inventory"), (Outcome::Warn, reason::GPU_MISSING));
+    while bench.tree_probe().is_none() {
+        bench.pass(1_000);
+    }
+    bench.finish(bench.tree_probe().unwrap(), Measured::Tree(Box::new(tree)));
     bench.pass(2_000);
     assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
 }
@@ -383,6 +432,7 @@ fn an_address_that_is_no_more_is_not_missed_once_the_count_is_right() {
     let mut moved = healthy(3);
     moved.pci.remove(1);
     moved.nvml.gpus.remove(1);
+    moved.nvml.count = Some(2);
     bench.measure_again(moved);
     assert_eq!((found(&bench), bench.row_says("inventory").0), (Vec::new(), Outcome::Pass));
     assert!(bench.row("inventory").covered.contains(&gpu(1)), "the pass says that it heals the old address");

@@ -1,6 +1,7 @@
 //! The core, event by event. Nothing here waits: time is an argument.
 
 mod assignments;
+mod counting;
 mod doubts;
 mod drills;
 mod faults;
@@ -8,6 +9,7 @@ mod field_cases;
 mod groups;
 mod inventory;
 mod messages;
+mod moves;
 mod properties;
 mod reading;
 mod sampling;
@@ -354,6 +356,7 @@ fn on_pci(address: &str) -> Accelerator {
         address: address.into(),
         vendor: Vendor::Nvidia,
         device: 0x2330,
+        class: 0x0302,
         numa_node: None,
         driver: Some("nvidia".into()),
         slot: None,

@@ -61,6 +61,10 @@ fn a_run_that_finds_something_says_so_with_its_cure() {
     let mut report = healthy(2);
     report.nvml.gpus.pop();
     report.nvml.count = Some(1);
+    bench.measure(report.clone());
+    bench.pass(900);
+    assert!(bench.report().runs[0].results.is_empty(), "one reading may be odd");
+    bench.pass(200);
     bench.measure(report);
     bench.pass(1_100);
     let result = &bench.report().runs[0].results[0];
@@ -68,6 +72,19 @@ fn a_run_that_finds_something_says_so_with_its_cure() {
         (result.outcome.clone(), result.severity.clone(), result.reason.as_deref()),
         (Outcome::Fail, crds::Severity::Reboot, Some(reason::NOT_IN_DRIVER))
     );
+}
+
+#[test]
+fn a_run_whose_next_reading_is_fine_passes() {
+    let mut bench = given(vec![inventory()]);
+    let mut report = healthy(2);
+    report.nvml.gpus.pop();
+    report.nvml.count = Some(1);
+    bench.measure(report);
+    bench.pass(1_100);
+    bench.measure(healthy(2));
+    bench.pass(1_100);
+    assert_eq!(bench.report().runs[0].results[0].outcome, Outcome::Pass);
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! One check of a work order that has begun and has no result yet.
 
 use crate::dispatch::context::Context;
+use crate::dispatch::drill;
+use crate::dispatch::passive::Reads;
 use crate::dispatch::probe::Measured;
 use crate::dispatch::restore::Restore;
 use crate::dispatch::slots::Slots;
 use crate::dispatch::steps::Steps;
 use crate::dispatch::verdict::Verdict;
-use crate::dispatch::{drill, passive};
 use crate::judge::registry;
-use crds::check::{Check, Class};
+use crds::check::Class;
 use crds::node_health::{Assignment, RunReport, RunState};
 use crds::{CheckSpec, Outcome, Time, reason};
 
@@ -26,7 +27,7 @@ pub(super) struct Active {
 #[derive(Clone, Debug)]
 pub(super) enum Doing {
     /// Readings that began after the check.
-    Reads(Check),
+    Reads(Reads),
     /// A probe, and what belongs around it.
     Probe(Box<Steps>),
     /// A simulated finding, until its time is over.
@@ -92,8 +93,8 @@ impl Active {
         let is_late = left_ms == 0;
         let took = context.now.mono_ms.saturating_sub(self.since);
         match &mut self.doing {
-            Doing::Reads(check) => {
-                let verdict = passive::advance(*check, self.since, is_late, context)?;
+            Doing::Reads(reads) => {
+                let verdict = reads.advance(self.since, is_late, context)?;
                 Some(Ended::Judged(verdict, took))
             }
             Doing::Probe(steps) => {

@@ -34,7 +34,7 @@ pub(super) fn begin(order: &Assignment, spec: &CheckSpec, context: &mut Context<
     match check {
         monitored if registry::of(monitored).is_some() => match passive::pause(monitored, context) {
             Some(pause) => Begun::Judged(Verdict::skipped(pause)),
-            None => Begun::Doing(Doing::Reads(monitored)),
+            None => Begun::Doing(Doing::Reads(passive::Reads::new(monitored))),
         },
         Check::Drill => begin_drill(order, &spec.drill.clone().unwrap_or_default(), context),
         Check::NetworkBandwidth => begin_group(order, spec, context),

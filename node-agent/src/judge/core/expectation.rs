@@ -2,6 +2,7 @@
 
 use crate::time::Now;
 use crds::check::Check;
+use crds::hardware_profile::ExpectedGpus;
 use crds::node_health::{Monitor, NodeHealthSpec};
 use crds::{Time, reason};
 
@@ -24,6 +25,12 @@ impl Expectation<'_> {
             return Some(reason::MAINTENANCE);
         }
         self.boot_grace_ends().filter(|end| now.wall() < *end).map(|_| reason::BOOT_GRACE)
+    }
+
+    /// What the profile declares about accelerators, and how many there must be; `None` if it gives no number.
+    pub fn declared_gpus(&self) -> Option<(&ExpectedGpus, usize)> {
+        let gpus = self.spec?.expected.as_ref()?.gpus.as_ref()?;
+        Some((gpus, usize::try_from(gpus.count?).ok()?))
     }
 
     /// Whether the node is under maintenance.

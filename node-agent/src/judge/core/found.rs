@@ -1,10 +1,12 @@
 //! Findings by key, and the result of one judgement.
 
+use super::whereabouts::{Place, Whereabouts, address_in};
 use crate::text::{bounded, key};
+use crds::check::Check;
 use crds::node_health::{Finding, Gpu};
 use crds::{Outcome, Severity, Time};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The bound of `report.checks[].covered`.
 pub const MAX_COVERED: usize = 49;
@@ -12,6 +14,12 @@ pub const MAX_COVERED: usize = 49;
 /// How many findings of one check are kept whose target is no known hardware. Whoever can write into the kernel log, or
 /// supplies a custom check, can name as many targets as he likes.
 pub const MAX_UNKNOWN: usize = 64;
+
+/// The bound of a finding's message, in characters.
+const MESSAGE_MAX: usize = 256;
+
+/// Where a finding that has moved was first seen.
+const FOUND_AT: &str = " (found at ";
 
 /// Check and target.
 pub type Key = (String, String);
@@ -75,10 +83,17 @@ impl Judged {
     }
 }
 
+/// How many findings of boards that are gone are kept, and how many vacant addresses.
+const MAX_GONE: usize = 64;
+
 /// What is wrong, unique by check and target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     by_key: BTreeMap<Key, Finding>,
+    /// Findings of boards that are not in the node now. They stand again when their board does.
+    gone: Vec<Finding>,
+    /// Addresses that their boards have left.
+    vacated: BTreeSet<String>,
 }
 
 impl Findings {
@@ -113,8 +128,12 @@ impl Findings {
     pub fn add_state(&mut self, check: &str, found: &Found, boards: &[Gpu], at: Time) {
         let mut fresh = found.as_finding(check, at);
         identify(&mut fresh, boards);
+        let former = self.get(check, &fresh.target).filter(|known| is_of_another_board(known, boards)).cloned();
+        if let Some(former) = former {
+            self.take_out(&former);
+        }
         let finding = match self.get(check, &fresh.target) {
-            Some(known) if same_verdict(known, &fresh) && !is_of_another_board(known, boards) => Finding {
+            Some(known) if same_verdict(known, &fresh) => Finding {
                 since: known.since,
                 last_seen: known.last_seen,
                 count: known.count,
@@ -136,15 +155,86 @@ impl Findings {
             self.retain(|finding| finding.check != check || !covered(finding) || is_found(finding));
         }
         if judged.outcome == Outcome::Pass {
-            self.retain(|finding| {
-                finding.check != check
-                    || !judged.covered.contains(&finding.target)
-                    || !is_of_another_board(finding, boards)
-            });
+            let former: Vec<Finding> = self
+                .of(check)
+                .filter(|finding| judged.covered.contains(&finding.target) && is_of_another_board(finding, boards))
+                .cloned()
+                .collect();
+            for finding in former {
+                self.take_out(&finding);
+            }
         }
         for found in &judged.found {
             self.add_state(check, found, boards, at);
         }
+    }
+
+    /// Moves the findings with their boards, as [`super::whereabouts`] says. `reads_hardware`: whether a check names only
+    /// what it has read, by its name.
+    pub fn follow(&mut self, boards: &Whereabouts, reads_hardware: impl Fn(&str) -> bool) {
+        let mut moved: Vec<(Finding, String)> = Vec::new();
+        for finding in self.by_key.values().filter(|finding| finding.check != Check::Drill.name()) {
+            let Some(address) = address_in(&finding.target) else { continue };
+            let was_board = reads_hardware(&finding.check) || self.vacated.contains(address);
+            match boards.place_of(finding, address, was_board) {
+                Place::There => {}
+                Place::At(now) => moved.push((finding.clone(), now)),
+                Place::Gone => moved.push((finding.clone(), String::new())),
+            }
+        }
+        for (finding, _) in &moved {
+            self.vacated.extend(address_in(&finding.target).map(str::to_owned));
+            self.take_out(finding);
+        }
+        for (finding, now) in moved.into_iter().filter(|(_, now)| !now.is_empty()) {
+            self.gone.retain(|gone| *gone != finding);
+            self.put_at(finding, &now);
+        }
+        for finding in std::mem::take(&mut self.gone) {
+            match boards.seen_at(&finding).map(str::to_owned) {
+                Some(now) => self.put_at(finding, &now),
+                None => self.gone.push(finding),
+            }
+        }
+        self.vacated.retain(|address| !boards.has_board(address));
+        while self.vacated.len() > MAX_GONE {
+            self.vacated.pop_first();
+        }
+    }
+
+    /// The addresses that boards with findings have left.
+    pub fn vacated(&self) -> impl Iterator<Item = &String> {
+        self.vacated.iter()
+    }
+
+    /// Takes out a finding whose board is not at its address, and keeps it for the return of that board.
+    fn take_out(&mut self, finding: &Finding) {
+        self.by_key.remove(&(finding.check.clone(), finding.target.clone()));
+        if finding.uuid.is_some() || finding.serial.is_some() {
+            self.gone.push(finding.clone());
+            if self.gone.len() > MAX_GONE {
+                self.gone.remove(0);
+            }
+        }
+    }
+
+    /// Puts a finding at the address where its board is now. Of two about the same board the worse one stays.
+    fn put_at(&mut self, finding: Finding, address: &str) {
+        let Some(former) = address_in(&finding.target).map(str::to_owned) else { return };
+        let target = finding.target.replacen(&former, address, 1);
+        let mut moved = Finding { target, ..finding };
+        if former != address && !moved.message.contains(FOUND_AT) {
+            let note = format!("{FOUND_AT}{former})");
+            let room = MESSAGE_MAX.saturating_sub(note.len());
+            moved.message = format!("{}{note}", bounded(&moved.message, room));
+        }
+        if let Some(known) = self.get(&moved.check, &moved.target) {
+            let badness = |finding: &Finding| (finding.outcome.rank(), finding.severity.rank());
+            let since = known.since.min(moved.since);
+            let worse = if badness(known) >= badness(&moved) { known.clone() } else { moved };
+            moved = Finding { since, ..worse };
+        }
+        self.put(moved);
     }
 
     /// Keeps at most [`MAX_UNKNOWN`] findings of each check on targets that are not known: the worst, then the oldest,
@@ -176,8 +266,14 @@ impl Findings {
     }
 }
 
+/// The board at the address in a target.
+fn board_at<'b>(target: &str, boards: &'b [Gpu]) -> Option<&'b Gpu> {
+    let address = address_in(target)?;
+    boards.iter().find(|board| board.pci_address == address)
+}
+
 fn identify(finding: &mut Finding, boards: &[Gpu]) {
-    if let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) {
+    if let Some(board) = board_at(&finding.target, boards) {
         finding.uuid.clone_from(&board.uuid);
         finding.serial.clone_from(&board.serial);
     }
@@ -185,9 +281,7 @@ fn identify(finding: &mut Finding, boards: &[Gpu]) {
 
 /// Whether the finding is about another board: by serial number, or by UUID if there is none.
 fn is_of_another_board(finding: &Finding, boards: &[Gpu]) -> bool {
-    let Some(board) = boards.iter().find(|board| board.pci_address == finding.target) else {
-        return false;
-    };
+    let Some(board) = board_at(&finding.target, boards) else { return false };
     match (&finding.serial, &board.serial) {
         (Some(then), Some(now)) => then != now,
         _ => finding.uuid.is_some() && board.uuid.is_some() && finding.uuid != board.uuid,
@@ -203,7 +297,7 @@ impl Found {
             outcome: self.outcome.clone(),
             severity: self.severity.clone(),
             reason: key(&self.reason, 63),
-            message: bounded(&self.message, 256),
+            message: bounded(&self.message, MESSAGE_MAX),
             since: at,
             last_seen: at,
             count: 1,

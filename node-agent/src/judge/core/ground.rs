@@ -7,7 +7,7 @@ use super::log_state::KernelLog;
 use super::memory::Memory;
 use super::readings::Readings;
 use crate::readings::TreeReport;
-use crate::readings::inventory::{Accelerator, NvmlError, NvmlView, Vendor};
+use crate::readings::inventory::{Accelerator, DISPLAY_CLASS, NvmlError, NvmlView, Vendor};
 use crate::readings::mismatch::Mismatch;
 use crate::readings::return_codes::{Means, at_init};
 use crate::readings::sample::{DeviceAccess, GpuReadings, Section};
@@ -140,12 +140,19 @@ impl<'a> Ground<'a> {
         Some(tree.pci.iter().filter(|gpu| gpu.vendor == Vendor::Nvidia).collect())
     }
 
-    /// Skipped if NVIDIA's driver has no GPU to show: all are bound to another one, for example for virtual machines.
+    /// Skipped if NVIDIA's driver has no GPU to show: all are bound to another one, for example for virtual machines. A
+    /// display card next to boards without display output says nothing about those.
     pub(in crate::judge) fn all_elsewhere(&self) -> Option<Judged> {
-        let gpus = self.nvidia_on_pci()?;
+        let mut gpus = self.nvidia_on_pci()?;
+        if gpus.iter().any(|gpu| gpu.driver.as_deref() == Some(NVIDIA_DRIVER)) {
+            return None;
+        }
+        if gpus.iter().any(|gpu| gpu.class != DISPLAY_CLASS) {
+            gpus.retain(|gpu| gpu.class != DISPLAY_CLASS);
+        }
         let mut drivers: Vec<&str> = gpus.iter().filter_map(|gpu| gpu.driver.as_deref()).collect();
         let library_sees = self.readings.view.as_ref().is_some_and(|view| view.count.unwrap_or(0) > 0);
-        if drivers.is_empty() || drivers.contains(&NVIDIA_DRIVER) || library_sees {
+        if drivers.is_empty() || library_sees {
             return None;
         }
         drivers.sort_unstable();

@@ -2,7 +2,7 @@
 
 use super::readings::Readings;
 use crate::pci::PciAddress;
-use crate::readings::inventory::{InventoryReport, NvmlGpu, NvmlView, Vendor};
+use crate::readings::inventory::{Accelerator, DISPLAY_CLASS, InventoryReport, NvmlGpu, NvmlView, Vendor};
 use crate::text::bounded;
 use crds::node_health::{Gpu, Inventory, MAX_GPUS, MAX_NICS, Nic};
 use std::collections::BTreeSet;
@@ -50,13 +50,47 @@ impl Hardware {
             (None, Some(view)) => view.clone(),
             (None, None) => return Self::NotYet,
         };
+        let is_accelerator = |gpu: &&Accelerator| role(gpu, &tree.pci, &nvml) != Role::Display;
         Self::Seen(Box::new(InventoryReport {
-            pci: tree.pci.clone(),
+            pci: tree.pci.iter().filter(is_accelerator).cloned().collect(),
             nics: tree.nics.clone(),
             pci_errors: tree.pci_errors.clone(),
             nvml,
         }))
     }
+}
+
+/// What a function on PCI is to the count of accelerators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::judge) enum Role {
+    /// An accelerator.
+    Accelerator,
+    /// A display card: none of ours.
+    Display,
+    /// It may be either.
+    Unclear,
+}
+
+/// Kernel drivers that only show a picture (`drivers/gpu/drm/nouveau`, `drivers/video/fbdev`, `drivers/gpu/drm/tiny`).
+const PICTURE_DRIVERS: [&str; 4] = ["nouveau", "nvidiafb", "efifb", "simple-framebuffer"];
+
+/// The role of a function on PCI. Only NVIDIA's display controllers are in question: a GeForce or RTX board computes, a
+/// card for a console does not, and both have PCI class 0x0300. One that NVIDIA's driver has, or of the same device id as
+/// one that it has, is an accelerator. Next to boards without display output, one that no other owner has is a display card.
+pub(in crate::judge) fn role(gpu: &Accelerator, pci: &[Accelerator], nvml: &NvmlView) -> Role {
+    let is_served = |other: &&Accelerator| {
+        let is_shown = || nvml.gpus.iter().any(|shown| shown.pci.as_deref() == Some(other.address.as_str()));
+        other.vendor == Vendor::Nvidia && (other.driver.as_deref() == Some(NVIDIA_DRIVER) || is_shown())
+    };
+    if gpu.vendor != Vendor::Nvidia || gpu.class != DISPLAY_CLASS || is_served(&gpu) {
+        return Role::Accelerator;
+    }
+    if pci.iter().filter(is_served).any(|other| other.device == gpu.device) {
+        return Role::Accelerator;
+    }
+    let has_other_owner = gpu.driver.as_deref().is_some_and(|driver| !PICTURE_DRIVERS.contains(&driver));
+    let beside_compute_boards = pci.iter().filter(is_served).any(|other| other.class != DISPLAY_CLASS);
+    if beside_compute_boards && !has_other_owner { Role::Display } else { Role::Unclear }
 }
 
 /// The addresses of every accelerator that PCI or the driver shows.
@@ -89,12 +123,26 @@ pub fn as_reported(report: &InventoryReport) -> Inventory {
     }
 }
 
-/// A GPU that the driver does not show now keeps its previous identity, so that an operator can tell which board it is.
+/// A GPU that the driver does not show now keeps its previous identity, so that an operator can tell which board it is;
+/// unless the driver shows that board at another address.
 pub fn named_as_before(inventory: &mut Inventory, before: &Inventory) {
-    for gpu in inventory.gpus.iter_mut().filter(|gpu| gpu.uuid.is_none() && gpu.serial.is_none()) {
-        if let Some(known) = before.gpus.iter().find(|known| known.pci_address == gpu.pci_address) {
-            *gpu = Gpu { index: gpu.index, kernel_driver: gpu.kernel_driver.take(), ..known.clone() };
+    let (named, mut nameless): (Vec<&mut Gpu>, Vec<&mut Gpu>) =
+        inventory.gpus.iter_mut().partition(|gpu| gpu.uuid.is_some() || gpu.serial.is_some());
+    let is_elsewhere = |known: &Gpu| named.iter().any(|gpu| is_same_board(known, gpu));
+    for gpu in &mut nameless {
+        let known = before.gpus.iter().find(|known| known.pci_address == gpu.pci_address);
+        if let Some(known) = known.filter(|known| !is_elsewhere(known)) {
+            **gpu = Gpu { index: gpu.index, kernel_driver: gpu.kernel_driver.take(), ..known.clone() };
         }
+    }
+}
+
+/// Whether both are the same GPU: by UUID, or by serial number if one of them has no UUID. (Several GPUs of one board may
+/// share its serial number.)
+fn is_same_board(one: &Gpu, other: &Gpu) -> bool {
+    match (&one.uuid, &other.uuid) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.serial.is_some() && one.serial == other.serial,
     }
 }
 

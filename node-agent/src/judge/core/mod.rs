@@ -14,6 +14,7 @@ pub mod rates;
 pub mod readings;
 pub mod rule;
 pub mod tally;
+pub mod whereabouts;
 
 pub use crate::text::bounded;
 pub use expectation::{DEFAULT_INTERVAL_SECONDS, Expectation, interval_of, interval_seconds};
@@ -24,3 +25,4 @@ pub use log_state::KernelLog;
 pub use memory::{Counter, Memory};
 pub use readings::{Readings, Trouble};
 pub use rule::{Page, Rule};
+pub use whereabouts::Whereabouts;

@@ -5,9 +5,9 @@ mod view;
 
 pub use rules::{PAGE, RULES};
 
-use crate::judge::core::hardware::addresses;
-use crate::judge::core::{Expectation, Findings, Found, Ground, Hardware, Judged, rule};
+use crate::judge::core::{Expectation, Findings, Found, Ground, Hardware, Judged, Whereabouts, rule};
 use crate::readings::inventory::InventoryReport;
+use crate::readings::sample::Section;
 use crds::check::Check;
 use crds::names::TARGET_NODE;
 use crds::node_health::CheckRow;
@@ -42,23 +42,23 @@ fn unknown(why: &str, message: &str) -> Judged {
 
 fn judge_seen(ground: &Ground<'_>, report: &InventoryReport) -> Judged {
     let (expected, view) = (ground.expected, View::of(report));
-    let missing = missing(expected, &view);
-    if view.present.is_empty() && missing.is_none() && !view.library_counts_some() {
+    let count = Count::of(ground, &view);
+    if view.present.is_empty() && count.missing.is_none() && !view.library_counts_some() {
         return none_here(expected);
     }
     if let Some(elsewhere) = ground.all_elsewhere() {
-        return with_missing(elsewhere, missing);
+        return with_missing(ground, elsewhere, count.missing);
     }
     if let Some(silent) = view.library_silent(ground) {
-        return with_missing(silent, missing);
+        return with_missing(ground, silent, count.missing);
     }
     let hidden = view.hidden(ground);
     let unread = view.unread(&hidden);
     let mut found = view.not_well(&hidden);
-    found.extend(missing);
+    found.extend(count.missing);
     found.extend(not_allocatable(expected, &view));
     found.extend(unexpected_models(expected, &view));
-    let found = rule::worst_of_each(found);
+    let found: Vec<Found> = rule::worst_of_each(found).into_iter().map(|found| confirmed(ground, found)).collect();
     let covered = covered(ground, &view, &unread, &found);
     let message = (!unread.why.is_empty()).then(|| unread.why.join("; "));
     if let Some(first) = hidden.first() {
@@ -67,6 +67,9 @@ fn judge_seen(ground: &Ground<'_>, report: &InventoryReport) -> Judged {
             hidden.len()
         );
         return Judged { found, ..Judged::unknown(reason::AGENT_LOST_DEVICE_ACCESS, message) };
+    }
+    if let Some(why) = count.unclear {
+        return Judged { found, ..Judged::unknown(reason::COUNT_UNCLEAR, why) };
     }
     if covered.iter().all(|target| target == TARGET_NODE) && view.library_counts_some() {
         let message = message.unwrap_or_else(|| "the library counts GPUs, but none was read".to_owned());
@@ -83,12 +86,37 @@ fn judge_seen(ground: &Ground<'_>, report: &InventoryReport) -> Judged {
 }
 
 /// Only the count can be judged; all other findings stay.
-fn with_missing(judged: Judged, missing: Option<Found>) -> Judged {
+fn with_missing(ground: &Ground<'_>, judged: Judged, missing: Option<Found>) -> Judged {
     match missing {
-        Some(missing) => Judged { outcome: Outcome::Pass, found: vec![missing], complete: false, ..judged },
+        Some(missing) => {
+            Judged { outcome: Outcome::Pass, found: vec![confirmed(ground, missing)], complete: false, ..judged }
+        }
         None => judged,
     }
 }
+
+/// The finding as it is if an earlier reading showed the target at fault too; otherwise the warning that a single reading
+/// is worth. PCI and driver are read one after the other, buses are rescanned, and a GPU that is being reset is silent.
+fn confirmed(ground: &Ground<'_>, found: Found) -> Found {
+    let why = found.reason.as_str();
+    if !IN_TWO_READINGS.contains(&why) {
+        return found;
+    }
+    let now = ground.now.mono_ms;
+    let tree = ground.readings.tree.as_ref().map_or(now, |(_, taken)| *taken);
+    let driver = ground.readings.taken.get(&Section::Driver).copied().unwrap_or(tree);
+    // The count is that of PCI; everything else compares PCI with the driver.
+    let taken = if why == reason::GPU_MISSING { tree } else { tree.min(driver) };
+    // A GPU that was first lost and then not shown is at fault in both readings.
+    let stands = |why: &&str| rule::is_confirmed(ground, Check::Inventory, (&found.target, why), taken, 1);
+    if IN_TWO_READINGS.iter().any(stands) {
+        return found;
+    }
+    rule::suspected(RULES, why, &found.target, found.message, found.evidence.unwrap_or_default())
+}
+
+/// The reasons that condemn, each only in two readings.
+const IN_TWO_READINGS: [&str; 3] = [reason::GPU_MISSING, reason::NOT_IN_DRIVER, reason::GPU_LOST];
 
 /// What could be judged: not what was not read, and not the node while one of its findings may be about such a GPU.
 fn covered(ground: &Ground<'_>, view: &View<'_>, unread: &Unread, found: &[Found]) -> Vec<String> {
@@ -118,14 +146,31 @@ fn none_here(expected: &Expectation<'_>) -> Judged {
     }
 }
 
-/// Fewer accelerators than the profile declares. Without a profile none is missing.
-fn missing(expected: &Expectation<'_>, view: &View<'_>) -> Option<Found> {
-    let gpus = expected.spec?.expected.as_ref()?.gpus.as_ref()?;
-    let wanted = usize::try_from(gpus.count?).ok()?;
-    let there = view.of_vendor(gpus.vendor.as_deref(), gpus.kernel_driver.as_deref());
-    (there < wanted).then(|| {
-        found(reason::GPU_MISSING, TARGET_NODE, format!("{there} of {wanted} accelerators found: {}", shown(view)))
-    })
+/// The number of accelerators against the profile. Without a profile none is missing.
+#[derive(Default)]
+struct Count {
+    missing: Option<Found>,
+    /// Why it cannot be told whether some are missing.
+    unclear: Option<String>,
+}
+
+impl Count {
+    fn of(ground: &Ground<'_>, view: &View<'_>) -> Self {
+        let Some((gpus, wanted)) = ground.expected.declared_gpus() else { return Self::default() };
+        let (sure, possible) = view.count(gpus.vendor.as_deref(), gpus.kernel_driver.as_deref());
+        if sure >= wanted {
+            return Self::default();
+        }
+        if possible >= wanted {
+            let unclear = format!(
+                "{sure} of {wanted} accelerators found, and {} display controllers that NVIDIA's driver does not have: they may be accelerators or display cards; set gpus.kernelDriver in the profile to count only what the driver has",
+                possible - sure
+            );
+            return Self { unclear: Some(unclear), ..Self::default() };
+        }
+        let message = format!("{sure} of {wanted} accelerators found: {}", shown(view));
+        Self { missing: Some(found(reason::GPU_MISSING, TARGET_NODE, message)), ..Self::default() }
+    }
 }
 
 fn shown(view: &View<'_>) -> String {
@@ -165,28 +210,21 @@ fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> 
         .collect()
 }
 
-/// Covers absent addresses while the count matches the profile: no accelerator is missing then, so earlier findings at
-/// such an address were judged together with the count.
-pub(in crate::judge) fn cover_gone(
-    (expected, hardware): (&Expectation<'_>, &Hardware),
+/// Covers vacant addresses: those that a board has left, and while all boards are there, those that were covered before. A
+/// pass there says that nothing is wrong at them any more, whatever check had found it.
+pub(in crate::judge) fn cover_vacant(
+    boards: &Whereabouts,
     judged: &mut Judged,
     findings: &Findings,
     before: Option<&CheckRow>,
 ) {
-    let declared = expected.spec.and_then(|spec| spec.expected.as_ref()?.gpus.as_ref()?.count);
-    let right = judged.found.iter().all(|found| found.reason != reason::GPU_MISSING);
-    if !judged.complete || judged.outcome != Outcome::Pass || declared.is_none() || !right {
+    if !judged.complete || judged.outcome != Outcome::Pass {
         return;
     }
-    // What is there and was left out of `covered` was not read: that is no proof that it is gone.
-    let present = match hardware {
-        Hardware::Seen(report) => addresses(report),
-        Hardware::NotYet | Hardware::Unknown { .. } => return,
-    };
-    let found_before = findings.of(Check::Inventory.name()).map(|finding| &finding.target);
-    for target in found_before.chain(before.into_iter().flat_map(|row| &row.covered)) {
-        if !judged.covered.contains(target) && !present.contains(target) {
-            judged.covered.push(target.clone());
+    let before = before.filter(|_| boards.is_complete()).into_iter().flat_map(|row| &row.covered);
+    for address in findings.vacated().chain(before) {
+        if boards.is_vacant(address) && !judged.covered.contains(address) {
+            judged.covered.push(address.clone());
         }
     }
 }

@@ -23,6 +23,7 @@ fn board(address: &str, vendor: Vendor) -> Accelerator {
         address: address.to_owned(),
         vendor,
         device: 0x2330,
+        class: 0x0302,
         numa_node: None,
         driver: Some("nvidia".to_owned()),
         slot: None,

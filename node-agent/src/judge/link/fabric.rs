@@ -6,10 +6,12 @@ pub(in crate::judge) mod tests;
 
 pub use rules::RULES;
 
+use super::domain::{self, Agreement};
 use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
 use crate::judge::core::{Found, Ground, Judged, Page};
 use crate::readings::sample::{FabricReading, GpuReadings, PlatformReading, Section};
 use crds::check::Check;
+use crds::names::TARGET_NODE;
 use crds::reason;
 
 /// How long set-up may take outside the boot grace, in seconds, before it counts as stuck. The fabric manager of an HGX
@@ -76,6 +78,15 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     let must_complete =
         declares_links(ground) || gpus.iter().any(|gpu| of_gpu(gpu).is_some_and(|of| of.state == Some(3)));
     let (mut covered, mut findings, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    match domain::agreement(ground, &gpus) {
+        Agreement::Unknown => {}
+        Agreement::Agree => covered.push(TARGET_NODE.to_owned()),
+        Agreement::Differ(evidence) => {
+            covered.push(TARGET_NODE.to_owned());
+            let message = "the GPUs of this node are in different NVLink clusters or cliques".to_owned();
+            findings.push(found(RULES, reason::FABRIC_SPLIT, TARGET_NODE, message, evidence));
+        }
+    }
     for gpu in gpus {
         let Some(fabric) = of_gpu(&gpu) else { continue };
         if is_being_set_up(&fabric) && !has_no_partition(&fabric) && !must_complete {

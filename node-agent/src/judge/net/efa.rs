@@ -41,7 +41,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::EFA_INCOMPLETE,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,
-        when: "Fewer EFA RDMA devices, or fewer uverbs nodes, than EFA functions on PCI.",
+        when: "Fewer EFA RDMA devices, or fewer uverbs nodes, than EFA functions on PCI. Not judged while RDMA is in exclusive mode: the devices may be in another network namespace.",
         lifts: "One reading with as many of both.",
         act: "Reload the module efa, or reboot; then look in the kernel log for the adapter that did not come up.",
         source: "AWS gpu-cluster-healthcheck check 2 (`EFA OK: <n> PCI devices, <n> RDMA devices, <n> uverbs nodes`)",
@@ -119,8 +119,33 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         covered.push(port.name.clone());
         findings.extend(drops(ground, port));
     }
+    if let Some(hidden) = efa_elsewhere(tree) {
+        let message = format!(
+            "{hidden} EFA adapters may have their RDMA device in another network namespace, because RDMA is in exclusive mode: use `rdma system set netns shared`"
+        );
+        return Judged { found: findings, ..Judged::unknown(reason::RDMA_NAMESPACE_EXCLUSIVE, message) };
+    }
+    covered.extend(removed(ground, tree, wanted));
     covered.truncate(MAX_COVERED);
     judged(covered, findings)
+}
+
+/// How many adapters on PCI have no RDMA device in sight while devices belong to one network namespace each.
+fn efa_elsewhere(tree: &TreeReport) -> Option<usize> {
+    let hidden = tree.efa.pci.len().checked_sub(tree.efa.rdma.len()).filter(|hidden| *hidden > 0);
+    hidden.filter(|_| tree.rdma_is_exclusive == Some(true))
+}
+
+/// Ports that have a finding and are gone, while as many adapters as declared are there and complete. Absence alone lifts
+/// nothing.
+fn removed(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Vec<String> {
+    let efa = &tree.efa;
+    if wanted == 0 || efa.pci.len() < wanted || efa.rdma.len() < efa.pci.len() || !tree.errors.is_empty() {
+        return Vec::new();
+    }
+    let is_there = |target: &str| target == TARGET_NODE || tree.rdma.iter().any(|port| port.name == target);
+    let targets = ground.findings.of(Check::Efa.name()).map(|finding| finding.target.clone());
+    targets.filter(|target| !is_there(target)).collect()
 }
 
 fn declared(ground: &Ground<'_>) -> Option<usize> {
@@ -150,8 +175,8 @@ fn of_node(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Foun
     }
     let mut signs = Vec::new();
     for (count, what) in [(efa.rdma.len(), "RDMA devices"), (efa.uverbs.len(), "uverbs nodes")] {
-        // A device class that could not be read shows no device either.
-        if tree.errors.is_empty() && count < efa.pci.len() {
+        // A device class that could not be read shows no device either, nor one of another network namespace.
+        if tree.errors.is_empty() && efa_elsewhere(tree).is_none() && count < efa.pci.len() {
             signs.push((reason::EFA_INCOMPLETE, format!("{count} {what} for {} EFA adapters on PCI", efa.pci.len())));
         }
     }

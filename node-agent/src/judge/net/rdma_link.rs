@@ -3,6 +3,7 @@
 //! Only declared ports can fail a node: some ports are down on purpose. EFA ports report ACTIVE in any state; their
 //! counters belong to the check `efa`.
 
+mod count;
 mod rules;
 #[cfg(test)]
 pub(in crate::judge) mod tests;
@@ -10,15 +11,15 @@ pub(in crate::judge) mod tests;
 pub use rules::{PAGE, RULES};
 
 use crate::judge::core::rates::{per_minute, rise_since_boot};
-use crate::judge::core::rule::{found, is_confirmed, judged, suspected};
+use crate::judge::core::rule::{found, judged, suspected, worst_of_each};
 use crate::judge::core::{Counter, Found, Ground, Judged, MAX_COVERED};
 use crate::readings::TreeReport;
 use crate::readings::sysfs::RdmaPort;
+use count::{Count, hidden, in_other_namespaces, may_be_unseen, too_many};
 use crds::check::Check;
 use crds::hardware_profile::ExpectedNetwork;
 use crds::names::TARGET_NODE;
 use crds::reason;
-use std::collections::BTreeSet;
 
 /// States of a port in which it carries traffic: ACTIVE and ACTIVE_DEFER (`ib_verbs.h`).
 const ACTIVE: &[u32] = &[4, 5];
@@ -46,9 +47,13 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         Err(why) => return *why,
     };
     let declared = declared(ground);
-    let devices = declared.and_then(|network| network.rdma_devices).unwrap_or(0);
+    let wanted = declared.and_then(|network| usize::try_from(network.rdma_devices?).ok()).unwrap_or(0);
     let ports = declared.map_or(&[][..], |network| &network.ports);
-    if devices == 0 && ports.is_empty() && tree.rdma.iter().all(|port| port.efa) {
+    if tree.rdma.is_empty() && hidden(tree) > 0 {
+        let (why, message) = in_other_namespaces("no RDMA device is visible", hidden(tree));
+        return Judged::unknown(why, message);
+    }
+    if wanted == 0 && ports.is_empty() && tree.rdma.iter().all(|port| port.efa) {
         return Judged::skipped(reason::NOT_APPLICABLE);
     }
     if tree.rdma.is_empty() && sees_nothing(tree) {
@@ -56,28 +61,56 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         return Judged::unknown(reason::TOOL_ERROR, format!("the RDMA devices cannot be counted: {why}"));
     }
     let (mut covered, mut findings) = (Vec::new(), Vec::new());
-    if let Some(wanted) = usize::try_from(devices).ok().filter(|wanted| *wanted > 0) {
-        // The missing device may be one that could not be read.
-        let missing = missing(ground, tree, wanted);
-        if missing.is_none() || tree.errors.is_empty() {
+    let mut unclear = too_many(tree);
+    match Count::of(ground, tree, wanted) {
+        Count::Undeclared => {}
+        Count::Right => {
             covered.push(TARGET_NODE.to_owned());
-            findings.extend(missing);
+            covered.extend(removed(ground, tree, ports));
         }
+        Count::Missing(missing) => {
+            covered.push(TARGET_NODE.to_owned());
+            findings.push(missing);
+        }
+        Count::Unclear(why) => unclear = unclear.or(Some(why)),
     }
-    for name in ports.iter().filter(|name| tree.errors.is_empty() && !tree.rdma.iter().any(|port| port.name == **name))
-    {
+    for name in ports.iter().filter(|name| !tree.rdma.iter().any(|port| port.name == **name)) {
+        if let Some(why) = may_be_unseen(tree) {
+            unclear = unclear.or(Some(why));
+            continue;
+        }
         covered.push(name.clone());
         let message = format!("the declared RDMA port {name} is missing");
         findings.push(found(RULES, reason::PORT_DOWN, name, message, format!("{} ports", tree.rdma.len())));
     }
-    for port in tree.rdma.iter().filter(|port| !port.efa) {
+    for port in tree.rdma.iter().filter(|port| !port.efa && (!port.is_virtual || ports.contains(&port.name))) {
         if let Some(of_port) = judge_port(ground, port, declared) {
             covered.push(port.name.clone());
             findings.extend(of_port);
         }
     }
+    if let Some((why, message)) = unclear {
+        return Judged { found: worst_of_each(findings), ..Judged::unknown(why, message) };
+    }
+    // What is left out has no finding and had none: nothing waits for it to be covered.
+    let has_finding = |name: &String| {
+        findings.iter().any(|found| found.target == *name)
+            || ground.findings.get(Check::RdmaLink.name(), name).is_some()
+    };
+    covered.sort_by_cached_key(|name| (!has_finding(name), name != TARGET_NODE, !ports.contains(name)));
     covered.truncate(MAX_COVERED);
     judged(covered, findings)
+}
+
+/// Ports that have a finding and are gone, while as many devices as declared are there: nothing is missing, so a card was
+/// taken out, or its device has another name now. Absence alone lifts nothing.
+fn removed(ground: &Ground<'_>, tree: &TreeReport, declared: &[String]) -> Vec<String> {
+    if may_be_unseen(tree).is_some() {
+        return Vec::new();
+    }
+    let is_there = |name: &String| tree.rdma.iter().any(|port| port.name == *name) || declared.contains(name);
+    let targets = ground.findings.of(Check::RdmaLink.name()).map(|finding| &finding.target);
+    targets.filter(|target| *target != TARGET_NODE && !is_there(target)).cloned().collect()
 }
 
 fn declared<'a>(ground: &Ground<'a>) -> Option<&'a ExpectedNetwork> {
@@ -87,23 +120,6 @@ fn declared<'a>(ground: &Ground<'a>) -> Option<&'a ExpectedNetwork> {
 /// Whether the tree could not be read, or is empty.
 fn sees_nothing(tree: &TreeReport) -> bool {
     !tree.errors.is_empty() || !tree.pci_errors.is_empty() || (tree.pci.is_empty() && tree.nics.is_empty())
-}
-
-/// Fewer devices than declared: a warning at the first reading, confirmed at the second.
-fn missing(ground: &Ground<'_>, tree: &TreeReport, wanted: usize) -> Option<Found> {
-    let devices: BTreeSet<&str> = tree.rdma.iter().map(|port| port.device.as_str()).collect();
-    if devices.len() >= wanted {
-        return None;
-    }
-    let message = format!("{} of {wanted} RDMA devices are present", devices.len());
-    let evidence = devices.into_iter().collect::<Vec<_>>().join(" ");
-    let why = reason::RDMA_DEVICES_MISSING;
-    let taken = ground.readings.tree.as_ref().map_or(ground.now.mono_ms, |(_, taken)| *taken);
-    Some(if is_confirmed(ground, Check::RdmaLink, (TARGET_NODE, why), taken, 1) {
-        found(RULES, why, TARGET_NODE, message, evidence)
-    } else {
-        suspected(RULES, why, TARGET_NODE, message, evidence)
-    })
 }
 
 /// `None` if its state cannot be read.

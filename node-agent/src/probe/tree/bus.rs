@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use super::root::{Place, Root};
 use super::values;
 use crate::pci::PciAddress;
-use crate::readings::inventory::{Accelerator, ConfigSpace, Nic, Vendor};
+use crate::readings::inventory::{Accelerator, ConfigSpace, DISPLAY_CLASS, Nic, Vendor};
 use crate::readings::sysfs::PciLink;
 use crate::text::{EVIDENCE_CHARS, bounded};
 
@@ -14,17 +14,17 @@ use crate::text::{EVIDENCE_CHARS, bounded};
 pub(super) const MAX_ERRORS: usize = 16;
 /// Four times the largest node that is built.
 pub(super) const MAX_ACCELERATORS: usize = 64;
-/// A host with virtual functions has hundreds.
+/// Physical ones; the largest nodes have 40.
 const MAX_NICS: usize = 256;
 /// No machine has this many bridges between root and device.
 const MAX_BRIDGES: usize = 16;
 
 /// PCI vendor, PCI classes (base class and subclass) of its accelerators. Source: the PCI code and id assignment
 /// specification (0x0300 VGA, 0x0302 3D controller, 0x0380 other display, 0x1200 processing accelerator). NVIDIA's
-/// data-centre GPUs are 0x0302, those with a display 0x0300; AMD's Instinct are 0x0380, 0x0302 or 0x1200, and AMD's
-/// 0x0300 are the graphics of its CPUs.
+/// data-centre GPUs are 0x0302, those with a display 0x0300, as are its display cards: which of the two it is, is judged.
+/// AMD's Instinct are 0x0380, 0x0302 or 0x1200, and AMD's 0x0300 are the graphics of its CPUs.
 const ACCELERATORS: &[(u16, Vendor, &[u16])] =
-    &[(0x10de, Vendor::Nvidia, &[0x0302, 0x0300]), (0x1002, Vendor::Amd, &[0x0380, 0x0302, 0x1200])];
+    &[(0x10de, Vendor::Nvidia, &[0x0302, DISPLAY_CLASS]), (0x1002, Vendor::Amd, &[0x0380, 0x0302, 0x1200])];
 
 /// Ethernet and InfiniBand controllers, of any vendor. EFA is 0x0200.
 const NIC_CLASSES: &[u16] = &[0x0200, 0x0207];
@@ -84,13 +84,14 @@ impl Reading<'_> {
     fn device(&self, place: &Place, address: PciAddress, view: &mut PciView) -> Result<(), String> {
         // Six digits: base class, subclass, programming interface.
         let class = self.hexadecimal(place, "class")? >> 8;
+        let class = u16::try_from(class).map_err(|error| format!("class: {error}"))?;
         let vendor = self.hexadecimal(place, "vendor")?;
-        let is = |classes: &[u16]| classes.iter().any(|known| u32::from(*known) == class);
+        let is = |classes: &[u16]| classes.contains(&class);
         let maker = ACCELERATORS.iter().find(|(id, _, classes)| u32::from(*id) == vendor && is(classes));
         if let Some((_, maker, _)) = maker {
             // A virtual function (vGPU on SR-IOV) is a slice of a GPU that is itself listed.
-            if self.root.place(place.join("physfn")).is_err() {
-                self.accelerator(place, address, *maker, view)?;
+            if !is_virtual_function(self.root, place) {
+                self.accelerator(place, (address, class), *maker, view)?;
             }
         } else if is(NIC_CLASSES) {
             self.nic(place, address, view)?;
@@ -101,7 +102,7 @@ impl Reading<'_> {
     fn accelerator(
         &self,
         place: &Place,
-        address: PciAddress,
+        (address, class): (PciAddress, u16),
         vendor: Vendor,
         view: &mut PciView,
     ) -> Result<(), String> {
@@ -114,6 +115,7 @@ impl Reading<'_> {
         view.accelerators.push(Accelerator {
             vendor,
             device: self.sixteen_bits(place, "device")?,
+            class,
             numa_node: self.root.read(place.join("numa_node"), values::numa_node),
             driver: self.driver(place),
             slot: self.slots.get(&slot_address(&name)).cloned(),
@@ -124,6 +126,10 @@ impl Reading<'_> {
     }
 
     fn nic(&self, place: &Place, address: PciAddress, view: &mut PciView) -> Result<(), String> {
+        // A virtual function is a part of a card that is itself listed, and a host may have hundreds of them.
+        if is_virtual_function(self.root, place) {
+            return Ok(());
+        }
         if view.nics.len() == MAX_NICS {
             view.nics_left_out += 1;
             return Ok(());
@@ -167,6 +173,11 @@ impl Reading<'_> {
     fn sixteen_bits(&self, place: &Place, file: &str) -> Result<u16, String> {
         u16::try_from(self.hexadecimal(place, file)?).map_err(|error| format!("{file}: {error}"))
     }
+}
+
+/// SR-IOV: a virtual function has a link to its physical one (Documentation/ABI/testing/sysfs-bus-pci, `physfn`).
+pub(super) fn is_virtual_function(root: &Root, place: &Place) -> bool {
+    root.link_target(place.join("physfn")).is_ok()
 }
 
 fn link(root: &Root, place: &Place) -> PciLink {

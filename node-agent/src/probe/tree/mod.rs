@@ -67,7 +67,7 @@ fn measure(args: &TreeParameters) -> TreeReport {
     if view.nics_left_out > 0 {
         errors.push(format!("{} more network cards than are read", view.nics_left_out));
     }
-    let rdma = rdma::ports(&sysfs, &view.nics, &mut errors);
+    let (rdma, rdma_left_out) = rdma::ports(&sysfs, &view.nics, &mut errors);
     let efa = efa_view::read(&sysfs, &proc, &view.nics, &rdma, &mut errors);
     errors.truncate(bus::MAX_ERRORS);
     view.errors.truncate(bus::MAX_ERRORS);
@@ -77,6 +77,8 @@ fn measure(args: &TreeParameters) -> TreeReport {
         pci_errors: view.errors,
         links: view.links,
         rdma,
+        rdma_left_out,
+        rdma_is_exclusive: rdma::is_exclusive(&sysfs),
         errors,
         efa,
         bridges: view.bridges,

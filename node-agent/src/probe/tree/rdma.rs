@@ -1,12 +1,13 @@
 //! RDMA ports below `class/infiniband`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::bus::rdma_address;
+use super::bus::{is_virtual_function, rdma_address};
 use super::root::Root;
 use super::values;
 use crate::readings::inventory::Nic;
-use crate::readings::sysfs::RdmaPort;
+use crate::readings::sysfs::{RdmaLeftOut, RdmaPort};
 use crate::text::key;
 
 /// The most ports that are read; the largest nodes have 40.
@@ -54,11 +55,11 @@ pub(super) fn is_efa(nic: &Nic) -> bool {
     (nic.vendor == EFA.0 && EFA.1.contains(&nic.device)) || nic.driver.as_deref() == Some("efa")
 }
 
-/// Every port, by device and number. `errors` lists what cannot be read.
-pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> Vec<RdmaPort> {
+/// Every port, by device and number, those of physical devices first, and how many were left out. `errors` lists what
+/// cannot be read.
+pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> (Vec<RdmaPort>, RdmaLeftOut) {
     let efa: BTreeSet<&str> =
         nics.iter().filter(|nic| is_efa(nic)).flat_map(|nic| &nic.rdma_devices).map(String::as_str).collect();
-    let mut found = Vec::new();
     let devices = root.names("class/infiniband").unwrap_or_else(|error| {
         // A node without RDMA has no such folder.
         if error.kind() != std::io::ErrorKind::NotFound {
@@ -66,26 +67,60 @@ pub(super) fn ports(root: &Root, nics: &[Nic], errors: &mut Vec<String>) -> Vec<
         }
         Vec::new()
     });
+    let mut all: Vec<(bool, String, u32)> = Vec::new();
     for device in devices {
-        let folder = format!("class/infiniband/{device}/ports");
-        let numbers = match root.names(&folder) {
-            Ok(names) => names.into_iter().filter_map(|name| name.parse::<u32>().ok()),
-            // A device that disappeared after the listing is not an error.
-            Err(_) if root.place(format!("class/infiniband/{device}")).is_err() => continue,
-            Err(error) => {
-                errors.push(format!("{}: {error}", root.shown(&folder)));
-                continue;
-            }
-        };
-        let mut numbers: Vec<u32> = numbers.collect();
-        numbers.sort_unstable();
-        found.extend(numbers.into_iter().map(|number| port(root, &device, number, efa.contains(device.as_str()))));
+        let is_virtual = is_virtual(root, &device);
+        all.extend(numbers(root, &device, errors).into_iter().map(|number| (is_virtual, device.clone(), number)));
     }
-    if found.len() > MAX_PORTS {
-        errors.push(format!("{} RDMA ports, of which the first {MAX_PORTS} are read", found.len()));
-        found.truncate(MAX_PORTS);
+    all.sort();
+    let rest = all.split_off(all.len().min(MAX_PORTS));
+    let other = rest.iter().filter(|(is_virtual, ..)| *is_virtual).count();
+    let left_out = RdmaLeftOut { physical: rest.len() - other, other };
+    let read = |(is_virtual, device, number): (bool, String, u32)| RdmaPort {
+        is_virtual,
+        ..port(root, &device, number, efa.contains(device.as_str()))
+    };
+    (all.into_iter().map(read).collect(), left_out)
+}
+
+fn numbers(root: &Root, device: &str, errors: &mut Vec<String>) -> Vec<u32> {
+    let folder = format!("class/infiniband/{device}/ports");
+    match root.names(&folder) {
+        Ok(names) => names.into_iter().filter_map(|name| name.parse::<u32>().ok()).collect(),
+        // A device that disappeared after the listing is not an error.
+        Err(_) if root.place(format!("class/infiniband/{device}")).is_err() => Vec::new(),
+        Err(error) => {
+            errors.push(format!("{}: {error}", root.shown(&folder)));
+            Vec::new()
+        }
     }
-    found
+}
+
+/// Whether a device is no hardware of its own: a virtual function (`physfn`), a scalable function (an auxiliary device
+/// `mlx5_core.sf.N`, `drivers/net/ethernet/mellanox/mlx5/core/sf/dev/dev.c`), or software: siw has no device below it,
+/// and rxe a file `parent` (`drivers/infiniband/sw/rxe/rxe_verbs.c`).
+fn is_virtual(root: &Root, device: &str) -> bool {
+    let Ok(below) = root.place(format!("class/infiniband/{device}/device")) else {
+        // A device that was copied without its links may be anything.
+        return root.link_target(format!("class/infiniband/{device}")).is_ok_and(|target| is_without_bus(&target));
+    };
+    let is_scalable = below.name().is_some_and(|name| name.contains(".sf."));
+    is_scalable || is_virtual_function(root, &below) || root.place(format!("class/infiniband/{device}/parent")).is_ok()
+}
+
+/// Devices without a parent on a bus stand below `devices/virtual`.
+fn is_without_bus(target: &Path) -> bool {
+    target.components().any(|part| part.as_os_str() == "virtual")
+}
+
+/// Whether RDMA devices belong to one network namespace each (`rdma system set netns exclusive`). The parameter is true for
+/// the shared mode (`drivers/infiniband/core/device.c`, `netns_mode`).
+pub(super) fn is_exclusive(root: &Root) -> Option<bool> {
+    match root.read("module/ib_core/parameters/netns_mode", values::word)?.as_str() {
+        "Y" => Some(false),
+        "N" => Some(true),
+        _ => None,
+    }
 }
 
 fn port(root: &Root, device: &str, number: u32, efa: bool) -> RdmaPort {
@@ -94,6 +129,7 @@ fn port(root: &Root, device: &str, number: u32, efa: bool) -> RdmaPort {
         name: key(&format!("{device}/{number}"), 64),
         device: device.to_owned(),
         pci: rdma_address(root, device).map(|address| address.to_string()),
+        is_virtual: false,
         efa,
         link_layer: root.read(format!("{folder}/link_layer"), values::word),
         state: root.read(format!("{folder}/state"), values::port_state),

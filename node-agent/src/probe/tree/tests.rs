@@ -143,6 +143,7 @@ fn a_port_has_its_state_rate_interface_and_counters_of_errors_only() {
         name: "mlx5_0/1".to_owned(),
         device: "mlx5_0".to_owned(),
         pci: Some("0000:1b:00.0".to_owned()),
+        is_virtual: false,
         efa: false,
         link_layer: Some("InfiniBand".to_owned()),
         state: Some(4),
@@ -177,6 +178,46 @@ fn virtual_functions_of_a_gpu_are_no_gpus() {
     node.function("pci0000:10/0000:18:00.4", "0x030200", "0x10de", "0x2330");
     node.link("devices/pci0000:10/0000:18:00.4/physfn", "../0000:10:01.0/0000:16:00.0/0000:18:00.0");
     assert_eq!(node.measure().pci.len(), 1);
+}
+
+#[test]
+fn what_is_no_rdma_hardware_of_its_own_is_told_and_takes_no_place() {
+    let node = node();
+    let port = [("state", "4: ACTIVE\n"), ("link_layer", "InfiniBand\n")];
+    // 150 virtual functions, whose names come before that of the card.
+    for number in 0..150 {
+        let function = format!("pci0000:10/0000:{:02x}:{:02x}.{}", 0x40 + number / 100, number % 100 / 8, number % 8);
+        node.function(&function, "0x020700", "0x15b3", "0x1022");
+        node.link(&format!("devices/{function}/physfn"), &format!("../../{NIC}"));
+        node.rdma(&function, &format!("a_{number}"), &port);
+    }
+    // A scalable function, siw, and rxe on top of the card.
+    for (folder, device) in
+        [(format!("{NIC}/mlx5_core.sf.4"), "b_sf"), ("virtual".to_owned(), "b_siw"), (NIC.to_owned(), "b_rxe")]
+    {
+        let folder = format!("devices/{folder}/infiniband/{device}");
+        node.files(&format!("{folder}/ports/1"), &port);
+        node.link(&format!("class/infiniband/{device}"), &format!("../../{folder}"));
+    }
+    node.link(&format!("devices/{NIC}/mlx5_core.sf.4/infiniband/b_sf/device"), "../../../mlx5_core.sf.4");
+    node.link(&format!("devices/{NIC}/infiniband/b_rxe/device"), "../../../0000:1b:00.0");
+    node.write(&format!("sys/devices/{NIC}/infiniband/b_rxe/parent"), "ib0\n");
+    let report = node.measure();
+    let physical: Vec<&str> =
+        report.rdma.iter().filter(|port| !port.is_virtual).map(|port| port.device.as_str()).collect();
+    assert_eq!((physical, report.rdma.len()), (vec!["mlx5_0"], 128));
+    assert_eq!(report.rdma_left_out, crate::readings::sysfs::RdmaLeftOut { physical: 0, other: 26 });
+    assert_eq!((report.nics.len(), report.errors), (1, vec![]), "virtual functions are no cards");
+}
+
+#[test]
+fn whether_rdma_devices_belong_to_one_network_namespace_is_told() {
+    let node = node();
+    assert_eq!(node.measure().rdma_is_exclusive, None);
+    for (text, is_exclusive) in [("Y\n", Some(false)), ("N\n", Some(true)), ("?\n", None)] {
+        node.write("sys/module/ib_core/parameters/netns_mode", text);
+        assert_eq!(node.measure().rdma_is_exclusive, is_exclusive);
+    }
 }
 
 #[test]

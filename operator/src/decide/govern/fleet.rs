@@ -1,4 +1,4 @@
-//! Drift: versions that differ from those of most nodes of the same profile.
+//! Drift: versions that differ from those of most nodes of the same profile, and NVLink domains ([`super::nvlink`]).
 //!
 //! Compared are the driver versions of the nodes of a profile, and the VBIOS versions of the GPUs of one model on those
 //! nodes. (Reports contain no kernel version and no other firmware.) At least three nodes must report a version and more
@@ -7,6 +7,7 @@
 //!
 //! This only warns people. The state of the node depends on its own checks alone.
 
+use super::nvlink::{Membership, NvlinkDomains};
 use super::selection::Subject;
 use crds::{
     Check, Outcome, Time,
@@ -22,6 +23,8 @@ const MIN_NODES: usize = 3;
 const MAX_FLEET_FINDINGS: usize = 8;
 /// The target of a finding about the driver; one about a video BIOS has the PCI address of its GPU.
 const TARGET_DRIVER: &str = "driver";
+/// The target of a finding about the NVLink domain.
+const TARGET_DOMAIN: &str = "nvlinkDomain";
 
 /// What is compared: a profile, and the model of a GPU for its video BIOS.
 type Kind<'w> = (&'w str, Option<&'w str>);
@@ -30,6 +33,7 @@ type Kind<'w> = (&'w str, Option<&'w str>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet<'w> {
     usual: HashMap<Kind<'w>, &'w str>,
+    domains: NvlinkDomains<'w>,
 }
 
 /// How a node differs from its fleet.
@@ -85,7 +89,8 @@ impl<'w> Fleet<'w> {
                 }
             }
         }
-        Self { usual: votes.iter().filter_map(|(kind, votes)| Some((*kind, votes.usual()?))).collect() }
+        let usual = votes.iter().filter_map(|(kind, votes)| Some((*kind, votes.usual()?))).collect();
+        Self { usual, domains: NvlinkDomains::of(subjects) }
     }
 
     /// What differs on one node. If the last report lacks a version, an earlier finding about it stays.
@@ -96,35 +101,46 @@ impl<'w> Fleet<'w> {
         let standing = |target: &str| before.iter().find(|f| f.check == Check::Drift.name() && f.target == target);
         let mut drift = Drift::default();
         let mut notes = Vec::new();
-        let mut find = |target: &str| {
+        let mut find = |target: &str, reason: &str| {
             drift.findings.push(FleetFinding {
                 check: Check::Drift.name().to_owned(),
                 target: truncate(target, 64),
                 outcome: Outcome::Warn,
-                reason: reason::VERSION_DIFFERS.to_owned(),
+                reason: reason.to_owned(),
                 since: standing(target).map_or(now, |f| f.since),
             });
         };
+        let differs = reason::VERSION_DIFFERS;
+        match self.domains.membership(subject) {
+            Membership::Differs(how) => {
+                find(TARGET_DOMAIN, reason::NVLINK_DOMAIN_SPLIT);
+                notes.push(how);
+            }
+            Membership::Unknown if standing(TARGET_DOMAIN).is_some() => {
+                find(TARGET_DOMAIN, reason::NVLINK_DOMAIN_SPLIT);
+            }
+            Membership::NotDeclared | Membership::Unknown | Membership::Agrees => {}
+        }
         let odd = |kind: Kind<'w>, version: &str| self.usual.get(&kind).copied().filter(|usual| *usual != version);
         match inventory.driver.as_deref() {
             Some(version) => {
                 if let Some(usual) = odd((profile, None), version) {
-                    find(TARGET_DRIVER);
+                    find(TARGET_DRIVER, differs);
                     notes.push(format!("driver {version} instead of {usual}"));
                 }
             }
-            None if standing(TARGET_DRIVER).is_some() => find(TARGET_DRIVER),
+            None if standing(TARGET_DRIVER).is_some() => find(TARGET_DRIVER, differs),
             None => {}
         }
         for gpu in &inventory.gpus {
             match (gpu.model.as_deref(), gpu.vbios.as_deref()) {
                 (Some(model), Some(version)) => {
                     if let Some(usual) = odd((profile, Some(model)), version) {
-                        find(&gpu.pci_address);
+                        find(&gpu.pci_address, differs);
                         notes.push(format!("VBIOS {version} instead of {usual} on {}", gpu.pci_address));
                     }
                 }
-                _ if standing(&gpu.pci_address).is_some() => find(&gpu.pci_address),
+                _ if standing(&gpu.pci_address).is_some() => find(&gpu.pci_address, differs),
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@
 //! - `selection`: which nodes have a NodeHealth, which policy and which profile each has
 //! - `claims`: the valid claims, as read
 //! - `authority`: what the modes allow
-//! - `fleet`: versions that differ from those of most nodes
+//! - `fleet`: versions that differ from those of most nodes; `nvlink`: nodes of one NVLink domain that report several
 //! - `maintenance`: whether a node is under maintenance; `monitors`: what its agent watches
 
 pub(crate) mod authority;
@@ -12,6 +12,7 @@ pub(crate) mod claims;
 pub(crate) mod fleet;
 pub(crate) mod maintenance;
 pub(crate) mod monitors;
+pub(crate) mod nvlink;
 pub(crate) mod selection;
 
 use crate::world::World;

@@ -2,12 +2,13 @@
 //!
 //! A cause opens with a finding (or a failed result of a run) and is kept in `status.decision.causes`. It is lifted
 //! only by a later pass of the same check that covered the same target. Absence, `Inconclusive`, `Skipped`, a truncated
-//! list and a silent agent lift nothing. Drills have a rule of their own (see [`super::drill_causes`]).
+//! list and a silent agent lift nothing. A board that moves takes its causes along (see [`super::boards`]). Drills have a rule of their own (see [`super::drill_causes`]).
 //!
 //! Findings about driver, inventory and fabric open nothing during maintenance.
 
 use super::{
     adopt::adopted_causes,
+    boards::followed,
     drill_causes,
     evidence::{failed_results, has_verdict, is_bad, is_reported},
     facts::Facts,
@@ -42,9 +43,9 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
     let Facts { subject, health, orders, claim, silent, marks_are_frozen, now } = *facts;
     let node = subject.node;
     let (before, report) = (facts.before(), facts.report());
-    let remembered = before.map_or(&[][..], |d| d.causes.as_slice());
+    let remembered = followed(before.map_or(&[][..], |d| d.causes.as_slice()), report);
     let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
-    let mut causes = remembered.to_vec();
+    let mut causes = remembered.clone();
     for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
         let opened = if drill_causes::is_of_drill(&finding.check) {
             // The effects of a drill must not be mistaken for findings of real checks.
@@ -86,7 +87,7 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
     let explained = |cause: &Cause| report.is_some_and(|r| is_reported(cause, r));
     let was_adopted = !found || before.is_some_and(|d| d.reason == reason::ADOPTED);
     Folded {
-        history: history(before.map_or(&[], |d| d.history.as_slice()), remembered, &causes, now),
+        history: history(before.map_or(&[], |d| d.history.as_slice()), &remembered, &causes, now),
         adopted: was_adopted
             && causes.iter().any(Cause::condemns)
             && !causes.iter().any(|c| c.condemns() && explained(c)),

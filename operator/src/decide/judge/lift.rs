@@ -1,6 +1,7 @@
 //! What lifts a cause: a later pass of the same check on the same target, and nothing less.
 
 use super::{
+    boards::is_vacated,
     drill_causes,
     evidence::{is_verdict, last_result},
 };
@@ -20,7 +21,8 @@ pub(crate) fn one_pass(check: &str, target: &str) -> Lift {
     Lift { text: truncate(&format!("1 pass of {check} on {target}"), 128), required_passes: 1, ..Lift::default() }
 }
 
-/// Whether the report contains a pass that lifts the cause.
+/// Whether the report contains a pass that lifts the cause: of its check, or of the inventory for an address that its board
+/// has left.
 pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
     if report.truncated.is_some_and(|n| n > 0) {
         return false;
@@ -40,7 +42,7 @@ pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, repor
         .checks
         .iter()
         .any(|row| row.check == cause.check && is_verdict(&row.outcome) && row.covered.contains(&cause.target));
-    by_run || by_monitor
+    by_run || by_monitor || is_vacated(&cause.target, report)
 }
 
 /// Whether every ordered monitor has passed and there are no findings.

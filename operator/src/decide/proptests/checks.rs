@@ -288,7 +288,8 @@ fn taint_has_evidence(seen: &Seen<'_>, name: &str) -> Result<(), String> {
     ensure(found || remembered || !is_new, || format!("{name} was tainted for no known reason"))
 }
 
-/// A cause that goes away has a pass in the report, and the agent is not silent; a drill has rules of its own.
+/// A cause that goes away has a pass in the report, or one of the inventory for an address at which no board is listed, and
+/// the agent is not silent; a drill has rules of its own.
 fn causes_lift_by_a_pass(seen: &Seen<'_>, name: &str, new: &Decision) -> Result<(), String> {
     let (report, decision) = status_of(seen, name);
     for cause in decision.iter().flat_map(|d| &d.causes) {
@@ -318,5 +319,12 @@ fn passes(report: &Report, cause: &Cause) -> bool {
             && r.outcome == Outcome::Pass
             && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
     });
-    !finding && (row || result)
+    let is_listed = report.inventory.gpus.iter().any(|gpu| gpu.pci_address == cause.target);
+    let left = report
+        .checks
+        .iter()
+        .any(|row| row.check == "inventory" && judged(&row.outcome) && row.covered.contains(&cause.target))
+        && cause.target != names::TARGET_NODE
+        && !is_listed;
+    !finding && (row || result || left)
 }

@@ -5,6 +5,8 @@ mod drift;
 mod drill_marks;
 mod judging;
 mod maintenance;
+mod moves;
+mod nvlink;
 mod objects;
 mod profiles;
 mod severities;

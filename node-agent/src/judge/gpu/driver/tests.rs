@@ -30,6 +30,7 @@ fn refused(status: &str, kernel_driver: Option<&str>) -> Scene {
         address: address(index),
         vendor: Vendor::Nvidia,
         device: 0x2335,
+        class: 0x0302,
         numa_node: None,
         driver: kernel_driver.map(str::to_owned),
         slot: None,

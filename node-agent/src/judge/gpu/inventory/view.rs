@@ -1,7 +1,7 @@
 //! The two views of one inventory, PCI and the driver, side by side.
 
 use super::rules::RULES;
-use crate::judge::core::hardware::{NVIDIA_DRIVER, addresses, driver_addresses, vendor_name};
+use crate::judge::core::hardware::{NVIDIA_DRIVER, Role, addresses, driver_addresses, role, vendor_name};
 use crate::judge::core::rule;
 use crate::judge::{Found, Ground, Judged};
 use crate::pci::PciAddress;
@@ -42,15 +42,25 @@ impl<'a> View<'a> {
         Self { pci: &report.pci, nvml: &report.nvml, present, in_driver, no_addresses, nameless }
     }
 
-    /// How many there are of a vendor, leaving out those bound to another kernel driver than `bound_to`, where the
-    /// profile names one.
-    pub(super) fn of_vendor(&self, vendor: Option<&str>, bound_to: Option<&str>) -> usize {
+    /// How many accelerators there are for sure, and how many there may be: of the vendor, or of the one with the most; leaving
+    /// out those bound to another kernel driver than `bound_to`, where the profile names one.
+    pub(super) fn count(&self, vendor: Option<&str>, bound_to: Option<&str>) -> (usize, usize) {
+        let vendors = [Vendor::Nvidia, Vendor::Amd].into_iter();
+        let counts = vendors.filter(|made_by| vendor.is_none_or(|vendor| vendor == vendor_name(*made_by)));
+        let counts = counts.map(|made_by| self.count_of(made_by, bound_to));
+        counts.fold((0, 0), |(sure, possible), (s, p)| (sure.max(s), possible.max(p)))
+    }
+
+    fn count_of(&self, vendor: Vendor, bound_to: Option<&str>) -> (usize, usize) {
         let is_bound = |gpu: &&Accelerator| bound_to.is_none_or(|driver| gpu.driver.as_deref() == Some(driver));
-        let is_made_by = |gpu: &&Accelerator| vendor.is_none_or(|v| v == vendor_name(gpu.vendor));
-        let on_pci = self.pci.iter().filter(is_made_by).filter(is_bound).count();
-        let beside =
-            if vendor.is_none_or(|v| v == vendor_name(Vendor::Nvidia)) { self.only_in_driver().count() } else { 0 };
-        on_pci + beside
+        let of_vendor = self.pci.iter().filter(|gpu| gpu.vendor == vendor).filter(is_bound);
+        let roles = of_vendor.map(|gpu| role(gpu, self.pci, self.nvml));
+        let beside = if vendor == Vendor::Nvidia { self.only_in_driver().count() } else { 0 };
+        roles.fold((beside, beside), |(sure, possible), role| match role {
+            Role::Accelerator => (sure + 1, possible + 1),
+            Role::Unclear => (sure, possible + 1),
+            Role::Display => (sure, possible),
+        })
     }
 
     fn nvidia_on_pci(&self) -> impl Iterator<Item = &'a Accelerator> {

@@ -51,6 +51,15 @@ pub static RULES: &[Rule] = &[
         source: "nvml.h, NVML_GPU_FABRIC_HEALTH_MASK_PARTITION_ASSIGNED_FALSE and _INCORRECT_CONFIGURATION_NO_PARTITION",
     },
     Rule {
+        reason: reason::FABRIC_SPLIT,
+        outcome: Outcome::Warn,
+        severity: Severity::Monitor,
+        when: "In two readings in a row the GPUs of the node report different NVLink clusters or cliques.",
+        lifts: "One reading of as many GPUs in which all report the same.",
+        act: "Compare the NVLink partitions with what was planned: jobs expect the GPUs of one node to reach each other. If the node is divided on purpose, ignore it with an override.",
+        source: "NVIDIA k8s-dra-driver-gpu: a node has one clique, else its GPUs cannot be published as one; our judgement",
+    },
+    Rule {
         reason: reason::FABRIC_NOT_READY,
         outcome: Outcome::Warn,
         severity: Severity::Monitor,

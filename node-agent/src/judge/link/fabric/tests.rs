@@ -55,7 +55,26 @@ static SAMPLES: &[Sample] = &[
     sample(reason::FABRIC_DEGRADED, NearMiss, Derived, "nvml.h: bits 12 to 13 are 2, no partition assigned; 14 to 15 are 1, connected", || h200s().then(health(0x61aa, 1))),
     sample(reason::FABRIC_DEGRADED, NearMiss, Derived, KTI, || h200s().then(health(0x1aa, 1))),
     sample(reason::FABRIC_DEGRADED, Lifts, Derived, KTI, || settled(h200s().then(health(0x1a9, 1))).then(health(0x1aa, 1))),
+    sample(reason::FABRIC_SPLIT, Fires, Invented, "a tray of which one GPU is in another partition", || in_domain().then(clique(8)).then(|_| {})),
+    sample(reason::FABRIC_SPLIT, NearMiss, Invented, "while the partition changes", || in_domain().then(clique(8))),
+    sample(reason::FABRIC_SPLIT, NearMiss, Invented, "a fabric that ends at this node", || h200s().then(clique(8)).then(|_| {})),
+    sample(reason::FABRIC_SPLIT, Lifts, Invented, "the partition is as planned again", || settled(in_domain().then(clique(8)).then(|_| {})).then(clique(7))),
 ];
+
+/// All GPUs in one clique of an NVLink cluster.
+fn in_domain() -> Scene {
+    h200s().later(60, |sample| {
+        for gpu in &mut sample.gpus {
+            let fabric = gpu.fabric.get_or_insert_default();
+            fabric.cluster_uuid = Some("5c1f0d7a2b3e4f60817293a4b5c6d7e8".to_owned());
+            fabric.clique = Some(7);
+        }
+    })
+}
+
+fn clique(clique: u32) -> impl Fn(&mut GpuReadings) {
+    move |gpu| gpu.fabric.get_or_insert_default().clique = Some(clique)
+}
 
 fn h200s() -> Scene {
     Scene::of(h200(8))

@@ -67,6 +67,7 @@ fn tree(bridges: impl Fn(u32) -> usize) -> TreeReport {
         address: address(index),
         vendor: Vendor::Nvidia,
         device: 0x2335,
+        class: 0x0302,
         numa_node: Some(0),
         driver: Some("nvidia".to_owned()),
         slot: None,

@@ -141,3 +141,22 @@ fn a_tree_that_is_missing_has_no_verdict_and_a_node_without_efa_is_not_judged() 
     let judged = Scene::of(h200(1)).tree(TreeReport::default()).judge(judge);
     assert_eq!((judged.outcome, judged.reason.as_deref()), (Outcome::Skipped, Some(reason::NOT_APPLICABLE)));
 }
+
+#[test]
+fn adapters_whose_devices_are_in_another_network_namespace_are_not_incomplete() {
+    let elsewhere = |is_exclusive| {
+        let mut tree = changed(|efa| {
+            efa.rdma.truncate(3);
+            efa.uverbs.truncate(3);
+        });
+        tree.rdma_is_exclusive = Some(is_exclusive);
+        p5(tree).judge(judge)
+    };
+    let judged = elsewhere(true);
+    assert_eq!(
+        (judged.outcome, judged.reason.as_deref()),
+        (Outcome::Inconclusive, Some(reason::RDMA_NAMESPACE_EXCLUSIVE))
+    );
+    assert!(judged.found.is_empty(), "{:?}", judged.found);
+    assert_eq!(elsewhere(false).found[0].reason, reason::EFA_INCOMPLETE);
+}

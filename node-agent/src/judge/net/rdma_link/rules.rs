@@ -10,7 +10,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::RDMA_DEVICES_MISSING,
         outcome: Outcome::Fail,
         severity: Severity::Isolate,
-        when: "In two readings there are fewer RDMA devices than the profile's network.rdmaDevices. Not judged while the device tree cannot be read.",
+        when: "In two readings there are fewer physical RDMA devices than the profile's network.rdmaDevices. Virtual and scalable functions and software devices do not count. Not judged while the device tree cannot be read, or while the missing ones may be in another network namespace.",
         lifts: "One reading with at least as many.",
         act: "Look for the card in lspci and for its driver in the kernel log. Replace a card that PCI does not show; a card that PCI shows needs its driver or firmware.",
         source: "AWS gpu-cluster-healthcheck check 2 (count against the profile: isolate); leptonai/gpud pull request 752 (`stat of IB device 'mlx5_8' failed`)",
@@ -75,7 +75,7 @@ pub static RULES: &[Rule] = &[
 pub static PAGE: Page = Page {
     check: Check::RdmaLink,
     means: "An RDMA device is missing, or a port is down, slow or counts errors: multi-node jobs hang or run slowly.",
-    measured: "sysfs: class/infiniband (state, phys_state, rate, counters, hw_counters), counters as increases between readings. EFA ports always say ACTIVE; the check efa reads their counters. Ports that the profile does not name are reported, but judged only by changes.",
+    measured: "sysfs: class/infiniband (state, phys_state, rate, counters, hw_counters), counters as increases between readings. EFA ports always say ACTIVE; the check efa reads their counters. Ports that the profile does not name are reported, but judged only by changes; those of virtual functions are not judged at all. The result is Inconclusive where devices may be out of sight: RDMA in exclusive mode (module/ib_core/parameters/netns_mode is N) with cards on PCI that show no device, more than 128 ports of physical devices, or a declared number that is reached only with virtual devices.",
     profile: &["network.rdmaDevices", "network.ports", "network.rateGbps"],
     metrics: &[
         "gpu_health_rdma_port_state",

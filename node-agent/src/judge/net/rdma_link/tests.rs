@@ -149,3 +149,122 @@ fn a_node_without_rdma_and_declaration_is_not_judged_and_an_unreadable_one_has_n
     let judged = with(TreeReport::default()).judge(judge);
     assert_eq!((judged.outcome, judged.found.len()), (Outcome::Inconclusive, 0));
 }
+
+/// These ports, and those of this many virtual functions.
+fn with_virtual(physical: u32, others: u32) -> TreeReport {
+    let mut tree = ports(physical + others);
+    tree.rdma.iter_mut().skip(usize::try_from(physical).unwrap()).for_each(|port| port.is_virtual = true);
+    tree
+}
+
+/// The outcome for the node after two readings of this tree, and the reason of the row or of its finding.
+fn twice(tree: &TreeReport) -> (Outcome, String) {
+    let judged = settled(with(tree.clone())).then(|_| {}).tree(tree.clone()).judge(judge);
+    let missing = judged.found.iter().find(|found| found.target == TARGET_NODE);
+    match missing {
+        Some(found) => (found.outcome.clone(), found.reason.clone()),
+        None => (judged.outcome, judged.reason.unwrap_or_default()),
+    }
+}
+
+#[test]
+fn a_virtual_function_does_not_stand_in_for_a_missing_device() {
+    assert_eq!(twice(&with_virtual(8, 16)), (Outcome::Fail, reason::RDMA_DEVICES_MISSING.to_owned()));
+    assert_eq!(twice(&with_virtual(9, 16)).0, Outcome::Pass);
+    let of_part = with(with_virtual(9, 16)).judge(judge).covered;
+    assert_eq!(of_part.len(), 10, "the node and nine ports: {of_part:?}");
+}
+
+#[test]
+fn a_profile_that_counts_virtual_functions_is_told_so_and_condemns_nothing() {
+    assert_eq!(twice(&with_virtual(8, 1)), (Outcome::Inconclusive, reason::RDMA_COUNT_UNCLEAR.to_owned()));
+}
+
+#[test]
+fn devices_in_another_network_namespace_are_not_missing() {
+    let exclusive = |visible: u32, cards: u32| {
+        let mut tree = ports(visible);
+        tree.rdma_is_exclusive = Some(true);
+        let card = tree.nics[0].clone();
+        let nic = |index| Nic { address: format!("0000:{index:02x}:00.0"), ..card.clone() };
+        tree.nics = (0..cards).map(|index| nic(0x20 + index)).collect();
+        tree
+    };
+    let elsewhere = (Outcome::Inconclusive, reason::RDMA_NAMESPACE_EXCLUSIVE.to_owned());
+    assert_eq!(twice(&exclusive(0, 9)), elsewhere);
+    assert_eq!(twice(&exclusive(3, 6)), elsewhere);
+    let judged = undeclared(exclusive(0, 9)).judge(judge);
+    assert_eq!(judged.reason.as_deref(), Some(reason::RDMA_NAMESPACE_EXCLUSIVE));
+    assert!(judged.message.unwrap().contains("rdma system set netns shared"));
+    // What no card can explain is missing all the same, and so is everything in the shared mode.
+    assert_eq!(twice(&exclusive(3, 2)).0, Outcome::Fail);
+    let shared = TreeReport { rdma_is_exclusive: Some(false), ..exclusive(3, 6) };
+    assert_eq!(twice(&shared).0, Outcome::Fail);
+    // Cards without RDMA explain nothing.
+    let mut others = exclusive(3, 6);
+    others.nics.iter_mut().for_each(|nic| nic.driver = Some("igb".to_owned()));
+    assert_eq!(twice(&others).0, Outcome::Fail);
+}
+
+#[test]
+fn ports_that_were_not_read_are_told_with_their_number_and_heal_nothing() {
+    let mut tree = ports(9);
+    tree.rdma_left_out.physical = 3;
+    let judged = with(tree).judge(judge);
+    assert_eq!((&judged.outcome, judged.reason.as_deref()), (&Outcome::Inconclusive, Some(reason::PORTS_NOT_READ)));
+    assert!(judged.message.unwrap().starts_with("3 of 12 RDMA ports"));
+    assert!(judged.covered.is_empty());
+    // Of virtual functions only a declared port is looked for.
+    let mut tree = ports(9);
+    tree.rdma_left_out.other = 300;
+    assert_eq!(with(tree.clone()).judge(judge).outcome, Outcome::Pass);
+    tree.rdma.remove(8);
+    tree.rdma[7].device = "mlx5_9".to_owned();
+    let mut scene = with(tree);
+    scene.spec.expected.as_mut().unwrap().network.as_mut().unwrap().rdma_devices = Some(8);
+    let judged = scene.judge(judge);
+    assert_eq!((judged.reason.as_deref(), judged.found.len()), (Some(reason::PORTS_NOT_READ), 0));
+}
+
+#[test]
+fn a_port_beyond_those_that_a_row_names_is_healed_like_the_others() {
+    let many = |down: bool| {
+        let mut tree = ports(100);
+        if down {
+            tree.rdma[99].counters.insert("link_downed".to_owned(), 5);
+        }
+        tree
+    };
+    let flapping = settled(undeclared(many(false)).later(600, |_| {}).tree(many(true)));
+    assert!(flapping.findings.get("rdmaLink", "mlx5_99/1").is_some());
+    let healed = settled(flapping.later(3_700, |_| {}).tree(many(true)));
+    assert!(healed.findings.get("rdmaLink", "mlx5_99/1").is_none());
+}
+
+#[test]
+fn a_removed_port_is_released_once_the_declared_number_is_there_and_not_before() {
+    let gone = || {
+        let mut tree = ports(9);
+        tree.rdma.remove(5);
+        tree
+    };
+    let renamed = || {
+        let mut tree = gone();
+        tree.rdma.push(RdmaPort { name: "mlx5_77/1".to_owned(), device: "mlx5_77".to_owned(), ..tree.rdma[0].clone() });
+        tree
+    };
+    let flaps = |port: &mut RdmaPort| {
+        port.counters.insert("link_downed".to_owned(), 3);
+    };
+    let mut tree = ports(9);
+    flaps(&mut tree.rdma[5]);
+    let flapping = settled(node(9).later(600, |_| {}).tree(tree));
+    assert!(flapping.findings.get("rdmaLink", "mlx5_5/1").is_some());
+    let absent = settled(flapping.then(|_| {}).tree(gone()));
+    assert!(absent.findings.get("rdmaLink", "mlx5_5/1").is_some(), "absence heals nothing");
+    let hidden = TreeReport { errors: vec!["class/infiniband: permission denied".to_owned()], ..renamed() };
+    let hidden = settled(absent.then(|_| {}).tree(hidden));
+    assert!(hidden.findings.get("rdmaLink", "mlx5_5/1").is_some());
+    let replaced = settled(hidden.then(|_| {}).tree(renamed()));
+    assert!(replaced.findings.get("rdmaLink", "mlx5_5/1").is_none());
+}
