@@ -41,6 +41,11 @@ const WORTH_A_LOOK: &[(&str, &str)] = &[
     // Nobody can tell whether these faults of months ago were cured: no reset left a line, and the driver has no
     // recovery action to report.
     ("first install, driver before R565", "xid FallenOffTheBus"),
+    // The driver reads the GPUs all the same.
+    ("noise of the kernel", "kernelLog GspSilent"),
+    ("noise of the kernel", "kernelLog TasksStuck"),
+    ("noise of the kernel", "kernelLog AdapterInitFailed"),
+    ("noise of the kernel", "kernelLog PcieLoss"),
     // The administrator has begun an upgrade that a reboot completes.
     ("driver upgrade that waits for a reboot", "driver LibRmVersionMismatch"),
     // A setting of the fabric that a tenant's job would notice.

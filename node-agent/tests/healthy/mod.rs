@@ -4,6 +4,7 @@ pub(crate) mod boards;
 pub(crate) mod machine;
 pub(crate) mod models;
 pub(crate) mod newer;
+pub(crate) mod noise;
 pub(crate) mod readings;
 pub(crate) mod scenes;
 pub(crate) mod world;

@@ -3,6 +3,7 @@
 use super::machine::{Driver, Machine};
 use super::models::{A100_PCIE, H100, L4, Model, T4};
 use super::newer;
+use super::noise::noise;
 use super::world::{HOUR, MINUTE, World};
 use crds::hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
 use crds::node_health::{Expected, NodeHealthSpec};
@@ -55,6 +56,7 @@ pub(crate) static SCENES: &[Scene] = &[
         hours: 36,
     },
     Scene { name: "no partition active, no profile", begin: undeclared, round: newer::no_active_partition, hours: 24 },
+    Scene { name: "noise of the kernel", begin: h100, round: noise, hours: 12 },
     Scene { name: "no profile", begin: undeclared, round: work_and_rest, hours: 24 },
 ];
 
