@@ -2,10 +2,12 @@
 
 use super::cell;
 use node_agent::judge::xid::{MONITOR_SECONDS, SIGNS};
-use node_agent::xid::catalogue::{Concern, ROWS, XidRow};
-use node_agent::xid::nvlink5::{By, UNITS, Unit};
+use node_agent::xid::catalogue::{Concern, EVERY_GPU, ROWS, XidRow};
+use node_agent::xid::link_down::REASONS;
+use node_agent::xid::nvlink5::{Action, By, UNITS, Unit};
 use node_agent::xid::recovery::ACTIONS;
-use node_agent::xid::{LINK_SIGNS, nvlink_registers, sxid};
+use node_agent::xid::repair::TEXTS;
+use node_agent::xid::{LINK_SIGNS, NVLINK_PEER_FAULT, nvlink_registers, sxid};
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
@@ -14,8 +16,10 @@ pub(super) fn tables() -> String {
     let mut text = lifting();
     text.push_str(&catalogue());
     text.push_str(&recovery());
+    text.push_str(&repairs());
     text.push_str(&registers());
     text.push_str(&decode());
+    text.push_str(&link_down());
     text.push_str(&switches());
     text
 }
@@ -55,10 +59,11 @@ fn lifting() -> String {
 
 fn catalogue() -> String {
     let mut text = "\n## Xid\n\n\
-         Codes, meanings and NVIDIA's actions: NVIDIA's Xid catalogue (docs.nvidia.com/deploy/xid-errors); 173 to 176 from\n\
-         open-gpu-kernel-modules 595.45.04. Severities are ours; the note says where and why they differ from other published\n\
-         mappings. A code that is not listed is UnknownXid at Monitor.\n\n\
-         | Xid | meaning | concerns | severity | reason | NVIDIA: at once | NVIDIA: then | note |\n|---|---|---|---|---|---|---|---|\n"
+         Codes, meanings and NVIDIA's actions: NVIDIA's Xid catalogue (docs.nvidia.com/deploy/xid-errors); 173 to 182 from\n\
+         open-gpu-kernel-modules 615.71.09. Severities are ours; the note says where and why they differ from other published\n\
+         mappings. A code that is not listed is UnknownXid at Monitor. The column of GPUs is NVIDIA's and for information only: no\n\
+         severity depends on it.\n\n\
+         | Xid | meaning | GPUs | concerns | severity | reason | NVIDIA: at once | NVIDIA: then | note |\n|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     let mut rows: Vec<&XidRow> = ROWS.iter().collect();
     rows.sort_by_key(|row| row.reason == "UnusedXid");
@@ -70,9 +75,10 @@ fn catalogue() -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {concern} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {concern} | {} | {} | {} | {} | {} |",
             codes(row.codes),
             cell(row.meaning),
+            if row.applies == EVERY_GPU { "all".to_owned() } else { row.applies.join(", ") },
             row.severity,
             row.reason,
             cell(row.immediate),
@@ -91,6 +97,33 @@ fn recovery() -> String {
         let note = cell(action.note);
         let _ =
             writeln!(text, "| {} | {} | {} | {} | {note} |", action.value, action.name, action.severity, action.reason);
+    }
+    text
+}
+
+fn repairs() -> String {
+    let mut text = "\n## Xid 64: the text\n\n\
+         A text that is not listed, such as an internal error, and a line without one are RowRemapFailed at Reset; the check rowRemap\n\
+         isolates the board if its state reads failure. Source: open-gpu-kernel-modules 615.71.09, gpud, AWS pull request 1190.\n\n\
+         | text | severity | reason | means |\n|---|---|---|---|\n"
+        .to_owned();
+    for row in TEXTS {
+        let _ = writeln!(text, "| {} | {} | {} | {} |", cell(row.says), row.severity, row.reason, row.means);
+    }
+    text
+}
+
+fn link_down() -> String {
+    let mut text = format!(
+        "\n## Xid 149: why a link went down\n\n\
+         The reason in intrInfo[25:20] of NETIR_LINK_DOWN. Where the other end is the source, the reason of the finding is \
+         {NVLINK_PEER_FAULT}: this GPU needs a reset, and its board is not at fault. If links of several GPUs go down together, look \
+         at the fabric first (switch tray, fabric manager). Source: NVIDIA's Xid catalogue, sheet \"Xid 144-150 Decode\".\n\n\
+         | reason | severity | NVIDIA's name | where to look |\n|---|---|---|---|\n"
+    );
+    for row in REASONS {
+        let severity = if row.action == Action::ResetGpu { "Reset" } else { "Monitor" };
+        let _ = writeln!(text, "| {} | {severity} | {} | {} |", row.value, row.name, row.look.says());
     }
     text
 }
@@ -139,24 +172,43 @@ fn resets(unit: &Unit) -> String {
     let mut parts: Vec<String> = Vec::new();
     match (unit.by, unit.reset) {
         (By::Nothing, []) => parts.push("always".to_owned()),
+        (By::LinkDownReason, []) => parts.push("by the table of Xid 149 below".to_owned()),
         (_, []) => {}
         (_, reset) => parts.push(values(reset)),
     }
-    if let Some((info, status)) = unit.reset_if_v2 {
-        parts.push(format!("from R575 with intrInfo & {info:#x} and errorStatus & {status:#x}"));
+    if let Some(bits) = unit.reset_if {
+        let (v1, v2, status) = (bits.v1, bits.v2, bits.status);
+        parts.push(format!("errorStatus & {status:#x} with intrInfo & {v1:#x} before R575, {v2:#x} from R575"));
     }
     parts.join("; ")
 }
 
 fn switches() -> String {
-    format!(
-        "\n## SXid\n\n\
-         The log line itself says Fatal or Non-fatal, which takes precedence over these lists (from gpud).\n\n\
-         | SXid | severity | reason |\n|---|---|---|\n\
-         | {} | Reset | NvSwitchFatal |\n| {} | Monitor | NvSwitchNonFatal |\n| any other | Monitor | NvSwitchUnknown |\n",
-        codes(sxid::FATAL),
-        codes(sxid::NON_FATAL)
-    )
+    let mut text = "\n## SXid\n\n\
+         The log line itself says Fatal or Non-fatal, which takes precedence over this table. Where a line has neither word and the \
+         sources disagree, the milder counts. An SXid that is not listed, and has neither word, is NvSwitchUnknown at Monitor. Sources: \
+         gpud; NVIDIA's Fabric Manager User Guide (November 2025, tables 21 to 24) as a public rule table cites it. The switches of \
+         B100 and GB200 print no SXids.\n\n\
+         | SXid | gpud | guide | severity | reason | what to do if it is fatal | note |\n|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    let listed = |fatal: Option<bool>| fatal.map_or("", |fatal| if fatal { "fatal" } else { "not fatal" });
+    for row in sxid::ROWS {
+        let (severity, reason) = match (row.is_fatal(), row.scope) {
+            (true, sxid::Scope::Host) => ("Reboot", "NvSwitchHostFatal"),
+            (true, _) => ("Reset", "NvSwitchFatal"),
+            (false, _) => ("Monitor", "NvSwitchNonFatal"),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {severity} | {reason} | {} | {} |",
+            codes(row.codes),
+            listed(row.gpud),
+            listed(row.guide),
+            row.scope.says(),
+            cell(row.note)
+        );
+    }
+    text
 }
 
 fn codes(codes: &[RangeInclusive<u32>]) -> String {
