@@ -51,6 +51,15 @@ pub fn row(code: u32) -> Option<&'static XidRow> {
     ROWS.iter().find(|row| row.codes.iter().any(|codes| codes.contains(&code)))
 }
 
+/// Codes that their own line decides, whatever their row says: the registers of 74, the words of 144 to 150, the value of 154.
+const DECIDED_BY_DETAIL: &[RangeInclusive<u32>] = &[74..=74, 144..=150, 154..=154];
+
+/// Whether the code alone condemns.
+pub fn condemns_by_row(code: u32) -> bool {
+    let by_detail = DECIDED_BY_DETAIL.iter().any(|codes| codes.contains(&code));
+    !by_detail && row(code).is_some_and(|row| row.severity.condemns())
+}
+
 /// The row of codes that are not listed: reported and watched.
 pub static UNKNOWN: XidRow =
     row_of(&[], &[], "not in the catalogue", "", "", Severity::Monitor, "UnknownXid", Concern::Software, "");

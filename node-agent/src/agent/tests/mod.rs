@@ -8,6 +8,7 @@ mod groups;
 mod inventory;
 mod properties;
 mod reading;
+mod roots;
 mod sampling;
 mod steps;
 mod writing;

@@ -1,19 +1,20 @@
 //! The tables of the page `xid`: the catalogue, and the rules for codes whose severity depends on more than the code.
 
 use super::cell;
-use node_agent::judge::xid::{MONITOR_SECONDS, SIGNS};
+use node_agent::judge::xid::{CONSEQUENCES, ECHOES, Kind, MONITOR_SECONDS, Place, ROOTS, SIGNS};
 use node_agent::xid::catalogue::{Concern, EVERY_GPU, ROWS, XidRow};
 use node_agent::xid::link_down::REASONS;
 use node_agent::xid::nvlink5::{Action, By, UNITS, Unit};
 use node_agent::xid::recovery::ACTIONS;
 use node_agent::xid::repair::TEXTS;
-use node_agent::xid::{LINK_SIGNS, NVLINK_PEER_FAULT, nvlink_registers, sxid};
+use node_agent::xid::{LINK_SIGNS, NVLINK_PEER_FAULT, XidEvent, nvlink_registers, sxid};
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 /// All tables.
 pub(super) fn tables() -> String {
     let mut text = lifting();
+    text.push_str(&roots());
     text.push_str(&catalogue());
     text.push_str(&recovery());
     text.push_str(&repairs());
@@ -51,10 +52,66 @@ fn lifting() -> String {
          ## What to do\n\n\
          | severity | what to do |\n|---|---|\n\
          | Monitor | Leave the node in service. If the code concerns programs, look at the job that was running. If the same board fails for several users, suspect the hardware. |\n\
-         | Reset | Drain the node, reset the GPU (`nvidia-smi --gpu-reset`), and test it. If the fault returns on the same board, replace the board. |\n\
+         | Reset | Drain the node, reset the GPU (`nvidia-smi --gpu-reset`), and test it. If the fault returns on the same board, replace the board; but not for NvLinkPeerFault, which is the fault of the other end, nor where links of several GPUs went down together: look at the fabric. |\n\
          | Reboot | Drain the node, reboot it, and test it. |\n\
          | Isolate | Keep the node out of service and replace the board. |\n"
     )
+}
+
+fn roots() -> String {
+    let mut text = format!(
+        "\n## Roots and echoes\n\n\
+         A GPU that is lost makes switches print fatal SXids and other GPUs print Xids. While such a root stands, what it explains \
+         carries `causedBy` with the check and target of the root, and is a Warn at Monitor, whichever of the two was printed first; \
+         the message says what it would be alone. It marks no node. A root is a finding that condemns by itself: a line that needs \
+         a second witness is none, and neither is an echo. An echo is at most {} s from its root ({} s for a link that went down), \
+         and ends with it. The same line long after, or after the root has been lifted, is judged by itself; so is an Xid 74 \
+         with a sign of ECC, parity or a marginal signal. Faults of memory are never echoes.\n\n\
+         | root: check | reason | explains | source |\n|---|---|---|---|\n",
+        Kind::Lost.seconds(),
+        Kind::LinkDown.seconds()
+    );
+    let kind = |kind: Kind| match kind {
+        Kind::Lost => "a lost GPU",
+        Kind::LinkDown => "a link that went down",
+    };
+    for root in ROOTS {
+        let _ = writeln!(
+            text,
+            "| {} | {} | as {} | {} |",
+            root.check.name(),
+            root.reason,
+            kind(root.kind),
+            cell(root.source)
+        );
+    }
+    text.push_str("\n| echo | of | where | why |\n|---|---|---|---|\n");
+    for echo in ECHOES {
+        let code = match echo.event {
+            XidEvent::Xid(code) => format!("Xid {code}"),
+            XidEvent::SXid(code) => format!("SXid {code}"),
+            XidEvent::FallenOffTheBus => "GPU has fallen off the bus".to_owned(),
+        };
+        let reasons = if echo.reasons.is_empty() { String::new() } else { format!(" ({})", echo.reasons.join(", ")) };
+        let place = match echo.place {
+            Place::Anywhere => "any GPU",
+            Place::Elsewhere => "another GPU or a switch",
+        };
+        let _ = writeln!(text, "| {code}{reasons} | {} | {place} | {} |", kind(echo.kind), cell(echo.why));
+    }
+    text.push_str(
+        "\nOne GPU has one finding. Of two codes of the same incident it names the root, in whatever order they are printed:\n\n\
+         | root | consequence | source |\n|---|---|---|\n",
+    );
+    for (root, code, source) in CONSEQUENCES {
+        let _ = writeln!(text, "| Xid {root} | Xid {code} | {} |", cell(source));
+    }
+    text.push_str(
+        "\nAn Xid 45 may end with `caused by previous Xid N`. Where the row of N alone condemns, N is judged by its row even if its own \
+         line is missing; that line, if it was read within ten minutes, decides. 74, 144 to 150 and 154 need the detail of their own \
+         line: there the Xid 45 only names them.\n",
+    );
+    text
 }
 
 fn catalogue() -> String {
