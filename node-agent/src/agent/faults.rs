@@ -107,7 +107,8 @@ impl State {
             ..observed.clone()
         };
         if let Some(doubt) = self.doubt(&root, at, now) {
-            self.hold(&root, doubt, at.unwrap_or(now.wall()).min(now.wall()), now);
+            let wall = now.wall();
+            self.hold(&root, doubt, at.unwrap_or(wall).min(wall), now);
         } else if let Some(due) = self.merge.named(observed.pci, code, now.mono_ms) {
             self.tell(&due, now.wall(), now);
         }

@@ -115,13 +115,11 @@ fn registers(code: u32, fault: &NvLinkFault) -> Option<Finding> {
 
 fn nvlink5(code: u32, row: &XidRow, fault: &NvLink5, driver_major: Option<u32>) -> Finding {
     let decoded = nvlink5::decode(code, fault.intr_info, fault.error_status, driver_major);
-    let (severity, reason, means) = match decoded {
-        Some(decoded) => decided(row, &decoded),
-        None => {
-            let means = "no row of NVIDIA's decode table matches; an Xid 154 would decide".to_owned();
-            (row.severity.clone(), row.reason, means)
-        }
+    let undecoded = || {
+        let means = "no row of NVIDIA's decode table matches; an Xid 154 would decide".to_owned();
+        (row.severity.clone(), row.reason, means)
     };
+    let (severity, reason, means) = decoded.map_or_else(undecoded, |decoded| decided(row, &decoded));
     let place = fault.link.map_or_else(|| row.meaning.to_owned(), |link| format!("{} link {link}", row.meaning));
     let injected = if fault.injected { ", injected" } else { "" };
     Finding { severity, reason, says: format!("Xid {code}, {place}{injected} ({means})") }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::judge::xid::Kind;
+use crate::readings::sample::RemapReading;
 use crate::readings::talk::DriverEvent;
-use crate::xid::SwitchFault;
+use crate::xid::{SwitchFault, repair};
 use crds::Severity;
 
 const FELL_OFF: u32 = 79;
@@ -26,6 +27,41 @@ fn own_line(code: u32, seq: u64) -> LogEntry {
 fn switch(seq: u64) -> LogEntry {
     let detail = XidDetail::Switch(SwitchFault { switch: 0, fatal: Some(true), link: Some(48) });
     record(SWITCH, XidEvent::SXid(20034), detail, seq)
+}
+
+/// The flag of failed repairs, as the driver reads it.
+fn read_remap(bench: &mut Bench, failure: Option<bool>) {
+    while bench.asked().is_some() {
+        let mut sample = sample_of(healthy(2).nvml);
+        for gpu in &mut sample.gpus {
+            gpu.row_remap = Some(RemapReading { failure, ..RemapReading::default() });
+        }
+        bench.answer_with(sample);
+    }
+}
+
+#[test]
+fn an_unproven_line_that_no_spare_is_left_is_settled_by_the_state_of_the_row_remapper() {
+    for (failure, expected) in [
+        (Some(true), Some((Outcome::Fail, Severity::Isolate))),
+        (Some(false), None),
+        (None, Some((Outcome::Warn, Severity::Monitor))),
+    ] {
+        let mut bench = Bench::at_rest(spec());
+        bench.by_hand();
+        let full = repair::TEXTS.iter().find(|text| text.severity == Severity::Isolate).unwrap();
+        let mut forged = record(&gpu(0), XidEvent::Xid(64), XidDetail::Repair(full), 1);
+        if let LogEntry::Fault { observed, .. } = &mut forged {
+            observed.proven = false;
+        }
+        bench.fault(forged);
+        read_remap(&mut bench, failure);
+        bench.pass(1_000);
+        read_remap(&mut bench, failure);
+        bench.pass(15_000);
+        let told = says(&bench).map(|(_, outcome, severity, _)| (outcome, severity));
+        assert_eq!(told, expected, "{failure:?}");
+    }
 }
 
 /// Reason, outcome, severity and count of the finding of the first GPU.
@@ -173,4 +209,18 @@ fn a_switch_that_screams_again_long_after_the_loss_is_a_fault_of_its_own() {
     bench.fault(switch(100));
     bench.pass(2_000);
     assert_eq!(bench.finding("xid", SWITCH).unwrap().outcome, Outcome::Fail);
+}
+
+#[test]
+fn a_forged_loss_hides_no_real_fault() {
+    let mut bench = Bench::at_rest(spec());
+    let mut forged = own_line(FELL_OFF, 1);
+    if let LogEntry::Fault { observed, .. } = &mut forged {
+        observed.proven = false;
+    }
+    bench.fault(forged);
+    bench.fault(switch(2));
+    bench.pass(15_000);
+    let told = bench.finding("xid", SWITCH).unwrap();
+    assert_eq!((told.outcome.clone(), told.caused_by.clone()), (Outcome::Fail, None));
 }

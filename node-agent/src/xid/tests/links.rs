@@ -6,6 +6,7 @@
 use super::corpus::Case;
 use super::only;
 use super::origin::Origin::Derived;
+use crate::xid::link_down::{self, Look};
 use crate::xid::{NVLINK_PEER_FAULT, NVLINK_REMAP, judge};
 use crds::Severity::{self, Monitor, Reset};
 
@@ -41,7 +42,7 @@ const SHEET: &[Rules] = &[
     (149, LINK_DOWN, 14, &[17], &[(ResetGpu, &[0, 1, 2, 4, 10, 15, 16, 17, 18, 21, 22, 32, 33, 34, 35, 36, 37, 42, 43]), (Ignore, &[38, 40])]),
     (149, "NETIR_BER_EVENT", 17, &[19], &[(Ignore, &[0x0, 0x1, 0x2, 0x3])]),
     (149, "NETIR_MFDE_EVENT", 18, &[20], &[(ResetGpu, &[0x1, 0x4, 0x5, 0x7]), (Ignore, &[0x3])]),
-    (150, "MSE", 0, &[0], &[(ResetGpu, &[0x0])]),
+    (150, "MSE", 0, &[0], &[(ResetGpu, &[0x0, 0xffff_ffff])]),
 ];
 
 const REASONS: [&str; 7] =
@@ -51,6 +52,31 @@ const REASONS: [&str; 7] =
 const PEER: [u32; 7] = [21, 32, 33, 34, 35, 36, 37];
 /// The values of RLW_REMAP that a link which just went down explains (CHECK_NVLINK_FAILURE_FLOW).
 const EXPLAINED: [u32; 4] = [0x4, 0x8, 0x10, 0x20];
+
+/// NVIDIA's investigatory action by the reason of a lost link.
+#[rustfmt::skip]
+const LOOKS: &[(&[u32], &str, Look)] = &[
+    (&[0], "SYMPATHETIC_REPORT_SOLO", Look::OtherFaults),
+    (&[1], "REPORT_ISSUE (if seen >1 per day)", Look::ReportIfDaily),
+    (&[2, 4, 10], "INVESTIGATE_LINK_SI", Look::Signal),
+    (&[15, 17, 22, 38], "INVESTIGATE_SW_USER", Look::Software),
+    (&[16, 18], "INVESTIGATE_SW_USER_LINK_SI", Look::SoftwareAndSignal),
+    (&PEER, "INVESTIGATE_PEER_DEVICE", Look::Peer),
+    (&[40], "INVESTIGATE_HOST", Look::Host),
+    (&[42, 43], "INVESTIGATE_LINK_SI_AND_CABLES", Look::SignalAndCables),
+];
+
+#[test]
+fn each_reason_of_a_lost_link_has_nvidias_investigatory_action() {
+    let mut walked = 0;
+    for (reasons, bucket, look) in LOOKS {
+        for reason in *reasons {
+            assert_eq!(link_down::by_value(*reason).map(|row| row.look), Some(*look), "{reason}: {bucket}");
+            walked += 1;
+        }
+    }
+    assert_eq!(walked, link_down::REASONS.len());
+}
 
 /// A major version of either layout.
 const V1: u32 = 570;
@@ -198,5 +224,5 @@ fn the_sheet_of_144_to_150_is_walked_in_both_layouts() {
     let decoded = decoded();
     let of = |layout| decoded.iter().filter(|case| case.driver == Some(layout)).count();
     println!("NVLink5: {} rules before R575, {} since; Xid 74: {} bits", of(V1), of(V2), registers().len());
-    assert_eq!((of(V1), of(V2), registers().len()), (89, 97, 41));
+    assert_eq!((of(V1), of(V2), registers().len()), (90, 98, 41));
 }
