@@ -14,6 +14,7 @@ mod doubt;
 mod fold;
 mod lift;
 mod page;
+mod remarks;
 mod roots;
 
 pub use doubt::{Doubt, Present, ask, refute, warn};

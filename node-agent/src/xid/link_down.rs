@@ -3,7 +3,7 @@
 //! Source: NVIDIA's Xid catalogue, sheet "Xid 144-150 Decode": both actions; the names of the reasons at the other end are
 //! those of its bucket INVESTIGATE_PEER_DEVICE, in its order.
 
-use super::nvlink5::Action::{self, Ignore, ResetGpu};
+use super::action::Action::{self, Ignore, ResetGpu};
 
 /// Where NVIDIA's investigatory action says to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

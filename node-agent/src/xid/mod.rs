@@ -11,6 +11,7 @@
 //! - No text makes a parser panic, and the state kept between lines is bounded.
 //! - A severity comes from a row of a table. An unknown code is `Monitor`: reported, never condemned.
 
+mod action;
 mod assemble;
 pub mod catalogue;
 pub mod link_down;

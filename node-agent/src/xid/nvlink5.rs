@@ -5,18 +5,8 @@
 //! determined by the Xid in `intrInfo[4:0]`; from R575 ("V2") the sub-code is `intrInfo[6:0]`. In both,
 //! `intrInfo[25:20]` is the reason for a lost link ([`super::link_down`]), and zero otherwise.
 
+pub use super::action::Action;
 use super::link_down::{self, DownReason};
-
-/// NVIDIA's resolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// Nothing (`IGNORE`).
-    Ignore,
-    /// Follow the next Xid 154; if there is none, restart the application (`XID_154_EVAL`).
-    FollowRecoveryAction,
-    /// `RESET_GPU`.
-    ResetGpu,
-}
 
 use Action::{FollowRecoveryAction, Ignore, ResetGpu};
 

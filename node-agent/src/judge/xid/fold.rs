@@ -1,5 +1,6 @@
 //! Observations folded into findings: one per target, the gravest.
 
+use super::remarks::{MESSAGE_MAX, SAME_FAULT_SECONDS, remarked};
 use super::roots::{as_echo, attribute, event_of, is_consequence, root_of, stands_alone};
 use crate::judge::core::{Findings, Found, bounded};
 use crate::time::Now;
@@ -10,11 +11,6 @@ use crds::{Outcome, Severity, Time};
 
 /// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
 pub const MONITOR_SECONDS: i64 = 3_600;
-
-/// An SXid and an Xid 74 this close together are one fault, in seconds; its root is the switch (AWS, facts of Xid 74).
-pub(super) const SAME_FAULT_SECONDS: i64 = 60;
-/// Separates a finding's message from the remark that the evidence adds.
-pub(super) const REMARK: &str = " | ";
 
 /// Monitor is a warning: most of these faults come from applications.
 fn outcome(severity: &Severity) -> Outcome {
@@ -113,18 +109,6 @@ pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
     findings.put(Finding { message: remarked(&known.message, remark), ..known.clone() });
 }
 
-/// A message with this remark in place of any other.
-pub(super) fn remarked(message: &str, remark: &str) -> String {
-    let said = unremarked(message);
-    let room = MESSAGE_MAX.saturating_sub(REMARK.len() + remark.len());
-    bounded(&format!("{}{REMARK}{remark}", bounded(&said, room)), MESSAGE_MAX)
-}
-
-/// A message without its remark.
-pub(super) fn unremarked(message: &str) -> String {
-    message.split(REMARK).next().unwrap_or_default().to_owned()
-}
-
 /// If NVLinks of GPUs (Xid 74) and a switch (SXid) fail together, the switch is the root, in whichever order they log.
 fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &str, at: Time) {
     let near = |finding: &Finding| (finding.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
@@ -166,8 +150,6 @@ pub(super) const fn is_curable(severity: &Severity) -> bool {
 const LINK_ERROR: &str = "Xid 74,";
 /// The driver's request for a recovery.
 const RECOVERY_ACTION_CHANGED: XidEvent = XidEvent::Xid(154);
-/// The limit of a finding's message, in characters.
-pub(super) const MESSAGE_MAX: usize = 256;
 
 fn evidence(observed: &XidObservation) -> String {
     let what = match observed.event {

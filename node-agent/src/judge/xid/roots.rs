@@ -11,7 +11,7 @@
 //! - An echo ends with its root, and with it what it had to say. A later sighting is judged by itself.
 //! - A finding that has also seen a fault which stands by itself is no echo ([`stands_alone`]).
 
-use super::fold::{SAME_FAULT_SECONDS, remarked, unremarked};
+use super::remarks::{SAME_FAULT_SECONDS, remarked, unremarked};
 use crate::judge::core::Findings;
 use crate::xid::catalogue::FALLEN_OFF_THE_BUS;
 use crate::xid::{NVLINK_PEER_FAULT, NVLINK_REMAP, XidEvent};

@@ -1,6 +1,6 @@
 //! Bursts, switches and the driver's recovery action, folded into findings.
 
-use super::fold::{REMARK, SAME_FAULT_SECONDS};
+use super::remarks::{REMARK, SAME_FAULT_SECONDS};
 use super::*;
 use crate::judge::core::{Findings, Found, Readings};
 use crate::judge::{Expectation, KernelLog, Measurements, Memory, Standing, judge as judge_all};
