@@ -17,6 +17,8 @@ const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, bud
 /// The node to which something happens, and the one beside it.
 const SICK: &str = "sick";
 const OTHER: &str = "other";
+/// An NVSwitch.
+const SWITCH: &str = "0000:c3:00.0";
 /// Any code of NVML that says nothing about the GPU.
 const UNKNOWN: u32 = 999;
 
@@ -99,7 +101,7 @@ async fn a_loss_that_pcie_alone_tells_condemns_the_gpu_behind_the_port_until_the
     }
     let lost = |h: &NodeHealth| has(h, "kernelLog", &gpu, reason::PCIE_LOSS, &Severity::Reboot);
     let health = scene.until_health(SICK, "with the loss", lost).await.unwrap();
-    assert_eq!(accused(&health), [gpu.clone()]);
+    assert_eq!(accused(&health), [gpu.as_str()]);
     until_marked(&scene, "reboot").await;
     nobody_else(&scene).await;
     node.set_gpu(3, "fault", json!(null)).unwrap();
@@ -123,7 +125,7 @@ async fn an_adapter_that_cannot_be_initialised_condemns_its_gpu_until_the_driver
     node.kernel_says(&format!("NVRM: GPU {gpu}: rm_init_adapter failed, device minor number 6")).unwrap();
     let failed = |h: &NodeHealth| has(h, "kernelLog", &gpu, reason::ADAPTER_INIT_FAILED, &Severity::Reboot);
     let health = scene.until_health(SICK, "with the failed adapter", failed).await.unwrap();
-    assert_eq!(accused(&health), [gpu.clone()]);
+    assert_eq!(accused(&health), [gpu.as_str()]);
     until_marked(&scene, "reboot").await;
     nobody_else(&scene).await;
     node.set_gpu(6, "fault", json!(null)).unwrap();
@@ -157,5 +159,56 @@ async fn tasks_stuck_in_the_driver_condemn_the_node_until_it_boots() {
     scene.nodes[SICK].reboot().unwrap();
     scene.start_agent(SICK).await.unwrap();
     scene.until_state(SICK, State::Healthy).await.unwrap();
+    until_unmarked(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_gpu_whose_switches_and_peers_scream_is_the_only_one_accused() {
+    let scene = scene().await;
+    let node = &scene.nodes[SICK];
+    let (lost, peer) = (node.gpus()[5].clone(), node.gpus()[1].clone());
+    // The switch prints first.
+    for line in [
+        format!("nvidia-nvswitch0: SXid (PCI:{SWITCH}): 20034, Fatal, Link 30 LTSSM Fault Up"),
+        format!("nvidia-nvswitch0: SXid (PCI:{SWITCH}): 20034, Severity 1 Engine instance 30 Sub-engine instance 00"),
+    ] {
+        node.kernel_says(&line).unwrap();
+    }
+    node.xid(1, 74, "pid='<unknown>', name=<unknown>, NVLink: fatal error detected on link 8(0x0, 0x0, 0x10000, 0x0, 0x0, 0x0, 0x0)").unwrap();
+    node.xid(5, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
+    node.xid(2, 45, "pid=1818990, name=python3, Ch 00000001").unwrap();
+    let told =
+        |h: &NodeHealth| has(h, "xid", &lost, "FallenOffTheBus", &Severity::Reboot) && accused(h) == [lost.as_str()];
+    let health = scene.until_health(SICK, "with the lost GPU alone accused", told).await.unwrap();
+    for target in [SWITCH, peer.as_str()] {
+        let echo = findings(&health).iter().find(|f| f.check == "xid" && f.target == target).unwrap();
+        let by = echo.caused_by.as_ref().map(|by| (by.check.as_str(), by.target.as_str()));
+        assert_eq!((&echo.outcome, by), (&Outcome::Warn, Some(("xid", lost.as_str()))), "{echo:?}");
+    }
+    until_marked(&scene, "reboot").await;
+    nobody_else(&scene).await;
+    let decided = scene.until_state(SICK, State::Quarantined).await.unwrap();
+    let decision = decided.status.as_ref().unwrap().decision.as_ref().unwrap();
+    assert_eq!(decision.causes.iter().filter(|cause| cause.condemns()).count(), 1, "{:?}", decision.causes);
+    node.xid(5, 154, "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)").unwrap();
+    until_unmarked(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_xid_45_that_names_its_root_has_the_root_judged_although_its_line_is_missing() {
+    let scene = scene().await;
+    let node = &scene.nodes[SICK];
+    let gpu = node.gpus()[2].clone();
+    // An application's own end, and one that follows an application's error.
+    node.xid(0, 45, "pid=1818989, name=python3, Ch 00000002").unwrap();
+    node.xid(1, 45, "pid=1818989, name=python3, Ch 00000002 caused by previous Xid 31").unwrap();
+    node.xid(2, 45, "pid=1818990, name=python3, Ch 00000001 caused by previous Xid 62").unwrap();
+    node.xid(2, 45, "pid=1818990, name=python3, Ch 00000002 caused by previous Xid 62").unwrap();
+    let told = |h: &NodeHealth| has(h, "xid", &gpu, "PmuHalt", &Severity::Reset);
+    let health = scene.until_health(SICK, "with the root", told).await.unwrap();
+    assert_eq!(accused(&health), [gpu.as_str()]);
+    until_marked(&scene, "reset").await;
+    nobody_else(&scene).await;
+    node.xid(2, 154, "GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)").unwrap();
     until_unmarked(&scene).await;
 }

@@ -4,9 +4,9 @@
 //! field does not compile until it has its line here; a test holds the bounds against the schema.
 
 use super::{
-    AgentFacts, Aggregate, Baseline, CheckResult, CheckRow, Edge, Exclusive, FabricDomain, Finding, Gpu, Inventory,
-    MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, MAX_GPUS, MAX_NICS, MAX_RUNS_REPORTED, Nic, Refused,
-    Report, RunReport,
+    AgentFacts, Aggregate, Baseline, CausedBy, CheckResult, CheckRow, Edge, Exclusive, FabricDomain, Finding, Gpu,
+    Inventory, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, MAX_GPUS, MAX_NICS, MAX_RUNS_REPORTED,
+    Nic, Refused, Report, RunReport,
 };
 use crate::text::{keyed, plainly};
 use std::borrow::Cow;
@@ -99,6 +99,7 @@ fn finding(finding: &mut Finding) {
         evidence,
         uuid,
         serial,
+        caused_by,
     } = finding;
     key(check, 80);
     key(target, 64);
@@ -108,6 +109,10 @@ fn finding(finding: &mut Finding) {
     optional(evidence, MAX_EVIDENCE);
     optional(uuid, 96);
     optional(serial, 64);
+    if let Some(CausedBy { check, target }) = caused_by {
+        key(check, 80);
+        key(target, 64);
+    }
 }
 
 fn baseline(baseline: &mut Baseline) {

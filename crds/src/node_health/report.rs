@@ -271,6 +271,21 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
+    /// The finding that explains this one, such as the loss of a GPU. A finding with a cause is a Warn, and marks nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caused_by: Option<CausedBy>,
+}
+
+/// The key of the finding that explains another one of the same node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CausedBy {
+    /// Name of the check.
+    #[schemars(length(min = 1, max = 80))]
+    pub check: String,
+    /// Its target, a PCI address.
+    #[schemars(length(min = 1, max = 64))]
+    pub target: String,
 }
 
 /// Counter values of one target at one point in time.

@@ -45,6 +45,9 @@ impl State {
 
     /// Holds a fault in doubt, and has its witnesses read.
     pub(super) fn hold(&mut self, observed: &XidObservation, doubt: Doubt, at: Time, now: Now) {
+        if doubt == Doubt::BeforeUs {
+            self.merge.note_history(observed, now.mono_ms);
+        }
         // An unproven end of a recovery is held by nobody: only the driver's own reading of the action can say so.
         if !self.verdict(observed).clears {
             let key = observed.dedupe_key();

@@ -9,7 +9,8 @@ use crate::kernel_log::Cursor;
 use crate::pci::PciAddress;
 use crate::readings::talk::DriverEvent;
 use crate::time::Now;
-use crate::xid::{XidDetail, XidEvent, XidObservation};
+use crate::xid::merge::BY_CONSEQUENCE;
+use crate::xid::{XidDetail, XidEvent, XidObservation, catalogue};
 use crds::Time;
 use crds::check::Check;
 
@@ -83,13 +84,34 @@ impl State {
                     self.clear_old(&observed.pci.to_string());
                 }
                 let known = self.standing.findings.get(Check::Xid.name(), &observed.pci.to_string()).is_some();
-                let told_by_event = self.merge.log_fault(observed, now.mono_ms) && !self.raises(observed);
+                let told_by_event = self.merge.log_fault(observed, now.mono_ms) && !self.raises(observed, printed);
                 let again = self.is_repetition(observed, *usec) || told_by_event;
                 if !(again && known) {
                     self.tell(observed, printed, now);
                 }
                 self.name_the_suspect(observed, now);
+                self.take_root(observed, *at, now);
             }
+        }
+    }
+
+    /// An Xid 45 that names its root: the root is judged even if its own line is missing. Only the driver's own words count: the
+    /// event of an Xid 45 confirms the line of one, but not what that line names.
+    fn take_root(&mut self, observed: &XidObservation, at: Option<Time>, now: Now) {
+        let root = observed.caused_by.filter(|code| observed.proven && catalogue::condemns_by_row(*code));
+        let Some(code) = root else { return };
+        let root = XidObservation {
+            event: XidEvent::Xid(code),
+            caused_by: None,
+            detail: XidDetail::Plain,
+            message: BY_CONSEQUENCE.to_owned(),
+            ..observed.clone()
+        };
+        if let Some(doubt) = self.doubt(&root, at, now) {
+            let wall = now.wall();
+            self.hold(&root, doubt, at.unwrap_or(wall).min(wall), now);
+        } else if let Some(due) = self.merge.named(observed.pci, code, now.mono_ms) {
+            self.tell(&due, now.wall(), now);
         }
     }
 
@@ -116,9 +138,9 @@ impl State {
 
     /// Whether the fault is more severe than the standing finding on its target: a line may have more detail than the
     /// event before it.
-    fn raises(&self, observed: &XidObservation) -> bool {
+    fn raises(&self, observed: &XidObservation, at: Time) -> bool {
         let verdict = self.verdict(observed);
-        judge_xid::raises(&self.standing.findings, observed, &verdict)
+        judge_xid::raises(&self.standing.findings, observed, &verdict, at)
     }
 
     /// Board or job: adds which of the two the day's evidence points to.

@@ -64,6 +64,8 @@ fn verdict(finding: Finding) -> Finding {
         evidence: _,
         uuid: _,
         serial: _,
+        // A schema older than this field would refuse the smallest report too.
+        caused_by: _,
     } = finding;
     Finding { check, target, outcome, severity, reason, since, last_seen, count, ..Finding::default() }
 }

@@ -39,6 +39,7 @@ pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
         evidence: Some(bounded(&format!("drill of run {run}"), 256)),
         uuid: None,
         serial: None,
+        caused_by: None,
     }
 }
 

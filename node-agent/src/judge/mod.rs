@@ -77,8 +77,9 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     kernel_log::lift(&mut findings, measured.readings, now);
     xid::lift_by_recovery_action(&mut findings, measured.readings);
     xid::lift_by_reset(&mut findings, measured.readings, measured.kernel_log.driver_loaded_at, now);
-    let mut rows = Vec::new();
-    for monitor in registry::wanted(expected).iter().take(MAX_ROWS) {
+    let mut judged_all = Vec::new();
+    let wanted = registry::wanted(expected);
+    for monitor in wanted.iter().take(MAX_ROWS) {
         let known = registry::named(&monitor.name);
         let mut judged = match known {
             Some(row) => judge_one(row, row.reading_seconds(monitor), expected, measured, &findings, now),
@@ -91,8 +92,13 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
             inventory::cover_vacant(boards, &mut judged, &findings, row);
         }
         findings.settle(&monitor.name, &judged, measured.gpus, now.wall());
-        if rows.iter().all(|row: &CheckRow| row.check != monitor.name) {
-            rows.push(row(&monitor.name, judged, ran, &findings, &rows_before, now));
+        judged_all.push((&monitor.name, judged, ran));
+    }
+    xid::attribute(&mut findings);
+    let mut rows: Vec<CheckRow> = Vec::new();
+    for (check, judged, ran) in judged_all {
+        if rows.iter().all(|row| row.check != *check) {
+            rows.push(row(check, judged, ran, &findings, &rows_before, now));
         }
     }
     findings.identify(measured.gpus);

@@ -7,16 +7,21 @@
 //!
 //! One fault reports several codes (48, 63, 94, 154). There is one finding per GPU, the most severe, and it is acted on
 //! once. Of equally severe codes the first stays, because it names the cause, and the others are counted.
+//!
+//! What another fault explains carries `causedBy` and is only watched: see [`roots`].
 
 mod doubt;
 mod fold;
 mod lift;
 mod page;
+mod remarks;
+mod roots;
 
 pub use doubt::{Doubt, Present, ask, refute, warn};
 pub use fold::{MONITOR_SECONDS, end_with_boot, expire, is_switch, next_expiry, observe, raises, remark};
 pub use lift::{SIGNS, Sign, lift_by_recovery_action, lift_by_reset};
 pub use page::PAGE;
+pub use roots::{CONSEQUENCES, ECHOES, Echo, Kind, Place, ROOTS, Root, attribute};
 
 use super::core::hardware::addresses;
 use super::core::{Ground, Hardware, Judged, MAX_COVERED};

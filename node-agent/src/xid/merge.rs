@@ -4,6 +4,9 @@
 //! The line has more detail (links, registers, process, RST), so an event waits for it briefly. If no log can be read,
 //! an event is reported at once. A fault known only from an event has no detail: only the row of its code judges it.
 //!
+//! An Xid 45 may name the Xid that caused it. That one is waited for in the same way: its own line has the detail, and if
+//! the line is missing, the row of its code judges it.
+//!
 //! ```text
 //!  kernel log ─▶ log_fault ───────────────▶ reported as it is        (the caller folds it)
 //!                    │ ends the wait of
@@ -26,8 +29,9 @@ use crate::pci::PciAddress;
 pub const SAME_FAULT_MS: u64 = 10_000;
 /// How long an event waits for the line in the log, in milliseconds.
 pub const WAIT_MS: u64 = 2_000;
-/// How long lines are remembered, in milliseconds.
-const LINES_KEPT_MS: u64 = 30_000;
+/// How long lines are remembered, in milliseconds. The programs of a job may be killed, and their Xid 45 name the cause, long
+/// after its own line: a pod's end may take minutes. What that line was judged as stays so.
+const LINES_KEPT_MS: u64 = 600_000;
 /// How long reported events are remembered, in milliseconds: the longest pause before an unreadable log is retried (60
 /// s) plus a margin.
 const EVENTS_KEPT_MS: u64 = 90_000;
@@ -38,6 +42,9 @@ const WAITING: usize = 64;
 
 /// The message of a fault known only from an event.
 pub const BY_EVENT: &str = "reported by the driver's event, not by the kernel log";
+
+/// The message of a fault known only from an Xid 45 that names it.
+pub const BY_CONSEQUENCE: &str = "named by an Xid 45 as its cause; its own line is missing";
 
 /// The Xid of the recovery action.
 const RECOVERY_ACTION_CHANGED: u32 = 154;
@@ -53,8 +60,19 @@ pub struct Merge {
     lines: Vec<(Fault, u64)>,
     /// Reported from an event, with no line since.
     events: Vec<(Fault, u64)>,
-    /// Not reported yet: the fault and when its wait ends, in that order.
-    waiting: Vec<(Fault, u64)>,
+    /// Lines older than the agent, which are judged by other means.
+    history: Vec<(Fault, u64)>,
+    /// Not reported yet, in the order in which their waits end.
+    waiting: Vec<Waiting>,
+}
+
+/// A fault that waits for its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waiting {
+    fault: Fault,
+    ends: u64,
+    /// What is said about it if no line comes.
+    message: &'static str,
 }
 
 /// Whether an event with this code only says that the recovery action has changed: the caller then has the sampler read
@@ -74,7 +92,7 @@ impl Merge {
         };
         self.forget(now_ms);
         let fault = (observed.pci.device_address(), code);
-        self.waiting.retain(|(waits, _)| *waits != fault);
+        self.waiting.retain(|waiting| waiting.fault != fault);
         remember(&mut self.lines, fault, now_ms);
         let event = self.events.iter().position(|(event, _)| *event == fault);
         event.map(|at| self.events.remove(at)).is_some()
@@ -86,7 +104,7 @@ impl Merge {
         let fault = (observed.pci.device_address(), code);
         let reported =
             self.events.iter().any(|(event, at)| *event == fault && now_ms.saturating_sub(*at) < EVENTS_KEPT_MS);
-        reported || self.waiting.iter().any(|(waits, _)| *waits == fault)
+        reported || self.waiting.iter().any(|waiting| waiting.fault == fault && waiting.message == BY_EVENT)
     }
 
     /// Processes an Xid announced by the driver. Returns the fault to report now: this one, or, if too many wait, the
@@ -107,30 +125,56 @@ impl Merge {
             reported.iter().any(|(known, at)| *known == fault && now_ms.saturating_sub(*at) < window)
         };
         let is_known = within(&self.lines, SAME_FAULT_MS) || within(&self.events, WAIT_MS);
-        if is_known || self.waiting.iter().any(|(waits, _)| *waits == fault) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.fault == fault) {
+            waiting.message = BY_EVENT;
+            return None;
+        }
+        if is_known {
             return None;
         }
         if !log_readable {
-            return Some(self.report(fault, now_ms));
+            return Some(self.report(fault, BY_EVENT, now_ms));
         }
-        self.waiting.push((fault, now_ms.saturating_add(WAIT_MS)));
-        (self.waiting.len() > WAITING).then(|| self.waiting.remove(0)).map(|(oldest, _)| self.report(oldest, now_ms))
+        self.wait(fault, BY_EVENT, now_ms)
+    }
+
+    /// Processes an Xid that the driver names as the cause of an Xid 45. Returns the fault to report now, as
+    /// [`Merge::driver_event`]. A fault whose own line was read is not raised again.
+    pub fn named(&mut self, pci: PciAddress, code: u32, now_ms: u64) -> Option<XidObservation> {
+        self.forget(now_ms);
+        let fault = (pci.device_address(), code);
+        let mut known = self.lines.iter().chain(&self.events).chain(&self.history).map(|(known, _)| *known);
+        let is_known = known.any(|known| known == fault) || self.waiting.iter().any(|waiting| waiting.fault == fault);
+        if is_known { None } else { self.wait(fault, BY_CONSEQUENCE, now_ms) }
+    }
+
+    /// Takes note of a line that is older than the agent.
+    pub fn note_history(&mut self, observed: &XidObservation, now_ms: u64) {
+        if let XidEvent::Xid(code) = observed.event {
+            remember(&mut self.history, (observed.pci.device_address(), code), now_ms);
+        }
+    }
+
+    fn wait(&mut self, fault: Fault, message: &'static str, now_ms: u64) -> Option<XidObservation> {
+        self.waiting.push(Waiting { fault, ends: now_ms.saturating_add(WAIT_MS), message });
+        let oldest = (self.waiting.len() > WAITING).then(|| self.waiting.remove(0))?;
+        Some(self.report(oldest.fault, oldest.message, now_ms))
     }
 
     /// The events whose wait is over without a line.
     pub fn due(&mut self, now_ms: u64) -> Vec<XidObservation> {
-        let (over, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(_, ends)| *ends <= now_ms);
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (over, waiting): (Vec<Waiting>, Vec<Waiting>) = all.partition(|waiting| waiting.ends <= now_ms);
         self.waiting = waiting;
-        let over: Vec<(Fault, u64)> = over;
-        over.into_iter().map(|(fault, _)| self.report(fault, now_ms)).collect()
+        over.into_iter().map(|over| self.report(over.fault, over.message, now_ms)).collect()
     }
 
     /// When [`Merge::due`] next has something, in milliseconds of the monotonic clock.
     pub fn next_due(&self) -> Option<u64> {
-        self.waiting.iter().map(|(_, ends)| *ends).min()
+        self.waiting.iter().map(|waiting| waiting.ends).min()
     }
 
-    fn report(&mut self, fault: Fault, now_ms: u64) -> XidObservation {
+    fn report(&mut self, fault: Fault, message: &str, now_ms: u64) -> XidObservation {
         remember(&mut self.events, fault, now_ms);
         let (pci, code) = fault;
         XidObservation {
@@ -142,7 +186,7 @@ impl Merge {
             owner: None,
             caused_by: None,
             detail: XidDetail::Plain,
-            message: BY_EVENT.to_owned(),
+            message: message.to_owned(),
             proven: true,
         }
     }
@@ -150,11 +194,12 @@ impl Merge {
     fn forget(&mut self, now_ms: u64) {
         self.lines.retain(|(_, at)| now_ms.saturating_sub(*at) < LINES_KEPT_MS);
         self.events.retain(|(_, at)| now_ms.saturating_sub(*at) < EVENTS_KEPT_MS);
+        self.history.retain(|(_, at)| now_ms.saturating_sub(*at) < LINES_KEPT_MS);
     }
 
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.lines.len() + self.events.len() + self.waiting.len()
+        self.lines.len() + self.events.len() + self.history.len() + self.waiting.len()
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  message ─▶ assemble (lines, three-record forms) ─▶ parse ─▶ XidObservation ─▶ judge ─▶ XidVerdict
 //!                                                                              │
-//!                        catalogue, nvlink5, nvlink_registers, recovery, sxid ─┘   (tables, each row with its source)
+//!                        catalogue, nvlink5, link_down, nvlink_registers, repair, recovery, sxid ─┘   (tables, each row with its source)
 //! ```
 //!
 //! What must stay true:
@@ -11,9 +11,10 @@
 //! - No text makes a parser panic, and the state kept between lines is bounded.
 //! - A severity comes from a row of a table. An unknown code is `Monitor`: reported, never condemned.
 
+mod action;
 mod assemble;
 pub mod catalogue;
-
+pub mod link_down;
 pub mod merge;
 pub mod nvlink5;
 pub mod nvlink_registers;
@@ -21,6 +22,7 @@ mod observation;
 pub mod owners;
 mod parse;
 pub mod recovery;
+pub mod repair;
 pub mod sxid;
 #[cfg(test)]
 mod tests;
@@ -33,4 +35,4 @@ pub use observation::{
 };
 pub use owners::{Owners, owner_of_cgroup};
 pub use parse::observe;
-pub use verdict::{LINK_SIGNS, XidVerdict, judge};
+pub use verdict::{LINK_SIGNS, NVLINK_PEER_FAULT, NVLINK_REMAP, XidVerdict, judge};

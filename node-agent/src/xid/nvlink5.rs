@@ -3,18 +3,10 @@
 //! Source: NVIDIA's Xid catalogue, sheet "Xid 144-150 Decode" (95 rules). The first word in the parentheses is
 //! `intrInfo`, the second `errorStatus`. Drivers before R575 ("V1") have the sub-code in `intrInfo[9:5]` and a group
 //! determined by the Xid in `intrInfo[4:0]`; from R575 ("V2") the sub-code is `intrInfo[6:0]`. In both,
-//! `intrInfo[25:20]` is the reason for a lost link, and zero otherwise.
+//! `intrInfo[25:20]` is the reason for a lost link ([`super::link_down`]), and zero otherwise.
 
-/// NVIDIA's resolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// Nothing (`IGNORE`).
-    Ignore,
-    /// Follow the next Xid 154; if there is none, restart the application (`XID_154_EVAL`).
-    FollowRecoveryAction,
-    /// `RESET_GPU`.
-    ResetGpu,
-}
+pub use super::action::Action;
+use super::link_down::{self, DownReason};
 
 use Action::{FollowRecoveryAction, Ignore, ResetGpu};
 
@@ -44,21 +36,46 @@ pub struct Unit {
     pub v2: &'static [u32],
     /// Which value is looked up.
     pub by: By,
-    /// Values that need a reset. Empty with [`By::Nothing`], which always needs one.
+    /// Values that need a reset. Empty with [`By::Nothing`], which always needs one, and with [`By::LinkDownReason`].
     pub reset: &'static [u32],
     /// Values for which Xid 154 decides.
     pub follow: &'static [u32],
     /// Values to ignore.
     pub ignore: &'static [u32],
-    /// From R575: a reset if these bits of `intrInfo` (first) and one of these of `errorStatus` (second) are set, even
-    /// though the value is to be ignored.
-    pub reset_if_v2: Option<(u32, u32)>,
+    /// Those of `follow` that are a consequence if a link of the node has just gone down (CHECK_NVLINK_FAILURE_FLOW).
+    pub secondary: &'static [u32],
+    /// A reset where these bits are set, even though the value is to be ignored ("Decode for action 2").
+    pub reset_if: Option<ResetIf>,
+}
+
+/// Bits that turn a value to be ignored into a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetIf {
+    /// The bit of `intrInfo` before R575.
+    pub v1: u32,
+    /// The bit of `intrInfo` from R575.
+    pub v2: u32,
+    /// The bits of `errorStatus` that it concerns.
+    pub status: u32,
+}
+
+/// What the sheet says about one pair of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The unit.
+    pub unit: &'static Unit,
+    /// NVIDIA's resolution.
+    pub action: Action,
+    /// Why the link went down, if it did.
+    pub down: Option<&'static DownReason>,
+    /// A consequence, if a link of the node has just gone down.
+    pub secondary: bool,
 }
 
 const CONTROL: u32 = 0x8000_0000;
 
 const fn unit(xid: u32, name: &'static str, v1: u32, v2: &'static [u32], by: By) -> Unit {
-    Unit { xid, name, v1, v2, by, reset: &[], follow: &[], ignore: &[], reset_if_v2: None }
+    Unit { xid, name, v1, v2, by, reset: &[], follow: &[], ignore: &[], secondary: &[], reset_if: None }
 }
 
 /// Every unit.
@@ -66,9 +83,9 @@ const fn unit(xid: u32, name: &'static str, v1: u32, v2: &'static [u32], by: By)
 pub static UNITS: &[Unit] = &[
     Unit { reset: &[0x2, 0x10], ignore: &[0x1, 0x4, 0x8, 0x20], ..unit(144, "SAW_MVB", 1, &[1], By::StatusBits) },
     Unit { ignore: &[CONTROL], ..unit(145, "RLW_CTRL", 3, &[3], By::StatusBits) },
-    Unit { reset: &[0x40, 0x80], follow: &[0x1, 0x2, 0x4, 0x8, 0x10, 0x20], ignore: &[0x100, 0x200, CONTROL], ..unit(145, "RLW_REMAP", 4, &[4], By::StatusBits) },
+    Unit { reset: &[0x40, 0x80], follow: &[0x1, 0x2, 0x4, 0x8, 0x10, 0x20], ignore: &[0x100, 0x200, CONTROL], secondary: &[0x4, 0x8, 0x10, 0x20], ..unit(145, "RLW_REMAP", 4, &[4], By::StatusBits) },
     Unit { reset: &[0x2], ignore: &[0x1, CONTROL], ..unit(145, "RLW_RSPCOL", 5, &[5], By::StatusBits) },
-    Unit { ignore: &[0x1, 0x2, 0x4, 0x8, CONTROL], reset_if_v2: Some((0x80, 0x7)), ..unit(145, "RLW_RXPIPE", 6, &[6], By::StatusBits) },
+    Unit { ignore: &[0x1, 0x2, 0x4, 0x8, CONTROL], reset_if: Some(ResetIf { v1: 0x400, v2: 0x80, status: 0x7 }), ..unit(145, "RLW_RXPIPE", 6, &[6], By::StatusBits) },
     Unit { reset: &[0x1, 0x10, 0x20], follow: &[0x4, 0x8], ignore: &[0x2, CONTROL], ..unit(145, "RLW_SRC_TRACK", 7, &[7], By::StatusBits) },
     Unit { reset: &[0x2, 0x2_0000, 0x10_0000], ignore: &[0x1, 0x1_0000, CONTROL], ..unit(145, "RLW_TAGSTATE", 8, &[8], By::StatusBits) },
     Unit { reset: &[0x4], ignore: &[0x1, 0x2, CONTROL], ..unit(146, "TLW_CTRL", 9, &[9], By::StatusBits) },
@@ -77,7 +94,7 @@ pub static UNITS: &[Unit] = &[
     Unit { ignore: &[0x1, CONTROL], ..unit(147, "TREX", 12, &[14], By::StatusBits) },
     Unit { ignore: &[CONTROL], ..unit(148, "NVLPW", 0, &[15], By::StatusBits) },
     unit(149, "NETIR_INT", 0, &[24], By::Nothing),
-    Unit { reset: &[0, 1, 2, 4, 10, 15, 16, 17, 18, 21, 22, 32, 33, 34, 35, 36, 37, 42, 43], ignore: &[38, 40], ..unit(149, "NETIR_LINK_DOWN", 14, &[17], By::LinkDownReason) },
+    unit(149, "NETIR_LINK_DOWN", 14, &[17], By::LinkDownReason),
     Unit { ignore: &[0x0, 0x1, 0x2, 0x3], ..unit(149, "NETIR_BER_EVENT", 17, &[19], By::StatusValue) },
     Unit { reset: &[0x1, 0x4, 0x5, 0x7], ignore: &[0x3], ..unit(149, "NETIR_MFDE_EVENT", 18, &[20], By::StatusValue) },
     unit(150, "MSE", 0, &[0], By::Nothing),
@@ -86,22 +103,27 @@ pub static UNITS: &[Unit] = &[
 /// The first driver of the second layout.
 const V2_SINCE: u32 = 575;
 
-/// The unit and NVIDIA's resolution. If the driver's major version is unknown, both layouts are tried and the more
+/// What the sheet says. If the driver's major version is unknown, both layouts are tried and the more
 /// severe answer counts. None if no rule matches.
-pub fn decode(
-    xid: u32,
-    intr_info: u32,
-    error_status: Option<u32>,
-    driver_major: Option<u32>,
-) -> Option<(&'static Unit, Action)> {
+pub fn decode(xid: u32, intr_info: u32, error_status: Option<u32>, driver_major: Option<u32>) -> Option<Decoded> {
     UNITS
         .iter()
         .filter(|unit| unit.xid == xid)
         .flat_map(|unit| [Layout::V1, Layout::V2].map(|layout| (unit, layout)))
         .filter(|(_, layout)| driver_major.is_none_or(|major| (major >= V2_SINCE) == (*layout == Layout::V2)))
         .filter(|(unit, layout)| layout.fits(unit, intr_info))
-        .filter_map(|(unit, layout)| Some((unit, action(unit, layout, intr_info, error_status)?)))
-        .max_by_key(|(_, action)| *action)
+        .filter_map(|(unit, layout)| decode_one(unit, layout, intr_info, error_status))
+        .max_by_key(|decoded| decoded.action)
+}
+
+fn decode_one(unit: &'static Unit, layout: Layout, intr_info: u32, error_status: Option<u32>) -> Option<Decoded> {
+    let action = action(unit, layout, intr_info, error_status)?;
+    let is_link = unit.by == By::LinkDownReason;
+    let mut of_follow = bits(error_status.unwrap_or(0)).filter(|bit| unit.follow.contains(bit)).peekable();
+    let secondary = action == FollowRecoveryAction
+        && of_follow.peek().is_some()
+        && of_follow.all(|bit| unit.secondary.contains(&bit));
+    Some(Decoded { unit, action, down: is_link.then(|| link_down::by_value(reason(intr_info))).flatten(), secondary })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,14 +157,19 @@ const fn reason(intr_info: u32) -> u32 {
 fn action(unit: &Unit, layout: Layout, intr_info: u32, error_status: Option<u32>) -> Option<Action> {
     match unit.by {
         By::Nothing => Some(ResetGpu),
-        By::LinkDownReason => listed(unit, reason(intr_info)),
+        By::LinkDownReason => link_down::by_value(reason(intr_info)).map(|reason| reason.action),
         By::StatusValue => listed(unit, error_status?),
         By::StatusBits => {
             let status = error_status?;
             let gravest = listed(unit, status).or_else(|| bits(status).filter_map(|bit| listed(unit, bit)).max())?;
-            let raised =
-                unit.reset_if_v2.is_some_and(|(info, of_status)| intr_info & info != 0 && status & of_status != 0);
-            Some(if raised && layout == Layout::V2 { ResetGpu } else { gravest })
+            let raised = unit.reset_if.is_some_and(|bits| {
+                let of_layout = match layout {
+                    Layout::V1 => bits.v1,
+                    Layout::V2 => bits.v2,
+                };
+                intr_info & of_layout != 0 && status & bits.status != 0
+            });
+            Some(if raised { ResetGpu } else { gravest })
         }
     }
 }
@@ -162,7 +189,7 @@ mod tests {
     use super::*;
 
     fn decoded(xid: u32, intr_info: u32, status: u32, driver: Option<u32>) -> Option<(&'static str, Action)> {
-        decode(xid, intr_info, Some(status), driver).map(|(unit, action)| (unit.name, action))
+        decode(xid, intr_info, Some(status), driver).map(|decoded| (decoded.unit.name, decoded.action))
     }
 
     #[test]
@@ -187,6 +214,24 @@ mod tests {
         // Sub code 6 and bit 7.
         assert_eq!(decoded(145, 0x86, 0x2, Some(580)), Some(("RLW_RXPIPE", ResetGpu)));
         assert_eq!(decoded(145, 0x86, 0x8, Some(580)), Some(("RLW_RXPIPE", Ignore)));
+    }
+
+    #[test]
+    fn rxpipe_needs_a_reset_with_bit_ten_of_the_first_layout() {
+        // Sub-code 6 and group 2, without and with the bit.
+        assert_eq!(decoded(145, 0x0c2, 0x1, Some(570)), Some(("RLW_RXPIPE", Ignore)));
+        assert_eq!(decoded(145, 0x4c2, 0x1, Some(570)), Some(("RLW_RXPIPE", ResetGpu)));
+        assert_eq!(decoded(145, 0x4c2, 0x8, Some(570)), Some(("RLW_RXPIPE", Ignore)));
+        assert_eq!(decoded(145, 0x4c2, 0x1, None), Some(("RLW_RXPIPE", ResetGpu)), "an unknown driver: the graver");
+        // The bit of the other layout means nothing.
+        assert_eq!(decoded(145, 0x406, 0x1, Some(580)), Some(("RLW_RXPIPE", Ignore)));
+    }
+
+    #[test]
+    fn only_the_bits_that_a_lost_link_explains_are_secondary() {
+        let is_secondary = |status| decode(145, 4, Some(status), Some(580)).unwrap().secondary;
+        assert_eq!([0x4, 0x8, 0x10, 0x20, 0x4 | 0x20].map(is_secondary), [true; 5]);
+        assert_eq!([0x1, 0x2, 0x1 | 0x4, 0x40, 0x100, 0x40 | 0x4].map(is_secondary), [false; 6]);
     }
 
     #[test]

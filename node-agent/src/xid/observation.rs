@@ -1,5 +1,6 @@
 //! The content of one log line, before it is judged.
 
+use super::repair::{self, RepairText};
 use crate::pci::PciAddress;
 
 /// What happened.
@@ -73,6 +74,8 @@ pub enum XidDetail {
     NvLink(NvLinkFault),
     /// Xid 94 and 95 with RST and D-RST.
     Containment(Containment),
+    /// Xid 64 with a text that decides.
+    Repair(&'static RepairText),
     /// Xid 144 to 150.
     NvLink5(NvLink5),
     /// Xid 154: the recovery action before and after.
@@ -102,7 +105,7 @@ pub struct XidObservation {
     /// The uid of the pod that owns the process. It is not in the line; the reader of the log may look it up
     /// ([`super::owner_of_cgroup`]).
     pub owner: Option<String>,
-    /// The Xid that caused this one (45).
+    /// The Xid that the driver names as the cause of this one (45 alone).
     pub caused_by: Option<u32>,
     /// Further fields.
     pub detail: XidDetail,
@@ -136,6 +139,10 @@ impl XidObservation {
                 [fault.link, super::nvlink_registers::read(&fault.registers).map_or(u32::MAX, |sign| sign as u32), 0]
             }
             XidDetail::Containment(needed) => [needed.reset.into(), needed.drain_and_reset.into(), 0],
+            XidDetail::Repair(text) => {
+                let row = repair::TEXTS.iter().position(|row| row == *text).and_then(|row| u32::try_from(row).ok());
+                [row.map_or(u32::MAX, |row| row + 1), 0, 0]
+            }
             XidDetail::NvLink5(fault) => {
                 [fault.link.unwrap_or(u32::MAX), fault.intr_info, fault.error_status.unwrap_or(0)]
             }

@@ -6,6 +6,7 @@
 use super::observation::{
     Containment, MigInstance, NvLink5, NvLinkFault, SwitchFault, XidDetail, XidEvent, XidObservation,
 };
+use super::repair;
 use crate::pci::PciAddress;
 use crate::text::printable;
 
@@ -15,6 +16,9 @@ const MESSAGE_KEPT: usize = 256;
 const PROCESS_KEPT: usize = 64;
 /// The most commas that the name of a process can hold (`TASK_COMM_LEN` without its NUL).
 const COMMAS_IN_A_NAME: usize = 15;
+
+/// The Xid that may name the one that caused it.
+const PREEMPTIVE_REMOVAL: u32 = 45;
 
 /// Parses a message that reports a fault in one line: Xid, SXid, or a GPU that left the bus. Companion lines of an SXid
 /// (`Severity …`, `Data …`) repeat it and are skipped. Only pass lines that the driver is known to have written.
@@ -53,17 +57,28 @@ fn xid(rest: &str) -> Option<XidObservation> {
         pid,
         process,
         owner: None,
-        caused_by: text.rsplit_once("caused by previous Xid ").and_then(|(_, code)| code.trim().parse().ok()),
+        caused_by: (code == PREEMPTIVE_REMOVAL).then(|| root(text)).flatten(),
         detail,
         message: printable(text, MESSAGE_KEPT),
         proven: true,
     })
 }
 
+/// The N of `Ch 00000001 caused by previous Xid N`, which ends the line. The name of a process may be anything, but it comes
+/// before the channel.
+fn root(text: &str) -> Option<u32> {
+    let last = text.rsplit(',').next()?.trim_start();
+    let (channel, code) = last.strip_prefix("Ch ")?.split_once(" caused by previous Xid ")?;
+    let is_channel = !channel.is_empty() && channel.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_code = code.bytes().all(|byte| byte.is_ascii_digit());
+    (is_channel && is_code).then(|| code.parse().ok()).flatten()
+}
+
 /// The text that holds the code's further fields, and the fields. A process may have commas in its name, which push the
 /// fields back: the first of the few places where they could begin is taken.
 fn detailed(code: u32, text: &str) -> (&str, XidDetail) {
     let read = |text: &str| match code {
+        64 => repair::read(text).map(XidDetail::Repair),
         74 => nvlink_fault(text).map(XidDetail::NvLink),
         94 | 95 => containment(text).map(XidDetail::Containment),
         144..=150 => nvlink5(text).map(XidDetail::NvLink5),

@@ -12,7 +12,7 @@ use crate::kernel_log::KernelRecord;
 use samples::SAMPLES;
 
 use XidEvent::FallenOffTheBus;
-use crds::Severity::{Monitor, Reboot, Reset};
+use crds::Severity::{Isolate, Monitor, Reboot, Reset};
 
 /// One line as `syslog(2)` returns it, read as the agent reads it.
 fn faults(text: &str) -> Vec<XidObservation> {
@@ -184,6 +184,36 @@ fn a_contained_error_needs_a_reset_only_where_the_driver_says_so() {
     assert_eq!(severity("94, pid=1, name=a, Contained: CE User Channel (0x9). RST: Yes, D-RST: No"), Reset);
     assert_eq!(severity("95, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No physAddr: 0x00000001"), Reset);
     assert_eq!(severity("95, Uncontained: LTC TAG (0x2, 0x1). RST: No, D-RST: No"), Reset);
+}
+
+#[test]
+fn an_xid_64_isolates_only_where_its_text_says_that_nothing_is_left() {
+    let verdict = |text: &str| {
+        let verdict = judge(&only(&format!("NVRM: Xid (PCI:0000:0f:00): 64, pid=1896, name=python3{text}")), None);
+        (verdict.severity, verdict.reason)
+    };
+    assert_eq!(verdict(""), (Reset, "RowRemapFailed"));
+    assert_eq!(
+        verdict(", Row Remapper Error: (0x0000000000abcdef) - Internal kernel error"),
+        (Reset, "RowRemapFailed")
+    );
+    assert_eq!(verdict(", DRAM Retirement failed due to pending bank remap at 0x1"), (Reset, "RowRemapPending"));
+    assert_eq!(verdict(", DRAM Retirement failed due to no spare for retirement at 0x1"), (Isolate, "RowRemapNoSpare"));
+    // What a program is called says nothing.
+    let named = "NVRM: Xid (PCI:0000:0f:00): 64, pid=1, name=a) - Row Remapping table is full, Row Remapper Error: (0x1) - Internal error";
+    assert_eq!(judge(&only(named), None).reason, "RowRemapFailed");
+}
+
+#[test]
+fn only_the_end_of_an_xid_45_names_its_root() {
+    let root = |text: &str| only(&format!("NVRM: Xid (PCI:0000:dc:00): {text}")).caused_by;
+    assert_eq!(root("45, pid=1818990, name=python3, Ch 00000001 caused by previous Xid 109"), Some(109));
+    assert_eq!(root("45, Ch 00000001 caused by previous Xid 109"), Some(109));
+    assert_eq!(root("45, pid=1, name=a caused by previous Xid 79, Ch 00000001"), None);
+    assert_eq!(root("45, pid=1, name=a, caused by previous Xid 79, Ch 00000001"), None);
+    assert_eq!(root("45, pid=1, name=a, caused by previous Xid 79"), None);
+    assert_eq!(root("45, pid=1, name=a, Ch 00000001 caused by previous Xid 79 or so"), None);
+    assert_eq!(root("43, pid=1, name=a, Ch 00000001 caused by previous Xid 79"), None);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod messages;
 mod moves;
 mod properties;
 mod reading;
+mod roots;
 mod sampling;
 mod steps;
 mod writing;

@@ -304,6 +304,7 @@ impl Found {
             evidence: self.evidence.as_deref().map(|text| bounded(text, 256)),
             uuid: None,
             serial: None,
+            caused_by: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::fold::{expires, is_curable, is_cured, tell};
 use crate::judge::core::hardware::addresses;
 use crate::judge::core::{Findings, Hardware, Readings};
 use crate::readings::sample::Section;
-use crate::xid::{XidEvent, XidObservation, XidVerdict, recovery};
+use crate::xid::{XidDetail, XidEvent, XidObservation, XidVerdict, recovery};
 use crds::check::Check;
 use crds::node_health::Finding;
 use crds::{Outcome, Severity, Time, reason};
@@ -66,6 +66,9 @@ pub fn ask(
         let left = matches!(observed.event, XidEvent::Xid(79) | XidEvent::FallenOffTheBus);
         return if left && doubt == Doubt::BeforeUs { Present::Confirms } else { Present::CannotTell };
     }
+    if matches!(observed.detail, XidDetail::Repair(_)) && !is_curable(severity) {
+        return ask_row_remap(&target, since_ms, readings);
+    }
     let is_fresh = readings.taken.get(&Section::RecoveryAction).is_some_and(|taken| *taken >= since_ms);
     if !is_fresh {
         return Present::NotYet;
@@ -73,6 +76,18 @@ pub fn ask(
     let action = readings.gpus.get(&target).and_then(|gpu| gpu.recovery_action.as_ref()?.action);
     let is_over = action == Some(recovery::NONE) && is_curable(severity);
     if is_over { Present::Refutes } else { Present::CannotTell }
+}
+
+/// A repair that failed for good leaves the flag that the check rowRemap reads.
+fn ask_row_remap(target: &str, since_ms: u64, readings: &Readings) -> Present {
+    if readings.taken.get(&Section::RowRemap).is_none_or(|taken| *taken < since_ms) {
+        return Present::NotYet;
+    }
+    match readings.gpus.get(target).and_then(|gpu| gpu.row_remap.as_ref()?.failure) {
+        Some(true) => Present::Confirms,
+        Some(false) => Present::Refutes,
+        None => Present::CannotTell,
+    }
 }
 
 /// Adds a fault in doubt as a warning, unless its target has a graver finding. `at` is when it was printed; an old one

@@ -1,5 +1,7 @@
 //! Observations folded into findings: one per target, the gravest.
 
+use super::remarks::{MESSAGE_MAX, SAME_FAULT_SECONDS, remarked};
+use super::roots::{as_echo, attribute, event_of, is_consequence, root_of, stands_alone};
 use crate::judge::core::{Findings, Found, bounded};
 use crate::time::Now;
 use crate::xid::{XidEvent, XidObservation, XidVerdict};
@@ -9,11 +11,6 @@ use crds::{Outcome, Severity, Time};
 
 /// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
 pub const MONITOR_SECONDS: i64 = 3_600;
-
-/// An SXid and an Xid 74 this close together are one fault, in seconds; its root is the switch (AWS, facts of Xid 74).
-pub(super) const SAME_FAULT_SECONDS: i64 = 60;
-/// Separates a finding's message from the remark that the evidence adds.
-pub(super) const REMARK: &str = " | ";
 
 /// Monitor is a warning: most of these faults come from applications.
 fn outcome(severity: &Severity) -> Outcome {
@@ -49,13 +46,16 @@ pub(super) fn tell(
         evidence: Some(evidence(observed)),
     }
     .as_finding(check, at);
+    let fresh = match root_of(findings, &fresh.target, (observed.event, reason), (at, at)) {
+        Some(cause) => {
+            // What was printed before the root is its echo, too, and counts on.
+            attribute(findings);
+            as_echo(fresh, cause)
+        }
+        None => fresh,
+    };
     let folded = match findings.get(check, &fresh.target) {
-        // The first of a burst names the cause; the others are counted.
-        Some(known) if rank(known) == rank(&fresh) => Finding {
-            count: known.count.saturating_add(1).min(1_000_000_000),
-            last_seen: known.last_seen.max(at),
-            ..known.clone()
-        },
+        Some(known) if rank(known) == rank(&fresh) => counted(known, fresh, observed.event),
         Some(known) if rank(known) > rank(&fresh) => return,
         _ => fresh,
     };
@@ -64,44 +64,67 @@ pub(super) fn tell(
     name_the_switch(findings, observed, &target, at);
 }
 
+/// Two faults of equal rank as one finding. The first of a burst names the cause, unless the later one is its root, or stands
+/// by itself where a root may explain the first.
+fn counted(known: &Finding, fresh: Finding, event: XidEvent) -> Finding {
+    let at = fresh.last_seen;
+    let both = Finding {
+        count: known.count.saturating_add(1).min(1_000_000_000),
+        last_seen: known.last_seen.max(at),
+        ..known.clone()
+    };
+    let Some(of_known) = event_of(known) else { return both };
+    let is_near = (known.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
+    let is_its_root = is_near && is_consequence(event, of_known);
+    let outweighs =
+        fresh.severity.condemns() && stands_alone(event, &fresh.reason) && !stands_alone(of_known, &known.reason);
+    if outweighs && event == RECOVERY_ACTION_CHANGED {
+        // The driver asks for a recovery because of the first, which stays the better name.
+        Finding { evidence: fresh.evidence, ..both }
+    } else if is_its_root || outweighs {
+        Finding { since: both.since, last_seen: both.last_seen, count: both.count, ..fresh }
+    } else {
+        both
+    }
+}
+
 /// Findings of a target, from the least to the gravest: any that is proven outranks one in doubt.
 fn rank(finding: &Finding) -> (bool, u8) {
     (finding.outcome == Outcome::Fail, finding.severity.rank())
 }
 
 /// Whether a fault is more severe than the standing finding on its target.
-pub fn raises(findings: &Findings, observed: &XidObservation, verdict: &XidVerdict) -> bool {
-    let known = findings.get(Check::Xid.name(), &observed.pci.to_string());
-    let fresh = (outcome(&verdict.severity) == Outcome::Fail, verdict.severity.rank());
+pub fn raises(findings: &Findings, observed: &XidObservation, verdict: &XidVerdict, at: Time) -> bool {
+    let target = observed.pci.to_string();
+    let known = findings.get(Check::Xid.name(), &target);
+    let is_echo = root_of(findings, &target, (observed.event, verdict.reason), (at, at)).is_some();
+    let severity = if is_echo { &Severity::Monitor } else { &verdict.severity };
+    let fresh = (outcome(severity) == Outcome::Fail, severity.rank());
     !verdict.clears && known.is_none_or(|known| rank(known) < fresh)
 }
 
 /// Adds to a GPU's finding what the evidence shows beyond the code, replacing the previous remark.
 pub fn remark(findings: &mut Findings, target: &str, remark: &str) {
     let Some(known) = findings.get(Check::Xid.name(), target) else { return };
-    let said = known.message.split(REMARK).next().unwrap_or_default();
-    let room = MESSAGE_MAX.saturating_sub(REMARK.len() + remark.len());
-    let message = bounded(&format!("{}{REMARK}{remark}", bounded(said, room)), MESSAGE_MAX);
-    findings.put(Finding { message, ..known.clone() });
+    findings.put(Finding { message: remarked(&known.message, remark), ..known.clone() });
 }
 
 /// If NVLinks of GPUs (Xid 74) and a switch (SXid) fail together, the switch is the root, in whichever order they log.
 fn name_the_switch(findings: &mut Findings, observed: &XidObservation, target: &str, at: Time) {
     let near = |finding: &Finding| (finding.last_seen.unix() - at.unix()).abs() <= SAME_FAULT_SECONDS;
-    let begins =
-        |finding: &Finding, what: &str| finding.evidence.as_deref().is_some_and(|evidence| evidence.starts_with(what));
+    let is_link = |finding: &&Finding| finding.message.starts_with(LINK_ERROR) && finding.caused_by.is_none();
+    let is_switch = |finding: &&Finding| matches!(event_of(finding), Some(XidEvent::SXid(_)));
     let all = || findings.of(Check::Xid.name()).filter(|finding| near(finding));
     let links: Vec<String> = match observed.event {
-        XidEvent::SXid(_) => {
-            all().filter(|known| begins(known, LINK_ERROR)).map(|known| known.target.clone()).collect()
+        XidEvent::SXid(_) => all().filter(is_link).map(|known| known.target.clone()).collect(),
+        XidEvent::Xid(_) => {
+            all().filter(|known| known.target == target && is_link(known)).map(|_| target.to_owned()).collect()
         }
-        XidEvent::Xid(_) => all()
-            .filter(|known| known.target == target && begins(known, LINK_ERROR))
-            .map(|_| target.to_owned())
-            .collect(),
         XidEvent::FallenOffTheBus => Vec::new(),
     };
-    let Some(switch) = all().find(|known| begins(known, SWITCH_ERROR)).map(|known| known.target.clone()) else {
+    // A switch that only echoes a lost GPU is no root.
+    let is_root = |known: &&Finding| is_switch(known) && known.caused_by.is_none();
+    let Some(switch) = all().find(is_root).map(|known| known.target.clone()) else {
         return;
     };
     for link in links {
@@ -123,11 +146,10 @@ pub(super) const fn is_curable(severity: &Severity) -> bool {
     matches!(severity, Severity::Reset | Severity::Reboot)
 }
 
-/// How the evidence of an NVLink error begins, and below it that of a switch error.
-const LINK_ERROR: &str = "Xid 74 ";
-const SWITCH_ERROR: &str = "SXid ";
-/// The limit of a finding's message, in characters.
-const MESSAGE_MAX: usize = 256;
+/// How the message of an NVLink error begins.
+const LINK_ERROR: &str = "Xid 74,";
+/// The driver's request for a recovery.
+const RECOVERY_ACTION_CHANGED: XidEvent = XidEvent::Xid(154);
 
 fn evidence(observed: &XidObservation) -> String {
     let what = match observed.event {

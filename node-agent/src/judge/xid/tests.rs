@@ -1,6 +1,6 @@
 //! Bursts, switches and the driver's recovery action, folded into findings.
 
-use super::fold::{REMARK, SAME_FAULT_SECONDS};
+use super::remarks::{REMARK, SAME_FAULT_SECONDS};
 use super::*;
 use crate::judge::core::{Findings, Found, Readings};
 use crate::judge::{Expectation, KernelLog, Measurements, Memory, Standing, judge as judge_all};
@@ -35,7 +35,7 @@ const MEMORY: [&str; 6] = [
     "48, pid='<unknown>', name=<unknown>, An uncorrectable double bit error (DBE) has been detected on GPU",
     "63, pid='<unknown>', name=<unknown>, Row Remapper: New row (0x0000000018f31d80) marked for remapping, reset gpu to activate.",
     "94, pid='<unknown>', name=<unknown>, Contained: SM (0x1). RST: No, D-RST: No",
-    "64, pid='<unknown>', name=<unknown>, Row Remapper Error: (0x00000002eebc4100) - All reserved rows for bank are remapped",
+    "64, pid='<unknown>', name=<unknown>, Row Remapper: (0x00000002eebc4100) - Attempting to remap a row that is already pending remapping. Remapping will occur when the GPU is reset",
     "95, pid=5171, Uncontained: FBHUB. RST: Yes, D-RST: No",
     "154, GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)",
 ];

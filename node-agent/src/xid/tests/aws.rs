@@ -23,11 +23,11 @@ const TABLE: &[Row] = &[
     (&[144, 145, 146, 147, 148, 149, 150], Monitor, &[("NVLINK5_DEFAULT=RESET", Reset)], Monitor),
     (&[159], Monitor, &[("UVM in use", Reset)], Monitor),
     (&[162, 163, 164], Monitor, &[], Monitor),
-    (&[165], Monitor, &[("STRICT_PSHC=1", Isolate)], Isolate),
+    (&[165], Monitor, &[("STRICT_PSHC=1", Isolate)], Monitor),
     (&[13, 31, 94, 126], Monitor, &[], Monitor),
     (&[43, 63, 92, 121], Monitor, &[], Monitor),
     (&[154], Monitor, &[], Monitor),
-    (&[157], Monitor, &[], Isolate),
+    (&[157], Monitor, &[], Monitor),
     (&[81, 125], Monitor, &[], Monitor),
 ];
 
@@ -35,14 +35,13 @@ const TABLE: &[Row] = &[
 #[rustfmt::skip]
 const DIFFERENCES: &[(u32, &str, &str)] = &[
     (64, "A100", "the driver's recovery action says whether a reset or a reboot is needed, on every model"),
-    (64, "PR 1190", "Isolate comes from the check rowRemap as soon as its state reads failure=true; the line only says when to read it"),
+    (64, "PR 1190", "Isolate where the text says that nothing is left, or rowRemap reads failure=true; a line without a text is a remapping that may only be pending"),
     (95, "A100 without MIG", "the driver's recovery action says whether a reset or a reboot is needed, on every model"),
     (74, "NVLINK_DEFAULT=MONITOR", "the registers say which of them are notices; what they do not excuse is a fault"),
     (74, "NVLINK_DEFAULT=REBOOT", "NVIDIA's workflow asks for no reboot; if a reset does not do, the recovery action says so"),
     (144, "NVLINK5_DEFAULT=RESET", "NVIDIA's decode sheet says which need a reset; the default is for words that no rule fits"),
     (159, "UVM in use", "UVM is in use wherever CUDA runs, so that the rule means always; NVIDIA ignores it otherwise, and the recovery action decides"),
-    (165, "", "no lifetime left is what it says; STRICT_PSHC is the right default for a fleet"),
-    (157, "", "NVIDIA's second action is its support: the retirement failed, and nothing is left to retire to"),
+    (165, "STRICT_PSHC=1", "NVIDIA replaces the board only where power smoothing is wanted and swings do harm, which the node does not know"),
 ];
 
 #[test]
@@ -99,7 +98,7 @@ fn the_text_of_an_xid_154_decides_as_it_does_at_aws() {
 
 #[test]
 fn an_unlisted_code_is_watched() {
-    for code in [177, 200, 999, u32::MAX] {
+    for code in [183, 200, 999, u32::MAX] {
         let line = format!("NVRM: Xid (PCI:0000:53:00): {code}, x");
         assert_eq!(judge(&only(&line), None).severity, Monitor, "{code}");
     }

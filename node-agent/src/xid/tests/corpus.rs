@@ -10,7 +10,7 @@ use super::{links, observations};
 use crate::judge::{Findings, xid as fold};
 use crate::time::Now;
 use crate::xid::catalogue::ROWS;
-use crate::xid::{XidEvent, judge, recovery, sxid};
+use crate::xid::{XidEvent, judge, recovery, repair, sxid};
 use crds::check::Check;
 use crds::{Severity, Time};
 use std::collections::BTreeMap;
@@ -88,28 +88,32 @@ fn published() -> Vec<Case> {
         .collect()
 }
 
-/// One line per SXid of both lists, with and without the word of the line.
+/// One line per SXid, with either word of the line and without one.
 fn sxids() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (list, fatal) in [(sxid::FATAL, true), (sxid::NON_FATAL, false)] {
-        for code in list.iter().cloned().flatten() {
-            for word in [true, false] {
-                let said = if fatal { "Fatal, " } else { "Non-fatal, " };
-                let line = |said: &str, text: &str| {
-                    format!("nvidia-nvswitch1: SXid (PCI:0000:85:00.0): {code:05}, {said}{text}")
+    for row in sxid::ROWS {
+        for code in row.codes.iter().cloned().flatten() {
+            let line =
+                |said: &str, text: &str| format!("nvidia-nvswitch1: SXid (PCI:0000:85:00.0): {code:05}, {said}{text}");
+            let (fatal, harmless) = ("Fatal, ", "Non-fatal, ");
+            for (said, is_fatal) in [(fatal, true), (harmless, false), ("", row.is_fatal())] {
+                let (severity, reason) = match (is_fatal, row.scope) {
+                    (true, sxid::Scope::Host) => (Severity::Reboot, "NvSwitchHostFatal"),
+                    (true, _) => (Severity::Reset, "NvSwitchFatal"),
+                    (false, _) => (Severity::Monitor, "NvSwitchNonFatal"),
                 };
                 cases.push(Case {
-                    line: line(if word { said } else { "" }, "Link 61 egress error (First)"),
+                    line: line(said, "Link 61 egress error (First)"),
                     driver: None,
-                    severity: if fatal { Severity::Reset } else { Severity::Monitor },
-                    reason: if fatal { "NvSwitchFatal" } else { "NvSwitchNonFatal" },
+                    severity,
+                    reason,
                     says: format!("SXid {code}, "),
                     origin: FRAME,
                     misses: vec![
                         line("", "Severity 1 Engine instance 61 Sub-engine instance 00"),
                         line("", "Data {0x00000001, 0x00000000}"),
                         // The line itself wins over the list.
-                        line(if fatal { "Non-fatal, " } else { "Fatal, " }, "Link 61 egress error (First)"),
+                        line(if is_fatal { harmless } else { fatal }, "Link 61 egress error (First)"),
                         format!("nvidia-nvswitch1: open (major={code})"),
                         format!("nvidia-nvswitch1: SXid (PCI:0000:85:00.0): 7{code:05}, Link 61"),
                     ],
@@ -118,6 +122,38 @@ fn sxids() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// One line per text of Xid 64.
+fn repairs() -> Vec<Case> {
+    let line =
+        |code: u32, text: &str| format!("NVRM: Xid (PCI:0000:0f:00): {code}, pid='<unknown>', name=<unknown>, {text}");
+    let texts = repair::TEXTS.iter().map(|row| {
+        let is_row = row.says.starts_with(|c: char| c.is_ascii_uppercase()) && !row.says.starts_with("HW");
+        let text = if is_row {
+            format!("Row Remapper Error: (0x00000002eebc4100) - {}", row.says)
+        } else {
+            format!("DRAM Retirement failed due to {} at 0x00000002eebc4100", row.says)
+        };
+        (row, text)
+    });
+    texts
+        .map(|(row, text)| Case {
+            line: line(64, &text),
+            driver: None,
+            severity: row.severity.clone(),
+            reason: row.reason,
+            says: row.means.to_owned(),
+            origin: Origin::Derived("a format of open-gpu-kernel-modules 615.71.09"),
+            misses: vec![
+                line(63, &text),
+                line(64, "Row Remapper Error: (0x00000002eebc4100) - Attempting to remap a reserved row"),
+                line(64, "DRAM Retirement failed due to internal error at 0x00000002eebc4100"),
+                line(64, &format!("said by a program: {text}")),
+                line(43, &text),
+            ],
+        })
+        .collect()
 }
 
 /// One line per recovery action except None, which raises nothing.
@@ -179,6 +215,7 @@ fn cases() -> Vec<Case> {
     all.extend(xids());
     all.extend(links::cases());
     all.extend(sxids());
+    all.extend(repairs());
     all.extend(actions());
     all.push(farewell());
     all

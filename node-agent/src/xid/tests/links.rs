@@ -4,7 +4,10 @@
 //! a mistake in the code's tables shows up.
 
 use super::corpus::Case;
+use super::only;
 use super::origin::Origin::Derived;
+use crate::xid::link_down::{self, Look};
+use crate::xid::{NVLINK_PEER_FAULT, NVLINK_REMAP, judge};
 use crds::Severity::{self, Monitor, Reset};
 
 /// The action in the sheet.
@@ -39,11 +42,41 @@ const SHEET: &[Rules] = &[
     (149, LINK_DOWN, 14, &[17], &[(ResetGpu, &[0, 1, 2, 4, 10, 15, 16, 17, 18, 21, 22, 32, 33, 34, 35, 36, 37, 42, 43]), (Ignore, &[38, 40])]),
     (149, "NETIR_BER_EVENT", 17, &[19], &[(Ignore, &[0x0, 0x1, 0x2, 0x3])]),
     (149, "NETIR_MFDE_EVENT", 18, &[20], &[(ResetGpu, &[0x1, 0x4, 0x5, 0x7]), (Ignore, &[0x3])]),
-    (150, "MSE", 0, &[0], &[(ResetGpu, &[0x0])]),
+    (150, "MSE", 0, &[0], &[(ResetGpu, &[0x0, 0xffff_ffff])]),
 ];
 
 const REASONS: [&str; 7] =
     ["NvLinkSaw", "NvLinkRlw", "NvLinkTlw", "NvLinkTrex", "NvLinkNvlpw", "NvLinkNetir", "NvLinkMse"];
+
+/// The reasons for which NVIDIA blames the other end (INVESTIGATE_PEER_DEVICE).
+const PEER: [u32; 7] = [21, 32, 33, 34, 35, 36, 37];
+/// The values of RLW_REMAP that a link which just went down explains (CHECK_NVLINK_FAILURE_FLOW).
+const EXPLAINED: [u32; 4] = [0x4, 0x8, 0x10, 0x20];
+
+/// NVIDIA's investigatory action by the reason of a lost link.
+#[rustfmt::skip]
+const LOOKS: &[(&[u32], &str, Look)] = &[
+    (&[0], "SYMPATHETIC_REPORT_SOLO", Look::OtherFaults),
+    (&[1], "REPORT_ISSUE (if seen >1 per day)", Look::ReportIfDaily),
+    (&[2, 4, 10], "INVESTIGATE_LINK_SI", Look::Signal),
+    (&[15, 17, 22, 38], "INVESTIGATE_SW_USER", Look::Software),
+    (&[16, 18], "INVESTIGATE_SW_USER_LINK_SI", Look::SoftwareAndSignal),
+    (&PEER, "INVESTIGATE_PEER_DEVICE", Look::Peer),
+    (&[40], "INVESTIGATE_HOST", Look::Host),
+    (&[42, 43], "INVESTIGATE_LINK_SI_AND_CABLES", Look::SignalAndCables),
+];
+
+#[test]
+fn each_reason_of_a_lost_link_has_nvidias_investigatory_action() {
+    let mut walked = 0;
+    for (reasons, bucket, look) in LOOKS {
+        for reason in *reasons {
+            assert_eq!(link_down::by_value(*reason).map(|row| row.look), Some(*look), "{reason}: {bucket}");
+            walked += 1;
+        }
+    }
+    assert_eq!(walked, link_down::REASONS.len());
+}
 
 /// A major version of either layout.
 const V1: u32 = 570;
@@ -68,11 +101,18 @@ fn rule(xid: u32, unit: &str, layout: u32, intr_info: u32, status: u32, action: 
         misses.push(line(xid, unit, intr_info, status).replace("(0x", "(0y"));
         misses.push(line(if xid == 144 { 147 } else { 144 }, unit, intr_info, status));
     }
+    let reason = if unit == LINK_DOWN && PEER.contains(&(intr_info >> 20)) {
+        NVLINK_PEER_FAULT
+    } else if unit == "RLW_REMAP" && EXPLAINED.contains(&status) {
+        NVLINK_REMAP
+    } else {
+        REASONS[(xid - 144) as usize]
+    };
     Case {
         line: line(xid, unit, intr_info, status),
         driver: Some(layout),
         severity,
-        reason: REASONS[(xid - 144) as usize],
+        reason,
         says: format!("{unit}: {says}"),
         origin: Derived("the recorded frame, the sheet's numbers"),
         misses,
@@ -95,7 +135,8 @@ fn decoded() -> Vec<Case> {
         }
     }
     for status in [0x1, 0x2, 0x4] {
-        // Bit 7 of the second layout turns RXPIPE's notices into resets.
+        // Bit 10 of the first layout, or bit 7 of the second, turns RXPIPE's notices into resets.
+        cases.push(rule(145, "RLW_RXPIPE", V1, 0x4c2, status, ResetGpu));
         cases.push(rule(145, "RLW_RXPIPE", V2, 0x86, status, ResetGpu));
     }
     cases
@@ -158,9 +199,30 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 #[test]
+fn a_link_that_its_other_end_took_down_asks_for_a_reset_and_does_not_accuse_this_board() {
+    // [gpud kmsg_test.go] the fatal lines of a GB200 tray: reasons 33 and 37.
+    for (words, reason) in [
+        ("0x021425c6", "reason 33, peer side down to disable state"),
+        ("0x025525c6", "reason 37, peer side down due to reset event"),
+    ] {
+        let line =
+            format!("NVRM: Xid (PCI:0009:01:00): 149, NETIR_LINK_EVT  Fatal   XC0 i0 Link 01 ({words} 0x00000000)");
+        let verdict = judge(&only(&line), None);
+        assert_eq!((verdict.severity, verdict.reason), (Reset, NVLINK_PEER_FAULT));
+        let says = format!("{reason}: the other end went down: look there, this board is not at fault");
+        assert!(verdict.message.contains(&says), "{}", verdict.message);
+    }
+    // Signal integrity is this end's as much as the other's.
+    let line = "NVRM: Xid (PCI:0009:01:00): 149, NETIR_LINK_EVT  Fatal   XC0 i0 Link 01 (0x004025c6 0x00000000)";
+    let verdict = judge(&only(line), None);
+    assert_eq!(verdict.reason, "NvLinkNetir");
+    assert!(verdict.message.contains("reason 4: look at the link's signal integrity"), "{}", verdict.message);
+}
+
+#[test]
 fn the_sheet_of_144_to_150_is_walked_in_both_layouts() {
     let decoded = decoded();
     let of = |layout| decoded.iter().filter(|case| case.driver == Some(layout)).count();
     println!("NVLink5: {} rules before R575, {} since; Xid 74: {} bits", of(V1), of(V2), registers().len());
-    assert_eq!((of(V1), of(V2), registers().len()), (86, 97, 41));
+    assert_eq!((of(V1), of(V2), registers().len()), (90, 98, 41));
 }

@@ -4,7 +4,7 @@ use super::drill_causes;
 use crds::{
     Check, Outcome,
     check::Class,
-    node_health::{Cause, CheckResult, CheckRow, Report},
+    node_health::{Cause, CheckResult, CheckRow, Finding, Report},
 };
 
 /// Whether the outcome opens a cause.
@@ -54,6 +54,20 @@ pub(crate) fn is_reported(cause: &Cause, report: &Report) -> bool {
 /// Whether any monitor has reached a verdict.
 pub(crate) fn has_verdict(report: &Report) -> bool {
     report.checks.iter().any(|row| is_verdict(&row.outcome))
+}
+
+/// Whether the finding is a warning that another finding of the report explains. That one must condemn by itself: without its
+/// root a consequence is judged like any other finding.
+pub(crate) fn is_echo(finding: &Finding, report: &Report) -> bool {
+    let is_root = |root: &&Finding| {
+        root.outcome == Outcome::Fail
+            && root.severity.condemns()
+            && root.caused_by.is_none()
+            && !drill_causes::is_of_drill(&root.check)
+    };
+    let mut roots = report.findings.iter().filter(is_root);
+    finding.outcome == Outcome::Warn
+        && finding.caused_by.as_ref().is_some_and(|by| roots.any(|r| r.check == by.check && r.target == by.target))
 }
 
 /// The rows without a verdict, except those that do not apply to the node.

@@ -10,7 +10,7 @@ use super::{
     adopt::adopted_causes,
     boards::followed,
     drill_causes,
-    evidence::{failed_results, has_verdict, is_bad, is_reported},
+    evidence::{failed_results, has_verdict, is_bad, is_echo, is_reported},
     facts::Facts,
     lift::{is_lifted, one_pass},
     rules::removes_capacity,
@@ -56,6 +56,9 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
             Some(from_finding(finding, now))
         };
         if let Some(cause) = opened {
+            if report.is_some_and(|report| is_echo(finding, report)) {
+                lower(&mut causes, &cause);
+            }
             fold_in(&mut causes, cause);
         }
     }
@@ -98,6 +101,15 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
 /// Whether the two are known to be about different boards.
 fn of_another_board(a: &Cause, b: &Cause) -> bool {
     a.serial.is_some() && b.serial.is_some() && a.serial != b.serial
+}
+
+/// The consequence of another fault condemns nothing, also where it was reported before its root was known: what stands is
+/// the root.
+fn lower(causes: &mut [Cause], echo: &Cause) {
+    let known = causes.iter_mut().find(|c| c.check == echo.check && c.target == echo.target);
+    if let Some(known) = known.filter(|known| !of_another_board(known, echo)) {
+        (known.outcome, known.severity) = (echo.outcome.clone(), echo.severity.clone());
+    }
 }
 
 /// Opens a cause, or refreshes it: its severity may rise but never falls while it is open. A cause about another board at

@@ -5,7 +5,7 @@ use super::*;
 use crate::decide::model::fixtures::*;
 use crds::{
     Outcome, Severity, State,
-    node_health::{CheckRow, Finding},
+    node_health::{CausedBy, CheckRow, Finding},
     reason,
 };
 
@@ -32,6 +32,43 @@ fn judged(report: Report) -> Model {
     let mut model = under(Mode::Enforce, &["a"]);
     reports(&mut model, "a", report);
     settled(model)
+}
+
+/// A warning that this finding explains.
+fn echo(target: &str, root: &Finding) -> Finding {
+    let caused_by = Some(CausedBy { check: root.check.clone(), target: root.target.clone() });
+    Finding { caused_by, ..warn("xid", target, "NvSwitchFatal") }
+}
+
+#[test]
+fn a_lost_gpu_marks_the_node_and_what_it_made_others_print_does_not() {
+    const SWITCH: &str = "0000:c3:00.0";
+    let root = fail("xid", &address(2), Severity::Reboot, "FallenOffTheBus");
+    let alone = judged(report_of(vec![echo(SWITCH, &root)]));
+    assert_eq!(
+        (&decision(&alone, "a").state, our_taint(&alone, "a").as_str()),
+        (&State::Suspect, ""),
+        "an echo marks nothing"
+    );
+
+    // The switch was told first, and condemned.
+    let mut model = judged(report_of(vec![fail("xid", SWITCH, Severity::Reset, "NvSwitchFatal")]));
+    assert_eq!(decision(&model, "a").reason, "NvSwitchFatal");
+    // A warning alone lifts nothing, also if it names a root that the report does not have.
+    reports(&mut model, "a", report_of(vec![echo(SWITCH, &root)]));
+    model = settled(model);
+    assert_eq!(decision(&model, "a").severity, Severity::Reset);
+    reports(&mut model, "a", report_of(vec![echo(SWITCH, &root), root.clone()]));
+    model = settled(model);
+    let decided = decision(&model, "a");
+    assert_eq!((decided.reason.as_str(), our_taint(&model, "a").as_str()), ("FallenOffTheBus", "reboot:NoSchedule"));
+    let condemning: Vec<_> = decided.causes.iter().filter(|cause| cause.condemns()).collect();
+    assert_eq!(condemning.len(), 1, "{:?}", decided.causes);
+    assert!(decided.message.contains(&address(2)) && !decided.message.contains("NvSwitchFatal"), "{}", decided.message);
+    // The root ends, and with it what it had explained.
+    reports(&mut model, "a", report_of(vec![]));
+    model = settled(model);
+    assert_eq!(decision(&model, "a").causes.iter().filter(|cause| cause.condemns()).count(), 0);
 }
 
 #[test]

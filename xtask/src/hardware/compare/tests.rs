@@ -44,6 +44,7 @@ fn a100() -> Sample {
                 mig: Some(true),
                 processes: Some(0),
                 platform: None,
+                uptime_seconds: None,
             }),
             ecc: Some(EccReading {
                 sram_sources: None,
@@ -72,6 +73,7 @@ fn a100() -> Sample {
                 shutdown_celsius: Some(92),
                 gpu_max_celsius: Some(85),
                 memory_max_celsius: Some(95),
+                ..ThermalReading::default()
             }),
             power: Some(PowerReading {
                 draw_milliwatts: Some(68_120),
