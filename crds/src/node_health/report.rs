@@ -142,7 +142,7 @@ pub struct FabricDomain {
     /// UUID of the NVLink cluster, which all nodes of one NVLink domain share.
     #[schemars(length(min = 1, max = 36))]
     pub cluster_uuid: String,
-    /// Id of the clique: the GPUs of a cluster that can reach each other over NVLink.
+    /// The number of the clique: the GPUs of a cluster that can reach each other over NVLink.
     #[schemars(range(min = 0, max = 4_294_967_295_i64))]
     pub clique_id: i64,
 }

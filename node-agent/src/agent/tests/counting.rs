@@ -1,6 +1,7 @@
-//! What counts as an accelerator: display cards, boards with a display output, and GPUs of another vendor.
+//! What counts as an accelerator: display cards, boards with a display output, and GPUs of another vendor; and how many
+//! readings it takes.
 
-use super::inventory::{expecting, found, judged, not_counted, without_library};
+use super::inventory::{expecting, found, judged, judged_once, lost, not_counted, without_library};
 use super::*;
 use crate::readings::inventory::DISPLAY_CLASS;
 use crds::Severity;
@@ -106,4 +107,40 @@ fn a_gpu_of_another_vendor_does_not_count_whether_the_profile_names_a_vendor_or_
         assert_eq!(found(&judged(spec.clone(), beside(healthy(2), of_amd()))), missing());
         assert_eq!(found(&judged(spec, beside(healthy(3), of_amd()))), []);
     }
+}
+
+#[test]
+fn a_single_odd_reading_condemns_nothing() {
+    let mut not_shown = healthy(3);
+    not_counted(&mut not_shown);
+    let mut silent = healthy(3);
+    silent.pci[2].config_space = ConfigSpace::AllOnes;
+    for (odd, why) in [
+        (healthy(2), reason::GPU_MISSING),
+        (without_library(healthy(2)), reason::GPU_MISSING),
+        (not_shown, reason::NOT_IN_DRIVER),
+        (silent, reason::GPU_LOST),
+        (lost(healthy(3), Some(&gpu(2))), reason::GPU_LOST),
+    ] {
+        let mut bench = judged_once(expecting(3), odd.clone());
+        bench.pass(20_000);
+        let [only] = found(&bench).try_into().unwrap();
+        assert_eq!((only.1.as_str(), only.2, only.3), (why, Outcome::Warn, Severity::Monitor));
+        bench.measure_again(healthy(3));
+        assert_eq!(found(&bench), [], "{why}");
+        // Odd again, and once more.
+        bench.measure_again(odd.clone());
+        assert_eq!(found(&bench)[0].2, Outcome::Warn, "{why}");
+        bench.measure_again(odd);
+        assert_eq!(found(&bench)[0].2, Outcome::Fail, "{why}");
+    }
+}
+
+#[test]
+fn a_gpu_that_is_lost_and_then_not_shown_was_at_fault_in_two_readings() {
+    let mut bench = judged_once(expecting(2), lost(healthy(2), Some(&gpu(1))));
+    let mut report = healthy(2);
+    not_counted(&mut report);
+    bench.measure_again(report);
+    assert_eq!(found(&bench), [(gpu(1), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
 }

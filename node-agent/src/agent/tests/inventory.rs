@@ -12,7 +12,7 @@ pub(super) fn expecting(count: i64) -> NodeHealthSpec {
 }
 
 /// The findings and the row after one inventory.
-fn judged_once(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
+pub(super) fn judged_once(spec: NodeHealthSpec, report: InventoryReport) -> Bench {
     let mut bench = Bench::new();
     bench.send(Event::KernelLogOpened { source: "syslog".into() });
     bench.send(Event::SpecChanged(Box::new(order(spec, None))));
@@ -62,7 +62,7 @@ fn without_handle(mut report: InventoryReport, kind: &str, pci: Option<&str>) ->
     report
 }
 
-fn lost(report: InventoryReport, pci: Option<&str>) -> InventoryReport {
+pub(super) fn lost(report: InventoryReport, pci: Option<&str>) -> InventoryReport {
     let mut report = report;
     report.nvml.errors.push(NvmlError {
         index: Some(9),
@@ -96,42 +96,6 @@ fn fewer_than_the_profile_declares_is_to_be_replaced() {
     let bench = judged(expecting(3), healthy(2));
     assert_eq!(found(&bench), [("node".into(), reason::GPU_MISSING.into(), Outcome::Fail, Severity::Isolate)]);
     assert_eq!(bench.row_says("inventory"), (Outcome::Fail, reason::GPU_MISSING));
-}
-
-#[test]
-fn a_single_odd_reading_condemns_nothing() {
-    let mut not_shown = healthy(3);
-    not_counted(&mut not_shown);
-    let mut silent = healthy(3);
-    silent.pci[2].config_space = ConfigSpace::AllOnes;
-    for (odd, why) in [
-        (healthy(2), reason::GPU_MISSING),
-        (without_library(healthy(2)), reason::GPU_MISSING),
-        (not_shown, reason::NOT_IN_DRIVER),
-        (silent, reason::GPU_LOST),
-        (lost(healthy(3), Some(&gpu(2))), reason::GPU_LOST),
-    ] {
-        let mut bench = judged_once(expecting(3), odd.clone());
-        bench.pass(20_000);
-        let [only] = found(&bench).try_into().unwrap();
-        assert_eq!((only.1.as_str(), only.2, only.3), (why, Outcome::Warn, Severity::Monitor));
-        bench.measure_again(healthy(3));
-        assert_eq!(found(&bench), [], "{why}");
-        // Odd again, and once more.
-        bench.measure_again(odd.clone());
-        assert_eq!(found(&bench)[0].2, Outcome::Warn, "{why}");
-        bench.measure_again(odd);
-        assert_eq!(found(&bench)[0].2, Outcome::Fail, "{why}");
-    }
-}
-
-#[test]
-fn a_gpu_that_is_lost_and_then_not_shown_was_at_fault_in_two_readings() {
-    let mut bench = judged_once(expecting(2), lost(healthy(2), Some(&gpu(1))));
-    let mut report = healthy(2);
-    not_counted(&mut report);
-    bench.measure_again(report);
-    assert_eq!(found(&bench), [(gpu(1), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
 }
 
 #[test]

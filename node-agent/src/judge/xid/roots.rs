@@ -72,6 +72,8 @@ pub static ROOTS: &[Root] = &[
     Root { check: Check::Xid, reason: FALLEN_OFF_THE_BUS, kind: Kind::Lost, late: 0, source: "gpud's SXid page: Xid 79, then fatal SXids of three switches" },
     Root { check: Check::Driver, reason: reason::GPU_LOST, kind: Kind::Lost, late: READ_LATE, source: "NVML_ERROR_GPU_IS_LOST: fallen off the bus or otherwise inaccessible" },
     Root { check: Check::Inventory, reason: reason::GPU_LOST, kind: Kind::Lost, late: READ_LATE, source: "as above" },
+    Root { check: Check::KernelLog, reason: reason::PCIE_LOSS, kind: Kind::Lost, late: 0, source: "returnn 1500: a GPU lost without an Xid; open-gpu-kernel-modules 1229: an Xid 31 follows" },
+    Root { check: Check::KernelLog, reason: reason::DEVICE_INACCESSIBLE, kind: Kind::Lost, late: 0, source: "firmware-open 259: D3cold, then Xid 79" },
     Root { check: Check::Xid, reason: NVLINK_PEER_FAULT, kind: Kind::LinkDown, late: 0, source: "NVIDIA's sheet \"Xid 144-150 Decode\": link fatal" },
     Root { check: Check::Xid, reason: "NvLinkNetir", kind: Kind::LinkDown, late: 0, source: "as above" },
 ];

@@ -1,10 +1,7 @@
 //! Causes follow their boards, as the findings of the agent do: an address is only where a board stood.
 
-use super::{drill_causes, evidence::is_verdict, lift::one_pass};
-use crds::{
-    Check,
-    node_health::{Cause, Finding, MAX_GPUS, Report},
-};
+use super::{drill_causes, evidence::address_of, lift::one_pass};
+use crds::node_health::{Cause, Finding, Report};
 
 /// The causes with each at the address where the agent now reports its board. Its age and its history stay.
 pub(crate) fn followed(causes: &[Cause], report: Option<&Report>) -> Vec<Cause> {
@@ -45,27 +42,6 @@ fn now_at<'r>(cause: &Cause, causes: &[Cause], report: &'r Report) -> Option<&'r
         .iter()
         .any(|gpu| gpu.pci_address == address_of(&cause.target) && gpu.serial.as_deref() == Some(serial));
     (rivals == 1 && !still_there && only.target != cause.target).then_some(only)
-}
-
-/// Whether the agent says that no board stands where this target is, and that none is missing: its inventory lists none
-/// there, and passes for that address.
-pub(crate) fn is_vacated(target: &str, report: &Report) -> bool {
-    let address = address_of(target);
-    let gpus = &report.inventory.gpus;
-    !gpus.is_empty()
-        && gpus.len() < MAX_GPUS
-        && gpus.iter().all(|gpu| gpu.pci_address != address)
-        && address.contains(':')
-        && report.checks.iter().any(|row| {
-            row.check == Check::Inventory.name()
-                && is_verdict(&row.outcome)
-                && row.covered.iter().any(|covered| covered == address)
-        })
-}
-
-/// `0000:18:00.0` of `0000:18:00.0/link3`.
-fn address_of(target: &str) -> &str {
-    target.split('/').next().unwrap_or(target)
 }
 
 /// `link3` of `0000:18:00.0/link3`.

@@ -4,7 +4,7 @@ use super::drill_causes;
 use crds::{
     Check, Outcome,
     check::Class,
-    node_health::{Cause, CheckResult, CheckRow, Finding, Report},
+    node_health::{Cause, CheckResult, CheckRow, Finding, MAX_GPUS, Report},
 };
 
 /// Whether the outcome opens a cause.
@@ -76,4 +76,25 @@ pub(crate) fn unjudged(report: &Report) -> impl Iterator<Item = &CheckRow> {
         Outcome::Inconclusive | Outcome::Unrecognized(_) => true,
         Outcome::Pass | Outcome::Skipped | Outcome::Warn | Outcome::Fail => false,
     })
+}
+
+/// Whether the agent says that no board stands where this target is, and that none is missing: its inventory lists none
+/// there, and passes for that address.
+pub(crate) fn is_vacated(target: &str, report: &Report) -> bool {
+    let address = address_of(target);
+    let gpus = &report.inventory.gpus;
+    !gpus.is_empty()
+        && gpus.len() < MAX_GPUS
+        && gpus.iter().all(|gpu| gpu.pci_address != address)
+        && address.contains(':')
+        && report.checks.iter().any(|row| {
+            row.check == Check::Inventory.name()
+                && is_verdict(&row.outcome)
+                && row.covered.iter().any(|covered| covered == address)
+        })
+}
+
+/// `0000:18:00.0` of `0000:18:00.0/link3`.
+pub(crate) fn address_of(target: &str) -> &str {
+    target.split('/').next().unwrap_or(target)
 }

@@ -1,9 +1,8 @@
 //! What lifts a cause: a later pass of the same check on the same target, and nothing less.
 
 use super::{
-    boards::is_vacated,
     drill_causes,
-    evidence::{is_verdict, last_result},
+    evidence::{is_vacated, is_verdict, last_result},
 };
 use crate::decide::govern::monitors;
 use crds::{

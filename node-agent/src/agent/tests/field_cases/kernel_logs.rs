@@ -215,6 +215,9 @@ Sep 01 10:00:01 host kernel: NVRM: knvlinkDiscoverPostRxDetLinks_GB100_REV2: Get
         "[100.000001] NVRM: Xid (PCI:0000:10:1c): 63, pid=1896, Row Remapper: New row marked for remapping, reset gpu to activate.
 [200.000001] NVRM: Xid (PCI:0000:90:1c): 64, pid=1896, ...",
         &["0000:10:1c.0 Monitor RowRemapRecorded", "0000:90:1c.0 Reset RowRemapFailed"]) },
+    case(64, "Xid 64 with its text", "imbue-ai cluster-health",
+        "[2397166.923949] NVRM: Xid (PCI:0000:0f:00): 64, pid='<unknown>', name=<unknown>, Row Remapper Error: (0x00000002eebc4100) - All reserved rows for bank are remapped",
+        &["0000:0f:00.0 Isolate"]),
     case(66, "an injected Xid 79", "gpud pull request 870",
         "syslog:err   : 2025-06-01T10:00:00,000000+00:00 NVRM: Xid (PCI:0000:04:00): 79, GPU has fallen off the bus.
 user  :warn  : 2025-06-01T10:00:01,000000+00:00 NVRM: Xid (PCI:0000:04:00): 79, GPU has fallen off the bus.",

@@ -2,7 +2,7 @@
 //!
 //! A device that the agent does not see may be one that it cannot see: only what nothing explains is missing.
 
-use super::RULES;
+use super::rules::RULES;
 use crate::judge::core::rule::{found, is_confirmed, suspected};
 use crate::judge::core::{Found, Ground};
 use crate::readings::TreeReport;
