@@ -155,6 +155,12 @@ fn up(links: u32) -> Value {
     (0..links).map(|link| (link.to_string(), json!({"up": true}))).collect::<serde_json::Map<_, _>>().into()
 }
 
+/// Every link exists, and none is up.
+fn no_links() -> Value {
+    let down = (0..18).map(|link| (link.to_string(), json!({"up": false})));
+    json!({"nvlink": {"links": down.collect::<serde_json::Map<_, _>>()}})
+}
+
 fn at_work() -> Value {
     json!({"gpu": 95, "memory": 50})
 }
@@ -182,6 +188,15 @@ fn states() -> Vec<Row> {
             json!({"pcie": {"generation": 1}, "utilization": at_work()}),
         ),
         gpu("an NVLink is down", "LinksBelowProfile", json!({"nvlink": {"links": {"3": {"up": false}}}})),
+        gpu("no NVLink of one GPU is active (azurehpc-health-checks)", "LinksBelowProfile", no_links()),
+        Row {
+            exit: 0,
+            ..gpu(
+                "a clock reason without a name, in P2 (mcx 18)",
+                "",
+                json!({"clocks": {"reasons": 0x8000}, "performance_state": 2, "utilization": at_work()}),
+            )
+        },
         gpu("fabric not started", "FabricNotReady", json!({"fabric": {"state": 1}})),
         gpu("fabric in progress", "FabricNotReady", json!({"fabric": {"state": 2}})),
         gpu("fabric failed", "FabricFailed", json!({"fabric": {"status": 999}})),

@@ -20,7 +20,7 @@ pub(super) fn report(report: &mut Report) {
     agent_facts(agent);
     self::inventory(inventory);
     if let Some(FabricDomain { cluster_uuid, clique_id }) = fabric {
-        text(cluster_uuid, 36);
+        key(cluster_uuid, 36);
         within(Some(clique_id), 0, i64::from(u32::MAX));
     }
     each(checks, 24, row);

@@ -4,7 +4,8 @@ use super::event::{LogEntry, Order};
 use super::positions::{KERNEL_LOG, SWITCHES};
 use super::state::State;
 use crate::dispatch::Work;
-use crate::judge::{kernel_log, same_verdict, xid};
+use crate::judge::core::events::end_with_boot;
+use crate::judge::same_verdict;
 use crate::kernel_log::Cursor;
 use crate::time::Now;
 use crds::Time;
@@ -34,8 +35,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
             state.senses.inventory = report.inventory.clone();
         }
     } else {
-        xid::end_with_boot(&mut state.standing.findings);
-        kernel_log::end_with_boot(&mut state.standing.findings);
+        end_with_boot(&mut state.standing.findings);
     }
     state.standing.rows.clone_from(&report.checks);
     // Readings taken before are taken again, to be recorded with the counters from which they rose.

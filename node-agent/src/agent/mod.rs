@@ -31,7 +31,8 @@ pub use state::{Facts, State};
 pub use writer::{BURST, COUNT_PAUSE_MS, PAUSE_MS};
 
 use crate::dispatch::{Context, Heard, Measured, Turn, Work, drill};
-use crate::judge::{self, Expectation, interval_seconds, kernel_log, registry, same_verdict, xid};
+use crate::judge::core::events::next_expiry;
+use crate::judge::{self, Expectation, interval_seconds, registry, same_verdict};
 use crate::time::Now;
 use crds::node_health::Finding;
 use writer::Writing;
@@ -180,8 +181,7 @@ fn judge_all(state: &mut State, pending: Option<u64>, turn: &mut Turn<'_>) {
         .map(interval_seconds)
         .collect();
     let standing = judge::judge(&expected, &measured, before, now);
-    let expiries = xid::next_expiry(&standing.findings).into_iter().chain(kernel_log::next_expiry(&standing.findings));
-    for time in ends.into_iter().chain(expiries) {
+    for time in ends.into_iter().chain(next_expiry(&standing.findings)) {
         turn.wake_at(now.mono_of_time(time));
     }
     let ends = log_intervals.into_iter().filter_map(|interval| state.log.overrun_ends(interval));

@@ -72,8 +72,7 @@ pub fn judge(expected: &Expectation<'_>, measured: &Measurements<'_>, before: St
     if let Some(boards) = &boards {
         findings.follow(boards, reads_hardware);
     }
-    xid::expire(&mut findings, now);
-    kernel_log::expire(&mut findings, now);
+    core::events::expire(&mut findings, now);
     kernel_log::lift(&mut findings, measured.readings, now);
     xid::lift_by_recovery_action(&mut findings, measured.readings);
     xid::lift_by_reset(&mut findings, measured.readings, measured.kernel_log.driver_loaded_at, now);

@@ -17,8 +17,9 @@ mod page;
 mod remarks;
 mod roots;
 
+pub use super::core::events::{MONITOR_SECONDS, end_with_boot, expire, next_expiry};
 pub use doubt::{Doubt, Present, ask, refute, warn};
-pub use fold::{MONITOR_SECONDS, end_with_boot, expire, is_switch, next_expiry, observe, raises, remark};
+pub use fold::{is_switch, observe, raises, remark};
 pub use lift::{SIGNS, Sign, lift_by_recovery_action, lift_by_reset};
 pub use page::PAGE;
 pub use roots::{CONSEQUENCES, ECHOES, Echo, Kind, Place, ROOTS, Root, attribute};
@@ -26,7 +27,7 @@ pub use roots::{CONSEQUENCES, ECHOES, Echo, Kind, Place, ROOTS, Root, attribute}
 use super::core::hardware::addresses;
 use super::core::{Ground, Hardware, Judged, MAX_COVERED};
 use crds::names::TARGET_NODE;
-use crds::{Outcome, reason};
+use crds::reason;
 
 /// The row: whether the log was read without a gap. The findings were already added by [`observe`].
 ///
@@ -42,14 +43,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
             "kernel log records were overwritten before they could be read".to_owned(),
         );
     }
-    Judged {
-        outcome: Outcome::Pass,
-        reason: None,
-        message: None,
-        covered: covered(ground),
-        found: Vec::new(),
-        complete: false,
-    }
+    Judged::by_events(covered(ground))
 }
 
 /// When an overrun is over, by the monotonic clock in milliseconds.

@@ -66,6 +66,11 @@ impl Judged {
         Self::without_verdict(Outcome::Inconclusive, reason, Some(message))
     }
 
+    /// The check judged these targets, and its findings were added as their events came.
+    pub fn by_events(covered: Vec<String>) -> Self {
+        Self { outcome: Outcome::Pass, reason: None, message: None, covered, found: Vec::new(), complete: false }
+    }
+
     /// The check does not apply now: findings stay as they are.
     pub fn skipped(reason: &str) -> Self {
         Self::without_verdict(Outcome::Skipped, reason, None)

@@ -1,7 +1,8 @@
 //! What every judge is built from: rules as data, findings by key, counter increases, and the last readings.
 //!
-//! Nothing here knows a particular check. Judges import from here and never from each other.
+//! Nothing here judges a particular check. Judges import from here and never from each other.
 
+pub mod events;
 pub mod expectation;
 pub mod found;
 pub mod ground;

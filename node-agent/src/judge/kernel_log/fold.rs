@@ -3,7 +3,7 @@
 use super::present::ask;
 use super::rules::RULES;
 use crate::judge::core::{Findings, Found, Readings, bounded, rule};
-use crate::judge::xid::{MONITOR_SECONDS, Present};
+use crate::judge::xid::Present;
 use crate::kernel_messages::Message;
 use crate::readings::sample::Section;
 use crate::time::Now;
@@ -117,23 +117,4 @@ pub fn lift(findings: &mut Findings, readings: &Readings, now: Now) {
     };
     let over: Vec<String> = findings.iter().filter(over).map(|finding| finding.target.clone()).collect();
     findings.retain(|finding| finding.check != Check::KernelLog.name() || !over.contains(&finding.target));
-}
-
-/// Drops warnings that have expired.
-pub fn expire(findings: &mut Findings, now: Now) {
-    findings.retain(|finding| !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS));
-}
-
-/// When the next warning expires, by the node's clock.
-pub fn next_expiry(findings: &Findings) -> Option<Time> {
-    findings.iter().filter(|finding| expires(finding)).map(|finding| finding.last_seen.plus(MONITOR_SECONDS)).min()
-}
-
-fn expires(finding: &Finding) -> bool {
-    finding.check == Check::KernelLog.name() && !finding.severity.condemns()
-}
-
-/// Drops what a boot ends: everything but the warnings.
-pub fn end_with_boot(findings: &mut Findings) {
-    findings.retain(|finding| finding.check != Check::KernelLog.name() || expires(finding));
 }

@@ -12,7 +12,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{Worth, end_with_boot, expire, lift, next_expiry, observe, recovered, severity};
+pub use fold::{Worth, lift, observe, recovered, severity};
 pub use place::{Target, locate};
 pub use present::ask;
 pub use rules::RULES;
@@ -20,7 +20,7 @@ pub use rules::RULES;
 use super::core::{Ground, Judged, Page};
 use super::xid::covered;
 use crds::check::Check;
-use crds::{Outcome, reason};
+use crds::reason;
 
 /// The page of `kernelLog`.
 pub static PAGE: Page = Page {
@@ -46,12 +46,5 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         let why = "kernel log records were lost before they could be read; one may have reported a fault";
         return Judged::unknown(reason::LOG_GAP, why.to_owned());
     }
-    Judged {
-        outcome: Outcome::Pass,
-        reason: None,
-        message: None,
-        covered: covered(ground),
-        found: Vec::new(),
-        complete: false,
-    }
+    Judged::by_events(covered(ground))
 }

@@ -1,6 +1,7 @@
 //! Where a message belongs, what the present says about it, and what lifts it.
 
 use super::*;
+use crate::judge::core::events::{end_with_boot, expire, next_expiry};
 use crate::judge::core::{Findings, Readings};
 use crate::judge::samples::{Scene, address, h200};
 use crate::judge::xid::Present;

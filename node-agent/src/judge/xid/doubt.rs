@@ -5,7 +5,8 @@
 //! line. So the present state of the hardware is the second witness: it confirms the fault, or refutes it, or cannot
 //! tell. Until it confirms, the fault is a warning.
 
-use super::fold::{expires, is_curable, is_cured, tell};
+use super::fold::{is_curable, is_cured, tell};
+use crate::judge::core::events::expires;
 use crate::judge::core::hardware::addresses;
 use crate::judge::core::{Findings, Hardware, Readings};
 use crate::readings::sample::Section;

@@ -3,14 +3,10 @@
 use super::remarks::{MESSAGE_MAX, SAME_FAULT_SECONDS, remarked};
 use super::roots::{as_echo, attribute, event_of, is_consequence, root_of, stands_alone};
 use crate::judge::core::{Findings, Found, bounded};
-use crate::time::Now;
 use crate::xid::{XidEvent, XidObservation, XidVerdict};
 use crds::check::Check;
 use crds::node_health::Finding;
 use crds::{Outcome, Severity, Time};
-
-/// How long a finding at Monitor stays after the last sighting, in seconds (table of checks, `xid`).
-pub const MONITOR_SECONDS: i64 = 3_600;
 
 /// Monitor is a warning: most of these faults come from applications.
 fn outcome(severity: &Severity) -> Outcome {
@@ -164,23 +160,4 @@ fn evidence(observed: &XidObservation) -> String {
 /// Whether the observation is about a switch, which no inventory lists.
 pub fn is_switch(observed: &XidObservation) -> bool {
     matches!(observed.event, XidEvent::SXid(_))
-}
-
-/// Drops Monitor findings that have expired.
-pub fn expire(findings: &mut Findings, now: Now) {
-    findings.retain(|finding| !expires(finding) || now.wall() < finding.last_seen.plus(MONITOR_SECONDS));
-}
-
-/// When the next Monitor finding expires, by the node's clock.
-pub fn next_expiry(findings: &Findings) -> Option<Time> {
-    findings.iter().filter(|f| expires(f)).map(|f| f.last_seen.plus(MONITOR_SECONDS)).min()
-}
-
-pub(super) fn expires(finding: &Finding) -> bool {
-    finding.check == Check::Xid.name() && !finding.severity.condemns()
-}
-
-/// Drops the latched findings, which a boot ends.
-pub fn end_with_boot(findings: &mut Findings) {
-    findings.retain(|finding| finding.check != Check::Xid.name() || expires(finding));
 }

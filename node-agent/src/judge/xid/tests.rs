@@ -9,7 +9,7 @@ use crate::time::Now;
 use crate::xid::{judge as verdict_of, observe as read};
 use crds::check::Check;
 use crds::node_health::Finding;
-use crds::{Severity, Time};
+use crds::{Outcome, Severity, Time};
 use proptest::prelude::*;
 
 const GPU: &str = "0000:0f:00.0";
