@@ -131,6 +131,12 @@ pub(super) fn advance(world: &World, course: &mut Course<'_>, now: Time) -> BTre
             Some(start) if members.iter().any(Member::lacks_the_start) => {
                 if now > start {
                     start_again(course, &members, attempt, now);
+                    continue;
+                }
+                // Those that are done leave with this decision: who is left knows of no start.
+                let left: Vec<Member<'_>> = members.into_iter().filter(|m| !m.has(&RunState::Done)).collect();
+                if start_of(&left).is_none() {
+                    end_absent_members(course, &left, now);
                 }
             }
             Some(_) => waiting.extend(delay_results(course, &members, attempt, now)),
