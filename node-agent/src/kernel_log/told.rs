@@ -119,8 +119,8 @@ fn quotes_nobody(line: &str) -> bool {
     QUOTES_NOBODY.iter().any(|begin| line.starts_with(begin)) || is_of_a_pci_device(line) || is_of_a_numbered_gpu(line)
 }
 
-/// `pcieport 0000:00:03.0: …` (`dev_printk`): driver and address are the kernel's, and drivers of PCI devices quote no
-/// program.
+/// `pcieport 0000:00:03.0: …` (`dev_printk`): driver and address are the kernel's. Drivers of PCI devices quote at most the
+/// name of a task.
 fn is_of_a_pci_device(line: &str) -> bool {
     let Some((driver, rest)) = line.split_once(' ') else { return false };
     let is_driver = driver.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));

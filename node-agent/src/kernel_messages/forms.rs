@@ -43,7 +43,7 @@ use reason::{
     NVLINK_DISCOVERY_FAILED, PCIE_LOSS,
 };
 
-/// Every form.
+/// Every form. A task's name (15 bytes, of which a line feed is one) must be too short for any of them.
 ///
 /// PCIe: a GPU has no error handlers of its own (open-gpu-kernel-modules 1229), so every uncorrected error on its path
 /// ends with `can't recover`; the words `Uncorrected` and `Uncorrectable` are those of kernels before and from 6.13
@@ -68,6 +68,6 @@ pub static FORMS: &[Form] = &[
     form(Device, &["DPC: containment event, status:"], PCIE_LOSS, "Linux, dpc.c"),
     Form { names: Device, parts: &["device recovery successful"], says: Says::Recovered, source: "Linux, pcie/err.c" },
     form(Function0, &["Direct firmware load for nvidia/", "failed with error -2"], DRIVER_UNSUITABLE, "open-gpu-kernel-modules 263"),
-    form(Kernel, &["EDAC MC", " UE "], HARDWARE_ERROR, "Linux, edac_mc.c: uncorrected errors"),
+    form(Kernel, &["EDAC MC", " UE ", " page:0x"], HARDWARE_ERROR, "Linux, edac_mc.c: uncorrected errors"),
     form(Kernel, &["nv", ": ", " callbacks suppressed"], LOG_RATE_LIMITED, "Linux, lib/ratelimit.c"),
 ];

@@ -2,7 +2,7 @@
 
 use super::forms::{FORMS, Form, Names};
 use super::message::{Message, Place, Says};
-use super::stories::{About, Closes, STORIES, Story};
+use super::stories::{About, Closes, STORIES, Story, is_of_a_trace};
 
 use crate::kernel_log::KernelRecord;
 use crate::pci::PciAddress;
@@ -36,6 +36,8 @@ struct Open {
     story: &'static Story,
     text: String,
     proven: bool,
+    /// Every line since belongs to a call trace.
+    is_unbroken: bool,
     lines: u32,
 }
 
@@ -66,6 +68,9 @@ impl Messages {
         if message.is_none() {
             self.begin(line, proven);
         }
+        for open in self.open.iter_mut().filter(|open| open.lines > 0) {
+            open.is_unbroken &= is_of_a_trace(line);
+        }
         message.map(|message| self.excuse(message))
     }
 
@@ -82,7 +87,7 @@ impl Messages {
         if self.open.len() == OPEN {
             self.open.pop_front();
         }
-        self.open.push_back(Open { story, text: line.to_owned(), proven, lines: 0 });
+        self.open.push_back(Open { story, text: line.to_owned(), proven, is_unbroken: true, lines: 0 });
     }
 
     /// The story that this line ends.
@@ -94,10 +99,9 @@ impl Messages {
             About::GpuOfTheOpening => Place::Gpu(address_in(&open.text)?),
             About::GpuOfTheEnd => Place::Gpu(address_in(line)?),
         };
+        // Lines of one stamp cannot be told apart. A trace that nothing interrupts is the kernel's as its opening is.
         let text = printable(&format!("{} … {}", open.text.trim(), line.trim()), TEXT_KEPT);
-        // What closes a story only tells what the opening is about, unless it names the GPU.
-        let is_proven = open.proven && (open.story.about != About::GpuOfTheEnd || proven);
-        Some(Message { says: open.story.says, place, text, proven: is_proven })
+        Some(Message { says: open.story.says, place, text, proven: open.proven && (proven || open.is_unbroken) })
     }
 
     /// An adapter that cannot be initialised is no fault of the board where the driver has said why it cannot run it.

@@ -40,7 +40,7 @@ pub struct Story {
     pub source: &'static str,
 }
 
-/// Every story.
+/// Every story. A task's name (15 bytes, of which a line feed is one) must be too short for an opening.
 #[rustfmt::skip]
 pub static STORIES: &[Story] = &[
     Story {
@@ -49,7 +49,7 @@ pub static STORIES: &[Story] = &[
         source: "k8s-device-plugin 77; gpud pull request 117",
     },
     Story {
-        opens: &[&["BUG: unable to handle "], &["BUG: kernel NULL pointer dereference"], &["Oops: "], &["general protection fault"], &["kernel BUG at "], &["Unable to handle kernel "], &["Internal error: Oops"]],
+        opens: &[&["BUG: unable to handle "], &["BUG: kernel NULL pointer dereference"], &["general protection fault"], &["kernel BUG at ", ".c:"], &["Unable to handle kernel "], &["Internal error: Oops"]],
         closes: Closes::InstructionOfTheDriver, about: About::Node, says: Says::Reason(DRIVER_OOPS),
         source: "open-gpu-kernel-modules 1107 and 1141",
     },
@@ -69,3 +69,33 @@ pub static STORIES: &[Story] = &[
         source: "gpu-operator 492",
     },
 ];
+
+/// Beginnings of the kernel's own lines between an opening and the call trace, without the blanks before them.
+const AROUND_A_TRACE: &[&str] = &[
+    "Tainted: ",
+    "Not tainted ",
+    "\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\"",
+    "task:",
+    "Call Trace:",
+    "<TASK>",
+];
+
+/// Whether the line belongs to a call trace, or to what the kernel prints around one. A line that names a process
+/// (`NAME[99]: segfault at …`) does not, whatever the name is.
+pub(super) fn is_of_a_trace(line: &str) -> bool {
+    let line = line.trim_start();
+    !line.contains("]: ") && (AROUND_A_TRACE.iter().any(|begin| line.starts_with(begin)) || is_frame(line))
+}
+
+/// `__schedule+0x24e/0x590`, with nothing but the module behind it.
+fn is_frame(line: &str) -> bool {
+    let frame = line.trim_start_matches([' ', '?']);
+    let (symbol, module) = frame.split_once(' ').unwrap_or((frame, ""));
+    let is_symbol = symbol.split_once("+0x").is_some_and(|(name, offsets)| !name.is_empty() && offsets.contains("/0x"));
+    let is_module = |text: &str| {
+        text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|name| {
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b' '))
+        })
+    };
+    is_symbol && (module.is_empty() || is_module(module))
+}

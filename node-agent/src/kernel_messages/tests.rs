@@ -113,6 +113,39 @@ fn a_record_that_a_program_wrote_or_chose_says_nothing_or_is_not_proven() {
 }
 
 #[test]
+fn no_form_and_no_opening_fits_into_the_name_of_a_task() {
+    const LEFT: usize = 14;
+    let of = |prefix: usize, parts: &[&str]| prefix + parts.iter().map(|part| part.len()).sum::<usize>();
+    for form in FORMS {
+        let prefix = match form.names {
+            Names::Gpu | Names::Instance | Names::Driver => "NVRM: ".len(),
+            Names::Device | Names::Function0 => "x 0000:00:00.0: ".len(),
+            Names::Kernel => 0,
+        };
+        assert!(of(prefix, form.parts) > LEFT, "{form:?}");
+    }
+    for parts in STORIES.iter().flat_map(|story| story.opens) {
+        assert!(of(0, parts) > LEFT, "{parts:?}");
+    }
+}
+
+#[test]
+fn a_frame_that_a_program_chose_does_not_prove_that_a_task_hangs_in_the_driver() {
+    let mut log = crate::kernel_log::PrintedLog::default();
+    let mut told = |text: &str| -> Vec<bool> {
+        let mut messages = Messages::default();
+        let records: Vec<KernelRecord> = text.lines().filter_map(|line| log.read(line.as_bytes())).collect();
+        records.iter().flat_map(|record| messages.push(record)).map(|message| message.proven).collect()
+    };
+    let hangs = "[100.000001] INFO: task x:77 blocked for more than 120 seconds.\n";
+    let forged = "[105.000001] y[99]: segfault at 1 ip 0 sp 0 error 6 in z\n[105.000001]  a+0x1/0x2 [nvidia]\n";
+    assert_eq!(told(&format!("{hangs}{forged}")), [false]);
+    let real =
+        "[100.000001] Call Trace:\n[100.000001]  schedule+0x69/0x110\n[100.000001]  nvidia_ioctl+0x1/0x2 [nvidia]\n";
+    assert_eq!(told(&format!("{hangs}{real}")), [true]);
+}
+
+#[test]
 fn nothing_condemns_that_no_machine_was_seen_to_print() {
     let reasons = FIRES.iter().map(|sample| sample.reason).collect::<std::collections::BTreeSet<_>>();
     for reason in reasons {
