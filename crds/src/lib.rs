@@ -6,7 +6,7 @@
 //! # How data flows through it
 //!
 //! ```text
-//! users  ─▶ HealthCheckRun, HealthCheckPolicy, HardwareProfile, NodeHealthOverride
+//! users  ─▶ HealthCheckRun, NodeHealthPolicy, NodeHardwareProfile, NodeHealthOverride
 //!                                  │ operator::decide
 //!                                  ▼
 //!            NodeHealth.spec (work orders) ─▶ node_agent::step ─▶ NodeHealth.status.report
@@ -29,14 +29,14 @@
 
 pub mod check;
 pub mod condition;
-pub mod hardware_profile;
 pub mod hardware_record;
-pub mod health_check_policy;
 pub mod health_check_run;
 pub mod level;
 pub mod names;
+pub mod node_hardware_profile;
 pub mod node_health;
 pub mod node_health_override;
+pub mod node_health_policy;
 pub mod reason;
 pub mod scale;
 pub mod selector;
@@ -47,12 +47,12 @@ pub mod vocabulary;
 
 pub use check::{Check, CheckSpec};
 pub use condition::Condition;
-pub use hardware_profile::HardwareProfile;
 pub use hardware_record::HardwareRecord;
-pub use health_check_policy::HealthCheckPolicy;
 pub use health_check_run::HealthCheckRun;
+pub use node_hardware_profile::NodeHardwareProfile;
 pub use node_health::NodeHealth;
 pub use node_health_override::NodeHealthOverride;
+pub use node_health_policy::NodeHealthPolicy;
 pub use scale::Scale;
 pub use selector::Selector;
 pub use time::Time;
@@ -66,8 +66,8 @@ pub fn custom_resource_definitions()
     vec![
         HealthCheckRun::crd(),
         NodeHealth::crd(),
-        HealthCheckPolicy::crd(),
-        HardwareProfile::crd(),
+        NodeHealthPolicy::crd(),
+        NodeHardwareProfile::crd(),
         NodeHealthOverride::crd(),
         HardwareRecord::crd(),
     ]

@@ -7,7 +7,7 @@ pub const VERSION: &str = "v1alpha1";
 /// Prefix of our labels, annotations and taints on a Node.
 pub const PREFIX: &str = "gpuhealth.dev/";
 
-/// Label on a Node: healthy, suspect, quarantined, unknown.
+/// Label on a Node: healthy, suspect, unhealthy, unknown.
 pub const LABEL_HEALTH: &str = "gpuhealth.dev/health";
 /// Label on a Node: none, monitor, reset, reboot, isolate.
 pub const LABEL_SEVERITY: &str = "gpuhealth.dev/severity";

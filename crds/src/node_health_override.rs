@@ -73,7 +73,7 @@ pub enum OverrideAction {
     Ignore,
     /// The node is Healthy, whatever the checks find.
     ForceHealthy,
-    /// The node is Quarantined, whatever the checks find.
+    /// The node is Unhealthy, whatever the checks find.
     ForceQuarantined,
     /// Causes older than the override are lifted.
     Acknowledge,

@@ -34,9 +34,9 @@ reasons! {
     REPORT_REFUSED = "ReportRefused";
     /// No agent has reported yet.
     NEVER_REPORTED = "NeverReported";
-    /// A HardwareProfile matched.
+    /// A NodeHardwareProfile matched.
     PROFILE_MATCHED = "ProfileMatched";
-    /// No HardwareProfile matched, so counts and rates are not judged.
+    /// No NodeHardwareProfile matched, so counts and rates are not judged.
     NO_PROFILE = "NoProfile";
     /// The policy is accepted.
     POLICY_ACCEPTED = "Accepted";

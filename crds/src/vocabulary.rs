@@ -89,8 +89,8 @@ string_enum! {
         Healthy,
         /// A finding exists, but is not severe enough to quarantine.
         Suspect,
-        /// Out of service until every cause is lifted.
-        Quarantined,
+        /// A fault that calls for a reset or more is open. Lasts until every such cause is lifted.
+        Unhealthy,
         /// Not judged yet, or the agent does not report.
         Unknown,
         /// The node has no accelerator.
@@ -104,7 +104,7 @@ impl State {
         match self {
             Self::Healthy => Some("healthy"),
             Self::Suspect => Some("suspect"),
-            Self::Quarantined => Some("quarantined"),
+            Self::Unhealthy => Some("unhealthy"),
             Self::Unknown | Self::Unrecognized(_) => Some("unknown"),
             Self::NotApplicable => None,
         }

@@ -7,8 +7,8 @@
     reason = "test code: its helpers fail the test that calls them"
 )]
 
-use crds::HardwareProfile;
-use crds::hardware_profile::is_of_model;
+use crds::NodeHardwareProfile;
+use crds::node_hardware_profile::is_of_model;
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,11 +70,11 @@ fn documents() -> Vec<Value> {
     all.values().flat_map(document).collect()
 }
 
-fn profiles() -> Vec<HardwareProfile> {
+fn profiles() -> Vec<NodeHardwareProfile> {
     documents().into_iter().map(|document| serde_json::from_value(document).unwrap()).collect()
 }
 
-fn name(profile: &HardwareProfile) -> &str {
+fn name(profile: &NodeHardwareProfile) -> &str {
     profile.metadata.name.as_deref().unwrap()
 }
 
@@ -120,13 +120,13 @@ fn complaints(path: &str, value: &Value, schema: &Value, wrong: &mut Vec<String>
 #[test]
 fn every_profile_has_only_fields_that_the_schema_knows_within_their_ranges() {
     let definitions = crds::custom_resource_definitions();
-    let definition = definitions.iter().find(|d| d.spec.names.kind == "HardwareProfile").unwrap();
+    let definition = definitions.iter().find(|d| d.spec.names.kind == "NodeHardwareProfile").unwrap();
     let schema = definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
     let schema = serde_json::to_value(schema).unwrap();
     for document in documents() {
         assert_eq!(
             (&document["apiVersion"], &document["kind"]),
-            (&"gpuhealth.dev/v1alpha1".into(), &"HardwareProfile".into())
+            (&"gpuhealth.dev/v1alpha1".into(), &"NodeHardwareProfile".into())
         );
         let mut wrong = Vec::new();
         complaints("spec", &document["spec"], &schema["properties"]["spec"], &mut wrong);
@@ -147,7 +147,7 @@ fn names_and_instance_types_are_unique() {
 fn every_instance_type_has_exactly_one_profile_with_the_numbers_of_its_table() {
     let profiles = profiles();
     for (instance, gpus, efa, nvlink) in INSTANCE_TYPES {
-        let has = |p: &&HardwareProfile| p.spec.match_.instance_types.iter().flatten().any(|t| t == instance);
+        let has = |p: &&NodeHardwareProfile| p.spec.match_.instance_types.iter().flatten().any(|t| t == instance);
         let found: Vec<_> = profiles.iter().filter(has).collect();
         assert_eq!(found.len(), 1, "{instance}");
         let expected = found[0].spec.gpus.as_ref().unwrap();
@@ -165,7 +165,8 @@ fn every_model_has_exactly_one_profile_by_what_its_driver_reports() {
     let profiles = profiles();
     let mut used = BTreeSet::new();
     for (reported, wanted) in MODELS {
-        let has = |p: &&HardwareProfile| p.spec.match_.gpu_models.iter().flatten().any(|m| is_of_model(reported, m));
+        let has =
+            |p: &&NodeHardwareProfile| p.spec.match_.gpu_models.iter().flatten().any(|m| is_of_model(reported, m));
         let found: Vec<_> = profiles.iter().filter(has).map(name).collect();
         assert_eq!(found, [*wanted], "{reported}");
         used.insert(*wanted);
@@ -173,7 +174,8 @@ fn every_model_has_exactly_one_profile_by_what_its_driver_reports() {
     let all: BTreeSet<_> = profiles.iter().filter(|p| p.spec.match_.gpu_models.is_some()).map(name).collect();
     assert_eq!(used, all, "a model without the name that a driver reports");
     for stranger in ["NVIDIA L40", "NVIDIA A30", "NVIDIA H100 NVL", "NVIDIA GeForce RTX 4090", "NVIDIA T400 4GB"] {
-        let matches = |p: &HardwareProfile| p.spec.match_.gpu_models.iter().flatten().any(|m| is_of_model(stranger, m));
+        let matches =
+            |p: &NodeHardwareProfile| p.spec.match_.gpu_models.iter().flatten().any(|m| is_of_model(stranger, m));
         assert!(!profiles.iter().any(matches), "{stranger}");
     }
 }

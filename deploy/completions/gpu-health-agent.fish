@@ -53,7 +53,7 @@ complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -l custom-same-user -d 'Run custom checks with the runner\'s own uid instead of 65534'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand run" -s h -l help -d 'Print help'
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l checks -d 'Comma-separated names of the checks to run. Default: all' -r
-complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'HardwareProfile (YAML) with the expected hardware; of several in the file, the one with this machine\'s GPU models and number is used. Without it no count, width or rate is judged' -r -F
+complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -l profile -d 'NodeHardwareProfile (YAML) with the expected hardware; of several in the file, the one with this machine\'s GPU models and number is used. Without it no count, width or rate is judged' -r -F
 complete -c gpu-health-agent -n "__fish_gpu_health_agent_using_subcommand check" -s o -l output -d 'Output format' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'One YAML document'"

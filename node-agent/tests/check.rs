@@ -53,7 +53,7 @@ fn one_bad_row_remap_among_eight_is_named_with_its_cure() {
 fn the_files_of_another_machine_are_judged_with_its_profile_and_its_dmesg() {
     let machine = machine(7, |_| {});
     let profile = machine.path().join("profile.yaml");
-    std::fs::write(&profile, "apiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {name: eight}\nspec: {match: {instanceTypes: [x]}, gpus: {vendor: nvidia, count: 8}}\n").unwrap();
+    std::fs::write(&profile, "apiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHardwareProfile\nmetadata: {name: eight}\nspec: {match: {instanceTypes: [x]}, gpus: {vendor: nvidia, count: 8}}\n").unwrap();
     let output = check(machine.path(), &["--profile", profile.to_str().unwrap(), "-o", "json"]);
     let json = document(&output);
     assert_eq!(output.status.code(), Some(1));
@@ -132,7 +132,7 @@ fn of_several_profiles_in_one_file_that_of_the_machine_is_used() {
     let file = machine.path().join("profiles.yaml");
     let profile = |name: &str, model: &str| {
         format!(
-            "apiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {{name: {name}}}\n\
+            "apiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHardwareProfile\nmetadata: {{name: {name}}}\n\
              spec: {{match: {{gpuModels: [{model}]}}, gpus: {{vendor: nvidia, count: 8, pcie: {{width: 16}}}}}}\n"
         )
     };
@@ -201,7 +201,7 @@ fn bad_input_names_the_flag_and_the_remedy() {
     for (args, words) in [
         (vec!["--checks", "astrology"], vec!["--checks", "astrology", "rowRemap"]),
         (vec!["--profile", "/nonexistent.yaml"], vec!["--profile", "/nonexistent.yaml"]),
-        (vec!["--profile", garbage.to_str().unwrap()], vec!["--profile", "not a HardwareProfile"]),
+        (vec!["--profile", garbage.to_str().unwrap()], vec!["--profile", "not a NodeHardwareProfile"]),
         (vec!["-o", "xml"], vec!["--output", "table"]),
         (vec!["--watch=0"], vec!["--watch", "1..=86400"]),
     ] {

@@ -18,14 +18,14 @@ use std::time::Duration;
 /// What is declared of the machine.
 const PROFILE: &str = "\
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HardwareProfile
+kind: NodeHardwareProfile
 metadata: {name: h100}
 spec:
   match: {gpuModels: [H100]}
   gpus: {vendor: nvidia, count: 8, models: [H100], eccRequired: true, nvlinkLinks: 18, pcie: {generation: 5, width: 16}}
 ---
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HardwareProfile
+kind: NodeHardwareProfile
 metadata: {name: tray}
 spec:
   match: {gpuModels: [GB200, GB300]}

@@ -6,7 +6,7 @@ use crate::{
     plan::{Regarding, Write},
     world::Node,
 };
-use crds::{HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, names};
+use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
 use std::fmt;
 
 /// The kinds that the operator watches.
@@ -18,9 +18,9 @@ pub enum Kind {
     NodeHealth,
     /// HealthCheckRun.
     Run,
-    /// HealthCheckPolicy.
+    /// NodeHealthPolicy.
     Policy,
-    /// HardwareProfile.
+    /// NodeHardwareProfile.
     Profile,
     /// The agents' Leases.
     Lease,
@@ -38,8 +38,8 @@ impl Kind {
             Self::Node => "Node",
             Self::NodeHealth => "NodeHealth",
             Self::Run => "HealthCheckRun",
-            Self::Policy => "HealthCheckPolicy",
-            Self::Profile => "HardwareProfile",
+            Self::Policy => "NodeHealthPolicy",
+            Self::Profile => "NodeHardwareProfile",
             Self::Lease => "Lease",
         }
     }
@@ -162,7 +162,7 @@ macro_rules! identified_by_metadata {
     };
 }
 
-identified_by_metadata!(NodeHealth, HealthCheckRun, HealthCheckPolicy, HardwareProfile);
+identified_by_metadata!(NodeHealth, HealthCheckRun, NodeHealthPolicy, NodeHardwareProfile);
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,9 @@
 use crate::world::Taint;
 use crds::{
     Condition, Time,
-    health_check_policy::HealthCheckPolicyStatus,
     health_check_run::HealthCheckRunStatus,
     node_health::{Certification, Decision, GpuVerdict, NodeHealthSpec, NodeSummary},
+    node_health_policy::NodeHealthPolicyStatus,
 };
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ pub enum Write {
         /// Its uid.
         uid: String,
     },
-    /// Apply the status of a HealthCheckPolicy, claims included; carries resourceVersion, so a 409 means: decide again.
+    /// Apply the status of a NodeHealthPolicy, claims included; carries resourceVersion, so a 409 means: decide again.
     PolicyStatus {
         /// The name of the policy.
         policy: String,
@@ -105,7 +105,7 @@ pub enum Write {
         /// policy: apply then takes the version that step got back.
         resource_version: Option<String>,
         /// The complete new status.
-        status: Box<HealthCheckPolicyStatus>,
+        status: Box<NodeHealthPolicyStatus>,
     },
 }
 
@@ -152,7 +152,7 @@ pub enum Regarding {
     NodeHealth(String, String),
     /// A HealthCheckRun, by name and uid.
     Run(String, String),
-    /// A HealthCheckPolicy, by name and uid.
+    /// A NodeHealthPolicy, by name and uid.
     Policy(String, String),
 }
 

@@ -3,7 +3,7 @@
 //! A [`World`] is a plain value. The shell builds it from its stores and the overlay of its own writes that it has not
 //! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
-use crds::{Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time, names};
+use crds::{Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Time, names};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An agent counts as silent once its Lease has not changed for this many seconds.
@@ -18,10 +18,10 @@ pub struct World {
     pub node_healths: BTreeMap<String, Arc<NodeHealth>>,
     /// HealthCheckRuns by name.
     pub runs: BTreeMap<String, Arc<HealthCheckRun>>,
-    /// HealthCheckPolicies by name.
-    pub policies: BTreeMap<String, Arc<HealthCheckPolicy>>,
-    /// HardwareProfiles by name.
-    pub profiles: BTreeMap<String, Arc<HardwareProfile>>,
+    /// NodeHealthPolicies by name.
+    pub policies: BTreeMap<String, Arc<NodeHealthPolicy>>,
+    /// NodeHardwareProfiles by name.
+    pub profiles: BTreeMap<String, Arc<NodeHardwareProfile>>,
     /// When the Lease of a node's agent was last seen to change, by the operator's clock.
     pub lease_changes: BTreeMap<String, Time>,
     /// When this operator started to watch Leases. Silence is counted from then at the earliest.
@@ -81,7 +81,7 @@ impl Node {
 
     /// The instance type, without the prefix `ml.`; empty if unknown.
     pub fn instance_type(&self) -> &str {
-        self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::hardware_profile::instance_type(v))
+        self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::node_hardware_profile::instance_type(v))
     }
 
     /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the foreign label that

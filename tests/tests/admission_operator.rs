@@ -62,7 +62,7 @@ async fn the_operator_sets_and_takes_back_its_own_marks() {
     let marks = |labels: Value, annotations: Value| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "marks", "labels": labels, "annotations": annotations}});
     let params = apply(names::MANAGER_NODE_MARKS);
     let set = marks(
-        json!({names::LABEL_HEALTH: "quarantined", names::LABEL_SEVERITY: "reboot"}),
+        json!({names::LABEL_HEALTH: "unhealthy", names::LABEL_SEVERITY: "reboot"}),
         json!({names::ANNOTATION_SUMMARY: "{}"}),
     );
     nodes(&operator).patch("marks", &params, &Patch::Apply(set)).await.unwrap();

@@ -173,7 +173,7 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
         ("1000 %", with("maxConcurrent", json!("1000%")), &["spec.maxConcurrent: Invalid value: ", SCALE]),
         ("a word", with("maxConcurrent", json!("half")), &["spec.maxConcurrent: Invalid value: ", SCALE]),
     ]);
-    let policy = |budget: Value| json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckPolicy", "metadata": {"name": "bad"}, "spec": {"budget": budget}});
+    let policy = |budget: Value| json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealthPolicy", "metadata": {"name": "bad"}, "spec": {"budget": budget}});
     assert_refused(vec![
         (
             "a budget over 100 %",

@@ -28,7 +28,7 @@ const GRACE: &str =
 
 const L4_IN_X8: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HardwareProfile
+kind: NodeHardwareProfile
 metadata: {name: l4}
 spec: {match: {gpuModels: [NVIDIA L4]}, gpus: {vendor: nvidia, pcie: {generation: 4, width: 8}}}
 ";

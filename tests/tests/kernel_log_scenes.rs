@@ -187,7 +187,7 @@ async fn a_lost_gpu_whose_switches_and_peers_scream_is_the_only_one_accused() {
     }
     until_marked(&scene, "reboot").await;
     nobody_else(&scene).await;
-    let decided = scene.until_state(SICK, State::Quarantined).await.unwrap();
+    let decided = scene.until_state(SICK, State::Unhealthy).await.unwrap();
     let decision = decided.status.as_ref().unwrap().decision.as_ref().unwrap();
     assert_eq!(decision.causes.iter().filter(|cause| cause.condemns()).count(), 1, "{:?}", decision.causes);
     node.xid(5, 154, "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)").unwrap();

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
-use crds::{HealthCheckPolicy, HealthCheckRun, Outcome, State, health_check_run::TargetState};
+use crds::{HealthCheckRun, NodeHealthPolicy, Outcome, State, health_check_run::TargetState};
 use gpu_health_tests::{
     cluster::Options,
     product::{Scene, seen::unhealthy_taints},
@@ -124,7 +124,7 @@ fn run_yaml(name: &str) -> String {
 
 const POLICY: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HealthCheckPolicy
+kind: NodeHealthPolicy
 metadata: {name: kills}
 spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 1}}
 ";
@@ -147,7 +147,7 @@ async fn set() -> Scene {
         scene.until_state(name, State::Healthy).await.unwrap();
     }
     scene.nodes[BAD].xid(1, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
-    scene.until_state(BAD, State::Quarantined).await.unwrap();
+    scene.until_state(BAD, State::Unhealthy).await.unwrap();
     scene
 }
 
@@ -187,7 +187,7 @@ async fn check_marks(scene: &Scene) {
         let node = scene.until_node(name, "its marks", |n| unhealthy_taints(n).len() == wanted).await.unwrap();
         assert!(unhealthy_taints(&node).iter().all(|t| t.effect == "NoSchedule"), "{name}");
     }
-    let policies: Api<HealthCheckPolicy> = Api::all(scene.cluster.admin().unwrap());
+    let policies: Api<NodeHealthPolicy> = Api::all(scene.cluster.admin().unwrap());
     let claims = policies.get("kills").await.unwrap().status.unwrap_or_default().budget.claims;
     let of: Vec<_> = claims.iter().map(|c| c.node.as_str()).collect();
     assert_eq!(of, [BAD]);

@@ -8,7 +8,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 const POLICY: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HealthCheckPolicy
+kind: NodeHealthPolicy
 metadata: {name: all}
 spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 1}}
 ";
@@ -82,9 +82,9 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
         assert_eq!(ended.phase.as_str(), *phase, "{name}: {ended:?}");
     }
     // The failing program has quarantined k1; a fatal Xid on k2 meets the budget.
-    scene.until_state("k1", State::Quarantined).await.unwrap();
+    scene.until_state("k1", State::Unhealthy).await.unwrap();
     scene.nodes["k2"].xid(3, 79, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.").unwrap();
-    scene.until_state("k2", State::Quarantined).await.unwrap();
+    scene.until_state("k2", State::Unhealthy).await.unwrap();
     // A pass of the same program lifts the cause on k1, and the slot goes to k2.
     let folder = scene.cluster.state_path().join("custom");
     write_program(&folder, "disk", "echo 'HEALTH_CHECK_RESULT:host:Passed:none:fine'");

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 const POLICY: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HealthCheckPolicy
+kind: NodeHealthPolicy
 metadata: {name: all}
 spec: {mode: Observe, nodeSelector: {}, bootGraceSeconds: 0}
 ";

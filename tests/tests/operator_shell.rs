@@ -140,7 +140,7 @@ async fn nothing_is_left_open(operator: &Operator) {
 
 const ENFORCE: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HealthCheckPolicy
+kind: NodeHealthPolicy
 metadata: {name: enforce}
 spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 2, maxUnavailablePercent: 100}}
 ";
@@ -217,7 +217,7 @@ async fn a_failure_that_an_agent_reports_becomes_a_taint_label_condition_and_eve
     let kept = taints.iter().find(|t| t.key == "example.com/owned").unwrap();
     assert_eq!((kept.value.as_deref(), kept.effect.as_str()), (Some("team-a"), "PreferNoSchedule"));
     assert_eq!(node.labels()["example.com/rack"], "r7");
-    assert_eq!(node.labels()[names::LABEL_HEALTH], "quarantined");
+    assert_eq!(node.labels()[names::LABEL_HEALTH], "unhealthy");
     assert_eq!(our_condition(&node).unwrap().status, "False");
     let conditions = node.status.as_ref().unwrap().conditions.clone().unwrap();
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
-use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, State, names};
+use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Outcome, State, names};
 use gpu_health_tests::{
     cluster::{NodeSpec, Options},
     product::{
@@ -21,7 +21,7 @@ const FELL_OFF: &str = "pid='<unknown>', name=<unknown>, GPU has fallen off the 
 
 fn policy(mode: &str) -> String {
     format!(
-        "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckPolicy\nmetadata: {{name: all}}\nspec: {{mode: {mode}, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailable: 1}}}}\n"
+        "apiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHealthPolicy\nmetadata: {{name: all}}\nspec: {{mode: {mode}, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailable: 1}}}}\n"
     )
 }
 
@@ -62,7 +62,7 @@ async fn a_fatal_xid_marks_the_node_and_a_reboot_unmarks_it_while_a_second_waits
     taint_with(&scene, "a1", "NoSchedule").await;
     let marked = |n: &Node| {
         condition(n).is_some_and(|(status, _)| status == "False")
-            && label(n, names::LABEL_HEALTH).as_deref() == Some("quarantined")
+            && label(n, names::LABEL_HEALTH).as_deref() == Some("unhealthy")
     };
     let node = scene.until_node("a1", "condition and label", marked).await.unwrap();
     assert_eq!(label(&node, names::LABEL_SEVERITY).as_deref(), Some("reboot"));
@@ -71,10 +71,7 @@ async fn a_fatal_xid_marks_the_node_and_a_reboot_unmarks_it_while_a_second_waits
     scene.nodes["a2"].xid(0, 95, "pid=7, name=train, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No").unwrap();
     taint_with(&scene, "a2", "PreferNoSchedule").await;
     let waits = |h: &NodeHealth| {
-        h.status
-            .as_ref()
-            .and_then(|s| s.decision.as_ref())
-            .is_some_and(|d| d.state == State::Quarantined && !d.enforced)
+        h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.state == State::Unhealthy && !d.enforced)
     };
     scene.until_health("a2", "quarantined and waiting", waits).await.unwrap();
 
@@ -94,8 +91,8 @@ async fn a_fatal_xid_marks_the_node_and_a_reboot_unmarks_it_while_a_second_waits
 async fn observe_judges_and_marks_nothing_and_enforce_then_marks() {
     let scene = scene(&["o1"], "Observe").await;
     scene.nodes["o1"].xid(3, 79, FELL_OFF).unwrap();
-    scene.until_state("o1", State::Quarantined).await.unwrap();
-    let counted = |p: &HealthCheckPolicy| p.status.as_ref().is_some_and(|s| s.quarantined == 1);
+    scene.until_state("o1", State::Unhealthy).await.unwrap();
+    let counted = |p: &NodeHealthPolicy| p.status.as_ref().is_some_and(|s| s.unhealthy == 1);
     until_policy(&scene, "to count it", counted).await;
     let nodes: Api<Node> = Api::all(scene.cluster.admin().unwrap());
     let node = nodes.get("o1").await.unwrap();
@@ -105,11 +102,11 @@ async fn observe_judges_and_marks_nothing_and_enforce_then_marks() {
     taint_with(&scene, "o1", "NoSchedule").await;
 }
 
-async fn until_policy(scene: &Scene, what: &str, wanted: impl Fn(&HealthCheckPolicy) -> bool) {
+async fn until_policy(scene: &Scene, what: &str, wanted: impl Fn(&NodeHealthPolicy) -> bool) {
     let wanted = &wanted;
     let what = format!("the policy {what}");
     let look = || async move {
-        let api: Api<HealthCheckPolicy> = Api::all(scene.cluster.admin().map_err(|e| e.to_string())?);
+        let api: Api<NodeHealthPolicy> = Api::all(scene.cluster.admin().map_err(|e| e.to_string())?);
         let policy = api.get("all").await.map_err(|e| e.to_string())?;
         if wanted(&policy) { Ok(()) } else { Err(format!("{:?}", policy.status)) }
     };
@@ -121,14 +118,14 @@ async fn a_nodehealth_deleted_by_hand_while_its_node_is_tainted_is_adopted_and_n
     let mut scene = scene(&["d1"], "Enforce").await;
     scene.nodes["d1"].xid(3, 79, FELL_OFF).unwrap();
     taint_with(&scene, "d1", "NoSchedule").await;
-    let before = scene.until_state("d1", State::Quarantined).await.unwrap();
+    let before = scene.until_state("d1", State::Unhealthy).await.unwrap();
     // No agent reports: all that is known comes from the marks.
     scene.agents.clear();
     let api: Api<NodeHealth> = Api::all(scene.cluster.admin().unwrap());
     api.delete("d1", &DeleteParams::default()).await.unwrap();
     let again = |h: &NodeHealth| {
         let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
-        h.metadata.uid != before.metadata.uid && decision.is_some_and(|d| d.state == State::Quarantined)
+        h.metadata.uid != before.metadata.uid && decision.is_some_and(|d| d.state == State::Unhealthy)
     };
     let adopted = scene.until_health("d1", "made again and adopted", again).await.unwrap();
     let decision = adopted.status.unwrap().decision.unwrap();
@@ -212,7 +209,7 @@ async fn a_million_random_lines_in_the_kernel_log_neither_stop_the_agent_nor_gro
     scene.nodes["g1"]
         .append(b"3,5000000,99000000000,-;NVRM: Xid (PCI:0000:18:00): 79, GPU has fallen off the bus.\n")
         .unwrap();
-    scene.until_state("g1", State::Quarantined).await.unwrap();
+    scene.until_state("g1", State::Unhealthy).await.unwrap();
     assert_eq!(scene.agents["g1"].child.pid(), pid);
     assert!(scene.agents["g1"].child.is_alive());
     let grown = allocated_kib(pid).unwrap().saturating_sub(before);

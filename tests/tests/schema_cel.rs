@@ -37,7 +37,7 @@ type Host = (&'static str, &'static str, fn(Value) -> Value);
 const CHECK_LISTS: &[Host] = &[
     ("HealthCheckRun", "spec.checks", |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks})),
     (
-        "HealthCheckPolicy",
+        "NodeHealthPolicy",
         "spec.schedules[].checks",
         |checks| json!({"schedules": [{"name": "nightly", "cron": "0 3 * * *", "checks": checks}]}),
     ),
@@ -50,8 +50,8 @@ const SELECTORS: &[Host] = &[
         "spec.targets.nodeSelector",
         |selector| json!({"targets": {"nodeSelector": selector}, "level": "basic"}),
     ),
-    ("HealthCheckPolicy", "spec.nodeSelector", |selector| json!({"nodeSelector": selector})),
-    ("HardwareProfile", "spec.match.nodeSelector", |selector| json!({"match": {"nodeSelector": selector}})),
+    ("NodeHealthPolicy", "spec.nodeSelector", |selector| json!({"nodeSelector": selector})),
+    ("NodeHardwareProfile", "spec.match.nodeSelector", |selector| json!({"match": {"nodeSelector": selector}})),
 ];
 
 fn assignment(id: &str, checks: Value) -> Value {
@@ -177,14 +177,14 @@ fn own_rows() -> Vec<Row> {
             run(json!({"level": "basic", "maxConcurrent": "101%"})),
         ),
         row(
-            "HealthCheckPolicy",
+            "NodeHealthPolicy",
             "spec.schedules[]",
             "exactly one of checks and level is needed in each schedule, for example level: basic",
             json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic"}]}),
             json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic", "checks": inventories(1)}]}),
         ),
         row(
-            "HardwareProfile",
+            "NodeHardwareProfile",
             "spec.match",
             "match needs at least one of instanceTypes, nodeSelector and gpuModels; use nodeSelector: {} to match every accelerator node",
             json!({"match": {"instanceTypes": ["p5.48xlarge"]}}),

@@ -68,7 +68,7 @@ async fn each_severity_goes_from_the_sample_to_the_marks_and_back() {
     for severity in ["reset", "reboot", "isolate"] {
         until_marked(&scene, severity, severity).await;
     }
-    let health = scene.until_state("reset", State::Quarantined).await.unwrap();
+    let health = scene.until_state("reset", State::Unhealthy).await.unwrap();
     let pci = node("reset").gpus()[3].clone();
     let finding = findings(&health).iter().find(|f| f.check == "rowRemap").unwrap();
     assert_eq!((finding.target.as_str(), finding.reason.as_str()), (pci.as_str(), reason::REMAP_PENDING));
@@ -101,8 +101,8 @@ async fn two_faults_on_one_gpu_and_faults_on_two_gpus_are_told_apart() {
     node.set_gpu(2, "remap", json!({"uncorrectable": 9, "failure": true})).unwrap();
     node.set_gpu(6, "remap", json!({"uncorrectable": 1, "pending": true})).unwrap();
     let both = |h: &NodeHealth| {
-        verdict(h, &one) == Some((State::Quarantined, Severity::Isolate))
-            && verdict(h, &two) == Some((State::Quarantined, Severity::Reset))
+        verdict(h, &one) == Some((State::Unhealthy, Severity::Isolate))
+            && verdict(h, &two) == Some((State::Unhealthy, Severity::Reset))
             && findings(h).iter().filter(|f| f.target == one).count() == 2
     };
     let health = scene.until_health("n1", "bad at two GPUs", both).await.unwrap();
@@ -113,7 +113,7 @@ async fn two_faults_on_one_gpu_and_faults_on_two_gpus_are_told_apart() {
 
     // The worse fault of the first GPU is lifted, the other one stays.
     node.set_gpu(2, "remap", json!({"uncorrectable": 0, "failure": false})).unwrap();
-    let less = |h: &NodeHealth| verdict(h, &one) == Some((State::Quarantined, Severity::Reset));
+    let less = |h: &NodeHealth| verdict(h, &one) == Some((State::Unhealthy, Severity::Reset));
     scene.until_health("n1", "with one fault less", less).await.unwrap();
     until_marked(&scene, "n1", "reset").await;
     node.set_gpu(2, "ecc", json!({"volatile_uncorrected": 0})).unwrap();
@@ -144,7 +144,7 @@ async fn a_profile_that_changes_under_way_is_judged_by_at_once() {
     let scene = scene(&["n1"]).await;
     let profile = |count: u32| {
         format!(
-            "apiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {{name: h100}}\nspec: {{match: {{gpuModels: [NVIDIA H100 80GB HBM3]}}, gpus: {{vendor: nvidia, count: {count}, nvlinkLinks: 18}}}}\n"
+            "apiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHardwareProfile\nmetadata: {{name: h100}}\nspec: {{match: {{gpuModels: [NVIDIA H100 80GB HBM3]}}, gpus: {{vendor: nvidia, count: {count}, nvlinkLinks: 18}}}}\n"
         )
     };
     scene.cluster.apply_yaml(&profile(8)).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_profile_that_changes_under_way_is_judged_by_at_once() {
     until_well(&scene, "n1").await;
     scene.cluster.apply_yaml(&profile(9)).await.unwrap();
     until_marked(&scene, "n1", "isolate").await;
-    let health = scene.until_state("n1", State::Quarantined).await.unwrap();
+    let health = scene.until_state("n1", State::Unhealthy).await.unwrap();
     assert!(findings(&health).iter().any(|f| f.reason == reason::GPU_MISSING));
     scene.cluster.apply_yaml(&profile(8)).await.unwrap();
     until_well(&scene, "n1").await;
@@ -264,7 +264,7 @@ spec:
 
 fn says_drill(health: &NodeHealth) -> bool {
     let decision = health.status.as_ref().and_then(|status| status.decision.as_ref());
-    decision.is_some_and(|d| d.state == State::Quarantined && d.message.to_uppercase().contains("DRILL"))
+    decision.is_some_and(|d| d.state == State::Unhealthy && d.message.to_uppercase().contains("DRILL"))
 }
 
 async fn until_ended(scene: &Scene, run: &str) {
@@ -278,7 +278,7 @@ async fn a_drill_goes_the_whole_way_is_plainly_one_and_hides_no_fault() {
     // It lasts until it is cancelled, so that a busy machine misses nothing.
     scene.cluster.apply_yaml(&drill("fire-drill", "n1", 3_600)).await.unwrap();
     until_marked(&scene, "n1", "reboot").await;
-    let health = scene.until_state("n1", State::Quarantined).await.unwrap();
+    let health = scene.until_state("n1", State::Unhealthy).await.unwrap();
     let decision = health.status.as_ref().unwrap().decision.as_ref().unwrap();
     assert!(decision.message.to_uppercase().contains("DRILL"), "{}", decision.message);
     assert!(findings(&health).iter().all(|f| f.check == "drill"), "{health:?}");

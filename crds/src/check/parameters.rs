@@ -13,7 +13,7 @@ pub struct NoParameters {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PcieBandwidth {
-    /// Minimum rate to pass, in megabytes (1e6 bytes) per second. Default: the HardwareProfile's floor for the current link.
+    /// Minimum rate to pass, in megabytes (1e6 bytes) per second. Default: the NodeHardwareProfile's floor for the current link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub min_megabytes_per_second: Option<i64>,
@@ -118,7 +118,7 @@ pub struct NetworkBandwidth {
     /// Ports for the iperf3 servers. Default: 5201 to 5264.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<PortRange>,
-    /// Minimum rate to pass, in megabits per second. Default: the HardwareProfile's floor. Without either, the rate is reported but not judged.
+    /// Minimum rate to pass, in megabits per second. Default: the NodeHardwareProfile's floor. Without either, the rate is reported but not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub min_megabits_per_second: Option<i64>,
@@ -128,7 +128,7 @@ pub struct NetworkBandwidth {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RdmaBandwidth {
-    /// Minimum rate per port to pass, in megabits per second. Default: the HardwareProfile's floor.
+    /// Minimum rate per port to pass, in megabits per second. Default: the NodeHardwareProfile's floor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub min_megabits_per_second: Option<i64>,

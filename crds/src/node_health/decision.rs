@@ -13,7 +13,7 @@ pub const MAX_HISTORY: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// Health state: Healthy, Suspect, Quarantined, Unknown or NotApplicable.
+    /// Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable.
     pub state: State,
     /// What the operator is currently doing with the node: None, Reserving, Checking or Maintenance.
     #[serde(default)]
@@ -125,7 +125,7 @@ impl Decision {
         }
         let real = || self.causes.iter().filter(|cause| !cause.is_drill());
         if real().any(Cause::condemns) {
-            State::Quarantined
+            State::Unhealthy
         } else if real().next().is_some() {
             State::Suspect
         } else {
@@ -243,7 +243,7 @@ pub struct GpuVerdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
-    /// Health state: Healthy, Suspect, Quarantined, Unknown or NotApplicable.
+    /// Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable.
     pub state: State,
     /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
     #[serde(default)]

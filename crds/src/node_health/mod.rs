@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
         name = "Health",
         type_ = "string",
         json_path = ".status.decision.state",
-        description = "Health state: Healthy, Suspect, Quarantined, Unknown or NotApplicable."
+        description = "Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable."
     ),
     printcolumn(
         name = "Severity",
@@ -82,7 +82,7 @@ use serde::{Deserialize, Serialize};
         name = "Profile",
         type_ = "string",
         json_path = ".spec.profile",
-        description = "Matching HardwareProfile.",
+        description = "Matching NodeHardwareProfile.",
         priority = 1
     ),
     printcolumn(
@@ -109,7 +109,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealthSpec {
-    /// Name of the HardwareProfile that matched.
+    /// Name of the NodeHardwareProfile that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub profile: Option<String>,

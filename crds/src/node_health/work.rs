@@ -42,7 +42,7 @@ pub struct NodeFacts {
 #[allow(dead_code)]
 struct DeviceCount(#[schemars(range(min = 0, max = 4096))] i64);
 
-/// Expected hardware: a resolved copy of the HardwareProfile.
+/// Expected hardware: a resolved copy of the NodeHardwareProfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {
@@ -52,13 +52,13 @@ pub struct Expected {
     pub generation: i64,
     /// Expected accelerators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<crate::hardware_profile::ExpectedGpus>,
+    pub gpus: Option<crate::node_hardware_profile::ExpectedGpus>,
     /// Expected network devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<crate::hardware_profile::ExpectedNetwork>,
+    pub network: Option<crate::node_hardware_profile::ExpectedNetwork>,
     /// Minimum rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub floors: Option<crate::hardware_profile::Floors>,
+    pub floors: Option<crate::node_hardware_profile::Floors>,
 }
 
 /// A monitor that the agent runs.
@@ -78,10 +78,10 @@ pub struct Monitor {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRef {
-    /// Name of the HealthCheckPolicy.
+    /// Name of the NodeHealthPolicy.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The generation of the HealthCheckPolicy.
+    /// The generation of the NodeHealthPolicy.
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub generation: i64,
 }

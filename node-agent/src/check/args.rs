@@ -16,7 +16,7 @@ pub struct CheckArgs {
     /// Comma-separated names of the checks to run. Default: all.
     #[arg(long, value_delimiter = ',')]
     checks: Vec<String>,
-    /// HardwareProfile (YAML) with the expected hardware; of several in the file, the one with this machine's GPU models and
+    /// NodeHardwareProfile (YAML) with the expected hardware; of several in the file, the one with this machine's GPU models and
     /// number is used. Without it no count, width or rate is judged.
     #[arg(long)]
     profile: Option<PathBuf>,

@@ -3,8 +3,8 @@
 
 use crate::judge::registry;
 use crds::Outcome;
-use crds::health_check_policy::DEFAULT_BOOT_GRACE_SECONDS;
 use crds::node_health::{CheckRow, Finding};
+use crds::node_health_policy::DEFAULT_BOOT_GRACE_SECONDS;
 
 /// Lets the findings count whose machine has been up long enough, and their rows with them.
 pub(super) fn count_those_of_old_machines(findings: &mut [Finding], rows: &mut [CheckRow], up_seconds: i64) {

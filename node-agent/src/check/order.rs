@@ -1,8 +1,8 @@
 //! The spec for a single run: which monitors, and the expected hardware.
 
-use crds::hardware_profile::HardwareProfileSpec;
+use crds::node_hardware_profile::NodeHardwareProfileSpec;
 use crds::node_health::{Expected, Monitor, NodeHealthSpec};
-use crds::{Check, HardwareProfile};
+use crds::{Check, NodeHardwareProfile};
 use std::path::PathBuf;
 
 /// An invalid command line or profile.
@@ -28,7 +28,7 @@ pub enum OrderError {
         source: std::io::Error,
     },
     /// The file is not a profile.
-    #[error("--profile {}: not a HardwareProfile in YAML or JSON; see examples/profile-h100.yaml", path.display())]
+    #[error("--profile {}: not a NodeHardwareProfile in YAML or JSON; see examples/profile-h100.yaml", path.display())]
     Profile {
         /// The file.
         path: PathBuf,
@@ -73,8 +73,8 @@ pub(super) fn spec(checks: &[Check]) -> NodeHealthSpec {
 }
 
 /// The spec with what this profile declares.
-pub(super) fn with_profile(spec: NodeHealthSpec, profile: &HardwareProfile) -> NodeHealthSpec {
-    let HardwareProfileSpec { priority: _, match_: _, gpus, network, nvlink_domain_label: _, floors } =
+pub(super) fn with_profile(spec: NodeHealthSpec, profile: &NodeHardwareProfile) -> NodeHealthSpec {
+    let NodeHardwareProfileSpec { priority: _, match_: _, gpus, network, nvlink_domain_label: _, floors } =
         profile.spec.clone();
     let expected = Expected { generation: 0, gpus, network, floors };
     NodeHealthSpec { profile: profile.metadata.name.clone(), expected: Some(expected), ..spec }
@@ -101,7 +101,7 @@ mod tests {
     fn a_profile_that_is_none_is_refused_by_file_and_field() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.yaml");
-        std::fs::write(&file, "apiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {name: x}\nspec: {match: {instanceTypes: [x]}, gpus: {count: many}}\n").unwrap();
+        std::fs::write(&file, "apiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHardwareProfile\nmetadata: {name: x}\nspec: {match: {instanceTypes: [x]}, gpus: {count: many}}\n").unwrap();
         let error = crate::check::profiles::Profiles::read(&file).unwrap_err();
         let said = format!("{error}: {}", std::error::Error::source(&error).unwrap());
         assert!(said.contains("p.yaml") && said.contains("count"), "{said}");

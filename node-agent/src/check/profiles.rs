@@ -1,8 +1,8 @@
 //! The profile of this machine, out of a file with one or several.
 
 use super::order::OrderError;
-use crds::HardwareProfile;
-use crds::hardware_profile::is_of_model;
+use crds::NodeHardwareProfile;
+use crds::node_hardware_profile::is_of_model;
 use crds::node_health::Gpu;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub(super) struct Profiles {
     path: PathBuf,
-    all: Vec<HardwareProfile>,
+    all: Vec<NodeHardwareProfile>,
 }
 
 /// The choice.
 #[derive(Debug)]
 pub(super) enum Chosen<'a> {
     /// This one.
-    Profile(&'a HardwareProfile),
+    Profile(&'a NodeHardwareProfile),
     /// The driver names no model to choose by: a sentence.
     NoModel(String),
 }
@@ -32,19 +32,19 @@ impl Profiles {
         let mut all = Vec::new();
         for document in serde_yaml::Deserializer::from_str(&text) {
             // A document of comments only is none.
-            if let Some(profile) = Option::<HardwareProfile>::deserialize(document).map_err(failed)? {
+            if let Some(profile) = Option::<NodeHardwareProfile>::deserialize(document).map_err(failed)? {
                 all.push(profile);
             }
         }
         if all.is_empty() {
-            let problem = format!("{}: there is no HardwareProfile in it", path.display());
+            let problem = format!("{}: there is no NodeHardwareProfile in it", path.display());
             return Err(OrderError::argument("--profile", problem, "see examples/profile-h100.yaml"));
         }
         Ok(Self { path: path.to_owned(), all })
     }
 
     /// The only one, which then holds whatever the machine looks like.
-    pub(super) fn only(&self) -> Option<&HardwareProfile> {
+    pub(super) fn only(&self) -> Option<&NodeHardwareProfile> {
         self.all.first().filter(|_| self.all.len() == 1)
     }
 
@@ -59,9 +59,10 @@ impl Profiles {
             let of = self.path.display();
             return Ok(Chosen::NoModel(format!("no profile of {of} could be chosen: the driver names no GPU model")));
         }
-        let mut fit: Vec<&HardwareProfile> = self.all.iter().filter(|profile| has_models(profile, &models)).collect();
+        let mut fit: Vec<&NodeHardwareProfile> =
+            self.all.iter().filter(|profile| has_models(profile, &models)).collect();
         let count = i64::try_from(gpus.len()).unwrap_or(i64::MAX);
-        let declared = |profile: &HardwareProfile| profile.spec.gpus.as_ref().and_then(|gpus| gpus.count);
+        let declared = |profile: &NodeHardwareProfile| profile.spec.gpus.as_ref().and_then(|gpus| gpus.count);
         if fit.iter().any(|profile| declared(profile) == Some(count)) {
             fit.retain(|profile| declared(profile) == Some(count));
         }
@@ -87,7 +88,7 @@ impl Profiles {
 }
 
 /// Whether every model of the machine is one of those that the profile is for.
-fn has_models(profile: &HardwareProfile, models: &[&str]) -> bool {
+fn has_models(profile: &NodeHardwareProfile, models: &[&str]) -> bool {
     let declared = profile.spec.gpus.as_ref().map(|gpus| &gpus.models).filter(|models| !models.is_empty());
     let Some(named) = profile.spec.match_.gpu_models.as_ref().or(declared) else { return false };
     models.iter().all(|model| named.iter().any(|name| is_of_model(model, name)))
@@ -100,7 +101,7 @@ mod tests {
     fn profiles(documents: &[(&str, &str, i64, i64)]) -> Profiles {
         let document = |(name, model, count, priority): &(&str, &str, i64, i64)| {
             format!(
-                "# {name}\napiVersion: gpuhealth.dev/v1alpha1\nkind: HardwareProfile\nmetadata: {{name: {name}}}\n\
+                "# {name}\napiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHardwareProfile\nmetadata: {{name: {name}}}\n\
                  spec: {{priority: {priority}, match: {{instanceTypes: [x]}}, gpus: {{models: [{model}], count: {count}}}}}\n"
             )
         };

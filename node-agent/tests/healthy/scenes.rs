@@ -5,7 +5,7 @@ use super::models::{A100_PCIE, H100, L4, Model, T4};
 use super::newer;
 use super::noise::noise;
 use super::world::{HOUR, MINUTE, World};
-use crds::hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
+use crds::node_hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
 use crds::node_health::{Expected, NodeHealthSpec};
 
 /// A scene: its name, how it begins, and what happens in one round; `chance` is another random number in each round.

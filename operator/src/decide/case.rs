@@ -19,7 +19,7 @@ use crate::{
     plan::Plan,
     world::{Node, SILENT_AFTER_SECONDS, World},
 };
-use crds::{Time, health_check_policy::TaintEffect};
+use crds::{Time, node_health_policy::TaintEffect};
 
 /// A node in a decision.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Plan, Write},
     world::World,
 };
-use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, Time, health_check_policy::Claim};
+use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Time, node_health_policy::Claim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -138,7 +138,7 @@ impl Model {
     }
 
     /// Changes a policy as a person would.
-    pub(crate) fn edit_policy(&mut self, name: &str, edit: impl FnOnce(&mut HealthCheckPolicy)) {
+    pub(crate) fn edit_policy(&mut self, name: &str, edit: impl FnOnce(&mut NodeHealthPolicy)) {
         let version = self.next_version();
         if let Some(policy) = self.world.policies.get_mut(name) {
             let before = (**policy).clone();

@@ -34,7 +34,7 @@ fn event(after: Option<usize>) -> EventNote {
     EventNote {
         regarding: Regarding::Node("n1".into(), "u".into()),
         warning: true,
-        reason: "Quarantined".into(),
+        reason: "Unhealthy".into(),
         message: String::new(),
         after,
     }

@@ -206,15 +206,15 @@ fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGa
 mod tests {
     use super::*;
     use crate::stores::observation::{Observation, Seen};
-    use crds::{HealthCheckPolicy, Time, health_check_policy::HealthCheckPolicyStatus};
+    use crds::{NodeHealthPolicy, Time, node_health_policy::NodeHealthPolicyStatus};
     use std::sync::Arc;
 
     #[test]
     fn a_deleted_policy_keeps_no_metrics() {
         let metrics = Metrics::register().unwrap();
         let mut stores = Stores::new(false, Time::from_unix(0));
-        let mut policy = HealthCheckPolicy::new("p1", serde_json::from_str("{}").unwrap());
-        let mut status = HealthCheckPolicyStatus::default();
+        let mut policy = NodeHealthPolicy::new("p1", serde_json::from_str("{}").unwrap());
+        let mut status = NodeHealthPolicyStatus::default();
         status.budget.limit = 3;
         policy.status = Some(status);
         let policy = Arc::new(policy);

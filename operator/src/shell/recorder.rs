@@ -136,7 +136,7 @@ mod tests {
         let note = EventNote {
             regarding: Regarding::Node("n1".into(), "u1".into()),
             warning: true,
-            reason: "Quarantined".into(),
+            reason: "Unhealthy".into(),
             message: "x".repeat(5000),
             after: None,
         };

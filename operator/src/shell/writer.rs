@@ -15,7 +15,7 @@ use crate::{
     },
     world,
 };
-use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, names};
+use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, names};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Resource,
@@ -59,7 +59,7 @@ pub struct Writer {
     nodes: Api<Node>,
     node_healths: Api<NodeHealth>,
     runs: Api<HealthCheckRun>,
-    policies: Api<HealthCheckPolicy>,
+    policies: Api<NodeHealthPolicy>,
 }
 
 impl Writer {
@@ -145,8 +145,8 @@ fn run(wire: HealthCheckRun) -> Object {
     Object::Run(Arc::new(HealthCheckRun::project(wire)))
 }
 
-fn policy(wire: HealthCheckPolicy) -> Object {
-    Object::Policy(Arc::new(HealthCheckPolicy::project(wire)))
+fn policy(wire: NodeHealthPolicy) -> Object {
+    Object::Policy(Arc::new(NodeHealthPolicy::project(wire)))
 }
 
 async fn within<T>(

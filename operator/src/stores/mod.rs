@@ -23,7 +23,7 @@ use crate::{
     key::{Identified, Key, Kind},
     world::{Node, World},
 };
-use crds::{HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Time};
+use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Time};
 use leases::Leases;
 use listing::Listing;
 use observation::{Object, Observation};
@@ -37,8 +37,8 @@ pub struct Stores {
     nodes: Store<Node>,
     node_healths: Store<NodeHealth>,
     runs: Store<HealthCheckRun>,
-    policies: Store<HealthCheckPolicy>,
-    profiles: Store<HardwareProfile>,
+    policies: Store<NodeHealthPolicy>,
+    profiles: Store<NodeHardwareProfile>,
     leases: Leases,
 }
 

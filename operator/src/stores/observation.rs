@@ -5,7 +5,7 @@ use crate::{
     key::{Identified, Key, Kind},
     world,
 };
-use crds::{HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth};
+use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy};
 use std::sync::Arc;
 
 /// What the watch of one kind shows.
@@ -76,10 +76,10 @@ pub enum Observation {
     NodeHealth(Seen<Arc<NodeHealth>>),
     /// Of HealthCheckRuns.
     Run(Seen<Arc<HealthCheckRun>>),
-    /// Of HealthCheckPolicies.
-    Policy(Seen<Arc<HealthCheckPolicy>>),
-    /// Of HardwareProfiles.
-    Profile(Seen<Arc<HardwareProfile>>),
+    /// Of NodeHealthPolicies.
+    Policy(Seen<Arc<NodeHealthPolicy>>),
+    /// Of NodeHardwareProfiles.
+    Profile(Seen<Arc<NodeHardwareProfile>>),
     /// Of the agents' Leases.
     Lease(Seen<Renewal>),
 }
@@ -128,8 +128,8 @@ pub enum Object {
     NodeHealth(Arc<NodeHealth>),
     /// A HealthCheckRun.
     Run(Arc<HealthCheckRun>),
-    /// A HealthCheckPolicy.
-    Policy(Arc<HealthCheckPolicy>),
+    /// A NodeHealthPolicy.
+    Policy(Arc<NodeHealthPolicy>),
 }
 
 impl Object {

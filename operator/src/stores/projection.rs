@@ -5,7 +5,7 @@ use crate::{
     world::{Node, Taint},
 };
 use crds::{
-    Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Time, names,
+    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome, Time, names,
     node_health::{Finding, NodeHealthStatus},
 };
 use k8s_openapi::{
@@ -101,8 +101,8 @@ macro_rules! custom_resource {
 }
 
 custom_resource!(HealthCheckRun, Run, [spec, status]);
-custom_resource!(HealthCheckPolicy, Policy, [spec, status]);
-custom_resource!(HardwareProfile, Profile, [spec]);
+custom_resource!(NodeHealthPolicy, Policy, [spec, status]);
+custom_resource!(NodeHardwareProfile, Profile, [spec]);
 custom_resource!(
     NodeHealth,
     NodeHealth,

@@ -69,7 +69,7 @@ pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_js
         Write::PolicyStatus { policy, uid, resource_version, status } => Request::ApplyStatus {
             manager: names::MANAGER_STATUS,
             body: status_of(
-                "HealthCheckPolicy",
+                "NodeHealthPolicy",
                 policy,
                 uid,
                 version.or(resource_version.as_deref()).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder, seen};
 use crate::cluster::{ControlPlane, NodeSpec, Options, until};
 use crds::node_health::CheckRow;
-use crds::{Check, HealthCheckPolicy, HealthCheckRun, NodeHealth, State};
+use crds::{Check, HealthCheckRun, NodeHealth, NodeHealthPolicy, State};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
@@ -20,7 +20,7 @@ pub fn policy_with_all_monitors(name: &str, interval_seconds: u32, members: &str
     let each = monitors.map(|check| format!("{{name: {}, intervalSeconds: {interval_seconds}}}", check.name()));
     let monitors = each.collect::<Vec<_>>().join(", ");
     format!(
-        "apiVersion: gpuhealth.dev/v1alpha1\nkind: HealthCheckPolicy\nmetadata: {{name: {name}}}\nspec: {{{members}, monitors: [{monitors}]}}\n"
+        "apiVersion: gpuhealth.dev/v1alpha1\nkind: NodeHealthPolicy\nmetadata: {{name: {name}}}\nspec: {{{members}, monitors: [{monitors}]}}\n"
     )
 }
 
@@ -126,8 +126,8 @@ impl Scene {
     /// Waits until the operator has seen this policy and counts this many nodes as selected by it. Each kind has a watch of
     /// its own, so a run that is applied later may be seen earlier.
     pub async fn until_policy_matches(&self, policy: &str, nodes: usize) -> Result<(), Error> {
-        let what = format!("HealthCheckPolicy {policy} to match {nodes} nodes");
-        let api: Api<HealthCheckPolicy> = Api::all(self.cluster.admin()?);
+        let what = format!("NodeHealthPolicy {policy} to match {nodes} nodes");
+        let api: Api<NodeHealthPolicy> = Api::all(self.cluster.admin()?);
         let api = &api;
         let found = until(&what, WITHIN, || async move {
             let seen = api.get(policy).await.map_err(|e| e.to_string())?;

@@ -22,7 +22,7 @@ pub(crate) fn policy(more: &str) -> String {
     format!(
         r"
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HealthCheckPolicy
+kind: NodeHealthPolicy
 metadata: {{name: {POLICY}}}
 spec: {{mode: Enforce, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailablePercent: 100}}, {more}}}
 "

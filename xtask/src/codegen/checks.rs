@@ -20,7 +20,7 @@ const COMMON: &str = "\n## Outcomes\n\n\
 | outcome | means | marks |\n|---|---|---|\n\
 | Pass | no fault found on the targets in `covered` | lifts findings of these targets |\n\
 | Warn | worth a look; the node is Suspect | none |\n\
-| Fail | a fault; the node is Quarantined if the severity is Reset or above | as the policy says |\n\
+| Fail | a fault; the node is Unhealthy if the severity is Reset or above | as the policy says |\n\
 | Inconclusive | could not be judged: a tool, a permission or a reply is missing | none; neither quarantines nor lifts |\n\
 | Skipped | not applicable, or not run because of maintenance or a recent boot | none; neither quarantines nor lifts |\n\n\
 ## Severities\n\n\
@@ -43,7 +43,7 @@ const COMMON: &str = "\n## Outcomes\n\n\
 | Overdue | Inconclusive | the last measurement is older than three intervals | read the agent's log |\n\
 | NotImplemented | Inconclusive | this version has no monitor of that name | remove it from the policy, or update the agent |\n\n\
 `kubectl get nodehealth NODE -o jsonpath='{.status.report.checks}'` shows the result of each check, and `.status.report.findings`\n\
-the faults. Checks compare with the numbers in the node's [HardwareProfile](../../deploy/profiles/README.md); numbers that the\n\
+the faults. Checks compare with the numbers in the node's [NodeHardwareProfile](../../deploy/profiles/README.md); numbers that the\n\
 profile does not declare are not judged. Intervals are `spec.monitors[].intervalSeconds` of the policy.\n";
 
 /// All pages by path.
@@ -101,7 +101,7 @@ fn written(page: &Page) -> String {
         );
     }
     let profile = if page.profile.is_empty() { "nothing".to_owned() } else { code(page.profile) };
-    let _ = writeln!(text, "| fields of the HardwareProfile | {profile} |");
+    let _ = writeln!(text, "| fields of the NodeHardwareProfile | {profile} |");
     if !page.metrics.is_empty() {
         let _ = writeln!(text, "| metrics | {} |", code(page.metrics));
     }
@@ -189,7 +189,7 @@ mod tests {
         let text = written(&page("By looking.", RULES));
         for part in [
             "# ecc\n\nIt means.\n",
-            "| fields of the HardwareProfile | `gpus.count` |",
+            "| fields of the NodeHardwareProfile | `gpus.count` |",
             "| metrics | `m` |",
             "## How it is measured\n\nBy looking.\n",
             "| GpuLost | Fail | Reboot | a\\|b | It answers. |",

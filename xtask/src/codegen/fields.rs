@@ -160,8 +160,8 @@ mod tests {
         for kind in [
             "HealthCheckRun",
             "NodeHealth",
-            "HealthCheckPolicy",
-            "HardwareProfile",
+            "NodeHealthPolicy",
+            "NodeHardwareProfile",
             "NodeHealthOverride",
             "HardwareRecord",
         ] {

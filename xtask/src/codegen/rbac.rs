@@ -26,12 +26,12 @@ const OPERATOR: &[Rule] = &[
     Rule(GROUP, &["nodehealths"], &["get", "list", "watch", "create", "patch", "delete"], None),
     // Delete, for ttlSecondsAfterFinished.
     Rule(GROUP, &["healthcheckruns"], &["get", "list", "watch", "delete"], None),
-    Rule(GROUP, &["healthcheckpolicies", "hardwareprofiles", "nodehealthoverrides"], READ, None),
+    Rule(GROUP, &["nodehealthpolicies", "nodehardwareprofiles", "nodehealthoverrides"], READ, None),
     Rule(GROUP, &["hardwarerecords"], &["get", "list", "watch", "create", "patch", "delete"], None),
     Rule(
         GROUP,
         &[
-            "healthcheckpolicies/status",
+            "nodehealthpolicies/status",
             "healthcheckruns/status",
             "hardwarerecords/status",
             "nodehealthoverrides/status",

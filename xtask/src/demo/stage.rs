@@ -139,7 +139,7 @@ impl Stage {
         teller.note("The cluster stays up until Ctrl-C. In another terminal:");
         teller.note(&format!("  export KUBECONFIG={}", self.cluster.kubeconfig_path().display()));
         teller.note(
-            "  kubectl get nodehealth,hcr,hcp -o wide       # which node is unhealthy, since when, why, what to do",
+            "  kubectl get nodehealth,hcr,nhp -o wide       # which node is unhealthy, since when, why, what to do",
         );
         let log = self.simulated.values().next().map(SimulatedNode::kernel_log).unwrap_or_default();
         let record = r"3,9000,9000000000,-;NVRM: Xid (PCI:0000:18:00): 95, pid=1, name=train, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No";

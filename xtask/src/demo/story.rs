@@ -5,7 +5,7 @@ use super::{
     stage::{SIMULATED, Stage},
     told::Teller,
 };
-use crds::{HealthCheckPolicy, HealthCheckRun, NodeHealth, State, names};
+use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, State, names};
 use futures::TryStreamExt as _;
 use gpu_health_tests::{
     cluster::until,
@@ -191,7 +191,7 @@ async fn fatal_xid(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
         tainted.as_millis(),
         told.as_millis()
     ));
-    until_health(stage, "sim-2", "Quarantined", |h| decided(h) == Some(&State::Quarantined)).await?;
+    until_health(stage, "sim-2", "Quarantined", |h| decided(h) == Some(&State::Unhealthy)).await?;
     stage.show(teller, &["get", "nodehealth"])?;
     show_marks(teller, stage, "sim-2")
 }
@@ -215,10 +215,10 @@ async fn second_fault(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     }
     let waits = |h: &NodeHealth| {
         let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
-        decision.is_some_and(|d| d.state == State::Quarantined && !d.enforced)
+        decision.is_some_and(|d| d.state == State::Unhealthy && !d.enforced)
     };
     until_health(stage, "sim-3", "held back", waits).await?;
-    let policies: Api<HealthCheckPolicy> = Api::all(stage.cluster.admin()?);
+    let policies: Api<NodeHealthPolicy> = Api::all(stage.cluster.admin()?);
     let policies = &policies;
     until("the policy to say that its budget is exhausted", STEP_WITHIN, || async move {
         let list = policies.list(&kube::api::ListParams::default()).await.map_err(|e| e.to_string())?;
@@ -229,10 +229,10 @@ async fn second_fault(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     .await?;
     teller.note("PreferNoSchedule only: the scheduler avoids the node, but no capacity is taken away");
     stage.show(teller, &["get", "nodehealth"])?;
-    stage.show(teller, &["get", "hcp"])?;
+    stage.show(teller, &["get", "nhp"])?;
     let condition = "jsonpath={.items[0].status.conditions[?(@.type==\"BudgetExhausted\")].message}{\"\\n\"}";
-    let message = stage.cluster.kubectl_ok(&["get", "hcp", "-o", condition])?;
-    teller.shell("kubectl get hcp -o jsonpath='{…BudgetExhausted.message}'", &message);
+    let message = stage.cluster.kubectl_ok(&["get", "nhp", "-o", condition])?;
+    teller.shell("kubectl get nhp -o jsonpath='{…BudgetExhausted.message}'", &message);
     Ok(())
 }
 
@@ -295,7 +295,7 @@ async fn repair(teller: &Teller, stage: &mut Stage, node: &str) -> Result<(), Fa
 
 async fn repair_last(teller: &Teller, stage: &mut Stage) -> Result<(), Failure> {
     reboot(teller, stage, "sim-3").await?;
-    stage.show(teller, &["get", "nodehealth,hcr,hcp"])?;
+    stage.show(teller, &["get", "nodehealth,hcr,nhp"])?;
     Ok(())
 }
 
@@ -308,7 +308,7 @@ async fn row_remap(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
         unhealthy_taints(n).iter().any(|taint| taint.value.as_deref() == Some("reset"))
     })
     .await?;
-    until_health(stage, "sim-1", "Quarantined", |h| decided(h) == Some(&State::Quarantined)).await?;
+    until_health(stage, "sim-1", "Quarantined", |h| decided(h) == Some(&State::Unhealthy)).await?;
     stage.show(teller, &["get", "nodehealth"])?;
     let message =
         stage.cluster.kubectl_ok(&["get", "nh", "sim-1", "-o", "jsonpath={.status.decision.message}{\"\\n\"}"])?;
@@ -329,7 +329,7 @@ async fn drill(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     node.until("marked by the drill", STEP_WITHIN, |n| !unhealthy_taints(n).is_empty()).await?;
     let says_drill = |h: &NodeHealth| {
         let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
-        decision.is_some_and(|d| d.state == State::Quarantined && d.message.starts_with("DRILL"))
+        decision.is_some_and(|d| d.state == State::Unhealthy && d.message.starts_with("DRILL"))
     };
     health.until("in a drill", STEP_WITHIN, says_drill).await?;
     stage.show(teller, &["get", "nodehealth"])?;

@@ -127,7 +127,7 @@ fn a_rate_below_the_floor_fails_the_edge_and_accuses_no_node() {
 fn the_floor_of_the_profile_counts_where_the_check_names_none() {
     let mut order = *ordered(Some(START), vec![slot(0, Role::Client)], None);
     order.spec.expected = Some(crds::node_health::Expected {
-        floors: Some(crds::hardware_profile::Floors {
+        floors: Some(crds::node_hardware_profile::Floors {
             network_bandwidth_megabits_per_second: Some(10_000),
             ..Default::default()
         }),

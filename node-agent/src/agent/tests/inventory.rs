@@ -3,7 +3,7 @@
 use super::*;
 use crate::readings::inventory::NvmlError;
 use crds::Severity;
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 use crds::node_health::Expected;
 
 pub(super) fn expecting(count: i64) -> NodeHealthSpec {

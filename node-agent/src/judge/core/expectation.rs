@@ -2,7 +2,7 @@
 
 use crate::time::Now;
 use crds::check::Check;
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 use crds::node_health::{Monitor, NodeHealthSpec};
 use crds::{Time, reason};
 
@@ -43,7 +43,7 @@ impl Expectation<'_> {
         let grace = self
             .spec
             .and_then(|spec| spec.boot_grace_seconds)
-            .unwrap_or(crds::health_check_policy::DEFAULT_BOOT_GRACE_SECONDS);
+            .unwrap_or(crds::node_health_policy::DEFAULT_BOOT_GRACE_SECONDS);
         self.booted_at.map(|booted| booted.plus(grace))
     }
 }

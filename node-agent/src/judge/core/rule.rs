@@ -33,7 +33,7 @@ pub struct Page {
     pub means: &'static str,
     /// How it is measured, from which calls or files.
     pub measured: &'static str,
-    /// The members of HardwareProfile that it compares with; empty where it compares with none.
+    /// The members of NodeHardwareProfile that it compares with; empty where it compares with none.
     pub profile: &'static [&'static str],
     /// The metrics that show its measurements.
     pub metrics: &'static [&'static str],

@@ -202,7 +202,7 @@ fn unexpected_models(expected: &Expectation<'_>, view: &View<'_>) -> Vec<Found> 
     }
     let named = view.nvml.gpus.iter().filter_map(|gpu| Some((gpu.pci.as_deref()?, gpu.name.as_deref()?)));
     named
-        .filter(|(_, name)| !gpus.models.iter().any(|model| crds::hardware_profile::is_of_model(name, model)))
+        .filter(|(_, name)| !gpus.models.iter().any(|model| crds::node_hardware_profile::is_of_model(name, model)))
         .map(|(address, name)| {
             let wanted = gpus.models.join(", ");
             found(reason::MODEL_UNEXPECTED, address, format!("GPU {address} is {name}; the profile declares {wanted}"))

@@ -15,7 +15,7 @@ use crate::judge::core::rule::{found, judged};
 use crate::judge::core::{Counter, Found, Ground, Judged, peers};
 use crate::readings::sample::{GpuReadings, Section};
 use crds::check::Check;
-use crds::hardware_profile::ExpectedPcie;
+use crds::node_hardware_profile::ExpectedPcie;
 use crds::reason;
 use std::collections::BTreeMap;
 

@@ -17,8 +17,8 @@ use crate::readings::TreeReport;
 use crate::readings::sysfs::RdmaPort;
 use count::{Count, hidden, in_other_namespaces, may_be_unseen, too_many};
 use crds::check::Check;
-use crds::hardware_profile::ExpectedNetwork;
 use crds::names::TARGET_NODE;
+use crds::node_hardware_profile::ExpectedNetwork;
 use crds::reason;
 
 /// States of a port in which it carries traffic: ACTIVE and ACTIVE_DEFER (`ib_verbs.h`).

@@ -11,7 +11,7 @@ use crate::readings::inventory::InventoryReport;
 use crate::readings::sample::GpuReadings;
 use crate::time::Now;
 use crds::Time;
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 use crds::node_health::{Expected, Gpu, NodeHealthSpec};
 
 /// When scenes begin, in seconds since the Unix epoch.

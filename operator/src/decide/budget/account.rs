@@ -2,7 +2,7 @@
 
 use super::slots::Allocation;
 use crate::{decide::govern::selection::Ranked, world::Node};
-use crds::{HealthCheckPolicy, health_check_policy::Claim};
+use crds::{NodeHealthPolicy, node_health_policy::Claim};
 
 /// The budget of one policy in this decision.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Account<'w> {
 
 impl<'w> Account<'w> {
     /// The policy.
-    pub(crate) fn policy(&self) -> &'w HealthCheckPolicy {
+    pub(crate) fn policy(&self) -> &'w NodeHealthPolicy {
         self.ranked.policy
     }
 

@@ -2,7 +2,7 @@
 
 use super::limit::limit;
 use crate::{decide::govern::selection::Subject, world::Node};
-use crds::health_check_policy::Budget;
+use crds::node_health_policy::Budget;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The failure domains of a policy: per value of a label, how many nodes are used and how many may be.

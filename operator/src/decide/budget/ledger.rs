@@ -15,7 +15,7 @@ use crate::{
     },
     world::World,
 };
-use crds::health_check_policy::{Claim, Mode};
+use crds::node_health_policy::{Claim, Mode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The existing claims, and those that this plan adds.

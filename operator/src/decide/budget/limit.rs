@@ -1,6 +1,6 @@
 //! How many nodes may be out of service at once.
 
-use crds::health_check_policy::{Budget, DEFAULT_BUDGET_MINIMUM, DEFAULT_MAX_UNAVAILABLE_PERCENT};
+use crds::node_health_policy::{Budget, DEFAULT_BUDGET_MINIMUM, DEFAULT_MAX_UNAVAILABLE_PERCENT};
 
 /// How many of `nodes` may be out of service: the lower of number and percentage, rounded down, but at least the minimum.
 pub(crate) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {

@@ -10,8 +10,8 @@ use crate::{
     world::Node,
 };
 use crds::{
-    HealthCheckPolicy,
-    health_check_policy::{Claim, ClaimFor, MAX_CLAIMS},
+    NodeHealthPolicy,
+    node_health_policy::{Claim, ClaimFor, MAX_CLAIMS},
 };
 use std::{cmp::Reverse, collections::BTreeSet};
 
@@ -54,7 +54,7 @@ pub(crate) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTree
 /// Gives the free slots to the worst nodes, then to those that have waited longest. Nodes marked without a claim come
 /// first: they are already out of service. Drills come last.
 pub(crate) fn allocate<'w>(
-    policy: &HealthCheckPolicy,
+    policy: &NodeHealthPolicy,
     claims: &[&'w Claim],
     governed: &[&Subject<'w>],
     mut wishes: Vec<Wish<'w, '_>>,

@@ -2,13 +2,13 @@
 
 use super::selection::Subject;
 use crate::world::World;
-use crds::{HealthCheckPolicy, health_check_policy::Mode};
+use crds::{NodeHealthPolicy, node_health_policy::Mode};
 
 /// Whether marks of a node may be set and lifted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Authority<'w> {
     /// Marks are set and lifted.
-    Enforce(&'w HealthCheckPolicy),
+    Enforce(&'w NodeHealthPolicy),
     /// Nothing is set and nothing is lifted.
     Frozen,
     /// Nothing is set. Marks left by a former policy stay until evidence lifts them or somebody releases them.

@@ -2,8 +2,8 @@
 
 use crate::world::World;
 use crds::{
-    HealthCheckPolicy,
-    health_check_policy::{Claim, ClaimFor, Mode},
+    NodeHealthPolicy,
+    node_health_policy::{Claim, ClaimFor, Mode},
 };
 use std::collections::BTreeMap;
 
@@ -51,12 +51,12 @@ impl<'w> Claims<'w> {
 }
 
 /// Whether the claims of a policy may not change.
-pub(crate) fn is_frozen(world: &World, policy: &HealthCheckPolicy) -> bool {
+pub(crate) fn is_frozen(world: &World, policy: &NodeHealthPolicy) -> bool {
     world.hold_everything || policy.spec.mode == Mode::Hold
 }
 
 /// The current claims of a policy.
-pub(crate) fn claims_of(policy: &HealthCheckPolicy) -> impl Iterator<Item = &Claim> {
+pub(crate) fn claims_of(policy: &NodeHealthPolicy) -> impl Iterator<Item = &Claim> {
     policy.status.iter().flat_map(|s| &s.budget.claims)
 }
 

@@ -2,7 +2,7 @@
 
 use super::claims::Claims;
 use crate::world::{Node, World};
-use crds::{HardwareProfile, HealthCheckPolicy, NodeHealth, Selector, names};
+use crds::{NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Selector, names};
 use kube::ResourceExt;
 use std::collections::HashMap;
 
@@ -14,9 +14,9 @@ pub(crate) struct Subject<'w> {
     /// The state of its NodeHealth.
     pub(crate) health: Standing<'w>,
     /// The policy that governs it.
-    pub(crate) policy: Option<&'w HealthCheckPolicy>,
+    pub(crate) policy: Option<&'w NodeHealthPolicy>,
     /// The profile that defines its expected hardware.
-    pub(crate) profile: Option<&'w HardwareProfile>,
+    pub(crate) profile: Option<&'w NodeHardwareProfile>,
 }
 
 /// The state of the NodeHealth of a node.
@@ -46,7 +46,7 @@ impl<'w> Standing<'w> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked<'w> {
     /// The policy.
-    pub(crate) policy: &'w HealthCheckPolicy,
+    pub(crate) policy: &'w NodeHealthPolicy,
     /// Whether it selects any node, even one that another policy governs.
     pub(crate) selects_some: bool,
 }
@@ -60,7 +60,7 @@ pub(crate) fn select<'w>(world: &'w World, claims: &Claims<'_>) -> (Vec<Subject<
         let meta = &r.policy.metadata;
         (std::cmp::Reverse(r.policy.spec.priority), meta.creation_timestamp.as_ref().map(|t| t.0), meta.name.clone())
     });
-    let mut profiles: Vec<&HardwareProfile> = world.profiles.values().map(|p| &**p).collect();
+    let mut profiles: Vec<&NodeHardwareProfile> = world.profiles.values().map(|p| &**p).collect();
     profiles.sort_by_cached_key(|p| {
         (
             std::cmp::Reverse(p.spec.priority),
@@ -112,7 +112,7 @@ fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool 
 
 /// The profiles, highest rank first, with a cache of answers: a fleet has few models.
 struct Shelf<'w> {
-    profiles: Vec<&'w HardwareProfile>,
+    profiles: Vec<&'w NodeHardwareProfile>,
     /// Whether the profile at this index covers GPUs of this model.
     answers: HashMap<(usize, &'w str), bool>,
 }
@@ -124,7 +124,7 @@ impl<'w> Shelf<'w> {
         node: &Node,
         health: Option<&'w NodeHealth>,
         is_accelerator_node: bool,
-    ) -> Option<&'w HardwareProfile> {
+    ) -> Option<&'w NodeHardwareProfile> {
         let index = (0..self.profiles.len()).find(|&index| self.matches(index, node, health, is_accelerator_node))?;
         Some(self.profiles[index])
     }
@@ -140,7 +140,7 @@ impl<'w> Shelf<'w> {
         let wanted = &self.profiles[index].spec.match_;
         let has_type = |types: &Vec<String>| {
             let found = node.instance_type();
-            !found.is_empty() && types.iter().any(|t| crds::hardware_profile::instance_type(t) == found)
+            !found.is_empty() && types.iter().any(|t| crds::node_hardware_profile::instance_type(t) == found)
         };
         let is_given = wanted.instance_types.is_some() || wanted.node_selector.is_some() || wanted.gpu_models.is_some();
         is_given
@@ -159,7 +159,7 @@ impl<'w> Shelf<'w> {
             let standing = health.spec.profile.as_ref();
             return standing.is_some() && standing == self.profiles[index].metadata.name.as_ref();
         }
-        let is_one = |model: &str| names.iter().any(|name| crds::hardware_profile::is_of_model(model, name));
+        let is_one = |model: &str| names.iter().any(|name| crds::node_hardware_profile::is_of_model(model, name));
         known.all(|model| *self.answers.entry((index, model)).or_insert_with(|| is_one(model)))
     }
 }

@@ -13,16 +13,16 @@ use crate::{
 use crds::{
     Outcome, Severity, State, Time,
     condition::truncate,
-    health_check_policy::ClaimFor,
     names,
     node_health::{Cause, Lift, MAX_CAUSES},
+    node_health_policy::ClaimFor,
     reason,
 };
 
 /// The causes of a node that has our taint but no known cause: from its claim, else from its annotation, else one cause
 /// that is lifted by a pass of every enabled check. A lost drill is not adopted: it is over by then.
 pub(crate) fn adopted_causes(node: &Node, claim: Option<&ClaimFor>, now: Time) -> Vec<Cause> {
-    let annotation = Annotation::read(node).filter(|annotation| annotation.state == Some(State::Quarantined));
+    let annotation = Annotation::read(node).filter(|annotation| annotation.state == Some(State::Unhealthy));
     let severity = annotation
         .as_ref()
         .and_then(|t| t.severity.clone())

@@ -3,8 +3,8 @@
 use crate::decide::govern::selection::Subject;
 use crds::{
     NodeHealth, Time,
-    health_check_policy::ClaimFor,
     node_health::{Assignment, Decision, Report},
+    node_health_policy::ClaimFor,
 };
 
 /// Everything that a judgement on one node depends on.

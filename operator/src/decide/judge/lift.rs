@@ -6,7 +6,7 @@ use super::{
 };
 use crate::decide::govern::monitors;
 use crds::{
-    HealthCheckPolicy, Outcome,
+    NodeHealthPolicy, Outcome,
     condition::truncate,
     names,
     node_health::{Cause, Lift, Report},
@@ -22,7 +22,7 @@ pub(crate) fn one_pass(check: &str, target: &str) -> Lift {
 
 /// Whether the report contains a pass that lifts the cause: of its check, or of the inventory for an address that its board
 /// has left.
-pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
+pub(crate) fn is_lifted(cause: &Cause, policy: Option<&NodeHealthPolicy>, report: &Report) -> bool {
     if report.truncated.is_some_and(|n| n > 0) {
         return false;
     }
@@ -45,7 +45,7 @@ pub(crate) fn is_lifted(cause: &Cause, policy: Option<&HealthCheckPolicy>, repor
 }
 
 /// Whether every ordered monitor has passed and there are no findings.
-fn every_check_passes(policy: Option<&HealthCheckPolicy>, report: &Report) -> bool {
+fn every_check_passes(policy: Option<&NodeHealthPolicy>, report: &Report) -> bool {
     let mut monitors = monitors::wanted(policy).peekable();
     monitors.peek().is_some()
         && report.findings.iter().all(|f| drill_causes::is_of_drill(&f.check))

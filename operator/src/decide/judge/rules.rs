@@ -2,16 +2,15 @@
 
 use crate::world::Taint;
 use crds::{
-    HealthCheckPolicy,
-    health_check_policy::{Rule, TaintEffect},
-    names,
+    NodeHealthPolicy, names,
     node_health::Cause,
+    node_health_policy::{Rule, TaintEffect},
 };
 
 /// The effect that the policy's rules give a node with these causes, worst first: the strongest of all causes that
 /// condemn. Each takes the first rule that matches, NoSchedule where none does. `None` where nothing condemns or the
 /// policy writes no taints. A drill is ignored if there is a real cause that condemns.
-pub(crate) fn effect_of(policy: Option<&HealthCheckPolicy>, causes: &[Cause]) -> TaintEffect {
+pub(crate) fn effect_of(policy: Option<&NodeHealthPolicy>, causes: &[Cause]) -> TaintEffect {
     let spec = policy.map(|p| &p.spec);
     let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
     if !taints_are_on {

@@ -2,12 +2,12 @@
 //!
 //! | what is known | state | reason |
 //! |---|---|---|
-//! | a cause with `Fail` at Reset or above is open | Quarantined | that of the worst cause; `Adopted` if our taint is the only trace of it |
+//! | a cause with `Fail` at Reset or above is open | Unhealthy | that of the worst cause; `Adopted` if our taint is the only trace of it |
 //! | no report yet | Unknown | NeverReported |
 //! | the agent is silent | Unknown | AgentSilent |
 //! | another cause is open | Suspect | that of the worst cause |
 //! | `inventory` was skipped for lack of an accelerator, none is offered, none is expected | NotApplicable | NoAccelerator |
-//! | no row has a verdict, and the node was neither Healthy, Suspect nor Quarantined before, or no enabled monitor has a row | Unknown | NeverJudged |
+//! | no row has a verdict, and the node was neither Healthy, Suspect nor Unhealthy before, or no enabled monitor has a row | Unknown | NeverJudged |
 //! | a maintenance takes longer than expected | Healthy | MaintenanceOverrun |
 //! | a monitor has no row, or a GPU is not covered | Healthy | NotCovered |
 //! | some row has no verdict | Healthy | Inconclusive |
@@ -115,7 +115,7 @@ fn verdict<'a>(facts: &Facts<'_>, folded: &'a Folded, overrun: bool) -> (State, 
     let worst = folded.causes.first();
     if let Some(worst) = worst.filter(|cause| cause.condemns()) {
         let why = if folded.adopted { reason::ADOPTED } else { worst.reason.as_str() };
-        return (State::Quarantined, why);
+        return (State::Unhealthy, why);
     }
     let Some(report) = facts.report() else {
         return (State::Unknown, reason::NEVER_REPORTED);
@@ -130,7 +130,7 @@ fn verdict<'a>(facts: &Facts<'_>, folded: &'a Folded, overrun: bool) -> (State, 
         return (State::NotApplicable, reason::NO_ACCELERATOR);
     }
     let was_judged = facts.before().is_some_and(|b| match b.state {
-        State::Healthy | State::Suspect | State::Quarantined => true,
+        State::Healthy | State::Suspect | State::Unhealthy => true,
         State::Unknown | State::NotApplicable | State::Unrecognized(_) => false,
     });
     if (!was_judged || has_no_row(facts.subject, report)) && !has_verdict(report) {

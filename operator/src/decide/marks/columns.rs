@@ -24,7 +24,7 @@ pub(crate) fn summary(
     let offered: i64 = subject.node.accelerators.values().sum();
     let text = report.and_then(|report| {
         let is_well =
-            |gpu: &&Gpu| !gpus.iter().any(|v| v.pci_address == gpu.pci_address && v.state == State::Quarantined);
+            |gpu: &&Gpu| !gpus.iter().any(|v| v.pci_address == gpu.pci_address && v.state == State::Unhealthy);
         let seen = &report.inventory.gpus;
         let well = i64::try_from(seen.iter().filter(is_well).count()).unwrap_or(0);
         let all = i64::try_from(seen.len()).unwrap_or(0);

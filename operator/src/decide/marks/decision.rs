@@ -50,7 +50,7 @@ pub(crate) fn decision(
     message: &str,
 ) -> Decision {
     let before = health.status.as_ref().and_then(|s| s.decision.as_ref());
-    let quarantined = judgement.state == State::Quarantined;
+    let quarantined = judgement.state == State::Unhealthy;
     let taint_stays = match marking.taint {
         TaintToBe::Keep => subject.node.taint(names::TAINT_UNHEALTHY).is_some(),
         TaintToBe::Set(_) => true,

@@ -31,7 +31,7 @@ pub(crate) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict
                 ..GpuVerdict::default()
             }
         });
-        entry.state = if cause.condemns() { State::Quarantined } else { State::Suspect };
+        entry.state = if cause.condemns() { State::Unhealthy } else { State::Suspect };
         entry.severity = cause.severity.clone();
         entry.reason = Some(cause.reason.clone());
     }
@@ -46,7 +46,7 @@ fn verdict(gpu: &Gpu, judgement: &Judgement) -> GpuVerdict {
         state: match judgement.state {
             State::Unknown | State::Unrecognized(_) => State::Unknown,
             _ if judgement.silent => State::Unknown,
-            State::Healthy | State::Suspect | State::Quarantined | State::NotApplicable => State::Healthy,
+            State::Healthy | State::Suspect | State::Unhealthy | State::NotApplicable => State::Healthy,
         },
         severity: Severity::None,
         reason: None,

@@ -42,13 +42,13 @@ pub(crate) fn conditions(
             "ProfileResolved",
             true,
             reason::PROFILE_MATCHED,
-            format!("HardwareProfile {name} defines the expected hardware."),
+            format!("NodeHardwareProfile {name} defines the expected hardware."),
         ),
         None => Wanted::new(
             "ProfileResolved",
             false,
             reason::NO_PROFILE,
-            "No HardwareProfile matches the node; no check fails over a value that no profile declares.",
+            "No NodeHardwareProfile matches the node; no check fails over a value that no profile declares.",
         ),
     };
     let before = status.map_or(&[][..], |s| s.conditions.as_slice());

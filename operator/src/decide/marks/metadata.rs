@@ -4,7 +4,7 @@ use crate::{
     decide::{annotation::Annotation, govern::authority::Authority, judge::verdict::Judgement},
     world::Node,
 };
-use crds::{State, health_check_policy::Outputs, names, node_health::Certification};
+use crds::{State, names, node_health::Certification, node_health_policy::Outputs};
 use std::collections::BTreeMap;
 
 /// What our labels and annotation on a Node are built from.
@@ -41,7 +41,7 @@ pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'
     let (labels, summary): (BTreeMap<_, _>, _) = match (shown, authority) {
         (None, _) | (Some(_), Authority::Frozen) => (standing().chain([agent]).collect(), node.summary.clone()),
         (Some(shown), Authority::Observe { release }) => {
-            if shown.judgement.state == State::Quarantined && !release {
+            if shown.judgement.state == State::Unhealthy && !release {
                 (standing().chain([agent]).collect(), node.summary.clone())
             } else {
                 ([agent].into(), None)

@@ -8,10 +8,10 @@ use crds::{
     names,
 };
 
-/// The condition's status: False if Quarantined, Unknown if Unknown, else True.
+/// The condition's status: False if Unhealthy, Unknown if Unknown, else True.
 pub(crate) fn status_of(state: &State) -> Status {
     match state {
-        State::Quarantined => Status::False,
+        State::Unhealthy => Status::False,
         State::Unknown | State::Unrecognized(_) => Status::Unknown,
         State::Healthy | State::Suspect | State::NotApplicable => Status::True,
     }
@@ -28,7 +28,7 @@ pub(crate) fn node_condition(
     let wanted = match authority {
         Authority::Frozen => return None,
         Authority::Observe { release } => {
-            if shown.judgement.state == State::Quarantined && !release {
+            if shown.judgement.state == State::Unhealthy && !release {
                 return None;
             }
             None

@@ -7,7 +7,7 @@ use crate::{
     },
     world::{Node, Taint},
 };
-use crds::{State, health_check_policy::TaintEffect};
+use crds::{State, node_health_policy::TaintEffect};
 use std::collections::BTreeMap;
 
 /// What to do with our taint on the Node.
@@ -34,7 +34,7 @@ pub(crate) fn taint_to_be(
     has_slot: bool,
     is_marked: bool,
 ) -> TaintToBe {
-    let quarantined = judgement.state == State::Quarantined;
+    let quarantined = judgement.state == State::Unhealthy;
     match authority {
         Authority::Frozen => TaintToBe::Keep,
         Authority::Observe { release } if quarantined && !release => TaintToBe::Keep,

@@ -2,11 +2,11 @@
 
 use crate::world::{Node, Taint, World};
 use crds::{
-    Check, Condition, HardwareProfile, HealthCheckPolicy, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
-    hardware_profile::{ExpectedGpus, HardwareProfileSpec, Match},
-    health_check_policy::{HealthCheckPolicySpec, Mode},
+    Check, Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome, Severity, Time,
     health_check_run::HealthCheckRunSpec,
+    node_hardware_profile::{ExpectedGpus, Match, NodeHardwareProfileSpec},
     node_health::{AgentFacts, CheckRow, Finding, Gpu, Inventory, NodeHealthSpec, NodeHealthStatus, Report},
+    node_health_policy::{Mode, NodeHealthPolicySpec},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time as Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
@@ -48,8 +48,8 @@ pub(crate) fn taint(key: &str, value: &str, effect: &str) -> Taint {
 }
 
 /// A policy that selects every accelerator node, created at [`START`].
-pub(crate) fn policy(name: &str, mode: Mode) -> HealthCheckPolicy {
-    let mut policy = HealthCheckPolicy::new(name, HealthCheckPolicySpec { mode, ..HealthCheckPolicySpec::default() });
+pub(crate) fn policy(name: &str, mode: Mode) -> NodeHealthPolicy {
+    let mut policy = NodeHealthPolicy::new(name, NodeHealthPolicySpec { mode, ..NodeHealthPolicySpec::default() });
     policy.metadata.uid = Some(format!("{name}-uid"));
     policy.metadata.resource_version = Some("20".into());
     policy.metadata.generation = Some(1);
@@ -58,13 +58,13 @@ pub(crate) fn policy(name: &str, mode: Mode) -> HealthCheckPolicy {
 }
 
 /// A profile for the instance type of [`node`], with this many GPUs.
-pub(crate) fn profile(name: &str, gpus: i64) -> HardwareProfile {
-    let mut profile = HardwareProfile::new(
+pub(crate) fn profile(name: &str, gpus: i64) -> NodeHardwareProfile {
+    let mut profile = NodeHardwareProfile::new(
         name,
-        HardwareProfileSpec {
+        NodeHardwareProfileSpec {
             match_: Match { instance_types: Some(vec!["p5.48xlarge".into()]), ..Match::default() },
             gpus: Some(ExpectedGpus { count: Some(gpus), ..ExpectedGpus::default() }),
-            ..HardwareProfileSpec::default()
+            ..NodeHardwareProfileSpec::default()
         },
     );
     profile.metadata.uid = Some(format!("{name}-uid"));
@@ -197,7 +197,7 @@ pub(crate) fn add_health(world: &mut World, health: NodeHealth) {
 }
 
 /// Adds or replaces a policy.
-pub(crate) fn add_policy(world: &mut World, policy: HealthCheckPolicy) {
+pub(crate) fn add_policy(world: &mut World, policy: NodeHealthPolicy) {
     let name = policy.metadata.name.clone().unwrap_or_default();
     world.policies.insert(name, Arc::new(policy));
 }

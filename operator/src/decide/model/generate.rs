@@ -5,10 +5,10 @@ use crate::world::{Node, World};
 use crds::{
     CheckSpec, HealthCheckRun, Outcome, Selector, Severity, Time,
     check::{Check, Custom, Drill, DrillFinding, NetworkBandwidth},
-    health_check_policy::{Budget, Drills, Effect, HealthCheckPolicySpec, Mode, Rule, TaintEffect},
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus, Target, TargetState, Targets, WhenBusy},
     names,
     node_health::{Assignment, CheckRow, Finding, Report, RunReport, RunState},
+    node_health_policy::{Budget, Drills, Effect, Mode, NodeHealthPolicySpec, Rule, TaintEffect},
 };
 use std::sync::Arc;
 
@@ -151,13 +151,13 @@ pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
         node.labels.insert(names::LABEL_DRIVER_UPGRADE.into(), "drain-required".into());
     }
     if dice.chance(5) {
-        node.labels.insert(names::LABEL_HEALTH.into(), "quarantined".into());
+        node.labels.insert(names::LABEL_HEALTH.into(), "unhealthy".into());
     }
     node
 }
 
 /// The spec of a policy: mostly Enforce, with all kinds of budgets.
-pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
+pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> NodeHealthPolicySpec {
     let mode = *dice.of(&[Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Hold]);
     let node_selector = if dice.chance(20) {
         Selector { match_labels: [("rack".to_owned(), "r0".to_owned())].into(), ..Selector::default() }
@@ -174,14 +174,14 @@ pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
         let taint = *dice.of(&[TaintEffect::NoExecute, TaintEffect::PreferNoSchedule, TaintEffect::None]);
         vec![Rule {
             name: "xid".into(),
-            match_: crds::health_check_policy::RuleMatch { checks: vec!["xid".into()], ..Default::default() },
+            match_: crds::node_health_policy::RuleMatch { checks: vec!["xid".into()], ..Default::default() },
             effect: Some(Effect { taint: Some(taint), ..Effect::default() }),
             ..Rule::default()
         }]
     } else {
         Vec::new()
     };
-    HealthCheckPolicySpec {
+    NodeHealthPolicySpec {
         node_selector,
         priority: i64::try_from(dice.below(3)).unwrap_or(0),
         mode,
@@ -189,7 +189,7 @@ pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> HealthCheckPolicySpec {
         rules,
         drills: dice.chance(60).then(|| Drills { allow: dice.chance(90), max_nodes: dice.chance(50).then_some(2) }),
         release_all: dice.chance(5).then(|| "spare parts came".to_owned()),
-        ..HealthCheckPolicySpec::default()
+        ..NodeHealthPolicySpec::default()
     }
 }
 

@@ -5,10 +5,9 @@ use super::{
     generate::{Dice, NODES, POLICIES, RUNS, policy_spec, report, run},
 };
 use crds::{
-    CheckSpec, Condition, NodeHealth, Outcome, Severity,
-    health_check_policy::{HealthCheckPolicySpec, Mode},
-    names,
+    CheckSpec, Condition, NodeHealth, Outcome, Severity, names,
     node_health::{CheckResult, Report, RunReport, RunState},
+    node_health_policy::{Mode, NodeHealthPolicySpec},
 };
 use std::sync::Arc;
 
@@ -214,7 +213,7 @@ fn replace_node(model: &mut Model, name: &str) {
     model.world.nodes.insert(name.to_owned(), Arc::new(node));
 }
 
-fn add_policy(model: &mut Model, name: &str, spec: HealthCheckPolicySpec) {
+fn add_policy(model: &mut Model, name: &str, spec: NodeHealthPolicySpec) {
     let mut policy = fixtures::policy(name, Mode::Observe);
     policy.spec = spec;
     policy.metadata.uid = Some(model.next_uid("policy"));

@@ -9,10 +9,9 @@ use crate::{
     world::{Node, Taint},
 };
 use crds::{
-    HealthCheckPolicy, Outcome, Severity,
-    health_check_policy::{Claim, Mode},
-    names,
+    NodeHealthPolicy, Outcome, Severity, names,
     node_health::{Cause, Decision, Report},
+    node_health_policy::{Claim, Mode},
 };
 use std::collections::BTreeSet;
 
@@ -114,7 +113,7 @@ pub(super) fn claims_come_first(seen: &Seen<'_>) -> Result<(), String> {
 }
 
 /// Whether added claims stay within the limit, counted independently of the code under test.
-fn claims_have_room(model: &Model, policy: &HealthCheckPolicy, claims: &[Claim]) -> Result<(), String> {
+fn claims_have_room(model: &Model, policy: &NodeHealthPolicy, claims: &[Claim]) -> Result<(), String> {
     let before: Vec<&Claim> = policy.status.iter().flat_map(|s| &s.budget.claims).collect();
     if claims.iter().all(|claim| before.contains(&claim)) {
         return Ok(());
@@ -174,7 +173,7 @@ pub(super) fn winner(model: &Model, node: &Node) -> Option<String> {
             if *selector == crds::Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
         })
         .max_by(|a, b| {
-            let age = |p: &HealthCheckPolicy| p.metadata.creation_timestamp.clone().map(|t| t.0);
+            let age = |p: &NodeHealthPolicy| p.metadata.creation_timestamp.clone().map(|t| t.0);
             (a.spec.priority.cmp(&b.spec.priority))
                 .then(age(b).cmp(&age(a)))
                 .then(b.metadata.name.cmp(&a.metadata.name))

@@ -10,9 +10,9 @@ use crate::{
     world::Taint,
 };
 use crds::{
-    health_check_policy::{Claim, Mode},
     names,
     node_health::{Cause, Occurrence},
+    node_health_policy::{Claim, Mode},
 };
 
 /// What is done to a plan.

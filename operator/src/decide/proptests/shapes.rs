@@ -3,7 +3,7 @@
 use super::checks::{Seen, ensure};
 use crate::{plan::Write, world::Node};
 use crds::{
-    Condition, HealthCheckPolicy, NodeHealth,
+    Condition, NodeHealth, NodeHealthPolicy,
     node_health::{MAX_CAUSES, MAX_HISTORY},
 };
 
@@ -39,7 +39,7 @@ pub(super) fn bounds_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             }
             Write::PolicyStatus { status, .. } => {
                 let within =
-                    status.budget.claims.len() <= crds::health_check_policy::MAX_CLAIMS && status.conditions.len() <= 8;
+                    status.budget.claims.len() <= crds::node_health_policy::MAX_CLAIMS && status.conditions.len() <= 8;
                 ensure(within, || format!("a bound is broken in {status:?}"))?;
             }
             Write::RunStatus { run, status, .. } => {
@@ -78,7 +78,7 @@ pub(super) fn transition_times_are_kept(seen: &Seen<'_>) -> Result<(), String> {
         kept(name, old.and_then(|o| conditions(o)), conditions(new))?;
     }
     for (name, new) in &after.policies {
-        let conditions = |p: &HealthCheckPolicy| p.status.as_ref().map(|s| s.conditions.clone());
+        let conditions = |p: &NodeHealthPolicy| p.status.as_ref().map(|s| s.conditions.clone());
         kept(name, before.policies.get(name).and_then(|o| conditions(o)), conditions(new))?;
     }
     for (name, new) in &after.runs {

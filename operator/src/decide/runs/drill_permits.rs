@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{decide::govern::selection::Subject, world::World};
 use crds::{
-    HealthCheckPolicy, HealthCheckRun, Outcome, Time,
+    HealthCheckRun, NodeHealthPolicy, Outcome, Time,
     health_check_run::{Target, TargetState},
     reason,
 };
@@ -22,7 +22,7 @@ const DEFAULT_MAX_NODES: i64 = 1;
 /// The policies that allow drills, by node; empty while no run has one.
 #[derive(Default)]
 pub(super) struct Permits<'w> {
-    policies: BTreeMap<&'w str, &'w HealthCheckPolicy>,
+    policies: BTreeMap<&'w str, &'w NodeHealthPolicy>,
 }
 
 impl<'w> Permits<'w> {
@@ -39,7 +39,7 @@ impl<'w> Permits<'w> {
     }
 
     /// The policy that allows drills on this node.
-    fn policy(&self, node: &str) -> Option<&'w HealthCheckPolicy> {
+    fn policy(&self, node: &str) -> Option<&'w NodeHealthPolicy> {
         let policy = self.policies.get(node).copied()?;
         policy.spec.drills.as_ref().is_some_and(|drills| drills.allow).then_some(policy)
     }

@@ -22,7 +22,7 @@ pub(crate) fn tell(
     let after = decision.state_without_drills();
     if is_news(&before, &after) {
         let warning = match after {
-            State::Quarantined | State::Suspect | State::Unknown | State::Unrecognized(_) => true,
+            State::Unhealthy | State::Suspect | State::Unknown | State::Unrecognized(_) => true,
             State::Healthy | State::NotApplicable => false,
         };
         let message = format!("{before} -> {after}: {}", decision.message);
@@ -37,9 +37,9 @@ pub(crate) fn tell(
         (true, true) | (false, false) => {}
     }
     let waited =
-        former.is_some_and(|d| d.state == State::Quarantined) && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
+        former.is_some_and(|d| d.state == State::Unhealthy) && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
     if waits && !waited {
-        let is_real = after == State::Quarantined;
+        let is_real = after == State::Unhealthy;
         note(subject, health, is_real, reason::BUDGET_EXHAUSTED, &decision.message, step, plan);
     }
 }
@@ -49,9 +49,9 @@ fn is_news(before: &State, after: &State) -> bool {
     let unremarkable = match before {
         State::Unknown | State::Unrecognized(_) => match after {
             State::Healthy | State::NotApplicable => true,
-            State::Suspect | State::Quarantined | State::Unknown | State::Unrecognized(_) => false,
+            State::Suspect | State::Unhealthy | State::Unknown | State::Unrecognized(_) => false,
         },
-        State::Healthy | State::Suspect | State::Quarantined | State::NotApplicable => false,
+        State::Healthy | State::Suspect | State::Unhealthy | State::NotApplicable => false,
     };
     before != after && !unremarkable
 }

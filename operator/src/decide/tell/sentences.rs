@@ -29,7 +29,7 @@ pub(crate) fn message(
 ) -> String {
     let report = health.status.as_ref().and_then(|s| s.report.as_ref());
     let mut text = match judgement.state {
-        State::Quarantined | State::Suspect => {
+        State::Unhealthy | State::Suspect => {
             let mut text = causes_text(health, judgement);
             text.push_str(&cure_text(judgement));
             text.push_str(&marks_text(subject, judgement, marking));
@@ -118,7 +118,7 @@ fn cure(judgement: &Judgement) -> &'static str {
 }
 
 fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>) -> String {
-    if judgement.state != State::Quarantined {
+    if judgement.state != State::Unhealthy {
         return String::new();
     }
     let policy = subject.policy.and_then(|p| p.metadata.name.as_deref()).unwrap_or_default();

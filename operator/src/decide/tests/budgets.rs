@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Severity, State,
-    health_check_policy::{Effect, Rule, TaintEffect},
+    node_health_policy::{Effect, Rule, TaintEffect},
     reason,
 };
 
@@ -78,13 +78,13 @@ fn over_budget_only_what_removes_capacity_waits() {
     assert_eq!(our_taint(&model, "b"), "reboot:NoSchedule");
     assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
     let waiting = decision(&model, "a");
-    assert_eq!(waiting.state, State::Quarantined);
+    assert_eq!(waiting.state, State::Unhealthy);
     assert!(!waiting.enforced);
     assert!(waiting.message.contains("Waiting for a slot in the budget of policy base"), "{}", waiting.message);
-    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unhealthy");
     assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "False");
     let status = policy_status(&model, "base");
-    assert_eq!((status.quarantined, status.waiting), (2, 1));
+    assert_eq!((status.unhealthy, status.waiting), (2, 1));
     assert_eq!((status.budget.limit, status.budget.used), (1, 1));
     let exhausted = condition(&status.conditions, "BudgetExhausted");
     assert_eq!(exhausted.status, "True");
@@ -162,7 +162,7 @@ fn observe_adds_no_mark_but_says_what_enforce_would_hold() {
     assert_eq!(node_of(&model, "a").summary, None);
     assert!(decision(&model, "a").message.ends_with("No marks set: policy base is in mode Observe."));
     let status = policy_status(&model, "base");
-    assert_eq!((status.quarantined, status.waiting), (2, 1));
+    assert_eq!((status.unhealthy, status.waiting), (2, 1));
     assert_eq!(claimed(&model, "base"), [""; 0]);
 }
 
@@ -180,11 +180,11 @@ fn hold_neither_adds_nor_lifts_and_still_judges() {
         all_lost(&mut model, &["b"]);
         model = settled(model);
         assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
-        assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
+        assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unhealthy");
         assert_eq!(our_taint(&model, "b"), "");
         assert_eq!(claimed(&model, "base"), ["a"]);
         assert_eq!(decision(&model, "a").state, State::Healthy);
-        assert_eq!(decision(&model, "b").state, State::Quarantined);
+        assert_eq!(decision(&model, "b").state, State::Unhealthy);
     }
     model.world.hold_everything = false;
     let model = settled(model);
@@ -229,7 +229,7 @@ fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released(
         change(&mut model);
         let model = settled(model);
         assert_eq!(our_taint(&model, "a") == "reboot:NoSchedule", stays, "{what}");
-        assert_eq!(label(&model, "a", names::LABEL_HEALTH) == "quarantined", stays, "{what}");
+        assert_eq!(label(&model, "a", names::LABEL_HEALTH) == "unhealthy", stays, "{what}");
         assert_eq!(node_of(&model, "a").summary.is_some(), stays, "{what}");
         assert_eq!(node_of(&model, "a").condition.is_some(), stays, "{what}");
         assert_eq!(decision(&model, "a").message.contains(reason::HELD_BY_FORMER_POLICY), stays, "{what}");

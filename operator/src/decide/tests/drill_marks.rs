@@ -5,9 +5,9 @@ use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Action, CheckSpec, Outcome, Severity, State,
     check::{Drill, DrillFinding},
-    health_check_policy::Drills,
     health_check_run::{HealthCheckRunSpec, Targets},
     node_health::{CheckResult, Finding, RunReport, RunState},
+    node_health_policy::Drills,
     reason,
 };
 
@@ -89,7 +89,7 @@ fn a_drill_with_marks_goes_the_whole_way_and_says_at_every_step_what_it_is() {
     );
     let model = settled(model);
     let decided = decision(&model, "a");
-    assert_eq!((&decided.state, &decided.severity), (&State::Quarantined, &Severity::Isolate));
+    assert_eq!((&decided.state, &decided.severity), (&State::Unhealthy, &Severity::Isolate));
     assert_eq!(decided.reason, "DrillFallenOffTheBus");
     assert_eq!(decided.action, Action::None, "nothing is repaired");
     assert!(decided.message.starts_with("DRILL (run rehearsal), not a real fault: GPU3"), "{}", decided.message);
@@ -150,7 +150,7 @@ fn a_drill_outlives_neither_its_time_nor_its_run_nor_its_permission_nor_its_agen
     for (what, end) in table {
         let model = end(under_way(true));
         let decided = decision(&model, "a");
-        assert_ne!(decided.state, State::Quarantined, "{what}");
+        assert_ne!(decided.state, State::Unhealthy, "{what}");
         assert!(decided.causes.is_empty(), "{what}: {:?}", decided.causes);
         assert_eq!((our_taint(&model, "a"), model.claims().count()), (String::new(), 0), "{what}");
     }
@@ -193,13 +193,13 @@ fn a_real_cause_is_kept_beside_a_drill_outranks_it_and_stays_when_the_drill_ends
         reports(&mut model, "a", drilling(real.clone(), &RunState::Running));
         model.now = model.now.plus(5);
         let plan = decide(&model.world, model.now);
-        assert!(plan.events.iter().any(|e| e.warning && e.reason == "Quarantined"), "{:?}", plan.events);
+        assert!(plan.events.iter().any(|e| e.warning && e.reason == "Unhealthy"), "{:?}", plan.events);
         let mut model = settled(model);
         let decided = decision(&model, "a");
         assert_eq!((decided.reason.as_str(), &decided.action), ("Xid95", &Action::ResetGpu));
         assert_eq!(our_taint(&model, "a"), "reset:NoSchedule");
         assert_eq!(decided.causes.len(), 2);
-        assert_eq!(decided.state_without_drills(), State::Quarantined);
+        assert_eq!(decided.state_without_drills(), State::Unhealthy);
         reports(&mut model, "a", drilling(real, &RunState::Done));
         let model = later(model, 5);
         assert!(!has_drill(&model));

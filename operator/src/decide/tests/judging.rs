@@ -20,7 +20,7 @@ fn inconclusive(mut report: Report) -> Report {
 
 #[test]
 fn a_first_report_is_judged_by_what_it_holds() {
-    use State::{Healthy, Quarantined, Suspect, Unknown};
+    use State::{Healthy, Suspect, Unhealthy, Unknown};
     let none = Report::default();
     let mut no_gpu = passing_report();
     no_gpu.checks[0].outcome = Outcome::Skipped;
@@ -38,8 +38,8 @@ fn a_first_report_is_judged_by_what_it_holds() {
         ("no row", none, Unknown, reason::NEVER_JUDGED),
         ("a warning of any severity", found(Outcome::Warn, Severity::Isolate), Suspect, "Xid79"),
         ("a failure to watch", found(Outcome::Fail, Severity::Monitor), Suspect, "Xid79"),
-        ("a failure that a reset cures", found(Outcome::Fail, Severity::Reset), Quarantined, "Xid79"),
-        ("a failure for the workshop", found(Outcome::Fail, Severity::Isolate), Quarantined, "Xid79"),
+        ("a failure that a reset cures", found(Outcome::Fail, Severity::Reset), Unhealthy, "Xid79"),
+        ("a failure for the workshop", found(Outcome::Fail, Severity::Isolate), Unhealthy, "Xid79"),
         ("no accelerator, but eight are offered", no_gpu, Healthy, reason::NOT_COVERED),
     ];
     for (what, report, state, why) in table {
@@ -142,13 +142,13 @@ fn a_lost_gpu_quarantines_the_node_and_says_which_and_what_to_do() {
     reports(&mut model, "a", lost_gpu_report(3));
     let model = settled(model);
     let decided = decision(&model, "a");
-    assert_eq!(decided.state, State::Quarantined);
+    assert_eq!(decided.state, State::Unhealthy);
     assert_eq!(decided.severity, Severity::Reboot);
     assert_eq!(decided.action, Action::Reboot);
     assert!(decided.enforced);
     assert_eq!(decided.held, ["taint", "label"]);
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
-    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "quarantined");
+    assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unhealthy");
     let status = health_of(&model, "a").status.as_ref().unwrap();
     let summary = status.summary.as_ref().unwrap();
     assert_eq!(summary.gpus.as_deref(), Some("7/8"));
@@ -159,7 +159,7 @@ fn a_lost_gpu_quarantines_the_node_and_says_which_and_what_to_do() {
     );
     assert_eq!(condition(&status.conditions, "Healthy").status, "False");
     let bad: Vec<&str> =
-        status.gpus.iter().filter(|g| g.state == State::Quarantined).map(|g| g.pci_address.as_str()).collect();
+        status.gpus.iter().filter(|g| g.state == State::Unhealthy).map(|g| g.pci_address.as_str()).collect();
     assert_eq!(bad, [address(3)]);
 }
 
@@ -206,7 +206,7 @@ fn a_pass_of_a_silent_agent_lifts_nothing() {
     reports(&mut model, "a", passing_report());
     model.now = model.now.plus(SILENT);
     let model = settled(model);
-    assert_eq!(decision(&model, "a").state, State::Quarantined);
+    assert_eq!(decision(&model, "a").state, State::Unhealthy);
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_failed_result_of_a_run_condemns_until_a_later_run_passes() {
     assert_eq!(cause.run.as_deref(), Some("burn-in"));
     reports(&mut model, "a", with(Vec::new()));
     let mut model = settled(model);
-    assert_eq!(decision(&model, "a").state, State::Quarantined, "absence lifts nothing");
+    assert_eq!(decision(&model, "a").state, State::Unhealthy, "absence lifts nothing");
     reports(&mut model, "a", with(vec![failed, result(Outcome::Pass, START.plus(60))]));
     let model = settled(model);
     assert_eq!(decision(&model, "a").state, State::Healthy);
@@ -329,7 +329,7 @@ fn a_node_that_has_our_taint_without_a_cause_is_adopted_until_the_cause_of_its_c
     model.world.node_healths.remove("a");
     let mut model = settled(model);
     let adopted = decision(&model, "a");
-    assert_eq!((&adopted.state, adopted.reason.as_str()), (&State::Quarantined, reason::ADOPTED));
+    assert_eq!((&adopted.state, adopted.reason.as_str()), (&State::Unhealthy, reason::ADOPTED));
     assert_eq!(adopted.causes[0].check, "xid");
     assert_eq!(adopted.causes[0].target, address(3));
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");

@@ -70,11 +70,11 @@ fn what_a_driver_upgrade_does_opens_no_cause_and_what_was_open_stays() {
         let bad = report_with(finding(check, "node", Outcome::Fail, Severity::Reboot, "Gone"));
         reports(&mut model, "a", bad.clone());
         let mut model = settled(model);
-        assert_eq!(decision(&model, "a").state == State::Quarantined, opens, "{check}");
+        assert_eq!(decision(&model, "a").state == State::Unhealthy, opens, "{check}");
         assert_eq!(our_taint(&model, "a").is_empty(), !opens, "{check}");
         labelled(&mut model, names::LABEL_DRIVER_UPGRADE, "upgrade-done");
         let mut model = settled(model);
-        assert_eq!(decision(&model, "a").state, State::Quarantined, "{check}: it is still so afterwards");
+        assert_eq!(decision(&model, "a").state, State::Unhealthy, "{check}: it is still so afterwards");
         labelled(&mut model, names::LABEL_DRIVER_UPGRADE, "drain-required");
         let mut skipped = passing_report();
         for row in &mut skipped.checks {
@@ -84,7 +84,7 @@ fn what_a_driver_upgrade_does_opens_no_cause_and_what_was_open_stays() {
         }
         reports(&mut model, "a", skipped);
         let model = settled(model);
-        assert_eq!(decision(&model, "a").state, State::Quarantined, "{check}: maintenance lifts nothing");
+        assert_eq!(decision(&model, "a").state, State::Unhealthy, "{check}: maintenance lifts nothing");
     }
 }
 

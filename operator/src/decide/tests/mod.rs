@@ -17,10 +17,9 @@ use crate::{
     world::{Node, Taint, World},
 };
 use crds::{
-    HealthCheckPolicy, NodeHealth,
-    health_check_policy::{Budget, HealthCheckPolicyStatus, Mode},
-    names,
+    NodeHealth, NodeHealthPolicy, names,
     node_health::{Decision, Report},
+    node_health_policy::{Budget, Mode, NodeHealthPolicyStatus},
 };
 use std::sync::Arc;
 
@@ -67,8 +66,8 @@ fn decision<'m>(model: &'m Model, name: &str) -> &'m Decision {
     health_of(model, name).status.as_ref().and_then(|s| s.decision.as_ref()).expect("the node is judged")
 }
 
-fn policy_status<'m>(model: &'m Model, name: &str) -> &'m HealthCheckPolicyStatus {
-    let policy: &Arc<HealthCheckPolicy> = &model.world.policies[name];
+fn policy_status<'m>(model: &'m Model, name: &str) -> &'m NodeHealthPolicyStatus {
+    let policy: &Arc<NodeHealthPolicy> = &model.world.policies[name];
     policy.status.as_ref().expect("the policy has a status")
 }
 

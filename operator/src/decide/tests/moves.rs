@@ -74,7 +74,7 @@ fn a_vacant_address_ends_its_causes_of_every_check_and_an_address_that_is_only_a
     let mut model = quarantined();
     reports(&mut model, "a", report(None, &[], Vec::new()));
     let mut model = settled(model);
-    assert_eq!(decision(&model, "a").state, State::Quarantined, "no row covers custom, and inventory says nothing");
+    assert_eq!(decision(&model, "a").state, State::Unhealthy, "no row covers custom, and inventory says nothing");
     assert!(causes(&model).contains(&at("custom/burn", &address(3))));
     let mut inconclusive = report(None, &[address(3)], Vec::new());
     inconclusive.checks[0].outcome = Outcome::Inconclusive;

@@ -4,8 +4,8 @@ use super::*;
 use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Activity, Selector, State,
-    health_check_policy::{Outputs, PolicyMonitor},
     node_health::{Assignment, Certification},
+    node_health_policy::{Outputs, PolicyMonitor},
     reason,
 };
 
@@ -275,7 +275,7 @@ fn the_annotation_is_compact_and_says_who_why_and_since_when() {
     assert_eq!(
         node_of(&model, "a").summary.as_deref(),
         Some(
-            r#"{"state":"Quarantined","severity":"Reboot","action":"Reboot","since":"2026-11-21T09:30:05Z","causes":[{"check":"xid","target":"0000:13:00.0","reason":"FallenOffTheBus"}]}"#
+            r#"{"state":"Unhealthy","severity":"Reboot","action":"Reboot","since":"2026-11-21T09:30:05Z","causes":[{"check":"xid","target":"0000:13:00.0","reason":"FallenOffTheBus"}]}"#
         )
     );
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decide::model::fixtures::*;
-use crds::{HardwareProfile, State, node_health::Gpu};
+use crds::{NodeHardwareProfile, State, node_health::Gpu};
 
 /// The models of the GPUs, as far as they are reported.
 type Models = &'static [Option<&'static str>];
@@ -10,14 +10,14 @@ type Models = &'static [Option<&'static str>];
 const H100: &str = "NVIDIA H100 80GB HBM3";
 
 /// A profile for nodes on which GPUs of these models are found.
-fn by_models(name: &str, models: &[&str]) -> HardwareProfile {
+fn by_models(name: &str, models: &[&str]) -> NodeHardwareProfile {
     let mut profile = profile(name, 8);
     profile.spec.match_.instance_types = None;
     profile.spec.match_.gpu_models = Some(models.iter().map(|m| (*m).to_owned()).collect());
     profile
 }
 
-fn with_profiles(profiles: Vec<HardwareProfile>) -> Model {
+fn with_profiles(profiles: Vec<NodeHardwareProfile>) -> Model {
     let mut model = under(Mode::Enforce, &["a"]);
     for profile in profiles {
         let name = profile.metadata.name.clone().unwrap();
@@ -119,7 +119,7 @@ fn the_number_of_gpus_comes_from_the_instance_type_and_an_unknown_type_judges_no
         let expected = health_of(&model, "a").spec.expected.as_ref();
         assert_eq!(expected.and_then(|e| e.gpus.as_ref()?.count), count, "{instance_type}");
         let (state, taint, gpus) = match count {
-            Some(_) => (State::Quarantined, "isolate:NoSchedule", "7/8"),
+            Some(_) => (State::Unhealthy, "isolate:NoSchedule", "7/8"),
             None => (State::Healthy, "", "7/7"),
         };
         assert_eq!(decision(&model, "a").state, state, "{instance_type}");

@@ -81,7 +81,7 @@ fn the_worst_failure_wins_and_a_warning_alone_marks_nothing() {
                 fail("inventory", "node", Severity::Isolate, "GpuMissing"),
                 warn("xid", &address(0), "Xid13"),
             ],
-            (State::Quarantined, Severity::Isolate, "isolate:NoSchedule"),
+            (State::Unhealthy, Severity::Isolate, "isolate:NoSchedule"),
         ),
         ("Warn", vec![warn("xid", &address(0), "Xid13")], (State::Suspect, Severity::Monitor, "")),
         ("nothing", vec![], (State::Healthy, Severity::None, "")),
@@ -92,12 +92,12 @@ fn the_worst_failure_wins_and_a_warning_alone_marks_nothing() {
                 fail("xid", &address(2), Severity::Reboot, "FallenOffTheBus"),
                 warn("driver", &address(2), "PersistenceOff"),
             ],
-            (State::Quarantined, Severity::Reboot, "reboot:NoSchedule"),
+            (State::Unhealthy, Severity::Reboot, "reboot:NoSchedule"),
         ),
         (
             "fabric manager dead and NVLink errors",
             vec![fail("fabric", "node", Severity::Reset, "FabricNotReady"), warn("nvlink", &address(1), "LinkErrors")],
-            (State::Quarantined, Severity::Reset, "reset:NoSchedule"),
+            (State::Unhealthy, Severity::Reset, "reset:NoSchedule"),
         ),
         (
             "EFA missing and memlock low",
@@ -105,7 +105,7 @@ fn the_worst_failure_wins_and_a_warning_alone_marks_nothing() {
                 fail("efa", "node", Severity::Isolate, "EfaDevicesMissing"),
                 warn("rdmaLink", "node", "MemlockTooLow"),
             ],
-            (State::Quarantined, Severity::Isolate, "isolate:NoSchedule"),
+            (State::Unhealthy, Severity::Isolate, "isolate:NoSchedule"),
         ),
     ];
     for (what, findings, (state, severity, taint)) in table {
@@ -159,9 +159,9 @@ fn each_gpu_has_the_verdict_of_its_worst_cause() {
     };
     assert_eq!(verdicts.len(), 8, "a link and the node are no GPUs of their own");
     assert_eq!(verdict(0), (State::Healthy, Severity::None, ""));
-    assert_eq!(verdict(1), (State::Quarantined, Severity::Isolate, "LinkErrors"), "three faults on one GPU");
+    assert_eq!(verdict(1), (State::Unhealthy, Severity::Isolate, "LinkErrors"), "three faults on one GPU");
     assert_eq!(verdict(2), (State::Suspect, Severity::Monitor, "TemperatureOutlier"));
-    assert_eq!(verdict(4), (State::Quarantined, Severity::Isolate, "RemapFailed"), "another GPU has its own");
+    assert_eq!(verdict(4), (State::Unhealthy, Severity::Isolate, "RemapFailed"), "another GPU has its own");
     assert_eq!(verdict(5), (State::Suspect, Severity::Monitor, "LinkErrors"));
     let summary = health_of(&model, "a").status.as_ref().unwrap().summary.as_ref().unwrap();
     assert_eq!(summary.gpus.as_deref(), Some("6/8"));

@@ -59,7 +59,7 @@ fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
         Authority::Frozen | Authority::Observe { .. } => false,
     };
     enforces
-        && judgement.state == State::Quarantined
+        && judgement.state == State::Unhealthy
         && case.needs_claim()
         && !case.is_leftover
         && !has_slot

@@ -11,7 +11,7 @@ use crate::{
 use crds::{
     State, Time,
     condition::{Wanted, merge},
-    health_check_policy::{BudgetStatus, Claim, HealthCheckPolicyStatus},
+    node_health_policy::{BudgetStatus, Claim, NodeHealthPolicyStatus},
     reason,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,7 @@ pub(crate) fn plan_end(
 
 fn push(
     account: &Account<'_>,
-    status: HealthCheckPolicyStatus,
+    status: NodeHealthPolicyStatus,
     is_first: bool,
     after: Vec<usize>,
     plan: &mut Plan,
@@ -75,7 +75,7 @@ fn push(
 }
 
 /// The complete status, without the claims of the nodes in `dropped`.
-fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, now: Time) -> HealthCheckPolicyStatus {
+fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, now: Time) -> NodeHealthPolicyStatus {
     let policy = account.policy();
     let before = policy.status.as_ref();
     let claims: Vec<Claim> = account
@@ -94,12 +94,12 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, n
         number(of_state.count())
     };
     let waiting = waiting(account, cases);
-    HealthCheckPolicyStatus {
+    NodeHealthPolicyStatus {
         observed_generation: policy.metadata.generation,
         matched: number(account.governed.len()),
         healthy: count(&State::Healthy),
         suspect: count(&State::Suspect),
-        quarantined: count(&State::Quarantined),
+        unhealthy: count(&State::Unhealthy),
         waiting: number(waiting.len()),
         budget: BudgetStatus { limit: number(account.allocation.limit), used: number(used), claims },
         storm: before.and_then(|b| b.storm.clone()),

@@ -11,7 +11,7 @@ use crate::{
     plan::{NodeHealthSpecWrite, Plan, Write},
 };
 use crds::{
-    HardwareProfile, HealthCheckPolicy, Time,
+    NodeHardwareProfile, NodeHealthPolicy, Time,
     node_health::{Assignment, Expected, Monitor, NodeFacts, NodeHealthSpec, PolicyRef},
 };
 
@@ -92,12 +92,12 @@ fn is_current(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assig
         && standing_assignments.as_slice() == assignments
 }
 
-fn monitors_are_current(standing: &[Monitor], policy: Option<&HealthCheckPolicy>) -> bool {
+fn monitors_are_current(standing: &[Monitor], policy: Option<&NodeHealthPolicy>) -> bool {
     let mut wanted = monitors::wanted(policy);
     standing.iter().all(|m| wanted.next() == Some((m.name.as_str(), m.interval_seconds))) && wanted.next().is_none()
 }
 
-fn expected_is_current(standing: Option<&Expected>, profile: Option<&HardwareProfile>) -> bool {
+fn expected_is_current(standing: Option<&Expected>, profile: Option<&NodeHardwareProfile>) -> bool {
     match (standing, profile) {
         (None, None) => true,
         (None, Some(_)) | (Some(_), None) => false,
@@ -110,7 +110,7 @@ fn expected_is_current(standing: Option<&Expected>, profile: Option<&HardwarePro
     }
 }
 
-fn expected(profile: &HardwareProfile) -> Expected {
+fn expected(profile: &NodeHardwareProfile) -> Expected {
     Expected {
         generation: profile.metadata.generation.unwrap_or(0),
         gpus: profile.spec.gpus.clone(),
@@ -119,14 +119,14 @@ fn expected(profile: &HardwareProfile) -> Expected {
     }
 }
 
-fn policy_ref(policy: &HealthCheckPolicy) -> PolicyRef {
+fn policy_ref(policy: &NodeHealthPolicy) -> PolicyRef {
     PolicyRef {
         name: policy.metadata.name.clone().unwrap_or_default(),
         generation: policy.metadata.generation.unwrap_or(0),
     }
 }
 
-fn ordered_monitors(policy: Option<&HealthCheckPolicy>) -> Vec<Monitor> {
+fn ordered_monitors(policy: Option<&NodeHealthPolicy>) -> Vec<Monitor> {
     monitors::wanted(policy)
         .map(|(name, interval_seconds)| Monitor { name: name.to_owned(), interval_seconds })
         .collect()

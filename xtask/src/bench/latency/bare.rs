@@ -13,10 +13,9 @@ use super::{
     watched::{Events, is_tainted, named, until_seen},
 };
 use crds::{
-    HealthCheckPolicy, NodeHealth, State,
-    health_check_policy::{Claim, HealthCheckPolicyStatus},
-    names,
+    NodeHealth, NodeHealthPolicy, State, names,
     node_health::Report,
+    node_health_policy::{Claim, NodeHealthPolicyStatus},
 };
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec},
@@ -54,7 +53,7 @@ pub(super) fn policy() -> String {
     format!(
         r"
 apiVersion: gpuhealth.dev/v1alpha1
-kind: HealthCheckPolicy
+kind: NodeHealthPolicy
 metadata: {{name: {NAME}}}
 spec: {{mode: Hold, priority: 1, nodeSelector: {{matchLabels: {{bench: {NAME}}}}}, bootGraceSeconds: 0, budget: {{minimum: 10}}}}
 "
@@ -71,7 +70,7 @@ pub(super) struct Bare {
 struct Chain {
     nodes: Api<Node>,
     healths: Api<NodeHealth>,
-    policies: Api<HealthCheckPolicy>,
+    policies: Api<NodeHealthPolicy>,
     /// Writes as the agent of the node.
     as_agent: Api<NodeHealth>,
     /// Writes as the operator.
@@ -83,7 +82,7 @@ struct Chain {
 struct Before {
     node: Node,
     health: NodeHealth,
-    policy: HealthCheckPolicy,
+    policy: NodeHealthPolicy,
 }
 
 impl Bare {
@@ -102,8 +101,8 @@ impl Bare {
             report: report.ok_or("the fault to copy has no report")?,
         };
         chain.send_report().await?;
-        let judged = |health: &NodeHealth| decided(health) == Some(&State::Quarantined);
-        until_health(cluster, NAME, "Quarantined", SETTLED_WITHIN, judged).await?;
+        let judged = |health: &NodeHealth| decided(health) == Some(&State::Unhealthy);
+        until_health(cluster, NAME, "Unhealthy", SETTLED_WITHIN, judged).await?;
         Ok(Self { chain, events: named(admin, NAME) })
     }
 
@@ -171,8 +170,8 @@ impl Chain {
         Ok(self.as_agent.patch_status(NAME, &params, &Patch::Apply(object)).await?)
     }
 
-    async fn send_claims(&self, policy: &HealthCheckPolicy, claims: Vec<Claim>) -> Result<Answer, Problem> {
-        let mut status: HealthCheckPolicyStatus = policy.status.clone().unwrap_or_default();
+    async fn send_claims(&self, policy: &NodeHealthPolicy, claims: Vec<Claim>) -> Result<Answer, Problem> {
+        let mut status: NodeHealthPolicyStatus = policy.status.clone().unwrap_or_default();
         status.budget.used = i64::try_from(claims.len())?;
         status.budget.claims = claims;
         let write = Write::PolicyStatus {

@@ -106,7 +106,7 @@ impl Steps {
         let before_taint = taint.as_ref().map_or(fault.tainted, |r| r.received);
         let claim = last(What::Claim, before_taint);
         let before_claim = claim.as_ref().map_or(before_taint, |r| r.received);
-        let claim_sent = sent(format!("key=HealthCheckPolicy {} ", fault.policy), before_claim);
+        let claim_sent = sent(format!("key=NodeHealthPolicy {} ", fault.policy), before_claim);
         let observed = operator.iter().find(|l| {
             l.at >= fault.began
                 && l.text.contains(FAILURE_OBSERVED)

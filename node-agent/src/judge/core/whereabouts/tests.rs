@@ -3,7 +3,7 @@
 use super::*;
 use crate::judge::core::Findings;
 use crate::readings::inventory::{DISPLAY_CLASS, NvmlGpu};
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 use crds::node_health::{Expected, NodeHealthSpec};
 use crds::{Outcome, Severity, Time};
 use proptest::prelude::*;

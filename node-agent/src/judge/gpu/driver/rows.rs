@@ -105,7 +105,7 @@ pub static RULES: &[Rule] = &[
         when: "The driver's version is lower than the profile's driverAtLeast.",
         lifts: "The driver's version is driverAtLeast or higher.",
         act: "Update the driver.",
-        source: "HardwareProfile, gpus.driverAtLeast",
+        source: "NodeHardwareProfile, gpus.driverAtLeast",
     },
     Rule {
         reason: reason::UUID_REPEATED,

@@ -4,7 +4,7 @@ use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Scene, Table, address, h200, sample, t4};
 use crate::readings::TreeReport;
 use crate::readings::inventory::{Accelerator, ConfigSpace};
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 use crds::node_health::Maintenance;
 use crds::{Outcome, Time};
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Scene, Table, a100_mig, h200, sample, t4};
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 
 const AWS: &str = "AWS gpu-cluster-healthcheck check 0: uncorrected volatile 3, on the T4 capture";
 const NVSENTINEL: &str = "NVSentinel 1748: 17,700 corrected errors per second on one GPU, 0 on the rest";

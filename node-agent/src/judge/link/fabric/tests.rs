@@ -3,7 +3,7 @@ use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, h200, sample, t4};
 use crds::Time;
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 use crds::{Outcome, Severity};
 
 const STUCK: &str = "NVIDIA/gpu-operator issue 2511: Fabric State In Progress, Status N/A, for good";

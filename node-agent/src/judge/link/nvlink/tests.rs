@@ -3,7 +3,7 @@ use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{GPU, Sample, Scene, Table, a100_mig, address, h200, sample, t4, v100};
 use crate::readings::sample::{ErrorRate, FabricReading, LinkReading, NewerCounters, NvlinkReading};
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 
 const AZURE_V100: &str = "Azure/azhpc-diagnostics issue 73: GPU 3, Tesla V100-SXM2-32GB, links 3 and 5 inactive";
 const NCV5: &str = "Azure/azurehpc-health-checks issue 162: H100 PCIe, 12 of 18 links by design";

@@ -6,7 +6,7 @@ use crate::readings::TreeReport;
 use crate::readings::sample::ClocksReading;
 use crate::readings::sysfs::PciLink;
 use crds::Time;
-use crds::hardware_profile::ExpectedGpus;
+use crds::node_hardware_profile::ExpectedGpus;
 
 const DOWNTRAINED: &str = "NVIDIA/NVSentinel issue 890: Gen5 x16 comes back as Gen3 x8; on the capture of an H200";
 const FATAL: &str = "wilicc/gpu-burn issue 1: AER Uncorrected (Fatal), then Xid 79; counted once";

@@ -4,7 +4,7 @@ use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{Sample, Scene, Table, h200, sample};
 use crate::readings::inventory::Nic;
 use crate::readings::sysfs::EfaView;
-use crds::hardware_profile::ExpectedNetwork;
+use crds::node_hardware_profile::ExpectedNetwork;
 use crds::node_health::Expected;
 
 const CASE: &str = "AWS gpu-cluster-healthcheck, case D.2 (5): EFA 31 of 32 on a p5.48xlarge";

@@ -2,10 +2,10 @@
 
 use super::*;
 use crds::{
-    HealthCheckPolicy,
+    NodeHealthPolicy,
     check::{Drill, DrillFinding},
-    health_check_policy::Drills,
     node_health::CheckRow,
+    node_health_policy::Drills,
 };
 
 fn drill(seconds: i64) -> CheckSpec {
@@ -32,7 +32,7 @@ fn stage(nodes: usize, drills: Option<Drills>) -> Stage {
 }
 
 fn allow(stage: &mut Stage, drills: Option<Drills>) {
-    let mut policy = HealthCheckPolicy::new("base", crds::health_check_policy::HealthCheckPolicySpec::default());
+    let mut policy = NodeHealthPolicy::new("base", crds::node_health_policy::NodeHealthPolicySpec::default());
     policy.spec.drills = drills;
     stage.world.policies.insert("base".into(), Arc::new(policy));
 }
@@ -135,7 +135,7 @@ fn a_drill_that_is_no_longer_allowed_on_one_node_ends_at_once_although_its_run_w
     let mut stage = stage(2, Some(allowed(Some(2))));
     stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Assigned - -"]);
-    let mut strict = HealthCheckPolicy::new("strict", crds::health_check_policy::HealthCheckPolicySpec::default());
+    let mut strict = NodeHealthPolicy::new("strict", crds::node_health_policy::NodeHealthPolicySpec::default());
     strict.spec.priority = 10;
     strict.spec.node_selector.match_labels = [("strict".to_owned(), "yes".to_owned())].into();
     stage.world.policies.insert("strict".into(), Arc::new(strict));

@@ -28,7 +28,7 @@ fn report(code: u16, received: f64, answered: f64) -> String {
 }
 
 fn claim(code: u16, received: f64, answered: f64) -> String {
-    request("gpu-health-operator-status", "healthcheckpolicies", POLICY, code, received, answered)
+    request("gpu-health-operator-status", "nodehealthpolicies", POLICY, code, received, answered)
 }
 
 fn taint(code: u16, received: f64, answered: f64) -> String {
@@ -52,7 +52,7 @@ fn write_sent(when: f64, key: &str, act: &str) -> String {
 }
 
 fn claim_sent(when: f64) -> String {
-    write_sent(when, "HealthCheckPolicy bench", "apply policy status")
+    write_sent(when, "NodeHealthPolicy bench", "apply policy status")
 }
 
 fn taint_sent(when: f64) -> String {

@@ -1,4 +1,4 @@
-//! `HealthCheckPolicy.spec.rules`: what findings lead to, and what lifts the causes they open.
+//! `NodeHealthPolicy.spec.rules`: what findings lead to, and what lifts the causes they open.
 
 use crate::Severity;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! `HealthCheckPolicy.status`: node counts by state, and the use of the budget.
+//! `NodeHealthPolicy.status`: node counts by state, and the use of the budget.
 
 use crate::{Condition, Time};
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Observed state of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct HealthCheckPolicyStatus {
+pub struct NodeHealthPolicyStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
@@ -24,10 +24,10 @@ pub struct HealthCheckPolicyStatus {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub suspect: i64,
-    /// The number of quarantined nodes. In mode Observe: the nodes that Enforce would quarantine.
+    /// The number of unhealthy nodes, whether or not they are quarantined.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
-    pub quarantined: i64,
+    pub unhealthy: i64,
     /// The number of nodes waiting for budget. In mode Observe: the nodes that would wait under Enforce.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]

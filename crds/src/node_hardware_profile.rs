@@ -1,4 +1,4 @@
-//! `HardwareProfile`: the hardware that a type of node must have.
+//! `NodeHardwareProfile`: the hardware that a type of node must have.
 
 use crate::Selector;
 use kube::CustomResource;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
-    kind = "HardwareProfile",
-    plural = "hardwareprofiles",
-    singular = "hardwareprofile",
-    shortname = "hwp",
+    kind = "NodeHardwareProfile",
+    plural = "nodehardwareprofiles",
+    singular = "nodehardwareprofile",
+    shortname = "nhwp",
     category = "gpuhealth",
     derive = "PartialEq",
-    doc = "HardwareProfile declares the hardware that a type of node must have: GPUs, network devices and minimum rates. Of the profiles that match a node, the one with the highest priority is copied into NodeHealth.spec.expected.",
+    doc = "NodeHardwareProfile declares the hardware that a type of node must have: GPUs, network devices and minimum rates. Of the profiles that match a node, the one with the highest priority is copied into NodeHealth.spec.expected.",
     printcolumn(
         name = "Priority",
         type_ = "integer",
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
-pub struct HardwareProfileSpec {
+pub struct NodeHardwareProfileSpec {
     /// If several profiles match a node, the one with the highest priority number wins, then the oldest.
     #[serde(default)]
     #[schemars(range(min = -1_000_000, max = 1_000_000))]

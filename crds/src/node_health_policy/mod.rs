@@ -1,4 +1,4 @@
-//! `HealthCheckPolicy`: what to monitor on a set of nodes, and what findings lead to.
+//! `NodeHealthPolicy`: what to monitor on a set of nodes, and what findings lead to.
 
 mod rules;
 mod status;
@@ -25,14 +25,14 @@ pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
-    kind = "HealthCheckPolicy",
-    plural = "healthcheckpolicies",
-    singular = "healthcheckpolicy",
-    shortname = "hcp",
+    kind = "NodeHealthPolicy",
+    plural = "nodehealthpolicies",
+    singular = "nodehealthpolicy",
+    shortname = "nhp",
     category = "gpuhealth",
-    status = "HealthCheckPolicyStatus",
+    status = "NodeHealthPolicyStatus",
     derive = "PartialEq",
-    doc = "HealthCheckPolicy sets, for the nodes it selects, what is monitored, what findings lead to, and how many nodes may be unavailable at once. The default mode, Observe, marks no node.",
+    doc = "NodeHealthPolicy sets, for the nodes it selects, what is monitored, what findings lead to, and how many nodes may be unavailable at once. The default mode, Observe, marks no node.",
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Observe, Hold or Enforce."),
     printcolumn(
         name = "Matched",
@@ -47,10 +47,10 @@ pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
         description = "Number of healthy nodes."
     ),
     printcolumn(
-        name = "Quarantined",
+        name = "Unhealthy",
         type_ = "integer",
-        json_path = ".status.quarantined",
-        description = "Number of quarantined nodes."
+        json_path = ".status.unhealthy",
+        description = "Number of unhealthy nodes."
     ),
     printcolumn(
         name = "Waiting",
@@ -78,7 +78,7 @@ pub const DEFAULT_BUDGET_MINIMUM: i64 = 1;
     )
 )]
 #[serde(rename_all = "camelCase")]
-pub struct HealthCheckPolicySpec {
+pub struct NodeHealthPolicySpec {
     /// Selects nodes by label. An empty selector selects every accelerator node.
     #[serde(default)]
     pub node_selector: Selector,
