@@ -2,8 +2,8 @@
 
 use super::{
     govern::{
-        Governance,
         authority::{self, Authority},
+        claims::Claims,
         fleet::{Drift, Fleet},
         selection::Subject,
     },
@@ -19,20 +19,31 @@ use crate::{
     plan::Plan,
     world::{Node, SILENT_AFTER_SECONDS, World},
 };
-use crds::{Time, node_health_policy::TaintEffect};
+use crds::{
+    Time,
+    node_health::Assignment,
+    node_health_policy::{ClaimFor, TaintEffect},
+};
+use std::{borrow::Cow, ops::Deref};
 
 /// A node in a decision.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'w> {
     /// The node, its policy and its profile.
     pub(crate) subject: Subject<'w>,
-    /// `None` while it has no NodeHealth of its own: then it is neither judged nor marked.
-    pub(crate) judgement: Option<Judgement>,
     /// Whether its marks may be set and lifted.
     pub(crate) authority: Authority<'w>,
+    judged: &'w Judged,
+}
+
+/// What the judgement on a node comes to. It borrows nothing, so that it can be kept for the next decision.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Judged {
+    /// `None` while the node has no NodeHealth of its own: then it is neither judged nor marked.
+    pub(crate) judgement: Option<Judgement>,
     /// The effect that the rules give this judgement, whatever the mode.
     pub(crate) effect: TaintEffect,
-    /// How it differs from its fleet.
+    /// How the node differs from its fleet.
     pub(crate) drift: Drift,
     /// Whether our taint keeps pods away from the Node now.
     pub(crate) is_marked: bool,
@@ -41,27 +52,73 @@ pub(crate) struct Case<'w> {
     pub(crate) is_leftover: bool,
 }
 
-impl<'w> Case<'w> {
-    /// Judges one node and determines what may be done to it.
+impl Deref for Case<'_> {
+    type Target = Judged;
+
+    fn deref(&self) -> &Judged {
+        self.judged
+    }
+}
+
+/// What a judgement depends on besides the node's own objects, its policy and its profile.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Circumstances<'w> {
+    /// Its work orders.
+    pub(crate) orders: Cow<'w, [Assignment]>,
+    /// What its claim pays for, if it has one.
+    pub(crate) claim: Option<ClaimFor>,
+    /// Whether it has a claim that may be dropped.
+    pub(crate) claim_may_be_dropped: bool,
+    /// Whether its agent is silent.
+    pub(crate) silent: bool,
+    /// The edition of the fleet's usual versions.
+    pub(crate) edition: u64,
+    /// Whether all marks are frozen.
+    pub(crate) hold_everything: bool,
+}
+
+impl<'w> Circumstances<'w> {
+    /// Those of one node.
     pub(crate) fn of(
         world: &World,
-        governance: &Governance<'w>,
-        subject: Subject<'w>,
-        orders: &Orders,
-        fleet: &Fleet<'w>,
+        claims: &Claims<'_>,
+        subject: &Subject<'_>,
+        orders: &'w Orders,
+        edition: u64,
         now: Time,
     ) -> Self {
+        let name = subject.node.name.as_str();
+        let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
+        Self {
+            orders: Cow::Borrowed(orders.assignments(name)),
+            claim: claims.spent_for(name, winner).cloned(),
+            claim_may_be_dropped: claims.may_be_dropped(world, name),
+            silent: world.agent_is_silent(name, now),
+            edition,
+            hold_everything: world.hold_everything,
+        }
+    }
+
+    /// The same, borrowing nothing.
+    pub(crate) fn into_owned(self) -> Circumstances<'static> {
+        let Self { orders, claim, claim_may_be_dropped, silent, edition, hold_everything } = self;
+        let orders = Cow::Owned(orders.into_owned());
+        Circumstances { orders, claim, claim_may_be_dropped, silent, edition, hold_everything }
+    }
+}
+
+impl Judged {
+    /// Judges one node.
+    pub(crate) fn of(subject: &Subject<'_>, circumstances: &Circumstances<'_>, fleet: &Fleet, now: Time) -> Self {
         let node = subject.node;
-        let claims = &governance.claims;
-        let authority = authority::authority(world, &subject);
         let judgement = subject.health.current().map(|health| {
-            let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
+            let authority = authority::authority(circumstances.hold_everything, subject);
             verdict::judge(&Facts {
-                subject: &subject,
+                subject,
                 health,
-                orders: orders.assignments(&node.name),
-                claim: claims.spent_for(&node.name, winner),
-                silent: world.agent_is_silent(&node.name, now),
+                orders: &circumstances.orders,
+                claim: circumstances.claim.as_ref(),
+                silent: circumstances.silent,
                 marks_are_frozen: matches!(authority, Authority::Frozen),
                 now,
             })
@@ -70,34 +127,39 @@ impl<'w> Case<'w> {
         let effect = judgement
             .as_ref()
             .map_or(TaintEffect::None, |judgement| rules::effect_of(subject.policy, &judgement.causes));
-        Case {
-            authority,
-            drift: fleet.drift(&subject, now),
-            is_leftover: judgement.is_some() && !is_marked && claims.may_be_dropped(world, &node.name),
+        Self {
+            drift: fleet.drift(subject, now),
+            is_leftover: judgement.is_some() && !is_marked && circumstances.claim_may_be_dropped,
             is_marked,
             effect,
             judgement,
-            subject,
         }
     }
+}
 
-    /// Asks to be woken when time alone changes something: an agent falls silent, a maintenance overruns or a
-    /// certification expires.
+/// When time alone changes the judgement on a node next: a maintenance overruns or a certification expires. A silent agent
+/// is not among it (see [`Case::wake`]).
+pub(crate) fn changes_at(subject: &Subject<'_>, now: Time) -> Option<Time> {
+    let health = subject.health.current()?;
+    let certifications = health.status.iter().flat_map(|status| &status.certifications).map(|c| c.expires_at);
+    let maintenance = health.spec.maintenance.as_ref().and_then(|m| m.until);
+    let overrun = maintenance.filter(|_| subject.node.maintenance().is_some());
+    certifications.chain(overrun).filter(|at| *at > now).min()
+}
+
+impl<'w> Case<'w> {
+    /// What may be done to a judged node.
+    pub(crate) fn new(world: &World, subject: Subject<'w>, judged: &'w Judged) -> Self {
+        Self { authority: authority::authority(world.hold_everything, &subject), subject, judged }
+    }
+
+    /// Asks to be woken when the agent falls silent.
     pub(crate) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
         let node = self.node();
-        let Some(health) = self.subject.health.current() else { return };
-        if let Some(status) = &health.status {
-            if status.report.is_some() && !world.agent_is_silent(&node.name, now) {
-                plan.wake(world.agent_last_heard(&node.name).plus(SILENT_AFTER_SECONDS + 1));
-            }
-            for certification in &status.certifications {
-                plan.wake_after(now, certification.expires_at);
-            }
-        }
-        if node.maintenance().is_some()
-            && let Some(until) = health.spec.maintenance.as_ref().and_then(|m| m.until)
-        {
-            plan.wake_after(now, until);
+        let has_report =
+            self.subject.health.current().and_then(|h| h.status.as_ref()).is_some_and(|status| status.report.is_some());
+        if has_report && !world.agent_is_silent(&node.name, now) {
+            plan.wake(world.agent_last_heard(&node.name).plus(SILENT_AFTER_SECONDS + 1));
         }
     }
 

@@ -16,6 +16,7 @@ mod case;
 mod govern;
 mod judge;
 mod marks;
+mod memo;
 #[cfg(test)]
 pub(crate) mod model;
 mod orders;
@@ -27,30 +28,103 @@ mod tell;
 mod tests;
 mod write;
 
+pub use memo::Memo;
+
 use crate::{plan::Plan, world::World};
 use budget::ledger::Ledger;
-use case::Case;
+use case::{Case, Circumstances, Judged, changes_at};
 use crds::Time;
-use govern::{Governance, fleet::Fleet};
+use govern::{Governance, claims::Claims, fleet::Fleet};
+use memo::{HasSlot, Ruling};
 use orders::Orders;
 use std::collections::BTreeMap;
 
 /// What to write, given the world and the time, and when to decide again.
 pub fn decide(world: &World, now: Time) -> Plan {
-    let mut plan = Plan::default();
-    let governance = Governance::of(world);
-    let orders = runs::decide(world, &governance.subjects, now, &mut plan);
-    decide_nodes(world, &governance, &orders, now, &mut plan);
-    plan
+    decide_again(world, now, Memo::default()).0
 }
 
-/// Decides every node and every policy.
-fn decide_nodes<'w>(world: &'w World, governance: &Governance<'w>, orders: &Orders, now: Time, plan: &mut Plan) {
-    let fleet = Fleet::of(&governance.subjects);
-    let judged = governance.subjects.iter().map(|subject| Case::of(world, governance, *subject, orders, &fleet, now));
-    let cases: Vec<Case<'_>> = judged.collect();
-    for case in &cases {
+/// The same plan, worked out from what an earlier decision left; and what this one leaves.
+pub fn decide_again(world: &World, now: Time, memo: Memo) -> (Plan, Memo) {
+    let Memo { mut roster, mut fleet, rulings } = memo;
+    let claims = Claims::read(world);
+    let places = roster.update(world, &claims, &mut fleet);
+    let rulings = Memo::carry(rulings, places);
+    let edition = fleet.conclude();
+    let (places, subjects): (Vec<usize>, Vec<_>) = roster.subjects().unzip();
+    let governance = Governance { claims, subjects, policies: roster.policies() };
+    let mut plan = Plan::default();
+    let orders = runs::decide(world, &governance.subjects, now, &mut plan);
+    let mut docket = Docket { places, rulings, edition };
+    docket.judge(world, &governance, &orders, &fleet, now);
+    let settled = decide_nodes(world, &governance, &docket, &orders, now, &mut plan);
+    let rulings = docket.close(&settled);
+    drop(governance);
+    (plan, Memo { roster, fleet, rulings })
+}
+
+/// The rulings of one decision.
+struct Docket {
+    /// The place of each subject in the roster.
+    places: Vec<usize>,
+    /// By place in the roster.
+    rulings: Vec<Option<Box<Ruling>>>,
+    /// The edition of the fleet's usual versions.
+    edition: u64,
+}
+
+impl Docket {
+    /// Judges every node whose ruling does not stand.
+    fn judge(&mut self, world: &World, governance: &Governance<'_>, orders: &Orders, fleet: &Fleet, now: Time) {
+        for (subject, &place) in governance.subjects.iter().zip(&self.places) {
+            let circumstances = Circumstances::of(world, &governance.claims, subject, orders, self.edition, now);
+            let ruling = &mut self.rulings[place];
+            if ruling.as_ref().is_some_and(|ruling| ruling.stands(&circumstances, now)) {
+                continue;
+            }
+            *ruling = Some(Box::new(Ruling {
+                judged: Judged::of(subject, &circumstances, fleet, now),
+                circumstances: circumstances.into_owned(),
+                made_at: now,
+                changes_at: changes_at(subject, now),
+                settled: None,
+            }));
+        }
+    }
+
+    /// The ruling on each subject.
+    fn rulings(&self) -> impl Iterator<Item = &Ruling> {
+        self.places.iter().filter_map(|&place| self.rulings[place].as_deref())
+    }
+
+    /// Keeps the rulings on nodes that had nothing to write.
+    fn close(mut self, settled: &[Option<HasSlot>]) -> Vec<Option<Box<Ruling>>> {
+        for (&place, settled) in self.places.iter().zip(settled) {
+            match (settled, &mut self.rulings[place]) {
+                (Some(_), Some(ruling)) => ruling.settled = *settled,
+                (_, ruling) => *ruling = None,
+            }
+        }
+        self.rulings
+    }
+}
+
+/// Decides every node and every policy. Returns which nodes had nothing to write.
+fn decide_nodes<'w>(
+    world: &'w World,
+    governance: &'w Governance<'w>,
+    docket: &'w Docket,
+    orders: &Orders,
+    now: Time,
+    plan: &mut Plan,
+) -> Vec<Option<HasSlot>> {
+    let subjects = governance.subjects.iter().zip(docket.rulings());
+    let cases: Vec<Case<'_>> = subjects.map(|(subject, ruling)| Case::new(world, *subject, &ruling.judged)).collect();
+    for (case, ruling) in cases.iter().zip(docket.rulings()) {
         case.wake(world, now, plan);
+        if let Some(at) = ruling.changes_at {
+            plan.wake(at);
+        }
     }
     let by_name: BTreeMap<&str, usize> =
         cases.iter().enumerate().map(|(index, case)| (case.subject.node.name.as_str(), index)).collect();
@@ -65,14 +139,23 @@ fn decide_nodes<'w>(world: &'w World, governance: &Governance<'w>, orders: &Orde
         write::policy::plan_claims(account, &cases, now, plan);
     }
     let mut steps_of = vec![Vec::new(); cases.len()];
-    for (case, steps) in cases.iter().zip(&mut steps_of) {
+    let mut settled = Vec::with_capacity(cases.len());
+    for ((case, ruling), steps) in cases.iter().zip(docket.rulings()).zip(&mut steps_of) {
         let slot = ledger.slot(case);
         let waits_for = slot.and_then(|policy| {
             accounts.iter().find(|a| a.name() == policy && a.grants(case.node())).and_then(|a| a.claim_step)
         });
+        let has_slot = HasSlot(slot.is_some());
+        if waits_for.is_none() && ruling.settled == Some(has_slot) {
+            settled.push(ruling.settled);
+            continue;
+        }
+        let before = plan.steps.len();
         write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan, steps);
+        settled.push((plan.steps.len() == before).then_some(has_slot));
     }
     for account in &accounts {
         write::policy::plan_end(account, &cases, &by_name, &steps_of, now, plan);
     }
+    settled
 }

@@ -1,7 +1,6 @@
 //! Whether marks of a node may be set and lifted: by the mode of its policy and by `--hold-everything`.
 
 use super::selection::Subject;
-use crate::world::World;
 use crds::{NodeHealthPolicy, node_health_policy::Mode};
 
 /// Whether marks of a node may be set and lifted.
@@ -19,9 +18,9 @@ pub(crate) enum Authority<'w> {
 }
 
 /// The authority over the marks of this node.
-pub(crate) fn authority<'w>(world: &World, subject: &Subject<'w>) -> Authority<'w> {
+pub(crate) fn authority<'w>(hold_everything: bool, subject: &Subject<'w>) -> Authority<'w> {
     match subject.policy {
-        _ if world.hold_everything => Authority::Frozen,
+        _ if hold_everything => Authority::Frozen,
         None => Authority::Observe { release: false },
         Some(policy) => match policy.spec.mode {
             Mode::Hold => Authority::Frozen,

@@ -37,9 +37,9 @@ impl<'w> Claims<'w> {
         self.by_node.get(node).is_some_and(|claims| claims.iter().any(|(name, _)| *name == policy))
     }
 
-    /// Whether there is a claim for the node of this name.
-    pub(crate) fn is_claimed(&self, node: &str) -> bool {
-        self.by_node.contains_key(node)
+    /// The nodes that there is a claim for, by name.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &'w str> {
+        self.by_node.keys().copied()
     }
 
     /// Whether there is a claim for the node of this name that may be dropped.

@@ -15,7 +15,7 @@ use crds::{
     node_health::{FleetFinding, Inventory},
     reason,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// At least this many nodes must report a version.
 const MIN_NODES: usize = 3;
@@ -26,14 +26,24 @@ const TARGET_DRIVER: &str = "driver";
 /// The target of a finding about the NVLink domain.
 const TARGET_DOMAIN: &str = "nvlinkDomain";
 
-/// What is compared: a profile, and the model of a GPU for its video BIOS.
-type Kind<'w> = (&'w str, Option<&'w str>);
-
-/// The version that most nodes of each kind have.
+/// What the nodes of the cluster report, counted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fleet<'w> {
-    usual: HashMap<Kind<'w>, &'w str>,
-    domains: NvlinkDomains<'w>,
+pub(crate) struct Fleet {
+    /// By profile.
+    profiles: BTreeMap<String, ProfileVotes>,
+    domains: NvlinkDomains,
+    /// The profiles whose counts changed since the last [`Fleet::conclude`].
+    changed: BTreeSet<String>,
+    /// How often a conclusion differed from the one before.
+    edition: u64,
+}
+
+/// The versions that the nodes of one profile report.
+#[derive(Clone, Debug, Default)]
+struct ProfileVotes {
+    driver: Votes,
+    /// Video BIOS versions by GPU model.
+    vbios: BTreeMap<String, Votes>,
 }
 
 /// How a node differs from its fleet.
@@ -45,25 +55,87 @@ pub(crate) struct Drift {
     pub(crate) note: String,
 }
 
-#[derive(Default)]
-struct Votes<'w> {
-    by_version: HashMap<&'w str, usize>,
+#[derive(Clone, Debug, Default)]
+struct Votes {
+    by_version: BTreeMap<String, usize>,
+    /// How many nodes report one.
     nodes: usize,
-    last_node: &'w str,
+    /// The version of most, as concluded last.
+    usual: Option<String>,
 }
 
-impl<'w> Votes<'w> {
-    fn add(&mut self, node: &'w str, version: &'w str) {
-        *self.by_version.entry(version).or_default() += 1;
-        // Entries of one node follow each other.
-        self.nodes += usize::from(self.last_node != node);
-        self.last_node = node;
+/// Whether a node is counted or no longer counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Count {
+    Add,
+    Remove,
+}
+
+impl Votes {
+    fn count(&mut self, version: &str, how: Count) {
+        match how {
+            Count::Add => match self.by_version.get_mut(version) {
+                Some(count) => *count += 1,
+                None => drop(self.by_version.insert(version.to_owned(), 1)),
+            },
+            Count::Remove => {
+                if let Some(count) = self.by_version.get_mut(version) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.by_version.remove(version);
+                    }
+                }
+            }
+        }
     }
 
-    fn usual(&self) -> Option<&'w str> {
+    fn count_node(&mut self, how: Count) {
+        match how {
+            Count::Add => self.nodes += 1,
+            Count::Remove => self.nodes = self.nodes.saturating_sub(1),
+        }
+    }
+
+    /// Determines the version of most again; whether it is another one.
+    fn conclude(&mut self) -> bool {
         let all: usize = self.by_version.values().sum();
         let most = self.by_version.iter().find(|(_, count)| **count * 2 > all);
-        most.filter(|_| self.nodes >= MIN_NODES).map(|(version, _)| *version)
+        let usual = most.filter(|_| self.nodes >= MIN_NODES).map(|(version, _)| version);
+        let differs = usual != self.usual.as_ref();
+        if differs {
+            self.usual = usual.cloned();
+        }
+        differs
+    }
+}
+
+impl ProfileVotes {
+    fn count(&mut self, inventory: &Inventory, how: Count) {
+        if let Some(driver) = inventory.driver.as_deref() {
+            self.driver.count(driver, how);
+            self.driver.count_node(how);
+        }
+        let mut models = BTreeSet::new();
+        for gpu in &inventory.gpus {
+            let (Some(model), Some(vbios)) = (gpu.model.as_deref(), gpu.vbios.as_deref()) else { continue };
+            let votes = match self.vbios.get_mut(model) {
+                Some(votes) => votes,
+                None => self.vbios.entry(model.to_owned()).or_default(),
+            };
+            votes.count(vbios, how);
+            if models.insert(model) {
+                votes.count_node(how);
+            }
+        }
+    }
+
+    fn conclude(&mut self) -> bool {
+        let mut differs = self.driver.conclude();
+        for votes in self.vbios.values_mut() {
+            differs |= votes.conclude();
+        }
+        self.vbios.retain(|_, votes| votes.nodes > 0);
+        differs
     }
 }
 
@@ -73,28 +145,44 @@ fn inventory<'w>(subject: &Subject<'w>) -> Option<(&'w str, &'w Inventory)> {
     subject.node.maintenance().is_none().then_some((profile, &report.inventory))
 }
 
-impl<'w> Fleet<'w> {
-    /// Counts the versions of all nodes, once per decision.
-    pub(crate) fn of(subjects: &[Subject<'w>]) -> Self {
-        let mut votes: HashMap<Kind<'w>, Votes<'w>> = HashMap::new();
-        for subject in subjects {
-            let Some((profile, inventory)) = inventory(subject) else { continue };
-            let node = subject.node.name.as_str();
-            if let Some(driver) = inventory.driver.as_deref() {
-                votes.entry((profile, None)).or_default().add(node, driver);
-            }
-            for gpu in &inventory.gpus {
-                if let (Some(model), Some(vbios)) = (gpu.model.as_deref(), gpu.vbios.as_deref()) {
-                    votes.entry((profile, Some(model))).or_default().add(node, vbios);
-                }
+impl Fleet {
+    /// Counts a node.
+    pub(crate) fn join(&mut self, subject: &Subject<'_>) {
+        self.count(subject, Count::Add);
+        self.domains.join(subject);
+    }
+
+    /// No longer counts a node, which is given as it was when it joined.
+    pub(crate) fn leave(&mut self, subject: &Subject<'_>) {
+        self.count(subject, Count::Remove);
+        self.domains.leave(subject);
+    }
+
+    fn count(&mut self, subject: &Subject<'_>, how: Count) {
+        let Some((profile, inventory)) = inventory(subject) else { return };
+        match self.profiles.get_mut(profile) {
+            Some(votes) => votes.count(inventory, how),
+            None => self.profiles.entry(profile.to_owned()).or_default().count(inventory, how),
+        }
+        if !self.changed.contains(profile) {
+            self.changed.insert(profile.to_owned());
+        }
+    }
+
+    /// Determines what is usual. Returns the edition: as long as it is the same, no node differs in another way.
+    pub(crate) fn conclude(&mut self) -> u64 {
+        let mut differs = self.domains.conclude();
+        for profile in std::mem::take(&mut self.changed) {
+            if let Some(votes) = self.profiles.get_mut(&profile) {
+                differs |= votes.conclude();
             }
         }
-        let usual = votes.iter().filter_map(|(kind, votes)| Some((*kind, votes.usual()?))).collect();
-        Self { usual, domains: NvlinkDomains::of(subjects) }
+        self.edition += u64::from(differs);
+        self.edition
     }
 
     /// What differs on one node. If the last report lacks a version, an earlier finding about it stays.
-    pub(crate) fn drift(&self, subject: &Subject<'w>, now: Time) -> Drift {
+    pub(crate) fn drift(&self, subject: &Subject<'_>, now: Time) -> Drift {
         let Some((profile, inventory)) = inventory(subject) else { return Drift::default() };
         let status = subject.health.current().and_then(|h| h.status.as_ref());
         let before = status.and_then(|s| s.decision.as_ref()).map_or(&[][..], |d| d.fleet_findings.as_slice());
@@ -121,10 +209,13 @@ impl<'w> Fleet<'w> {
             }
             Membership::NotDeclared | Membership::Unknown | Membership::Agrees => {}
         }
-        let odd = |kind: Kind<'w>, version: &str| self.usual.get(&kind).copied().filter(|usual| *usual != version);
+        let votes = self.profiles.get(profile);
+        let odd = |votes: Option<&'_ Votes>, version: &str| {
+            votes.and_then(|votes| votes.usual.clone()).filter(|usual| usual.as_str() != version)
+        };
         match inventory.driver.as_deref() {
             Some(version) => {
-                if let Some(usual) = odd((profile, None), version) {
+                if let Some(usual) = odd(votes.map(|v| &v.driver), version) {
                     find(TARGET_DRIVER, differs);
                     notes.push(format!("driver {version} instead of {usual}"));
                 }
@@ -135,7 +226,7 @@ impl<'w> Fleet<'w> {
         for gpu in &inventory.gpus {
             match (gpu.model.as_deref(), gpu.vbios.as_deref()) {
                 (Some(model), Some(version)) => {
-                    if let Some(usual) = odd((profile, Some(model)), version) {
+                    if let Some(usual) = odd(votes.and_then(|v| v.vbios.get(model)), version) {
                         find(&gpu.pci_address, differs);
                         notes.push(format!("VBIOS {version} instead of {usual} on {}", gpu.pci_address));
                     }

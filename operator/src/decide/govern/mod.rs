@@ -1,7 +1,8 @@
-//! Which policy governs which node. Computed once per decision, before the runs: they need to know where drills are
-//! allowed.
+//! Which policy governs which node. Brought up to date once per decision, before the runs: they need to know where drills
+//! are allowed.
 //!
 //! - `selection`: which nodes have a NodeHealth, which policy and which profile each has
+//! - `roster`: the answers for every Node, carried from one decision to the next
 //! - `claims`: the valid claims, as read
 //! - `authority`: what the modes allow
 //! - `fleet`: versions that differ from those of most nodes; `nvlink`: nodes of one NVLink domain that report several
@@ -13,9 +14,9 @@ pub(crate) mod fleet;
 pub(crate) mod maintenance;
 pub(crate) mod monitors;
 pub(crate) mod nvlink;
+pub(crate) mod roster;
 pub(crate) mod selection;
 
-use crate::world::World;
 use claims::Claims;
 use selection::{Ranked, Subject};
 
@@ -28,13 +29,4 @@ pub(crate) struct Governance<'w> {
     pub(crate) subjects: Vec<Subject<'w>>,
     /// The policies, the highest rank first.
     pub(crate) policies: Vec<Ranked<'w>>,
-}
-
-impl<'w> Governance<'w> {
-    /// Determines which policy governs which node.
-    pub(crate) fn of(world: &'w World) -> Self {
-        let claims = Claims::read(world);
-        let (subjects, policies) = selection::select(world, &claims);
-        Self { claims, subjects, policies }
-    }
 }

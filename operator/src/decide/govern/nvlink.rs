@@ -8,28 +8,51 @@
 
 use super::selection::Subject;
 use crds::node_health::{FabricDomain, Report};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Profile and value of its label.
-type Group<'w> = (&'w str, &'w str);
-
-/// How many nodes report each cluster and clique.
-type Votes<'w> = BTreeMap<(&'w str, i64), (usize, &'w FabricDomain)>;
+type Group = (String, String);
 
 /// At least this many nodes must report a domain for some of them to be called the odd ones.
 const MIN_NODES: usize = 3;
 
-/// What the nodes of each group report, as far as they differ.
+/// What the nodes of each group report, counted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NvlinkDomains<'w> {
-    split: HashMap<Group<'w>, Split<'w>>,
+pub(crate) struct NvlinkDomains {
+    groups: BTreeMap<Group, Votes>,
+    /// The groups whose counts changed since the last [`NvlinkDomains::conclude`].
+    changed: BTreeSet<Group>,
 }
 
-/// A group whose nodes differ.
-#[derive(Clone, Copy, Debug)]
-struct Split<'w> {
+/// What the nodes of one group report.
+#[derive(Clone, Debug, Default)]
+struct Votes {
+    /// How many nodes report each cluster and clique.
+    by_domain: BTreeMap<(String, i64), usize>,
+    /// Whether they differed and from what, as concluded last.
+    split: Option<Split>,
+}
+
+/// The nodes of a group differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Split {
     /// What most of them report.
-    usual: Option<&'w FabricDomain>,
+    usual: Option<FabricDomain>,
+}
+
+impl Votes {
+    fn split(&self) -> Option<Split> {
+        if self.by_domain.len() < 2 {
+            return None;
+        }
+        let all: usize = self.by_domain.values().sum();
+        let most = self.by_domain.iter().find(|(_, count)| **count * 2 > all && all >= MIN_NODES);
+        let usual = most.map(|((cluster_uuid, clique_id), _)| FabricDomain {
+            cluster_uuid: cluster_uuid.clone(),
+            clique_id: *clique_id,
+        });
+        Some(Split { usual })
+    }
 }
 
 /// What a node reports, compared with its group.
@@ -44,33 +67,54 @@ pub(crate) enum Membership {
     Differs(String),
 }
 
-impl<'w> NvlinkDomains<'w> {
-    /// Compares all nodes, once per decision.
-    pub(crate) fn of(subjects: &[Subject<'w>]) -> Self {
-        let mut reported: HashMap<Group<'w>, Votes<'w>> = HashMap::new();
-        for subject in subjects.iter().filter(|subject| subject.node.maintenance().is_none()) {
-            if let (Some(group), Some(domain)) = (group(subject), report(subject).and_then(|r| r.fabric.as_ref())) {
-                let key = (domain.cluster_uuid.as_str(), domain.clique_id);
-                reported.entry(group).or_default().entry(key).or_insert((0, domain)).0 += 1;
+impl NvlinkDomains {
+    /// Counts a node.
+    pub(crate) fn join(&mut self, subject: &Subject<'_>) {
+        if let Some((group, domain)) = vote(subject) {
+            *self.groups.entry(group.clone()).or_default().by_domain.entry(domain).or_default() += 1;
+            self.changed.insert(group);
+        }
+    }
+
+    /// No longer counts a node, which is given as it was when it joined.
+    pub(crate) fn leave(&mut self, subject: &Subject<'_>) {
+        if let Some((group, domain)) = vote(subject) {
+            if let Some(votes) = self.groups.get_mut(&group)
+                && let Some(count) = votes.by_domain.get_mut(&domain)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    votes.by_domain.remove(&domain);
+                }
+            }
+            self.changed.insert(group);
+        }
+    }
+
+    /// Compares the nodes of each group again; whether the answer for any node can differ.
+    pub(crate) fn conclude(&mut self) -> bool {
+        let mut differs = false;
+        for group in std::mem::take(&mut self.changed) {
+            let Some(votes) = self.groups.get_mut(&group) else { continue };
+            let split = votes.split();
+            differs |= split != votes.split;
+            votes.split = split;
+            if votes.by_domain.is_empty() {
+                self.groups.remove(&group);
             }
         }
-        let split = reported.into_iter().filter(|(_, domains)| domains.len() > 1).map(|(group, domains)| {
-            let all: usize = domains.values().map(|(count, _)| count).sum();
-            let most = domains.values().find(|(count, _)| count * 2 > all && all >= MIN_NODES);
-            (group, Split { usual: most.map(|(_, domain)| *domain) })
-        });
-        Self { split: split.collect() }
+        differs
     }
 
     /// How one node compares with its group.
-    pub(crate) fn membership(&self, subject: &Subject<'w>) -> Membership {
+    pub(crate) fn membership(&self, subject: &Subject<'_>) -> Membership {
         let Some(group) = group(subject) else { return Membership::NotDeclared };
         let Some(domain) = report(subject).and_then(|report| report.fabric.as_ref()) else {
             return Membership::Unknown;
         };
-        match self.split.get(&group) {
+        match self.groups.get(&group).and_then(|votes| votes.split.as_ref()) {
             None => Membership::Agrees,
-            Some(Split { usual: Some(usual) }) if *usual == domain => Membership::Agrees,
+            Some(Split { usual: Some(usual) }) if usual == domain => Membership::Agrees,
             Some(Split { usual: Some(usual) }) => {
                 Membership::Differs(format!("NVLink domain {} instead of {}", shown(domain), shown(usual)))
             }
@@ -83,11 +127,19 @@ impl<'w> NvlinkDomains<'w> {
     }
 }
 
-fn group<'w>(subject: &Subject<'w>) -> Option<Group<'w>> {
+/// The group of a node, and the domain that it reports. A node under maintenance does not count.
+fn vote(subject: &Subject<'_>) -> Option<(Group, (String, i64))> {
+    let domain = report(subject)?.fabric.as_ref()?;
+    let is_counted = subject.node.maintenance().is_none();
+    let group = group(subject).filter(|_| is_counted)?;
+    Some((group, (domain.cluster_uuid.clone(), domain.clique_id)))
+}
+
+fn group(subject: &Subject<'_>) -> Option<Group> {
     let profile = subject.profile?;
     let label = profile.spec.nvlink_domain_label.as_deref()?;
     let value = subject.node.labels.get(label).filter(|value| !value.is_empty())?;
-    Some((profile.metadata.name.as_deref()?, value.as_str()))
+    Some((profile.metadata.name.clone()?, value.clone()))
 }
 
 fn report<'w>(subject: &Subject<'w>) -> Option<&'w Report> {

@@ -1,10 +1,9 @@
 //! Which nodes have a NodeHealth, and which policy and profile apply to each.
 
-use super::claims::Claims;
-use crate::world::{Node, World};
+use crate::world::Node;
 use crds::{NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Selector, names};
 use kube::ResourceExt;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// A node that has or needs a NodeHealth.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +39,23 @@ impl<'w> Standing<'w> {
             Self::Missing | Self::OfFormerNode(_) | Self::Terminating => None,
         }
     }
+
+    /// The state of this NodeHealth of this Node.
+    pub(crate) fn of(node: &Node, health: Option<&'w NodeHealth>) -> Self {
+        let Some(health) = health else {
+            return Self::Missing;
+        };
+        if health.metadata.deletion_timestamp.is_some() {
+            return Self::Terminating;
+        }
+        let spec_uid = health.spec.node.uid.as_str();
+        let owner_differs = health.owner_references().iter().any(|owner| owner.kind == "Node" && owner.uid != node.uid);
+        if owner_differs || (!spec_uid.is_empty() && spec_uid != node.uid) {
+            Self::OfFormerNode(health)
+        } else {
+            Self::Current(health)
+        }
+    }
 }
 
 /// A policy, and whether it selects any node at all.
@@ -51,82 +67,102 @@ pub(crate) struct Ranked<'w> {
     pub(crate) selects_some: bool,
 }
 
-/// Every subject by name, and every policy from the highest rank down. A node with a claim stays a subject even if it no
-/// longer shows an accelerator.
-pub(crate) fn select<'w>(world: &'w World, claims: &Claims<'_>) -> (Vec<Subject<'w>>, Vec<Ranked<'w>>) {
-    let mut policies: Vec<Ranked<'_>> =
-        world.policies.values().map(|policy| Ranked { policy, selects_some: false }).collect();
-    policies.sort_by_cached_key(|r| {
-        let meta = &r.policy.metadata;
-        (std::cmp::Reverse(r.policy.spec.priority), meta.creation_timestamp.as_ref().map(|t| t.0), meta.name.clone())
-    });
-    let mut profiles: Vec<&NodeHardwareProfile> = world.profiles.values().map(|p| &**p).collect();
-    profiles.sort_by_cached_key(|p| {
-        (
-            std::cmp::Reverse(p.spec.priority),
-            p.metadata.creation_timestamp.as_ref().map(|t| t.0),
-            p.metadata.name.clone(),
-        )
-    });
-    let mut shelf = Shelf { profiles, answers: HashMap::new() };
-    let subjects = world
-        .nodes
-        .values()
-        .filter_map(|node| {
-            let is_ours = claims.is_claimed(&node.name);
-            subject(world, node, is_ours, &mut policies, &mut shelf)
-        })
-        .collect();
-    (subjects, policies)
+/// What applies to a node, as indices into [`Ranks`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// Whether the node has or needs a NodeHealth.
+    pub(crate) is_subject: bool,
+    /// The policy that governs it.
+    pub(crate) policy: Option<usize>,
+    /// The policies that select it too, and are overruled.
+    pub(crate) overruled: Vec<usize>,
+    /// The profile that defines its expected hardware.
+    pub(crate) profile: Option<usize>,
 }
 
-fn subject<'w>(
-    world: &'w World,
-    node: &'w Node,
-    is_claimed: bool,
-    policies: &mut [Ranked<'w>],
-    shelf: &mut Shelf<'w>,
-) -> Option<Subject<'w>> {
-    let health = standing(node, world.node_healths.get(&node.name).map(|health| &**health));
-    let is_accelerator_node = is_claimed
-        || !matches!(health, Standing::Missing)
-        || node.shows_accelerator()
-        || node.labels.get(names::LABEL_AGENT).map(String::as_str) == Some("true")
-        || node.taint(names::TAINT_UNHEALTHY).is_some();
-    let selected = |selector: &Selector| selects(selector, node, is_accelerator_node);
-    let mut policy = None;
-    for ranked in policies {
-        if selected(&ranked.policy.spec.node_selector) {
-            ranked.selects_some = true;
-            policy = policy.or(Some(ranked.policy));
-        }
+/// The policies and the profiles, the highest rank first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ranks {
+    pub(crate) policies: Vec<Arc<NodeHealthPolicy>>,
+    pub(crate) profiles: Vec<Arc<NodeHardwareProfile>>,
+}
+
+impl Ranks {
+    /// Sorts them by rank: priority, then age, then name.
+    pub(crate) fn of(world: &crate::world::World) -> Self {
+        let mut policies: Vec<_> = world.policies.values().cloned().collect();
+        policies.sort_by_cached_key(|policy| {
+            let meta = &policy.metadata;
+            let age = meta.creation_timestamp.as_ref().map(|t| t.0);
+            (std::cmp::Reverse(policy.spec.priority), age, meta.name.clone())
+        });
+        let mut profiles: Vec<_> = world.profiles.values().cloned().collect();
+        profiles.sort_by_cached_key(|profile| {
+            let meta = &profile.metadata;
+            let age = meta.creation_timestamp.as_ref().map(|t| t.0);
+            (std::cmp::Reverse(profile.spec.priority), age, meta.name.clone())
+        });
+        Self { policies, profiles }
     }
-    let profile = shelf.find(node, health.current(), is_accelerator_node);
-    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject { node, health, policy, profile })
+
+    /// Whether the same objects with the same specs have the same ranks. Their statuses may differ.
+    pub(crate) fn ask_the_same(&self, other: &Self) -> bool {
+        let same_policy = |(a, b): (&Arc<NodeHealthPolicy>, &Arc<NodeHealthPolicy>)| {
+            Arc::ptr_eq(a, b) || (is_same_object(&a.metadata, &b.metadata) && a.spec == b.spec)
+        };
+        let same_profile = |(a, b): (&Arc<NodeHardwareProfile>, &Arc<NodeHardwareProfile>)| {
+            Arc::ptr_eq(a, b) || (is_same_object(&a.metadata, &b.metadata) && a.spec == b.spec)
+        };
+        self.policies.len() == other.policies.len()
+            && self.profiles.len() == other.profiles.len()
+            && self.policies.iter().zip(&other.policies).all(same_policy)
+            && self.profiles.iter().zip(&other.profiles).all(same_profile)
+    }
 }
 
-/// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
-fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
-    if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
+fn is_same_object(a: &kube::core::ObjectMeta, b: &kube::core::ObjectMeta) -> bool {
+    a.uid == b.uid && a.name == b.name && a.generation == b.generation
 }
 
-/// The profiles, highest rank first, with a cache of answers: a fleet has few models.
-struct Shelf<'w> {
-    profiles: Vec<&'w NodeHardwareProfile>,
-    /// Whether the profile at this index covers GPUs of this model.
+/// Chooses among the ranks, one node after the other.
+#[derive(Debug)]
+pub(crate) struct Choice<'r, 'w> {
+    ranks: &'r Ranks,
+    /// Whether the profile at this index covers GPUs of this model: a fleet has few models.
     answers: HashMap<(usize, &'w str), bool>,
 }
 
-impl<'w> Shelf<'w> {
-    /// The profile of a node.
-    fn find(
+impl<'r, 'w> Choice<'r, 'w> {
+    /// Among these.
+    pub(crate) fn among(ranks: &'r Ranks) -> Self {
+        Self { ranks, answers: HashMap::new() }
+    }
+
+    /// What applies to a node. One with a claim stays a subject even if it no longer shows an accelerator.
+    pub(crate) fn select(&mut self, node: &Node, health: Standing<'w>, is_claimed: bool) -> Selection {
+        let is_accelerator_node = is_claimed
+            || !matches!(health, Standing::Missing)
+            || node.shows_accelerator()
+            || node.labels.get(names::LABEL_AGENT).map(String::as_str) == Some("true")
+            || node.taint(names::TAINT_UNHEALTHY).is_some();
+        let ranked = self.ranks.policies.iter().enumerate();
+        let mut selected = ranked
+            .filter(|(_, policy)| selects(&policy.spec.node_selector, node, is_accelerator_node))
+            .map(|(index, _)| index);
+        let policy = selected.next();
+        let overruled = selected.collect();
+        let profile = self.find_profile(node, health.current(), is_accelerator_node);
+        let is_subject = is_accelerator_node || policy.is_some() || profile.is_some();
+        Selection { is_subject, policy, overruled, profile }
+    }
+
+    fn find_profile(
         &mut self,
         node: &Node,
         health: Option<&'w NodeHealth>,
         is_accelerator_node: bool,
-    ) -> Option<&'w NodeHardwareProfile> {
-        let index = (0..self.profiles.len()).find(|&index| self.matches(index, node, health, is_accelerator_node))?;
-        Some(self.profiles[index])
+    ) -> Option<usize> {
+        (0..self.ranks.profiles.len()).find(|&index| self.matches(index, node, health, is_accelerator_node))
     }
 
     /// Whether the node satisfies every given field of a profile's `match`; a profile without any matches nothing.
@@ -137,7 +173,7 @@ impl<'w> Shelf<'w> {
         health: Option<&'w NodeHealth>,
         is_accelerator_node: bool,
     ) -> bool {
-        let wanted = &self.profiles[index].spec.match_;
+        let wanted = &self.ranks.profiles[index].spec.match_;
         let has_type = |types: &Vec<String>| {
             let found = node.instance_type();
             !found.is_empty() && types.iter().any(|t| crds::node_hardware_profile::instance_type(t) == found)
@@ -157,25 +193,14 @@ impl<'w> Shelf<'w> {
         let mut known = report.iter().flat_map(|r| &r.inventory.gpus).filter_map(|gpu| gpu.model.as_deref()).peekable();
         if known.peek().is_none() {
             let standing = health.spec.profile.as_ref();
-            return standing.is_some() && standing == self.profiles[index].metadata.name.as_ref();
+            return standing.is_some() && standing == self.ranks.profiles[index].metadata.name.as_ref();
         }
         let is_one = |model: &str| names.iter().any(|name| crds::node_hardware_profile::is_of_model(model, name));
         known.all(|model| *self.answers.entry((index, model)).or_insert_with(|| is_one(model)))
     }
 }
 
-fn standing<'w>(node: &Node, health: Option<&'w NodeHealth>) -> Standing<'w> {
-    let Some(health) = health else {
-        return Standing::Missing;
-    };
-    if health.metadata.deletion_timestamp.is_some() {
-        return Standing::Terminating;
-    }
-    let spec_uid = health.spec.node.uid.as_str();
-    let owner_differs = health.owner_references().iter().any(|owner| owner.kind == "Node" && owner.uid != node.uid);
-    if owner_differs || (!spec_uid.is_empty() && spec_uid != node.uid) {
-        Standing::OfFormerNode(health)
-    } else {
-        Standing::Current(health)
-    }
+/// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
+fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
+    if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
 }

@@ -5,6 +5,7 @@
 
 mod checks;
 mod leaders;
+mod memos;
 mod mutants;
 mod rehearsals;
 mod shapes;

@@ -181,17 +181,23 @@ fn mark_under_observe_or_hold(model: &Model, plan: &mut Plan) {
 /// How many worlds a mutant may take until it is caught.
 const WORLDS: u32 = 3_000;
 
-/// Whether some world shows that `check` holds for the plan and not for the spoilt one.
-fn is_caught(mutant: Mutant, check: Checker) -> bool {
+/// The bytes of so many worlds, always the same.
+pub(super) fn random_worlds(count: u32) -> impl Iterator<Item = Vec<u8>> {
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
-    (0..WORLDS).any(|_| {
-        let bytes: Vec<u8> = (0..300)
+    (0..count).map(move |_| {
+        (0..300)
             .map(|_| {
                 // Knuth's MMIX generator; its high bits are random enough.
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 state.to_be_bytes()[0]
             })
-            .collect();
+            .collect()
+    })
+}
+
+/// Whether some world shows that `check` holds for the plan and not for the spoilt one.
+fn is_caught(mutant: Mutant, check: Checker) -> bool {
+    random_worlds(WORLDS).any(|bytes| {
         let mut caught = false;
         let lived = live(&bytes, &mut |seen| {
             let mut spoilt = seen.plan.clone();

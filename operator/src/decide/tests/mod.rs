@@ -11,6 +11,12 @@ mod objects;
 mod profiles;
 mod severities;
 
+use super::{
+    Docket, decide_nodes,
+    govern::{Governance, claims::Claims, fleet::Fleet, roster::Roster},
+    memo::Memo,
+    orders::Orders,
+};
 use crate::{
     decide::model::{Model, fixtures},
     plan::{Plan, Write},
@@ -87,6 +93,21 @@ fn label<'m>(model: &'m Model, name: &str, label: &str) -> &'m str {
 fn claimed(model: &Model, policy: &str) -> Vec<String> {
     let claims = &policy_status(model, policy).budget.claims;
     claims.iter().map(|c| c.node.clone()).collect()
+}
+
+/// Decides all nodes and policies, with these work orders.
+fn decide_with(model: &Model, orders: &Orders, plan: &mut Plan) {
+    let (world, now) = (&model.world, model.now);
+    let claims = Claims::read(world);
+    let (mut roster, mut fleet) = (Roster::default(), Fleet::default());
+    let places = roster.update(world, &claims, &mut fleet);
+    let edition = fleet.conclude();
+    let rulings = Memo::carry(Vec::new(), places);
+    let (places, subjects): (Vec<usize>, Vec<_>) = roster.subjects().unzip();
+    let governance = Governance { claims, subjects, policies: roster.policies() };
+    let mut docket = Docket { places, rulings, edition };
+    docket.judge(world, &governance, orders, &fleet, now);
+    decide_nodes(world, &governance, &docket, orders, now, plan);
 }
 
 /// The index of the first step whose write is this one.

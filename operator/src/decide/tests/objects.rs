@@ -222,8 +222,7 @@ fn orders_wait_for_the_steps_that_must_come_first_and_nothing_else_does() {
     let given = orders.by_node.entry("a".into()).or_default();
     given.assignments.push(order.clone());
     given.after.push(first);
-    let governance = super::super::govern::Governance::of(&model.world);
-    super::super::decide_nodes(&model.world, &governance, &orders, model.now, &mut plan);
+    decide_with(&model, &orders, &mut plan);
     let spec = index_of(&plan, |w| matches!(w, Write::NodeHealthSpec(s) if s.spec.assignments == [order.clone()]));
     assert_eq!(plan.steps[spec].after, [first]);
     let status =

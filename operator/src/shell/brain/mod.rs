@@ -14,7 +14,7 @@ mod answers;
 mod clock;
 
 use crate::{
-    decide::decide,
+    decide::{Memo, decide_again},
     key::Key,
     plan::Plan,
     queue::{StepId, WriteQueue, backoff::Backoffs},
@@ -79,6 +79,8 @@ pub struct Brain {
     metrics: Metrics,
     pulse: Pulse,
     gauges_at: Option<Instant>,
+    /// What the last decision left.
+    memo: Memo,
 }
 
 impl Brain {
@@ -97,6 +99,7 @@ impl Brain {
             metrics,
             pulse,
             gauges_at: None,
+            memo: Memo::default(),
         }
     }
 
@@ -160,7 +163,9 @@ impl Brain {
     fn decide(&mut self, cause: &'static str) {
         self.metrics.wakes.with_label_values(&[cause]).inc();
         let began = Instant::now();
-        let Plan { steps, events, wake_at } = decide(self.stores.world(), now());
+        let (plan, memo) = decide_again(self.stores.world(), now(), std::mem::take(&mut self.memo));
+        self.memo = memo;
+        let Plan { steps, events, wake_at } = plan;
         let took = began.elapsed();
         self.alarm.decided(Instant::now(), took, wake_at);
         self.metrics.decide_seconds.observe(took.as_secs_f64());

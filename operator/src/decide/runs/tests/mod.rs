@@ -13,7 +13,7 @@ mod validation;
 
 use super::{Orders, decide};
 use crate::{
-    decide::govern::Governance,
+    decide::govern::{claims::Claims, fleet::Fleet, roster::Roster},
     plan::{Plan, Write},
     world::{Node, World},
 };
@@ -123,8 +123,10 @@ impl Stage {
 
     fn decide(&self) -> (Plan, Orders) {
         let mut plan = Plan::default();
-        let governance = Governance::of(&self.world);
-        let orders = decide(&self.world, &governance.subjects, self.now, &mut plan);
+        let mut roster = Roster::default();
+        roster.update(&self.world, &Claims::read(&self.world), &mut Fleet::default());
+        let subjects: Vec<_> = roster.subjects().map(|(_, subject)| subject).collect();
+        let orders = decide(&self.world, &subjects, self.now, &mut plan);
         (plan, orders)
     }
 
