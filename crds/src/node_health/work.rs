@@ -46,7 +46,7 @@ struct DeviceCount(#[schemars(range(min = 0, max = 4096))] i64);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {
-    /// The generation of the copied profile.
+    /// The generation of the profile from which this was copied. A later one that changes nothing here leaves it as it is.
     #[serde(default)]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub generation: i64,
@@ -81,7 +81,7 @@ pub struct PolicyRef {
     /// Name of the NodeHealthPolicy.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The generation of the NodeHealthPolicy.
+    /// The generation of the NodeHealthPolicy that the spec follows. A later one that changes nothing here leaves it as it is.
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub generation: i64,
 }

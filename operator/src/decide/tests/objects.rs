@@ -5,7 +5,7 @@ use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Activity, Selector, State,
     node_health::{Assignment, Certification},
-    node_health_policy::{Outputs, PolicyMonitor},
+    node_health_policy::{Drills, Outputs, PolicyMonitor},
     reason,
 };
 
@@ -190,6 +190,22 @@ fn monitors_are_all_that_are_built_unless_the_policy_turns_them_off() {
     let mut left: Vec<_> = built.into_iter().filter(|(name, _)| name != "xid").collect();
     left[0].1 = Some(5);
     assert_eq!(monitors(&settled(model)), left);
+}
+
+#[test]
+fn an_edit_of_a_policy_writes_only_the_specs_that_it_changes() {
+    let mut model = settled(under(Mode::Observe, &["a", "b"]));
+    let generation = health_of(&model, "a").metadata.generation;
+    model.edit_policy("base", |p| p.spec.drills = Some(Drills { allow: true, ..Drills::default() }));
+    let plan = decide(&model.world, model.now);
+    assert!(!plan.steps.iter().any(|step| matches!(step.write, Write::NodeHealthSpec(_))), "{plan:#?}");
+    let mut model = settled(model);
+    assert_eq!(health_of(&model, "a").metadata.generation, generation);
+    let power = PolicyMonitor { name: "power".into(), interval_seconds: Some(7), ..PolicyMonitor::default() };
+    model.edit_policy("base", |p| p.spec.monitors = vec![power]);
+    let model = settled(model);
+    let policy = health_of(&model, "a").spec.policy.as_ref().unwrap();
+    assert_eq!(Some(policy.generation), model.world.policies["base"].metadata.generation, "it tells what it follows");
 }
 
 #[test]
