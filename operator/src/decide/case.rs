@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     plan::Plan,
-    world::{Node, SILENT_AFTER_SECONDS, World},
+    world::{Node, World},
 };
 use crds::{Time, node_health_policy::TaintEffect};
 
@@ -61,7 +61,7 @@ impl<'w> Case<'w> {
                 health,
                 orders: orders.assignments(&node.name),
                 claim: claims.spent_for(&node.name, winner),
-                silent: world.agent_is_silent(&node.name, now),
+                silent: world.agent_is_silent(&node.name),
                 marks_are_frozen: matches!(authority, Authority::Frozen),
                 now,
             })
@@ -81,15 +81,11 @@ impl<'w> Case<'w> {
         }
     }
 
-    /// Asks to be woken when time alone changes something: an agent falls silent, a maintenance overruns or a
-    /// certification expires.
-    pub(crate) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
+    /// Asks to be woken when time alone changes something: a maintenance overruns or a certification expires.
+    pub(crate) fn wake(&self, now: Time, plan: &mut Plan) {
         let node = self.node();
         let Some(health) = self.subject.health.current() else { return };
         if let Some(status) = &health.status {
-            if status.report.is_some() && !world.agent_is_silent(&node.name, now) {
-                plan.wake(world.agent_last_heard(&node.name).plus(SILENT_AFTER_SECONDS + 1));
-            }
             for certification in &status.certifications {
                 plan.wake_after(now, certification.expires_at);
             }

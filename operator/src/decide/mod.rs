@@ -50,7 +50,7 @@ fn decide_nodes<'w>(world: &'w World, governance: &Governance<'w>, orders: &Orde
     let judged = governance.subjects.iter().map(|subject| Case::of(world, governance, *subject, orders, &fleet, now));
     let cases: Vec<Case<'_>> = judged.collect();
     for case in &cases {
-        case.wake(world, now, plan);
+        case.wake(now, plan);
     }
     let by_name: BTreeMap<&str, usize> =
         cases.iter().enumerate().map(|(index, case)| (case.subject.node.name.as_str(), index)).collect();

@@ -85,7 +85,7 @@ impl Brain {
     /// A brain with empty stores.
     pub fn new(writer: Writer, recorder: EventRecorder, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
-            stores: Stores::new(hold_everything, now()),
+            stores: Stores::new(hold_everything),
             queue: WriteQueue::default(),
             backoffs: Backoffs::default(),
             alarm: Alarm::default(),
@@ -141,6 +141,7 @@ impl Brain {
 
     fn think(&mut self) {
         let at = Instant::now();
+        self.stores.look(at);
         let due = self.backoffs.due(at);
         self.to_look.extend(due.look);
         if due.ended {
@@ -221,9 +222,8 @@ impl Brain {
             self.metrics.watch_broke(subject.kind);
         }
         let was_complete = self.stores.are_complete();
-        let change = self.stores.observe(observation, now());
+        let change = self.stores.observe(observation, at);
         if !was_complete && self.stores.are_complete() {
-            self.stores.count_silence_from(now());
             info!("all kinds are listed; starting to decide");
             self.alarm.at_once(at, "start");
         }
