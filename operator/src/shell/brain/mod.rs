@@ -173,7 +173,7 @@ impl Brain {
             .admit(steps, events, |key, write| backoffs.must_wait(key, act(write)) || stores.is_malformed(key));
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
-        debug!(cause, ?took, steps = count, admission.admitted, dropped, "decided");
+        debug!(cause, ?took, steps = count, admission.admitted, dropped, admission.replaced, "decided");
         for event in admission.events {
             self.recorder.record(event);
         }
