@@ -3,11 +3,14 @@
 //! A [`World`] is a plain value. The shell builds it from its stores and the overlay of its own writes that it has not
 //! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
-use crds::{Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Time, names};
-use std::{collections::BTreeMap, sync::Arc};
+use crds::{Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// An agent counts as silent once its Lease has not changed for this many seconds.
-pub const SILENT_AFTER_SECONDS: i64 = 150;
+/// An agent counts as silent once its Lease has not changed for this many seconds in which the operator could see Leases.
+pub const SILENT_AFTER_SECONDS: u64 = 150;
 
 /// Everything that a decision depends on, except the time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,10 +25,10 @@ pub struct World {
     pub policies: BTreeMap<String, Arc<NodeHealthPolicy>>,
     /// NodeHardwareProfiles by name.
     pub profiles: BTreeMap<String, Arc<NodeHardwareProfile>>,
-    /// When the Lease of a node's agent was last seen to change, by the operator's clock.
-    pub lease_changes: BTreeMap<String, Time>,
-    /// When this operator started to watch Leases. Silence is counted from then at the earliest.
-    pub started_at: Time,
+    /// The nodes whose agent is silent: its Lease has not changed for [`SILENT_AFTER_SECONDS`] in which the operator could
+    /// see Leases, or it was silent before this operator started and has not been heard since. Whatever the operator could
+    /// not see neither adds a node nor removes one, and no clock that is set does.
+    pub silent: BTreeSet<String>,
     /// The switch `--hold-everything`: no mark is set or lifted, and no run is admitted.
     pub hold_everything: bool,
 }
@@ -111,13 +114,8 @@ impl Node {
 }
 
 impl World {
-    /// Whether the agent of this node has stopped renewing its Lease, by the operator's clock.
-    pub fn agent_is_silent(&self, node: &str, now: Time) -> bool {
-        now.since(self.agent_last_heard(node)) > SILENT_AFTER_SECONDS
-    }
-
-    /// When the agent of this node last renewed its Lease; the operator's start at the earliest.
-    pub fn agent_last_heard(&self, node: &str) -> Time {
-        self.lease_changes.get(node).copied().unwrap_or(self.started_at).max(self.started_at)
+    /// Whether the agent of this node has stopped renewing its Lease.
+    pub fn agent_is_silent(&self, node: &str) -> bool {
+        self.silent.contains(node)
     }
 }

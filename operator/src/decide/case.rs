@@ -15,10 +15,7 @@ use super::{
     marks::taints::{self, OwnTaint, TaintToBe},
     orders::Orders,
 };
-use crate::{
-    plan::Plan,
-    world::{Node, SILENT_AFTER_SECONDS, World},
-};
+use crate::world::{Node, World};
 use crds::{
     Time,
     node_health::Assignment,
@@ -85,15 +82,14 @@ impl<'w> Circumstances<'w> {
         subject: &Subject<'_>,
         orders: &'w Orders,
         edition: u64,
-        now: Time,
     ) -> Self {
         let name = subject.node.name.as_str();
         let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
         Self {
             orders: Cow::Borrowed(orders.assignments(name)),
-            claim: claims.spent_for(name, winner).cloned(),
-            claim_may_be_dropped: claims.may_be_dropped(world, name),
-            silent: world.agent_is_silent(name, now),
+            claim: subject.is_claimed.then(|| claims.spent_for(name, winner).cloned()).flatten(),
+            claim_may_be_dropped: subject.is_claimed && claims.may_be_dropped(world, name),
+            silent: world.agent_is_silent(name),
             edition,
             hold_everything: world.hold_everything,
         }
@@ -137,8 +133,7 @@ impl Judged {
     }
 }
 
-/// When time alone changes the judgement on a node next: a maintenance overruns or a certification expires. A silent agent
-/// is not among it (see [`Case::wake`]).
+/// When time alone changes the judgement on a node next: a maintenance overruns or a certification expires.
 pub(crate) fn changes_at(subject: &Subject<'_>, now: Time) -> Option<Time> {
     let health = subject.health.current()?;
     let certifications = health.status.iter().flat_map(|status| &status.certifications).map(|c| c.expires_at);
@@ -151,16 +146,6 @@ impl<'w> Case<'w> {
     /// What may be done to a judged node.
     pub(crate) fn new(world: &World, subject: Subject<'w>, judged: &'w Judged) -> Self {
         Self { authority: authority::authority(world.hold_everything, &subject), subject, judged }
-    }
-
-    /// Asks to be woken when the agent falls silent.
-    pub(crate) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
-        let node = self.node();
-        let has_report =
-            self.subject.health.current().and_then(|h| h.status.as_ref()).is_some_and(|status| status.report.is_some());
-        if has_report && !world.agent_is_silent(&node.name, now) {
-            plan.wake(world.agent_last_heard(&node.name).plus(SILENT_AFTER_SECONDS + 1));
-        }
     }
 
     /// The Node.

@@ -77,7 +77,7 @@ impl Docket {
     /// Judges every node whose ruling does not stand.
     fn judge(&mut self, world: &World, governance: &Governance<'_>, orders: &Orders, fleet: &Fleet, now: Time) {
         for (subject, &place) in governance.subjects.iter().zip(&self.places) {
-            let circumstances = Circumstances::of(world, &governance.claims, subject, orders, self.edition, now);
+            let circumstances = Circumstances::of(world, &governance.claims, subject, orders, self.edition);
             let ruling = &mut self.rulings[place];
             if ruling.as_ref().is_some_and(|ruling| ruling.stands(&circumstances, now)) {
                 continue;
@@ -120,11 +120,8 @@ fn decide_nodes<'w>(
 ) -> Vec<Option<HasSlot>> {
     let subjects = governance.subjects.iter().zip(docket.rulings());
     let cases: Vec<Case<'_>> = subjects.map(|(subject, ruling)| Case::new(world, *subject, &ruling.judged)).collect();
-    for (case, ruling) in cases.iter().zip(docket.rulings()) {
-        case.wake(world, now, plan);
-        if let Some(at) = ruling.changes_at {
-            plan.wake(at);
-        }
+    for at in docket.rulings().filter_map(|ruling| ruling.changes_at) {
+        plan.wake(at);
     }
     let by_name: BTreeMap<&str, usize> =
         cases.iter().enumerate().map(|(index, case)| (case.subject.node.name.as_str(), index)).collect();

@@ -6,11 +6,14 @@
 //! ```
 //!
 //! An object is busy from the admission of its first step to the end of its last, so an older decision about it never
-//! overtakes a later one. A policy is busy only while a step on it is ready or running: its status is written with its
+//! overtakes a later one. A step of higher rank replaces those of lower rank that wait for the same object, so that a taint
+//! never waits for the labels of an older decision: what was replaced is decided again. A policy is busy only while a step on it is ready or running: its status is written with its
 //! resourceVersion, so the API server refuses an outdated write, and claims for other nodes must not wait until the
 //! labels, conditions and decisions of these nodes are written.
 
 pub mod backoff;
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +21,10 @@ use crate::{
     key::{Key, Kind},
     plan::{EventNote, Step, Write},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound::{Excluded, Unbounded},
+};
 
 /// The most ordinary writes under way at once. Measured: above 8 only latency grows, and at 32 the API server's priority
 /// level `workload-low` begins to queue requests.
@@ -34,15 +40,38 @@ pub struct StepId(u64);
 struct Admitted {
     plan: u64,
     key: Key,
-    write: Write,
-    /// These must have succeeded.
-    after: BTreeSet<StepId>,
-    /// Earlier steps of the plan on the same object. These must have ended, in whatever way.
-    behind: BTreeSet<StepId>,
+    rank: u8,
+    /// `None` while it is running.
+    write: Option<Write>,
+    /// How many of the steps that it comes after have not succeeded yet.
+    unmet: usize,
+    /// The steps that come after this one.
+    dependents: Vec<StepId>,
     events: Vec<EventNote>,
-    /// The version that the previous step of this plan on the same object got back.
+}
+
+impl Admitted {
+    fn is_running(&self) -> bool {
+        self.write.is_none()
+    }
+}
+
+/// The steps of one plan on one object, which run in their order.
+#[derive(Debug, Default)]
+struct Lane {
+    steps: BTreeSet<StepId>,
+    /// The version that the last of them got back.
     version: Option<String>,
-    running: bool,
+}
+
+/// The steps on one object.
+#[derive(Debug, Default)]
+struct Object {
+    /// By plan. Only a policy has more than one.
+    lanes: BTreeMap<u64, Lane>,
+    /// How many steps are ready or running.
+    ready: usize,
+    is_running: bool,
 }
 
 /// A step to run now.
@@ -69,14 +98,14 @@ pub enum Ended {
     Stale,
 }
 
-/// The steps that were admitted and have not ended.
+/// The steps that were admitted and have not ended. Each operation costs the logarithm of their number for each step that
+/// it is about, whatever else waits.
 #[derive(Debug, Default)]
 pub struct WriteQueue {
     steps: BTreeMap<StepId, Admitted>,
     ready: BTreeSet<(u8, StepId)>,
-    /// By how many steps an object is busy.
-    busy: BTreeMap<Key, usize>,
-    running: BTreeSet<Key>,
+    objects: BTreeMap<Key, Object>,
+    running: usize,
     next_step: u64,
     next_plan: u64,
 }
@@ -88,6 +117,8 @@ pub struct Admission {
     pub admitted: usize,
     /// How many were dropped because their object, or the object of a step they depend on, is busy.
     pub dropped: usize,
+    /// How many waiting steps of older plans were dropped, because this plan has more urgent ones for their objects.
+    pub replaced: usize,
     /// Events that depend on no step.
     pub events: Vec<EventNote>,
 }
@@ -106,8 +137,16 @@ fn rank(write: &Write) -> u8 {
     }
 }
 
+/// What becomes of the taints that a claim pays for.
+#[derive(Clone, Copy, Debug, Default)]
+struct PaidFor {
+    admitted: usize,
+    dropped: usize,
+}
+
 impl WriteQueue {
-    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason.
+    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason. A claim is dropped if all
+    /// taints that it pays for are: it would use up budget for nothing.
     pub fn admit(
         &mut self,
         steps: Vec<Step>,
@@ -115,26 +154,75 @@ impl WriteQueue {
         must_wait: impl Fn(&Key, &Write) -> bool,
     ) -> Admission {
         self.next_plan += 1;
-        let busy: BTreeSet<Key> = self.busy.keys().cloned().collect();
         let mut ids: Vec<Option<StepId>> = Vec::with_capacity(steps.len());
-        let mut on_object: BTreeMap<Key, BTreeSet<StepId>> = BTreeMap::new();
+        let mut own: BTreeSet<Key> = BTreeSet::new();
+        let mut claims: BTreeMap<usize, PaidFor> = BTreeMap::new();
         let mut admission = Admission::default();
-        for Step { write, after } in steps {
-            let key = Key::of(&write);
-            let after: Option<BTreeSet<StepId>> =
-                after.into_iter().map(|index| ids.get(index).copied().flatten()).collect();
-            let after = after.filter(|_| !busy.contains(&key) && !must_wait(&key, &write));
-            let Some(after) = after else {
-                ids.push(None);
-                admission.dropped += 1;
-                continue;
-            };
-            let behind = on_object.entry(key.clone()).or_default();
-            let id = self.insert(key, write, after, behind.clone());
-            behind.insert(id);
-            ids.push(Some(id));
-            admission.admitted += 1;
+        for (index, Step { write, after }) in steps.into_iter().enumerate() {
+            if matches!(write, Write::PolicyStatus { .. }) {
+                claims.insert(index, PaidFor::default());
+            }
+            let is_taint = matches!(write, Write::NodeTaints { .. });
+            let id = self.admit_one(write, &after, &ids, &mut own, &must_wait, &mut admission.replaced);
+            ids.push(id);
+            match id {
+                Some(_) => admission.admitted += 1,
+                None => admission.dropped += 1,
+            }
+            for claim in after.iter().filter(|_| is_taint) {
+                if let Some(paid_for) = claims.get_mut(claim) {
+                    paid_for.admitted += usize::from(id.is_some());
+                    paid_for.dropped += usize::from(id.is_none());
+                }
+            }
         }
+        let idle = claims.into_iter().filter(|(_, paid_for)| paid_for.admitted == 0 && paid_for.dropped > 0);
+        let idle = idle.filter_map(|(claim, _)| ids[claim]).collect();
+        let dropped = self.drop_all(idle);
+        admission.admitted -= dropped;
+        admission.dropped += dropped;
+        self.keep_events(events, &ids, &mut admission);
+        admission
+    }
+
+    /// Admits one step, if it may be.
+    fn admit_one(
+        &mut self,
+        write: Write,
+        after: &[usize],
+        ids: &[Option<StepId>],
+        own: &mut BTreeSet<Key>,
+        must_wait: impl Fn(&Key, &Write) -> bool,
+        replaced: &mut usize,
+    ) -> Option<StepId> {
+        let key = Key::of(&write);
+        let after = after.iter().map(|index| ids.get(*index).copied().flatten());
+        let after: BTreeSet<StepId> = after.collect::<Option<_>>()?;
+        if must_wait(&key, &write) {
+            return None;
+        }
+        if !own.contains(&key) {
+            *replaced += self.make_room(&key, rank(&write))?;
+            own.insert(key.clone());
+        }
+        Some(self.insert(key, write, after))
+    }
+
+    /// Drops the steps that wait for the object if all of them have a lower rank. Returns how many steps were dropped;
+    /// `None` if the object stays busy.
+    fn make_room(&mut self, key: &Key, rank: u8) -> Option<usize> {
+        let Some(object) = self.objects.get(key).filter(|_| self.is_busy(key)) else {
+            return Some(0);
+        };
+        if object.is_running {
+            return None;
+        }
+        let waiting: Vec<StepId> = object.lanes.values().flat_map(|lane| lane.steps.iter().copied()).collect();
+        let all_lower = waiting.iter().filter_map(|id| self.steps.get(id)).all(|step| step.rank > rank);
+        all_lower.then(|| self.drop_all(waiting))
+    }
+
+    fn keep_events(&mut self, events: Vec<EventNote>, ids: &[Option<StepId>], admission: &mut Admission) {
         for mut event in events {
             match event.after.take() {
                 None => admission.events.push(event),
@@ -146,143 +234,145 @@ impl WriteQueue {
                 }
             }
         }
-        admission
     }
 
-    fn insert(&mut self, key: Key, write: Write, after: BTreeSet<StepId>, behind: BTreeSet<StepId>) -> StepId {
+    fn insert(&mut self, key: Key, write: Write, after: BTreeSet<StepId>) -> StepId {
         let id = StepId(self.next_step);
         self.next_step += 1;
-        let is_ready = after.is_empty() && behind.is_empty();
-        if is_ready {
-            self.ready.insert((rank(&write), id));
+        let (unmet, rank) = (after.len(), rank(&write));
+        for earlier in after {
+            if let Some(step) = self.steps.get_mut(&earlier) {
+                step.dependents.push(id);
+            }
         }
-        if is_ready || key.kind != Kind::Policy {
-            *self.busy.entry(key.clone()).or_default() += 1;
-        }
-        let step = Admitted {
-            plan: self.next_plan,
-            key,
-            write,
-            after,
-            behind,
-            events: Vec::new(),
-            version: None,
-            running: false,
-        };
-        self.steps.insert(id, step);
+        let plan = self.next_plan;
+        let object = self.objects.entry(key.clone()).or_default();
+        object.lanes.entry(plan).or_default().steps.insert(id);
+        let (dependents, events) = (Vec::new(), Vec::new());
+        self.steps.insert(id, Admitted { plan, key, rank, write: Some(write), unmet, dependents, events });
+        self.ready_if_first(id);
         id
+    }
+
+    /// Makes a step ready if nothing is left that it waits for.
+    fn ready_if_first(&mut self, id: StepId) {
+        let Some(step) = self.steps.get(&id) else { return };
+        let Some(object) = self.objects.get_mut(&step.key) else { return };
+        let is_first = object.lanes.get(&step.plan).is_some_and(|lane| lane.steps.first() == Some(&id));
+        if is_first && step.unmet == 0 && !step.is_running() && self.ready.insert((step.rank, id)) {
+            object.ready += 1;
+        }
     }
 
     /// The steps to run now, most urgent first.
     pub fn start(&mut self) -> Vec<Start> {
         let mut starts = Vec::new();
-        let ready: Vec<(u8, StepId)> = self.ready.iter().copied().collect();
-        for (rank, id) in ready {
+        let mut next = self.ready.first().copied();
+        while let Some((rank, id)) = next {
             let limit = if rank == 0 { AT_ONCE } else { ORDINARY_AT_ONCE };
-            if self.running.len() >= limit {
+            if self.running >= limit {
                 break;
             }
-            let Some(step) = self.steps.get_mut(&id) else {
-                continue;
-            };
-            if !self.running.insert(step.key.clone()) {
-                continue;
-            }
-            step.running = true;
-            self.ready.remove(&(rank, id));
-            starts.push(Start { id, key: step.key.clone(), write: step.write.clone(), version: step.version.clone() });
+            next = self.ready.range((Excluded((rank, id)), Unbounded)).next().copied();
+            starts.extend(self.start_one(rank, id));
         }
         starts
     }
 
+    /// Starts a ready step unless another one on its object is running.
+    fn start_one(&mut self, rank: u8, id: StepId) -> Option<Start> {
+        let step = self.steps.get_mut(&id)?;
+        let object = self.objects.get_mut(&step.key).filter(|object| !object.is_running)?;
+        let write = step.write.take()?;
+        object.is_running = true;
+        self.running += 1;
+        self.ready.remove(&(rank, id));
+        let version = object.lanes.get(&step.plan).and_then(|lane| lane.version.clone());
+        Some(Start { id, key: step.key.clone(), write, version })
+    }
+
     /// A step has ended. Returns the events that waited for its success.
     pub fn finished(&mut self, id: StepId, ended: &Ended) -> Vec<EventNote> {
-        let Some(step) = self.remove(id) else {
-            return Vec::new();
-        };
         match ended {
-            Ended::Written(version) => {
-                self.succeeded(id, &step, version.as_deref());
-                step.events
-            }
+            Ended::Written(version) => self.succeeded(id, version.as_deref()),
             Ended::Refused => {
-                self.drop_dependents(vec![id]);
-                self.no_longer_behind(id);
+                self.drop_all(vec![id]);
                 Vec::new()
             }
             Ended::Stale => {
-                let same = self.steps.iter().filter(|(_, s)| s.key == step.key);
-                let mut failed: Vec<StepId> = same.filter(|(_, s)| !s.running).map(|(id, _)| *id).collect();
-                for id in &failed {
-                    self.remove(*id);
-                }
-                failed.push(id);
-                self.drop_dependents(failed);
+                let object = self.steps.get(&id).and_then(|step| self.objects.get(&step.key));
+                let lanes = object.into_iter().flat_map(|object| object.lanes.values());
+                let all = lanes.flat_map(|lane| lane.steps.iter().copied()).collect();
+                self.drop_all(all);
                 Vec::new()
             }
         }
     }
 
-    fn succeeded(&mut self, id: StepId, done: &Admitted, version: Option<&str>) {
-        for step in self.steps.values_mut() {
-            if step.plan == done.plan {
-                step.after.remove(&id);
-                if step.key == done.key {
-                    step.version = version.map(str::to_owned);
-                }
-            }
+    fn succeeded(&mut self, id: StepId, version: Option<&str>) -> Vec<EventNote> {
+        if let Some(step) = self.steps.get(&id)
+            && let Some(lane) = self.objects.get_mut(&step.key).and_then(|object| object.lanes.get_mut(&step.plan))
+        {
+            lane.version = version.map(str::to_owned);
         }
-        self.no_longer_behind(id);
+        let Some(step) = self.remove(id) else {
+            return Vec::new();
+        };
+        for dependent in step.dependents {
+            if let Some(step) = self.steps.get_mut(&dependent) {
+                step.unmet -= 1;
+            }
+            self.ready_if_first(dependent);
+        }
+        step.events
     }
 
-    fn no_longer_behind(&mut self, id: StepId) {
-        for (other, step) in &mut self.steps {
-            step.behind.remove(&id);
-            let is_ready = step.after.is_empty() && step.behind.is_empty() && !step.running;
-            if is_ready && self.ready.insert((rank(&step.write), *other)) {
-                // A policy becomes busy only now.
-                if step.key.kind == Kind::Policy {
-                    *self.busy.entry(step.key.clone()).or_default() += 1;
-                }
+    /// Drops these steps and everything that comes after them. Returns how many there were.
+    fn drop_all(&mut self, mut ids: Vec<StepId>) -> usize {
+        let mut dropped = 0;
+        while let Some(id) = ids.pop() {
+            if let Some(step) = self.remove(id) {
+                dropped += 1;
+                ids.extend(step.dependents);
             }
         }
+        dropped
     }
 
-    fn drop_dependents(&mut self, mut failed: Vec<StepId>) {
-        while let Some(id) = failed.pop() {
-            let dependents = self.steps.iter().filter(|(_, s)| s.after.contains(&id));
-            let dependents: Vec<StepId> = dependents.map(|(id, _)| *id).collect();
-            for dependent in &dependents {
-                self.remove(*dependent);
-            }
-            failed.extend(dependents);
-            self.no_longer_behind(id);
-        }
-    }
-
+    /// Removes a step, which may make the next one on its object ready.
     fn remove(&mut self, id: StepId) -> Option<Admitted> {
         let step = self.steps.remove(&id)?;
-        let was_ready = self.ready.remove(&(rank(&step.write), id));
-        if step.running {
-            self.running.remove(&step.key);
+        let was_ready = self.ready.remove(&(step.rank, id));
+        let object = self.objects.get_mut(&step.key)?;
+        if step.is_running() {
+            object.is_running = false;
+            self.running -= 1;
         }
-        let made_busy = step.running || was_ready || step.key.kind != Kind::Policy;
-        if made_busy && let Some(count) = self.busy.get_mut(&step.key) {
-            *count -= 1;
-            if *count == 0 {
-                self.busy.remove(&step.key);
+        if step.is_running() || was_ready {
+            object.ready -= 1;
+        }
+        let mut first = None;
+        if let Some(lane) = object.lanes.get_mut(&step.plan) {
+            lane.steps.remove(&id);
+            first = lane.steps.first().copied();
+            if first.is_none() {
+                object.lanes.remove(&step.plan);
             }
+        }
+        if object.lanes.is_empty() {
+            self.objects.remove(&step.key);
+        }
+        if let Some(first) = first {
+            self.ready_if_first(first);
         }
         Some(step)
     }
 
     /// Drops every step that is not running. Called when the process is stopping.
     pub fn stop(&mut self) {
-        let waiting = self.steps.iter().filter(|(_, s)| !s.running);
+        let waiting = self.steps.iter().filter(|(_, step)| !step.is_running());
         let waiting: Vec<StepId> = waiting.map(|(id, _)| *id).collect();
-        for id in waiting {
-            self.remove(id);
-        }
+        self.drop_all(waiting);
     }
 
     /// How many steps have not ended.
@@ -297,6 +387,6 @@ impl WriteQueue {
 
     /// Whether the object is busy.
     pub fn is_busy(&self, key: &Key) -> bool {
-        self.busy.contains_key(key)
+        self.objects.get(key).is_some_and(|object| key.kind != Kind::Policy || object.ready > 0)
     }
 }

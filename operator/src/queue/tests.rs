@@ -183,3 +183,55 @@ fn after_a_stop_only_running_steps_are_left() {
     queue.finished(ids[0], &done());
     assert!(queue.is_empty());
 }
+
+#[test]
+fn a_new_taint_does_not_wait_behind_the_labels_of_an_older_decision() {
+    let mut queue = WriteQueue::default();
+    let names: Vec<String> = (0..10_000).map(|i| format!("n{i}")).collect();
+    let words: Vec<(Write, &[usize])> = names.iter().flat_map(|n| [(marks(n), &[][..]), (condition(n), &[])]).collect();
+    admit(&mut queue, plan(&words));
+    assert_eq!(queue.start().len(), 12);
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n5000"), &[0]), (marks("n5000"), &[1])]);
+    let admission = admit(&mut queue, steps);
+    assert_eq!((admission.admitted, admission.dropped, admission.replaced), (3, 0, 2));
+    let (ids, writes) = started(&mut queue);
+    assert_eq!(writes, [claim("p", Some("1"))]);
+    queue.finished(ids[0], &done());
+    assert_eq!(started(&mut queue).1, [taint("n5000")], "first of 19,988 waiting steps");
+}
+
+#[test]
+fn a_write_that_is_running_and_an_older_taint_are_not_replaced() {
+    let mut queue = WriteQueue::default();
+    admit(
+        &mut queue,
+        plan(&[(marks("n1"), &[]), (claim("p", Some("1")), &[]), (taint("n2"), &[1]), (marks("n2"), &[2])]),
+    );
+    queue.start();
+    let later = admit(&mut queue, plan(&[(taint("n1"), &[]), (taint("n2"), &[])]));
+    assert_eq!((later.dropped, later.replaced), (2, 0));
+}
+
+#[test]
+fn what_came_after_a_replaced_step_is_dropped_with_it() {
+    let mut queue = WriteQueue::default();
+    let names: Vec<String> = (0..12).map(|i| format!("n{i}")).collect();
+    admit(&mut queue, plan(&names.iter().map(|n| (marks(n), &[][..])).collect::<Vec<_>>()));
+    queue.start();
+    admit(&mut queue, plan(&[(marks("last"), &[]), (claim("p", Some("1")), &[0])]));
+    assert_eq!(admit(&mut queue, plan(&[(taint("last"), &[])])).replaced, 2, "the claim must not go before the mark");
+    assert_eq!(started(&mut queue).1, [taint("last")]);
+}
+
+#[test]
+fn a_claim_is_dropped_with_the_only_taint_that_it_pays_for_and_kept_for_another() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(marks("n1"), &[])]));
+    queue.start();
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (claim("p", None), &[0])]);
+    assert_eq!(admit(&mut queue, steps), Admission { dropped: 3, ..Admission::default() });
+    assert!(!queue.is_busy(&Key::new(Kind::Policy, "p")));
+    let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n1"), &[0]), (taint("n2"), &[0])]);
+    assert_eq!(admit(&mut queue, steps).admitted, 2);
+    assert_eq!(started(&mut queue).1, [claim("p", Some("1"))]);
+}

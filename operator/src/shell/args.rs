@@ -52,6 +52,14 @@ pub struct Args {
 impl Args {
     /// How to reach the API server. Files are read once here, so that a wrong flag is reported at the start.
     pub async fn client_config(&self) -> Result<Config, Error> {
+        let mut config = self.server_config().await?;
+        // The client would repeat requests that get 429, 503 or 504 for minutes without a word. The operator has its own
+        // pauses, and must know when it cannot see.
+        config.default_retry = false;
+        Ok(config)
+    }
+
+    async fn server_config(&self) -> Result<Config, Error> {
         if let Some(path) = &self.kubeconfig {
             return from_kubeconfig(path).await;
         }
@@ -128,6 +136,13 @@ mod tests {
             error,
             "--server \"127.0.0.1\": not an http or https URL; give a URL such as https://127.0.0.1:6443"
         );
+    }
+
+    #[tokio::test]
+    async fn the_client_hides_no_503_by_repeating_requests() {
+        let any_file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let args = parse(&["--server", "https://127.0.0.1:1", "--token-file", any_file]).unwrap();
+        assert!(!args.client_config().await.unwrap().default_retry);
     }
 
     #[test]

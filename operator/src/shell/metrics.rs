@@ -206,19 +206,19 @@ fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGa
 mod tests {
     use super::*;
     use crate::stores::observation::{Observation, Seen};
-    use crds::{NodeHealthPolicy, Time, node_health_policy::NodeHealthPolicyStatus};
+    use crds::{NodeHealthPolicy, node_health_policy::NodeHealthPolicyStatus};
     use std::sync::Arc;
 
     #[test]
     fn a_deleted_policy_keeps_no_metrics() {
         let metrics = Metrics::register().unwrap();
-        let mut stores = Stores::new(false, Time::from_unix(0));
+        let mut stores = Stores::new(false);
         let mut policy = NodeHealthPolicy::new("p1", serde_json::from_str("{}").unwrap());
         let mut status = NodeHealthPolicyStatus::default();
         status.budget.limit = 3;
         policy.status = Some(status);
         let policy = Arc::new(policy);
-        let now = Time::from_unix(1);
+        let now = std::time::Instant::now();
         let _ = stores.observe(Observation::Policy(Seen::Applied(policy.clone())), now);
         metrics.observe(&stores);
         let line = "gpu_health_operator_policy_budget_limit{policy=\"p1\"} 3\n";

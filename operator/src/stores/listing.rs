@@ -41,11 +41,6 @@ impl Listing {
         List { present, is_first }
     }
 
-    /// Whether a list is being read.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.present.is_some()
-    }
-
     /// Whether the first list is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.complete

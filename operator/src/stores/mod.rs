@@ -6,9 +6,12 @@
 //! answers to our requests ───▶ Object ──────▶ Stores::answered, deleted, gone
 //! ```
 //!
-//! Each file imports only files above it: `projection`, `observation`, `overlay`, `listing`, `store`, `leases`, this one,
-//! `watch`.
+//! Each file imports only files above it: `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
+//! this one, `guarded`, `lease_watch`, `watch`.
 
+mod guarded;
+mod hearing;
+mod lease_watch;
 mod leases;
 mod listing;
 pub mod observation;
@@ -23,11 +26,12 @@ use crate::{
     key::{Identified, Key, Kind},
     world::{Node, World},
 };
-use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Time};
+use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy};
 use leases::Leases;
 use listing::Listing;
-use observation::{Object, Observation};
+use observation::{Object, Observation, Seen};
 use overlay::Settled;
+use std::time::Instant;
 use store::{Change, Store, View};
 
 /// All stores, and the world as they show it.
@@ -68,9 +72,9 @@ macro_rules! with_store {
 }
 
 impl Stores {
-    /// Empty stores. An agent's silence is counted from `now`.
-    pub fn new(hold_everything: bool, now: Time) -> Self {
-        let world = World { hold_everything, started_at: now, ..World::default() };
+    /// Empty stores.
+    pub fn new(hold_everything: bool) -> Self {
+        let world = World { hold_everything, ..World::default() };
         Self { world, ..Self::default() }
     }
 
@@ -79,22 +83,32 @@ impl Stores {
         &self.world
     }
 
-    /// Takes in what a watch shows at `now`.
-    pub fn observe(&mut self, observation: Observation, now: Time) -> Change {
+    /// The decision loop turns at `at`, at least every few seconds. If it did not, no agent is silent for that.
+    pub fn look(&mut self, at: Instant) {
+        self.leases.look(at);
+    }
+
+    /// Takes in what a watch shows, at `at`.
+    pub fn observe(&mut self, observation: Observation, at: Instant) -> Change {
+        self.look(at);
         let world = &mut self.world;
         match observation {
-            Observation::Node(seen) => {
-                let change = self.nodes.observe(seen, &mut world.nodes);
-                if change != Change::None {
-                    leases::forget_old(world, now);
+            Observation::Node(seen) => self.nodes.observe(seen, &mut world.nodes),
+            Observation::NodeHealth(seen) => {
+                let name = seen.name_of(|health| health.name()).map(str::to_owned);
+                let list_ended = matches!(seen, Seen::ListEnded);
+                let change = self.node_healths.observe(seen, &mut world.node_healths);
+                match name {
+                    Some(name) => self.leases.health_shown(&name, world),
+                    None if list_ended => self.leases.healths_listed(world),
+                    None => {}
                 }
                 change
             }
-            Observation::NodeHealth(seen) => self.node_healths.observe(seen, &mut world.node_healths),
             Observation::Run(seen) => self.runs.observe(seen, &mut world.runs),
             Observation::Policy(seen) => self.policies.observe(seen, &mut world.policies),
             Observation::Profile(seen) => self.profiles.observe(seen, &mut world.profiles),
-            Observation::Lease(seen) => self.leases.observe(seen, world, now),
+            Observation::Lease(seen) => self.leases.observe(seen, world, at),
         }
     }
 
@@ -117,11 +131,6 @@ impl Stores {
             Kind::Profile => self.profiles.listing(),
             Kind::Lease => self.leases.listing(),
         }
-    }
-
-    /// Counts the agents' silence from `now`: called when the stores are complete for the first time.
-    pub fn count_silence_from(&mut self, now: Time) {
-        self.world.started_at = now;
     }
 
     /// The object of this key as the world shows it.
@@ -156,7 +165,12 @@ impl Stores {
         let world = &mut self.world;
         match object {
             Object::Node(o) => self.nodes.answered(o, &mut world.nodes),
-            Object::NodeHealth(o) => self.node_healths.answered(o, &mut world.node_healths),
+            Object::NodeHealth(o) => {
+                let name = o.name().to_owned();
+                let answered = self.node_healths.answered(o, &mut world.node_healths);
+                self.leases.health_shown(&name, world);
+                answered
+            }
             Object::Run(o) => self.runs.answered(o, &mut world.runs),
             Object::Policy(o) => self.policies.answered(o, &mut world.policies),
         }
@@ -165,12 +179,22 @@ impl Stores {
     /// Our request deleted the object of this uid.
     pub fn deleted(&mut self, key: &Key, uid: &str) -> (Change, Settled) {
         let unknown = (Change::None, Settled::Clear);
-        with_store!(self, key.kind, unknown, |store, view| store.deleted(&key.name, uid, view))
+        let answered = with_store!(self, key.kind, unknown, |store, view| store.deleted(&key.name, uid, view));
+        self.health_may_be_gone(key);
+        answered
+    }
+
+    fn health_may_be_gone(&mut self, key: &Key) {
+        if key.kind == Kind::NodeHealth {
+            self.leases.health_shown(&key.name, &mut self.world);
+        }
     }
 
     /// The server answered that there is no such object.
     pub fn gone(&mut self, key: &Key) -> Change {
-        with_store!(self, key.kind, Change::None, |store, view| store.gone(&key.name, view))
+        let change = with_store!(self, key.kind, Change::None, |store, view| store.gone(&key.name, view));
+        self.health_may_be_gone(key);
+        change
     }
 
     /// Whether the object does not parse, and so is left alone.

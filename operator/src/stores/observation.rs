@@ -35,6 +35,11 @@ pub enum Seen<T> {
         /// Its name.
         name: String,
     },
+    /// The watch works: it has shown everything up to this version. Told by the watch of Leases only.
+    Alive {
+        /// The resourceVersion.
+        version: String,
+    },
     /// The watch failed and is being restarted.
     Broken {
         /// Why.
@@ -53,16 +58,22 @@ impl<T> Seen<T> {
             Self::Deleted(object) => Seen::Deleted(convert(object)),
             Self::Malformed { name, error, listed } => Seen::Malformed { name, error, listed },
             Self::MalformedDeleted { name } => Seen::MalformedDeleted { name },
+            Self::Alive { version } => Seen::Alive { version },
             Self::Broken { error } => Seen::Broken { error },
         }
     }
 
-    fn subject(&self, kind: Kind, name_of: impl FnOnce(&T) -> &str) -> Subject<'_> {
-        let name = match self {
+    /// The name of the object that this is about, if it is about one.
+    pub(super) fn name_of<'a>(&'a self, name_of: impl FnOnce(&'a T) -> &'a str) -> Option<&'a str> {
+        match self {
             Self::Listed(object) | Self::Applied(object) | Self::Deleted(object) => Some(name_of(object)),
             Self::Malformed { name, .. } | Self::MalformedDeleted { name } => Some(name.as_str()),
-            Self::ListBegan | Self::ListEnded | Self::Broken { .. } => None,
-        };
+            Self::ListBegan | Self::ListEnded | Self::Alive { .. } | Self::Broken { .. } => None,
+        }
+    }
+
+    fn subject<'a>(&'a self, kind: Kind, name_of: impl FnOnce(&'a T) -> &'a str) -> Subject<'a> {
+        let name = self.name_of(name_of);
         Subject { kind, name, watch_broke: matches!(self, Self::Broken { .. }) }
     }
 }
@@ -153,7 +164,7 @@ mod tests {
         let node = world::Node { name: "n1".into(), ..world::Node::default() };
         let applied = Observation::Node(Seen::Applied(Arc::new(node)));
         assert_eq!(applied.subject().key(), Some(Key::new(Kind::Node, "n1")));
-        let renewed = Observation::Lease(Seen::Applied(Renewal { node: "n1".into(), stamp: String::new() }));
+        let renewed = Observation::Lease(Seen::Applied(Renewal { node: "n1".into(), ..Renewal::default() }));
         assert_eq!(renewed.subject().key(), Some(Key::new(Kind::Lease, "n1")));
         let broken = Observation::Run(Seen::Broken { error: "connection refused".into() });
         assert_eq!(broken.subject(), Subject { kind: Kind::Run, name: None, watch_broke: true });

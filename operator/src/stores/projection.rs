@@ -215,12 +215,14 @@ fn condition(condition: core::NodeCondition) -> Condition {
 }
 
 /// One renewal of an agent's Lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renewal {
     /// The name of the Lease, which is the name of the node.
     pub node: String,
     /// The time that the agent wrote, by its own clock. Only used to see whether it changed.
     pub stamp: String,
+    /// The resourceVersion of the Lease.
+    pub version: String,
 }
 
 impl From<Lease> for Renewal {
@@ -229,6 +231,7 @@ impl From<Lease> for Renewal {
         Self {
             node: lease.metadata.name.unwrap_or_default(),
             stamp: stamp.map(|t| t.0.to_string()).unwrap_or_default(),
+            version: lease.metadata.resource_version.unwrap_or_default(),
         }
     }
 }

@@ -66,7 +66,7 @@ impl<T: Projection> Store<T> {
                     None => Change::Changed,
                 }
             }
-            Seen::Broken { .. } => Change::None,
+            Seen::Alive { .. } | Seen::Broken { .. } => Change::None,
         }
     }
 

@@ -1,22 +1,18 @@
-use super::{
-    observation::Seen,
-    projection::{Projection, Renewal},
-    *,
-};
+use super::{observation::Seen, projection::Projection, *};
 use crate::world::Taint;
 use crds::{
-    Outcome, Severity,
+    Outcome, Severity, Time,
     node_health::{Finding, NodeHealthStatus, Report},
 };
 use serde_json::json;
 use std::sync::Arc;
 
-fn at(seconds: i64) -> Time {
-    Time::from_unix(seconds)
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn stores() -> Stores {
-    Stores::new(false, at(0))
+    Stores::new(false)
 }
 
 fn node(version: u32) -> Arc<Node> {
@@ -64,22 +60,22 @@ fn a_node_is_projected_to_what_a_decision_needs() {
     assert_eq!(node.boot_id, "b1");
     assert_eq!(node.taints[0].time_added.as_deref(), Some("2026-11-21T09:30:00Z"));
     let condition = node.condition.unwrap();
-    assert_eq!((condition.status.as_str(), condition.last_transition_time), ("False", at(1_795_253_400)));
+    assert_eq!((condition.status.as_str(), condition.last_transition_time), ("False", Time::from_unix(1_795_253_400)));
 }
 
 #[test]
 fn a_new_version_without_other_changes_is_stored_and_needs_no_decision() {
     let mut stores = stores();
     let applied = |version| Observation::Node(Seen::Applied(node(version)));
-    assert_eq!(stores.observe(applied(1), at(1)), Change::Changed);
-    assert_eq!(stores.observe(applied(2), at(2)), Change::None);
+    assert_eq!(stores.observe(applied(1), now()), Change::Changed);
+    assert_eq!(stores.observe(applied(2), now()), Change::None);
     assert_eq!(stores.world().nodes["n1"].resource_version, "2");
 }
 
 #[test]
 fn a_deletion_during_a_disconnect_is_noticed_at_the_end_of_the_list() {
     let mut stores = stores();
-    let mut see = |seen| stores.observe(Observation::Node(seen), at(1));
+    let mut see = |seen| stores.observe(Observation::Node(seen), now());
     assert_eq!(see(Seen::Applied(node(1))), Change::Changed);
     assert_eq!(see(Seen::ListBegan), Change::None);
     assert_eq!(see(Seen::ListEnded), Change::Changed);
@@ -89,14 +85,14 @@ fn a_deletion_during_a_disconnect_is_noticed_at_the_end_of_the_list() {
 #[test]
 fn stores_are_complete_when_every_first_list_has_ended() {
     let mut stores = stores();
-    let _ = stores.observe(Observation::Node(Seen::ListEnded), at(1));
-    let _ = stores.observe(Observation::NodeHealth(Seen::ListEnded), at(1));
-    let _ = stores.observe(Observation::Run(Seen::ListEnded), at(1));
-    let _ = stores.observe(Observation::Policy(Seen::ListEnded), at(1));
-    let _ = stores.observe(Observation::Profile(Seen::ListEnded), at(1));
+    let _ = stores.observe(Observation::Node(Seen::ListEnded), now());
+    let _ = stores.observe(Observation::NodeHealth(Seen::ListEnded), now());
+    let _ = stores.observe(Observation::Run(Seen::ListEnded), now());
+    let _ = stores.observe(Observation::Policy(Seen::ListEnded), now());
+    let _ = stores.observe(Observation::Profile(Seen::ListEnded), now());
     assert_eq!(stores.incomplete(), [Kind::Lease]);
     assert!(!stores.are_complete());
-    let last = stores.observe(Observation::Lease(Seen::ListEnded), at(1));
+    let last = stores.observe(Observation::Lease(Seen::ListEnded), now());
     assert_eq!(last, Change::Changed);
     assert!(stores.are_complete());
 }
@@ -106,7 +102,7 @@ fn only_a_new_or_worse_failure_is_urgent() {
     let mut stores = stores();
     let mut report = |version, failures: &[(&str, Severity)]| {
         let seen = Seen::Applied(node_health(version, failures));
-        stores.observe(Observation::NodeHealth(seen), at(1))
+        stores.observe(Observation::NodeHealth(seen), now())
     };
     assert_eq!(report(1, &[]), Change::Changed);
     assert_eq!(report(2, &[("xid", Severity::Monitor)]), Change::Urgent);
@@ -116,50 +112,14 @@ fn only_a_new_or_worse_failure_is_urgent() {
 }
 
 #[test]
-fn a_renewal_moves_a_time_and_needs_a_decision_only_if_it_ends_a_silence() {
-    let mut stores = stores();
-    let mut renew = |stamp: &str, now: i64, listed: bool| {
-        let renewal = Renewal { node: "n1".into(), stamp: stamp.into() };
-        let seen = if listed { Seen::Listed(renewal) } else { Seen::Applied(renewal) };
-        let change = stores.observe(Observation::Lease(seen), at(now));
-        (change, stores.world().lease_changes.get("n1").copied())
-    };
-    assert_eq!(renew("a", 10, false), (Change::None, Some(at(10))));
-    assert_eq!(renew("a", 20, false), (Change::None, Some(at(10))));
-    assert_eq!(renew("b", 70, false), (Change::None, Some(at(70))));
-    assert_eq!(renew("c", 400, false), (Change::Changed, Some(at(400))));
-}
-
-#[test]
-fn a_lease_found_at_the_start_counts_only_after_it_changes() {
-    let mut stores = stores();
-    let renewal = |stamp: &str| Renewal { node: "n1".into(), stamp: stamp.into() };
-    let _ = stores.observe(Observation::Lease(Seen::ListBegan), at(1));
-    let _ = stores.observe(Observation::Lease(Seen::Listed(renewal("a"))), at(1));
-    let _ = stores.observe(Observation::Lease(Seen::ListEnded), at(1));
-    assert!(stores.world().lease_changes.is_empty());
-    let _ = stores.observe(Observation::Lease(Seen::Applied(renewal("b"))), at(9));
-    assert_eq!(stores.world().lease_changes["n1"], at(9));
-}
-
-#[test]
-fn silence_is_counted_again_from_zero_after_the_watch_of_leases_failed() {
-    let mut stores = stores();
-    let error = "connection refused".to_owned();
-    let _ = stores.observe(Observation::Lease(Seen::Broken { error }), at(500));
-    assert!(!stores.world().agent_is_silent("n1", at(600)));
-    assert!(stores.world().agent_is_silent("n1", at(700)));
-}
-
-#[test]
 fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
     let mut stores = stores();
     let key = Key::new(Kind::Node, "n1");
-    let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
+    let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), now());
     let malformed = Seen::Malformed { name: "n1".into(), error: "missing field".into(), listed: false };
-    assert_eq!(stores.observe(Observation::Node(malformed), at(2)), Change::None);
+    assert_eq!(stores.observe(Observation::Node(malformed), now()), Change::None);
     assert!(stores.is_malformed(&key) && stores.world().nodes.contains_key("n1"));
-    let mended = stores.observe(Observation::Node(Seen::Applied(node(3))), at(3));
+    let mended = stores.observe(Observation::Node(Seen::Applied(node(3))), now());
     assert_eq!(mended, Change::Changed);
     assert!(!stores.is_malformed(&key));
 }
@@ -167,7 +127,7 @@ fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
 #[test]
 fn the_answer_to_a_write_is_in_the_world_at_once_and_its_watch_event_needs_no_decision() {
     let mut stores = stores();
-    let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), at(1));
+    let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), now());
     let mut tainted = (*node(2)).clone();
     tainted.taints.push(Taint { key: "gpuhealth.dev/unhealthy".into(), ..Taint::default() });
     let tainted = Arc::new(tainted);
@@ -176,6 +136,6 @@ fn the_answer_to_a_write_is_in_the_world_at_once_and_its_watch_event_needs_no_de
     assert_eq!((change, settled), (Change::Changed, Settled::Clear));
     assert_eq!(stores.world().nodes["n1"].taints.len(), 1);
     assert_eq!(stores.unseen(), 1);
-    let echo = stores.observe(Observation::Node(Seen::Applied(tainted)), at(2));
+    let echo = stores.observe(Observation::Node(Seen::Applied(tainted)), now());
     assert_eq!((echo, stores.unseen()), (Change::None, 0));
 }

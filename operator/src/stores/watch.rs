@@ -1,12 +1,13 @@
 //! The watches: one task per kind, each sends [`Observation`]s to the brain. The only part of the stores that does IO.
 
 use super::{
+    guarded::{deleted, guarded},
+    lease_watch::watch_leases,
     observation::{Observation, Seen},
-    projection::{Projection, Renewal},
+    projection::Projection,
 };
 use crate::key::Kind;
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api, Client, Resource,
     core::DeserializeGuard,
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 /// How long one watch request lasts, in seconds. A connection that died silently is noticed 5 s later (by kube's
-/// `watcher`), which must be well below the 150 s after which an agent counts as silent.
+/// `watcher`).
 const WATCH_SECONDS: u32 = 60;
 
 /// Objects per page of a list. 100 Nodes, with their lists of images, take about 2 MB while they are parsed.
@@ -39,9 +40,8 @@ pub fn watch_everything(client: &Client, lease_namespace: &str) -> mpsc::Receive
     watch(client, &sender, Observation::Run);
     watch(client, &sender, Observation::Policy);
     watch(client, &sender, Observation::Profile);
-    let leases: Api<DeserializeGuard<Lease>> = Api::namespaced(client.clone(), lease_namespace);
-    let renewals = seen(Kind::Lease, leases).map(|s| Observation::Lease(s.map(Renewal::from)));
-    tokio::spawn(forward(renewals, sender));
+    let leases = Api::namespaced(client.clone(), lease_namespace);
+    tokio::spawn(watch_leases(leases, sender, Observation::Lease));
     receiver
 }
 
@@ -75,26 +75,11 @@ where
         Ok(Event::InitApply(object)) => guarded(kind, object, true, Seen::Listed),
         Ok(Event::InitDone) => Seen::ListEnded,
         Ok(Event::Apply(object)) => guarded(kind, object, false, Seen::Applied),
-        Ok(Event::Delete(DeserializeGuard(Ok(object)))) => Seen::Deleted(object),
-        Ok(Event::Delete(DeserializeGuard(Err(invalid)))) => {
-            Seen::MalformedDeleted { name: invalid.metadata.name.unwrap_or_default() }
-        }
+        Ok(Event::Delete(object)) => deleted(object),
         Err(error) => {
             let error = error.to_string();
             warn!(%kind, %error, "watch failed; restarting it");
             Seen::Broken { error }
         }
     })
-}
-
-fn guarded<W: Resource>(kind: Kind, object: DeserializeGuard<W>, listed: bool, wrap: fn(W) -> Seen<W>) -> Seen<W> {
-    match object.0 {
-        Ok(object) => wrap(object),
-        Err(invalid) => {
-            let name = invalid.metadata.name.unwrap_or_default();
-            let error = invalid.error;
-            warn!(%kind, name, error, "cannot parse this object; leaving it alone until it parses");
-            Seen::Malformed { name, error, listed }
-        }
-    }
 }

@@ -65,6 +65,7 @@ impl Member {
             health: self.standing(),
             policy: self.selection.policy.map(|index| &*ranks.policies[index]),
             profile: self.selection.profile.map(|index| &*ranks.profiles[index]),
+            is_claimed: self.is_claimed,
         })
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Subject<'w> {
     pub(crate) policy: Option<&'w NodeHealthPolicy>,
     /// The profile that defines its expected hardware.
     pub(crate) profile: Option<&'w NodeHardwareProfile>,
+    /// Whether any policy has a claim for it.
+    pub(crate) is_claimed: bool,
 }
 
 /// The state of the NodeHealth of a node.

@@ -178,13 +178,12 @@ pub(crate) fn with_report(mut health: NodeHealth, report: Report) -> NodeHealth 
     health
 }
 
-/// A world of these Nodes, each with a NodeHealth and the passing report, all agents heard at [`START`].
+/// A world of these Nodes, each with a NodeHealth and the passing report, no agent silent.
 pub(crate) fn world(nodes: &[&str]) -> World {
-    let mut world = World { started_at: START, ..World::default() };
+    let mut world = World::default();
     for name in nodes {
         let node = node(name);
         add_health(&mut world, with_report(health(&node), passing_report()));
-        world.lease_changes.insert((*name).to_owned(), START);
         world.nodes.insert((*name).to_owned(), Arc::new(node));
     }
     world

@@ -54,7 +54,7 @@ impl<'a> Dice<'a> {
 
 /// A small world: 0 to 6 nodes, 0 to 2 policies, 0 to 1 profile.
 pub(crate) fn world(dice: &mut Dice<'_>) -> World {
-    let mut world = World { started_at: fixtures::START, ..World::default() };
+    let mut world = World::default();
     for name in NODES.iter().take(dice.below(NODES.len() + 1)) {
         let node = node(dice, name);
         if dice.chance(80) {
@@ -64,8 +64,8 @@ pub(crate) fn world(dice: &mut Dice<'_>) -> World {
             }
             fixtures::add_health(&mut world, health);
         }
-        if dice.chance(90) {
-            world.lease_changes.insert((*name).to_owned(), fixtures::START);
+        if dice.chance(10) {
+            world.silent.insert((*name).to_owned());
         }
         world.nodes.insert((*name).to_owned(), Arc::new(node));
     }

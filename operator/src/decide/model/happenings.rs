@@ -17,16 +17,17 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
     let name = NODES[dice.below(NODES.len())];
     let policy = POLICIES[dice.below(POLICIES.len())];
     match dice.below(24) {
-        0 | 1 => {
-            let seconds = i64::try_from(dice.below(200)).unwrap_or(0);
+        0 => {
+            let seconds = i64::try_from(dice.below(400)).unwrap_or(0);
             model.now = model.now.plus(seconds);
             "time passes"
         }
+        1 => {
+            model.world.silent.insert(name.to_owned());
+            "an agent falls silent"
+        }
         2 => {
-            let now = model.now;
-            for node in model.world.nodes.keys() {
-                model.world.lease_changes.insert(node.clone(), now);
-            }
+            model.world.silent.clear();
             "every agent renews its Lease"
         }
         3..=5 => {
@@ -134,16 +135,13 @@ pub(crate) fn event(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
 
 /// The agent of this node replaces its report, and keeps what it knows of its orders.
 pub(crate) fn agent_reports(model: &mut Model, node: &str, report: Report) {
-    let now = model.now;
     model.edit_health(node, |health| {
         let generation = health.metadata.generation;
         let status = health.status.get_or_insert_default();
         let runs = status.report.take().map(|r| r.runs).unwrap_or_default();
         status.report = Some(Report { observed_generation: generation, runs, ..report });
     });
-    if model.world.node_healths.contains_key(node) {
-        model.world.lease_changes.insert(node.to_owned(), now);
-    }
+    model.world.silent.remove(node);
 }
 
 /// The agent of this node takes up new orders, moves old ones on, and forgets those that are gone.

@@ -296,7 +296,7 @@ fn causes_lift_by_a_pass(seen: &Seen<'_>, name: &str, new: &Decision) -> Result<
         if stays || cause.is_drill() {
             continue;
         }
-        let silent = seen.before.world.agent_is_silent(name, seen.before.now);
+        let silent = seen.before.world.agent_is_silent(name);
         let passed = report.is_some_and(|r| passes(r, cause));
         ensure(!silent && passed, || format!("{name}: {} on {} was lifted without a pass", cause.check, cause.target))?;
     }

@@ -143,7 +143,7 @@ fn present_circumstances(memo: &Memo, world: &World, now: Time) -> BTreeMap<Stri
     let edition = fleet.conclude();
     let subjects: Vec<_> = roster.subjects().map(|(_, subject)| subject).collect();
     let orders = runs::decide(world, &subjects, now, &mut Plan::default());
-    let of = |subject| Circumstances::of(world, &claims, subject, &orders, edition, now).into_owned();
+    let of = |subject| Circumstances::of(world, &claims, subject, &orders, edition).into_owned();
     subjects.iter().map(|subject| (subject.node.name.clone(), of(subject))).collect()
 }
 

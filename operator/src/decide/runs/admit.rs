@@ -103,7 +103,7 @@ impl<'w> Load<'w> {
 }
 
 /// Why a node cannot take any run now.
-fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
+fn absence(world: &World, target: &Target) -> Option<&'static str> {
     let health = super::view::health_of(world, target);
     if health.is_some_and(|h| h.spec.maintenance.is_some())
         || node_of(world, target).is_some_and(|node| node.maintenance().is_some())
@@ -111,7 +111,7 @@ fn absence(world: &World, target: &Target, now: Time) -> Option<&'static str> {
         Some(reason::MAINTENANCE)
     } else if report_of(world, target).is_none() {
         Some(reason::NEVER_REPORTED)
-    } else if world.agent_is_silent(&target.node, now) {
+    } else if world.agent_is_silent(&target.node) {
         Some(reason::AGENT_SILENT)
     } else {
         None
@@ -126,15 +126,15 @@ pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Lo
     }
     match (course.group.is_some(), course.may_write) {
         (true, true) => admit_group(world, course, load, now),
-        (true, false) => keep_group(world, course, load, now),
+        (true, false) => keep_group(world, course, load),
         (false, true) => admit_each(world, course, load, now),
         (false, false) => {}
     }
 }
 
-fn keep_group<'w>(world: &'w World, course: &Course<'w>, load: &mut Load<'w>, now: Time) {
+fn keep_group<'w>(world: &'w World, course: &Course<'w>, load: &mut Load<'w>) {
     let waiting = || course.status.targets.iter().filter(|t| is_unadmitted(t));
-    if waiting().all(|t| absence(world, t, now).is_none()) {
+    if waiting().all(|t| absence(world, t).is_none()) {
         for target in waiting() {
             load.keep(world, target);
         }
@@ -159,7 +159,7 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
             continue;
         }
         let unjudged = || (need.is_drill && !is_judged(world, target)).then_some(reason::NEVER_JUDGED);
-        let obstacle = absence(world, target, now).or_else(unjudged).or_else(|| load.obstacle(target, need));
+        let obstacle = absence(world, target).or_else(unjudged).or_else(|| load.obstacle(target, need));
         match obstacle {
             Some(why @ (reason::NODE_BUSY | reason::MAINTENANCE | reason::DRILL_NOT_ALLOWED))
                 if skips && is_its_turn =>
@@ -188,7 +188,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
         if !is_unadmitted(target) {
             continue;
         }
-        match absence(world, target, now) {
+        match absence(world, target) {
             Some(why @ reason::MAINTENANCE) if skips => {
                 end(target, Outcome::Skipped, Some(why), now);
             }

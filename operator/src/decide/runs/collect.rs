@@ -50,7 +50,7 @@ fn find_missing_nodes(world: &World, course: &mut Course<'_>, now: Time) {
 fn find_silent_agents(world: &World, course: &mut Course<'_>, now: Time) {
     for index in 0..course.status.targets.len() {
         let target = &course.status.targets[index];
-        if !is_at_work(target) || !world.agent_is_silent(&target.node, now) {
+        if !is_at_work(target) || !world.agent_is_silent(&target.node) {
             continue;
         }
         let id = course.id(target.attempt.unwrap_or(1));

@@ -2,20 +2,14 @@
 
 use super::{
     group_check::GroupCheck,
-    view::{all_done, is_at_work, is_unadmitted},
+    view::{all_done, is_at_work},
 };
-use crate::{
-    plan::Plan,
-    world::{SILENT_AFTER_SECONDS, World},
-};
+use crate::plan::Plan;
 use crds::{
     CheckSpec, HealthCheckRun, Time,
     health_check_run::{HealthCheckRunStatus, Target, TargetState},
-    reason,
 };
 
-/// How often to check whether a silent agent is back, in seconds: a renewed Lease alone does not trigger a decision.
-const LOOK_FOR_SILENT_SECONDS: i64 = 10;
 /// How long an agent may take to report the end of a drill, in seconds.
 const SLACK_SECONDS: i64 = 30;
 
@@ -55,7 +49,7 @@ impl Course<'_> {
     }
 
     /// Asks to be woken when time alone will change something.
-    pub(super) fn wake(&self, world: &World, now: Time, plan: &mut Plan) {
+    pub(super) fn wake(&self, now: Time, plan: &mut Plan) {
         if all_done(&self.status) {
             let ttl = self.run.spec.ttl_seconds_after_finished;
             if let (Some(ttl), Some(end)) = (ttl, self.status.completion_time) {
@@ -67,16 +61,9 @@ impl Course<'_> {
         plan.wake_after(now, self.deadline());
         for target in &self.status.targets {
             if is_at_work(target) {
-                let heard = world.agent_last_heard(&target.node);
-                plan.wake_after(now, heard.plus(SILENT_AFTER_SECONDS + 1));
                 if let Some(over) = self.drill_over_at(target) {
                     plan.wake_after(now, over);
                 }
-            } else if is_unadmitted(target)
-                && target.state == TargetState::Waiting
-                && target.reason.as_deref() == Some(reason::AGENT_SILENT)
-            {
-                plan.wake(now.plus(LOOK_FOR_SILENT_SECONDS));
             }
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, 
         let step = record::record(course, plan);
         let parts = group::orders(world, course, now, plan);
         assign::assign(world, course, step, parts, &mut heavy, &mut orders);
-        course.wake(world, now, plan);
+        course.wake(now, plan);
     }
     orders
 }

@@ -65,10 +65,9 @@ fn under_way(marks: bool) -> Model {
     later(model, 5)
 }
 
-/// This many seconds later; the agent renews its Lease.
+/// This many seconds later.
 fn later(mut model: Model, seconds: i64) -> Model {
     model.now = model.now.plus(seconds);
-    model.world.lease_changes.insert("a".into(), model.now);
     settled(model)
 }
 
@@ -138,7 +137,7 @@ fn a_drill_outlives_neither_its_time_nor_its_run_nor_its_permission_nor_its_agen
             later(m, 5)
         }),
         ("the agent is silent", |mut m| {
-            m.now = m.now.plus(crate::world::SILENT_AFTER_SECONDS + 1);
+            m.world.silent.insert("a".into());
             settled(m)
         }),
         ("the NodeHealth is deleted as well", |mut m| {
@@ -241,10 +240,8 @@ fn a_drill_waits_for_budget_behind_every_real_fault() {
     let more = fixtures::world(&["b"]);
     model.world.nodes.extend(more.nodes);
     model.world.node_healths.extend(more.node_healths);
-    model.world.lease_changes.extend(more.lease_changes);
     reports(&mut model, "a", drilling(passing_report(), &RunState::Running));
     reports(&mut model, "b", report_with(finding("xid", &address(1), Outcome::Fail, Severity::Reset, "Xid95")));
-    model.world.lease_changes.insert("b".into(), model.now.plus(5));
     let model = later(model, 5);
     assert_eq!(claimed(&model, "base"), ["b"]);
     assert_eq!(our_taint(&model, "a"), "isolate:PreferNoSchedule");

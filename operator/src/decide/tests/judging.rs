@@ -8,8 +8,6 @@ use crds::{
     reason,
 };
 
-const SILENT: i64 = crate::world::SILENT_AFTER_SECONDS + 1;
-
 fn inconclusive(mut report: Report) -> Report {
     for row in &mut report.checks {
         row.outcome = Outcome::Inconclusive;
@@ -204,23 +202,31 @@ fn a_pass_of_a_silent_agent_lifts_nothing() {
     reports(&mut model, "a", lost_gpu_report(3));
     let mut model = settled(model);
     reports(&mut model, "a", passing_report());
-    model.now = model.now.plus(SILENT);
+    model.world.silent.insert("a".into());
     let model = settled(model);
     assert_eq!(decision(&model, "a").state, State::Unhealthy);
 }
 
 #[test]
-fn a_silent_agent_makes_a_healthy_node_unknown_and_the_plan_asks_to_be_woken_for_it() {
+fn a_silent_agent_makes_a_healthy_node_unknown() {
     let mut model = settled(under(Mode::Enforce, &["a"]));
-    let wake = decide(&model.world, model.now).wake_at.unwrap();
-    assert_eq!(wake, START.plus(SILENT));
-    model.now = wake;
+    model.world.silent.insert("a".into());
     let model = settled(model);
     assert_eq!(decision(&model, "a").reason, reason::AGENT_SILENT);
     assert_eq!(decision(&model, "a").state, State::Unknown);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unknown");
     assert_eq!(our_taint(&model, "a"), "");
     assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "Unknown");
+}
+
+#[test]
+fn a_clock_that_is_set_makes_no_agent_silent() {
+    let mut model = settled(under(Mode::Enforce, &["a"]));
+    for step in [150, -300] {
+        model.now = model.now.plus(step);
+        model = settled(model);
+        assert_eq!(decision(&model, "a").state, State::Healthy, "after a step of {step} s");
+    }
 }
 
 #[test]

@@ -97,7 +97,6 @@ fn a_maintenance_that_overruns_has_its_own_reason_and_condemns_no_node() {
     let until = health_of(&model, "a").spec.maintenance.as_ref().unwrap().until.unwrap();
     assert_eq!(until, began.plus(3_600));
     model.now = until.plus(-1);
-    model.world.lease_changes.insert("a".into(), model.now);
     let mut model = settled(model);
     assert_eq!(decision(&model, "a").reason, reason::ALL_CHECKS_PASSED);
     assert_eq!(decide(&model.world, model.now).wake_at, Some(until));

@@ -13,7 +13,7 @@ fn bare(edit: impl FnOnce(&mut Node)) -> Model {
     let mut node = fixtures::node("a");
     node.accelerators.clear();
     edit(&mut node);
-    let mut world = World { started_at: START, ..World::default() };
+    let mut world = World::default();
     world.nodes.insert("a".into(), Arc::new(node));
     model(world)
 }

@@ -244,7 +244,7 @@ fn silence_is_unknown_whatever_the_rows_of_the_monitors_say() {
     ] {
         let mut model = under(Mode::Enforce, &["a"]);
         reports(&mut model, "a", monitors_say(&outcome, why));
-        model.now = model.now.plus(crate::world::SILENT_AFTER_SECONDS + 1);
+        model.world.silent.insert("a".into());
         let model = settled(model);
         let decided = decision(&model, "a");
         assert_eq!((&decided.state, decided.reason.as_str()), (&State::Unknown, reason::AGENT_SILENT), "{why}");

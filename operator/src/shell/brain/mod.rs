@@ -87,7 +87,7 @@ impl Brain {
     /// A brain with empty stores.
     pub fn new(writer: Writer, recorder: EventRecorder, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
-            stores: Stores::new(hold_everything, now()),
+            stores: Stores::new(hold_everything),
             queue: WriteQueue::default(),
             backoffs: Backoffs::default(),
             alarm: Alarm::default(),
@@ -144,6 +144,7 @@ impl Brain {
 
     fn think(&mut self) {
         let at = Instant::now();
+        self.stores.look(at);
         let due = self.backoffs.due(at);
         self.to_look.extend(due.look);
         if due.ended {
@@ -177,7 +178,7 @@ impl Brain {
             .admit(steps, events, |key, write| backoffs.must_wait(key, act(write)) || stores.is_malformed(key));
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
-        debug!(cause, ?took, steps = count, admission.admitted, dropped, "decided");
+        debug!(cause, ?took, steps = count, admission.admitted, dropped, admission.replaced, "decided");
         for event in admission.events {
             self.recorder.record(event);
         }
@@ -226,9 +227,8 @@ impl Brain {
             self.metrics.watch_broke(subject.kind);
         }
         let was_complete = self.stores.are_complete();
-        let change = self.stores.observe(observation, now());
+        let change = self.stores.observe(observation, at);
         if !was_complete && self.stores.are_complete() {
-            self.stores.count_silence_from(now());
             info!("all kinds are listed; starting to decide");
             self.alarm.at_once(at, "start");
         }

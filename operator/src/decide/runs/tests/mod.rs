@@ -23,13 +23,18 @@ use crds::{
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus, Target, Targets, WhenBusy},
     node_health::{CheckResult, Edge, RunReport, RunState},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The time at which every stage opens.
 const START: i64 = 1_000_000;
 
 struct Stage {
     world: World,
+    /// When each agent last renewed its Lease.
+    heard: BTreeMap<String, Time>,
     now: Time,
     versions: u64,
 }
@@ -37,11 +42,8 @@ struct Stage {
 impl Stage {
     /// A world with nodes `n0`, `n1`, …, each with an accelerator, an address and an agent that reports.
     fn with_nodes(count: usize) -> Self {
-        let mut stage = Self {
-            world: World { started_at: Time::from_unix(START - 1_000), ..World::default() },
-            now: Time::from_unix(START),
-            versions: 0,
-        };
+        let mut stage =
+            Self { world: World::default(), heard: BTreeMap::new(), now: Time::from_unix(START), versions: 0 };
         for index in 0..count {
             stage.add_node(&format!("n{index}"), &format!("uid-n{index}"));
         }
@@ -75,7 +77,8 @@ impl Stage {
     }
 
     fn hear(&mut self, node: &str) {
-        self.world.lease_changes.insert(node.into(), self.now);
+        self.heard.insert(node.into(), self.now);
+        self.world.silent.remove(node);
     }
 
     fn edit_node(&mut self, name: &str, edit: impl FnOnce(&mut Node)) {
@@ -119,6 +122,9 @@ impl Stage {
         for name in names.iter().filter(|n| !muted.contains(&n.as_str())) {
             self.hear(name);
         }
+        let silent = |since: Time| self.now.since(since) > 150;
+        let silent = self.heard.iter().filter(|(_, since)| silent(**since));
+        self.world.silent = silent.map(|(node, _)| node.clone()).collect();
     }
 
     fn decide(&self) -> (Plan, Orders) {
