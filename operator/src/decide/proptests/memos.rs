@@ -10,7 +10,7 @@ use crate::{
         memo::Ruling,
         model::{
             Model, Writer, fixtures,
-            generate::{self, Dice},
+            generate::{self, Dice, NODES, POLICIES},
             happenings,
         },
         runs,
@@ -18,7 +18,7 @@ use crate::{
     plan::Plan,
     world::World,
 };
-use crds::Time;
+use crds::{Time, node_health_policy::Claim};
 use explore::explore;
 use proptest::test_runner::TestCaseError;
 use std::{cell::Cell, collections::BTreeMap};
@@ -48,8 +48,26 @@ fn live_from_memo(bytes: &[u8], spoil: impl Fn(&mut Memo, &Model)) -> Result<usi
         for _ in 0..dice.below(3) {
             story.push(happenings::event(&mut dice, &mut model));
         }
+        if dice.chance(20) {
+            story.push(claim_or_drop(&mut dice, &mut model));
+        }
     }
     Ok(used)
+}
+
+/// Another leader writes a claim and dies, or drops one.
+fn claim_or_drop(dice: &mut Dice<'_>, model: &mut Model) -> &'static str {
+    let node = NODES[dice.below(NODES.len())];
+    let uid = model.world.nodes.get(node).map(|node| node.uid.clone()).unwrap_or_default();
+    model.edit_policy(POLICIES[dice.below(POLICIES.len())], |policy| {
+        let claims = &mut policy.status.get_or_insert_default().budget.claims;
+        let before = claims.len();
+        claims.retain(|claim| claim.node != node);
+        if claims.len() == before {
+            claims.push(Claim { node: node.to_owned(), uid, ..Claim::default() });
+        }
+    });
+    "another leader writes or drops a claim"
 }
 
 #[test]
@@ -68,24 +86,20 @@ enum Forgotten {
     Nodes,
     NodeHealths,
     Ranks,
-    Claimed,
+    Claims,
     Orders,
-    Claim,
-    ClaimMayBeDropped,
     Silence,
     Edition,
     HoldEverything,
     Time,
 }
 
-const FORGOTTEN: [Forgotten; 11] = [
+const FORGOTTEN: [Forgotten; 9] = [
     Forgotten::Nodes,
     Forgotten::NodeHealths,
     Forgotten::Ranks,
-    Forgotten::Claimed,
+    Forgotten::Claims,
     Forgotten::Orders,
-    Forgotten::Claim,
-    Forgotten::ClaimMayBeDropped,
     Forgotten::Silence,
     Forgotten::Edition,
     Forgotten::HoldEverything,
@@ -101,14 +115,7 @@ impl Forgotten {
             Self::Nodes => memo.roster.overlook_nodes(world),
             Self::NodeHealths => memo.roster.overlook_node_healths(world),
             Self::Ranks => memo.roster.overlook_ranks(world),
-            Self::Claimed => memo.roster.overlook_claims(|name| claims.nodes().any(|node| node == name)),
-            Self::Orders
-            | Self::Claim
-            | Self::ClaimMayBeDropped
-            | Self::Silence
-            | Self::Edition
-            | Self::HoldEverything
-            | Self::Time => {
+            Self::Claims | Self::Orders | Self::Silence | Self::Edition | Self::HoldEverything | Self::Time => {
                 let present = present_circumstances(memo, world, now);
                 let names: Vec<String> = memo.roster.names().map(str::to_owned).collect();
                 for (name, ruling) in names.iter().zip(&mut memo.rulings) {
@@ -118,19 +125,23 @@ impl Forgotten {
                 }
             }
         }
+        if self == Self::Claims {
+            memo.roster.overlook_claims(|name| claims.nodes().any(|node| node == name));
+        }
     }
 
     fn spoil_ruling(self, ruling: &mut Ruling, present: Circumstances<'static>) {
         let kept = &mut ruling.circumstances;
         match self {
             Self::Orders => kept.orders = present.orders,
-            Self::Claim => kept.claim = present.claim,
-            Self::ClaimMayBeDropped => kept.claim_may_be_dropped = present.claim_may_be_dropped,
+            Self::Claims => {
+                (kept.claim, kept.claim_may_be_dropped) = (present.claim, present.claim_may_be_dropped);
+            }
             Self::Silence => kept.silent = present.silent,
             Self::Edition => kept.edition = present.edition,
             Self::HoldEverything => kept.hold_everything = present.hold_everything,
             Self::Time => (ruling.changes_at, ruling.made_at) = (None, Time::default()),
-            Self::Nodes | Self::NodeHealths | Self::Ranks | Self::Claimed => {}
+            Self::Nodes | Self::NodeHealths | Self::Ranks => {}
         }
     }
 }
