@@ -18,7 +18,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`world`], [`plan`], [`key`] | values: what a decision reads, what it returns, what identifies an object |
+//! | [`key`], [`world`], [`plan`] | values: what identifies an object, what a decision reads, what it returns |
 //! | [`decide`] | the decision |
 //! | [`queue`] | the order of writes, and backoffs |
 //! | [`wire`] | requests, and the errors that come back |

@@ -1,6 +1,9 @@
 //! What the operator wants to write, as values.
 
-use crate::world::Taint;
+use crate::{
+    key::{Key, Kind},
+    world::Taint,
+};
 use crds::{
     Condition, Time,
     health_check_run::HealthCheckRunStatus,
@@ -193,5 +196,58 @@ impl Plan {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+}
+
+impl Key {
+    /// The object that is written. At most one request per key is in flight.
+    pub fn of(write: &Write) -> Self {
+        match write {
+            Write::NodeHealthSpec(write) => Self::new(Kind::NodeHealth, &write.name),
+            Write::NodeHealthStatus(write) => Self::new(Kind::NodeHealth, &write.name),
+            Write::DeleteNodeHealth { name, .. } => Self::new(Kind::NodeHealth, name),
+            Write::NodeTaints { node, .. } | Write::NodeMarks { node, .. } | Write::NodeCondition { node, .. } => {
+                Self::new(Kind::Node, node)
+            }
+            Write::RunStatus { run, .. } | Write::DeleteRun { run, .. } => Self::new(Kind::Run, run),
+            Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
+        }
+    }
+
+    /// The object that an Event is about, and its uid.
+    pub fn regarded(regarding: &Regarding) -> (Self, &str) {
+        match regarding {
+            Regarding::Node(name, uid) => (Self::new(Kind::Node, name), uid),
+            Regarding::NodeHealth(name, uid) => (Self::new(Kind::NodeHealth, name), uid),
+            Regarding::Run(name, uid) => (Self::new(Kind::Run, name), uid),
+            Regarding::Policy(name, uid) => (Self::new(Kind::Policy, name), uid),
+        }
+    }
+
+    /// What an Event about this object names; `None` for kinds that the operator does not write.
+    pub fn regarding(&self, uid: &str) -> Option<Regarding> {
+        let (name, uid) = (self.name.clone(), uid.to_owned());
+        match self.kind {
+            Kind::Node => Some(Regarding::Node(name, uid)),
+            Kind::NodeHealth => Some(Regarding::NodeHealth(name, uid)),
+            Kind::Run => Some(Regarding::Run(name, uid)),
+            Kind::Policy => Some(Regarding::Policy(name, uid)),
+            Kind::Profile | Kind::Lease => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_names_the_object_that_its_key_names() {
+        for kind in Kind::WRITTEN {
+            let key = Key::new(kind, "a");
+            let regarding = key.regarding("u").unwrap();
+            assert_eq!(Key::regarded(&regarding), (key, "u"));
+        }
+        assert_eq!(Key::new(Kind::Lease, "a").regarding("u"), None);
     }
 }

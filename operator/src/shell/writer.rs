@@ -38,16 +38,21 @@ pub enum Answer {
     Deleted(String),
 }
 
+/// [`act`] of the write that holds texts of an agent: the operator's part of a NodeHealth's status.
+pub const STATUS_OF_NODE_HEALTH: &str = "apply decision";
+/// [`act`] of the write that holds texts of agents: the status of a run.
+pub const STATUS_OF_RUN: &str = "apply run status";
+
 /// What a write does, as the value of a metric's label and in messages.
 pub fn act(write: &Write) -> &'static str {
     match write {
         Write::NodeHealthSpec(_) => "apply spec",
         Write::DeleteNodeHealth { .. } => "delete NodeHealth",
-        Write::NodeHealthStatus(_) => "apply decision",
+        Write::NodeHealthStatus(_) => STATUS_OF_NODE_HEALTH,
         Write::NodeTaints { .. } => "patch taints",
         Write::NodeMarks { .. } => "apply marks",
         Write::NodeCondition { .. } => "apply condition",
-        Write::RunStatus { .. } => "apply run status",
+        Write::RunStatus { .. } => STATUS_OF_RUN,
         Write::DeleteRun { .. } => "delete run",
         Write::PolicyStatus { .. } => "apply policy status",
     }
