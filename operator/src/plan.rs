@@ -8,7 +8,7 @@ use crds::{
     Condition, Time,
     health_check_run::HealthCheckRunStatus,
     node_health::{Certification, Decision, GpuVerdict, NodeHealthSpec, NodeSummary},
-    node_health_policy::NodeHealthPolicyStatus,
+    node_health_policy::{Claim, NodeHealthPolicyStatus},
 };
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub struct Step {
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Apply metadata and spec of a NodeHealth (create it where `uid` is `None`).
+    /// Apply metadata and spec of a NodeHealth (create it where `read` is `None`).
     NodeHealthSpec(Box<NodeHealthSpecWrite>),
     /// Delete a NodeHealth whose Node was replaced; it is then created again for the new Node. Precondition: `uid`.
     DeleteNodeHealth {
@@ -58,12 +58,14 @@ pub enum Write {
         /// The complete new list, foreign taints included and in their order.
         taints: Vec<Taint>,
     },
-    /// Apply our labels and annotation on a Node, all together; carries uid.
+    /// Apply our labels and annotation on a Node, all together; carries uid and resourceVersion.
     NodeMarks {
         /// The name of the Node.
         node: String,
         /// Its uid.
         uid: String,
+        /// The version that they were computed from.
+        resource_version: String,
         /// Our desired labels, complete.
         labels: BTreeMap<String, String>,
         /// Our annotation; `None` removes it.
@@ -71,12 +73,14 @@ pub enum Write {
         /// Our labels on the Node that must be removed.
         drop_labels: Vec<String>,
     },
-    /// Apply our condition on a Node's status; carries uid. `None` removes it.
+    /// Apply our condition on a Node's status; carries uid and resourceVersion. `None` removes it.
     NodeCondition {
         /// The name of the Node.
         node: String,
         /// Its uid.
         uid: String,
+        /// The version that it was computed from.
+        resource_version: String,
         /// The condition.
         condition: Option<Condition>,
     },
@@ -98,16 +102,27 @@ pub enum Write {
         /// Its uid.
         uid: String,
     },
-    /// Apply the status of a NodeHealthPolicy, claims included; carries resourceVersion, so a 409 means: decide again.
+    /// Apply the claims of a NodeHealthPolicy, and nothing else of its status; carries resourceVersion, so a 409 means:
+    /// decide again. No step of a plan comes before it.
+    PolicyClaims {
+        /// The name of the policy.
+        policy: String,
+        /// Its uid.
+        uid: String,
+        /// The version that the claims were computed from.
+        resource_version: String,
+        /// All claims.
+        claims: Vec<Claim>,
+    },
+    /// Apply the status of a NodeHealthPolicy without its claims; carries resourceVersion.
     PolicyStatus {
         /// The name of the policy.
         policy: String,
         /// Its uid.
         uid: String,
-        /// The version that the status was computed from; `None` where an earlier step of this plan writes the same
-        /// policy: apply then takes the version that step got back.
-        resource_version: Option<String>,
-        /// The complete new status.
+        /// The version that the status was computed from.
+        resource_version: String,
+        /// The new status; its list of claims is not written.
         status: Box<NodeHealthPolicyStatus>,
     },
 }
@@ -117,8 +132,8 @@ pub enum Write {
 pub struct NodeHealthSpecWrite {
     /// Its name, which is the Node's.
     pub name: String,
-    /// Its uid; `None` if it does not exist yet.
-    pub uid: Option<String>,
+    /// Its uid and resourceVersion; `None` if it does not exist yet, and then it is written only if it still does not.
+    pub read: Option<(String, String)>,
     /// The uid of the owning Node.
     pub node_uid: String,
     /// The complete spec.
@@ -210,7 +225,7 @@ impl Key {
                 Self::new(Kind::Node, node)
             }
             Write::RunStatus { run, .. } | Write::DeleteRun { run, .. } => Self::new(Kind::Run, run),
-            Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
+            Write::PolicyClaims { policy, .. } | Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     govern::{
         Governance,
         authority::{self, Authority},
+        claims,
         fleet::{Drift, Fleet},
         selection::Subject,
     },
@@ -36,9 +37,11 @@ pub(crate) struct Case<'w> {
     pub(crate) drift: Drift,
     /// Whether our taint keeps pods away from the Node now.
     pub(crate) is_marked: bool,
-    /// Whether the node has a claim but no mark: a leader died or stalled between the two, or somebody removed the mark.
-    /// The claim is dropped, after a write to the Node that stops late marks, before the node can get a new one.
-    pub(crate) is_leftover: bool,
+    /// Whether a claim allows a mark that is not wanted and may still come: a leader died or stalled between the two. A write
+    /// to the Node stops it.
+    pub(crate) is_touched: bool,
+    /// Whether a claim was made for a later state of the Node than the one that we see.
+    pub(crate) is_behind: bool,
 }
 
 impl<'w> Case<'w> {
@@ -70,15 +73,22 @@ impl<'w> Case<'w> {
         let effect = judgement
             .as_ref()
             .map_or(TaintEffect::None, |judgement| rules::effect_of(subject.policy, &judgement.causes));
-        Case {
+        let has = |age: claims::Age| {
+            let mut of_node = claims.of_node(&node.name).iter();
+            of_node.any(|(_, claim)| claims::age(claim, node) == age)
+        };
+        let case = Case {
             authority,
             drift: fleet.drift(&subject, now),
-            is_leftover: judgement.is_some() && !is_marked && claims.may_be_dropped(world, &node.name),
+            is_touched: false,
+            is_behind: !is_marked && has(claims::Age::Ahead),
             is_marked,
             effect,
             judgement,
             subject,
-        }
+        };
+        let is_touched = !is_marked && has(claims::Age::Current) && !case.may_be_marked();
+        Case { is_touched, ..case }
     }
 
     /// Asks to be woken when time alone changes something: an agent falls silent, a maintenance overruns or a
@@ -111,12 +121,23 @@ impl<'w> Case<'w> {
         rules::needs_claim(self.effect)
     }
 
+    /// Whether the judgement asks for such a mark, and the mode allows a new one.
+    pub(crate) fn may_be_marked(&self) -> bool {
+        match self.authority {
+            Authority::Enforce(_) => self.needs_claim(),
+            Authority::Frozen | Authority::Observe { .. } => false,
+        }
+    }
+
     /// What happens to our taint.
     pub(crate) fn taint_to_be(&self, has_slot: bool) -> TaintToBe {
         let Some(judgement) = &self.judgement else {
             return TaintToBe::Keep;
         };
-        if self.is_leftover {
+        if self.is_behind {
+            return TaintToBe::Keep;
+        }
+        if self.is_touched {
             let has_taint = self.node().taint(crds::names::TAINT_UNHEALTHY).is_some();
             return taints::touch(self.authority, has_taint);
         }

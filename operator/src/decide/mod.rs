@@ -2,13 +2,13 @@
 //! steps.
 //!
 //! ```text
-//! govern ─▶ runs ─▶ fleet ─▶ judge ─▶ allocate ─▶ claims ─▶ taints ─▶ words ─▶ orders ─▶ claims no longer needed
-//! (policy,   (work   (usual   (state,   (room in     (one write  (after    (after             are dropped (after every
-//!  profile)  orders)  versions) causes)  the budget)  per policy)  claims)   taints)            write to their nodes)
+//! govern ─▶ runs ─▶ fleet ─▶ judge ─▶ allocate ─▶ claims ─▶ taints ─▶ words ─▶ orders ─▶ counts
+//! (policy,   (work   (usual   (state,   (room in     (one write  (after    (after             (of each policy,
+//!  profile)  orders)  versions) causes)  the budget)  per policy)  claims)   taints)            after nothing)
 //! ```
 //!
-//! Statuses of runs come first: a work order is written after the step that records it. For each NodeHealth the status is
-//! planned before the spec: the status carries the resourceVersion that was read, the spec only the uid.
+//! Statuses of runs come first: a work order is written after the step that records it. Every write of an object carries the
+//! resourceVersion that was read, or the one that the step before it left: what a deposed leader sends late is refused.
 
 mod annotation;
 mod budget;
@@ -57,22 +57,18 @@ fn decide_nodes<'w>(world: &'w World, governance: &Governance<'w>, orders: &Orde
     let mut ledger = Ledger::new(&governance.claims);
     let mut accounts = Vec::with_capacity(governance.policies.len());
     for ranked in &governance.policies {
-        let account = ledger.allocate(world, *ranked, &cases);
+        let mut account = ledger.allocate(world, *ranked, &cases, &by_name);
+        write::policy::plan_claims(&mut account, plan);
         accounts.push(account);
     }
-    for account in &mut accounts {
-        ledger.settle(account, &cases, &by_name);
-        write::policy::plan_claims(account, &cases, now, plan);
-    }
-    let mut steps_of = vec![Vec::new(); cases.len()];
-    for (case, steps) in cases.iter().zip(&mut steps_of) {
+    for case in &cases {
         let slot = ledger.slot(case);
         let waits_for = slot.and_then(|policy| {
             accounts.iter().find(|a| a.name() == policy && a.grants(case.node())).and_then(|a| a.claim_step)
         });
-        write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan, steps);
+        write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan);
     }
     for account in &accounts {
-        write::policy::plan_end(account, &cases, &by_name, &steps_of, now, plan);
+        write::policy::plan_counts(account, &cases, now, plan);
     }
 }
