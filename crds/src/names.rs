@@ -68,8 +68,10 @@ pub const MANAGER_NODE_MARKS: &str = "gpu-health-operator-marks";
 pub const MANAGER_NODE_CONDITION: &str = "gpu-health-operator-condition";
 /// Field manager of the operator's taint patches on Nodes.
 pub const MANAGER_NODE_TAINTS: &str = "gpu-health-operator-taints";
-/// Field manager of the operator's run and policy statuses.
+/// Field manager of the operator's run and policy statuses, without the claims.
 pub const MANAGER_STATUS: &str = "gpu-health-operator-status";
+/// Field manager of the claims in the status of a policy.
+pub const MANAGER_CLAIMS: &str = "gpu-health-operator-claims";
 /// Field manager of the agent's report.
 pub const MANAGER_REPORT: &str = "gpu-health-agent";
 

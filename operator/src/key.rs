@@ -1,11 +1,7 @@
 //! What identifies an object: kind and name; uid and resourceVersion identify one state of it.
 //!
-//! This is the only place that maps a write, an Event or an observation to its object.
+//! Which object a write or an Event is about: [`crate::plan`].
 
-use crate::{
-    plan::{Regarding, Write},
-    world::Node,
-};
 use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
 use std::fmt;
 
@@ -76,42 +72,6 @@ impl Key {
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
         Self { kind, name: name.into() }
     }
-
-    /// The object that is written. At most one request per key is in flight.
-    pub fn of(write: &Write) -> Self {
-        match write {
-            Write::NodeHealthSpec(write) => Self::new(Kind::NodeHealth, &write.name),
-            Write::NodeHealthStatus(write) => Self::new(Kind::NodeHealth, &write.name),
-            Write::DeleteNodeHealth { name, .. } => Self::new(Kind::NodeHealth, name),
-            Write::NodeTaints { node, .. } | Write::NodeMarks { node, .. } | Write::NodeCondition { node, .. } => {
-                Self::new(Kind::Node, node)
-            }
-            Write::RunStatus { run, .. } | Write::DeleteRun { run, .. } => Self::new(Kind::Run, run),
-            Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
-        }
-    }
-
-    /// The object that an Event is about, and its uid.
-    pub fn regarded(regarding: &Regarding) -> (Self, &str) {
-        match regarding {
-            Regarding::Node(name, uid) => (Self::new(Kind::Node, name), uid),
-            Regarding::NodeHealth(name, uid) => (Self::new(Kind::NodeHealth, name), uid),
-            Regarding::Run(name, uid) => (Self::new(Kind::Run, name), uid),
-            Regarding::Policy(name, uid) => (Self::new(Kind::Policy, name), uid),
-        }
-    }
-
-    /// What an Event about this object names; `None` for kinds that the operator does not write.
-    pub fn regarding(&self, uid: &str) -> Option<Regarding> {
-        let (name, uid) = (self.name.clone(), uid.to_owned());
-        match self.kind {
-            Kind::Node => Some(Regarding::Node(name, uid)),
-            Kind::NodeHealth => Some(Regarding::NodeHealth(name, uid)),
-            Kind::Run => Some(Regarding::Run(name, uid)),
-            Kind::Policy => Some(Regarding::Policy(name, uid)),
-            Kind::Profile | Kind::Lease => None,
-        }
-    }
 }
 
 impl fmt::Display for Key {
@@ -128,20 +88,6 @@ pub trait Identified {
     fn uid(&self) -> &str;
     /// Its resourceVersion.
     fn resource_version(&self) -> &str;
-}
-
-impl Identified for Node {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
-    }
 }
 
 macro_rules! identified_by_metadata {
@@ -163,18 +109,3 @@ macro_rules! identified_by_metadata {
 }
 
 identified_by_metadata!(NodeHealth, HealthCheckRun, NodeHealthPolicy, NodeHardwareProfile);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_names_the_object_that_its_key_names() {
-        for kind in Kind::WRITTEN {
-            let key = Key::new(kind, "a");
-            let regarding = key.regarding("u").unwrap();
-            assert_eq!(Key::regarded(&regarding), (key, "u"));
-        }
-        assert_eq!(Key::new(Kind::Lease, "a").regarding("u"), None);
-    }
-}

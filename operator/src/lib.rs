@@ -18,7 +18,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`world`], [`plan`], [`key`] | values: what a decision reads, what it returns, what identifies an object |
+//! | [`key`], [`world`], [`plan`] | values: what identifies an object, what a decision reads, what it returns |
 //! | [`decide`] | the decision |
 //! | [`queue`] | the order of writes, and backoffs |
 //! | [`wire`] | requests, and the errors that come back |
@@ -30,7 +30,8 @@
 //! - `decide` is pure: no clock, no client, no environment, no memory. What a decision must remember is stored in the
 //!   objects, so that nothing is lost when another replica takes over.
 //! - Applying a plan to the world and deciding again gives an empty plan.
-//! - A budget claim is written to the policy's status before the mark that it pays for, and dropped after the mark is gone.
+//! - A budget claim is written to the policy's status before the mark that it pays for, and dropped once the Node is seen at
+//!   a later version without a mark.
 //! - Taints, labels, conditions and cordons of others are never changed; `spec.unschedulable` is never written.
 //! - `Observe` adds no mark of a decision, `Hold` neither adds nor lifts; `Inconclusive`, silence and absence never
 //!   taint and never lift.

@@ -1,11 +1,14 @@
 //! What the operator wants to write, as values.
 
-use crate::world::Taint;
+use crate::{
+    key::{Key, Kind},
+    world::Taint,
+};
 use crds::{
     Condition, Time,
     health_check_run::HealthCheckRunStatus,
     node_health::{Certification, Decision, GpuVerdict, NodeHealthSpec, NodeSummary},
-    node_health_policy::NodeHealthPolicyStatus,
+    node_health_policy::{Claim, NodeHealthPolicyStatus},
 };
 use std::collections::BTreeMap;
 
@@ -33,7 +36,7 @@ pub struct Step {
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Apply metadata and spec of a NodeHealth (create it where `uid` is `None`).
+    /// Apply metadata and spec of a NodeHealth (create it where `read` is `None`).
     NodeHealthSpec(Box<NodeHealthSpecWrite>),
     /// Delete a NodeHealth whose Node was replaced; it is then created again for the new Node. Precondition: `uid`.
     DeleteNodeHealth {
@@ -55,12 +58,14 @@ pub enum Write {
         /// The complete new list, foreign taints included and in their order.
         taints: Vec<Taint>,
     },
-    /// Apply our labels and annotation on a Node, all together; carries uid.
+    /// Apply our labels and annotation on a Node, all together; carries uid and resourceVersion.
     NodeMarks {
         /// The name of the Node.
         node: String,
         /// Its uid.
         uid: String,
+        /// The version that they were computed from.
+        resource_version: String,
         /// Our desired labels, complete.
         labels: BTreeMap<String, String>,
         /// Our annotation; `None` removes it.
@@ -68,12 +73,14 @@ pub enum Write {
         /// Our labels on the Node that must be removed.
         drop_labels: Vec<String>,
     },
-    /// Apply our condition on a Node's status; carries uid. `None` removes it.
+    /// Apply our condition on a Node's status; carries uid and resourceVersion. `None` removes it.
     NodeCondition {
         /// The name of the Node.
         node: String,
         /// Its uid.
         uid: String,
+        /// The version that it was computed from.
+        resource_version: String,
         /// The condition.
         condition: Option<Condition>,
     },
@@ -95,16 +102,27 @@ pub enum Write {
         /// Its uid.
         uid: String,
     },
-    /// Apply the status of a NodeHealthPolicy, claims included; carries resourceVersion, so a 409 means: decide again.
+    /// Apply the claims of a NodeHealthPolicy, and nothing else of its status; carries resourceVersion, so a 409 means:
+    /// decide again. No step of a plan comes before it.
+    PolicyClaims {
+        /// The name of the policy.
+        policy: String,
+        /// Its uid.
+        uid: String,
+        /// The version that the claims were computed from.
+        resource_version: String,
+        /// All claims.
+        claims: Vec<Claim>,
+    },
+    /// Apply the status of a NodeHealthPolicy without its claims; carries resourceVersion.
     PolicyStatus {
         /// The name of the policy.
         policy: String,
         /// Its uid.
         uid: String,
-        /// The version that the status was computed from; `None` where an earlier step of this plan writes the same
-        /// policy: apply then takes the version that step got back.
-        resource_version: Option<String>,
-        /// The complete new status.
+        /// The version that the status was computed from.
+        resource_version: String,
+        /// The new status; its list of claims is not written.
         status: Box<NodeHealthPolicyStatus>,
     },
 }
@@ -114,8 +132,8 @@ pub enum Write {
 pub struct NodeHealthSpecWrite {
     /// Its name, which is the Node's.
     pub name: String,
-    /// Its uid; `None` if it does not exist yet.
-    pub uid: Option<String>,
+    /// Its uid and resourceVersion; `None` if it does not exist yet, and then it is written only if it still does not.
+    pub read: Option<(String, String)>,
     /// The uid of the owning Node.
     pub node_uid: String,
     /// The complete spec.
@@ -193,5 +211,58 @@ impl Plan {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+}
+
+impl Key {
+    /// The object that is written. At most one request per key is in flight.
+    pub fn of(write: &Write) -> Self {
+        match write {
+            Write::NodeHealthSpec(write) => Self::new(Kind::NodeHealth, &write.name),
+            Write::NodeHealthStatus(write) => Self::new(Kind::NodeHealth, &write.name),
+            Write::DeleteNodeHealth { name, .. } => Self::new(Kind::NodeHealth, name),
+            Write::NodeTaints { node, .. } | Write::NodeMarks { node, .. } | Write::NodeCondition { node, .. } => {
+                Self::new(Kind::Node, node)
+            }
+            Write::RunStatus { run, .. } | Write::DeleteRun { run, .. } => Self::new(Kind::Run, run),
+            Write::PolicyClaims { policy, .. } | Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
+        }
+    }
+
+    /// The object that an Event is about, and its uid.
+    pub fn regarded(regarding: &Regarding) -> (Self, &str) {
+        match regarding {
+            Regarding::Node(name, uid) => (Self::new(Kind::Node, name), uid),
+            Regarding::NodeHealth(name, uid) => (Self::new(Kind::NodeHealth, name), uid),
+            Regarding::Run(name, uid) => (Self::new(Kind::Run, name), uid),
+            Regarding::Policy(name, uid) => (Self::new(Kind::Policy, name), uid),
+        }
+    }
+
+    /// What an Event about this object names; `None` for kinds that the operator does not write.
+    pub fn regarding(&self, uid: &str) -> Option<Regarding> {
+        let (name, uid) = (self.name.clone(), uid.to_owned());
+        match self.kind {
+            Kind::Node => Some(Regarding::Node(name, uid)),
+            Kind::NodeHealth => Some(Regarding::NodeHealth(name, uid)),
+            Kind::Run => Some(Regarding::Run(name, uid)),
+            Kind::Policy => Some(Regarding::Policy(name, uid)),
+            Kind::Profile | Kind::Lease => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_names_the_object_that_its_key_names() {
+        for kind in Kind::WRITTEN {
+            let key = Key::new(kind, "a");
+            let regarding = key.regarding("u").unwrap();
+            assert_eq!(Key::regarded(&regarding), (key, "u"));
+        }
+        assert_eq!(Key::new(Kind::Lease, "a").regarding("u"), None);
     }
 }

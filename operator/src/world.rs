@@ -3,6 +3,7 @@
 //! A [`World`] is a plain value. The shell builds it from its stores and the overlay of its own writes that it has not
 //! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
+use crate::key::{Identified, Key};
 use crds::{Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +30,9 @@ pub struct World {
     /// see Leases, or it was silent before this operator started and has not been heard since. Whatever the operator could
     /// not see neither adds a node nor removes one, and no clock that is set does.
     pub silent: BTreeSet<String>,
+    /// The objects whose last full status the API server refused as invalid, and would refuse again: their statuses are
+    /// written without the texts of agents.
+    pub refused_texts: BTreeSet<Key>,
     /// The switch `--hold-everything`: no mark is set or lifted, and no run is admitted.
     pub hold_everything: bool,
 }
@@ -110,6 +114,20 @@ impl Node {
     /// The taint with this key, if the Node has it.
     pub fn taint(&self, key: &str) -> Option<&Taint> {
         self.taints.iter().find(|t| t.key == key)
+    }
+}
+
+impl Identified for Node {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn resource_version(&self) -> &str {
+        &self.resource_version
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     govern::{
         authority::{self, Authority},
-        claims::Claims,
+        claims::{Age, Claims, age},
         fleet::{Drift, Fleet},
         selection::Subject,
     },
@@ -19,7 +19,7 @@ use crate::world::{Node, World};
 use crds::{
     Time,
     node_health::Assignment,
-    node_health_policy::{ClaimFor, TaintEffect},
+    node_health_policy::{Claim, TaintEffect},
 };
 use std::{borrow::Cow, ops::Deref};
 
@@ -44,9 +44,11 @@ pub(crate) struct Judged {
     pub(crate) drift: Drift,
     /// Whether our taint keeps pods away from the Node now.
     pub(crate) is_marked: bool,
-    /// Whether the node has a claim but no mark: a leader died or stalled between the two, or somebody removed the mark.
-    /// The claim is dropped, after a write to the Node that stops late marks, before the node can get a new one.
-    pub(crate) is_leftover: bool,
+    /// Whether a claim allows a mark that is not wanted and may still come: a leader died or stalled between the two. A write
+    /// to the Node stops it.
+    pub(crate) is_touched: bool,
+    /// Whether a claim was made for a later state of the Node than the one that we see.
+    pub(crate) is_behind: bool,
 }
 
 impl Deref for Case<'_> {
@@ -62,10 +64,8 @@ impl Deref for Case<'_> {
 pub(crate) struct Circumstances<'w> {
     /// Its work orders.
     pub(crate) orders: Cow<'w, [Assignment]>,
-    /// What its claim pays for, if it has one.
-    pub(crate) claim: Option<ClaimFor>,
-    /// Whether it has a claim that may be dropped.
-    pub(crate) claim_may_be_dropped: bool,
+    /// Its claims, each with the name of the policy.
+    pub(crate) claims: Vec<(String, Claim)>,
     /// Whether its agent is silent.
     pub(crate) silent: bool,
     /// The edition of the fleet's usual versions.
@@ -84,11 +84,10 @@ impl<'w> Circumstances<'w> {
         edition: u64,
     ) -> Self {
         let name = subject.node.name.as_str();
-        let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
+        let claims = if subject.is_claimed { claims.of_node(name) } else { &[] };
         Self {
             orders: Cow::Borrowed(orders.assignments(name)),
-            claim: subject.is_claimed.then(|| claims.spent_for(name, winner).cloned()).flatten(),
-            claim_may_be_dropped: subject.is_claimed && claims.may_be_dropped(world, name),
+            claims: claims.iter().map(|(policy, claim)| ((*policy).to_owned(), (*claim).clone())).collect(),
             silent: world.agent_is_silent(name),
             edition,
             hold_everything: world.hold_everything,
@@ -97,9 +96,9 @@ impl<'w> Circumstances<'w> {
 
     /// The same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Circumstances<'static> {
-        let Self { orders, claim, claim_may_be_dropped, silent, edition, hold_everything } = self;
+        let Self { orders, claims, silent, edition, hold_everything } = self;
         let orders = Cow::Owned(orders.into_owned());
-        Circumstances { orders, claim, claim_may_be_dropped, silent, edition, hold_everything }
+        Circumstances { orders, claims, silent, edition, hold_everything }
     }
 }
 
@@ -107,13 +106,16 @@ impl Judged {
     /// Judges one node.
     pub(crate) fn of(subject: &Subject<'_>, circumstances: &Circumstances<'_>, fleet: &Fleet, now: Time) -> Self {
         let node = subject.node;
+        let claims = &circumstances.claims;
+        let authority = authority::authority(circumstances.hold_everything, subject);
         let judgement = subject.health.current().map(|health| {
-            let authority = authority::authority(circumstances.hold_everything, subject);
+            let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
+            let own = claims.iter().find(|(policy, _)| Some(policy.as_str()) == winner);
             verdict::judge(&Facts {
                 subject,
                 health,
                 orders: &circumstances.orders,
-                claim: circumstances.claim.as_ref(),
+                claim: own.or(claims.first()).map(|(_, claim)| &claim.for_),
                 silent: circumstances.silent,
                 marks_are_frozen: matches!(authority, Authority::Frozen),
                 now,
@@ -123,9 +125,11 @@ impl Judged {
         let effect = judgement
             .as_ref()
             .map_or(TaintEffect::None, |judgement| rules::effect_of(subject.policy, &judgement.causes));
+        let has = |wanted: Age| claims.iter().any(|(_, claim)| age(claim, node) == wanted);
         Self {
             drift: fleet.drift(subject, now),
-            is_leftover: judgement.is_some() && !is_marked && circumstances.claim_may_be_dropped,
+            is_touched: !is_marked && has(Age::Current) && !may_be_marked(authority, effect),
+            is_behind: !is_marked && has(Age::Ahead),
             is_marked,
             effect,
             judgement,
@@ -140,6 +144,13 @@ pub(crate) fn changes_at(subject: &Subject<'_>, now: Time) -> Option<Time> {
     let maintenance = health.spec.maintenance.as_ref().and_then(|m| m.until);
     let overrun = maintenance.filter(|_| subject.node.maintenance().is_some());
     certifications.chain(overrun).filter(|at| *at > now).min()
+}
+
+fn may_be_marked(authority: Authority<'_>, effect: TaintEffect) -> bool {
+    match authority {
+        Authority::Enforce(_) => rules::needs_claim(effect),
+        Authority::Frozen | Authority::Observe { .. } => false,
+    }
 }
 
 impl<'w> Case<'w> {
@@ -158,12 +169,20 @@ impl<'w> Case<'w> {
         rules::needs_claim(self.effect)
     }
 
+    /// Whether the judgement asks for such a mark, and the mode allows a new one.
+    pub(crate) fn may_be_marked(&self) -> bool {
+        may_be_marked(self.authority, self.effect)
+    }
+
     /// What happens to our taint.
     pub(crate) fn taint_to_be(&self, has_slot: bool) -> TaintToBe {
         let Some(judgement) = &self.judgement else {
             return TaintToBe::Keep;
         };
-        if self.is_leftover {
+        if self.is_behind {
+            return TaintToBe::Keep;
+        }
+        if self.is_touched {
             let has_taint = self.node().taint(crds::names::TAINT_UNHEALTHY).is_some();
             return taints::touch(self.authority, has_taint);
         }

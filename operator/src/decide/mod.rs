@@ -2,13 +2,13 @@
 //! steps.
 //!
 //! ```text
-//! govern ─▶ runs ─▶ fleet ─▶ judge ─▶ allocate ─▶ claims ─▶ taints ─▶ words ─▶ orders ─▶ claims no longer needed
-//! (policy,   (work   (usual   (state,   (room in     (one write  (after    (after             are dropped (after every
-//!  profile)  orders)  versions) causes)  the budget)  per policy)  claims)   taints)            write to their nodes)
+//! govern ─▶ runs ─▶ fleet ─▶ judge ─▶ allocate ─▶ claims ─▶ taints ─▶ words ─▶ orders ─▶ counts
+//! (policy,   (work   (usual   (state,   (room in     (one write  (after    (after             (of each policy,
+//!  profile)  orders)  versions) causes)  the budget)  per policy)  claims)   taints)            after nothing)
 //! ```
 //!
-//! Statuses of runs come first: a work order is written after the step that records it. For each NodeHealth the status is
-//! planned before the spec: the status carries the resourceVersion that was read, the spec only the uid.
+//! Statuses of runs come first: a work order is written after the step that records it. Every write of an object carries the
+//! resourceVersion that was read, or the one that the step before it left: what a deposed leader sends late is refused.
 
 mod annotation;
 mod budget;
@@ -128,16 +128,12 @@ fn decide_nodes<'w>(
     let mut ledger = Ledger::new(&governance.claims);
     let mut accounts = Vec::with_capacity(governance.policies.len());
     for ranked in &governance.policies {
-        let account = ledger.allocate(world, *ranked, &cases);
+        let mut account = ledger.allocate(world, *ranked, &cases, &by_name);
+        write::policy::plan_claims(&mut account, plan);
         accounts.push(account);
     }
-    for account in &mut accounts {
-        ledger.settle(account, &cases, &by_name);
-        write::policy::plan_claims(account, &cases, now, plan);
-    }
-    let mut steps_of = vec![Vec::new(); cases.len()];
     let mut settled = Vec::with_capacity(cases.len());
-    for ((case, ruling), steps) in cases.iter().zip(docket.rulings()).zip(&mut steps_of) {
+    for (case, ruling) in cases.iter().zip(docket.rulings()) {
         let slot = ledger.slot(case);
         let waits_for = slot.and_then(|policy| {
             accounts.iter().find(|a| a.name() == policy && a.grants(case.node())).and_then(|a| a.claim_step)
@@ -148,11 +144,11 @@ fn decide_nodes<'w>(
             continue;
         }
         let before = plan.steps.len();
-        write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan, steps);
+        write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan);
         settled.push((plan.steps.len() == before).then_some(has_slot));
     }
     for account in &accounts {
-        write::policy::plan_end(account, &cases, &by_name, &steps_of, now, plan);
+        write::policy::plan_counts(account, &cases, now, plan);
     }
     settled
 }

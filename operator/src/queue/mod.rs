@@ -127,7 +127,7 @@ pub struct Admission {
 /// node.
 fn rank(write: &Write) -> u8 {
     match write {
-        Write::PolicyStatus { .. } | Write::NodeTaints { .. } => 0,
+        Write::PolicyClaims { .. } | Write::PolicyStatus { .. } | Write::NodeTaints { .. } => 0,
         Write::RunStatus { .. } | Write::NodeHealthSpec(_) => 1,
         Write::NodeHealthStatus(_)
         | Write::NodeMarks { .. }

@@ -144,16 +144,23 @@ enum Happening {
 }
 
 fn write(kind: u8, node: u8) -> Write {
-    let (node, uid) = (format!("n{}", node % 4), "u".to_owned());
+    let (node, uid, resource_version) = (format!("n{}", node % 4), "u".to_owned(), "1".to_owned());
     match kind % 5 {
-        0 => Write::NodeTaints { node, uid, resource_version: "1".into(), taints: Vec::new() },
-        1 => Write::NodeMarks { node, uid, labels: BTreeMap::new(), summary: None, drop_labels: Vec::new() },
-        2 => Write::NodeCondition { node, uid, condition: None },
+        0 => Write::NodeTaints { node, uid, resource_version, taints: Vec::new() },
+        1 => Write::NodeMarks {
+            node,
+            uid,
+            resource_version,
+            labels: BTreeMap::new(),
+            summary: None,
+            drop_labels: Vec::new(),
+        },
+        2 => Write::NodeCondition { node, uid, resource_version, condition: None },
         3 => Write::DeleteRun { run: node, uid },
         _ => Write::PolicyStatus {
             policy: if node < "n2".to_owned() { "p".into() } else { "q".into() },
             uid,
-            resource_version: None,
+            resource_version,
             status: Box::default(),
         },
     }

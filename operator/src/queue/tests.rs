@@ -7,7 +7,7 @@ fn claim(policy: &str, version: Option<&str>) -> Write {
     Write::PolicyStatus {
         policy: policy.into(),
         uid: "u".into(),
-        resource_version: version.map(str::to_owned),
+        resource_version: version.unwrap_or_default().to_owned(),
         status: Box::default(),
     }
 }
@@ -20,6 +20,7 @@ fn marks(node: &str) -> Write {
     Write::NodeMarks {
         node: node.into(),
         uid: "u".into(),
+        resource_version: "1".into(),
         labels: BTreeMap::new(),
         summary: None,
         drop_labels: Vec::new(),
@@ -27,7 +28,7 @@ fn marks(node: &str) -> Write {
 }
 
 fn condition(node: &str) -> Write {
-    Write::NodeCondition { node: node.into(), uid: "u".into(), condition: None }
+    Write::NodeCondition { node: node.into(), uid: "u".into(), resource_version: "1".into(), condition: None }
 }
 
 fn event(after: Option<usize>) -> EventNote {

@@ -38,17 +38,26 @@ pub enum Answer {
     Deleted(String),
 }
 
+/// [`act`] of the write that holds texts of an agent: the operator's part of a NodeHealth's status.
+pub const STATUS_OF_NODE_HEALTH: &str = "apply decision";
+/// [`act`] of the write that holds texts of agents: the status of a run.
+pub const STATUS_OF_RUN: &str = "apply run status";
+
+/// [`act`] of the write that holds the reasons of claims, which come from agents.
+pub const CLAIMS_OF_POLICY: &str = "apply claims";
+
 /// What a write does, as the value of a metric's label and in messages.
 pub fn act(write: &Write) -> &'static str {
     match write {
         Write::NodeHealthSpec(_) => "apply spec",
         Write::DeleteNodeHealth { .. } => "delete NodeHealth",
-        Write::NodeHealthStatus(_) => "apply decision",
+        Write::NodeHealthStatus(_) => STATUS_OF_NODE_HEALTH,
         Write::NodeTaints { .. } => "patch taints",
         Write::NodeMarks { .. } => "apply marks",
         Write::NodeCondition { .. } => "apply condition",
-        Write::RunStatus { .. } => "apply run status",
+        Write::RunStatus { .. } => STATUS_OF_RUN,
         Write::DeleteRun { .. } => "delete run",
+        Write::PolicyClaims { .. } => CLAIMS_OF_POLICY,
         Write::PolicyStatus { .. } => "apply policy status",
     }
 }
@@ -86,12 +95,14 @@ impl Writer {
                 Write::NodeTaints { .. } | Write::NodeCondition { .. } => {
                     send(&self.nodes, &key.name, &request, node).await
                 }
-                Write::NodeMarks { node: name, uid, labels: _, summary, drop_labels } => {
+                Write::NodeMarks { node: name, uid, resource_version: _, labels: _, summary, drop_labels } => {
                     let answer = send(&self.nodes, name, &request, node).await?;
                     self.drop_leftovers(answer, name, uid, summary.is_none(), drop_labels).await
                 }
                 Write::RunStatus { .. } | Write::DeleteRun { .. } => send(&self.runs, &key.name, &request, run).await,
-                Write::PolicyStatus { .. } => send(&self.policies, &key.name, &request, policy).await,
+                Write::PolicyClaims { .. } | Write::PolicyStatus { .. } => {
+                    send(&self.policies, &key.name, &request, policy).await
+                }
             }
         };
         within(act, &key, sent).await
@@ -125,7 +136,7 @@ impl Writer {
             return Ok(answer);
         };
         let drop_summary = drop_summary && now.summary.is_some();
-        let Some(body) = body::leftovers(uid, drop_labels, &now.labels, drop_summary) else {
+        let Some(body) = body::leftovers(uid, &now.resource_version, drop_labels, &now.labels, drop_summary) else {
             return Ok(answer);
         };
         let request = Request::Merge { manager: names::MANAGER_NODE_MARKS, body };

@@ -91,6 +91,20 @@ impl Stores {
     /// Takes in what a watch shows, at `at`.
     pub fn observe(&mut self, observation: Observation, at: Instant) -> Change {
         self.look(at);
+        let change = self.take_in(observation, at);
+        if !self.world.refused_texts.is_empty() {
+            let refused = std::mem::take(&mut self.world.refused_texts);
+            self.world.refused_texts = refused.into_iter().filter(|key| self.shown(key).is_some()).collect();
+        }
+        change
+    }
+
+    /// The server refused the full status of this object as invalid: from now on it is written without texts of agents.
+    pub fn refuse_texts(&mut self, key: &Key) {
+        self.world.refused_texts.insert(key.clone());
+    }
+
+    fn take_in(&mut self, observation: Observation, at: Instant) -> Change {
         let world = &mut self.world;
         match observation {
             Observation::Node(seen) => self.nodes.observe(seen, &mut world.nodes),

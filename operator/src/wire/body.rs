@@ -4,7 +4,7 @@ use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
     world::Taint,
 };
-use crds::{Condition, names};
+use crds::{Condition, names, node_health_policy::NodeHealthPolicyStatus};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -47,34 +47,40 @@ pub enum Request {
 /// back.
 pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_json::Error> {
     Ok(match write {
-        Write::NodeHealthSpec(write) => Request::Apply { manager: names::MANAGER_SPEC, body: node_health(write)? },
+        Write::NodeHealthSpec(write) => {
+            Request::Apply { manager: names::MANAGER_SPEC, body: node_health(write, version)? }
+        }
         Write::NodeHealthStatus(write) => {
             Request::ApplyStatus { manager: names::MANAGER_DECISION, body: node_health_status(write, version)? }
         }
         Write::NodeTaints { node: _, uid, resource_version, taints } => {
             Request::Merge { manager: names::MANAGER_NODE_TAINTS, body: node_taints(uid, resource_version, taints) }
         }
-        Write::NodeMarks { node, uid, labels, summary, drop_labels: _ } => Request::Apply {
+        Write::NodeMarks { node, uid, resource_version, labels, summary, drop_labels: _ } => Request::Apply {
             manager: names::MANAGER_NODE_MARKS,
-            body: node_marks(node, uid, labels, summary.as_deref()),
+            body: node_marks(node, uid, version.unwrap_or(resource_version), labels, summary.as_deref()),
         },
-        Write::NodeCondition { node, uid, condition } => Request::ApplyStatus {
+        Write::NodeCondition { node, uid, resource_version, condition } => Request::ApplyStatus {
             manager: names::MANAGER_NODE_CONDITION,
-            body: node_condition(node, uid, condition.as_ref()),
+            body: node_condition(node, uid, version.unwrap_or(resource_version), condition.as_ref()),
         },
         Write::RunStatus { run, uid, resource_version, status } => Request::ApplyStatus {
             manager: names::MANAGER_STATUS,
             body: status_of("HealthCheckRun", run, uid, version.unwrap_or(resource_version), status)?,
         },
-        Write::PolicyStatus { policy, uid, resource_version, status } => Request::ApplyStatus {
-            manager: names::MANAGER_STATUS,
+        Write::PolicyClaims { policy, uid, resource_version, claims } => Request::ApplyStatus {
+            manager: names::MANAGER_CLAIMS,
             body: status_of(
                 "NodeHealthPolicy",
                 policy,
                 uid,
-                version.or(resource_version.as_deref()).unwrap_or_default(),
-                status,
+                version.unwrap_or(resource_version),
+                &json!({"budget": {"claims": claims}}),
             )?,
+        },
+        Write::PolicyStatus { policy, uid, resource_version, status } => Request::ApplyStatus {
+            manager: names::MANAGER_STATUS,
+            body: policy_status(policy, uid, version.unwrap_or(resource_version), status)?,
         },
         Write::DeleteNodeHealth { name: _, uid } | Write::DeleteRun { run: _, uid } => {
             Request::Delete { uid: uid.clone() }
@@ -86,6 +92,7 @@ pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_js
 /// is nothing to remove.
 pub fn leftovers(
     uid: &str,
+    version: &str,
     drop_labels: &[String],
     labels_now: &BTreeMap<String, String>,
     drop_summary: bool,
@@ -95,7 +102,7 @@ pub fn leftovers(
     if labels.is_empty() && !drop_summary {
         return None;
     }
-    let mut metadata = json!({"uid": uid});
+    let mut metadata = json!({"uid": uid, "resourceVersion": version});
     if !labels.is_empty() {
         metadata["labels"] = Value::Object(labels);
     }
@@ -109,13 +116,21 @@ fn api_version() -> String {
     format!("{}/{}", names::GROUP, names::VERSION)
 }
 
-fn node_health(write: &NodeHealthSpecWrite) -> Result<Value, serde_json::Error> {
-    let NodeHealthSpecWrite { name, uid, node_uid, spec } = write;
+/// A version that no object of a cluster has: with it, an apply creates the object (201), and is refused with 409 if it
+/// exists (seen on 1.36). Without it, the apply of a leader that paused would replace the work orders of its successor.
+const NOT_THERE_YET: &str = "1";
+
+fn node_health(write: &NodeHealthSpecWrite, version: Option<&str>) -> Result<Value, serde_json::Error> {
+    let NodeHealthSpecWrite { name, read, node_uid, spec } = write;
     let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": node_uid});
     let mut metadata = json!({"name": name, "ownerReferences": [owner]});
-    if let Some(uid) = uid {
+    match read {
         // If the object has been recreated meanwhile, the API server refuses the apply with 422.
-        metadata["uid"] = json!(uid);
+        Some((uid, read)) => {
+            metadata["uid"] = json!(uid);
+            metadata["resourceVersion"] = json!(version.unwrap_or(read));
+        }
+        None => metadata["resourceVersion"] = json!(NOT_THERE_YET),
     }
     Ok(json!({
         "apiVersion": api_version(),
@@ -159,6 +174,20 @@ fn status_of(
     }))
 }
 
+/// Without the claims, which have a field manager of their own: leaving them out here does not remove them.
+fn policy_status(
+    policy: &str,
+    uid: &str,
+    version: &str,
+    status: &NodeHealthPolicyStatus,
+) -> Result<Value, serde_json::Error> {
+    let mut body = status_of("NodeHealthPolicy", policy, uid, version, status)?;
+    if let Some(budget) = body.pointer_mut("/status/budget").and_then(Value::as_object_mut) {
+        budget.remove("claims");
+    }
+    Ok(body)
+}
+
 /// The list is replaced as a whole, so foreign taints are sent back as they were read.
 fn node_taints(uid: &str, version: &str, taints: &[Taint]) -> Value {
     let taints: Vec<Value> = taints.iter().map(taint).collect();
@@ -180,8 +209,8 @@ fn taint(taint: &Taint) -> Value {
     body
 }
 
-fn node_marks(node: &str, uid: &str, labels: &BTreeMap<String, String>, summary: Option<&str>) -> Value {
-    let mut metadata = json!({"name": node, "uid": uid});
+fn node_marks(node: &str, uid: &str, version: &str, labels: &BTreeMap<String, String>, summary: Option<&str>) -> Value {
+    let mut metadata = json!({"name": node, "uid": uid, "resourceVersion": version});
     if !labels.is_empty() {
         metadata["labels"] = json!(labels);
     }
@@ -191,7 +220,7 @@ fn node_marks(node: &str, uid: &str, labels: &BTreeMap<String, String>, summary:
     json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
 }
 
-fn node_condition(node: &str, uid: &str, condition: Option<&Condition>) -> Value {
+fn node_condition(node: &str, uid: &str, version: &str, condition: Option<&Condition>) -> Value {
     let conditions: Vec<Value> = condition
         .into_iter()
         .map(|c| {
@@ -209,7 +238,7 @@ fn node_condition(node: &str, uid: &str, condition: Option<&Condition>) -> Value
     json!({
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node, "uid": uid},
+        "metadata": {"name": node, "uid": uid, "resourceVersion": version},
         "status": {"conditions": conditions},
     })
 }

@@ -14,9 +14,9 @@ pub(crate) const CRATES: &[Plan] = &[
     Plan {
         sources: "operator/src",
         rooms: &[
+            "key",
             "world",
             "plan",
-            "key",
             "decide/govern",
             "decide/annotation",
             "decide/orders",

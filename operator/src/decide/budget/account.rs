@@ -9,19 +9,17 @@ use crds::{NodeHealthPolicy, node_health_policy::Claim};
 pub(crate) struct Account<'w> {
     /// The policy, and whether it selects any node.
     pub(crate) ranked: Ranked<'w>,
-    /// Whether its claims may change.
-    pub(crate) is_frozen: bool,
     /// The indices of the cases that it governs.
     pub(crate) governed: Vec<usize>,
     /// What the budget allows: granted in Enforce, hypothetical otherwise.
     pub(crate) allocation: Allocation<'w>,
-    /// The claims whose Nodes exist (all claims, if frozen).
-    pub(crate) standing: Vec<&'w Claim>,
-    /// The claims that this plan adds.
+    /// The claims that stay.
+    pub(crate) kept: Vec<&'w Claim>,
+    /// The claims that this plan adds, or makes anew for a later version of the Node.
     pub(crate) added: Vec<Claim>,
-    /// The nodes whose claims are no longer needed and are dropped after every write to those nodes.
-    pub(crate) served: Vec<&'w str>,
-    /// The step that writes the added claims.
+    /// How many nodes count as used, the added claims included.
+    pub(crate) used: usize,
+    /// The step that writes the claims.
     pub(crate) claim_step: Option<usize>,
 }
 
@@ -39,5 +37,10 @@ impl<'w> Account<'w> {
     /// Whether this plan adds a claim for the node.
     pub(crate) fn grants(&self, node: &Node) -> bool {
         self.added.iter().any(|claim| claim.node == node.name)
+    }
+
+    /// All claims after this plan.
+    pub(crate) fn claims(&self) -> Vec<Claim> {
+        self.kept.iter().copied().chain(&self.added).cloned().collect()
     }
 }

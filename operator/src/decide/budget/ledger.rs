@@ -1,4 +1,15 @@
-//! The claims of all policies: existing, added now, and no longer needed.
+//! The claims of all policies: those that stay, those that are added, and those that are over.
+//!
+//! | the Node, as read | its claim |
+//! |---|---|
+//! | bears no mark, and has changed since the claim | is over; made anew if the node is still to be marked |
+//! | bears no mark, and has not changed | stays: a mark may still come; if none is wanted the Node is touched |
+//! | bears a mark, and its policy has a later claim | is over: the claim has moved to that policy |
+//! | bears a mark | stays |
+//! | is gone or replaced | is over |
+//!
+//! So a claim ends by what was read back, and by nothing that this plan intends: no refused write to one node keeps the
+//! claim of another.
 
 use super::{
     account::Account,
@@ -8,11 +19,11 @@ use crate::{
     decide::{
         case::Case,
         govern::{
-            claims::{Claims, claims_of, is_for_present_node, is_frozen},
+            claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later},
             selection::{Ranked, Subject},
         },
-        marks::taints::TaintToBe,
     },
+    key::{Key, Kind},
     world::World,
 };
 use crds::node_health_policy::{Claim, Mode};
@@ -32,72 +43,85 @@ impl<'c, 'w> Ledger<'c, 'w> {
         Self { claims, granted: BTreeMap::new() }
     }
 
-    /// The policy whose claim pays for the mark of this node, if its governing policy has one or gets one now. A claim
-    /// pays for an existing mark, or for one written by the plan that adds it.
+    /// The policy whose claim pays for the mark of this node, if its governing policy has one or gets one now.
     pub(crate) fn slot(&self, case: &Case<'w>) -> Option<&'w str> {
         let name = case.subject.policy?.metadata.name.as_deref()?;
-        let node = case.subject.node.name.as_str();
-        let standing = case.is_marked && self.claims.has(name, node);
-        (standing || self.granted.get(node) == Some(&name)).then_some(name)
+        let node = case.subject.node;
+        let own = if case.subject.is_claimed { self.claims.of(name, &node.name) } else { None };
+        let stands = own.is_some_and(|claim| case.is_marked || age(claim, node) == Age::Current);
+        (stands || self.granted.get(node.name.as_str()) == Some(&name)).then_some(name)
     }
 
-    /// Works out what the budget of one policy allows, and grants it if the policy enforces.
-    pub(crate) fn allocate(&mut self, world: &World, ranked: Ranked<'w>, cases: &[Case<'w>]) -> Account<'w> {
+    /// Works out what the budget of one policy allows, and grants it as far as its mode allows.
+    pub(crate) fn allocate(
+        &mut self,
+        world: &World,
+        ranked: Ranked<'w>,
+        cases: &[Case<'w>],
+        by_name: &BTreeMap<&str, usize>,
+    ) -> Account<'w> {
         let policy = ranked.policy;
+        let name = policy.metadata.name.as_deref().unwrap_or_default();
         let is_frozen = is_frozen(world, policy);
         let governed: Vec<usize> =
             (0..cases.len()).filter(|&i| cases[i].subject.policy.is_some_and(|p| std::ptr::eq(p, policy))).collect();
         let subjects: Vec<&Subject<'w>> = governed.iter().map(|&i| &cases[i].subject).collect();
-        let standing: Vec<&Claim> =
-            claims_of(policy).filter(|claim| is_frozen || is_for_present_node(world, claim)).collect();
-        let wishes: Vec<Wish<'w, '_>> = governed
-            .iter()
-            .map(|&i| &cases[i])
-            .filter(|case| case.needs_claim() && !case.is_leftover && self.slot(case).is_none())
-            .filter_map(|case| {
-                case.judgement.as_ref().map(|judgement| Wish {
-                    node: case.subject.node,
-                    judgement,
-                    marked: case.stays_marked(),
-                })
+        let mut kept: Vec<&Claim> = claims_of(policy)
+            .filter(|claim| {
+                let case = by_name.get(claim.node.as_str()).map(|&i| &cases[i]);
+                is_frozen || !self.is_over(world, name, claim, case)
             })
             .collect();
-        let allocation = slots::allocate(policy, &standing, &subjects, wishes);
-        let enforces = !is_frozen && policy.spec.mode == Mode::Enforce;
+        let wishes = governed.iter().filter_map(|&i| self.wish(name, &cases[i])).collect();
+        let allocation = slots::allocate(policy, &kept, &subjects, wishes);
         let mut added = Vec::new();
-        if enforces {
+        if !is_frozen {
+            let is_without_texts = world.refused_texts.contains(&Key::new(Kind::Policy, name));
             let granted: BTreeSet<&str> = allocation.granted.iter().copied().collect();
-            let name = policy.metadata.name.as_deref().unwrap_or_default();
-            for &index in &governed {
-                let case = &cases[index];
-                if let Some(judgement) = &case.judgement
+            for case in governed.iter().map(|&i| &cases[i]) {
+                // A mark that stands is paid for in every mode; only Enforce sets a new one.
+                let may = policy.spec.mode == Mode::Enforce || case.is_marked;
+                if let Some(judgement) = case.judgement.as_ref().filter(|_| may)
                     && granted.contains(case.node().name.as_str())
                 {
-                    added.push(slots::claim(case.node(), judgement));
+                    added.push(slots::claim(case.node(), judgement, is_without_texts));
                     self.granted.insert(case.subject.node.name.as_str(), name);
                 }
             }
         }
-        Account { ranked, is_frozen, governed, allocation, standing, added, served: Vec::new(), claim_step: None }
+        kept.retain(|claim| added.iter().all(|new| new.node != claim.node));
+        let claims: Vec<&Claim> = kept.iter().copied().chain(&added).collect();
+        let used = slots::used(&claims, &subjects).len();
+        Account { ranked, governed, allocation, used, kept, added, claim_step: None }
     }
 
-    /// Finds the claims of a policy to drop: those whose mark is removed by this plan, and leftovers.
-    ///
-    /// Every claim is dropped after a write to its Node that carries the resourceVersion, so that a late mark of another
-    /// leader is refused, or found under a claim that still stands.
-    pub(crate) fn settle(&self, account: &mut Account<'w>, cases: &[Case<'w>], by_name: &BTreeMap<&str, usize>) {
-        if account.is_frozen {
-            return;
-        }
-        let has_served = |case: &Case<'w>| {
-            let to_be = case.taint_to_be(self.slot(case).is_some());
-            if case.is_marked { !case.removes_capacity(to_be) } else { case.is_leftover && to_be != TaintToBe::Keep }
+    /// What the node asks of its own policy, if anything.
+    fn wish<'j>(&self, policy: &str, case: &'j Case<'w>) -> Option<Wish<'w, 'j>> {
+        let judgement = case.judgement.as_ref()?;
+        let own = if case.subject.is_claimed { self.claims.of(policy, &case.node().name) } else { None };
+        let is_wanted = if case.is_marked {
+            // Its mark is paid for by nobody, or by a former policy; or our claim is not the latest one yet.
+            case.stays_marked()
+                && own.is_none_or(|own| self.claims.is_outdone(policy, own) && age(own, case.node()) == Age::Past)
+        } else {
+            case.needs_claim() && own.is_none_or(|own| age(own, case.node()) == Age::Past)
         };
-        account.served = account
-            .standing
-            .iter()
-            .map(|claim| claim.node.as_str())
-            .filter(|node| by_name.get(node).is_some_and(|&i| has_served(&cases[i])))
-            .collect();
+        is_wanted.then_some(Wish { node: case.subject.node, judgement, is_used: case.is_marked || own.is_some() })
+    }
+
+    /// Whether a claim of this policy pays for nothing any more.
+    fn is_over(&self, world: &World, policy: &str, claim: &Claim, case: Option<&Case<'w>>) -> bool {
+        let Some(node) = world.nodes.get(&claim.node).filter(|_| is_for_present_node(world, claim)) else {
+            return self.claims.is_of_gone_node(world, claim);
+        };
+        let winner = case.and_then(|case| case.subject.policy?.metadata.name.as_deref());
+        if crate::decide::marks::taints::is_marked(node) {
+            // Two leaders that disagree on who governs the node agree on which claim is the later one.
+            let moved = winner.filter(|winner| *winner != policy).and_then(|winner| self.claims.of(winner, &node.name));
+            return moved.is_some_and(|moved| is_later(moved, claim));
+        }
+        // One of our own policy that is still wanted is made anew: it stays used meanwhile.
+        let is_renewed = winner == Some(policy) && case.is_some_and(Case::may_be_marked);
+        age(claim, node) == Age::Past && !is_renewed
     }
 }

@@ -1,12 +1,13 @@
 //! Budgets: how many nodes a policy may take out of service, and which nodes get a slot.
 //!
 //! A claim is written before the mark that it pays for, and dropped after the mark is gone. Nodes with a claim count as
-//! used, and so do nodes that are cordoned or not ready; a new claim needs room under the policy's limit and under that of
-//! its failure domain.
+//! used, and so do nodes that bear our mark without one (of a policy that was deleted, or moved), that are cordoned or not
+//! ready. A new claim needs room under the policy's limit and under that of its failure domain; a claim for a node that
+//! counts as used anyway takes no room, so that the claim of a mark can always move to the policy that governs the node.
 
 use super::{domains::Domains, limit::limit};
 use crate::{
-    decide::{govern::selection::Subject, judge::verdict::Judgement},
+    decide::{govern::selection::Subject, judge::verdict::Judgement, marks::taints::is_marked},
     world::Node,
 };
 use crds::{
@@ -33,8 +34,8 @@ pub(crate) struct Wish<'w, 'j> {
     pub(crate) node: &'w Node,
     /// Why.
     pub(crate) judgement: &'j Judgement,
-    /// Whether the node already has our mark, from a former policy or an earlier operator.
-    pub(crate) marked: bool,
+    /// Whether the node counts as used without this claim: it bears our mark, or has a claim that is made anew.
+    pub(crate) is_used: bool,
 }
 
 /// Whether the node is out of service for other reasons: cordoned, or not ready.
@@ -42,17 +43,19 @@ pub(crate) fn is_out_of_use(node: &Node) -> bool {
     node.unschedulable || !node.ready
 }
 
-/// The nodes that count as used: those with a claim, and those that are out of service for other reasons.
-pub(crate) fn used<'w>(claims: &[&'w Claim], governed: &[&Subject<'w>]) -> BTreeSet<&'w str> {
+/// The nodes that count as used: those with a claim, those that bear our mark, and those that are out of service for other
+/// reasons.
+pub(crate) fn used<'a>(claims: &[&'a Claim], governed: &[&Subject<'a>]) -> BTreeSet<&'a str> {
+    let is_used = |node: &Node| is_marked(node) || is_out_of_use(node);
     claims
         .iter()
         .map(|claim| claim.node.as_str())
-        .chain(governed.iter().filter(|s| is_out_of_use(s.node)).map(|s| s.node.name.as_str()))
+        .chain(governed.iter().filter(|s| is_used(s.node)).map(|s| s.node.name.as_str()))
         .collect()
 }
 
-/// Gives the free slots to the worst nodes, then to those that have waited longest. Nodes marked without a claim come
-/// first: they are already out of service. Drills come last.
+/// Gives the free slots to the worst nodes, then to those that have waited longest; drills come last. Nodes that count as
+/// used anyway get theirs first, and need no room.
 pub(crate) fn allocate<'w>(
     policy: &NodeHealthPolicy,
     claims: &[&'w Claim],
@@ -66,16 +69,17 @@ pub(crate) fn allocate<'w>(
         budget.and_then(|b| b.topology_key.as_deref()).map(|key| Domains::new(key, budget, governed, &used));
     wishes.sort_by_key(|wish| {
         let judgement = wish.judgement;
-        let badness = (Reverse(wish.marked), judgement.is_drill(), Reverse(judgement.severity.rank()));
+        let badness = (Reverse(wish.is_used), judgement.is_drill(), Reverse(judgement.severity.rank()));
         (badness, judgement.since, wish.node.name.as_str())
     });
+    let mut claimed: BTreeSet<&str> = claims.iter().map(|claim| claim.node.as_str()).collect();
     let mut allocation = Allocation { limit: total, ..Allocation::default() };
     for wish in wishes {
         let name = wish.node.name.as_str();
-        let room = used.len() < total
-            && domains.as_ref().is_none_or(|d| d.has_room(wish.node))
-            && claims.len() + allocation.granted.len() < MAX_CLAIMS;
-        if room {
+        let has_room = used.len() < total && domains.as_ref().is_none_or(|d| d.has_room(wish.node));
+        let has_entry = claimed.len() < MAX_CLAIMS || claimed.contains(name);
+        if (wish.is_used || has_room) && has_entry {
+            claimed.insert(name);
             if used.insert(name)
                 && let Some(domains) = &mut domains
             {
@@ -89,12 +93,13 @@ pub(crate) fn allocate<'w>(
     allocation
 }
 
-/// The claim that pays for the mark of this judgement.
-pub(crate) fn claim(node: &Node, judgement: &Judgement) -> Claim {
-    let worst = judgement.causes.first();
+/// The claim that pays for the mark of this judgement on this version of the Node.
+pub(crate) fn claim(node: &Node, judgement: &Judgement, is_without_texts: bool) -> Claim {
+    let worst = judgement.causes.first().filter(|_| !is_without_texts);
     Claim {
         node: node.name.clone(),
         uid: node.uid.clone(),
+        node_version: node.resource_version.clone(),
         for_: ClaimFor {
             check: worst.map(|c| c.check.clone()),
             target: worst.map(|c| c.target.clone()),

@@ -5,6 +5,7 @@ use crate::{
         decide,
         model::{Model, Writer},
     },
+    key::Key,
     plan::{Plan, Write},
     world::{Node, Taint},
 };
@@ -55,15 +56,29 @@ fn opens_a_way(seen: &Seen<'_>) -> bool {
         model.claims().map(|(policy, claim)| (policy.to_owned(), claim.node.clone())).collect()
     };
     let dropped = !claims(seen.before).is_subset(&claims(seen.after));
+    // The next decision sees that a Node has changed since its claim, or since the claim of one that is gone.
+    let versions = |model: &Model| -> Vec<String> {
+        model.world.nodes.values().map(|node| node.resource_version.clone()).collect()
+    };
+    let has_moved = seen.after.claims().next().is_some() && versions(seen.before) != versions(seen.after);
+    // A claim was added to the new policy of a node, and is then dropped from the old one.
+    let nodes: BTreeSet<&str> = seen.after.claims().map(|(_, claim)| claim.node.as_str()).collect();
+    let is_doubled = seen.after.claims().count() > nodes.len();
+    // Marks count as used by what was read.
+    let held = |model: &Model| -> Vec<bool> { model.world.nodes.values().map(|node| is_held(node)).collect() };
     dropped
+        || has_moved
+        || held(seen.before) != held(seen.after)
+        || is_doubled
         || seen.plan.steps.iter().any(|step| match &step.write {
-            Write::NodeHealthSpec(write) => write.uid.is_none(),
+            Write::NodeHealthSpec(write) => write.read.is_none(),
             Write::DeleteNodeHealth { .. } | Write::DeleteRun { .. } => true,
             Write::NodeHealthStatus(_)
             | Write::NodeTaints { .. }
             | Write::NodeMarks { .. }
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
+            | Write::PolicyClaims { .. }
             | Write::PolicyStatus { .. } => false,
         })
 }
@@ -79,12 +94,12 @@ pub(super) fn is_claimed(model: &Model, node: &Node) -> bool {
 }
 
 /// Tries the next step of a writer, and checks the two sides of "our marks are a subset of the claims": no mark is
-/// set without a claim, and no claim is dropped under a mark.
-pub(super) fn step_within_claims(writer: &mut Writer, model: &mut Model) -> Result<(), String> {
+/// set without a claim, and no claim is dropped under a mark. Returns the object if it was written.
+pub(super) fn step_within_claims(writer: &mut Writer, model: &mut Model) -> Result<Option<Key>, String> {
     let before = model.clone();
-    if !writer.step(model) {
-        return Ok(());
-    }
+    let Some(key) = writer.step(model) else {
+        return Ok(None);
+    };
     for (name, node) in &model.world.nodes {
         let was = before.world.nodes.get(name).filter(|n| n.uid == node.uid);
         let newly_held = is_held(node) && !was.is_some_and(|n| is_held(n));
@@ -92,18 +107,12 @@ pub(super) fn step_within_claims(writer: &mut Writer, model: &mut Model) -> Resu
         let unpaid = is_held(node) && is_claimed(&before, node) && !is_claimed(model, node);
         ensure(!unpaid, || format!("the claim of {name} was dropped under its mark"))?;
     }
-    Ok(())
+    Ok(Some(key))
 }
 
 /// Invariant 2, for one writer: claims before marks, and claims only while there is room.
 pub(super) fn claims_come_first(seen: &Seen<'_>) -> Result<(), String> {
-    for step in &seen.plan.steps {
-        if let Write::PolicyStatus { policy, status, .. } = &step.write
-            && let Some(standing) = seen.before.world.policies.get(policy)
-        {
-            claims_have_room(seen.before, standing, &status.budget.claims)?;
-        }
-    }
+    every_claim_has_room(seen.before, seen.plan)?;
     let mut model = seen.before.clone();
     let mut writer = Writer::new(seen.plan.clone());
     while writer.next().is_some() {
@@ -112,15 +121,33 @@ pub(super) fn claims_come_first(seen: &Seen<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether added claims stay within the limit, counted independently of the code under test.
+/// Whether the plan adds claims only while there is room in the world that was decided upon.
+pub(super) fn every_claim_has_room(model: &Model, plan: &Plan) -> Result<(), String> {
+    for step in &plan.steps {
+        if let Write::PolicyClaims { policy, claims, .. } = &step.write
+            && let Some(standing) = model.world.policies.get(policy)
+        {
+            claims_have_room(model, standing, claims)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether added claims stay within the limit, counted independently of the code under test. The claim of a node that is
+/// out of service by our mark or by a standing claim takes no room.
 fn claims_have_room(model: &Model, policy: &NodeHealthPolicy, claims: &[Claim]) -> Result<(), String> {
     let before: Vec<&Claim> = policy.status.iter().flat_map(|s| &s.budget.claims).collect();
-    if claims.iter().all(|claim| before.contains(&claim)) {
+    let is_new = |claim: &&Claim| {
+        let is_known = before.iter().any(|b| b.node == claim.node && b.uid == claim.uid);
+        !is_known && !model.world.nodes.get(&claim.node).is_some_and(|node| is_held(node))
+    };
+    if !claims.iter().any(|claim| is_new(&claim)) {
         return Ok(());
     }
     let name = policy.metadata.name.as_deref().unwrap_or_default();
     let governed: Vec<&Node> = governed_by(model, name);
-    let held_by_others = governed.iter().filter(|n| n.unschedulable || !n.ready).map(|n| n.name.as_str());
+    let is_out = |node: &Node| node.unschedulable || !node.ready || is_held(node);
+    let held_by_others = governed.iter().filter(|n| is_out(n)).map(|n| n.name.as_str());
     let used: BTreeSet<&str> = claims.iter().map(|c| c.node.as_str()).chain(held_by_others).collect();
     let budget = policy.spec.budget.clone().unwrap_or_default();
     let limit = |nodes: usize| {
@@ -140,7 +167,7 @@ fn claims_have_room(model: &Model, policy: &NodeHealthPolicy, claims: &[Claim]) 
     let Some(key) = &budget.topology_key else {
         return Ok(());
     };
-    for claim in claims.iter().filter(|claim| !before.contains(claim)) {
+    for claim in claims.iter().filter(is_new) {
         let domain = |node: &Node| node.labels.get(key).cloned().unwrap_or_default();
         let here = model.world.nodes.get(&claim.node).map(|n| domain(n));
         let nodes: Vec<&&Node> = governed.iter().filter(|n| Some(domain(n)) == here).collect();
@@ -236,6 +263,7 @@ pub(super) fn modes_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
             | Write::DeleteRun { .. }
+            | Write::PolicyClaims { .. }
             | Write::PolicyStatus { .. } => {}
         }
     }

@@ -4,6 +4,7 @@
 //! spoilt, so that production code has no switch for tests.
 
 mod checks;
+mod faults;
 mod leaders;
 mod memos;
 mod mutants;

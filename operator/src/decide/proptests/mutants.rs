@@ -2,10 +2,10 @@
 
 use super::{
     checks::{self, Checker, Seen},
-    live, rehearsals, shapes,
+    faults, leaders, live, rehearsals, shapes,
 };
 use crate::{
-    decide::model::Model,
+    decide::model::{ANY_VERSION, Model},
     plan::{Plan, Write},
     world::Taint,
 };
@@ -99,16 +99,14 @@ impl Mutant {
                     condition.last_transition_time = model.now.plus(1);
                 }
             }
-            (Self::ForgetClaims, Write::PolicyStatus { status, .. }) => {
-                status.budget.claims.clear();
-            }
-            (Self::ClaimEverything, Write::PolicyStatus { status, .. }) => {
+            (Self::ForgetClaims, Write::PolicyClaims { claims, .. }) => claims.clear(),
+            (Self::ClaimEverything, Write::PolicyClaims { claims, .. }) => {
                 let claim = |node: &std::sync::Arc<crate::world::Node>| Claim {
                     node: node.name.clone(),
                     uid: node.uid.clone(),
                     ..Claim::default()
                 };
-                status.budget.claims = model.world.nodes.values().map(claim).collect();
+                *claims = model.world.nodes.values().map(claim).collect();
             }
             (Self::DropForeignTaint, Write::NodeTaints { taints, .. }) => {
                 taints.retain(|t| t.key == names::TAINT_UNHEALTHY);
@@ -132,24 +130,18 @@ impl Mutant {
 
 fn drop_claims_early(model: &Model, plan: &mut Plan) {
     for (name, policy) in &model.world.policies {
-        let Some(mut status) = policy.status.clone() else {
+        if policy.status.iter().all(|status| status.budget.claims.is_empty()) {
             continue;
-        };
-        if !status.budget.claims.is_empty() {
-            status.budget.claims.clear();
-            plan.steps.insert(
-                0,
-                crate::plan::Step {
-                    write: Write::PolicyStatus {
-                        policy: name.clone(),
-                        uid: policy.metadata.uid.clone().unwrap_or_default(),
-                        resource_version: policy.metadata.resource_version.clone(),
-                        status: Box::new(status),
-                    },
-                    after: Vec::new(),
-                },
-            );
         }
+        plan.push(
+            Write::PolicyClaims {
+                policy: name.clone(),
+                uid: policy.metadata.uid.clone().unwrap_or_default(),
+                resource_version: policy.metadata.resource_version.clone().unwrap_or_default(),
+                claims: Vec::new(),
+            },
+            Vec::new(),
+        );
     }
 }
 
@@ -178,26 +170,148 @@ fn mark_under_observe_or_hold(model: &Model, plan: &mut Plan) {
     }
 }
 
+/// Plans spoilt by taking out what was mended: see [`super::faults`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relapse {
+    /// Claims end only after every other write of the plan.
+    DropTogether,
+    /// A node whose claim has no mark is written to at each decision.
+    TouchForEver,
+    /// A claim ends as soon as its Node is seen without a mark.
+    DropUnderLateMark,
+    /// A spec is written to whatever version of the object there is.
+    SpecByUidAlone,
+}
+
+impl Relapse {
+    fn spoil(self, model: &Model, plan: &mut Plan) {
+        match self {
+            Self::DropTogether => drop_together(model, plan),
+            Self::TouchForEver => touch_for_ever(model, plan),
+            Self::DropUnderLateMark => drop_under_late_mark(model, plan),
+            Self::SpecByUidAlone => plan.steps.iter_mut().for_each(|step| {
+                if let Write::NodeHealthSpec(write) = &mut step.write
+                    && let Some((_, version)) = &mut write.read
+                {
+                    ANY_VERSION.clone_into(version);
+                }
+            }),
+        }
+    }
+}
+
+/// Of the steps that drop claims and add none: they wait for all others.
+fn drop_together(model: &Model, plan: &mut Plan) {
+    for index in 0..plan.steps.len() {
+        let Write::PolicyClaims { policy, claims, .. } = &plan.steps[index].write else { continue };
+        let before: Vec<&Claim> =
+            model.world.policies[policy].status.iter().flat_map(|status| &status.budget.claims).collect();
+        let is_drop = claims.iter().all(|claim| before.contains(&claim));
+        if is_drop && plan.steps.iter().all(|step| !step.after.contains(&index)) {
+            let write = plan.steps[index].write.clone();
+            if let Write::PolicyClaims { resource_version, .. } = &mut plan.steps[index].write {
+                resource_version.clear();
+            }
+            let after = (0..plan.steps.len()).filter(|other| *other != index).collect();
+            plan.push(write, after);
+        }
+    }
+}
+
+fn touch_for_ever(model: &Model, plan: &mut Plan) {
+    for (_, claim) in model.claims() {
+        let Some(node) = model.world.nodes.get(&claim.node) else { continue };
+        let is_written = plan
+            .steps
+            .iter()
+            .any(|step| matches!(&step.write, Write::NodeTaints { node: name, .. } if *name == node.name));
+        if checks::is_held(node) || is_written || model.world.hold_everything {
+            continue;
+        }
+        let mut taints = node.taints.clone();
+        taints.retain(|taint| taint.key != names::TAINT_UNHEALTHY);
+        if taints.len() == node.taints.len() {
+            taints.push(Taint {
+                key: names::TAINT_UNHEALTHY.into(),
+                effect: "PreferNoSchedule".into(),
+                ..Taint::default()
+            });
+        }
+        plan.push(
+            Write::NodeTaints {
+                node: node.name.clone(),
+                uid: node.uid.clone(),
+                resource_version: node.resource_version.clone(),
+                taints,
+            },
+            Vec::new(),
+        );
+    }
+}
+
+fn drop_under_late_mark(model: &Model, plan: &mut Plan) {
+    for (name, policy) in &model.world.policies {
+        let claims: Vec<Claim> = policy.status.iter().flat_map(|status| &status.budget.claims).cloned().collect();
+        let is_marked = |claim: &Claim| model.world.nodes.get(&claim.node).is_some_and(|node| checks::is_held(node));
+        let left: Vec<Claim> = claims.iter().filter(|claim| is_marked(claim)).cloned().collect();
+        let is_written =
+            plan.steps.iter().any(|step| matches!(&step.write, Write::PolicyClaims { policy, .. } if policy == name));
+        if left != claims && !is_written {
+            plan.push(
+                Write::PolicyClaims {
+                    policy: name.clone(),
+                    uid: policy.metadata.uid.clone().unwrap_or_default(),
+                    resource_version: policy.metadata.resource_version.clone().unwrap_or_default(),
+                    claims: left,
+                },
+                Vec::new(),
+            );
+        }
+    }
+}
+
+/// Whether a story fails with the relapse and not without it.
+fn is_seen(relapse: Relapse, story: Story) -> bool {
+    random_bytes(360).take(WORLDS as usize).any(|bytes| {
+        story(&bytes, &|model, plan| relapse.spoil(model, plan)).is_err() && story(&bytes, &|_, _| ()).is_ok()
+    })
+}
+
+/// A story of [`super::faults`] or [`super::leaders`].
+type Story = fn(&[u8], &dyn Fn(&Model, &mut Plan)) -> Result<(), String>;
+
+#[test]
+fn every_fault_of_server_and_watches_finds_what_it_was_made_for() {
+    let table: [(Relapse, Story); 4] = [
+        (Relapse::DropTogether, faults::rests_under_refusals),
+        (Relapse::TouchForEver, faults::rests_under_refusals),
+        (Relapse::DropUnderLateMark, leaders::two_leaders),
+        (Relapse::SpecByUidAlone, leaders::two_leaders),
+    ];
+    let missed: Vec<Relapse> =
+        table.into_iter().filter(|(relapse, story)| !is_seen(*relapse, *story)).map(|(relapse, _)| relapse).collect();
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+}
+
 /// How many worlds a mutant may take until it is caught.
 const WORLDS: u32 = 3_000;
 
-/// The bytes of so many worlds, always the same.
-pub(super) fn random_worlds(count: u32) -> impl Iterator<Item = Vec<u8>> {
+/// Always the same lists of bytes.
+pub(super) fn random_bytes(length: usize) -> impl Iterator<Item = Vec<u8>> {
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
-    (0..count).map(move |_| {
-        (0..300)
-            .map(|_| {
-                // Knuth's MMIX generator; its high bits are random enough.
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                state.to_be_bytes()[0]
-            })
-            .collect()
+    std::iter::repeat_with(move || {
+        let byte = || {
+            // Knuth's MMIX generator; its high bits are random enough.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        std::iter::repeat_with(byte).take(length).collect()
     })
 }
 
 /// Whether some world shows that `check` holds for the plan and not for the spoilt one.
 fn is_caught(mutant: Mutant, check: Checker) -> bool {
-    random_worlds(WORLDS).any(|bytes| {
+    random_bytes(300).take(WORLDS as usize).any(|bytes| {
         let mut caught = false;
         let lived = live(&bytes, &mut |seen| {
             let mut spoilt = seen.plan.clone();

@@ -37,10 +37,12 @@ pub(super) fn bounds_are_kept(seen: &Seen<'_>) -> Result<(), String> {
                     && write.spec.monitors.len() <= 32;
                 ensure(within, || format!("a bound is broken in {write:?}"))?;
             }
+            Write::PolicyClaims { claims, .. } => {
+                let within = claims.len() <= crds::node_health_policy::MAX_CLAIMS;
+                ensure(within, || format!("{} claims", claims.len()))?;
+            }
             Write::PolicyStatus { status, .. } => {
-                let within =
-                    status.budget.claims.len() <= crds::node_health_policy::MAX_CLAIMS && status.conditions.len() <= 8;
-                ensure(within, || format!("a bound is broken in {status:?}"))?;
+                ensure(status.conditions.len() <= 8, || format!("a bound is broken in {status:?}"))?;
             }
             Write::RunStatus { run, status, .. } => {
                 let within = status.targets.len() <= 1_000 && status.worst.len() <= 50 && status.conditions.len() <= 8;

@@ -1,10 +1,13 @@
 //! From a judgement to marks: budget, modes, order of writes.
 
 use super::*;
-use crate::decide::{decide, model::fixtures::*};
+use crate::{
+    decide::{decide, model::fixtures::*},
+    key::{Key, Kind},
+};
 use crds::{
     Severity, State,
-    node_health_policy::{Effect, Rule, TaintEffect},
+    node_health_policy::{Claim, Effect, Rule, TaintEffect},
     reason,
 };
 
@@ -39,31 +42,174 @@ fn the_claim_comes_before_the_taint_and_the_taint_before_the_words() {
     let mut model = settled(under(Mode::Enforce, &["a"]));
     all_lost(&mut model, &["a"]);
     let plan = decide(&model.world, model.now);
-    let claim = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
+    let claim = index_of(&plan, |w| matches!(w, Write::PolicyClaims { .. }));
     let taint = index_of(&plan, |w| matches!(w, Write::NodeTaints { .. }));
+    let counts = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
+    assert_eq!((&plan.steps[claim].after, &plan.steps[counts].after), (&Vec::new(), &Vec::new()));
     assert_eq!(plan.steps[taint].after, [claim]);
-    for step in &plan.steps[taint + 1..] {
+    for step in &plan.steps[taint + 1..counts] {
         assert_eq!(step.after, [taint], "{:?}", step.write);
     }
-    assert_eq!(plan.steps.len(), 5, "claim, taint, condition, marks, status: {plan:#?}");
+    assert_eq!(plan.steps.len(), 6, "claim, taint, condition, marks, status, counts: {plan:#?}");
     assert!(plan.events.iter().all(|e| e.after.is_some()));
     assert_eq!(plan.events.len(), 2, "one on the Node, one on the NodeHealth");
 }
 
 #[test]
-fn a_claim_is_dropped_after_every_write_to_its_node() {
+fn a_claim_is_dropped_once_its_node_is_seen_without_a_mark() {
     let mut model = under(Mode::Enforce, &["a"]);
     all_lost(&mut model, &["a"]);
     let mut model = settled(model);
     assert_eq!(claimed(&model, "base"), ["a"]);
     reports(&mut model, "a", passing_report());
     let plan = decide(&model.world, model.now);
-    let drop = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
-    assert_eq!(drop, plan.steps.len() - 1);
-    assert_eq!(plan.steps[drop].after, (0..drop).collect::<Vec<_>>());
+    assert!(!plan.steps.iter().any(|step| matches!(step.write, Write::PolicyClaims { .. })), "{plan:#?}");
+    model.apply(&plan);
+    assert_eq!((our_taint(&model, "a"), claimed(&model, "base")), (String::new(), vec!["a".to_owned()]));
+    let plan = decide(&model.world, model.now);
+    let drop = index_of(&plan, |w| matches!(w, Write::PolicyClaims { .. }));
+    assert_eq!(plan.steps[drop].after, [0_usize; 0]);
+    assert!(
+        !plan.steps.iter().any(|step| matches!(step.write, Write::NodeTaints { .. })),
+        "it does not flap: {plan:#?}"
+    );
     let model = settled(model);
     assert_eq!(claimed(&model, "base"), [""; 0]);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "healthy");
+}
+
+/// The server refuses these kinds of write until further notice.
+fn refuses(model: &mut Model, refused: &[(Kind, &str, &'static str)]) {
+    model.refused = refused.iter().map(|(kind, name, write)| (Key::new(*kind, *name), *write)).collect();
+}
+
+/// Decides and writes a few times, whatever is left to do.
+fn goes_on(model: &mut Model) {
+    model.settle(6);
+}
+
+#[test]
+fn a_write_that_is_refused_on_one_node_keeps_no_claim_of_another() {
+    for refused in ["taints", "marks", "condition"] {
+        let mut model = with_budget(under(Mode::Enforce, &["a", "b", "c"]), 2);
+        all_lost(&mut model, &["a", "b"]);
+        let mut model = settled(model);
+        refuses(&mut model, &[(Kind::Node, "a", refused), (Kind::NodeHealth, "a", "decision")]);
+        for name in ["a", "b"] {
+            reports(&mut model, name, passing_report());
+        }
+        goes_on(&mut model);
+        assert!(!claimed(&model, "base").contains(&"b".to_owned()), "{refused}");
+        all_lost(&mut model, &["c"]);
+        goes_on(&mut model);
+        assert_eq!(our_taint(&model, "c"), "reboot:NoSchedule", "{refused}: the slot of b is free");
+    }
+}
+
+#[test]
+fn a_recovered_node_does_not_flap_while_the_claims_of_its_policy_cannot_be_written() {
+    let mut model = under(Mode::Enforce, &["a"]);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    refuses(&mut model, &[(Kind::Policy, "base", "claims"), (Kind::Policy, "base", "status")]);
+    reports(&mut model, "a", passing_report());
+    goes_on(&mut model);
+    let rest = node_of(&model, "a").clone();
+    goes_on(&mut model);
+    assert_eq!(our_taint(&model, "a"), "");
+    assert_eq!(*node_of(&model, "a"), rest);
+    model.refused.clear();
+    assert_eq!(claimed(&settled(model), "base"), [""; 0]);
+}
+
+#[test]
+fn counts_that_are_refused_keep_no_claim_and_claims_that_are_refused_keep_no_count() {
+    let mut model = settled(under(Mode::Enforce, &["a", "b"]));
+    refuses(&mut model, &[(Kind::Policy, "base", "status")]);
+    all_lost(&mut model, &["a"]);
+    goes_on(&mut model);
+    assert_eq!((our_taint(&model, "a").as_str(), claimed(&model, "base")), ("reboot:NoSchedule", vec!["a".to_owned()]));
+    assert_eq!(policy_status(&model, "base").unhealthy, 0);
+    refuses(&mut model, &[(Kind::Policy, "base", "claims")]);
+    reports(&mut model, "a", passing_report());
+    goes_on(&mut model);
+    assert_eq!(policy_status(&model, "base").healthy, 2);
+    assert_eq!(claimed(&model, "base"), ["a"]);
+}
+
+/// A second policy with a higher priority than `base`.
+fn overrule(model: &mut Model, mode: Mode, budget: i64) {
+    let mut policy = fixtures::policy("second", mode);
+    policy.spec.priority = 5;
+    policy.spec.budget = Some(Budget { max_unavailable: Some(budget), minimum: Some(0), ..Budget::default() });
+    fixtures::add_policy(&mut model.world, policy);
+}
+
+#[test]
+fn a_claim_moves_to_the_policy_that_governs_the_node_now_and_needs_no_room_there() {
+    for mode in [Mode::Enforce, Mode::Observe] {
+        let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 2);
+        all_lost(&mut model, &["a", "b"]);
+        let mut model = settled(model);
+        overrule(&mut model, mode, 1);
+        let plan = decide(&model.world, model.now);
+        model.apply(&plan);
+        assert_eq!(claimed(&model, "second"), ["a", "b"], "{mode:?}");
+        assert_eq!(claimed(&model, "base"), ["a", "b"], "{mode:?}: added first, then dropped");
+        let model = settled(model);
+        assert_eq!((claimed(&model, "second").len(), claimed(&model, "base").len()), (2, 0), "{mode:?}");
+        assert_eq!((policy_status(&model, "second").budget.used, policy_status(&model, "base").budget.used), (2, 0));
+        assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    }
+}
+
+#[test]
+fn a_policy_that_lost_its_nodes_spends_its_budget_on_those_that_are_left() {
+    let mut model = with_budget(under(Mode::Enforce, &["a", "b"]), 1);
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    overrule(&mut model, Mode::Enforce, 1);
+    model.edit_node("a", |n| {
+        n.labels.insert("team".into(), "vision".into());
+    });
+    model.edit_policy("second", |p| {
+        p.spec.node_selector.match_labels = [("team".to_owned(), "vision".to_owned())].into();
+    });
+    let mut model = settled(model);
+    all_lost(&mut model, &["b"]);
+    let model = settled(model);
+    assert_eq!(our_taint(&model, "b"), "reboot:NoSchedule");
+    assert_eq!((claimed(&model, "second"), claimed(&model, "base")), (vec!["a".to_owned()], vec!["b".to_owned()]));
+}
+
+#[test]
+fn marks_of_a_deleted_policy_count_against_the_limit_of_their_failure_domain() {
+    let mut model = with_budget(under(Mode::Enforce, &["a", "b", "c", "d"]), 2);
+    for (name, rack) in [("a", "r1"), ("b", "r1"), ("c", "r2"), ("d", "r2")] {
+        model.edit_node(name, |n| {
+            n.labels.insert("rack".into(), rack.into());
+        });
+    }
+    all_lost(&mut model, &["a"]);
+    let mut model = settled(model);
+    model.world.policies.remove("base");
+    let mut policy = fixtures::policy("second", Mode::Enforce);
+    policy.spec.budget = Some(Budget {
+        max_unavailable_percent: Some(50),
+        topology_key: Some("rack".into()),
+        minimum: Some(0),
+        ..Budget::default()
+    });
+    fixtures::add_policy(&mut model.world, policy);
+    // A claim for the mark that stands is refused for now: it counts all the same.
+    refuses(&mut model, &[(Kind::Policy, "second", "claims")]);
+    all_lost(&mut model, &["b"]);
+    let plan = decide(&model.world, model.now);
+    let claims = plan.steps.iter().find_map(|step| match &step.write {
+        Write::PolicyClaims { claims, .. } => Some(claims.iter().map(|c| c.node.as_str()).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(claims, Some(vec!["a"]), "one of two nodes of rack r1 is out of service");
 }
 
 #[test]
@@ -278,19 +424,42 @@ fn foreign_taints_keep_their_order_and_ours_its_place() {
 }
 
 #[test]
-fn a_claim_without_a_mark_is_dropped_after_a_write_to_the_node_and_claimed_again() {
+fn a_mark_that_somebody_removes_is_set_again_under_a_claim_for_the_node_as_it_is_now() {
     let mut model = under(Mode::Enforce, &["a"]);
     all_lost(&mut model, &["a"]);
     let mut model = settled(model);
     // Somebody removes our taint; a former leader may still write.
     model.edit_node("a", |n| n.taints.clear());
+    let version = node_of(&model, "a").resource_version.clone();
     let plan = decide(&model.world, model.now);
-    let touch = index_of(&plan, |w| matches!(w, Write::NodeTaints { .. }));
-    let drop = index_of(&plan, |w| matches!(w, Write::PolicyStatus { .. }));
-    assert!(plan.steps[drop].after.contains(&touch));
+    let claims =
+        index_of(&plan, |w| matches!(w, Write::PolicyClaims { claims, .. } if claims[0].node_version == version));
+    let taint = index_of(&plan, |w| matches!(w, Write::NodeTaints { .. }));
+    assert_eq!(plan.steps[taint].after, [claims]);
     let model = settled(model);
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
     assert_eq!(claimed(&model, "base"), ["a"]);
+}
+
+#[test]
+fn a_claim_that_a_leader_left_before_its_mark_is_used_or_ends_after_a_write_to_its_node() {
+    for is_lost in [true, false] {
+        let mut model = settled(under(Mode::Enforce, &["a"]));
+        let node_version = node_of(&model, "a").resource_version.clone();
+        model.edit_policy("base", |p| {
+            let claim = Claim { node: "a".into(), uid: "a-uid".into(), node_version, ..Claim::default() };
+            p.status.get_or_insert_default().budget.claims = vec![claim];
+        });
+        if is_lost {
+            all_lost(&mut model, &["a"]);
+        }
+        let plan = decide(&model.world, model.now);
+        assert!(!plan.steps.iter().any(|step| matches!(step.write, Write::PolicyClaims { .. })), "{plan:#?}");
+        assert!(plan.steps.iter().any(|step| matches!(step.write, Write::NodeTaints { .. })), "{plan:#?}");
+        let model = settled(model);
+        assert_eq!(claimed(&model, "base").len(), usize::from(is_lost));
+        assert_eq!(our_taint(&model, "a"), if is_lost { "reboot:NoSchedule" } else { "" });
+    }
 }
 
 #[test]
@@ -300,9 +469,12 @@ fn the_claim_of_a_node_that_is_gone_or_was_replaced_is_dropped() {
         all_lost(&mut model, &["a"]);
         let mut model = settled(model);
         model.world.nodes.remove("a");
+        // Our view of Nodes is newer than the claim.
+        model.edit_node("b", |n| n.boot_id.push('2'));
         if replaced {
             let mut node = fixtures::node("a");
             node.uid = "a-second-uid".into();
+            node.resource_version = model.next_version();
             model.world.nodes.insert("a".into(), Arc::new(node));
         }
         let model = settled(model);

@@ -21,7 +21,7 @@ use crate::{
 };
 use crds::{NodeHealth, State, Time, node_health::Certification};
 
-/// Plans every write for one node. Adds to `steps` those that must succeed before the node's claim may be dropped.
+/// Plans every write for one node.
 pub(crate) fn plan_node(
     case: &Case<'_>,
     has_slot: bool,
@@ -29,14 +29,12 @@ pub(crate) fn plan_node(
     orders: &Orders,
     now: Time,
     plan: &mut Plan,
-    steps: &mut Vec<usize>,
 ) {
     let standing = case.subject.health.current();
     if let (Some(health), Some(judgement)) = (standing, &case.judgement) {
         let to_be = case.taint_to_be(has_slot);
         let taint_step = plan_taints(case, judgement, has_slot, claim_step, plan);
         let after: Vec<usize> = taint_step.or(claim_step).into_iter().collect();
-        steps.extend(taint_step);
         let marking = Marking {
             authority: case.authority,
             taint: to_be,
@@ -44,9 +42,9 @@ pub(crate) fn plan_node(
             waits: waits(case, judgement, has_slot),
         };
         let write = status(case, health, judgement, marking, orders, now);
-        plan_words(case, health, judgement, write, marking, &after, now, plan, steps);
+        plan_words(case, health, judgement, write, marking, &after, now, plan);
     } else {
-        plan_marks(case, None, &[], plan, steps);
+        plan_marks(case, None, &[], plan);
     }
     spec::plan_spec(&case.subject, orders, now, plan);
 }
@@ -61,7 +59,7 @@ fn waits(case: &Case<'_>, judgement: &Judgement, has_slot: bool) -> bool {
     enforces
         && judgement.state == State::Unhealthy
         && case.needs_claim()
-        && !case.is_leftover
+        && !case.is_behind
         && !has_slot
         && !case.is_marked
 }
@@ -140,41 +138,43 @@ fn plan_words(
     after: &[usize],
     now: Time,
     plan: &mut Plan,
-    steps: &mut Vec<usize>,
 ) {
     let node = case.node();
     let judgement = judgement.on_node();
     let message = sentences::message(&case.subject, health, judgement, marking);
     let shown = Shown { judgement, message: &message, certifications: &write.certifications };
     if let Some(condition) = node_condition(node, case.authority, shown, now) {
-        steps.push(
-            plan.push(
-                Write::NodeCondition { node: node.name.clone(), uid: node.uid.clone(), condition },
-                after.to_vec(),
-            ),
+        plan.push(
+            Write::NodeCondition {
+                node: node.name.clone(),
+                uid: node.uid.clone(),
+                resource_version: node.resource_version.clone(),
+                condition,
+            },
+            after.to_vec(),
         );
     }
-    plan_marks(case, Some(shown), after, plan, steps);
+    plan_marks(case, Some(shown), after, plan);
     if !is_current(health, &write) {
         let decision = write.decision.clone();
         let step = plan.push(Write::NodeHealthStatus(Box::new(write)), after.to_vec());
-        steps.push(step);
         news::tell(&case.subject, health, &decision, marking.waits, step, plan);
     }
 }
 
-fn plan_marks(case: &Case<'_>, shown: Option<Shown<'_>>, after: &[usize], plan: &mut Plan, steps: &mut Vec<usize>) {
+fn plan_marks(case: &Case<'_>, shown: Option<Shown<'_>>, after: &[usize], plan: &mut Plan) {
     let node = case.node();
     if let Some(marks) = metadata::marks(node, case.authority, shown) {
-        steps.push(plan.push(
+        plan.push(
             Write::NodeMarks {
                 node: node.name.clone(),
                 uid: node.uid.clone(),
+                resource_version: node.resource_version.clone(),
                 labels: marks.labels,
                 summary: marks.summary,
                 drop_labels: marks.drop_labels,
             },
             after.to_vec(),
-        ));
+        );
     }
 }

@@ -1,11 +1,7 @@
-//! Statuses of policies: counts, conditions and claims. Claims are added before marks are set and dropped after they
-//! are gone.
+//! Statuses of policies: the claims, and apart from them counts and conditions.
 
 use crate::{
-    decide::{
-        budget::{account::Account, slots},
-        case::Case,
-    },
+    decide::{budget::account::Account, case::Case, govern::claims::claims_of},
     plan::{Plan, Write},
 };
 use crds::{
@@ -14,80 +10,43 @@ use crds::{
     node_health_policy::{BudgetStatus, Claim, NodeHealthPolicyStatus},
     reason,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The most waiting nodes that a message lists by name.
 const NAMED: usize = 8;
 
-/// Plans the write that adds claims. It must succeed before the marks that the claims pay for are written.
-pub(crate) fn plan_claims(account: &mut Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
-    if !account.added.is_empty() {
-        let status = status(account, cases, &BTreeSet::new(), now);
-        account.claim_step = Some(push(account, status, true, Vec::new(), plan));
+/// Plans the write of the claims, if they change. It must succeed before the marks that the added ones pay for are written,
+/// and waits for nothing itself.
+pub(crate) fn plan_claims(account: &mut Account<'_>, plan: &mut Plan) {
+    let claims = account.claims();
+    if claims_of(account.policy()).ne(&claims) {
+        let (policy, uid, resource_version) = identity(account);
+        account.claim_step = Some(plan.push(Write::PolicyClaims { policy, uid, resource_version, claims }, Vec::new()));
     }
 }
 
-/// Plans the last write of a policy's status, which drops claims no longer needed. It follows every write to their
-/// nodes.
-pub(crate) fn plan_end(
-    account: &Account<'_>,
-    cases: &[Case<'_>],
-    by_name: &BTreeMap<&str, usize>,
-    steps_of: &[Vec<usize>],
-    now: Time,
-    plan: &mut Plan,
-) {
-    if account.claim_step.is_some() && account.served.is_empty() {
-        return;
+/// Plans the write of the counts and conditions, if they change. It waits for nothing, so that a refused claim does not keep
+/// people from being told.
+pub(crate) fn plan_counts(account: &Account<'_>, cases: &[Case<'_>], now: Time, plan: &mut Plan) {
+    let status = status(account, cases, now);
+    if account.policy().status.as_ref() != Some(&status) {
+        let (policy, uid, resource_version) = identity(account);
+        let status = Box::new(status);
+        plan.push(Write::PolicyStatus { policy, uid, resource_version, status }, Vec::new());
     }
-    let dropped: BTreeSet<&str> = account.served.iter().copied().collect();
-    let status = status(account, cases, &dropped, now);
-    if account.policy().status.as_ref() == Some(&status) {
-        return;
-    }
-    let mut after: Vec<usize> = account.claim_step.into_iter().collect();
-    for node in &account.served {
-        if let Some(&index) = by_name.get(node) {
-            after.extend_from_slice(&steps_of[index]);
-        }
-    }
-    after.sort_unstable();
-    push(account, status, account.claim_step.is_none(), after, plan);
 }
 
-fn push(
-    account: &Account<'_>,
-    status: NodeHealthPolicyStatus,
-    is_first: bool,
-    after: Vec<usize>,
-    plan: &mut Plan,
-) -> usize {
+fn identity(account: &Account<'_>) -> (String, String, String) {
     let meta = &account.policy().metadata;
-    plan.push(
-        Write::PolicyStatus {
-            policy: account.name().to_owned(),
-            uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: is_first.then(|| meta.resource_version.clone().unwrap_or_default()),
-            status: Box::new(status),
-        },
-        after,
-    )
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    (account.name().to_owned(), text(&meta.uid), text(&meta.resource_version))
 }
 
-/// The complete status, without the claims of the nodes in `dropped`.
-fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, now: Time) -> NodeHealthPolicyStatus {
+/// The complete status, with the claims as they stand: these are written apart.
+fn status(account: &Account<'_>, cases: &[Case<'_>], now: Time) -> NodeHealthPolicyStatus {
     let policy = account.policy();
     let before = policy.status.as_ref();
-    let claims: Vec<Claim> = account
-        .standing
-        .iter()
-        .copied()
-        .chain(&account.added)
-        .filter(|claim| account.is_frozen || !dropped.contains(claim.node.as_str()))
-        .cloned()
-        .collect();
-    let subjects: Vec<_> = account.governed.iter().map(|&i| &cases[i].subject).collect();
-    let used = slots::used(&claims.iter().collect::<Vec<_>>(), &subjects).len();
+    let claims: Vec<Claim> = claims_of(policy).cloned().collect();
     let count = |state: &State| {
         let of_state =
             account.governed.iter().filter(|&&i| cases[i].judgement.as_ref().is_some_and(|j| j.state == *state));
@@ -101,7 +60,7 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], dropped: &BTreeSet<&str>, n
         suspect: count(&State::Suspect),
         unhealthy: count(&State::Unhealthy),
         waiting: number(waiting.len()),
-        budget: BudgetStatus { limit: number(account.allocation.limit), used: number(used), claims },
+        budget: BudgetStatus { limit: number(account.allocation.limit), used: number(account.used), claims },
         storm: before.and_then(|b| b.storm.clone()),
         schedules: before.map(|b| b.schedules.clone()).unwrap_or_default(),
         conditions: merge(

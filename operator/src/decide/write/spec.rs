@@ -56,7 +56,10 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     plan.push(
         Write::NodeHealthSpec(Box::new(NodeHealthSpecWrite {
             name: node.name.clone(),
-            uid: standing.and_then(|health| health.metadata.uid.clone()),
+            read: standing.map(|health| {
+                let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                (text(&health.metadata.uid), text(&health.metadata.resource_version))
+            }),
             node_uid: node.uid.clone(),
             spec,
         })),

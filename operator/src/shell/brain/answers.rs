@@ -5,7 +5,7 @@ use crate::{
     key::Key,
     plan::EventNote,
     queue::Ended,
-    shell::writer::Answer,
+    shell::writer::{Answer, CLAIMS_OF_POLICY, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN},
     stores::{observation::Object, overlay::Settled, store::Change},
     wire::refusal::{Class, RequestError},
 };
@@ -86,6 +86,9 @@ impl Brain {
             Class::Forbidden | Class::OldSchema | Class::Invalid => {
                 error!(%error, remedy = remedy(class), "the API server refused this write");
                 self.backoffs.refused(key.clone(), act, at);
+                if class == Class::Invalid && matches!(act, STATUS_OF_NODE_HEALTH | STATUS_OF_RUN | CLAIMS_OF_POLICY) {
+                    self.stores.refuse_texts(key);
+                }
                 self.record_refusal(key, error, class);
                 Ended::Refused
             }

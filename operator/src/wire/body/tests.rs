@@ -6,6 +6,7 @@ use crate::{
 use crds::{
     Condition, Time, names,
     node_health::{Decision, NodeHealthSpec, NodeSummary},
+    node_health_policy::{BudgetStatus, Claim},
 };
 use serde_json::json;
 
@@ -53,19 +54,21 @@ fn marks_and_condition_touch_nothing_but_themselves() {
     let marks = Write::NodeMarks {
         node: "n1".into(),
         uid: "u1".into(),
+        resource_version: "7".into(),
         labels: [("gpuhealth.dev/health".to_owned(), "healthy".to_owned())].into(),
         summary: Some("{}".into()),
         drop_labels: Vec::new(),
     };
     let expected = json!({
         "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": "n1", "uid": "u1", "labels": {"gpuhealth.dev/health": "healthy"},
+        "metadata": {"name": "n1", "uid": "u1", "resourceVersion": "7", "labels": {"gpuhealth.dev/health": "healthy"},
             "annotations": {"gpuhealth.dev/summary": "{}"}},
     });
     assert_eq!(body_of(&marks, None), expected);
     let condition = Write::NodeCondition {
         node: "n1".into(),
         uid: "u1".into(),
+        resource_version: "7".into(),
         condition: Some(Condition {
             type_: names::NODE_CONDITION.into(),
             status: "False".into(),
@@ -76,23 +79,23 @@ fn marks_and_condition_touch_nothing_but_themselves() {
         }),
     };
     let expected = json!({
-        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u1"},
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u1", "resourceVersion": "9"},
         "status": {"conditions": [{"type": "GPUHealthy", "status": "False", "reason": "R", "message": "m",
             "lastHeartbeatTime": "1970-01-01T00:00:00Z", "lastTransitionTime": "1970-01-01T00:00:00Z"}]},
     });
-    assert_eq!(body_of(&condition, None), expected);
+    assert_eq!(body_of(&condition, Some("9")), expected, "the version that the labels left");
 }
 
 #[test]
 fn a_node_health_is_owned_by_its_node_and_created_by_the_same_apply_that_changes_it() {
     let mut write =
-        NodeHealthSpecWrite { name: "n1".into(), uid: None, node_uid: "u1".into(), spec: NodeHealthSpec::default() };
+        NodeHealthSpecWrite { name: "n1".into(), read: None, node_uid: "u1".into(), spec: NodeHealthSpec::default() };
     let made = body_of(&Write::NodeHealthSpec(Box::new(write.clone())), None);
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1"}]);
-    assert_eq!(made["metadata"], json!({"name": "n1", "ownerReferences": owner}));
-    write.uid = Some("h1".into());
+    assert_eq!(made["metadata"], json!({"name": "n1", "ownerReferences": owner, "resourceVersion": "1"}));
+    write.read = Some(("h1".into(), "7".into()));
     let changed = body_of(&Write::NodeHealthSpec(Box::new(write)), None);
-    assert_eq!(changed["metadata"]["uid"], "h1");
+    assert_eq!((&changed["metadata"]["uid"], &changed["metadata"]["resourceVersion"]), (&json!("h1"), &json!("7")));
 }
 
 #[test]
@@ -119,11 +122,11 @@ fn a_status_carries_only_our_own_members_and_the_version_of_the_previous_step() 
 fn what_an_apply_could_not_remove_is_removed_by_name() {
     let labels = [("gpuhealth.dev/health".to_owned(), "x".to_owned())].into();
     let drop = ["gpuhealth.dev/health".to_owned(), "gpuhealth.dev/severity".to_owned()];
-    let body = leftovers("u1", &drop, &labels, true).unwrap();
-    let expected = json!({"metadata": {"uid": "u1", "labels": {"gpuhealth.dev/health": null},
+    let body = leftovers("u1", "7", &drop, &labels, true).unwrap();
+    let expected = json!({"metadata": {"uid": "u1", "resourceVersion": "7", "labels": {"gpuhealth.dev/health": null},
         "annotations": {"gpuhealth.dev/summary": null}}});
     assert_eq!(body, expected);
-    assert_eq!(leftovers("u1", &drop[1..], &labels, false), None);
+    assert_eq!(leftovers("u1", "7", &drop[1..], &labels, false), None);
 }
 
 #[test]
@@ -131,4 +134,31 @@ fn a_deletion_names_the_uid() {
     let write = Write::DeleteRun { run: "r".into(), uid: "u1".into() };
     let uid = "u1".to_owned();
     assert_eq!(request(&write, None).unwrap(), Request::Delete { uid });
+}
+
+#[test]
+fn claims_and_counts_of_a_policy_are_applied_by_two_managers_and_neither_carries_the_other() {
+    let (policy, uid, resource_version) = ("p".to_owned(), "p1".to_owned(), "7".to_owned());
+    let claim = Claim { node: "n1".into(), uid: "u1".into(), node_version: "6".into(), ..Claim::default() };
+    let status = NodeHealthPolicyStatus {
+        budget: BudgetStatus { limit: 2, used: 1, claims: vec![claim.clone()] },
+        ..NodeHealthPolicyStatus::default()
+    };
+    let counts = Write::PolicyStatus {
+        policy: policy.clone(),
+        uid: uid.clone(),
+        resource_version: resource_version.clone(),
+        status: Box::new(status),
+    };
+    assert_eq!(body_of(&counts, None)["status"]["budget"], json!({"limit": 2, "used": 1}));
+    for claims in [vec![claim], Vec::new()] {
+        let write = Write::PolicyClaims {
+            policy: policy.clone(),
+            uid: uid.clone(),
+            resource_version: resource_version.clone(),
+            claims: claims.clone(),
+        };
+        assert_eq!(body_of(&write, None)["status"], json!({"budget": {"claims": claims}}));
+        assert_eq!(body_of(&write, None)["metadata"]["resourceVersion"], "7");
+    }
 }

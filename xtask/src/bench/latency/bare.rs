@@ -12,11 +12,7 @@ use super::{
     Problem,
     watched::{Events, is_tainted, named, until_seen},
 };
-use crds::{
-    NodeHealth, NodeHealthPolicy, State, names,
-    node_health::Report,
-    node_health_policy::{Claim, NodeHealthPolicyStatus},
-};
+use crds::{NodeHealth, NodeHealthPolicy, State, names, node_health::Report, node_health_policy::Claim};
 use gpu_health_tests::{
     cluster::{ControlPlane, NodeSpec},
     product::seen::{decided, until_health},
@@ -171,14 +167,11 @@ impl Chain {
     }
 
     async fn send_claims(&self, policy: &NodeHealthPolicy, claims: Vec<Claim>) -> Result<Answer, Problem> {
-        let mut status: NodeHealthPolicyStatus = policy.status.clone().unwrap_or_default();
-        status.budget.used = i64::try_from(claims.len())?;
-        status.budget.claims = claims;
-        let write = Write::PolicyStatus {
+        let write = Write::PolicyClaims {
             policy: NAME.to_owned(),
             uid: uid(policy),
-            resource_version: policy.resource_version(),
-            status: Box::new(status),
+            resource_version: policy.resource_version().unwrap_or_default(),
+            claims,
         };
         Ok(self.as_operator.write(&write, None).await?)
     }
