@@ -36,6 +36,11 @@ pub(super) struct Course<'w> {
 }
 
 impl Course<'_> {
+    /// The name of the run.
+    pub(super) fn name(&self) -> &str {
+        self.run.metadata.name.as_deref().unwrap_or_default()
+    }
+
     /// The id of the work order of this attempt.
     pub(super) fn id(&self, attempt: i64) -> String {
         let uid = self.run.metadata.uid.as_deref().unwrap_or_default();

@@ -27,11 +27,16 @@ mod ring;
 mod status;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod validate;
 mod view;
 
 use super::{govern::selection::Subject, orders::Orders};
-use crate::{plan::Plan, world::World};
+use crate::{
+    key::{Key, Kind},
+    plan::Plan,
+    world::World,
+};
 use admit::Load;
 use course::Course;
 use crds::{CheckSpec, HealthCheckRun, Time, check::Class, health_check_run::HealthCheckRunStatus};
@@ -53,6 +58,9 @@ pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, 
     for course in &mut courses {
         admit::admit(world, course, &mut load, now);
         if course.may_write {
+            if world.refused_texts.contains(&Key::new(Kind::Run, course.name())) {
+                texts::leave_out(&mut course.status);
+            }
             status::derive(&mut course.status, course.run, world.hold_everything, now);
         }
     }

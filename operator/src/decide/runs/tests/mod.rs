@@ -9,6 +9,7 @@ mod permits;
 mod properties;
 mod results;
 mod start;
+mod texts;
 mod validation;
 
 use super::{Orders, decide};
