@@ -16,6 +16,10 @@ use crds::{
 
 /// How often to check whether a silent agent is back, in seconds: a renewed Lease alone does not trigger a decision.
 const LOOK_FOR_SILENT_SECONDS: i64 = 10;
+/// A group that waits reserves its members for so long, then leaves them to younger runs for as long, and so on, in
+/// seconds. Without reservations a stream of younger runs keeps it waiting for ever; with nothing else one stuck node keeps
+/// all the others idle.
+const RESERVES_FOR_SECONDS: i64 = 600;
 /// How long an agent may take to report the end of a drill, in seconds.
 const SLACK_SECONDS: i64 = 30;
 
@@ -35,9 +39,9 @@ pub(super) struct Course<'w> {
     pub(super) may_write: bool,
 }
 
-impl Course<'_> {
+impl<'w> Course<'w> {
     /// The name of the run.
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &'w str {
         self.run.metadata.name.as_deref().unwrap_or_default()
     }
 
@@ -51,6 +55,13 @@ impl Course<'_> {
     pub(super) fn deadline(&self) -> Time {
         let start = self.status.start_time.unwrap_or_default();
         start.plus(self.run.spec.deadline_seconds)
+    }
+
+    /// Whether a waiting group keeps its free members from younger runs now, and when that changes.
+    pub(super) fn reserves(&self, now: Time) -> (bool, Time) {
+        let start = self.status.start_time.unwrap_or(now);
+        let turn = now.since(start).div_euclid(RESERVES_FOR_SECONDS);
+        (turn.rem_euclid(2) == 0, start.plus((turn + 1) * RESERVES_FOR_SECONDS))
     }
 
     /// When a drill that has begun on this target must be over.
@@ -70,6 +81,9 @@ impl Course<'_> {
             return;
         }
         plan.wake_after(now, self.deadline());
+        if self.group.is_some() && self.status.targets.iter().any(is_unadmitted) {
+            plan.wake_after(now, self.reserves(now).1);
+        }
         for target in &self.status.targets {
             if is_at_work(target) {
                 let heard = world.agent_last_heard(&target.node);

@@ -57,11 +57,14 @@ pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, 
     let mut load = Load::of(world, permits, &courses);
     for course in &mut courses {
         admit::admit(world, course, &mut load, now);
+    }
+    for course in &mut courses {
         if course.may_write {
             if world.refused_texts.contains(&Key::new(Kind::Run, course.name())) {
                 texts::leave_out(&mut course.status);
             }
-            status::derive(&mut course.status, course.run, world.hold_everything, now);
+            let ahead = load.ahead_of(course);
+            status::derive(&mut course.status, course.run, &ahead, world.hold_everything, now);
         }
     }
     let mut orders = Orders::default();
