@@ -156,9 +156,8 @@ impl Model {
     /// Changes a run as a person would.
     pub(crate) fn edit_run(&mut self, name: &str, edit: impl FnOnce(&mut HealthCheckRun)) {
         let version = self.next_version();
-        if let Some(run) = self.world.runs.get_mut(name) {
-            let before = (**run).clone();
-            let run = Arc::make_mut(run);
+        self.world.runs.edit(name, |run| {
+            let before = run.clone();
             edit(run);
             if run.spec != before.spec {
                 run.metadata.generation = Some(before.metadata.generation.unwrap_or(0) + 1);
@@ -166,7 +165,7 @@ impl Model {
             if *run != before {
                 run.metadata.resource_version = Some(version);
             }
-        }
+        });
     }
 
     /// The claims of every policy.
@@ -227,6 +226,20 @@ impl Model {
                 });
                 if same {
                     self.edit_run(run, |r| r.status = Some((**status).clone()));
+                }
+                same
+            }
+            Write::RunObserved { run, uid, resource_version, generation, conditions } => {
+                let same = self.world.runs.get(run).is_some_and(|r| {
+                    r.metadata.uid.as_ref() == Some(uid)
+                        && r.metadata.resource_version.as_ref() == Some(resource_version)
+                });
+                if same {
+                    self.edit_run(run, |r| {
+                        let status = r.status.get_or_insert_default();
+                        status.observed_generation = *generation;
+                        status.conditions.clone_from(conditions);
+                    });
                 }
                 same
             }

@@ -102,6 +102,7 @@ fn rank(write: &Write) -> u8 {
         | Write::NodeMarks { .. }
         | Write::NodeCondition { .. }
         | Write::DeleteNodeHealth { .. }
+        | Write::RunObserved { .. }
         | Write::DeleteRun { .. } => 2,
     }
 }

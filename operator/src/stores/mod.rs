@@ -21,13 +21,17 @@ pub mod watch;
 
 use crate::{
     key::{Identified, Key, Kind},
-    world::{Node, World},
+    world::{
+        Node, World,
+        runs::{Runs, thinned},
+    },
 };
 use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Time};
 use leases::Leases;
 use listing::Listing;
 use observation::{Object, Observation};
 use overlay::Settled;
+use std::sync::Arc;
 use store::{Change, Store, View};
 
 /// All stores, and the world as they show it.
@@ -40,6 +44,15 @@ pub struct Stores {
     policies: Store<NodeHealthPolicy>,
     profiles: Store<NodeHardwareProfile>,
     leases: Leases,
+}
+
+/// What is kept of a run.
+fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
+    if run.status.as_ref().is_none_or(|status| !status.phase.is_final()) {
+        return run;
+    }
+    runs.note_tested(&run);
+    Arc::new(thinned(&run))
 }
 
 /// Runs `$body` with store and view of a kind that the operator writes.
@@ -105,7 +118,10 @@ impl Stores {
                 change
             }
             Observation::NodeHealth(seen) => self.node_healths.observe(seen, &mut world.node_healths),
-            Observation::Run(seen) => self.runs.observe(seen, &mut world.runs),
+            Observation::Run(seen) => {
+                let seen = seen.map(|run| kept(&mut world.runs, run));
+                self.runs.observe(seen, &mut world.runs)
+            }
             Observation::Policy(seen) => self.policies.observe(seen, &mut world.policies),
             Observation::Profile(seen) => self.profiles.observe(seen, &mut world.profiles),
             Observation::Lease(seen) => self.leases.observe(seen, world, now),
@@ -171,7 +187,10 @@ impl Stores {
         match object {
             Object::Node(o) => self.nodes.answered(o, &mut world.nodes),
             Object::NodeHealth(o) => self.node_healths.answered(o, &mut world.node_healths),
-            Object::Run(o) => self.runs.answered(o, &mut world.runs),
+            Object::Run(o) => {
+                let run = kept(&mut world.runs, o);
+                self.runs.answered(run, &mut world.runs)
+            }
             Object::Policy(o) => self.policies.answered(o, &mut world.policies),
         }
     }

@@ -64,6 +64,7 @@ fn opens_a_way(seen: &Seen<'_>) -> bool {
             | Write::NodeMarks { .. }
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
+            | Write::RunObserved { .. }
             | Write::PolicyStatus { .. } => false,
         })
 }
@@ -235,6 +236,7 @@ pub(super) fn modes_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeMarks { .. }
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
+            | Write::RunObserved { .. }
             | Write::DeleteRun { .. }
             | Write::PolicyStatus { .. } => {}
         }

@@ -11,7 +11,10 @@ use serde_json::json;
 
 fn body_of(write: &Write, version: Option<&str>) -> serde_json::Value {
     match request(write, version).unwrap() {
-        Request::Apply { body, .. } | Request::ApplyStatus { body, .. } | Request::Merge { body, .. } => body,
+        Request::Apply { body, .. }
+        | Request::ApplyStatus { body, .. }
+        | Request::Merge { body, .. }
+        | Request::MergeStatus { body, .. } => body,
         Request::Delete { uid } => json!({ "uid": uid }),
     }
 }
@@ -131,4 +134,21 @@ fn a_deletion_names_the_uid() {
     let write = Write::DeleteRun { run: "r".into(), uid: "u1".into() };
     let uid = "u1".to_owned();
     assert_eq!(request(&write, None).unwrap(), Request::Delete { uid });
+}
+
+#[test]
+fn what_is_observed_of_an_ended_run_leaves_the_rest_of_its_status_alone() {
+    let write = Write::RunObserved {
+        run: "r".into(),
+        uid: "u".into(),
+        resource_version: "7".into(),
+        generation: Some(3),
+        conditions: Vec::new(),
+    };
+    assert!(matches!(request(&write, None).unwrap(), Request::MergeStatus { .. }), "an apply drops what it leaves out");
+    let expected = json!({
+        "metadata": {"uid": "u", "resourceVersion": "7"},
+        "status": {"observedGeneration": 3, "conditions": []},
+    });
+    assert_eq!(body_of(&write, None), expected);
 }
