@@ -317,8 +317,8 @@ fn passes(report: &Report, cause: &Cause) -> bool {
     });
     let result = report.runs.iter().flat_map(|r| &r.results).any(|r| {
         r.check == cause.check
-            && r.outcome == Outcome::Pass
-            && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
+            && (r.on(&cause.target).is_some_and(|(outcome, _)| *outcome == Outcome::Pass)
+                || cause.target == names::TARGET_NODE && r.outcome == Outcome::Pass)
     });
     let is_listed = report.inventory.gpus.iter().any(|gpu| gpu.pci_address == cause.target);
     let left = report
