@@ -95,6 +95,20 @@ pub enum Write {
         /// The complete new status.
         status: Box<HealthCheckRunStatus>,
     },
+    /// Bring `observedGeneration` and conditions of a HealthCheckRun that has ended up to date, and nothing else: the rest of
+    /// its status is not in memory any more. Carries resourceVersion.
+    RunObserved {
+        /// The name of the run.
+        run: String,
+        /// Its uid.
+        uid: String,
+        /// The version that the conditions were computed from.
+        resource_version: String,
+        /// The generation.
+        generation: Option<i64>,
+        /// All conditions.
+        conditions: Vec<Condition>,
+    },
     /// Delete a HealthCheckRun whose TTL has expired. Precondition: `uid`.
     DeleteRun {
         /// The name of the run.
@@ -224,7 +238,9 @@ impl Key {
             Write::NodeTaints { node, .. } | Write::NodeMarks { node, .. } | Write::NodeCondition { node, .. } => {
                 Self::new(Kind::Node, node)
             }
-            Write::RunStatus { run, .. } | Write::DeleteRun { run, .. } => Self::new(Kind::Run, run),
+            Write::RunStatus { run, .. } | Write::RunObserved { run, .. } | Write::DeleteRun { run, .. } => {
+                Self::new(Kind::Run, run)
+            }
             Write::PolicyClaims { policy, .. } | Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
         }
     }

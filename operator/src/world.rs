@@ -3,8 +3,10 @@
 //! A [`World`] is a plain value. The shell builds it from its stores and the overlay of its own writes that it has not
 //! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
+pub mod runs;
+
 use crate::key::{Identified, Key};
-use crds::{Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
+use crds::{Condition, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -20,8 +22,8 @@ pub struct World {
     pub nodes: BTreeMap<String, Arc<Node>>,
     /// NodeHealths by name, managed fields left out.
     pub node_healths: BTreeMap<String, Arc<NodeHealth>>,
-    /// HealthCheckRuns by name.
-    pub runs: BTreeMap<String, Arc<HealthCheckRun>>,
+    /// HealthCheckRuns by name. Those that have ended are kept thin ([`runs::thinned`]).
+    pub runs: runs::Runs,
     /// NodeHealthPolicies by name.
     pub policies: BTreeMap<String, Arc<NodeHealthPolicy>>,
     /// NodeHardwareProfiles by name.

@@ -157,6 +157,11 @@ macro_rules! check_spec {
         }
 
         impl CheckSpec {
+            /// How thorough the check is, if it has levels: from 1 (seconds) to 4 (hours).
+            pub fn level(&self) -> Option<i64> {
+                self.dcgm_diag.as_ref().map(|diag| diag.level.unwrap_or(1))
+            }
+
             /// The kinds that are set. The API server requires exactly one; an object that bypassed validation may have
             /// none or several.
             pub fn kinds(&self) -> Vec<Check> {

@@ -4,9 +4,9 @@
 //! field does not compile until it has its line here; a test holds the bounds against the schema.
 
 use super::{
-    AgentFacts, Aggregate, Baseline, CausedBy, CheckResult, CheckRow, Edge, Exclusive, FabricDomain, Finding, Gpu,
-    Inventory, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FINDINGS, MAX_GPUS, MAX_NICS, MAX_RUNS_REPORTED,
-    Nic, Refused, Report, RunReport,
+    AgentFacts, Aggregate, Baseline, CausedBy, CheckResult, CheckRow, Edge, Exclusive, FabricDomain, FailedTarget,
+    Finding, Gpu, Inventory, MAX_BASELINES, MAX_EDGES_REPORTED, MAX_EVIDENCE, MAX_FAILED, MAX_FINDINGS, MAX_GPUS,
+    MAX_NICS, MAX_RUNS_REPORTED, Nic, Refused, Report, RunReport,
 };
 use crate::text::{keyed, plainly};
 use std::borrow::Cow;
@@ -130,7 +130,17 @@ fn run(run: &mut RunReport) {
 }
 
 fn result(result: &mut CheckResult) {
-    let CheckResult { name, check, outcome: _, severity: _, reason, message, duration_ms, tested, aggregates } = result;
+    let CheckResult { name, check, outcome: _, severity: _, reason, message, duration_ms, tested, failed, aggregates } =
+        result;
+    // Half a list would say that the others passed.
+    if failed.len() > MAX_FAILED {
+        failed.clear();
+    }
+    failed.iter_mut().for_each(|failed| {
+        let FailedTarget { target, outcome: _, severity: _, reason } = failed;
+        key(target, 64);
+        optional_key(reason, 63);
+    });
     key(name, 63);
     key(check, 80);
     optional_key(reason, 63);

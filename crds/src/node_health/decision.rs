@@ -97,6 +97,10 @@ pub struct Cause {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial: Option<String>,
+    /// Level of the check that found the fault, as a number from 1 (seconds) to 4 (hours), if it has levels. Only a pass of the same or a higher level lifts the cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4))]
+    pub level: Option<i64>,
 }
 
 impl Cause {

@@ -158,7 +158,13 @@ fn cut_finding(finding: &mut Finding, bytes: usize) {
 }
 
 fn cut_figures(results: &mut [CheckResult]) -> Option<usize> {
-    let last = results.iter_mut().rev().find(|result| !(result.aggregates.is_empty() && result.tested.is_empty()))?;
+    let is_cut =
+        |result: &CheckResult| result.aggregates.is_empty() && result.tested.is_empty() && result.failed.is_empty();
+    let last = results.iter_mut().rev().find(|result| !is_cut(result))?;
+    if last.aggregates.is_empty() && last.tested.is_empty() {
+        // Half a list would say that the others passed.
+        return Some(std::mem::take(&mut last.failed).iter().map(size).sum());
+    }
     Some(pop(&mut last.tested).unwrap_or(0) + pop(&mut last.aggregates).unwrap_or(0))
 }
 

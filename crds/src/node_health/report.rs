@@ -375,10 +375,51 @@ pub struct CheckResult {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub tested: Vec<String>,
+    /// Targets that did not pass, if the check has a verdict on each. A tested target that is not listed here passed. Without the list, the outcome of the check is that of every target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub failed: Vec<FailedTarget>,
     /// Aggregated measurements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub aggregates: Vec<Aggregate>,
+}
+
+/// A target that did not pass a check of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedTarget {
+    /// PCI address, link, port or `node`.
+    #[schemars(length(min = 1, max = 64))]
+    pub target: String,
+    /// Warn or Fail.
+    pub outcome: Outcome,
+    /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Machine-readable reason, one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub reason: Option<String>,
+}
+
+/// Maximum number of targets that a result lists as failed.
+pub const MAX_FAILED: usize = 16;
+
+impl CheckResult {
+    /// What the check says about one target; `None` if it did not test it.
+    pub fn on(&self, target: &str) -> Option<(&Outcome, &Severity)> {
+        if let Some(failed) = self.failed.iter().find(|failed| failed.target == target) {
+            return Some((&failed.outcome, &failed.severity));
+        }
+        let is_tested = self.tested.iter().any(|tested| tested == target)
+            || (self.tested.is_empty() && self.failed.is_empty() && target == crate::names::TARGET_NODE);
+        match (is_tested, self.failed.is_empty()) {
+            (false, _) => None,
+            (true, true) => Some((&self.outcome, &self.severity)),
+            (true, false) => Some((&Outcome::Pass, &Severity::None)),
+        }
+    }
 }
 
 /// One measurement, aggregated over the targets of a check.

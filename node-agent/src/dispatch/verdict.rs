@@ -3,7 +3,7 @@
 use crate::judge::{Findings, Judged, bounded};
 use crate::time::Now;
 use crds::check::Check;
-use crds::node_health::{Aggregate, CheckResult, Finding, Gpu};
+use crds::node_health::{Aggregate, CheckResult, FailedTarget, Finding, Gpu, MAX_FAILED};
 use crds::{CheckSpec, Outcome, Severity, reason};
 
 /// The limit of `report.runs[].results[].tested`.
@@ -81,7 +81,12 @@ impl Verdict {
     /// target is bad. Of equally bad targets the first by name counts.
     pub(super) fn into_result(self, spec: &CheckSpec, duration_ms: u64) -> CheckResult {
         let Self { outcome, severity, reason, message, targets, aggregates } = self;
-        let tested = targets.iter().filter(|result| result.tested).take(MAX_TESTED);
+        let failed = failed(&targets);
+        // A target that is tested and not listed as failed has passed.
+        let is_told = |result: &&TargetResult| {
+            failed.is_empty() || !result.is_bad() || failed.iter().any(|f| f.target == result.target)
+        };
+        let tested = targets.iter().filter(|result| result.tested).filter(is_told).take(MAX_TESTED);
         let tested = tested.map(|result| bounded(&result.target, 64)).collect();
         let badness = |result: &TargetResult| (result.outcome.rank(), result.severity.rank());
         let worst = targets
@@ -105,9 +110,29 @@ impl Verdict {
             message: message.map(|text| bounded(&text, 256)),
             duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX).min(604_800_000),
             tested,
+            failed,
             aggregates: aggregates.into_iter().take(4).collect(),
         }
     }
+}
+
+/// The targets that failed, worst first, if the check has a verdict on several.
+fn failed(targets: &[TargetResult]) -> Vec<FailedTarget> {
+    if targets.len() < 2 {
+        return Vec::new();
+    }
+    let mut bad: Vec<&TargetResult> = targets.iter().filter(|result| result.is_bad()).collect();
+    bad.sort_by(|one, other| {
+        let badness = |result: &TargetResult| (result.outcome.rank(), result.severity.rank());
+        badness(other).cmp(&badness(one)).then_with(|| one.target.cmp(&other.target))
+    });
+    let of = |result: &&TargetResult| FailedTarget {
+        target: bounded(&result.target, 64),
+        outcome: result.outcome.clone(),
+        severity: result.severity.clone(),
+        reason: result.reason.as_deref().map(|text| bounded(text, 63)),
+    };
+    bad.iter().take(MAX_FAILED).map(of).collect()
 }
 
 /// A check with no kind or several kinds.
@@ -182,6 +207,17 @@ mod tests {
             (Outcome::Fail, Severity::Reset, Some("Ofb"))
         );
         assert_eq!(result.tested, ["a", "c", "b", "e"]);
+        let failed: Vec<&str> = result.failed.iter().map(|failed| failed.target.as_str()).collect();
+        assert_eq!(failed, ["b", "c", "e", "d"]);
+    }
+
+    #[test]
+    fn a_result_never_says_that_a_target_passed_which_did_not() {
+        let targets: Vec<TargetResult> =
+            (0..20).map(|n| result(&format!("{n:02}"), Outcome::Fail, Severity::Reset)).collect();
+        let result = verdict(targets).into_result(&CheckSpec::default(), 7);
+        assert_eq!(result.failed.len(), 16);
+        assert!((0..20).all(|n| result.on(&format!("{n:02}")).is_none_or(|(outcome, _)| *outcome == Outcome::Fail)));
     }
 
     #[test]

@@ -113,9 +113,8 @@ impl Model {
     /// Changes a run as a person would.
     pub(crate) fn edit_run(&mut self, name: &str, edit: impl FnOnce(&mut HealthCheckRun)) {
         let version = self.next_version();
-        if let Some(run) = self.world.runs.get_mut(name) {
-            let before = (**run).clone();
-            let run = Arc::make_mut(run);
+        self.world.runs.edit(name, |run| {
+            let before = run.clone();
             edit(run);
             if run.spec != before.spec {
                 run.metadata.generation = Some(before.metadata.generation.unwrap_or(0) + 1);
@@ -123,7 +122,7 @@ impl Model {
             if *run != before {
                 run.metadata.resource_version = Some(version);
             }
-        }
+        });
     }
 
     /// The claims of every policy.

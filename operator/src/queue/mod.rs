@@ -133,6 +133,7 @@ fn rank(write: &Write) -> u8 {
         | Write::NodeMarks { .. }
         | Write::NodeCondition { .. }
         | Write::DeleteNodeHealth { .. }
+        | Write::RunObserved { .. }
         | Write::DeleteRun { .. } => 2,
     }
 }

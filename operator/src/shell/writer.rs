@@ -56,6 +56,7 @@ pub fn act(write: &Write) -> &'static str {
         Write::NodeMarks { .. } => "apply marks",
         Write::NodeCondition { .. } => "apply condition",
         Write::RunStatus { .. } => STATUS_OF_RUN,
+        Write::RunObserved { .. } => "patch run status",
         Write::DeleteRun { .. } => "delete run",
         Write::PolicyClaims { .. } => CLAIMS_OF_POLICY,
         Write::PolicyStatus { .. } => "apply policy status",
@@ -99,7 +100,9 @@ impl Writer {
                     let answer = send(&self.nodes, name, &request, node).await?;
                     self.drop_leftovers(answer, name, uid, summary.is_none(), drop_labels).await
                 }
-                Write::RunStatus { .. } | Write::DeleteRun { .. } => send(&self.runs, &key.name, &request, run).await,
+                Write::RunStatus { .. } | Write::RunObserved { .. } | Write::DeleteRun { .. } => {
+                    send(&self.runs, &key.name, &request, run).await
+                }
                 Write::PolicyClaims { .. } | Write::PolicyStatus { .. } => {
                     send(&self.policies, &key.name, &request, policy).await
                 }
@@ -182,6 +185,10 @@ where
         Request::Merge { manager, body } => {
             let params = PatchParams { field_manager: Some((*manager).to_owned()), ..PatchParams::default() };
             api.patch(name, &params, &Patch::<&Value>::Merge(body)).await?
+        }
+        Request::MergeStatus { manager, body } => {
+            let params = PatchParams { field_manager: Some((*manager).to_owned()), ..PatchParams::default() };
+            api.patch_status(name, &params, &Patch::<&Value>::Merge(body)).await?
         }
         Request::Delete { uid } => {
             let params = DeleteParams {

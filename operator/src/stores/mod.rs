@@ -24,14 +24,17 @@ pub mod watch;
 
 use crate::{
     key::{Identified, Key, Kind},
-    world::{Node, World},
+    world::{
+        Node, World,
+        runs::{Runs, thinned},
+    },
 };
 use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy};
 use leases::Leases;
 use listing::Listing;
 use observation::{Object, Observation, Seen};
 use overlay::Settled;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use store::{Change, Store, View};
 
 /// All stores, and the world as they show it.
@@ -44,6 +47,15 @@ pub struct Stores {
     policies: Store<NodeHealthPolicy>,
     profiles: Store<NodeHardwareProfile>,
     leases: Leases,
+}
+
+/// What is kept of a run.
+fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
+    if run.status.as_ref().is_none_or(|status| !status.phase.is_final()) {
+        return run;
+    }
+    runs.note_tested(&run);
+    Arc::new(thinned(&run))
 }
 
 /// Runs `$body` with store and view of a kind that the operator writes.
@@ -119,7 +131,10 @@ impl Stores {
                 }
                 change
             }
-            Observation::Run(seen) => self.runs.observe(seen, &mut world.runs),
+            Observation::Run(seen) => {
+                let seen = seen.map(|run| kept(&mut world.runs, run));
+                self.runs.observe(seen, &mut world.runs)
+            }
             Observation::Policy(seen) => self.policies.observe(seen, &mut world.policies),
             Observation::Profile(seen) => self.profiles.observe(seen, &mut world.profiles),
             Observation::Lease(seen) => self.leases.observe(seen, world, at),
@@ -185,7 +200,10 @@ impl Stores {
                 self.leases.health_shown(&name, world);
                 answered
             }
-            Object::Run(o) => self.runs.answered(o, &mut world.runs),
+            Object::Run(o) => {
+                let run = kept(&mut world.runs, o);
+                self.runs.answered(run, &mut world.runs)
+            }
             Object::Policy(o) => self.policies.answered(o, &mut world.policies),
         }
     }

@@ -6,6 +6,8 @@ use super::{
     overlay::{Overlay, Settled},
     projection::Projection,
 };
+use crate::world::runs::Runs;
+use crds::HealthCheckRun;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// How soon a change needs a decision.
@@ -24,6 +26,54 @@ pub enum Change {
 /// The objects of one kind as the world shows them, by name.
 pub type View<T> = BTreeMap<String, Arc<T>>;
 
+/// Where the objects of one kind are shown.
+pub trait Show<T> {
+    /// The object of this name.
+    fn shown(&self, name: &str) -> Option<&Arc<T>>;
+    /// Adds or replaces an object.
+    fn show(&mut self, name: &str, object: Arc<T>);
+    /// Removes an object.
+    fn hide(&mut self, name: &str);
+    /// The names of all objects.
+    fn names(&self) -> Vec<String>;
+}
+
+impl<T> Show<T> for View<T> {
+    fn shown(&self, name: &str) -> Option<&Arc<T>> {
+        self.get(name)
+    }
+
+    fn show(&mut self, name: &str, object: Arc<T>) {
+        self.insert(name.to_owned(), object);
+    }
+
+    fn hide(&mut self, name: &str) {
+        self.remove(name);
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+}
+
+impl Show<HealthCheckRun> for Runs {
+    fn shown(&self, name: &str) -> Option<&Arc<HealthCheckRun>> {
+        self.get(name)
+    }
+
+    fn show(&mut self, name: &str, object: Arc<HealthCheckRun>) {
+        self.insert(name.to_owned(), object);
+    }
+
+    fn hide(&mut self, name: &str) {
+        self.remove(name);
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+}
+
 /// The objects of one kind.
 #[derive(Debug)]
 pub struct Store<T> {
@@ -41,7 +91,7 @@ impl<T> Default for Store<T> {
 
 impl<T: Projection> Store<T> {
     /// Takes in what the watch shows and updates `view`.
-    pub fn observe(&mut self, seen: Seen<Arc<T>>, view: &mut View<T>) -> Change {
+    pub fn observe(&mut self, seen: Seen<Arc<T>>, view: &mut impl Show<T>) -> Change {
         match seen {
             Seen::ListBegan => {
                 self.overlay.list_began();
@@ -81,20 +131,20 @@ impl<T: Projection> Store<T> {
     }
 
     /// The request was answered with the object.
-    pub fn answered(&mut self, object: Arc<T>, view: &mut View<T>) -> (Change, Settled) {
+    pub fn answered(&mut self, object: Arc<T>, view: &mut impl Show<T>) -> (Change, Settled) {
         let name = object.name().to_owned();
         let settled = self.overlay.answered(self.stored.get(&name), object);
         (self.refresh(&name, view), settled)
     }
 
     /// Our request deleted the object of this uid.
-    pub fn deleted(&mut self, name: &str, uid: &str, view: &mut View<T>) -> (Change, Settled) {
+    pub fn deleted(&mut self, name: &str, uid: &str, view: &mut impl Show<T>) -> (Change, Settled) {
         let settled = self.overlay.deleted(name, uid, self.stored.get(name));
         (self.refresh(name, view), settled)
     }
 
     /// The server answered that no object has this name.
-    pub fn gone(&mut self, name: &str, view: &mut View<T>) -> Change {
+    pub fn gone(&mut self, name: &str, view: &mut impl Show<T>) -> Change {
         self.overlay.gone(name, self.stored.get(name));
         self.refresh(name, view)
     }
@@ -114,7 +164,7 @@ impl<T: Projection> Store<T> {
         std::mem::take(&mut self.doubtful)
     }
 
-    fn apply(&mut self, object: Arc<T>, view: &mut View<T>) -> Change {
+    fn apply(&mut self, object: Arc<T>, view: &mut impl Show<T>) -> Change {
         let name = object.name().to_owned();
         let was_malformed = self.listing.clear_malformed(&name);
         self.overlay.store_applied(&object);
@@ -123,27 +173,27 @@ impl<T: Projection> Store<T> {
         if was_malformed { change.max(Change::Changed) } else { change }
     }
 
-    fn delete(&mut self, object: &T, view: &mut View<T>) -> Change {
+    fn delete(&mut self, object: &T, view: &mut impl Show<T>) -> Change {
         self.overlay.store_deleted(object);
         self.listing.clear_malformed(object.name());
         self.stored.remove(object.name());
         self.refresh(object.name(), view)
     }
 
-    fn list_ended(&mut self, view: &mut View<T>) -> Change {
+    fn list_ended(&mut self, view: &mut impl Show<T>) -> Change {
         let list = self.listing.ended();
         self.stored.retain(|name, _| list.present.contains(name));
         self.doubtful.extend(self.overlay.list_ended(&list.present));
-        let shown: Vec<String> = view.keys().cloned().collect();
+        let shown = view.names();
         let change = shown.iter().map(|name| self.refresh(name, view)).max().unwrap_or_default();
         // The end of the first list is a change even if the list is empty.
         if list.is_first { change.max(Change::Changed) } else { change }
     }
 
     /// Updates one entry of `view`. The newest version replaces the old one even if nothing else differs.
-    fn refresh(&self, name: &str, view: &mut View<T>) -> Change {
+    fn refresh(&self, name: &str, view: &mut impl Show<T>) -> Change {
         let after = self.overlay.effective(name, self.stored.get(name));
-        let before = view.get(name);
+        let before = view.shown(name);
         let change = match (before, &after) {
             (None, None) => Change::None,
             (Some(before), Some(after)) if Arc::ptr_eq(before, after) => Change::None,
@@ -152,8 +202,8 @@ impl<T: Projection> Store<T> {
             _ => Change::Changed,
         };
         match after {
-            Some(after) => drop(view.insert(name.to_owned(), after)),
-            None => drop(view.remove(name)),
+            Some(after) => view.show(name, after),
+            None => view.hide(name),
         }
         change
     }

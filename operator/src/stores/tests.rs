@@ -139,3 +139,31 @@ fn the_answer_to_a_write_is_in_the_world_at_once_and_its_watch_event_needs_no_de
     let echo = stores.observe(Observation::Node(Seen::Applied(tainted)), now());
     assert_eq!((echo, stores.unseen()), (Change::None, 0));
 }
+
+#[test]
+fn a_run_that_has_ended_is_kept_thin_and_no_decision_walks_over_it() {
+    let run = |version: u32, phase: &str| {
+        let run = json!({
+            "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckRun",
+            "metadata": {"name": "r", "uid": "u", "resourceVersion": version.to_string(), "generation": 1},
+            "spec": {"targets": {"nodeNames": ["n1"]}, "level": "basic"},
+            "status": {"phase": phase, "observedGeneration": 1, "completionTime": "2026-11-21T09:30:00Z",
+                "counts": {"total": 1, "pending": 0, "waiting": 0, "running": 0, "passed": 1, "warned": 0, "failed": 0,
+                    "inconclusive": 0, "skipped": 0},
+                "targets": [{"node": "n1", "uid": "u1", "state": "Done", "outcome": "Pass", "since": "2026-11-21T09:30:00Z"}]},
+        });
+        Arc::new(serde_json::from_value::<HealthCheckRun>(run).unwrap())
+    };
+    let mut stores = stores();
+    let _ = stores.observe(Observation::Run(Seen::Applied(run(1, "Running"))), now());
+    assert_eq!(stores.world().runs.open().count(), 1);
+    let change = stores.observe(Observation::Run(Seen::Applied(run(2, "Passed"))), now());
+    assert_eq!(change, Change::Changed);
+    let runs = &stores.world().runs;
+    assert_eq!((runs.open().count(), runs.expiring().count(), runs.unobserved().count()), (0, 0, 0));
+    assert!(runs["r"].status.as_ref().unwrap().targets.is_empty());
+    assert!(runs.tested_at("n1", "u1").is_some());
+    // The same again, as after a relist, changes nothing.
+    let change = stores.observe(Observation::Run(Seen::Applied(run(2, "Passed"))), now());
+    assert_eq!(change, Change::None);
+}

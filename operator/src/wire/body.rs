@@ -36,6 +36,13 @@ pub enum Request {
         /// The fields to change.
         body: Value,
     },
+    /// Merge patch of the subresource `status`.
+    MergeStatus {
+        /// The field manager.
+        manager: &'static str,
+        /// The fields to change.
+        body: Value,
+    },
     /// Deletion of the object with this uid.
     Delete {
         /// The uid that the object must have.
@@ -67,6 +74,13 @@ pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_js
         Write::RunStatus { run, uid, resource_version, status } => Request::ApplyStatus {
             manager: names::MANAGER_STATUS,
             body: status_of("HealthCheckRun", run, uid, version.unwrap_or(resource_version), status)?,
+        },
+        Write::RunObserved { run: _, uid, resource_version, generation, conditions } => Request::MergeStatus {
+            manager: names::MANAGER_STATUS,
+            body: json!({
+                "metadata": {"uid": uid, "resourceVersion": version.unwrap_or(resource_version)},
+                "status": {"observedGeneration": generation, "conditions": serde_json::to_value(conditions)?},
+            }),
         },
         Write::PolicyClaims { policy, uid, resource_version, claims } => Request::ApplyStatus {
             manager: names::MANAGER_CLAIMS,

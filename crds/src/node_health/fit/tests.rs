@@ -1,6 +1,7 @@
 use super::*;
 use crate::node_health::{
-    Aggregate, Baseline, Cause, CheckRow, Edge, MAX_BASELINES, MAX_CAUSES, MAX_FINDINGS, Occurrence, RunReport,
+    Aggregate, Baseline, Cause, CheckRow, Edge, FailedTarget, MAX_BASELINES, MAX_CAUSES, MAX_FINDINGS, Occurrence,
+    RunReport,
 };
 use crate::{Outcome, Severity};
 
@@ -35,6 +36,10 @@ fn result() -> CheckResult {
         check: "c".repeat(80),
         message: Some("m".repeat(256)),
         tested: vec!["t".repeat(64); 16],
+        failed: vec![
+            FailedTarget { target: "t".repeat(64), reason: Some("r".repeat(63)), ..FailedTarget::default() };
+            16
+        ],
         aggregates: vec![aggregate; 4],
         ..CheckResult::default()
     }

@@ -2,9 +2,10 @@
 
 use super::drill_causes;
 use crds::{
-    Check, Outcome,
+    Check, Outcome, Severity,
     check::Class,
-    node_health::{Cause, CheckResult, CheckRow, Finding, MAX_GPUS, Report},
+    names::TARGET_NODE,
+    node_health::{Assignment, Cause, CheckResult, CheckRow, FailedTarget, Finding, MAX_GPUS, Report, RunReport},
 };
 
 /// Whether the outcome opens a cause.
@@ -20,35 +21,114 @@ pub(crate) const fn is_verdict(outcome: &Outcome) -> bool {
     }
 }
 
-/// The latest verdict of any run on each check. If two have the same time, the worse one counts.
-pub(crate) fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
-    report
-        .runs
-        .iter()
-        .flat_map(|run| run.results.iter().map(move |result| (run.finished_at, result)))
-        .filter(|(_, result)| result.check == check && is_verdict(&result.outcome))
-        .max_by_key(|(finished, result)| (*finished, result.outcome.rank()))
-        .map(|(_, result)| result)
+/// The results of runs in a report, and the work orders that they belong to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Results<'r> {
+    /// The report.
+    pub(crate) report: &'r Report,
+    /// The work orders of the node.
+    pub(crate) orders: &'r [Assignment],
 }
 
-/// Failed results of runs, with the ids of their work orders, unless a finding of the agent already covers them. A failed
-/// check between nodes is left to the run, which sees both ends of each pair.
-pub(crate) fn failed_results(report: &Report) -> impl Iterator<Item = (&str, &CheckResult)> {
-    report.runs.iter().flat_map(|run| run.results.iter().map(|result| (run.id.as_str(), result))).filter(
-        |(_, result)| {
+/// What a run says against one target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault<'r> {
+    /// The result that says so.
+    pub(crate) result: &'r CheckResult,
+    /// The run, if its work order is still there.
+    pub(crate) run: Option<&'r str>,
+    /// The target.
+    pub(crate) target: &'r str,
+    /// Warn or Fail.
+    pub(crate) outcome: &'r Outcome,
+    /// How bad it is.
+    pub(crate) severity: &'r Severity,
+    /// Why.
+    pub(crate) reason: Option<&'r str>,
+    /// The level of the check, if it has levels.
+    pub(crate) level: Option<i64>,
+}
+
+impl<'r> Results<'r> {
+    fn all(self) -> impl Iterator<Item = (&'r RunReport, &'r CheckResult)> {
+        self.report.runs.iter().flat_map(|run| run.results.iter().map(move |result| (run, result)))
+    }
+
+    fn order(self, run: &RunReport) -> Option<&'r Assignment> {
+        self.orders.iter().find(|order| order.id == run.id)
+    }
+
+    /// The level of the check behind a result, from our own work order.
+    fn level(self, run: &RunReport, result: &CheckResult) -> Option<i64> {
+        self.order(run)?.checks.iter().find(|check| check.name == result.name)?.level()
+    }
+
+    /// What a result says about a target. A check that tested every GPU has tested the node.
+    fn says(self, result: &'r CheckResult, target: &str) -> Option<&'r Outcome> {
+        let gpus = &self.report.inventory.gpus;
+        let tested_all = || !gpus.is_empty() && gpus.iter().all(|gpu| result.on(&gpu.pci_address).is_some());
+        match result.on(target) {
+            Some((outcome, _)) => Some(outcome),
+            None if target == TARGET_NODE && ((result.tested.len() > 1 && is_bad(&result.outcome)) || tested_all()) => {
+                Some(&result.outcome)
+            }
+            None => None,
+        }
+    }
+
+    /// The latest verdict of any run on a target, of at least this level. If two have the same time, the worse one counts.
+    pub(crate) fn last(self, check: &str, target: &str, level: Option<i64>) -> Option<(&'r CheckResult, &'r Outcome)> {
+        self.all()
+            .filter(|(run, result)| result.check == check && self.level(run, result) >= level)
+            .filter_map(|(run, result)| Some((run.finished_at, result, self.says(result, target)?)))
+            .filter(|(_, _, outcome)| is_verdict(outcome))
+            .max_by_key(|(finished, _, outcome)| (*finished, outcome.rank()))
+            .map(|(_, result, outcome)| (result, outcome))
+    }
+
+    /// What the results say against targets, unless a finding of the agent already covers the check. A failed check between
+    /// nodes is left to the run, which sees both ends of each pair.
+    pub(crate) fn faults(self) -> impl Iterator<Item = Fault<'r>> {
+        let is_open = move |result: &CheckResult| {
             is_bad(&result.outcome)
                 && !drill_causes::is_of_drill(&result.check)
                 && Check::from_name(&result.check).is_none_or(|c| c.class() != Class::Group)
-                && last_result(report, &result.check).is_some_and(|last| std::ptr::eq(last, *result))
-                && !report.findings.iter().any(|f| f.check == result.check)
-        },
-    )
+                && !self.report.findings.iter().any(|f| f.check == result.check)
+        };
+        self.all().filter(move |(_, result)| is_open(result)).flat_map(move |(run, result)| {
+            let level = self.level(run, result);
+            let is_last = move |fault: &Fault<'_>| {
+                self.last(&result.check, fault.target, level).is_some_and(|(last, _)| std::ptr::eq(last, result))
+            };
+            let run = self.order(run).map(|order| order.run.as_str());
+            against(result, run, level).into_iter().filter(is_last)
+        })
+    }
+}
+
+/// One fault for each target that failed. If it is not said which one did, the node as a whole failed.
+fn against<'r>(result: &'r CheckResult, run: Option<&'r str>, level: Option<i64>) -> Vec<Fault<'r>> {
+    if result.failed.is_empty() {
+        let target = match result.tested.as_slice() {
+            [only] => only.as_str(),
+            _ => TARGET_NODE,
+        };
+        let (outcome, severity, reason) = (&result.outcome, &result.severity, result.reason.as_deref());
+        return vec![Fault { result, run, target, outcome, severity, reason, level }];
+    }
+    let bad = result.failed.iter().filter(|failed| is_bad(&failed.outcome));
+    let fault = |failed: &'r FailedTarget| {
+        let (outcome, severity, reason) = (&failed.outcome, &failed.severity, failed.reason.as_deref());
+        Fault { result, run, target: &failed.target, outcome, severity, reason, level }
+    };
+    bad.map(fault).collect()
 }
 
 /// Whether the current report still contains the evidence for a cause.
-pub(crate) fn is_reported(cause: &Cause, report: &Report) -> bool {
-    report.findings.iter().any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
-        || last_result(report, &cause.check).is_some_and(|r| is_bad(&r.outcome))
+pub(crate) fn is_reported(cause: &Cause, results: Results<'_>) -> bool {
+    let findings = &results.report.findings;
+    findings.iter().any(|f| is_bad(&f.outcome) && f.check == cause.check && f.target == cause.target)
+        || results.last(&cause.check, &cause.target, cause.level).is_some_and(|(_, outcome)| is_bad(outcome))
 }
 
 /// Whether any monitor has reached a verdict.

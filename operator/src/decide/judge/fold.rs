@@ -10,16 +10,15 @@ use super::{
     adopt::adopted_causes,
     boards::followed,
     drill_causes,
-    evidence::{failed_results, has_verdict, is_bad, is_echo, is_reported},
+    evidence::{Fault, Results, has_verdict, is_bad, is_echo, is_reported},
     facts::Facts,
-    lift::{is_lifted, one_pass},
+    lift::{is_lifted, one_pass, one_pass_at},
     rules::removes_capacity,
 };
 use crds::{
     Check, Severity, Time,
     condition::truncate,
-    names,
-    node_health::{Cause, CheckResult, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
+    node_health::{Cause, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
     reason,
 };
 use std::cmp::Reverse;
@@ -62,9 +61,9 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
             fold_in(&mut causes, cause);
         }
     }
-    for (id, result) in report.into_iter().flat_map(failed_results).filter(|(_, result)| counts(&result.check)) {
-        let order = health.spec.assignments.iter().find(|a| a.id == id);
-        fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
+    let results = report.map(|report| Results { report, orders: &health.spec.assignments });
+    for fault in results.into_iter().flat_map(Results::faults).filter(|fault| counts(&fault.result.check)) {
+        fold_in(&mut causes, from_fault(fault, now));
     }
     let found = causes.iter().any(Cause::condemns);
     // While marks are frozen, a mark can outlive its cause: an existing judgement already explains it.
@@ -78,7 +77,7 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
         if cause.is_drill() {
             drill_causes::is_running(cause, orders, report)
         } else {
-            silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
+            silent || !results.is_some_and(|results| is_lifted(cause, subject.policy, results))
         }
     });
     // Real causes come before drills, whatever the severity of the drill.
@@ -87,7 +86,7 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
         (badness, c.since, c.check.clone(), c.target.clone())
     });
     causes.truncate(MAX_CAUSES);
-    let explained = |cause: &Cause| report.is_some_and(|r| is_reported(cause, r));
+    let explained = |cause: &Cause| results.is_some_and(|results| is_reported(cause, results));
     let was_adopted = !found || before.is_some_and(|d| d.reason == reason::ADOPTED);
     Folded {
         history: history(before.map_or(&[], |d| d.history.as_slice()), &remembered, &causes, now),
@@ -120,11 +119,13 @@ fn fold_in(causes: &mut Vec<Cause>, new: Cause) {
         None => causes.push(new),
         Some(known) if of_another_board(known, &new) => *known = new,
         Some(known) => {
+            let level = known.level.max(new.level);
             let badness = |c: &Cause| (c.condemns(), c.severity.rank(), c.outcome.rank());
             if new.is_drill() || badness(&new) >= badness(known) {
                 *known = Cause {
                     since: known.since,
-                    lift: known.lift.clone(),
+                    level,
+                    lift: if level == known.level { known.lift.clone() } else { new.lift },
                     rule: known.rule.clone(),
                     run: new.run.or_else(|| known.run.take()),
                     serial: new.serial.or_else(|| known.serial.take()),
@@ -150,12 +151,9 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
     }
 }
 
-fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
-    let target = match result.tested.as_slice() {
-        [only] => only.as_str(),
-        _ => names::TARGET_NODE,
-    };
-    let severity = match &result.severity {
+fn from_fault(fault: Fault<'_>, now: Time) -> Cause {
+    let Fault { result, run, target, outcome, severity, reason: why, level } = fault;
+    let severity = match severity {
         Severity::None => Severity::Monitor,
         given => given.clone(),
     };
@@ -163,12 +161,13 @@ fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
         check: truncate(&result.check, 80),
         target: truncate(target, 64),
         run: run.map(|r| truncate(r, 253)),
-        outcome: result.outcome.clone(),
+        outcome: outcome.clone(),
         severity,
-        reason: truncate(result.reason.as_deref().unwrap_or(reason::FAILED), 63),
+        reason: truncate(why.unwrap_or(reason::FAILED), 63),
         message: truncate(result.message.as_deref().unwrap_or_default(), 256),
         since: now,
-        lift: one_pass(&result.check, target),
+        lift: one_pass_at(&result.check, target, level),
+        level,
         ..Cause::default()
     }
 }

@@ -2,13 +2,12 @@
 
 use super::{
     drill_causes,
-    evidence::{is_vacated, is_verdict, last_result},
+    evidence::{Results, is_vacated, is_verdict},
 };
 use crate::decide::govern::monitors;
 use crds::{
     NodeHealthPolicy, Outcome,
     condition::truncate,
-    names,
     node_health::{Cause, Lift, Report},
 };
 
@@ -20,9 +19,17 @@ pub(crate) fn one_pass(check: &str, target: &str) -> Lift {
     Lift { text: truncate(&format!("1 pass of {check} on {target}"), 128), required_passes: 1, ..Lift::default() }
 }
 
+/// As [`one_pass`], for a check that has levels: a shorter test does not lift what a longer one found.
+pub(crate) fn one_pass_at(check: &str, target: &str, level: Option<i64>) -> Lift {
+    let Some(level) = level else { return one_pass(check, target) };
+    let text = truncate(&format!("1 pass of {check} (level {level} or higher) on {target}"), 128);
+    Lift { text, required_passes: 1, ..Lift::default() }
+}
+
 /// Whether the report contains a pass that lifts the cause: of its check, or of the inventory for an address that its board
 /// has left.
-pub(crate) fn is_lifted(cause: &Cause, policy: Option<&NodeHealthPolicy>, report: &Report) -> bool {
+pub(crate) fn is_lifted(cause: &Cause, policy: Option<&NodeHealthPolicy>, results: Results<'_>) -> bool {
+    let report = results.report;
     if report.truncated.is_some_and(|n| n > 0) {
         return false;
     }
@@ -33,10 +40,8 @@ pub(crate) fn is_lifted(cause: &Cause, policy: Option<&NodeHealthPolicy>, report
     if has_finding {
         return false;
     }
-    let last = last_result(report, &cause.check);
-    let by_run = last.is_some_and(|r| {
-        r.outcome == Outcome::Pass && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
-    });
+    let last = results.last(&cause.check, &cause.target, cause.level);
+    let by_run = last.is_some_and(|(_, outcome)| *outcome == Outcome::Pass);
     let by_monitor = report
         .checks
         .iter()

@@ -22,6 +22,7 @@ pub(crate) fn kind_of(write: &Write) -> &'static str {
         Write::NodeMarks { .. } => "marks",
         Write::NodeCondition { .. } => "condition",
         Write::RunStatus { .. } | Write::PolicyStatus { .. } => "status",
+        Write::RunObserved { .. } => "observed",
         Write::PolicyClaims { .. } => "claims",
     }
 }
@@ -66,8 +67,10 @@ impl Model {
             Write::DeleteNodeHealth { uid, .. } | Write::DeleteRun { uid, .. } => {
                 let is_same = self.identity_of(&key).is_some_and(|(is, _)| is == *uid);
                 if is_same {
-                    self.world.node_healths.retain(|name, _| key.kind != Kind::NodeHealth || *name != key.name);
-                    self.world.runs.retain(|name, _| key.kind != Kind::Run || *name != key.name);
+                    match write {
+                        Write::DeleteRun { run, .. } => drop(self.world.runs.remove(run)),
+                        _ => drop(self.world.node_healths.remove(&key.name)),
+                    }
                 }
                 is_same
             }
@@ -103,6 +106,17 @@ impl Model {
                 let is_same = self.is_as_read(&key, uid, resource_version, own);
                 if is_same {
                     self.edit_run(run, |r| r.status = Some((**status).clone()));
+                }
+                is_same
+            }
+            Write::RunObserved { run, uid, resource_version, generation, conditions } => {
+                let is_same = self.is_as_read(&key, uid, resource_version, own);
+                if is_same {
+                    self.edit_run(run, |r| {
+                        let status = r.status.get_or_insert_default();
+                        status.observed_generation = *generation;
+                        status.conditions.clone_from(conditions);
+                    });
                 }
                 is_same
             }

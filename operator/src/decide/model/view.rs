@@ -62,7 +62,10 @@ impl View {
         match key.kind {
             Kind::Node => show(&mut shown.nodes, &real.nodes, name),
             Kind::NodeHealth => show(&mut shown.node_healths, &real.node_healths, name),
-            Kind::Run => show(&mut shown.runs, &real.runs, name),
+            Kind::Run => match real.runs.get(name) {
+                Some(run) => shown.runs.insert(name.clone(), run.clone()),
+                None => drop(shown.runs.remove(name)),
+            },
             Kind::Policy => show(&mut shown.policies, &real.policies, name),
             Kind::Profile | Kind::Lease => {}
         }

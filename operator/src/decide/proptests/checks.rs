@@ -79,6 +79,7 @@ fn opens_a_way(seen: &Seen<'_>) -> bool {
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
             | Write::PolicyClaims { .. }
+            | Write::RunObserved { .. }
             | Write::PolicyStatus { .. } => false,
         })
 }
@@ -262,6 +263,7 @@ pub(super) fn modes_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeMarks { .. }
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
+            | Write::RunObserved { .. }
             | Write::DeleteRun { .. }
             | Write::PolicyClaims { .. }
             | Write::PolicyStatus { .. } => {}
@@ -343,8 +345,8 @@ fn passes(report: &Report, cause: &Cause) -> bool {
     });
     let result = report.runs.iter().flat_map(|r| &r.results).any(|r| {
         r.check == cause.check
-            && r.outcome == Outcome::Pass
-            && (cause.target == names::TARGET_NODE || r.tested.contains(&cause.target))
+            && (r.on(&cause.target).is_some_and(|(outcome, _)| *outcome == Outcome::Pass)
+                || cause.target == names::TARGET_NODE && r.outcome == Outcome::Pass)
     });
     let is_listed = report.inventory.gpus.iter().any(|gpu| gpu.pci_address == cause.target);
     let left = report

@@ -59,6 +59,7 @@ pub(super) fn bounds_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeTaints { .. }
             | Write::NodeMarks { .. }
             | Write::NodeCondition { .. }
+            | Write::RunObserved { .. }
             | Write::DeleteRun { .. } => {}
         }
     }
@@ -83,7 +84,7 @@ pub(super) fn transition_times_are_kept(seen: &Seen<'_>) -> Result<(), String> {
         let conditions = |p: &NodeHealthPolicy| p.status.as_ref().map(|s| s.conditions.clone());
         kept(name, before.policies.get(name).and_then(|o| conditions(o)), conditions(new))?;
     }
-    for (name, new) in &after.runs {
+    for (name, new) in after.runs.iter() {
         let old = before.runs.get(name).and_then(|o| o.status.as_ref());
         let new = new.status.as_ref();
         kept(name, old.map(|s| s.conditions.clone()), new.map(|s| s.conditions.clone()))?;

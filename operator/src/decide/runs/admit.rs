@@ -13,38 +13,41 @@ use crds::{
     node_health::{MAX_ASSIGNED_CHECKS, MAX_ASSIGNMENTS},
     reason,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How much of each node the runs use.
 #[derive(Default)]
 pub(super) struct Load<'w> {
-    by_node: HashMap<&'w str, Seat>,
+    by_node: HashMap<&'w str, Seat<'w>>,
     permits: Permits<'w>,
     drilled: Drilled<'w>,
 }
 
 /// How much of one node is in use.
-#[derive(Clone, Copy, Default)]
-struct Seat {
+#[derive(Default)]
+struct Seat<'w> {
     assignments: usize,
     /// How many checks the assignments have in total.
     checks: usize,
     /// Whether one of them is a test between nodes or an exclusive one.
     heavy: bool,
+    /// The runs that use it, or reserve it.
+    runs: Vec<&'w str>,
 }
 
 /// What a run needs of each of its nodes.
 #[derive(Clone, Copy)]
-struct Need {
+struct Need<'w> {
+    run: &'w str,
     checks: usize,
     heavy: bool,
     is_drill: bool,
 }
 
-impl Need {
-    fn of(course: &Course<'_>) -> Self {
+impl<'w> Need<'w> {
+    fn of(course: &Course<'w>) -> Self {
         let is_drill = drill_seconds(&course.checks).is_some();
-        Self { checks: course.checks.len(), heavy: course.heavy, is_drill }
+        Self { run: course.name(), checks: course.checks.len(), heavy: course.heavy, is_drill }
     }
 }
 
@@ -61,12 +64,13 @@ impl<'w> Load<'w> {
         load
     }
 
-    fn take(&mut self, world: &'w World, target: &Target, need: Need) {
+    fn take(&mut self, world: &'w World, target: &Target, need: Need<'w>) {
         if let Some(node) = node_of(world, target) {
             let seat = self.by_node.entry(&node.name).or_default();
             seat.assignments += 1;
             seat.checks += need.checks;
             seat.heavy |= need.heavy;
+            seat.runs.push(need.run);
         }
         if need.is_drill {
             self.drilled.take(world, &self.permits, target);
@@ -74,16 +78,29 @@ impl<'w> Load<'w> {
     }
 
     /// Reserves a seat for a waiting group: the one that another test between nodes will free, else one more.
-    fn keep(&mut self, world: &'w World, target: &Target) {
+    fn keep(&mut self, world: &'w World, target: &Target, run: &'w str) {
         if let Some(node) = node_of(world, target) {
             let seat = self.by_node.entry(&node.name).or_default();
             seat.assignments += usize::from(!seat.heavy);
             seat.heavy = true;
+            seat.runs.push(run);
         }
     }
 
+    /// The runs behind which the targets of a run wait, and how many of its nodes each of them uses or reserves.
+    pub(super) fn ahead_of(&self, course: &Course<'_>) -> BTreeMap<&'w str, usize> {
+        let mut ahead = BTreeMap::new();
+        let is_busy = |t: &&Target| t.state == TargetState::Waiting && t.reason.as_deref() == Some(reason::NODE_BUSY);
+        for target in course.status.targets.iter().filter(is_busy) {
+            let seat = self.by_node.get(target.node.as_str());
+            let others = seat.into_iter().flat_map(|seat| &seat.runs).filter(|run| **run != course.name());
+            others.for_each(|run| *ahead.entry(*run).or_default() += 1);
+        }
+        ahead
+    }
+
     /// Why the node cannot take this run now.
-    fn obstacle(&self, target: &Target, need: Need) -> Option<&'static str> {
+    fn obstacle(&self, target: &Target, need: Need<'_>) -> Option<&'static str> {
         if self.is_busy(target, need) {
             Some(reason::NODE_BUSY)
         } else if need.is_drill && !self.drilled.has_room(&self.permits, target) {
@@ -93,12 +110,12 @@ impl<'w> Load<'w> {
         }
     }
 
-    fn is_busy(&self, target: &Target, need: Need) -> bool {
-        let seat = self.by_node.get(target.node.as_str());
-        let seat = seat.copied().unwrap_or_default();
-        seat.assignments >= MAX_ASSIGNMENTS
-            || seat.checks + need.checks > MAX_ASSIGNED_CHECKS
-            || (need.heavy && seat.heavy)
+    fn is_busy(&self, target: &Target, need: Need<'_>) -> bool {
+        self.by_node.get(target.node.as_str()).is_some_and(|seat| {
+            seat.assignments >= MAX_ASSIGNMENTS
+                || seat.checks + need.checks > MAX_ASSIGNED_CHECKS
+                || (need.heavy && seat.heavy)
+        })
     }
 }
 
@@ -126,17 +143,17 @@ pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Lo
     }
     match (course.group.is_some(), course.may_write) {
         (true, true) => admit_group(world, course, load, now),
-        (true, false) => keep_group(world, course, load),
+        (true, false) => keep_group(world, course, load, now),
         (false, true) => admit_each(world, course, load, now),
         (false, false) => {}
     }
 }
 
-fn keep_group<'w>(world: &'w World, course: &Course<'w>, load: &mut Load<'w>) {
+fn keep_group<'w>(world: &'w World, course: &Course<'w>, load: &mut Load<'w>, now: Time) {
     let waiting = || course.status.targets.iter().filter(|t| is_unadmitted(t));
-    if waiting().all(|t| absence(world, t).is_none()) {
+    if course.reserves(now).0 && waiting().all(|t| absence(world, t).is_none()) {
         for target in waiting() {
-            load.keep(world, target);
+            load.keep(world, target, course.name());
         }
     }
 }
@@ -178,8 +195,8 @@ fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>
 }
 
 /// A group starts when every member is free, whatever `maxConcurrent` says: part of a group cannot be tested. While it
-/// waits only for busy nodes (which become free at their deadlines at the latest), younger runs may not take its
-/// members, or it might wait for ever. While it waits for a node that may never return, it reserves none.
+/// waits only for busy nodes, it reserves its members in turns ([`Course::reserves`]). While it waits for a node that may
+/// never return, it reserves none.
 fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
     let need = Need::of(course);
@@ -198,6 +215,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
             None => {}
         }
     }
+    let (name, reserves) = (course.name(), course.reserves(now).0);
     let obstacles = if absences.is_empty() { busy_members(course, load, skips, now) } else { absences };
     let mut members: Vec<(usize, &mut Target)> =
         course.status.targets.iter_mut().enumerate().filter(|(_, t)| is_unadmitted(t)).collect();
@@ -206,7 +224,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
         end(alone, Outcome::Inconclusive, why, now);
         return;
     }
-    let keeps_its_members = obstacles.values().all(|why| *why == reason::NODE_BUSY);
+    let keeps_its_members = reserves && obstacles.values().all(|why| *why == reason::NODE_BUSY);
     for (index, target) in members {
         if obstacles.is_empty() {
             assign(target, now);
@@ -218,7 +236,7 @@ fn admit_group<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w
             None => enter(target, TargetState::Pending, None, now),
         }
         if keeps_its_members {
-            load.keep(world, target);
+            load.keep(world, target, name);
         }
     }
 }

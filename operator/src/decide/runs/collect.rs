@@ -3,6 +3,7 @@
 use super::{
     course::Course,
     group, network,
+    texts::{known, known_severity, word},
     view::{end, enter, is_at_work, node_of, report_of, run_report_of},
 };
 use crate::world::World;
@@ -118,7 +119,10 @@ fn verdict(checks: &[CheckSpec], answer: &RunReport, edges: &[NetworkEdge]) -> (
     };
     for check in checks {
         match answer.results.iter().find(|r| r.name == check.name) {
-            Some(result) => weigh(known(&result.outcome), result.reason.clone()),
+            Some(result) => {
+                let why = result.reason.as_deref().map(|reason| word(reason, &result.outcome));
+                weigh(known(&result.outcome), why);
+            }
             None => weigh(Outcome::Inconclusive, Some(reason::NO_OUTPUT.to_owned())),
         }
     }
@@ -126,14 +130,6 @@ fn verdict(checks: &[CheckSpec], answer: &RunReport, edges: &[NetworkEdge]) -> (
         weigh(edge.outcome.clone(), edge.reason.clone());
     }
     worst
-}
-
-/// An outcome that this version does not know counts as Inconclusive.
-fn known(outcome: &Outcome) -> Outcome {
-    match outcome {
-        Outcome::Unrecognized(_) => Outcome::Inconclusive,
-        Outcome::Pass | Outcome::Skipped | Outcome::Inconclusive | Outcome::Warn | Outcome::Fail => outcome.clone(),
-    }
 }
 
 fn findings(checks: &[CheckSpec], node: &str, report: &Report, answer: &RunReport) -> Vec<WorstFinding> {
@@ -148,9 +144,9 @@ fn findings(checks: &[CheckSpec], node: &str, report: &Report, answer: &RunRepor
             node: node.to_owned(),
             check: truncate(&result.check, 80),
             target: truncate(target, 64),
+            severity: known_severity(severity),
+            reason: word(why, &outcome),
             outcome,
-            severity: severity.clone(),
-            reason: truncate(why, 63),
             message: truncate(text, 256),
         };
         let found = report.findings.iter().filter(|f| f.check == result.check);
@@ -207,7 +203,7 @@ fn edges_of(world: &World, course: &Course<'_>, index: usize, answer: &RunReport
             to: e.peer.clone(),
             mbps: e.mbps.map(|m| m.clamp(0, network::MAX_MBPS)),
             outcome: known(&e.outcome),
-            reason: e.reason.as_deref().map(|r| truncate(r, 63)),
+            reason: e.reason.as_deref().map(|reason| word(reason, &e.outcome)),
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     group_check::GroupCheck,
-    view::{all_done, is_at_work},
+    view::{all_done, is_at_work, is_unadmitted},
 };
 use crate::plan::Plan;
 use crds::{
@@ -10,6 +10,10 @@ use crds::{
     health_check_run::{HealthCheckRunStatus, Target, TargetState},
 };
 
+/// A group that waits reserves its members for so long, then leaves them to younger runs for as long, and so on, in
+/// seconds. Without reservations a stream of younger runs keeps it waiting for ever; with nothing else one stuck node keeps
+/// all the others idle.
+const RESERVES_FOR_SECONDS: i64 = 600;
 /// How long an agent may take to report the end of a drill, in seconds.
 const SLACK_SECONDS: i64 = 30;
 
@@ -29,7 +33,12 @@ pub(super) struct Course<'w> {
     pub(super) may_write: bool,
 }
 
-impl Course<'_> {
+impl<'w> Course<'w> {
+    /// The name of the run.
+    pub(super) fn name(&self) -> &'w str {
+        self.run.metadata.name.as_deref().unwrap_or_default()
+    }
+
     /// The id of the work order of this attempt.
     pub(super) fn id(&self, attempt: i64) -> String {
         let uid = self.run.metadata.uid.as_deref().unwrap_or_default();
@@ -40,6 +49,13 @@ impl Course<'_> {
     pub(super) fn deadline(&self) -> Time {
         let start = self.status.start_time.unwrap_or_default();
         start.plus(self.run.spec.deadline_seconds)
+    }
+
+    /// Whether a waiting group keeps its free members from younger runs now, and when that changes.
+    pub(super) fn reserves(&self, now: Time) -> (bool, Time) {
+        let start = self.status.start_time.unwrap_or(now);
+        let turn = now.since(start).div_euclid(RESERVES_FOR_SECONDS);
+        (turn.rem_euclid(2) == 0, start.plus((turn + 1) * RESERVES_FOR_SECONDS))
     }
 
     /// When a drill that has begun on this target must be over.
@@ -59,6 +75,9 @@ impl Course<'_> {
             return;
         }
         plan.wake_after(now, self.deadline());
+        if self.group.is_some() && self.status.targets.iter().any(is_unadmitted) {
+            plan.wake_after(now, self.reserves(now).1);
+        }
         for target in &self.status.targets {
             if is_at_work(target) {
                 if let Some(over) = self.drill_over_at(target) {

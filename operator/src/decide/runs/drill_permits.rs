@@ -28,9 +28,8 @@ pub(super) struct Permits<'w> {
 impl<'w> Permits<'w> {
     /// Records which policy governs which node, if any unfinished run has a drill.
     pub(super) fn of(world: &World, subjects: &[Subject<'w>]) -> Self {
-        let is_open = |run: &HealthCheckRun| run.status.as_ref().is_none_or(|s| !s.phase.is_final());
         let asks = |run: &HealthCheckRun| run.spec.checks.iter().flatten().any(|check| check.drill.is_some());
-        if world.runs.values().any(|run| asks(run) && is_open(run)) {
+        if world.runs.open().any(asks) {
             let governed = subjects.iter().filter_map(|subject| Some((subject.node.name.as_str(), subject.policy?)));
             Self { policies: governed.collect() }
         } else {

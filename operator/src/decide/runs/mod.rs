@@ -27,11 +27,16 @@ mod ring;
 mod status;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod validate;
 mod view;
 
 use super::{govern::selection::Subject, orders::Orders};
-use crate::{plan::Plan, world::World};
+use crate::{
+    key::{Key, Kind},
+    plan::Plan,
+    world::World,
+};
 use admit::Load;
 use course::Course;
 use crds::{CheckSpec, HealthCheckRun, Time, check::Class, health_check_run::HealthCheckRunStatus};
@@ -46,14 +51,21 @@ const WRITE_EVERY_SECONDS: i64 = 2;
 /// Decides every run: pushes statuses and deletions to the plan and returns the work orders of each node.
 /// `subjects`: the nodes and the policy that governs each.
 pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, plan: &mut Plan) -> Orders {
+    record::rest(&world.runs, now, plan);
     let permits = Permits::of(world, subjects);
     let mut courses: Vec<Course<'_>> =
-        in_order(world).into_iter().filter_map(|run| course_of(world, run, &permits, now, plan)).collect();
+        world.runs.open().filter_map(|run| course_of(world, run, &permits, now, plan)).collect();
     let mut load = Load::of(world, permits, &courses);
     for course in &mut courses {
         admit::admit(world, course, &mut load, now);
+    }
+    for course in &mut courses {
         if course.may_write {
-            status::derive(&mut course.status, course.run, world.hold_everything, now);
+            if world.refused_texts.contains(&Key::new(Kind::Run, course.name())) {
+                texts::leave_out(&mut course.status);
+            }
+            let ahead = load.ahead_of(course);
+            status::derive(&mut course.status, course.run, &ahead, world.hold_everything, now);
         }
     }
     let mut orders = Orders::default();
@@ -67,16 +79,6 @@ pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, 
     orders
 }
 
-/// The oldest run first; by name where two are equally old.
-fn in_order(world: &World) -> Vec<&HealthCheckRun> {
-    let mut runs: Vec<&HealthCheckRun> = world.runs.values().map(AsRef::as_ref).collect();
-    runs.sort_by(|a, b| {
-        let age = |r: &HealthCheckRun| r.metadata.creation_timestamp.as_ref().map(|t| t.0);
-        (age(a), &a.metadata.name).cmp(&(age(b), &b.metadata.name))
-    });
-    runs
-}
-
 /// An unfinished run, updated from the reports; `None` if there is nothing left to order.
 fn course_of<'w>(
     world: &'w World,
@@ -85,15 +87,7 @@ fn course_of<'w>(
     now: Time,
     plan: &mut Plan,
 ) -> Option<Course<'w>> {
-    // A run that is being deleted gives no more orders.
-    if run.metadata.deletion_timestamp.is_some() {
-        return None;
-    }
     let before = run.status.as_ref();
-    if let Some(status) = before.filter(|s| s.phase.is_final()) {
-        record::rest(run, status, now, plan);
-        return None;
-    }
     let checks = run.spec.resolved_checks().unwrap_or_default();
     let mut course = Course {
         run,

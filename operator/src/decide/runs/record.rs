@@ -1,29 +1,43 @@
 //! The writes about a run: its status, its deletion, and the Events for its start and end.
 
 use super::{course::Course, rejection::Rejection, status};
-use crate::plan::{EventNote, Plan, Regarding, Write};
+use crate::{
+    plan::{EventNote, Plan, Regarding, Write},
+    world::runs::Runs,
+};
 use crds::{
     HealthCheckRun, Time,
     health_check_run::{HealthCheckRunStatus, Phase},
 };
+use std::collections::BTreeSet;
 
-/// A run that has ended: keeps `observedGeneration` up to date and deletes the object when its TTL expires.
-pub(super) fn rest(run: &HealthCheckRun, status: &HealthCheckRunStatus, now: Time, plan: &mut Plan) {
-    let uid = run.metadata.uid.clone().unwrap_or_default();
-    let name = run.metadata.name.clone().unwrap_or_default();
-    // A negative TTL bypassed validation and got the run rejected; the run stays so that people see that.
-    let ttl = run.spec.ttl_seconds_after_finished.filter(|ttl| *ttl >= 0);
-    if let (Some(ttl), Some(end)) = (ttl, status.completion_time) {
-        if now >= end.plus(ttl) {
-            plan.push(Write::DeleteRun { run: name, uid }, Vec::new());
-            return;
+/// Runs that have ended: deletes those whose TTL has expired, and keeps `observedGeneration` of the others up to date.
+pub(super) fn rest(runs: &Runs, now: Time, plan: &mut Plan) {
+    let key = |run: &HealthCheckRun| {
+        (run.metadata.name.clone().unwrap_or_default(), run.metadata.uid.clone().unwrap_or_default())
+    };
+    let mut expired = BTreeSet::new();
+    for (at, run) in runs.expiring() {
+        if at > now {
+            plan.wake(at);
+            break;
         }
-        plan.wake_after(now, end.plus(ttl));
+        let (run, uid) = key(run);
+        expired.insert(run.clone());
+        plan.push(Write::DeleteRun { run, uid }, Vec::new());
     }
-    if status.observed_generation != run.metadata.generation {
-        let mut status = status.clone();
+    for run in runs.unobserved() {
+        let (name, uid) = key(run);
+        let Some(mut status) = run.status.clone().filter(|_| !expired.contains(&name)) else { continue };
         status::tell(&mut status, run, now);
-        push_status(run, status, plan);
+        let write = Write::RunObserved {
+            run: name,
+            uid,
+            resource_version: run.metadata.resource_version.clone().unwrap_or_default(),
+            generation: status.observed_generation,
+            conditions: status.conditions,
+        };
+        plan.push(write, Vec::new());
     }
 }
 

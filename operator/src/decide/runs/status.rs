@@ -78,8 +78,15 @@ pub(super) fn table(phase: &Phase) -> [(&'static str, Status); 6] {
     ]
 }
 
-/// Updates everything that is derived from the targets.
-pub(super) fn derive(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, hold_everything: bool, now: Time) {
+/// Updates everything that is derived from the targets. `ahead`: the runs for which nodes of this one wait, each with the
+/// number of these nodes.
+pub(super) fn derive(
+    status: &mut HealthCheckRunStatus,
+    run: &HealthCheckRun,
+    ahead: &BTreeMap<&str, usize>,
+    hold_everything: bool,
+    now: Time,
+) {
     status.counts = counts(&status.targets);
     status.phase = phase(&status.targets, &status.counts);
     if status.phase.is_final() && status.completion_time.is_none() {
@@ -87,7 +94,7 @@ pub(super) fn derive(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, ho
     }
     status.summary = RunSummary {
         reason: Some(word(status).to_owned()),
-        message: Some(truncate(&sentence(status, hold_everything), 512)),
+        message: Some(truncate(&(sentence(status, hold_everything) + &behind(ahead)), 512)),
         deadline: status.start_time.map(|start| start.plus(run.spec.deadline_seconds)),
     };
     tell(status, run, now);
@@ -181,6 +188,20 @@ fn sentence(status: &HealthCheckRunStatus, hold_everything: bool) -> String {
         Phase::Inconclusive => format!("all nodes skipped: {why}"),
         Phase::Cancelled => format!("cancelled; {} had already finished", some(ended_before_cancel(status))),
         Phase::Rejected => String::new(),
+    }
+}
+
+/// For example `; behind the runs burn-in (3 nodes), ring (1 node)`; empty if no node waits for another run.
+fn behind(ahead: &BTreeMap<&str, usize>) -> String {
+    let mut ahead: Vec<(&str, usize)> = ahead.iter().map(|(run, nodes)| (*run, *nodes)).collect();
+    ahead.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));
+    let named = ahead.iter().take(NAMED);
+    let named = named.map(|(run, nodes)| format!("{run} ({nodes} {})", if *nodes == 1 { "node" } else { "nodes" }));
+    let more = if ahead.len() > NAMED { ", …" } else { "" };
+    match ahead.len() {
+        0 => String::new(),
+        1 => format!("; behind the run {}", named.collect::<String>()),
+        _ => format!("; behind the runs {}{more}", named.collect::<Vec<_>>().join(", ")),
     }
 }
 

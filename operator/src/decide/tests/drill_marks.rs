@@ -129,7 +129,7 @@ fn a_drill_outlives_neither_its_time_nor_its_run_nor_its_permission_nor_its_agen
             later(m, 5)
         }),
         ("its run is deleted", |mut m| {
-            m.world.runs.clear();
+            m.world.runs = crate::world::runs::Runs::default();
             later(m, 5)
         }),
         ("the policy no longer allows it", |mut m| {
@@ -141,7 +141,7 @@ fn a_drill_outlives_neither_its_time_nor_its_run_nor_its_permission_nor_its_agen
             settled(m)
         }),
         ("the NodeHealth is deleted as well", |mut m| {
-            m.world.runs.clear();
+            m.world.runs = crate::world::runs::Runs::default();
             m.world.node_healths.clear();
             later(m, 5)
         }),

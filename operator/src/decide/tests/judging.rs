@@ -3,8 +3,9 @@
 use super::*;
 use crate::decide::{decide, model::fixtures::*};
 use crds::{
-    Action, Outcome, Severity, State, Time,
-    node_health::{Assignment, CheckResult, Occurrence, Refused, RunReport, RunState},
+    Action, CheckSpec, Outcome, Severity, State, Time,
+    check::DcgmDiag,
+    node_health::{Assignment, CheckResult, FailedTarget, Occurrence, Refused, RunReport, RunState},
     reason,
 };
 
@@ -405,4 +406,71 @@ fn history_and_causes_keep_their_bounds_and_a_full_node_health_stays_under_64_ki
     assert!(decided.causes.iter().all(|c| c.check == "xid"), "the worst are kept");
     let size = serde_json::to_string(health_of(&model, "a")).unwrap().len();
     assert!(size < 64 * 1024, "{size} bytes");
+}
+
+/// A result of a run over the first four GPUs, of which those with these indices failed.
+fn over_gpus(at: Time, check: &str, failed: &[usize]) -> RunReport {
+    let bad = |index: &usize| FailedTarget {
+        target: address(*index),
+        outcome: Outcome::Fail,
+        severity: Severity::Isolate,
+        reason: Some("WrongBit".into()),
+    };
+    let mut run = result(if failed.is_empty() { Outcome::Pass } else { Outcome::Fail }, at);
+    run.results[0].check = check.into();
+    run.results[0].tested = (0..4).map(address).collect();
+    run.results[0].failed = failed.iter().map(bad).collect();
+    run
+}
+
+fn targets(model: &Model) -> Vec<String> {
+    let mut targets: Vec<String> = decision(model, "a").causes.iter().map(|cause| cause.target.clone()).collect();
+    targets.sort();
+    targets
+}
+
+#[test]
+fn a_failed_result_over_several_gpus_opens_a_cause_on_each_and_a_pass_lifts_only_what_it_covered() {
+    let mut model = under(Mode::Observe, &["a"]);
+    let with = |run: RunReport| Report { runs: vec![run], ..passing_report() };
+    reports(&mut model, "a", with(over_gpus(START, "custom/burn", &[1, 3])));
+    let mut model = settled(model);
+    assert_eq!(targets(&model), [address(1), address(3)]);
+    let mut pass_on_another = result(Outcome::Pass, START.plus(60));
+    pass_on_another.results[0].tested = vec![address(0)];
+    reports(&mut model, "a", with(pass_on_another));
+    let mut model = settled(model);
+    assert_eq!(targets(&model), [address(1), address(3)], "a pass elsewhere lifts nothing");
+    // The next run finds one of them well, and the other as it was.
+    reports(&mut model, "a", with(over_gpus(START.plus(120), "custom/burn", &[3])));
+    let mut model = settled(model);
+    assert_eq!(targets(&model), [address(3)]);
+    reports(&mut model, "a", with(over_gpus(START.plus(180), "custom/burn", &[])));
+    assert_eq!(decision(&settled(model), "a").state, State::Healthy);
+}
+
+#[test]
+fn a_shorter_test_does_not_lift_what_a_longer_one_found() {
+    let mut model = under(Mode::Observe, &["a"]);
+    let at_level = |model: &mut Model, level: i64, mut run: RunReport| {
+        run.results[0].name = "diag".into();
+        model.edit_health("a", |h| {
+            let diag = CheckSpec {
+                name: "diag".into(),
+                dcgm_diag: Some(DcgmDiag { level: Some(level) }),
+                ..CheckSpec::default()
+            };
+            h.spec.assignments = vec![Assignment { id: run.id.clone(), checks: vec![diag], ..Assignment::default() }];
+        });
+        reports(model, "a", Report { runs: vec![run], ..passing_report() });
+        // Only the judgement: the order does not come from a run of this world.
+        let plan = decide(&model.world, model.now);
+        model.apply(&plan);
+        decision(model, "a").causes.iter().map(|cause| (cause.target.clone(), cause.level)).collect::<Vec<_>>()
+    };
+    let found = at_level(&mut model, 3, over_gpus(START, "dcgmDiag", &[2]));
+    assert_eq!(found, [(address(2), Some(3))]);
+    assert!(decision(&model, "a").causes[0].lift.text.contains("level 3 or higher"));
+    assert_eq!(at_level(&mut model, 1, over_gpus(START.plus(60), "dcgmDiag", &[])), found);
+    assert_eq!(at_level(&mut model, 4, over_gpus(START.plus(120), "dcgmDiag", &[])), []);
 }

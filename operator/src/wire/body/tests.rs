@@ -12,7 +12,10 @@ use serde_json::json;
 
 fn body_of(write: &Write, version: Option<&str>) -> serde_json::Value {
     match request(write, version).unwrap() {
-        Request::Apply { body, .. } | Request::ApplyStatus { body, .. } | Request::Merge { body, .. } => body,
+        Request::Apply { body, .. }
+        | Request::ApplyStatus { body, .. }
+        | Request::Merge { body, .. }
+        | Request::MergeStatus { body, .. } => body,
         Request::Delete { uid } => json!({ "uid": uid }),
     }
 }
@@ -161,4 +164,21 @@ fn claims_and_counts_of_a_policy_are_applied_by_two_managers_and_neither_carries
         assert_eq!(body_of(&write, None)["status"], json!({"budget": {"claims": claims}}));
         assert_eq!(body_of(&write, None)["metadata"]["resourceVersion"], "7");
     }
+}
+
+#[test]
+fn what_is_observed_of_an_ended_run_leaves_the_rest_of_its_status_alone() {
+    let write = Write::RunObserved {
+        run: "r".into(),
+        uid: "u".into(),
+        resource_version: "7".into(),
+        generation: Some(3),
+        conditions: Vec::new(),
+    };
+    assert!(matches!(request(&write, None).unwrap(), Request::MergeStatus { .. }), "an apply drops what it leaves out");
+    let expected = json!({
+        "metadata": {"uid": "u", "resourceVersion": "7"},
+        "status": {"observedGeneration": 3, "conditions": []},
+    });
+    assert_eq!(body_of(&write, None), expected);
 }

@@ -215,3 +215,53 @@ fn the_last_member_of_a_group_is_not_tested_alone() {
     assert_eq!(lines(stage.status("r")), ["n0 Done Skipped NodeBusy", "n2 Done Inconclusive GroupTooSmall"]);
     assert_eq!(stage.status("r").phase, Phase::Inconclusive);
 }
+
+#[test]
+fn a_run_that_waits_says_behind_which_runs() {
+    let mut stage = Stage::with_nodes(3);
+    stage.add_run("first", on(&["n0", "n1"], ring()));
+    stage.add_run("second", on(&["n1", "n2"], ring()));
+    stage.go();
+    let message = |stage: &Stage, run: &str| stage.status(run).summary.message.clone().unwrap();
+    assert_eq!(message(&stage, "second"), "1 of 2 nodes waiting: NodeBusy 1 (n1); behind the run first (1 node)");
+    stage.add_run("third", on(&["n1", "n2"], ring()));
+    stage.go();
+    assert_eq!(
+        message(&stage, "third"),
+        "2 of 2 nodes waiting: NodeBusy 2 (n1, n2); behind the runs second (2 nodes), first (1 node)"
+    );
+    assert!(stage.decide().0.is_empty());
+}
+
+#[test]
+fn a_run_stuck_on_one_node_does_not_keep_the_other_nodes_from_a_later_run_for_ever() {
+    let mut stage = Stage::with_nodes(4);
+    let patient = |spec| HealthCheckRunSpec { deadline_seconds: 100_000, ..spec };
+    stage.add_run("stuck", patient(on(&["n0", "n1"], ring())));
+    stage.go();
+    stage.add_run("waits", patient(on(&["n1", "n2", "n3"], ring())));
+    stage.go();
+    stage.add_run("later", patient(on(&["n2", "n3"], ring())));
+    let (plan, _) = stage.go();
+    assert_eq!(stage.status("later").counts.running, 0, "the older group has its turn first");
+    let turn_ends = stage.status("waits").start_time.unwrap().plus(600);
+    assert!(plan.wake_at.is_some_and(|at| at <= turn_ends));
+    for node in ["n0", "n1"] {
+        stage.says(node, "uid-stuck/1", RunState::Running);
+    }
+    stage.pass(600, &[]);
+    stage.go();
+    assert_eq!(stage.status("later").counts.running, 2);
+    // An old group gets its turn again.
+    assert_eq!(stage.status("waits").counts.running, 0);
+    for node in ["n0", "n1"] {
+        stage.ends(node, "uid-stuck/1", Outcome::Pass, "Fine");
+    }
+    for node in ["n2", "n3"] {
+        stage.ends(node, "uid-later/1", Outcome::Pass, "Fine");
+    }
+    stage.pass(600, &[]);
+    stage.go();
+    stage.go();
+    assert_eq!(stage.status("waits").counts.running, 3);
+}

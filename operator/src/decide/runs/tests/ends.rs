@@ -242,6 +242,6 @@ fn a_run_that_is_deleted_releases_its_nodes() {
         r.metadata.deletion_timestamp = r.metadata.creation_timestamp.clone();
     });
     assert_eq!(stage.go().1, Orders::default());
-    stage.world.runs.clear();
+    stage.world.runs = crate::world::runs::Runs::default();
     assert_eq!(stage.go().1, Orders::default());
 }

@@ -9,6 +9,7 @@ mod permits;
 mod properties;
 mod results;
 mod start;
+mod texts;
 mod validation;
 
 use super::{Orders, decide};
@@ -91,9 +92,11 @@ impl Stage {
 
     fn edit_run(&mut self, name: &str, edit: impl FnOnce(&mut HealthCheckRun)) {
         self.versions += 1;
-        let run = Arc::make_mut(self.world.runs.get_mut(name).unwrap());
-        edit(run);
-        run.metadata.resource_version = Some(self.versions.to_string());
+        let version = self.versions.to_string();
+        self.world.runs.edit(name, |run| {
+            edit(run);
+            run.metadata.resource_version = Some(version);
+        });
     }
 
     /// Adds a run; a run that is added later is younger.
@@ -179,6 +182,17 @@ impl Stage {
                 });
                 if fits {
                     self.edit_run(run, |r| r.status = Some((**status).clone()));
+                }
+                fits
+            }
+            Write::RunObserved { run, resource_version, generation, conditions, .. } => {
+                let fits = self.world.runs[run].metadata.resource_version.as_ref() == Some(resource_version);
+                if fits {
+                    self.edit_run(run, |r| {
+                        let status = r.status.as_mut().unwrap();
+                        status.observed_generation = *generation;
+                        status.conditions.clone_from(conditions);
+                    });
                 }
                 fits
             }

@@ -112,7 +112,7 @@ impl Story {
                 self.check_status(stage, run, status);
             }
         }
-        for (name, run) in &stage.world.runs {
+        for (name, run) in stage.world.runs.iter() {
             let deadline = |s: &HealthCheckRunStatus| s.start_time.map(|t| t.plus(600));
             if let Some(status) = &run.status {
                 self.check_status(stage, name, status);
