@@ -11,7 +11,7 @@ use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Plan, Write},
     world::World,
 };
-use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Time, node_health_policy::Claim};
+use crds::{HealthCheckResult, HealthCheckRun, NodeHealth, NodeHealthPolicy, Time, node_health_policy::Claim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,6 +22,8 @@ pub(crate) struct Model {
     pub(crate) world: World,
     /// The operator's clock.
     pub(crate) now: Time,
+    /// The results that were created; the operator never reads them.
+    pub(crate) results: BTreeMap<String, HealthCheckResult>,
     versions: u64,
     uids: u64,
 }
@@ -76,7 +78,7 @@ impl Writer {
 
 impl Model {
     pub(crate) fn new(world: World, now: Time) -> Self {
-        Self { world, now, versions: 1_000_000, uids: 0 }
+        Self { world, now, results: BTreeMap::new(), versions: 1_000_000, uids: 0 }
     }
 
     /// Applies every step of a plan.
@@ -242,6 +244,12 @@ impl Model {
                     });
                 }
                 same
+            }
+            Write::ResultCreate(result) => {
+                let name = result.metadata.name.clone().unwrap_or_default();
+                // AlreadyExists is success.
+                self.results.entry(name).or_insert_with(|| (**result).clone());
+                true
             }
             Write::DeleteRun { run, uid } => {
                 let same = self.world.runs.get(run).is_some_and(|r| r.metadata.uid.as_ref() == Some(uid));

@@ -65,6 +65,7 @@ fn opens_a_way(seen: &Seen<'_>) -> bool {
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
             | Write::RunObserved { .. }
+            | Write::ResultCreate(_)
             | Write::PolicyStatus { .. } => false,
         })
 }
@@ -237,6 +238,7 @@ pub(super) fn modes_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
             | Write::RunObserved { .. }
+            | Write::ResultCreate(_)
             | Write::DeleteRun { .. }
             | Write::PolicyStatus { .. } => {}
         }

@@ -7,7 +7,9 @@ mod group_results;
 mod groups;
 mod permits;
 mod properties;
+mod records;
 mod results;
+mod sampling;
 mod start;
 mod texts;
 mod validation;
@@ -19,12 +21,15 @@ use crate::{
     world::{Node, World},
 };
 use crds::{
-    CheckSpec, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
+    CheckSpec, HealthCheckResult, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
     check::{Check, Custom, NetworkBandwidth, NoParameters, Pattern},
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus, Target, Targets, WhenBusy},
     node_health::{CheckResult, Edge, RunReport, RunState},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The time at which every stage opens.
 const START: i64 = 1_000_000;
@@ -33,6 +38,7 @@ struct Stage {
     world: World,
     now: Time,
     versions: u64,
+    results: BTreeMap<String, HealthCheckResult>,
 }
 
 impl Stage {
@@ -42,6 +48,7 @@ impl Stage {
             world: World { started_at: Time::from_unix(START - 1_000), ..World::default() },
             now: Time::from_unix(START),
             versions: 0,
+            results: BTreeMap::new(),
         };
         for index in 0..count {
             stage.add_node(&format!("n{index}"), &format!("uid-n{index}"));
@@ -188,6 +195,11 @@ impl Stage {
                 }
                 fits
             }
+            Write::ResultCreate(result) => {
+                let name = result.metadata.name.clone().unwrap();
+                self.results.entry(name).or_insert_with(|| (**result).clone());
+                true
+            }
             Write::DeleteRun { run, .. } => self.world.runs.remove(run).is_some(),
             other => panic!("runs never write {other:?}"),
         }
@@ -238,7 +250,7 @@ fn result(name: &str, outcome: Outcome, reason: &str) -> CheckResult {
 }
 
 fn edge(slot: i64, peer: &str, mbps: i64, outcome: Outcome) -> Edge {
-    Edge { slot, peer: peer.into(), mbps: Some(mbps), outcome, reason: None }
+    Edge { slot, peer: peer.into(), mbps: Some(mbps), outcome, ..Edge::default() }
 }
 
 /// One check `a` that counts accelerators, on every accelerator node.
