@@ -15,7 +15,7 @@ pub const MAX_EDGES: usize = 200;
 pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
 
 /// One test of a set of nodes: which nodes, which checks, how many nodes at a time.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gpuhealth.dev",
     version = "v1alpha1",
@@ -41,6 +41,12 @@ pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
         description = "Number of nodes that passed."
     ),
     printcolumn(
+        name = "Warned",
+        type_ = "integer",
+        json_path = ".status.counts.warned",
+        description = "Number of nodes that passed with a warning."
+    ),
+    printcolumn(
         name = "Failed",
         type_ = "integer",
         json_path = ".status.counts.failed",
@@ -51,6 +57,12 @@ pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
         type_ = "integer",
         json_path = ".status.counts.inconclusive",
         description = "Number of nodes that could not be judged."
+    ),
+    printcolumn(
+        name = "Skipped",
+        type_ = "integer",
+        json_path = ".status.counts.skipped",
+        description = "Number of nodes that were not tested."
     ),
     printcolumn(
         name = "Waiting",
@@ -88,14 +100,18 @@ pub const DEFAULT_DEADLINE_SECONDS: i64 = 7_200;
      "message": "checks is immutable: create a new HealthCheckRun"},
     {"rule": "has(self.level) == has(oldSelf.level) && (!has(self.level) || self.level == oldSelf.level)", "fieldPath": ".level", "reason": "FieldValueForbidden",
      "message": "level is immutable: create a new HealthCheckRun"},
-    {"rule": "has(self.maxConcurrent) == has(oldSelf.maxConcurrent) && (!has(self.maxConcurrent) || self.maxConcurrent == oldSelf.maxConcurrent)", "fieldPath": ".maxConcurrent", "reason": "FieldValueForbidden",
-     "message": "maxConcurrent is immutable: create a new HealthCheckRun"},
     {"rule": "self.whenBusy == oldSelf.whenBusy", "fieldPath": ".whenBusy", "reason": "FieldValueForbidden",
      "message": "whenBusy is immutable: create a new HealthCheckRun"},
     {"rule": "self.deadlineSeconds == oldSelf.deadlineSeconds", "fieldPath": ".deadlineSeconds", "reason": "FieldValueForbidden",
      "message": "deadlineSeconds is immutable: create a new HealthCheckRun"},
-    {"rule": "has(self.ttlSecondsAfterFinished) == has(oldSelf.ttlSecondsAfterFinished) && (!has(self.ttlSecondsAfterFinished) || self.ttlSecondsAfterFinished == oldSelf.ttlSecondsAfterFinished)", "fieldPath": ".ttlSecondsAfterFinished", "reason": "FieldValueForbidden",
-     "message": "ttlSecondsAfterFinished is immutable: create a new HealthCheckRun"},
+    {"rule": "has(self.limit) == has(oldSelf.limit) && (!has(self.limit) || self.limit == oldSelf.limit)", "fieldPath": ".limit", "reason": "FieldValueForbidden",
+     "message": "limit is immutable: create a new HealthCheckRun"},
+    {"rule": "has(self.exclude) == has(oldSelf.exclude) && (!has(self.exclude) || self.exclude == oldSelf.exclude)", "fieldPath": ".exclude", "reason": "FieldValueForbidden",
+     "message": "exclude is immutable: create a new HealthCheckRun"},
+    {"rule": "has(self.failFast) == has(oldSelf.failFast) && (!has(self.failFast) || self.failFast == oldSelf.failFast)", "fieldPath": ".failFast", "reason": "FieldValueForbidden",
+     "message": "failFast is immutable: create a new HealthCheckRun"},
+    {"rule": "self.reportOnly == oldSelf.reportOnly", "fieldPath": ".reportOnly", "reason": "FieldValueForbidden",
+     "message": "reportOnly is immutable: create a new HealthCheckRun"},
     {"rule": "self.cancel == oldSelf.cancel || self.cancel", "fieldPath": ".cancel", "reason": "FieldValueForbidden",
      "message": "cancel cannot be undone: create a new HealthCheckRun"}
 ]))]
@@ -111,17 +127,35 @@ pub struct HealthCheckRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
     pub level: Option<String>,
-    /// How many nodes to test at once, as a number of nodes or a percentage of the targets. Default: all.
+    /// Names of nodes that are not tested although `targets` matches them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_concurrent: Option<Scale>,
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    pub exclude: Option<Vec<String>>,
+    /// The number of nodes to test: of all that match, those whose last test by a run is longest ago. Default: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<i64>,
+    /// How many nodes to test at once, as a number of nodes or a percentage of the targets. May be changed. Nodes of a check between nodes start together, whatever it says.
+    #[serde(default = "default_max_concurrent")]
+    pub max_concurrent: Scale,
+    /// The number of failed nodes after which no other node is admitted: those not yet admitted are Skipped. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub fail_fast: Option<i64>,
     /// Whether to wait for a busy node or to skip it.
     #[serde(default)]
     pub when_busy: WhenBusy,
+    /// Set to true to start nothing more; what runs goes on to its end. May be changed. The deadline goes on from the start of the run.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Set to true to only report the results: they neither quarantine a node nor lift anything.
+    #[serde(default)]
+    pub report_only: bool,
     /// How long the whole run may take, in seconds. Nodes not finished by then are Inconclusive.
     #[serde(default = "default_deadline")]
     #[schemars(range(min = 1, max = 604_800))]
     pub deadline_seconds: i64,
-    /// How long to keep the object after the run ended, in seconds. Default: forever. Do not set it on a run managed by GitOps, which would create the run again.
+    /// How long to keep the object after the run ended, in seconds. Default: forever. May be changed. Do not set it on a run managed by GitOps, which would create the run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 31_536_000))]
     pub ttl_seconds_after_finished: Option<i64>,
@@ -132,6 +166,31 @@ pub struct HealthCheckRunSpec {
 
 const fn default_deadline() -> i64 {
     DEFAULT_DEADLINE_SECONDS
+}
+
+/// All at once.
+const fn default_max_concurrent() -> Scale {
+    Scale::Percent(100)
+}
+
+impl Default for HealthCheckRunSpec {
+    fn default() -> Self {
+        Self {
+            targets: Targets::default(),
+            checks: None,
+            level: None,
+            exclude: None,
+            limit: None,
+            max_concurrent: default_max_concurrent(),
+            fail_fast: None,
+            when_busy: WhenBusy::default(),
+            suspend: false,
+            report_only: false,
+            deadline_seconds: DEFAULT_DEADLINE_SECONDS,
+            ttl_seconds_after_finished: None,
+            cancel: false,
+        }
+    }
 }
 
 impl HealthCheckRunSpec {
@@ -256,9 +315,10 @@ pub struct HealthCheckRunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub worst: Vec<WorstFinding>,
-    /// Results of checks between nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<Network>,
+    /// Results of checks between nodes, one entry per check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["check"]))]
+    pub network: Vec<Network>,
     /// Texts for kubectl columns.
     #[serde(default)]
     pub summary: RunSummary,
@@ -352,24 +412,67 @@ pub struct WorstFinding {
     /// Machine-readable reason, one word.
     #[schemars(length(max = 63))]
     pub reason: String,
+    /// Code of the fault, such as the number of an Xid or of a DCGM error, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub code: Option<String>,
     /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub message: String,
 }
 
-/// Results of checks between nodes.
+/// Results of one check between nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Network {
-    /// Nodes suspected because many of their edges are slow or failed.
+    /// Name of the check within the run.
+    #[schemars(length(min = 1, max = 63))]
+    pub check: String,
+    /// What is suspected because many edges through it are slow or failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 50), inner(length(max = 253)))]
-    pub suspects: Vec<String>,
+    #[schemars(length(max = 50))]
+    pub suspects: Vec<Suspect>,
     /// The slowest or failed edges, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub edges: Vec<NetworkEdge>,
+    /// Figures over all edges, those not listed included.
+    #[serde(default)]
+    pub summary: NetworkSummary,
+}
+
+string_enum! {
+    /// What a suspect is: Node, Link or Switch.
+    SuspectKind {
+        /// A node: most of its edges are bad, and its partners' others are not.
+        Node,
+        /// The link between two nodes, or one rail of a node.
+        Link,
+        /// A switch: the bad edges have nothing else in common.
+        Switch,
+    } default Node
+}
+
+/// What many bad edges have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspect {
+    /// What it is: Node, Link or Switch.
+    pub kind: SuspectKind,
+    /// Name of the node, of the link (both nodes) or of the switch.
+    #[schemars(length(min = 1, max = 253))]
+    pub target: String,
+    /// Machine-readable reason, one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub reason: Option<String>,
+}
+
+/// Figures over all edges of a check between nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkSummary {
     /// The number of edges that were measured.
     #[serde(default)]
     #[schemars(range(min = 0, max = 32_000))]
@@ -396,12 +499,32 @@ pub struct Network {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkEdge {
+    /// The number of the slot in which the pair was tested.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 4095))]
+    pub slot: i64,
     /// Sending node.
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 63))]
     pub from: String,
     /// Receiving node.
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 63))]
     pub to: String,
+    /// Name of the check within the run.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub check: String,
+    /// Rail of the edge, if it was tested on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub rail: Option<String>,
+    /// Network interface of the sender, if it was tested on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub interface: Option<String>,
+    /// How far apart the two nodes are in the network, for example SameRack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub hop_class: Option<String>,
     /// Rate, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]

@@ -30,6 +30,7 @@
 pub mod check;
 pub mod condition;
 pub mod hardware_record;
+pub mod health_check_result;
 pub mod health_check_run;
 pub mod level;
 pub mod names;
@@ -48,6 +49,7 @@ pub mod vocabulary;
 pub use check::{Check, CheckSpec};
 pub use condition::Condition;
 pub use hardware_record::HardwareRecord;
+pub use health_check_result::HealthCheckResult;
 pub use health_check_run::HealthCheckRun;
 pub use node_hardware_profile::NodeHardwareProfile;
 pub use node_health::NodeHealth;
@@ -65,6 +67,7 @@ pub fn custom_resource_definitions()
 -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     vec![
         HealthCheckRun::crd(),
+        HealthCheckResult::crd(),
         NodeHealth::crd(),
         NodeHealthPolicy::crd(),
         NodeHardwareProfile::crd(),

@@ -34,6 +34,10 @@ pub const LABEL_MIG_STATE: &str = "nvidia.com/mig.config.state";
 pub const MIG_UNDER_WAY: &[&str] = &["pending", "rebooting"];
 /// Label on a Node, set by NVIDIA's GPU feature discovery: how many physical GPUs it has.
 pub const LABEL_GPU_COUNT: &str = "nvidia.com/gpu.count";
+/// Label on a HealthCheckResult: the name of its run, its end replaced by a hash where it is too long for a label.
+pub const LABEL_RUN: &str = "gpuhealth.dev/run";
+/// Label on a HealthCheckResult: the name of its node, its end replaced by a hash where it is too long for a label.
+pub const LABEL_NODE: &str = "gpuhealth.dev/node";
 /// Annotation on a Node: compact JSON of state, severity, action, since and causes.
 pub const ANNOTATION_SUMMARY: &str = "gpuhealth.dev/summary";
 

@@ -87,6 +87,12 @@ reasons! {
     NOT_READY = "NotReady";
     /// The agent restarted or the node rebooted during the assignment.
     INTERRUPTED = "Interrupted";
+    /// Most edges of the node are bad, and the other edges of its partners are not.
+    MOST_EDGES_BAD = "MostEdgesBad";
+    /// Enough nodes of the run had failed (`failFast`), so no other was admitted.
+    FAIL_FAST = "FailFast";
+    /// The run is suspended.
+    SUSPENDED = "Suspended";
     /// The node is busy with another run.
     NODE_BUSY = "NodeBusy";
 

@@ -77,6 +77,11 @@ pub(crate) fn keyed(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(key)
 }
 
+/// Sixteen hexadecimal digits that differ where the texts differ: the end of names that are too long.
+pub fn short_hash(text: &str) -> String {
+    format!("{:016x}", fnv(text))
+}
+
 /// FNV-1a, 64 bits: the same in every version of the agent, because keys outlive it.
 fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -5,7 +5,7 @@
 use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
 use std::fmt;
 
-/// The kinds that the operator watches.
+/// The kinds that the operator watches or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// v1 Node.
@@ -20,12 +20,14 @@ pub enum Kind {
     Profile,
     /// The agents' Leases.
     Lease,
+    /// HealthCheckResult: written once, never read.
+    Result,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that is watched.
     pub const ALL: [Self; 6] = [Self::Node, Self::NodeHealth, Self::Run, Self::Policy, Self::Profile, Self::Lease];
-    /// The kinds that the operator writes.
+    /// The kinds that the operator watches and writes.
     pub const WRITTEN: [Self; 4] = [Self::Node, Self::NodeHealth, Self::Run, Self::Policy];
 
     /// The name of the kind in the Kubernetes API.
@@ -37,6 +39,7 @@ impl Kind {
             Self::Policy => "NodeHealthPolicy",
             Self::Profile => "NodeHardwareProfile",
             Self::Lease => "Lease",
+            Self::Result => "HealthCheckResult",
         }
     }
 
@@ -44,7 +47,7 @@ impl Kind {
     pub fn api_version(self) -> String {
         match self {
             Self::Node => "v1".to_owned(),
-            Self::NodeHealth | Self::Run | Self::Policy | Self::Profile => {
+            Self::NodeHealth | Self::Run | Self::Policy | Self::Profile | Self::Result => {
                 format!("{}/{}", names::GROUP, names::VERSION)
             }
             Self::Lease => "coordination.k8s.io/v1".to_owned(),

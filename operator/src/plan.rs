@@ -5,7 +5,7 @@ use crate::{
     world::Taint,
 };
 use crds::{
-    Condition, Time,
+    Condition, HealthCheckResult, Time,
     health_check_run::HealthCheckRunStatus,
     node_health::{Certification, Decision, GpuVerdict, NodeHealthSpec, NodeSummary},
     node_health_policy::{Claim, NodeHealthPolicyStatus},
@@ -109,6 +109,8 @@ pub enum Write {
         /// All conditions.
         conditions: Vec<Condition>,
     },
+    /// Create a HealthCheckResult. If it exists already, it was created by a decision whose other writes were lost.
+    ResultCreate(Box<HealthCheckResult>),
     /// Delete a HealthCheckRun whose TTL has expired. Precondition: `uid`.
     DeleteRun {
         /// The name of the run.
@@ -241,6 +243,7 @@ impl Key {
             Write::RunStatus { run, .. } | Write::RunObserved { run, .. } | Write::DeleteRun { run, .. } => {
                 Self::new(Kind::Run, run)
             }
+            Write::ResultCreate(result) => Self::new(Kind::Result, result.metadata.name.as_deref().unwrap_or_default()),
             Write::PolicyClaims { policy, .. } | Write::PolicyStatus { policy, .. } => Self::new(Kind::Policy, policy),
         }
     }
@@ -263,7 +266,7 @@ impl Key {
             Kind::NodeHealth => Some(Regarding::NodeHealth(name, uid)),
             Kind::Run => Some(Regarding::Run(name, uid)),
             Kind::Policy => Some(Regarding::Policy(name, uid)),
-            Kind::Profile | Kind::Lease => None,
+            Kind::Profile | Kind::Lease | Kind::Result => None,
         }
     }
 }

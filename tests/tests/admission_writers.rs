@@ -124,7 +124,61 @@ async fn the_garbage_collector_still_does_its_work_on_node_healths() {
     nodes(&admin).delete("orphaned", &orphan).await.unwrap();
     until_left(&admin, &[("orphaned", 0)]).await;
 
+    result_goes_with_its_run(&cluster, &admin).await;
     assert_types_check(&admin).await;
+}
+
+/// A result of this run, as the operator writes it.
+fn result_of(run: &crds::HealthCheckRun) -> crds::HealthCheckResult {
+    let (name, uid) = (run.name_any(), run.uid().unwrap());
+    let owner = json!([{"apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckRun", "name": name, "uid": uid}]);
+    let of = json!({"run": {"name": name, "uid": uid}, "node": {"name": "n", "uid": "n-uid"}, "outcome": "Pass"});
+    let name = crds::health_check_result::name_of(&name, "n");
+    let metadata = json!({"name": name, "ownerReferences": owner});
+    serde_json::from_value(json!({
+        "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckResult", "metadata": metadata, "spec": of,
+    }))
+    .unwrap()
+}
+
+async fn a_run(admin: &kube::Client, name: &str) -> crds::HealthCheckRun {
+    let run = json!({
+        "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "HealthCheckRun", "metadata": {"name": name},
+        "spec": {"targets": {"nodeNames": ["n"]}, "level": "basic"},
+    });
+    let run: crds::HealthCheckRun = serde_json::from_value(run).unwrap();
+    kube::Api::all(admin.clone()).create(&PostParams::default(), &run).await.unwrap()
+}
+
+async fn result_goes_with_its_run(cluster: &ControlPlane, admin: &kube::Client) {
+    let run = a_run(admin, "measured").await;
+    let results: kube::Api<crds::HealthCheckResult> = kube::Api::all(operator(cluster));
+    results.create(&PostParams::default(), &result_of(&run)).await.unwrap();
+    let runs: kube::Api<crds::HealthCheckRun> = kube::Api::all(admin.clone());
+    runs.delete("measured", &DeleteParams::default()).await.unwrap();
+    until("the result to go with its run", Duration::from_secs(180), || async {
+        let standing = results.get_opt("measured-n").await.map_err(|error| error.to_string())?;
+        standing.is_none().then_some(()).ok_or_else(|| "still there".to_owned())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn nobody_but_the_operator_writes_a_result_and_it_writes_each_once() {
+    let cluster = shared().unwrap();
+    let admin = cluster.admin().unwrap();
+    let run = a_run(&admin, "forged").await;
+    let words =
+        "HealthCheckResult forged-n may be written only by the operator: create a HealthCheckRun to measure a node";
+    let by_person: kube::Api<crds::HealthCheckResult> = kube::Api::all(admin);
+    assert_denied(by_person.create(&PostParams::default(), &result_of(&run)).await, words);
+    let by_operator: kube::Api<crds::HealthCheckResult> = kube::Api::all(operator(cluster));
+    by_operator.create(&PostParams::default(), &result_of(&run)).await.unwrap();
+    let again = by_operator.create(&PostParams::default(), &result_of(&run)).await.unwrap_err();
+    assert!(matches!(&again, kube::Error::Api(status) if status.code == 409), "{again}");
+    let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+    assert_denied(by_person.patch("forged-n", &PatchParams::default(), &label).await, words);
 }
 
 /// Waits until exactly these NodeHealths are left, each with so many owners.
@@ -145,7 +199,12 @@ async fn until_left(admin: &kube::Client, wanted: &[(&str, usize)]) {
 async fn assert_types_check(admin: &kube::Client) {
     use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
     let api: kube::Api<ValidatingAdmissionPolicy> = kube::Api::all(admin.clone());
-    for name in ["gpu-health-agent", "gpu-health-operator", "gpu-health-nodehealth-writers"] {
+    for name in [
+        "gpu-health-agent",
+        "gpu-health-operator",
+        "gpu-health-nodehealth-writers",
+        "gpu-health-healthcheckresult-writers",
+    ] {
         until("the types of the policies to be checked", Duration::from_secs(60), || async {
             let policy = api.get(name).await.map_err(|error| error.to_string())?;
             let checking = policy.status.and_then(|status| status.type_checking).ok_or("not checked yet")?;

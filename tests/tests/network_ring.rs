@@ -50,21 +50,21 @@ async fn every_edge_of_the_ring_is_measured_once_and_without_iperf3_nothing_is_j
     scene.cluster.apply_yaml(&ring("measured", ports, "")).await.unwrap();
     let status = ended(&scene, "measured").await;
     assert_eq!(status.phase.as_str(), "Passed", "{status:?}");
-    let network = status.network.unwrap();
+    let network = &status.network[0];
     let edges: BTreeSet<_> = network.edges.iter().map(|e| (e.from.as_str(), e.to.as_str())).collect();
     assert_eq!(edges, BTreeSet::from([("w1", "w2"), ("w2", "w3"), ("w3", "w1")]));
-    assert_eq!((network.edges.len(), network.measured), (3, 3));
+    assert_eq!((network.edges.len(), network.summary.measured), (3, 3));
     let rates: Vec<_> = network.edges.iter().filter_map(|e| e.mbps).collect();
-    assert_eq!(rates.iter().min(), network.min_mbps.as_ref());
-    assert_eq!(rates.iter().max(), network.max_mbps.as_ref());
-    assert_eq!(Some(rates.iter().sum::<i64>()), network.aggregate_mbps);
-    assert!(network.min_mbps.unwrap() > 0);
+    assert_eq!(rates.iter().min(), network.summary.min_mbps.as_ref());
+    assert_eq!(rates.iter().max(), network.summary.max_mbps.as_ref());
+    assert_eq!(Some(rates.iter().sum::<i64>()), network.summary.aggregate_mbps);
+    assert!(network.summary.min_mbps.unwrap() > 0);
 
     // A minimum bandwidth that no pair on this machine reaches: the edges fail.
     scene.cluster.apply_yaml(&ring("slow", ports + PORTS, ", minMegabitsPerSecond: 10000000")).await.unwrap();
     let status = ended(&scene, "slow").await;
     assert_eq!(status.phase.as_str(), "Failed", "{status:?}");
-    let network = status.network.unwrap();
+    let network = &status.network[0];
     assert!(network.edges.iter().all(|e| e.outcome == Outcome::Fail && e.reason.as_deref() == Some("BelowFloor")));
 
     // One node without iperf3: what could not be measured is no verdict about any node.

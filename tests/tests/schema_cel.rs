@@ -206,10 +206,20 @@ fn own_rows() -> Vec<Row> {
         ),
     ];
     rows.extend(immutable_rows());
+    let measured = json!({"run": {"name": "r", "uid": "u"}, "node": {"name": "n", "uid": "v"}, "outcome": "Pass"});
+    rows.push(Row {
+        kind: "HealthCheckResult",
+        path: "spec".to_owned(),
+        message: "a HealthCheckResult is written once and never changed",
+        says: None,
+        before: Some(measured),
+        accepted: json!({}),
+        refused: json!({"outcome": "Fail"}),
+    });
     rows
 }
 
-/// A run is immutable except for `cancel`, which cannot be undone.
+/// A run is immutable except for `cancel`, which cannot be undone, `suspend`, `maxConcurrent` and `ttlSecondsAfterFinished`.
 fn immutable_rows() -> Vec<Row> {
     let changes = [
         (
@@ -224,11 +234,6 @@ fn immutable_rows() -> Vec<Row> {
         ),
         ("level is immutable: create a new HealthCheckRun", json!({"level": "basic"}), json!({"level": "other"})),
         (
-            "maxConcurrent is immutable: create a new HealthCheckRun",
-            json!({"maxConcurrent": 1}),
-            json!({"maxConcurrent": null}),
-        ),
-        (
             "whenBusy is immutable: create a new HealthCheckRun",
             json!({"whenBusy": "Wait"}),
             json!({"whenBusy": "Skip"}),
@@ -238,11 +243,10 @@ fn immutable_rows() -> Vec<Row> {
             json!({"deadlineSeconds": 60}),
             json!({"deadlineSeconds": 61}),
         ),
-        (
-            "ttlSecondsAfterFinished is immutable: create a new HealthCheckRun",
-            json!({}),
-            json!({"ttlSecondsAfterFinished": 60}),
-        ),
+        ("limit is immutable: create a new HealthCheckRun", json!({"limit": 1}), json!({"limit": 2})),
+        ("exclude is immutable: create a new HealthCheckRun", json!({}), json!({"exclude": ["b"]})),
+        ("failFast is immutable: create a new HealthCheckRun", json!({"failFast": 1}), json!({"failFast": null})),
+        ("reportOnly is immutable: create a new HealthCheckRun", json!({}), json!({"reportOnly": true})),
         ("cancel cannot be undone: create a new HealthCheckRun", json!({"cancel": true}), json!({"cancel": false})),
     ];
     let whole = json!({"targets": {"nodeNames": ["a"]}, "level": "basic"});
@@ -252,7 +256,7 @@ fn immutable_rows() -> Vec<Row> {
         message,
         says: None,
         before: Some(merged(whole.clone(), &before)),
-        accepted: json!({"cancel": true}),
+        accepted: json!({"cancel": true, "suspend": true, "maxConcurrent": "5%", "ttlSecondsAfterFinished": 60}),
         refused,
     };
     changes.into_iter().map(row).collect()

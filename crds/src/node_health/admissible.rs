@@ -123,7 +123,7 @@ fn baseline(baseline: &mut Baseline) {
 }
 
 fn run(run: &mut RunReport) {
-    let RunReport { id, state: _, started_at: _, finished_at: _, results, edges } = run;
+    let RunReport { id, state: _, report_only: _, started_at: _, finished_at: _, results, edges } = run;
     key(id, 80);
     each(results, 16, result);
     each(edges, MAX_EDGES_REPORTED, edge);
@@ -160,7 +160,9 @@ fn aggregate(aggregate: &mut Aggregate) {
 }
 
 fn edge(edge: &mut Edge) {
-    let Edge { slot, peer, mbps, outcome: _, reason } = edge;
+    let Edge { slot, peer, rail, interface, mbps, outcome: _, reason } = edge;
+    optional_key(rail, 32);
+    optional_key(interface, 32);
     within(Some(slot), 0, 4095);
     key(peer, 63);
     within(mbps.as_mut(), 0, 100_000_000);

@@ -328,6 +328,9 @@ pub struct RunReport {
     pub id: String,
     /// State of the assignment: Accepted, Ready, Running or Done.
     pub state: RunState,
+    /// Whether the results are only reported, as the assignment says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub report_only: bool,
     /// When the agent started the assignment, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -454,6 +457,14 @@ pub struct Edge {
     /// Name of the other node.
     #[schemars(length(min = 1, max = 63))]
     pub peer: String,
+    /// Rail of the edge, if it was tested on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub rail: Option<String>,
+    /// Network interface of the client, if the edge was tested on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub interface: Option<String>,
     /// Rate at which the peer received, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]

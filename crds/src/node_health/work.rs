@@ -115,6 +115,9 @@ pub struct Assignment {
     pub checks: Vec<CheckSpec>,
     /// When to stop. Checks not finished by then are Inconclusive.
     pub deadline: Time,
+    /// Whether the results are only reported: no finding follows from them, and none is lifted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub report_only: bool,
     /// Set for checks between nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
@@ -135,6 +138,18 @@ pub struct Group {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub slots: Vec<Slot>,
+    /// The index number of this node in the group, counted from 0. Set for checks in which all members take part at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4095))]
+    pub rank: Option<i64>,
+    /// The number of members of the group. Set for checks in which all members take part at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub world_size: Option<i64>,
+    /// What the members find each other by, such as the unique id of an NCCL communicator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub unique_id: Option<String>,
 }
 
 /// What a node does in one slot.

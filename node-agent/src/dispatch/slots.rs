@@ -254,6 +254,7 @@ impl Slots {
                 mbps,
                 outcome,
                 reason: Some(bounded(reason, 63)),
+                ..Edge::default()
             });
         }
     }

@@ -23,6 +23,8 @@ use crds::{CheckSpec, reason};
 pub(super) struct Steps {
     row: &'static ProbeCheck,
     spec: CheckSpec,
+    /// Whether findings follow from the verdict.
+    report_only: bool,
     step: Step,
     before: Option<Box<Readings>>,
     /// How long the probe ran, in milliseconds.
@@ -42,8 +44,8 @@ enum Step {
 pub(super) type Concluded = (Verdict, u64);
 
 impl Steps {
-    pub(super) const fn new(row: &'static ProbeCheck, spec: CheckSpec, now_ms: u64) -> Self {
-        Self { row, spec, step: Step::Before { since: now_ms }, before: None, ran_ms: 0 }
+    pub(super) const fn new(row: &'static ProbeCheck, spec: CheckSpec, report_only: bool, now_ms: u64) -> Self {
+        Self { row, spec, report_only, step: Step::Before { since: now_ms }, before: None, ran_ms: 0 }
     }
 
     pub(super) const fn row(&self) -> &'static ProbeCheck {
@@ -178,7 +180,12 @@ impl Steps {
         let verdict = match measured {
             Measured::Report(report) => {
                 let (before, after, now) = (self.before.as_deref(), after.as_deref(), context.now);
-                self.row.judge(report, &Evidence { spec: &self.spec, before, after, now }, context.findings)
+                let evidence = Evidence { spec: &self.spec, before, after, now };
+                if self.report_only {
+                    self.row.judge(report, &evidence, &mut context.findings.clone())
+                } else {
+                    self.row.judge(report, &evidence, context.findings)
+                }
             }
             Measured::Tree(_) | Measured::Iperf(_) => {
                 Verdict::unknown(reason::UNKNOWN_OUTPUT, "the probe returned the report of another probe".to_owned())

@@ -58,7 +58,12 @@ enum Stage {
 impl Work {
     /// A new order.
     pub(crate) fn new(assignment: &Assignment) -> Self {
-        let report = RunReport { id: assignment.id.clone(), state: RunState::Accepted, ..RunReport::default() };
+        let report = RunReport {
+            id: assignment.id.clone(),
+            state: RunState::Accepted,
+            report_only: assignment.report_only,
+            ..RunReport::default()
+        };
         Self::at(assignment.clone(), report, Stage::Accepted { written: false })
     }
 

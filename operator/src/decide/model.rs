@@ -13,9 +13,12 @@ pub(crate) mod view;
 mod writer;
 
 use crate::{key::Key, plan::Plan, world::World};
-use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Time, node_health_policy::Claim};
+use crds::{HealthCheckResult, HealthCheckRun, NodeHealth, NodeHealthPolicy, Time, node_health_policy::Claim};
 pub(crate) use server::ANY_VERSION;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 pub(crate) use writer::Writer;
 
 /// A world that can be written to, and its clock.
@@ -27,13 +30,15 @@ pub(crate) struct Model {
     pub(crate) now: Time,
     /// What the server refuses until further notice: a kind of write to an object, as [`server::kind_of`] names it.
     pub(crate) refused: BTreeSet<(Key, &'static str)>,
+    /// The results that were created; the operator never reads them.
+    pub(crate) results: BTreeMap<String, HealthCheckResult>,
     versions: u64,
     uids: u64,
 }
 
 impl Model {
     pub(crate) fn new(world: World, now: Time) -> Self {
-        Self { world, now, refused: BTreeSet::new(), versions: 1_000_000, uids: 0 }
+        Self { world, now, refused: BTreeSet::new(), results: BTreeMap::new(), versions: 1_000_000, uids: 0 }
     }
 
     /// Applies every step of a plan.

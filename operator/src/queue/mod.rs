@@ -128,7 +128,7 @@ pub struct Admission {
 fn rank(write: &Write) -> u8 {
     match write {
         Write::PolicyClaims { .. } | Write::PolicyStatus { .. } | Write::NodeTaints { .. } => 0,
-        Write::RunStatus { .. } | Write::NodeHealthSpec(_) => 1,
+        Write::RunStatus { .. } | Write::ResultCreate(_) | Write::NodeHealthSpec(_) => 1,
         Write::NodeHealthStatus(_)
         | Write::NodeMarks { .. }
         | Write::NodeCondition { .. }

@@ -15,11 +15,11 @@ use crate::{
     },
     world,
 };
-use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, names};
+use crds::{HealthCheckResult, HealthCheckRun, NodeHealth, NodeHealthPolicy, names};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub enum Answer {
     Object(Object),
     /// The object with this uid was deleted.
     Deleted(String),
+    /// The object is there now, as it was to be created.
+    Created,
 }
 
 /// [`act`] of the write that holds texts of an agent: the operator's part of a NodeHealth's status.
@@ -45,6 +47,9 @@ pub const STATUS_OF_RUN: &str = "apply run status";
 
 /// [`act`] of the write that holds the reasons of claims, which come from agents.
 pub const CLAIMS_OF_POLICY: &str = "apply claims";
+
+/// [`act`] of the write that creates a HealthCheckResult.
+pub const CREATE_RESULT: &str = "create result";
 
 /// What a write does, as the value of a metric's label and in messages.
 pub fn act(write: &Write) -> &'static str {
@@ -59,6 +64,7 @@ pub fn act(write: &Write) -> &'static str {
         Write::RunObserved { .. } => "patch run status",
         Write::DeleteRun { .. } => "delete run",
         Write::PolicyClaims { .. } => CLAIMS_OF_POLICY,
+        Write::ResultCreate(_) => CREATE_RESULT,
         Write::PolicyStatus { .. } => "apply policy status",
     }
 }
@@ -70,6 +76,7 @@ pub struct Writer {
     node_healths: Api<NodeHealth>,
     runs: Api<HealthCheckRun>,
     policies: Api<NodeHealthPolicy>,
+    results: Api<HealthCheckResult>,
 }
 
 impl Writer {
@@ -80,6 +87,7 @@ impl Writer {
             node_healths: Api::all(client.clone()),
             runs: Api::all(client.clone()),
             policies: Api::all(client.clone()),
+            results: Api::all(client.clone()),
         }
     }
 
@@ -103,6 +111,7 @@ impl Writer {
                 Write::RunStatus { .. } | Write::RunObserved { .. } | Write::DeleteRun { .. } => {
                     send(&self.runs, &key.name, &request, run).await
                 }
+                Write::ResultCreate(result) => self.create(result, &request).await,
                 Write::PolicyClaims { .. } | Write::PolicyStatus { .. } => {
                     send(&self.policies, &key.name, &request, policy).await
                 }
@@ -120,11 +129,39 @@ impl Writer {
                 Kind::NodeHealth => self.node_healths.get_opt(name).await?.map(node_health),
                 Kind::Run => self.runs.get_opt(name).await?.map(run),
                 Kind::Policy => self.policies.get_opt(name).await?.map(policy),
-                // Never written, so never in doubt.
-                Kind::Profile | Kind::Lease => None,
+                // Never written, or written without a look at what is there: never in doubt.
+                Kind::Profile | Kind::Lease | Kind::Result => None,
             })
         };
         within("get", key, looked).await
+    }
+
+    /// Creates a result. If its name is taken by another run or node, it takes its second name; if by itself, an earlier
+    /// attempt succeeded.
+    async fn create(&self, result: &HealthCheckResult, request: &Request) -> kube::Result<Answer> {
+        let Request::Create { manager, body: _, other_name } = request else {
+            return Ok(Answer::Created);
+        };
+        let params = PostParams { field_manager: Some((*manager).to_owned()), ..PostParams::default() };
+        let mut result = result.clone();
+        match self.results.create(&params, &result).await {
+            Err(error) if is_conflict(&error) => {}
+            answer => return answer.map(|_| Answer::Created),
+        }
+        let name = result.metadata.name.take().unwrap_or_default();
+        let standing = self.results.get_opt(&name).await?;
+        let is_same = |standing: HealthCheckResult| {
+            standing.spec.run.uid == result.spec.run.uid && standing.spec.node == result.spec.node
+        };
+        if standing.is_some_and(is_same) {
+            return Ok(Answer::Created);
+        }
+        result.metadata.name = Some(other_name.clone());
+        match self.results.create(&params, &result).await {
+            // The second name holds the uid of the run: it can only be this result.
+            Err(error) if is_conflict(&error) => Ok(Answer::Created),
+            answer => answer.map(|_| Answer::Created),
+        }
     }
 
     async fn drop_leftovers(
@@ -145,6 +182,10 @@ impl Writer {
         let request = Request::Merge { manager: names::MANAGER_NODE_MARKS, body };
         send(&self.nodes, name, &request, node).await
     }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 fn node(wire: Node) -> Object {
@@ -190,6 +231,8 @@ where
             let params = PatchParams { field_manager: Some((*manager).to_owned()), ..PatchParams::default() };
             api.patch_status(name, &params, &Patch::<&Value>::Merge(body)).await?
         }
+        // Of a kind that has no projection.
+        Request::Create { .. } => return Ok(Answer::Created),
         Request::Delete { uid } => {
             let params = DeleteParams {
                 preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),

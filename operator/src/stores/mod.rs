@@ -49,6 +49,9 @@ pub struct Stores {
     leases: Leases,
 }
 
+/// The most refusals that are remembered. With more of them the cluster has another problem.
+const MAX_REFUSED: usize = 10_000;
+
 /// What is kept of a run.
 fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
     if run.status.as_ref().is_none_or(|status| !status.phase.is_final()) {
@@ -78,7 +81,7 @@ macro_rules! with_store {
                 let ($store, $view) = (&mut $self.policies, &mut $self.world.policies);
                 $body
             }
-            Kind::Profile | Kind::Lease => $default,
+            Kind::Profile | Kind::Lease | Kind::Result => $default,
         }
     };
 }
@@ -106,14 +109,21 @@ impl Stores {
         let change = self.take_in(observation, at);
         if !self.world.refused_texts.is_empty() {
             let refused = std::mem::take(&mut self.world.refused_texts);
-            self.world.refused_texts = refused.into_iter().filter(|key| self.shown(key).is_some()).collect();
+            self.world.refused_texts = refused.into_iter().filter(|key| self.may_be_refused(key)).collect();
         }
         change
     }
 
     /// The server refused the full status of this object as invalid: from now on it is written without texts of agents.
     pub fn refuse_texts(&mut self, key: &Key) {
-        self.world.refused_texts.insert(key.clone());
+        if self.world.refused_texts.len() < MAX_REFUSED {
+            self.world.refused_texts.insert(key.clone());
+        }
+    }
+
+    /// Whether a refusal must be remembered: while the object is there, and for a result, which is never read, always.
+    fn may_be_refused(&self, key: &Key) -> bool {
+        key.kind == Kind::Result || self.shown(key).is_some()
     }
 
     fn take_in(&mut self, observation: Observation, at: Instant) -> Change {
@@ -143,23 +153,25 @@ impl Stores {
 
     /// Whether every kind has been listed. Nothing is decided before.
     pub fn are_complete(&self) -> bool {
-        Kind::ALL.into_iter().all(|kind| self.listing(kind).is_complete())
+        Kind::ALL.into_iter().all(|kind| self.listing(kind).is_some_and(Listing::is_complete))
     }
 
     /// The kinds whose first list is not complete.
     pub fn incomplete(&self) -> Vec<Kind> {
-        Kind::ALL.into_iter().filter(|kind| !self.listing(*kind).is_complete()).collect()
+        Kind::ALL.into_iter().filter(|kind| !self.listing(*kind).is_some_and(Listing::is_complete)).collect()
     }
 
-    fn listing(&self, kind: Kind) -> &Listing {
-        match kind {
+    /// The lists of a kind that is watched.
+    fn listing(&self, kind: Kind) -> Option<&Listing> {
+        Some(match kind {
             Kind::Node => self.nodes.listing(),
             Kind::NodeHealth => self.node_healths.listing(),
             Kind::Run => self.runs.listing(),
             Kind::Policy => self.policies.listing(),
             Kind::Profile => self.profiles.listing(),
             Kind::Lease => self.leases.listing(),
-        }
+            Kind::Result => return None,
+        })
     }
 
     /// The object of this key as the world shows it.
@@ -174,8 +186,8 @@ impl Stores {
             Kind::Run => of(&world.runs, name),
             Kind::Policy => of(&world.policies, name),
             Kind::Profile => of(&world.profiles, name),
-            // Only the time of its last change is kept.
-            Kind::Lease => None,
+            // Of a Lease only the time of its last change is kept; results are never read.
+            Kind::Lease | Kind::Result => None,
         }
     }
 
@@ -231,12 +243,12 @@ impl Stores {
 
     /// Whether the object does not parse, and so is left alone.
     pub fn is_malformed(&self, key: &Key) -> bool {
-        self.listing(key.kind).is_malformed(&key.name)
+        self.listing(key.kind).is_some_and(|listing| listing.is_malformed(&key.name))
     }
 
     /// How many objects of each kind do not parse.
     pub fn malformed(&self) -> [(Kind, usize); Kind::ALL.len()] {
-        Kind::ALL.map(|kind| (kind, self.listing(kind).malformed()))
+        Kind::ALL.map(|kind| (kind, self.listing(kind).map_or(0, Listing::malformed)))
     }
 
     /// How many of our writes no watch has shown yet.

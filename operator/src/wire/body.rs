@@ -4,7 +4,7 @@ use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
     world::Taint,
 };
-use crds::{Condition, names, node_health_policy::NodeHealthPolicyStatus};
+use crds::{Condition, health_check_result::other_name_of, names, node_health_policy::NodeHealthPolicyStatus};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -43,6 +43,15 @@ pub enum Request {
         /// The fields to change.
         body: Value,
     },
+    /// Creation of an object, under the second name if the first one belongs to another object.
+    Create {
+        /// The field manager.
+        manager: &'static str,
+        /// The whole object.
+        body: Value,
+        /// The second name.
+        other_name: String,
+    },
     /// Deletion of the object with this uid.
     Delete {
         /// The uid that the object must have.
@@ -74,6 +83,11 @@ pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_js
         Write::RunStatus { run, uid, resource_version, status } => Request::ApplyStatus {
             manager: names::MANAGER_STATUS,
             body: status_of("HealthCheckRun", run, uid, version.unwrap_or(resource_version), status)?,
+        },
+        Write::ResultCreate(result) => Request::Create {
+            manager: names::MANAGER_STATUS,
+            body: serde_json::to_value(result)?,
+            other_name: other_name_of(&result.spec.run.name, &result.spec.run.uid, &result.spec.node.name),
         },
         Write::RunObserved { run: _, uid, resource_version, generation, conditions } => Request::MergeStatus {
             manager: names::MANAGER_STATUS,

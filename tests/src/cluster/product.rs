@@ -51,8 +51,8 @@ impl ControlPlane {
         self.until_policies_are_in_force().await
     }
 
-    /// Waits until each of the three admission policies refuses what it must: an agent without a node, the operator with a
-    /// foreign label, a person with a NodeHealth. Each try is a dry run and leaves nothing behind.
+    /// Waits until each admission policy refuses what it must: an agent without a node, the operator with a foreign label, a
+    /// person with a NodeHealth or a HealthCheckResult. Each try is a dry run and leaves nothing behind.
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
         let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
         let agent = self.client_with_token(&token)?;
@@ -62,6 +62,9 @@ impl ControlPlane {
         let person = self.admin()?;
         let what = "the admission policy of NodeHealth to refuse a person";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_node_health(&person))).await?;
+
+        let what = "the admission policy of HealthCheckResult to refuse a person";
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_result(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
         let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);
@@ -104,6 +107,17 @@ async fn create_node_health(person: &kube::Client) -> kube::Result<()> {
     });
     let apply = PatchParams { dry_run: true, ..PatchParams::apply(super::tokens::FIELD_MANAGER) };
     healths.patch("not-a-node", &apply, &Patch::Apply(health)).await.map(drop)
+}
+
+async fn create_result(person: &kube::Client) -> kube::Result<()> {
+    let of = |name: &str| crds::health_check_result::ObjectId { name: name.to_owned(), uid: String::new() };
+    let spec = crds::health_check_result::HealthCheckResultSpec {
+        run: of("not-a-run"),
+        node: of("not-a-node"),
+        ..crds::health_check_result::HealthCheckResultSpec::default()
+    };
+    let results: Api<crds::HealthCheckResult> = Api::all(person.clone());
+    results.create(&dry_run(), &crds::HealthCheckResult::new("not-a-result", spec)).await.map(drop)
 }
 
 async fn label_node(operator: &kube::Client, node: &str) -> kube::Result<()> {

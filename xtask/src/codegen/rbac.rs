@@ -26,6 +26,8 @@ const OPERATOR: &[Rule] = &[
     Rule(GROUP, &["nodehealths"], &["get", "list", "watch", "create", "patch", "delete"], None),
     // Delete, for ttlSecondsAfterFinished.
     Rule(GROUP, &["healthcheckruns"], &["get", "list", "watch", "delete"], None),
+    // Written once; read only to see whose it is, if the name is taken.
+    Rule(GROUP, &["healthcheckresults"], &["get", "create"], None),
     Rule(GROUP, &["nodehealthpolicies", "nodehardwareprofiles", "nodehealthoverrides"], READ, None),
     Rule(GROUP, &["hardwarerecords"], &["get", "list", "watch", "create", "patch", "delete"], None),
     Rule(

@@ -140,9 +140,9 @@ async fn ring(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     }
     apply(teller, stage, "run-network-ring.yaml")?;
     until_complete(teller, stage, "network-ring", "Passed").await?;
-    let columns = "jsonpath={range .status.network.edges[*]}{.from}{\" -> \"}{.to}{\"  \"}{.mbps}{\" Mbit/s  \"}{.outcome}{\"\\n\"}{end}";
+    let columns = "jsonpath={range .status.network[*].edges[*]}{.from}{\" -> \"}{.to}{\"  \"}{.mbps}{\" Mbit/s  \"}{.outcome}{\"\\n\"}{end}";
     let edges = stage.cluster.kubectl_ok(&["get", "hcr", "network-ring", "-o", columns])?;
-    teller.shell("kubectl get hcr network-ring -o jsonpath='{range .status.network.edges[*]}…'", &edges);
+    teller.shell("kubectl get hcr network-ring -o jsonpath='{range .status.network[*].edges[*]}…'", &edges);
     Ok(())
 }
 

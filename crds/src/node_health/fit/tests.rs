@@ -46,7 +46,7 @@ fn result() -> CheckResult {
 }
 
 fn full_report() -> Report {
-    let edge = Edge { slot: 4095, peer: "p".repeat(63), mbps: Some(1), outcome: Outcome::Pass, reason: None };
+    let edge = Edge { slot: 4095, peer: "p".repeat(63), mbps: Some(1), outcome: Outcome::Pass, ..Edge::default() };
     let run =
         RunReport { id: "i".repeat(80), results: vec![result(); 16], edges: vec![edge; 64], ..RunReport::default() };
     let row = CheckRow {

@@ -222,6 +222,23 @@ fn a_pass_of_one_target_lifts_that_target_alone_and_a_pass_of_the_node_lifts_all
 }
 
 #[test]
+fn a_run_that_only_reports_neither_leaves_a_finding_nor_lifts_one() {
+    let only = |id: &str| {
+        let order = Assignment { report_only: true, ..assignment(id, vec![custom("disk")]) };
+        Box::new(super::order(spec_with(vec![order]), None))
+    };
+    let mut bench = given(vec![custom("disk")]);
+    end(&mut bench, failed("disk", &gpu(0)));
+    for (id, measured) in [("u/2", failed("disk", &gpu(1))), ("u/3", passed("disk"))] {
+        bench.send(Event::SpecChanged(only(id)));
+        bench.pass(2_000);
+        end(&mut bench, measured);
+        assert_eq!(bench.report().findings.len(), 1, "{id}");
+        assert!(bench.report().runs[0].report_only && !bench.report().runs[0].results.is_empty(), "{id}");
+    }
+}
+
+#[test]
 fn a_program_that_gives_no_verdict_is_inconclusive_and_finds_nothing() {
     let mut bench = given(vec![custom("disk")]);
     end(&mut bench, Measured::Unknown { reason: reason::RUNNER_GONE.into(), message: "the runner hung up".into() });

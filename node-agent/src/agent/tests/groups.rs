@@ -18,7 +18,7 @@ fn slot(slot: i64, role: Role) -> Slot {
 }
 
 fn group(start: Option<i64>, slots: Vec<Slot>) -> Group {
-    Group { start_at: start.map(Time::from_unix), slot_seconds: Some(10), slots }
+    Group { start_at: start.map(Time::from_unix), slot_seconds: Some(10), slots, ..Group::default() }
 }
 
 fn ordered(start: Option<i64>, slots: Vec<Slot>, minimum: Option<i64>) -> Box<Order> {

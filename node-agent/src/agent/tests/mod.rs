@@ -418,5 +418,11 @@ fn custom(name: &str) -> CheckSpec {
 }
 
 fn assignment(id: &str, checks: Vec<CheckSpec>) -> Assignment {
-    Assignment { id: id.into(), run: "run".into(), checks, deadline: Time::from_unix(MORNING + 3_600), group: None }
+    Assignment {
+        id: id.into(),
+        run: "run".into(),
+        checks,
+        deadline: Time::from_unix(MORNING + 3_600),
+        ..Assignment::default()
+    }
 }

@@ -61,6 +61,7 @@ fn some_spec(number: u8, now: Now) -> NodeHealthSpec {
                 port: 5201,
             })
             .collect(),
+        ..Group::default()
     };
     let pair = CheckSpec {
         name: "ring".into(),

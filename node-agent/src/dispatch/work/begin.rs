@@ -29,7 +29,12 @@ pub(super) fn class(spec: &CheckSpec, table: &'static [ProbeCheck]) -> Class {
 pub(super) fn begin(order: &Assignment, spec: &CheckSpec, context: &mut Context<'_>) -> Begun {
     let Some(check) = spec.kind() else { return Begun::Judged(verdict::invalid(spec)) };
     if let Some(row) = ProbeCheck::of(check, context.checks) {
-        return Begun::Doing(Doing::Probe(Box::new(Steps::new(row, spec.clone(), context.now.mono_ms))));
+        return Begun::Doing(Doing::Probe(Box::new(Steps::new(
+            row,
+            spec.clone(),
+            order.report_only,
+            context.now.mono_ms,
+        ))));
     }
     match check {
         monitored if registry::of(monitored).is_some() => match passive::pause(monitored, context) {

@@ -50,8 +50,10 @@ pub(crate) struct Fault<'r> {
 }
 
 impl<'r> Results<'r> {
+    /// All results but those of runs that only report.
     fn all(self) -> impl Iterator<Item = (&'r RunReport, &'r CheckResult)> {
-        self.report.runs.iter().flat_map(|run| run.results.iter().map(move |result| (run, result)))
+        let counts = move |run: &&RunReport| !run.report_only && self.order(run).is_none_or(|order| !order.report_only);
+        self.report.runs.iter().filter(counts).flat_map(|run| run.results.iter().map(move |result| (run, result)))
     }
 
     fn order(self, run: &RunReport) -> Option<&'r Assignment> {

@@ -114,7 +114,7 @@ fn begin_drill(dice: &mut Dice<'_>, world: &mut World) {
             run: RUNS[0].to_owned(),
             checks: vec![check.clone()],
             deadline: fixtures::START.plus(3600),
-            group: None,
+            ..Assignment::default()
         });
         if let Some(report) = health.status.as_mut().and_then(|s| s.report.as_mut()) {
             report.findings.retain(|f| f.check != "drill");
@@ -296,6 +296,7 @@ pub(crate) fn run(dice: &mut Dice<'_>, name: &str, now: Time) -> HealthCheckRun 
 }
 
 fn run_of(dice: &mut Dice<'_>, name: &str, now: Time, check: CheckSpec) -> HealthCheckRun {
+    let is_drill = check.drill.is_some();
     let targets = if dice.chance(50) {
         Targets {
             node_names: Some(NODES.iter().take(1 + dice.below(3)).map(|n| (*n).to_owned()).collect()),
@@ -310,11 +311,20 @@ fn run_of(dice: &mut Dice<'_>, name: &str, now: Time, check: CheckSpec) -> Healt
             targets,
             checks: Some(vec![check]),
             level: None,
-            max_concurrent: dice.chance(30).then(|| crds::Scale::Nodes(1 + i64::try_from(dice.below(2)).unwrap_or(0))),
+            max_concurrent: if dice.chance(30) {
+                crds::Scale::Nodes(1 + i64::try_from(dice.below(2)).unwrap_or(0))
+            } else {
+                crds::Scale::Percent(100)
+            },
             when_busy: if dice.chance(30) { WhenBusy::Skip } else { WhenBusy::Wait },
             deadline_seconds: *dice.of(&[3600, 60, 10]),
             ttl_seconds_after_finished: dice.chance(20).then_some(100),
             cancel: false,
+            exclude: None,
+            limit: dice.chance(10).then_some(2),
+            fail_fast: dice.chance(10).then_some(1),
+            suspend: dice.chance(10),
+            report_only: dice.chance(10) && !is_drill,
         },
     );
     run.metadata.creation_timestamp = fixtures::timestamp(now);

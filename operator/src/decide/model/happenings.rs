@@ -156,7 +156,11 @@ pub(crate) fn agent_works(dice: &mut Dice<'_>, model: &mut Model, node: &str) {
         report.runs.retain(|r| assignments.iter().any(|a| a.id == r.id));
         for order in &assignments {
             if !report.runs.iter().any(|r| r.id == order.id) {
-                report.runs.push(RunReport { id: order.id.clone(), ..RunReport::default() });
+                report.runs.push(RunReport {
+                    id: order.id.clone(),
+                    report_only: order.report_only,
+                    ..RunReport::default()
+                });
             }
         }
         for run in &mut report.runs {

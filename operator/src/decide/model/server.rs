@@ -23,6 +23,7 @@ pub(crate) fn kind_of(write: &Write) -> &'static str {
         Write::NodeCondition { .. } => "condition",
         Write::RunStatus { .. } | Write::PolicyStatus { .. } => "status",
         Write::RunObserved { .. } => "observed",
+        Write::ResultCreate(_) => "result",
         Write::PolicyClaims { .. } => "claims",
     }
 }
@@ -40,7 +41,7 @@ impl Model {
             Kind::Run => world.runs.get(name).map(|run| of(&run.metadata)),
             Kind::Policy => world.policies.get(name).map(|policy| of(&policy.metadata)),
             Kind::Profile => world.profiles.get(name).map(|profile| of(&profile.metadata)),
-            Kind::Lease => None,
+            Kind::Lease | Kind::Result => None,
         }
     }
 
@@ -119,6 +120,12 @@ impl Model {
                     });
                 }
                 is_same
+            }
+            Write::ResultCreate(result) => {
+                let name = result.metadata.name.clone().unwrap_or_default();
+                // AlreadyExists is success.
+                self.results.entry(name).or_insert_with(|| (**result).clone());
+                true
             }
             Write::PolicyClaims { policy, uid, resource_version, claims } => {
                 let is_same = self.is_as_read(&key, uid, resource_version, own);

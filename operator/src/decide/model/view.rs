@@ -67,7 +67,7 @@ impl View {
                 None => drop(shown.runs.remove(name)),
             },
             Kind::Policy => show(&mut shown.policies, &real.policies, name),
-            Kind::Profile | Kind::Lease => {}
+            Kind::Profile | Kind::Lease | Kind::Result => {}
         }
     }
 

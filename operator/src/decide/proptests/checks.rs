@@ -80,6 +80,7 @@ fn opens_a_way(seen: &Seen<'_>) -> bool {
             | Write::RunStatus { .. }
             | Write::PolicyClaims { .. }
             | Write::RunObserved { .. }
+            | Write::ResultCreate(_)
             | Write::PolicyStatus { .. } => false,
         })
 }
@@ -264,6 +265,7 @@ pub(super) fn modes_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeCondition { .. }
             | Write::RunStatus { .. }
             | Write::RunObserved { .. }
+            | Write::ResultCreate(_)
             | Write::DeleteRun { .. }
             | Write::PolicyClaims { .. }
             | Write::PolicyStatus { .. } => {}

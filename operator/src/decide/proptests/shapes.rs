@@ -60,6 +60,7 @@ pub(super) fn bounds_are_kept(seen: &Seen<'_>) -> Result<(), String> {
             | Write::NodeMarks { .. }
             | Write::NodeCondition { .. }
             | Write::RunObserved { .. }
+            | Write::ResultCreate(_)
             | Write::DeleteRun { .. } => {}
         }
     }

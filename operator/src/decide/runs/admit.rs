@@ -138,7 +138,10 @@ fn absence(world: &World, target: &Target) -> Option<&'static str> {
 /// Admits as many targets as may start. A run that may not write yet admits none, but a waiting group still reserves
 /// its members.
 pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
-    if world.hold_everything {
+    if course.may_write {
+        stop_after_failures(course, now);
+    }
+    if world.hold_everything || course.run.spec.suspend {
         return;
     }
     match (course.group.is_some(), course.may_write) {
@@ -146,6 +149,17 @@ pub(super) fn admit<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Lo
         (true, false) => keep_group(world, course, load, now),
         (false, true) => admit_each(world, course, load, now),
         (false, false) => {}
+    }
+}
+
+/// With `failFast`, enough failed nodes end those that are not admitted yet.
+fn stop_after_failures(course: &mut Course<'_>, now: Time) {
+    let Some(most) = course.run.spec.fail_fast else { return };
+    let failed = course.status.targets.iter().filter(|t| t.outcome == Some(Outcome::Fail)).count();
+    if i64::try_from(failed).is_ok_and(|failed| failed >= most) {
+        for target in course.status.targets.iter_mut().filter(|t| is_unadmitted(t)) {
+            end(target, Outcome::Skipped, Some(reason::FAIL_FAST), now);
+        }
     }
 }
 
@@ -165,7 +179,7 @@ fn assign(target: &mut Target, now: Time) {
 
 fn admit_each<'w>(world: &'w World, course: &mut Course<'w>, load: &mut Load<'w>, now: Time) {
     let total = course.status.targets.len();
-    let limit = course.run.spec.max_concurrent.map_or(total, |scale| scale.of(total, 1));
+    let limit = course.run.spec.max_concurrent.of(total, 1);
     let need = Need::of(course);
     let skips = course.run.spec.when_busy == WhenBusy::Skip;
     let mut at_work = course.status.targets.iter().filter(|t| is_at_work(t)).count();

@@ -47,6 +47,7 @@ pub(super) fn assign<'w>(
                 run: course.run.metadata.name.clone().unwrap_or_default(),
                 checks: course.checks.clone(),
                 deadline: course.deadline(),
+                report_only: course.run.spec.report_only,
                 group: parts.remove(&index),
             });
         }

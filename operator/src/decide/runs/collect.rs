@@ -10,12 +10,16 @@ use crate::world::World;
 use crds::{
     CheckSpec, Outcome, Severity, Time,
     condition::truncate,
-    health_check_run::{MAX_WORST, NetworkEdge, TargetState, WorstFinding},
+    health_check_run::{MAX_WORST, Network, NetworkEdge, TargetState, WorstFinding},
     names::TARGET_NODE,
     node_health::{Report, Role, RunReport, RunState},
     reason,
+    text::key,
 };
 use std::collections::BTreeSet;
+
+/// The highest number of a slot that the API takes.
+const MAX_SLOT: i64 = 4_095;
 
 /// Brings every target up to date.
 pub(super) fn collect(world: &World, course: &mut Course<'_>, now: Time) {
@@ -103,7 +107,12 @@ fn harvest(world: &World, course: &mut Course<'_>, index: usize, report: &Report
     if !edges.is_empty() {
         let pattern = course.group.as_ref().map(|g| g.pattern);
         let members = course.status.targets.len();
-        let network = course.status.network.get_or_insert_default();
+        let check = course.group.as_ref().map(|g| g.name.clone()).unwrap_or_default();
+        let networks = &mut course.status.network;
+        if networks.iter().all(|network| network.check != check) {
+            networks.push(Network { check: check.clone(), ..Network::default() });
+        }
+        let Some(network) = networks.iter_mut().find(|network| network.check == check) else { return };
         network::merge(network, edges);
         network.suspects = network::suspects(network, pattern.unwrap_or_default(), members);
     }
@@ -147,6 +156,7 @@ fn findings(checks: &[CheckSpec], node: &str, report: &Report, answer: &RunRepor
             severity: known_severity(severity),
             reason: word(why, &outcome),
             outcome,
+            code: None,
             message: truncate(text, 256),
         };
         let found = report.findings.iter().filter(|f| f.check == result.check);
@@ -179,7 +189,7 @@ fn merge_worst(worst: &mut Vec<WorstFinding>, more: Vec<WorstFinding>) {
 
 /// The edges that the member was ordered to test as client. If its order is lost (somebody deleted the NodeHealth), any
 /// edge to a target of the run is accepted.
-fn edges_of(world: &World, course: &Course<'_>, index: usize, answer: &RunReport) -> Vec<NetworkEdge> {
+pub(super) fn edges_of(world: &World, course: &Course<'_>, index: usize, answer: &RunReport) -> Vec<NetworkEdge> {
     if course.group.is_none() {
         return Vec::new();
     }
@@ -199,8 +209,13 @@ fn edges_of(world: &World, course: &Course<'_>, index: usize, answer: &RunReport
     edges
         .filter(|e| was_asked(e.slot, &e.peer) && seen.insert(&e.peer))
         .map(|e| NetworkEdge {
+            slot: e.slot.clamp(0, MAX_SLOT),
             from: from.node.clone(),
             to: e.peer.clone(),
+            check: course.group.as_ref().map(|g| g.name.clone()).unwrap_or_default(),
+            rail: e.rail.as_deref().map(|rail| key(rail, 32)),
+            interface: e.interface.as_deref().map(|interface| key(interface, 32)),
+            hop_class: None,
             mbps: e.mbps.map(|m| m.clamp(0, network::MAX_MBPS)),
             outcome: known(&e.outcome),
             reason: e.reason.as_deref().map(|reason| word(reason, &e.outcome)),

@@ -5,7 +5,7 @@ use crate::world::World;
 use crds::{
     CheckSpec, HealthCheckRun, Outcome, Time,
     check::Pattern,
-    health_check_run::{MAX_TARGETS, Target, TargetState, Targets},
+    health_check_run::{HealthCheckRunSpec, MAX_TARGETS, Target, TargetState, Targets},
     node_health::MAX_SLOTS,
     reason,
 };
@@ -15,7 +15,11 @@ use std::collections::BTreeSet;
 /// uid that has already ended.
 pub(super) fn freeze(world: &World, run: &HealthCheckRun, now: Time) -> Result<Vec<Target>, Rejection> {
     let checks = validate::validate(&run.spec)?;
-    let names = resolve(world, &run.spec.targets);
+    let mut names = resolve(world, &run.spec.targets);
+    for excluded in run.spec.exclude.iter().flatten() {
+        names.remove(excluded.as_str());
+    }
+    let names = sample(world, names, run.spec.limit);
     if names.len() > MAX_TARGETS {
         return Err(Rejection::new(
             reason::TOO_MANY,
@@ -28,7 +32,7 @@ pub(super) fn freeze(world: &World, run: &HealthCheckRun, now: Time) -> Result<V
     let targets: Vec<Target> = names.into_iter().map(|node| target(world, node, now)).collect();
     let known = targets.iter().filter(|t| !t.uid.is_empty()).count();
     if known == 0 {
-        return Err(no_match(&run.spec.targets));
+        return Err(no_match(&run.spec));
     }
     group_fits(&checks, known)?;
     Ok(targets)
@@ -51,6 +55,23 @@ fn resolve<'a>(world: &'a World, targets: &'a Targets) -> BTreeSet<&'a str> {
         .collect()
 }
 
+/// The nodes that were tested longest ago: those of which no test is known, then by its time, each by name. Named nodes that
+/// do not exist come last, because they cannot be tested.
+fn sample<'a>(world: &World, names: BTreeSet<&'a str>, limit: Option<i64>) -> BTreeSet<&'a str> {
+    let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit < names.len()) else {
+        return names;
+    };
+    let mut by_age: Vec<(bool, Option<Time>, &str)> = names
+        .into_iter()
+        .map(|name| {
+            let node = world.nodes.get(name);
+            (node.is_none(), node.and_then(|node| world.runs.tested_at(name, &node.uid)), name)
+        })
+        .collect();
+    by_age.sort_unstable();
+    by_age.into_iter().take(limit).map(|(_, _, name)| name).collect()
+}
+
 fn target(world: &World, node: &str, now: Time) -> Target {
     let mut target = Target { node: node.to_owned(), since: Some(now), ..Target::default() };
     if let Some(found) = world.nodes.get(node) {
@@ -63,8 +84,11 @@ fn target(world: &World, node: &str, now: Time) -> Target {
     target
 }
 
-fn no_match(targets: &Targets) -> Rejection {
-    let message = match &targets.node_names {
+fn no_match(spec: &HealthCheckRunSpec) -> Rejection {
+    let message = match &spec.targets.node_names {
+        _ if spec.exclude.is_some() => {
+            "spec.targets matches no node that spec.exclude leaves; check both with kubectl get nodes".to_owned()
+        }
         Some(names) => format!(
             "spec.targets.nodeNames: none of the {} named nodes exists; check with kubectl get nodes",
             names.len()

@@ -274,7 +274,7 @@ fn complete(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Tim
 fn parts(check: &GroupCheck, members: &[Member<'_>], attempt: i64, start: Time) -> Vec<Group> {
     let slot_seconds = check.duration_seconds + SLOT_SLACK_SECONDS;
     let mut groups =
-        vec![Group { start_at: Some(start), slot_seconds: Some(slot_seconds), slots: Vec::new() }; members.len()];
+        vec![Group { start_at: Some(start), slot_seconds: Some(slot_seconds), ..Group::default() }; members.len()];
     for pair in ring::pairs(check.pattern, members.len()) {
         let Some(address) = members[pair.server].address else {
             continue;

@@ -23,6 +23,7 @@ mod group_check;
 mod network;
 mod record;
 mod rejection;
+mod results;
 mod ring;
 mod status;
 #[cfg(test)]
@@ -71,7 +72,7 @@ pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, 
     let mut orders = Orders::default();
     let mut heavy = BTreeSet::new();
     for course in &courses {
-        let step = record::record(course, plan);
+        let step = record::record(world, course, plan);
         let parts = group::orders(world, course, now, plan);
         assign::assign(world, course, step, parts, &mut heavy, &mut orders);
         course.wake(now, plan);
@@ -101,7 +102,12 @@ fn course_of<'w>(
         may_write: true,
     };
     if course.status.start_time.is_none() {
-        match freeze::freeze(world, run, now) {
+        let frozen = freeze::freeze(world, run, now);
+        if run.spec.suspend && !run.spec.cancel && frozen.is_ok() {
+            record::suspend(run, now, plan);
+            return None;
+        }
+        match frozen {
             Ok(targets) => {
                 course.status.targets = targets;
                 course.status.start_time = Some(now);

@@ -3,7 +3,8 @@
 use crds::{
     Outcome,
     check::Pattern,
-    health_check_run::{MAX_EDGES, Network, NetworkEdge},
+    health_check_run::{MAX_EDGES, Network, NetworkEdge, Suspect, SuspectKind},
+    reason,
 };
 use std::collections::BTreeMap;
 
@@ -14,13 +15,14 @@ const MAX_SUSPECTS: usize = 50;
 
 /// Adds edges that are all new. The figures count every edge, the list keeps the worst.
 pub(super) fn merge(network: &mut Network, edges: Vec<NetworkEdge>) {
+    let summary = &mut network.summary;
     for mbps in edges.iter().filter_map(|e| e.mbps) {
-        network.measured += 1;
-        network.min_mbps = Some(network.min_mbps.map_or(mbps, |m| m.min(mbps)));
-        network.max_mbps = Some(network.max_mbps.map_or(mbps, |m| m.max(mbps)));
-        let aggregate = network.aggregate_mbps.unwrap_or(0).saturating_add(mbps);
-        network.aggregate_mbps = Some(aggregate);
-        network.mean_mbps = Some(aggregate / network.measured);
+        summary.measured += 1;
+        summary.min_mbps = Some(summary.min_mbps.map_or(mbps, |m| m.min(mbps)));
+        summary.max_mbps = Some(summary.max_mbps.map_or(mbps, |m| m.max(mbps)));
+        let aggregate = summary.aggregate_mbps.unwrap_or(0).saturating_add(mbps);
+        summary.aggregate_mbps = Some(aggregate);
+        summary.mean_mbps = Some(aggregate / summary.measured);
     }
     network.edges.extend(edges);
     network.edges.sort_by_cached_key(|e| {
@@ -39,7 +41,7 @@ struct Standing<'a> {
 
 /// Nodes most of whose edges fail while at least half of the partners are otherwise well: with a bad link both ends have
 /// one bad edge, with a bad node its partners' other edges are fine. Of only two nodes, neither can be singled out.
-pub(super) fn suspects(network: &Network, pattern: Pattern, members: usize) -> Vec<String> {
+pub(super) fn suspects(network: &Network, pattern: Pattern, members: usize) -> Vec<Suspect> {
     let mut nodes: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
     for edge in &network.edges {
         let (from, to) = (edge.from.as_str(), edge.to.as_str());
@@ -77,7 +79,11 @@ pub(super) fn suspects(network: &Network, pattern: Pattern, members: usize) -> V
             let well = witnesses.filter(|p| is_otherwise_well(p, name)).count();
             bad * 2 > standing.edges && well > 0 && well * 2 >= bad
         })
-        .map(|(name, _)| (*name).to_owned())
+        .map(|(name, _)| Suspect {
+            kind: SuspectKind::Node,
+            target: (*name).to_owned(),
+            reason: Some(reason::MOST_EDGES_BAD.to_owned()),
+        })
         .take(MAX_SUSPECTS)
         .collect()
 }
@@ -87,7 +93,7 @@ mod tests {
     use super::*;
 
     fn edge(from: &str, to: &str, mbps: i64, outcome: Outcome) -> NetworkEdge {
-        NetworkEdge { from: from.into(), to: to.into(), mbps: Some(mbps), outcome, reason: None }
+        NetworkEdge { from: from.into(), to: to.into(), mbps: Some(mbps), outcome, ..NetworkEdge::default() }
     }
 
     fn ring_with_bad(n: usize, bad: &[(usize, usize)]) -> Vec<String> {
@@ -98,7 +104,7 @@ mod tests {
             edge(&format!("n{i:04}"), &format!("n{j:04}"), 100, outcome)
         });
         merge(&mut network, edges.collect());
-        suspects(&network, Pattern::Ring, n)
+        suspects(&network, Pattern::Ring, n).into_iter().map(|suspect| suspect.target).collect()
     }
 
     #[test]
@@ -134,12 +140,12 @@ mod tests {
             merge(&mut network, edges.collect());
         }
         merge(&mut network, vec![edge("slow", "b", 5, Outcome::Fail)]);
-        assert_eq!(network.measured, 301);
+        assert_eq!(network.summary.measured, 301);
         assert_eq!(network.edges.len(), MAX_EDGES);
         assert_eq!(network.edges[0].from, "slow");
-        assert_eq!((network.min_mbps, network.max_mbps), (Some(5), Some(1_299)));
+        assert_eq!((network.summary.min_mbps, network.summary.max_mbps), (Some(5), Some(1_299)));
         let sum = (1_000..1_300).sum::<i64>() + 5;
-        assert_eq!(network.aggregate_mbps, Some(sum));
-        assert_eq!(network.mean_mbps, Some(sum / 301));
+        assert_eq!(network.summary.aggregate_mbps, Some(sum));
+        assert_eq!(network.summary.mean_mbps, Some(sum / 301));
     }
 }

@@ -1,9 +1,9 @@
 //! The writes about a run: its status, its deletion, and the Events for its start and end.
 
-use super::{course::Course, rejection::Rejection, status};
+use super::{course::Course, rejection::Rejection, results, status};
 use crate::{
     plan::{EventNote, Plan, Regarding, Write},
-    world::runs::Runs,
+    world::{World, runs::Runs},
 };
 use crds::{
     HealthCheckRun, Time,
@@ -41,22 +41,30 @@ pub(super) fn rest(runs: &Runs, now: Time, plan: &mut Plan) {
     }
 }
 
+/// A run that was suspended before it began.
+pub(super) fn suspend(run: &HealthCheckRun, now: Time, plan: &mut Plan) {
+    let status = status::suspended(run, now);
+    if run.status.as_ref() != Some(&status) {
+        push_status(run, status, Vec::new(), plan);
+    }
+}
+
 /// Ends a rejected run, with an Event that says why.
 pub(super) fn reject(run: &HealthCheckRun, rejection: &Rejection, now: Time, plan: &mut Plan) {
     let status = status::rejected(run, rejection.reason, &rejection.message, now);
     let message = status.summary.message.clone().unwrap_or_default();
-    let step = push_status(run, status, plan);
+    let step = push_status(run, status, Vec::new(), plan);
     tell(run, true, rejection.reason, message, step, plan);
 }
 
-fn push_status(run: &HealthCheckRun, status: HealthCheckRunStatus, plan: &mut Plan) -> usize {
+fn push_status(run: &HealthCheckRun, status: HealthCheckRunStatus, after: Vec<usize>, plan: &mut Plan) -> usize {
     let write = Write::RunStatus {
         run: run.metadata.name.clone().unwrap_or_default(),
         uid: run.metadata.uid.clone().unwrap_or_default(),
         resource_version: run.metadata.resource_version.clone().unwrap_or_default(),
         status: Box::new(status),
     };
-    plan.push(write, Vec::new())
+    plan.push(write, after)
 }
 
 fn tell(run: &HealthCheckRun, warning: bool, reason: &str, message: String, step: usize, plan: &mut Plan) {
@@ -72,14 +80,18 @@ fn tell(run: &HealthCheckRun, warning: bool, reason: &str, message: String, step
     });
 }
 
-/// Writes the status if it changed, with Events for start and end.
-pub(super) fn record(course: &Course<'_>, plan: &mut Plan) -> Option<usize> {
+/// Writes the status if it changed, with Events for start and end. What nodes measured is written before: the status is the
+/// word on which their work orders leave, and with these the reports.
+pub(super) fn record(world: &World, course: &Course<'_>, plan: &mut Plan) -> Option<usize> {
     let run = course.run;
     let status = &course.status;
     if run.status.as_ref() == Some(status) {
         return None;
     }
-    let step = push_status(run, status.clone(), plan);
+    let results = results::of(world, course);
+    let after =
+        results.into_iter().map(|result| plan.push(Write::ResultCreate(Box::new(result)), Vec::new())).collect();
+    let step = push_status(run, status.clone(), after, plan);
     let has_started = run.status.as_ref().is_some_and(|s| s.start_time.is_some());
     if !has_started {
         let names: Vec<&str> = course.checks.iter().map(|c| c.name.as_str()).collect();

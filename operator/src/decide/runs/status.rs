@@ -92,12 +92,30 @@ pub(super) fn derive(
     if status.phase.is_final() && status.completion_time.is_none() {
         status.completion_time = Some(now);
     }
+    let suspended = run.spec.suspend && matches!(status.phase, Phase::Pending | Phase::WaitingForIdle);
     status.summary = RunSummary {
-        reason: Some(word(status).to_owned()),
-        message: Some(truncate(&(sentence(status, hold_everything) + &behind(ahead)), 512)),
+        reason: Some(if suspended { reason::SUSPENDED } else { word(status) }.to_owned()),
+        message: Some(truncate(&(sentence(status, run, hold_everything) + &behind(ahead)), 512)),
         deadline: status.start_time.map(|start| start.plus(run.spec.deadline_seconds)),
     };
     tell(status, run, now);
+}
+
+/// The status of a run that was suspended before it began: its targets are not chosen yet.
+pub(super) fn suspended(run: &HealthCheckRun, now: Time) -> HealthCheckRunStatus {
+    let before = run.status.as_ref();
+    let message = "suspended before the start: set spec.suspend to false to begin";
+    let mut status = HealthCheckRunStatus {
+        summary: RunSummary {
+            reason: Some(reason::SUSPENDED.to_owned()),
+            message: Some(message.to_owned()),
+            deadline: None,
+        },
+        conditions: before.map(|s| s.conditions.clone()).unwrap_or_default(),
+        ..HealthCheckRunStatus::default()
+    };
+    tell(&mut status, run, now);
+    status
 }
 
 /// The status of a rejected run.
@@ -120,7 +138,10 @@ pub(super) fn tell(status: &mut HealthCheckRunStatus, run: &HealthCheckRun, now:
     let message = status.summary.message.clone().unwrap_or_default();
     let wanted = table(&status.phase).map(|(type_, value)| {
         if type_ == "Accepted" && value == Status::True {
-            let accepted = "the list of targets is fixed and every check is known";
+            let accepted = match status.start_time {
+                Some(_) => "the list of targets is fixed and every check is known",
+                None => "every check is known; the list of targets is fixed when the run begins",
+            };
             Wanted::new(type_, value, reason::POLICY_ACCEPTED, accepted)
         } else {
             Wanted::new(type_, value, &why, message.as_str())
@@ -162,11 +183,14 @@ fn word(status: &HealthCheckRunStatus) -> &str {
     }
 }
 
-fn sentence(status: &HealthCheckRunStatus, hold_everything: bool) -> String {
+fn sentence(status: &HealthCheckRunStatus, run: &HealthCheckRun, hold_everything: bool) -> String {
     let c = &status.counts;
     let some = |n: i64| format!("{n} of {} nodes", c.total);
     let why = by_reason(&telling(status));
     match &status.phase {
+        Phase::Pending | Phase::WaitingForIdle if run.spec.suspend => {
+            format!("suspended, {} not tested: set spec.suspend to false to go on", some(c.pending + c.waiting))
+        }
         Phase::Pending if hold_everything => {
             format!("{} waiting: the operator runs with --hold-everything, so no test starts", some(c.pending))
         }
@@ -175,7 +199,8 @@ fn sentence(status: &HealthCheckRunStatus, hold_everything: bool) -> String {
         Phase::Running | Phase::Unrecognized(_) => {
             let done = c.total - c.running - c.waiting - c.pending;
             let waiting = c.waiting + c.pending;
-            format!("{} running, {waiting} waiting, {done} done", some(c.running))
+            let suspended = if run.spec.suspend { "; suspended: nothing else starts" } else { "" };
+            format!("{} running, {waiting} waiting, {done} done{suspended}", some(c.running))
         }
         Phase::Passed if c.warned + c.skipped > 0 => {
             format!("{} passed, {} with a warning; {} skipped", some(c.passed + c.warned), c.warned, c.skipped)

@@ -50,7 +50,8 @@ pub(super) fn leave_out(status: &mut HealthCheckRunStatus) {
         target.reason = target.reason.take().map(|reason| word(&reason, &outcome));
     }
     for found in &mut status.worst {
-        let WorstFinding { node: _, check, target, outcome, severity, reason, message } = found;
+        let WorstFinding { node: _, check, target, outcome, severity, reason, code, message } = found;
+        *code = code.take().filter(|code| is_name(code));
         *outcome = known(outcome);
         *severity = known_severity(severity);
         *reason = word(reason, outcome);
@@ -64,6 +65,9 @@ pub(super) fn leave_out(status: &mut HealthCheckRunStatus) {
     }
     for edge in status.network.iter_mut().flat_map(|network| &mut network.edges) {
         edge.outcome = known(&edge.outcome);
+        for name in [&mut edge.rail, &mut edge.interface] {
+            *name = name.take().filter(|name| is_name(name));
+        }
         edge.reason = edge.reason.take().map(|reason| word(&reason, &edge.outcome));
     }
 }

@@ -72,9 +72,8 @@ fn targets(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
 
 fn limits(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
     let in_range = match spec.max_concurrent {
-        None => true,
-        Some(Scale::Nodes(nodes)) => (1..=MAX_CONCURRENT).contains(&nodes),
-        Some(Scale::Percent(percent)) => (1..=100).contains(&percent),
+        Scale::Nodes(nodes) => (1..=MAX_CONCURRENT).contains(&nodes),
+        Scale::Percent(percent) => (1..=100).contains(&percent),
     };
     if !in_range {
         return Err(invalid(
@@ -85,6 +84,8 @@ fn limits(spec: &HealthCheckRunSpec) -> Result<(), Rejection> {
     let numbers = [
         ("deadlineSeconds", Some(spec.deadline_seconds)),
         ("ttlSecondsAfterFinished", spec.ttl_seconds_after_finished),
+        ("limit", spec.limit),
+        ("failFast", spec.fail_fast),
     ];
     let mut wrong = numbers
         .into_iter()
@@ -199,6 +200,12 @@ fn drills(spec: &HealthCheckRunSpec, checks: &[CheckSpec]) -> Result<(), Rejecti
             "spec.checks[{}] is not a drill, and a run with drills takes no other checks; put it in a run of its own",
             other.name
         )));
+    }
+    if spec.report_only {
+        return Err(invalid(
+            "spec.reportOnly: a drill is there to be seen in the decision; set drill.marks: false to leave out the marks on the Node"
+                .into(),
+        ));
     }
     if seconds >= spec.deadline_seconds {
         return Err(invalid(format!(

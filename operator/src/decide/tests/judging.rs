@@ -474,3 +474,18 @@ fn a_shorter_test_does_not_lift_what_a_longer_one_found() {
     assert_eq!(at_level(&mut model, 1, over_gpus(START.plus(60), "dcgmDiag", &[])), found);
     assert_eq!(at_level(&mut model, 4, over_gpus(START.plus(120), "dcgmDiag", &[])), []);
 }
+
+#[test]
+fn a_run_that_only_reports_neither_condemns_nor_lifts() {
+    let mut model = under(Mode::Observe, &["a"]);
+    let with = |run: RunReport| Report { runs: vec![run], ..passing_report() };
+    let only = |run: RunReport| RunReport { report_only: true, ..run };
+    reports(&mut model, "a", with(only(result(Outcome::Fail, START))));
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Healthy);
+    reports(&mut model, "a", with(result(Outcome::Fail, START.plus(60))));
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Unhealthy);
+    reports(&mut model, "a", with(only(result(Outcome::Pass, START.plus(120)))));
+    assert_eq!(decision(&settled(model), "a").state, State::Unhealthy);
+}

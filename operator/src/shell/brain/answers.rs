@@ -5,7 +5,7 @@ use crate::{
     key::Key,
     plan::EventNote,
     queue::Ended,
-    shell::writer::{Answer, CLAIMS_OF_POLICY, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN},
+    shell::writer::{Answer, CLAIMS_OF_POLICY, CREATE_RESULT, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN},
     stores::{observation::Object, overlay::Settled, store::Change},
     wire::refusal::{Class, RequestError},
 };
@@ -45,6 +45,7 @@ impl Brain {
                 (Some(version), self.stores.answered(object))
             }
             Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
+            Answer::Created => (None, (Change::None, Settled::Clear)),
         };
         // An apply that changes nothing leaves the version as it is.
         let changed = version.is_none() || version.as_deref() != before;
@@ -65,6 +66,12 @@ impl Brain {
 
     fn failed(&mut self, key: &Key, act: &'static str, error: &RequestError, at: Instant) -> Ended {
         let class = error.class();
+        if act == CREATE_RESULT && class != Class::Unknown {
+            // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.
+            error!(%error, remedy = remedy(class), "a result is left out");
+            self.stores.refuse_texts(key);
+            return Ended::Refused;
+        }
         if class == Class::Gone {
             let change = self.stores.gone(key);
             self.wake_for(change, at);

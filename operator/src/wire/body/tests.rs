@@ -15,7 +15,8 @@ fn body_of(write: &Write, version: Option<&str>) -> serde_json::Value {
         Request::Apply { body, .. }
         | Request::ApplyStatus { body, .. }
         | Request::Merge { body, .. }
-        | Request::MergeStatus { body, .. } => body,
+        | Request::MergeStatus { body, .. }
+        | Request::Create { body, .. } => body,
         Request::Delete { uid } => json!({ "uid": uid }),
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crds::{Scale, health_check_run::Phase, names, node_health::Maintenance};
 
 fn at_most(nodes: i64, spec: HealthCheckRunSpec) -> HealthCheckRunSpec {
-    HealthCheckRunSpec { max_concurrent: Some(Scale::Nodes(nodes)), ..spec }
+    HealthCheckRunSpec { max_concurrent: Scale::Nodes(nodes), ..spec }
 }
 
 #[test]
@@ -16,13 +16,13 @@ fn only_max_concurrent_nodes_are_at_work_at_once_and_the_next_follow() {
     let (_, orders) = stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Done Pass CountRight", "n1 Assigned - -", "n2 Pending - -"]);
     assert_eq!(orders.by_node.keys().collect::<Vec<_>>(), ["n1"]);
-    assert_eq!(orders.released_after["n0"], [0]);
+    assert_eq!(orders.released_after["n0"], [1], "after the result and the status");
 }
 
 #[test]
 fn a_percentage_admits_at_least_one_node() {
     let mut stage = Stage::with_nodes(3);
-    let spec = HealthCheckRunSpec { max_concurrent: Some(Scale::Percent(10)), ..counting() };
+    let spec = HealthCheckRunSpec { max_concurrent: Scale::Percent(10), ..counting() };
     stage.add_run("r", spec);
     stage.go();
     assert_eq!(stage.status("r").counts.running, 1);

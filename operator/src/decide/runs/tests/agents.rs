@@ -27,7 +27,7 @@ pub(super) fn progress(stage: &mut Stage, node: &str, choice: u8) {
 }
 
 fn saying(order: &Assignment, state: RunState) -> RunReport {
-    RunReport { id: order.id.clone(), state, ..RunReport::default() }
+    RunReport { id: order.id.clone(), state, report_only: order.report_only, ..RunReport::default() }
 }
 
 fn ending(order: &Assignment, choice: u8) -> RunReport {

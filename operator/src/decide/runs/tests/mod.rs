@@ -7,7 +7,9 @@ mod group_results;
 mod groups;
 mod permits;
 mod properties;
+mod records;
 mod results;
+mod sampling;
 mod start;
 mod texts;
 mod validation;
@@ -19,7 +21,7 @@ use crate::{
     world::{Node, World},
 };
 use crds::{
-    CheckSpec, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
+    CheckSpec, HealthCheckResult, HealthCheckRun, NodeHealth, Outcome, Severity, Time,
     check::{Check, Custom, NetworkBandwidth, NoParameters, Pattern},
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus, Target, Targets, WhenBusy},
     node_health::{CheckResult, Edge, RunReport, RunState},
@@ -38,13 +40,19 @@ struct Stage {
     heard: BTreeMap<String, Time>,
     now: Time,
     versions: u64,
+    results: BTreeMap<String, HealthCheckResult>,
 }
 
 impl Stage {
     /// A world with nodes `n0`, `n1`, …, each with an accelerator, an address and an agent that reports.
     fn with_nodes(count: usize) -> Self {
-        let mut stage =
-            Self { world: World::default(), heard: BTreeMap::new(), now: Time::from_unix(START), versions: 0 };
+        let mut stage = Self {
+            world: World::default(),
+            heard: BTreeMap::new(),
+            now: Time::from_unix(START),
+            versions: 0,
+            results: BTreeMap::new(),
+        };
         for index in 0..count {
             stage.add_node(&format!("n{index}"), &format!("uid-n{index}"));
         }
@@ -196,6 +204,11 @@ impl Stage {
                 }
                 fits
             }
+            Write::ResultCreate(result) => {
+                let name = result.metadata.name.clone().unwrap();
+                self.results.entry(name).or_insert_with(|| (**result).clone());
+                true
+            }
             Write::DeleteRun { run, .. } => self.world.runs.remove(run).is_some(),
             other => panic!("runs never write {other:?}"),
         }
@@ -246,7 +259,7 @@ fn result(name: &str, outcome: Outcome, reason: &str) -> CheckResult {
 }
 
 fn edge(slot: i64, peer: &str, mbps: i64, outcome: Outcome) -> Edge {
-    Edge { slot, peer: peer.into(), mbps: Some(mbps), outcome, reason: None }
+    Edge { slot, peer: peer.into(), mbps: Some(mbps), outcome, ..Edge::default() }
 }
 
 /// One check `a` that counts accelerators, on every accelerator node.

@@ -98,7 +98,7 @@ impl Story {
             spec = on(&chosen.collect::<Vec<_>>(), spec);
         }
         if b & 64 != 0 {
-            spec.max_concurrent = Some(Scale::Nodes(1 + i64::from(a % 2)));
+            spec.max_concurrent = Scale::Nodes(1 + i64::from(a % 2));
         }
         if b & 128 != 0 {
             spec = skipping(spec);
@@ -143,7 +143,7 @@ impl Story {
         assert!(status.phase.is_final() == (not_done == 0) || targets.is_empty());
         assert!(status.worst.len() <= MAX_WORST);
         assert!(status.summary.message.as_ref().is_none_or(|m| m.len() <= 512));
-        if let Some(network) = &status.network {
+        for network in &status.network {
             assert!(network.edges.len() <= MAX_EDGES);
         }
         let conditions = status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str()));
@@ -185,6 +185,31 @@ fn writes(plan: &Plan, steps: &[usize], name: &str) -> bool {
     })
 }
 
+/// Whether the report has results of this order.
+fn has_results(health: &NodeHealth, id: &str) -> bool {
+    let report = health.status.as_ref().and_then(|s| s.report.as_ref());
+    report.is_some_and(|report| report.runs.iter().any(|run| run.id == id && !run.results.is_empty()))
+}
+
+/// Whether one of these steps ends the node's part of its run: another attempt measures again.
+fn ends_on(plan: &Plan, steps: &[usize], node: &str) -> bool {
+    steps.iter().any(|i| match &plan.steps[*i].write {
+        Write::RunStatus { status, .. } => {
+            status.targets.iter().any(|t| t.node == node && t.state == TargetState::Done)
+        }
+        _ => false,
+    })
+}
+
+/// Whether one of these steps waits for the result of this node.
+fn keeps(plan: &Plan, steps: &[usize], node: &str) -> bool {
+    let before = steps.iter().flat_map(|i| &plan.steps[*i].after);
+    before.into_iter().any(|i| match &plan.steps[*i].write {
+        Write::ResultCreate(result) => result.spec.node.name == node,
+        _ => false,
+    })
+}
+
 /// Orders are few, recorded before they are given, and results recorded before they go.
 fn check_orders(stage: &Stage, plan: &Plan, orders: &Orders) {
     let recorded = |run: &str, node: &str| {
@@ -212,6 +237,10 @@ fn check_orders(stage: &Stage, plan: &Plan, orders: &Orders) {
             if is_recorded && !is_held_back {
                 let steps = orders.released_after.get(node).cloned().unwrap_or_default();
                 assert!(writes(plan, &steps, &gone.run), "{gone:?} goes unrecorded");
+                assert!(
+                    !has_results(health, &gone.id) || !ends_on(plan, &steps, node) || keeps(plan, &steps, node),
+                    "{gone:?}: its results are lost"
+                );
             }
         }
     }
@@ -264,7 +293,7 @@ fn notice(stage: &Stage, seen: &mut BTreeSet<&'static str>) {
         (targets().any(|t| t.state == TargetState::Waiting), "a target waited"),
         (groups.any(|g| g.start_at.is_some()), "a group started"),
         (targets().any(|t| t.attempt > Some(1)), "a group tried again"),
-        (statuses().any(|s| s.network.is_some()), "edges were measured"),
+        (statuses().any(|s| !s.network.is_empty()), "edges were measured"),
     ] {
         if is_so {
             seen.insert(what);

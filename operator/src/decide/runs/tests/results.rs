@@ -27,7 +27,7 @@ fn the_result_is_recorded_before_the_order_leaves() {
     let (plan, orders) = stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Done Pass CountRight"]);
     assert!(orders.by_node.is_empty());
-    assert_eq!(orders.released_after["n0"], [0]);
+    assert_eq!(orders.released_after["n0"], [1], "the result of the node comes first");
     assert_eq!(stage.status("r").phase, Phase::Passed);
     assert_eq!(stage.status("r").completion_time, Some(stage.now));
     assert_eq!(plan.events[0].reason, "Passed");
@@ -197,7 +197,7 @@ fn progress_alone_is_written_every_two_seconds_and_the_end_at_once() {
     assert!(orders.by_node.contains_key("n0"), "what is not recorded is not released");
     stage.pass(1, &[]);
     let (plan, orders) = stage.go();
-    assert_eq!(plan.steps.len(), 1);
+    assert_eq!(plan.steps.len(), 2);
     assert!(!orders.by_node.contains_key("n0"));
     stage.ends("n1", "uid-r/1", Outcome::Pass, "CountRight");
     stage.go();

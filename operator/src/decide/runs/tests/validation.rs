@@ -81,7 +81,7 @@ fn named(name: &str) -> CheckSpec {
 fn targets_checks_and_limits_that_bypassed_validation_are_rejected_with_field_and_remedy() {
     let names = || Some(vec!["n0".to_owned()]);
     let level = || Some("basic".to_owned());
-    let percent = Some(Scale::Percent(101));
+    let percent = Scale::Percent(101);
     assert_rejected(
         "InvalidSpec",
         vec![
@@ -92,9 +92,11 @@ fn targets_checks_and_limits_that_bypassed_validation_are_rejected_with_field_an
             (with(|s| s.checks = None), "for example level: basic"),
             (checking(vec![]), "spec.checks has 0 checks"),
             (with(|s| s.max_concurrent = percent), "spec.maxConcurrent"),
-            (with(|s| s.max_concurrent = Some(Scale::Nodes(0))), "spec.maxConcurrent"),
+            (with(|s| s.max_concurrent = Scale::Nodes(0)), "spec.maxConcurrent"),
             (with(|s| s.deadline_seconds = 0), "spec.deadlineSeconds is 0"),
             (with(|s| s.ttl_seconds_after_finished = Some(-1)), "spec.ttlSeconds"),
+            (with(|s| s.limit = Some(0)), "spec.limit is 0"),
+            (with(|s| s.fail_fast = Some(1_001)), "spec.failFast is 1001"),
         ],
     );
 }
