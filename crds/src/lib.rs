@@ -56,7 +56,7 @@ pub use node_health_policy::NodeHealthPolicy;
 pub use scale::Scale;
 pub use selector::Selector;
 pub use time::Time;
-pub use vocabulary::{Action, Activity, Outcome, Severity, State};
+pub use vocabulary::{Action, Activity, Outcome, Quarantine, Severity, State};
 
 use kube::CustomResourceExt;
 

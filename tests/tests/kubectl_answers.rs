@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
-use crds::{HealthCheckRun, NodeHealth, State};
+use crds::{HealthCheckRun, NodeHealth, Quarantine, State};
 use gpu_health_tests::{cluster::Options, product::Scene};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -96,8 +96,10 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=180s"]).unwrap();
 
     scene.until_state("k1", State::Healthy).await.unwrap();
-    let enforced = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.enforced);
-    scene.until_health("k2", "out of use", enforced).await.unwrap();
+    let is_active = |h: &NodeHealth| {
+        h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.quarantine == Quarantine::Active)
+    };
+    scene.until_health("k2", "out of use", is_active).await.unwrap();
 
     let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr"]).unwrap();
     let wide = scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap();

@@ -79,7 +79,7 @@ fn over_budget_only_what_removes_capacity_waits() {
     assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
     let waiting = decision(&model, "a");
     assert_eq!(waiting.state, State::Unhealthy);
-    assert!(!waiting.enforced);
+    assert_eq!(waiting.quarantine, crds::Quarantine::Waiting);
     assert!(waiting.message.contains("Waiting for a slot in the budget of policy base"), "{}", waiting.message);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unhealthy");
     assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "False");

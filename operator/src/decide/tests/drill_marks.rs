@@ -176,7 +176,7 @@ fn a_drill_without_marks_shows_in_the_node_health_and_leaves_the_node_as_it_was(
     let decided = decision(&model, "a");
     assert_eq!((&decided.state, decided.reason.as_str()), (&State::Suspect, "DrillFallenOffTheBus"));
     assert!(decided.message.starts_with("DRILL "), "{}", decided.message);
-    assert!(!decided.enforced && decided.held.is_empty());
+    assert!(decided.quarantine == crds::Quarantine::None && decided.held.is_empty());
     assert_eq!(*node_of(&model, "a"), before);
     assert_eq!(model.claims().count(), 0);
     reports(&mut model, "a", drilling(passing_report(), &RunState::Done));

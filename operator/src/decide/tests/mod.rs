@@ -9,6 +9,7 @@ mod moves;
 mod nvlink;
 mod objects;
 mod profiles;
+mod quarantine;
 mod severities;
 
 use crate::{

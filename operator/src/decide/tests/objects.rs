@@ -248,7 +248,7 @@ fn outputs_that_are_off_are_not_written() {
     assert_eq!(our_taint(&model, "a"), "");
     assert_eq!((node_of(&model, "a").summary.clone(), node_of(&model, "a").condition.clone()), (None, None));
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "");
-    assert!(!decision(&model, "a").enforced);
+    assert_eq!(decision(&model, "a").quarantine, crds::Quarantine::None);
     assert_eq!(model.claims().count(), 0);
 }
 

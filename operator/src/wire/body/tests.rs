@@ -104,6 +104,7 @@ fn a_status_carries_only_our_own_members_and_the_version_of_the_previous_step() 
         decision: Decision::default(),
         gpus: Vec::new(),
         certifications: Vec::new(),
+        gpu_count: None,
         summary: NodeSummary::default(),
         conditions: Vec::new(),
     }));
