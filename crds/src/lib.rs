@@ -29,10 +29,13 @@
 
 pub mod check;
 pub mod condition;
+pub mod cron;
+mod explained;
 pub mod hardware_record;
 pub mod health_check_run;
 pub mod level;
 pub mod names;
+pub mod nearest;
 pub mod node_hardware_profile;
 pub mod node_health;
 pub mod node_health_override;
@@ -58,12 +61,12 @@ pub use selector::Selector;
 pub use time::Time;
 pub use vocabulary::{Action, Activity, Outcome, Quarantine, Severity, State};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 /// All CustomResourceDefinitions, in documentation order.
-pub fn custom_resource_definitions()
--> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
-    vec![
+pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
+    [
         HealthCheckRun::crd(),
         NodeHealth::crd(),
         NodeHealthPolicy::crd(),
@@ -71,4 +74,7 @@ pub fn custom_resource_definitions()
         NodeHealthOverride::crd(),
         HardwareRecord::crd(),
     ]
+    .into_iter()
+    .map(explained::with_defaults)
+    .collect()
 }

@@ -93,7 +93,7 @@ async fn observe_judges_and_marks_nothing_and_enforce_then_marks() {
     let scene = scene(&["o1"], "Observe").await;
     scene.nodes["o1"].xid(3, 79, FELL_OFF).unwrap();
     scene.until_state("o1", State::Unhealthy).await.unwrap();
-    let counted = |p: &NodeHealthPolicy| p.status.as_ref().is_some_and(|s| s.unhealthy == 1);
+    let counted = |p: &NodeHealthPolicy| p.status.as_ref().is_some_and(|s| s.counts.unhealthy == 1);
     until_policy(&scene, "to count it", counted).await;
     let nodes: Api<Node> = Api::all(scene.cluster.admin().unwrap());
     let node = nodes.get("o1").await.unwrap();

@@ -93,6 +93,10 @@ pub struct Cause {
     pub since: Time,
     /// What lifts the cause, and the progress so far.
     pub lift: Lift,
+    /// Code of the fault as its source gives it, for example the number of an Xid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub code: Option<String>,
     /// Serial number of the affected board, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -1,6 +1,7 @@
 //! One node in a decision: the judgement on it, what may be done to it, and when to decide again.
 
 use super::{
+    annotation::Annotation,
     govern::{
         Governance,
         authority::{self, Authority},
@@ -19,7 +20,7 @@ use crate::{
     plan::Plan,
     world::{Node, SILENT_AFTER_SECONDS, World},
 };
-use crds::{Time, node_health_policy::TaintEffect};
+use crds::{State, Time, node_health_policy::TaintEffect};
 
 /// A node in a decision.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl<'w> Case<'w> {
     ) -> Self {
         let node = subject.node;
         let claims = &governance.claims;
-        let authority = authority::authority(world, &subject);
+        let authority = authority::authority(world, &subject, is_released(&subject, now));
         let judgement = subject.health.current().map(|health| {
             let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
             verdict::judge(&Facts {
@@ -89,6 +90,9 @@ impl<'w> Case<'w> {
         if let Some(status) = &health.status {
             if status.report.is_some() && !world.agent_is_silent(&node.name, now) {
                 plan.wake(world.agent_last_heard(&node.name).plus(SILENT_AFTER_SECONDS + 1));
+            }
+            if let Some(release) = self.subject.policy.and_then(|policy| policy.spec.release_all.as_ref()) {
+                plan.wake_after(now, release.before);
             }
             for certification in &status.certifications {
                 plan.wake_after(now, certification.expires_at);
@@ -143,4 +147,15 @@ impl<'w> Case<'w> {
             TaintToBe::Remove => false,
         }
     }
+}
+
+/// Whether the policy's `releaseAll` covers the marks of the node: they are older than its time, and that is not in the
+/// future. A mark is at least as old as the decision that it shows, and as what its annotation says; one of which neither
+/// is known counts as older.
+fn is_released(subject: &Subject<'_>, now: Time) -> bool {
+    let Some(release) = subject.policy.and_then(|policy| policy.spec.release_all.as_ref()) else { return false };
+    let decision = subject.health.current().and_then(|health| health.status.as_ref()?.decision.as_ref());
+    let decided = decision.filter(|decision| decision.state == State::Unhealthy).map(|decision| decision.since);
+    let annotated = Annotation::read(subject.node).and_then(|annotation| annotation.since);
+    release.before <= now && decided.into_iter().chain(annotated).min().is_none_or(|since| since < release.before)
 }

@@ -57,7 +57,7 @@ fn decide_nodes<'w>(world: &'w World, governance: &Governance<'w>, orders: &Orde
     let mut ledger = Ledger::new(&governance.claims);
     let mut accounts = Vec::with_capacity(governance.policies.len());
     for ranked in &governance.policies {
-        let account = ledger.allocate(world, *ranked, &cases);
+        let account = ledger.allocate(world, *ranked, &cases, now);
         accounts.push(account);
     }
     for account in &mut accounts {

@@ -15,7 +15,10 @@ use crate::{
     },
     world::World,
 };
-use crds::node_health_policy::{Claim, Mode};
+use crds::{
+    Time,
+    node_health_policy::{Claim, Mode},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The existing claims, and those that this plan adds.
@@ -42,7 +45,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
     }
 
     /// Works out what the budget of one policy allows, and grants it if the policy enforces.
-    pub(crate) fn allocate(&mut self, world: &World, ranked: Ranked<'w>, cases: &[Case<'w>]) -> Account<'w> {
+    pub(crate) fn allocate(&mut self, world: &World, ranked: Ranked<'w>, cases: &[Case<'w>], now: Time) -> Account<'w> {
         let policy = ranked.policy;
         let is_frozen = is_frozen(world, policy);
         let governed: Vec<usize> =
@@ -73,7 +76,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
                 if let Some(judgement) = &case.judgement
                     && granted.contains(case.node().name.as_str())
                 {
-                    added.push(slots::claim(case.node(), judgement));
+                    added.push(slots::claim(case.node(), judgement, now));
                     self.granted.insert(case.subject.node.name.as_str(), name);
                 }
             }

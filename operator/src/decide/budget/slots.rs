@@ -10,7 +10,7 @@ use crate::{
     world::Node,
 };
 use crds::{
-    NodeHealthPolicy,
+    NodeHealthPolicy, Time,
     node_health_policy::{Claim, ClaimFor, MAX_CLAIMS},
 };
 use std::{cmp::Reverse, collections::BTreeSet};
@@ -59,11 +59,10 @@ pub(crate) fn allocate<'w>(
     governed: &[&Subject<'w>],
     mut wishes: Vec<Wish<'w, '_>>,
 ) -> Allocation<'w> {
-    let budget = policy.spec.budget.as_ref();
+    let budget = &policy.spec.budget;
     let total = limit(budget, governed.len());
     let mut used = used(claims, governed);
-    let mut domains =
-        budget.and_then(|b| b.topology_key.as_deref()).map(|key| Domains::new(key, budget, governed, &used));
+    let mut domains = Domains::new(budget, governed, &used);
     wishes.sort_by_key(|wish| {
         let judgement = wish.judgement;
         let badness = (Reverse(wish.marked), judgement.is_drill(), Reverse(judgement.severity.rank()));
@@ -90,11 +89,12 @@ pub(crate) fn allocate<'w>(
 }
 
 /// The claim that pays for the mark of this judgement.
-pub(crate) fn claim(node: &Node, judgement: &Judgement) -> Claim {
+pub(crate) fn claim(node: &Node, judgement: &Judgement, now: Time) -> Claim {
     let worst = judgement.causes.first();
     Claim {
         node: node.name.clone(),
         uid: node.uid.clone(),
+        since: now,
         for_: ClaimFor {
             check: worst.map(|c| c.check.clone()),
             target: worst.map(|c| c.target.clone()),

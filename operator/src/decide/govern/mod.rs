@@ -1,12 +1,14 @@
 //! Which policy governs which node. Computed once per decision, before the runs: they need to know where drills are
 //! allowed.
 //!
+//! - `acceptance`: what this version does not do with a policy, and why
 //! - `selection`: which nodes have a NodeHealth, which policy and which profile each has
 //! - `claims`: the valid claims, as read
 //! - `authority`: what the modes allow
 //! - `fleet`: versions that differ from those of most nodes; `nvlink`: nodes of one NVLink domain that report several
 //! - `maintenance`: whether a node is under maintenance; `monitors`: what its agent watches
 
+pub(crate) mod acceptance;
 pub(crate) mod authority;
 pub(crate) mod claims;
 pub(crate) mod fleet;

@@ -72,7 +72,7 @@ pub(crate) fn decision(
         TaintToBe::Remove => false,
     };
     let label_stays = match marking.authority {
-        Authority::Enforce(policy) => policy.spec.outputs.as_ref().and_then(|o| o.labels).unwrap_or(true),
+        Authority::Enforce(policy) => policy.spec.outputs.labels.enabled,
         Authority::Observe { release: true } => false,
         Authority::Frozen | Authority::Observe { release: false } => {
             subject.node.labels.contains_key(names::LABEL_HEALTH)

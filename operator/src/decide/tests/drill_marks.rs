@@ -16,7 +16,7 @@ const ID: &str = "rehearsal-uid/1";
 /// Node `a` under a policy that allows drills, with a run that asks for one of 300 s on GPU 3.
 fn with_drill(marks: bool) -> Model {
     let mut model = under(Mode::Enforce, &["a"]);
-    model.edit_policy("base", |p| p.spec.drills = Some(Drills { allow: true, max_nodes: None }));
+    model.edit_policy("base", |p| p.spec.drills = Some(Drills { allow: true, max_nodes: 1 }));
     let drill = Drill {
         finding: DrillFinding {
             severity: Severity::Isolate,
