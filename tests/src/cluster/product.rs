@@ -51,7 +51,7 @@ impl ControlPlane {
         self.until_policies_are_in_force().await
     }
 
-    /// Waits until each of the three admission policies refuses what it must: an agent without a node, the operator with a
+    /// Waits until each of the admission policies refuses what it must: an agent without a node, the operator with a
     /// foreign label, a person with a NodeHealth. Each try is a dry run and leaves nothing behind.
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
         let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
@@ -62,6 +62,9 @@ impl ControlPlane {
         let person = self.admin()?;
         let what = "the admission policy of NodeHealth to refuse a person";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_node_health(&person))).await?;
+
+        let what = "the admission policy of NodeHealthOverride to refuse an end in the past";
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_past_override(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
         let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);
@@ -104,6 +107,19 @@ async fn create_node_health(person: &kube::Client) -> kube::Result<()> {
     });
     let apply = PatchParams { dry_run: true, ..PatchParams::apply(super::tokens::FIELD_MANAGER) };
     healths.patch("not-a-node", &apply, &Patch::Apply(health)).await.map(drop)
+}
+
+async fn create_past_override(person: &kube::Client) -> kube::Result<()> {
+    let overrides: Api<crds::NodeHealthOverride> = Api::all(person.clone());
+    let spec = crds::node_health_override::NodeHealthOverrideSpec {
+        targets: crds::health_check_run::Targets {
+            node_names: Some(vec!["not-a-node".to_owned()]),
+            ..crds::health_check_run::Targets::default()
+        },
+        reason: "not in force yet".to_owned(),
+        ..crds::node_health_override::NodeHealthOverrideSpec::default()
+    };
+    overrides.create(&dry_run(), &crds::NodeHealthOverride::new("not-an-override", spec)).await.map(drop)
 }
 
 async fn label_node(operator: &kube::Client, node: &str) -> kube::Result<()> {
