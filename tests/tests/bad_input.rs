@@ -244,13 +244,13 @@ fn a_misspelt_name_in_a_policy_is_refused_with_the_nearest_one() {
 
 #[test]
 fn a_schedule_with_nonsense_for_a_time_is_refused_with_the_field() {
+    const FIELDS: &str =
+        "must have five fields (minute, hour, day of the month, month, day of the week), for example 0 3 * * 1-5";
     let schedule = |cron: &str, time_zone: &str| {
         let spec = json!({"targets": {"nodeSelector": {}}, "level": "basic"});
         let schedule = json!({"name": "nightly", "cron": cron, "timeZone": time_zone, "runTemplate": {"spec": spec}});
         object("NodeHealthPolicy", "bad", json!({"schedules": [schedule]}))
     };
-    const FIELDS: &str =
-        "must have five fields (minute, hour, day of the month, month, day of the week), for example 0 3 * * 1-5";
     assert_refused(vec![
         (
             "words",
@@ -288,7 +288,12 @@ fn an_override_ends_in_the_future_and_acknowledges_only_the_past() {
             &["spec.before 2998-01-01T00:00:00Z is in the future: an override acknowledges what has been seen"],
         );
     }
-    assert!(apply(&named("fine", json!({})), &[]).0);
+    let (taken, said) = apply(&named("fine", json!({})), &[]);
+    assert!(taken, "{said}");
+    assert_says(
+        &said,
+        &["Warning: ", "NodeHealthOverride is not implemented in this version, so this object has no effect"],
+    );
     assert!(apply(&named("fine", json!({"until": "2020-01-01T00:00:00Z"})), &[]).0, "an update may end it");
     assert_says(
         &refused(&named("bad", json!({"action": "ForceQuarantined"})), &[]),

@@ -115,7 +115,10 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     scene.until_health("k2", "out of use", is_active).await.unwrap();
 
     scene.cluster.apply_yaml(OTHERS).await.unwrap();
-    scene.until_policy_counts("all", "what kubectl shows", |c| (c.healthy, c.unhealthy, c.waiting) == (1, 1, 0)).await.unwrap();
+    scene
+        .until_policy_counts("all", "what kubectl shows", |c| (c.healthy, c.unhealthy, c.waiting) == (1, 1, 0))
+        .await
+        .unwrap();
 
     let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr,nhp,nhwp,nho"]).unwrap();
     let wide = scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap();

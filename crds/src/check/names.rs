@@ -76,9 +76,9 @@ fn near(name: &str) -> String {
         let (before, rest) = name.split_at(at);
         format!("{before}{by}{}", rest.get(replaced..).unwrap_or_default())
     });
-    let (begin, rest) = name.split_at(3.min(name.len()));
+    let (head, rest) = name.split_at(3.min(name.len()));
     let continued = rest.chars().rev().fold(String::new(), |inner, c| format!("({c}{inner})?"));
-    let begun = format!("{begin}{continued}");
+    let begun = format!("{head}{continued}");
     // Two changes of one character each, which is too much for three characters in general.
     let swapped = (1..name.len()).filter(|_| replaced == 1).filter_map(|at| {
         let (before, rest) = (name.get(..at - 1)?, name.get(at + 1..)?);

@@ -38,7 +38,7 @@ pub struct Rule {
 pub struct RuleMatch {
     /// Names of the checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), with = "Vec<CheckName>")]
+    #[schemars(length(max = 32), with = "Vec<CheckName>")]
     pub checks: Vec<String>,
     /// Reasons of the findings. A reason that no built-in check gives is an error unless the rule names a custom check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

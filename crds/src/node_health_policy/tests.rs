@@ -22,7 +22,9 @@ fn fill_in_defaults(schema: &Value, value: &mut Value) {
         }
     }
     if let (Some(items), Some(elements)) = (schema.get("items"), value.as_array_mut()) {
-        elements.iter_mut().for_each(|element| fill_in_defaults(items, element));
+        for element in elements {
+            fill_in_defaults(items, element);
+        }
     }
 }
 

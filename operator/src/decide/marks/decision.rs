@@ -33,13 +33,11 @@ fn quarantine(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
     let is_unhealthy = judgement.state == State::Unhealthy;
     match marking.authority {
         Authority::Frozen if is_unhealthy || marking.removes_capacity => Quarantine::Held,
-        Authority::Frozen => Quarantine::None,
         Authority::Observe { .. } if is_unhealthy && taint_stays => Quarantine::Held,
         Authority::Observe { .. } if is_unhealthy && subject.policy.is_some() => Quarantine::DryRun,
-        Authority::Observe { .. } => Quarantine::None,
         Authority::Enforce(_) if marking.removes_capacity => Quarantine::Active,
         Authority::Enforce(_) if marking.waits => Quarantine::Waiting,
-        Authority::Enforce(_) => Quarantine::None,
+        Authority::Frozen | Authority::Observe { .. } | Authority::Enforce(_) => Quarantine::None,
     }
 }
 
