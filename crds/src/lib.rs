@@ -29,11 +29,14 @@
 
 pub mod check;
 pub mod condition;
+pub mod cron;
+mod explained;
 pub mod hardware_record;
 pub mod health_check_result;
 pub mod health_check_run;
 pub mod level;
 pub mod names;
+pub mod nearest;
 pub mod node_hardware_profile;
 pub mod node_health;
 pub mod node_health_override;
@@ -58,14 +61,14 @@ pub use node_health_policy::NodeHealthPolicy;
 pub use scale::Scale;
 pub use selector::Selector;
 pub use time::Time;
-pub use vocabulary::{Action, Activity, Outcome, Severity, State};
+pub use vocabulary::{Action, Activity, Outcome, Quarantine, Severity, State};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 /// All CustomResourceDefinitions, in documentation order.
-pub fn custom_resource_definitions()
--> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
-    vec![
+pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
+    [
         HealthCheckRun::crd(),
         HealthCheckResult::crd(),
         NodeHealth::crd(),
@@ -74,4 +77,7 @@ pub fn custom_resource_definitions()
         NodeHealthOverride::crd(),
         HardwareRecord::crd(),
     ]
+    .into_iter()
+    .map(explained::with_defaults)
+    .collect()
 }

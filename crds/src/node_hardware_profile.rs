@@ -24,6 +24,12 @@ use serde::{Deserialize, Serialize};
         description = "Priority; the highest wins."
     ),
     printcolumn(
+        name = "Vendor",
+        type_ = "string",
+        json_path = ".spec.gpus.vendor",
+        description = "Vendor of the accelerators."
+    ),
+    printcolumn(
         name = "GPUs",
         type_ = "integer",
         json_path = ".spec.gpus.count",
@@ -112,6 +118,10 @@ pub struct ExpectedGpus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub nvlink_links: Option<i64>,
+    /// The number of XGMI links of each accelerator that must be up. Not implemented yet: no check of AMD hardware is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 64))]
+    pub xgmi_links: Option<i64>,
     /// PCIe link of each accelerator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pcie: Option<ExpectedPcie>,
@@ -147,11 +157,20 @@ pub struct ExpectedNetwork {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub efa_devices: Option<i64>,
-    /// Ports that must be up, for example `mlx5_0/1`.
+    /// Ports that must be up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 32)))]
-    pub ports: Vec<String>,
-    /// Rate of each port, in gigabits per second.
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub ports: Vec<ExpectedPort>,
+}
+
+/// An RDMA port that must be up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpectedPort {
+    /// Device and port, for example `mlx5_0/1`.
+    #[schemars(length(min = 1, max = 32))]
+    pub name: String,
+    /// Rate of the port, in gigabits per second. Without it the rate is not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub rate_gbps: Option<i64>,

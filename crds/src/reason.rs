@@ -3,6 +3,9 @@
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
         $($(#[$doc])* pub const $name: &str = $text;)+
+
+        /// Every reason above.
+        pub const ALL: &[&str] = &[$($text),+];
     };
 }
 
@@ -42,6 +45,9 @@ reasons! {
     POLICY_ACCEPTED = "Accepted";
     /// On every node that this policy selects, another policy wins by priority or age.
     OVERRULED = "Overruled";
+
+    /// The policy has names that nobody has; the condition says which name is near.
+    UNKNOWN_NAME = "UnknownName";
 
     /// The maintenance of the node takes longer than expected.
     MAINTENANCE_OVERRUN = "MaintenanceOverrun";
@@ -376,3 +382,32 @@ reasons! {
     /// A rate was measured, but no floor is declared.
     MEASURED = "Measured";
 }
+
+/// The reasons of the monitor `xid`. Their meaning, severity and source stand in the agent's catalogue, whose tests compare
+/// the two.
+#[rustfmt::skip]
+pub const OF_XIDS: &[&str] = &[
+    "AuxPowerNotConnected", "BankRemapRecorded", "C2cContainment", "C2cCorrected", "C2cFatalLinkFailure",
+    "C2cTrainingFailure", "ChannelResetVerification", "ChannelRetirement", "ChannelRetirementFailed",
+    "ChiNonDataError", "ClassError", "ContainedEcc", "ContextSwitchFault", "ContextSwitchTimeout",
+    "CopyEngineException", "CorruptedPushBuffer", "CudaFastPathError", "DlaNotice", "DoubleBitEcc",
+    "DriverFirmwareError", "DriverVerificationViolation", "EngineException", "FallenOffTheBus", "FecsWatchdog",
+    "GpuFatalTimeout", "GpuIdleTimeout", "GpuInitError", "GpuStoppedProcessing", "GspError", "GspRpcTimeout",
+    "HighSingleBitEccRate", "IllegalDriverAccess", "InfoRomWear", "InjectedError", "KeyRotation",
+    "LinkTrainingFailed", "MemorySparing", "MemorySubsystemError", "MmuFault", "NvLinkEccOrParity", "NvLinkError",
+    "NvLinkFabricReset", "NvLinkHardware", "NvLinkInternal", "NvLinkMarginalSignal", "NvLinkMse", "NvLinkNetir",
+    "NvLinkNotice", "NvLinkNvlpw", "NvLinkPeerFault", "NvLinkRemap", "NvLinkRepeatable", "NvLinkRlw", "NvLinkSaw",
+    "NvLinkSecondary", "NvLinkSecure", "NvLinkSecureOther", "NvLinkSoftwareDefined", "NvLinkThreshold", "NvLinkTlw",
+    "NvLinkTrex", "NvSwitchFatal", "NvSwitchHostFatal", "NvSwitchNonFatal", "NvSwitchUnknown", "OpticalFlowException",
+    "PcieCorrectableErrors", "PcieFatalTimeout", "PcieResetFailure", "PmuBreakpoint", "PmuHalt",
+    "PowerSmoothingDisengaged", "PowerSmoothingEngaged", "PowerSmoothingLowLifetime", "PowerSmoothingWornOut",
+    "PreemptiveRemoval", "ProcessKilledSilently", "PushBufferCrcMismatch", "RecoveryActionChanged",
+    "RecoveryActionUnknown", "RecoveryBusReset", "RecoveryDrainAndReset", "RecoveryDrainPeers", "RecoveryGpuReset",
+    "RecoveryImexDomain", "RecoveryNodeReboot", "RecoveryNotNeeded", "RecoverySystemReboot", "ReducedMemoryCapacity",
+    "RemoteMmuFault", "RemoteTranslationError", "RemoteTranslationPoison", "ResourceRetirement",
+    "ResourceRetirementFailed", "RistFault", "RowRemapBankFull", "RowRemapFailed", "RowRemapInfoRomFull",
+    "RowRemapLimitReached", "RowRemapNoSpare", "RowRemapPending", "RowRemapRecorded", "RowRemapTableFull",
+    "Sec2Error", "Sec2Halt", "SecurityFault", "SmbpbiTest", "UncontainedEcc", "UncorrectableDram",
+    "UncorrectableSram", "UnknownXid", "UnrecoverableEcc", "UnusedXid", "VgpuStartError", "VideoDecoderException",
+    "VideoEncoder3Fault", "VideoEngineException",
+];

@@ -1,6 +1,6 @@
 //! A number of nodes, or a percentage of them.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -14,14 +14,35 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// The number of nodes out of `total` that this allows, rounded down, but at least `minimum`.
+    /// The number of nodes out of `total` that this allows. A percentage is rounded down, but to `minimum` at least.
     pub fn of(self, total: usize, minimum: usize) -> usize {
-        let allowed = match self {
+        match self {
             Self::Nodes(n) => usize::try_from(n).unwrap_or(0),
-            Self::Percent(p) => total.saturating_mul(usize::try_from(p).unwrap_or(0)) / 100,
-        };
-        allowed.max(minimum)
+            Self::Percent(p) => (total.saturating_mul(usize::try_from(p).unwrap_or(0)) / 100).max(minimum),
+        }
     }
+}
+
+/// Schema of a number of unavailable nodes, which may be none.
+pub(crate) fn unavailable(_: &mut SchemaGenerator) -> Schema {
+    schema(0, 100_000, 0)
+}
+
+/// Schema of the size of a storm. One node is none.
+pub(crate) fn storm(_: &mut SchemaGenerator) -> Schema {
+    schema(2, 100_000, 1)
+}
+
+fn schema(least: u32, most: u32, least_percent: u32) -> Schema {
+    let percent = if least_percent == 0 { "[1-9]?[0-9]" } else { "[1-9][0-9]?" };
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "maxLength": 16,
+        "x-kubernetes-validations": [{
+            "rule": format!("type(self) == int ? (self >= {least} && self <= {most}) : self.matches('^({percent}|100)%$')"),
+            "message": format!("must be a number of nodes from {least} to {most} or a percentage from {least_percent}% to 100%, for example 10%"),
+        }],
+    })
 }
 
 impl Serialize for Scale {
@@ -62,15 +83,8 @@ impl JsonSchema for Scale {
         true
     }
 
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "x-kubernetes-int-or-string": true,
-            "maxLength": 16,
-            "x-kubernetes-validations": [{
-                "rule": "type(self) == int ? (self >= 1 && self <= 1000) : self.matches('^([1-9][0-9]?|100)%$')",
-                "message": "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%"
-            }],
-        })
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema(1, 1000, 1)
     }
 }
 
@@ -79,11 +93,12 @@ mod tests {
     use super::Scale;
 
     #[test]
-    fn a_percentage_is_rounded_down_but_keeps_the_minimum() {
+    fn a_percentage_is_rounded_down_but_keeps_the_minimum_and_a_number_is_what_it_says() {
         assert_eq!(Scale::Percent(10).of(29, 1), 2);
         assert_eq!(Scale::Percent(10).of(5, 1), 1);
         assert_eq!(Scale::Percent(10).of(5, 0), 0);
         assert_eq!(Scale::Nodes(7).of(3, 0), 7);
+        assert_eq!(Scale::Nodes(0).of(100, 1), 0);
     }
 
     #[test]

@@ -112,6 +112,22 @@ impl State {
 }
 
 string_enum! {
+    /// What is done about a node's state: whether its capacity is taken away.
+    Quarantine {
+        /// Nothing: no fault calls for it, the policy sets no taint that keeps pods away, or no policy governs the node.
+        None,
+        /// Our taint keeps pods away from the node (NoSchedule or NoExecute).
+        Active,
+        /// The node waits for a slot in the budget. Until then it is marked softly, with PreferNoSchedule.
+        Waiting,
+        /// The policy observes: no mark is set, although the node is Unhealthy.
+        DryRun,
+        /// Marks are frozen (policy mode Hold, or `--hold-everything`), or were kept from a former policy.
+        Held,
+    } default None
+}
+
+string_enum! {
     /// What the operator is currently doing with a node.
     Activity {
         /// Nothing.

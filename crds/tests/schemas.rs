@@ -162,3 +162,26 @@ fn what_one_writer_replaces_whole_is_an_atomic_map_and_conditions_are_keyed_by_t
     }
     assert_eq!(properties["status"]["properties"]["conditions"]["x-kubernetes-list-map-keys"][0], "type");
 }
+
+#[test]
+fn every_default_of_a_spec_is_named_once_in_the_description_because_kubectl_explain_prints_no_defaults() {
+    none(&complaints(|schema, is_property| {
+        let (description, default) = (schema["description"].as_str().unwrap_or_default(), schema.get("default")?);
+        let is_shown =
+            default.is_boolean() || default.is_number() || default.as_str().is_some_and(|text| !text.is_empty());
+        let times = description.matches("Default: ").count();
+        (is_property && is_shown && times > 1).then(|| format!("{description:?} names its default {times} times"))
+    }));
+    let definitions = crds::custom_resource_definitions();
+    let policy = definitions.iter().find(|d| d.spec.names.kind == "NodeHealthPolicy").unwrap();
+    let schema = serde_json::to_value(&policy.spec.versions[0].schema).unwrap();
+    for (path, default) in [
+        ("bootGraceSeconds", "Default: 600."),
+        ("budget/properties/maxUnavailable", "Default: 10%."),
+        ("mode", "Default: Observe."),
+    ] {
+        let path = format!("/openAPIV3Schema/properties/spec/properties/{path}/description");
+        let description = schema.pointer(&path).unwrap().as_str().unwrap();
+        assert!(description.ends_with(default), "{description}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::{
 use crds::{
     Condition, HealthCheckResult, Time,
     health_check_run::HealthCheckRunStatus,
-    node_health::{Certification, Decision, GpuVerdict, NodeHealthSpec, NodeSummary},
+    node_health::{Certification, Decision, GpuCount, GpuVerdict, NodeHealthSpec, NodeSummary},
     node_health_policy::{Claim, NodeHealthPolicyStatus},
 };
 use std::collections::BTreeMap;
@@ -171,6 +171,8 @@ pub struct NodeHealthStatusWrite {
     pub gpus: Vec<GpuVerdict>,
     /// The certifications that have not expired.
     pub certifications: Vec<Certification>,
+    /// The number of GPUs, if an agent has reported them.
+    pub gpu_count: Option<GpuCount>,
     /// The column texts.
     pub summary: NodeSummary,
     /// The conditions Healthy, AgentReporting and ProfileResolved.

@@ -78,7 +78,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
     let jane = cluster.client_as("jane", &[]).unwrap();
     let word: crds::NodeHealthOverride = serde_json::from_value(json!({
         "apiVersion": "gpuhealth.dev/v1alpha1", "kind": "NodeHealthOverride", "metadata": {"name": "person-d"},
-        "spec": {"nodeName": "person-d", "action": "ForceHealthy", "until": "2027-01-01T00:00:00Z", "reason": "seen by eye"},
+        "spec": {"targets": {"nodeNames": ["person-d"]}, "action": "ForceHealthy", "until": "2999-01-01T00:00:00Z", "reason": "seen by eye"},
     }))
     .unwrap();
     let overrides: kube::Api<crds::NodeHealthOverride> = kube::Api::all(jane.clone());

@@ -136,6 +136,8 @@ fn each_check_has_one_kind_and_a_name_of_its_own() {
 
 #[test]
 fn numbers_outside_their_range_are_refused_with_the_range() {
+    const UNAVAILABLE: &str =
+        "must be a number of nodes from 0 to 100000 or a percentage from 0% to 100%, for example 10%";
     const SCALE: &str = "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%";
     let with = |field: &str, value: Value| {
         run("bad", json!({"targets": {"nodeSelector": {}}, "level": "basic", field: value}))
@@ -177,15 +179,128 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
     assert_refused(vec![
         (
             "a budget over 100 %",
-            policy(json!({"maxUnavailablePercent": 101})),
-            &["spec.budget.maxUnavailablePercent in body should be less than or equal to 100"],
+            policy(json!({"maxUnavailable": "101%"})),
+            &["spec.budget.maxUnavailable: Invalid value: ", UNAVAILABLE],
         ),
         (
             "a budget below nothing",
             policy(json!({"maxUnavailable": -1})),
-            &["spec.budget.maxUnavailable in body should be greater than or equal to 0"],
+            &["spec.budget.maxUnavailable: Invalid value: ", UNAVAILABLE],
+        ),
+        (
+            "a number as a word",
+            policy(json!({"maxUnavailable": "ten"})),
+            &["spec.budget.maxUnavailable: Invalid value: \"ten\": ", UNAVAILABLE],
         ),
     ]);
+}
+
+/// An object of a kind of ours.
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "gpuhealth.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// The API server knows nothing of former names, and takes no text of ours about them: README has the new ones.
+#[test]
+fn a_kind_under_its_former_name_is_unknown() {
+    for kind in ["HealthCheckPolicy", "HardwareProfile"] {
+        let words = format!("no matches for kind \"{kind}\" in version \"gpuhealth.dev/v1alpha1\"");
+        assert_says(&refused(&object(kind, "old", json!({})), &[]), &[&words]);
+    }
+}
+
+#[test]
+fn a_misspelt_name_in_a_policy_is_refused_with_the_nearest_one() {
+    let policy = |spec: Value| object("NodeHealthPolicy", "bad", spec);
+    let monitors = |name: &str| policy(json!({"monitors": [{"name": name}]}));
+    let checks = |name: &str| policy(json!({"rules": [{"name": "r", "match": {"checks": [name]}}]}));
+    for (written, meant) in [
+        ("rowRemaps", "rowRemap"),
+        ("rowremap", "rowRemap"),
+        ("xdi", "xid"),
+        ("nvLinks", "nvlink"),
+        ("recovryAction", "recoveryAction"),
+        ("pcie", "pcieLink"),
+    ] {
+        let words = format!(
+            "spec.monitors[0].name: Invalid value: \"{written}\": no monitor is named {written}: did you mean {meant}?"
+        );
+        assert_says(&refused(&monitors(written), &[]), &[&words]);
+        let words = format!(
+            "spec.rules[0].match.checks[0]: Invalid value: \"{written}\": no check is named {written}: did you mean {meant}?"
+        );
+        assert_says(&refused(&checks(written), &[]), &[&words]);
+    }
+    assert_says(
+        &refused(&monitors("astrology"), &[]),
+        &["no monitor is named astrology: the monitors are inventory, driver, xid, "],
+    );
+    let said = refused(&policy(json!({"monitors": [{"name": "drift"}], "mode": "Enforced"})), &[]);
+    assert_says(
+        &said,
+        &["spec.mode: Unsupported value: \"Enforced\": supported values: \"Observe\", \"Hold\", \"Enforce\""],
+    );
+}
+
+#[test]
+fn a_schedule_with_nonsense_for_a_time_is_refused_with_the_field() {
+    const FIELDS: &str =
+        "must have five fields (minute, hour, day of the month, month, day of the week), for example 0 3 * * 1-5";
+    let schedule = |cron: &str, time_zone: &str| {
+        let spec = json!({"targets": {"nodeSelector": {}}, "level": "basic"});
+        let schedule = json!({"name": "nightly", "cron": cron, "timeZone": time_zone, "runTemplate": {"spec": spec}});
+        object("NodeHealthPolicy", "bad", json!({"schedules": [schedule]}))
+    };
+    assert_refused(vec![
+        (
+            "words",
+            schedule("every night", "UTC"),
+            &["spec.schedules[0].cron: Invalid value: \"every night\": cron every night ", FIELDS],
+        ),
+        ("six fields", schedule("0 0 3 * * *", "UTC"), &["spec.schedules[0].cron", FIELDS]),
+        ("a shortcut", schedule("@midnight", "UTC"), &["spec.schedules[0].cron", FIELDS]),
+        (
+            "no time zone",
+            schedule("0 3 * * *", "Middle Earth"),
+            &[
+                "spec.schedules[0].timeZone: Invalid value: \"Middle Earth\": timeZone Middle Earth must be a name of the IANA time zone database, for example Europe/Berlin",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn an_override_ends_in_the_future_and_acknowledges_only_the_past() {
+    let named = |name: &str, more: Value| {
+        let mut spec = json!({"targets": {"nodeNames": ["a"]}, "action": "Ignore", "until": "2999-01-01T00:00:00Z", "reason": "the fan was replaced"});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        object("NodeHealthOverride", name, spec)
+    };
+    for flags in [&[][..], &["--server-side"]] {
+        let said = refused(&named("late", json!({"until": "2020-01-01T00:00:00Z"})), flags);
+        assert_says(
+            &said,
+            &["spec.until 2020-01-01T00:00:00Z is not in the future: give the time at which the override ends"],
+        );
+        let said = refused(&named("early", json!({"action": "Acknowledge", "before": "2998-01-01T00:00:00Z"})), flags);
+        assert_says(
+            &said,
+            &["spec.before 2998-01-01T00:00:00Z is in the future: an override acknowledges what has been seen"],
+        );
+    }
+    let (taken, said) = apply(&named("fine", json!({})), &[]);
+    assert!(taken, "{said}");
+    assert_says(
+        &said,
+        &["Warning: ", "NodeHealthOverride is not implemented in this version, so this object has no effect"],
+    );
+    assert!(apply(&named("fine", json!({"until": "2020-01-01T00:00:00Z"})), &[]).0, "an update may end it");
+    assert_says(
+        &refused(&named("bad", json!({"action": "ForceQuarantined"})), &[]),
+        &[
+            "spec.action: Unsupported value: \"ForceQuarantined\": supported values: \"Ignore\", \"ForceHealthy\", \"ForceUnhealthy\", \"Acknowledge\"",
+        ],
+    );
 }
 
 #[test]

@@ -27,7 +27,7 @@ async fn memory_report_and_writes_stay_flat_and_the_real_fault_is_marked() {
     let mut scene = Scene::set(Options::default(), &["n1"]).await.unwrap();
     // A line of its log for each fault would be most of the work.
     scene.agent_args = ["--log-level", "error"].map(Into::into).to_vec();
-    let enforce = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}";
+    let enforce = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 100%}";
     scene.cluster.apply_yaml(&policy_with_all_monitors("all", 60, enforce)).await.unwrap();
     scene.start_agents().await.unwrap();
     scene.until_state("n1", State::Healthy).await.unwrap();

@@ -22,9 +22,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::pin::pin;
 
-const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}";
+const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 100%}";
 const GRACE: &str =
-    "mode: Enforce, priority: 10, nodeSelector: {matchLabels: {boots: slowly}}, budget: {maxUnavailablePercent: 100}";
+    "mode: Enforce, priority: 10, nodeSelector: {matchLabels: {boots: slowly}}, budget: {maxUnavailable: 100%}";
 
 const L4_IN_X8: &str = "
 apiVersion: gpuhealth.dev/v1alpha1

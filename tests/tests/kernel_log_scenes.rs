@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Node;
 use serde_json::json;
 
 /// Every finding is marked at once.
-const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}";
+const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 100%}";
 /// The node to which something happens, and the one beside it.
 const SICK: &str = "sick";
 const OTHER: &str = "other";

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
-use crds::{HealthCheckRun, NodeHealth, State};
+use crds::{HealthCheckRun, NodeHealth, Quarantine, State};
 use gpu_health_tests::{cluster::Options, product::Scene};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -11,6 +11,19 @@ apiVersion: gpuhealth.dev/v1alpha1
 kind: NodeHealthPolicy
 metadata: {name: all}
 spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 1}}
+";
+
+/// A profile that matches no node, and an override.
+const OTHERS: &str = "
+apiVersion: gpuhealth.dev/v1alpha1
+kind: NodeHardwareProfile
+metadata: {name: h100-x8}
+spec: {priority: 5, match: {instanceTypes: [nowhere]}, gpus: {vendor: nvidia, count: 8}}
+---
+apiVersion: gpuhealth.dev/v1alpha1
+kind: NodeHealthOverride
+metadata: {name: fan-replaced}
+spec: {targets: {nodeNames: [k1]}, check: thermal, action: Ignore, until: 2999-01-01T00:00:00Z, reason: the fan is replaced, author: ops}
 ";
 
 fn run(name: &str, spec: &str) -> String {
@@ -96,10 +109,18 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
     scene.cluster.kubectl_ok(&["wait", "--for=condition=Complete", "hcr/r-healed", "--timeout=180s"]).unwrap();
 
     scene.until_state("k1", State::Healthy).await.unwrap();
-    let enforced = |h: &NodeHealth| h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.enforced);
-    scene.until_health("k2", "out of use", enforced).await.unwrap();
+    let is_active = |h: &NodeHealth| {
+        h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.quarantine == Quarantine::Active)
+    };
+    scene.until_health("k2", "out of use", is_active).await.unwrap();
 
-    let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr"]).unwrap();
+    scene.cluster.apply_yaml(OTHERS).await.unwrap();
+    scene
+        .until_policy_counts("all", "what kubectl shows", |c| (c.healthy, c.unhealthy, c.waiting) == (1, 1, 0))
+        .await
+        .unwrap();
+
+    let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr,nhp,nhwp,nho"]).unwrap();
     let wide = scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap();
     let seen = without_ages(&format!("{table}\n{wide}"));
     compare_with_golden("tests/golden/kubectl-get.txt", &seen);

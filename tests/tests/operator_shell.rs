@@ -142,7 +142,7 @@ const ENFORCE: &str = "
 apiVersion: gpuhealth.dev/v1alpha1
 kind: NodeHealthPolicy
 metadata: {name: enforce}
-spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 2, maxUnavailablePercent: 100}}
+spec: {mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 2}}
 ";
 
 /// What an agent reports of a node whose fourth GPU fell off the bus.

@@ -137,7 +137,7 @@ async fn scene(names: &[&str]) -> Scene {
     std::fs::write(&program, format!("#!/bin/sh\ncat {}\n", folder.join("verdict").display())).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     scene.agent_args = vec!["--custom-directory".into(), folder.into(), "--custom-same-user".into()];
-    let enforce = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}";
+    let enforce = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 100%}";
     scene.cluster.apply_yaml(&policy_with_all_monitors("all", 1, enforce)).await.unwrap();
     scene.start_agents().await.unwrap();
     for name in names {

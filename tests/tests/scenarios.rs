@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
 
-use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Outcome, State, names};
+use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Outcome, Quarantine, State, names};
 use gpu_health_tests::{
     cluster::{NodeSpec, Options},
     product::{
@@ -71,7 +71,8 @@ async fn a_fatal_xid_marks_the_node_and_a_reboot_unmarks_it_while_a_second_waits
     scene.nodes["a2"].xid(0, 95, "pid=7, name=train, Uncontained: LTC TAG (0x2, 0x1). RST: Yes, D-RST: No").unwrap();
     taint_with(&scene, "a2", "PreferNoSchedule").await;
     let waits = |h: &NodeHealth| {
-        h.status.as_ref().and_then(|s| s.decision.as_ref()).is_some_and(|d| d.state == State::Unhealthy && !d.enforced)
+        let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
+        decision.is_some_and(|d| d.state == State::Unhealthy && d.quarantine == Quarantine::Waiting)
     };
     scene.until_health("a2", "quarantined and waiting", waits).await.unwrap();
 
@@ -92,7 +93,7 @@ async fn observe_judges_and_marks_nothing_and_enforce_then_marks() {
     let scene = scene(&["o1"], "Observe").await;
     scene.nodes["o1"].xid(3, 79, FELL_OFF).unwrap();
     scene.until_state("o1", State::Unhealthy).await.unwrap();
-    let counted = |p: &NodeHealthPolicy| p.status.as_ref().is_some_and(|s| s.unhealthy == 1);
+    let counted = |p: &NodeHealthPolicy| p.status.as_ref().is_some_and(|s| s.counts.unhealthy == 1);
     until_policy(&scene, "to count it", counted).await;
     let nodes: Api<Node> = Api::all(scene.cluster.admin().unwrap());
     let node = nodes.get("o1").await.unwrap();

@@ -36,11 +36,10 @@ struct Row {
 type Host = (&'static str, &'static str, fn(Value) -> Value);
 const CHECK_LISTS: &[Host] = &[
     ("HealthCheckRun", "spec.checks", |checks| json!({"targets": {"nodeSelector": {}}, "checks": checks})),
-    (
-        "NodeHealthPolicy",
-        "spec.schedules[].checks",
-        |checks| json!({"schedules": [{"name": "nightly", "cron": "0 3 * * *", "checks": checks}]}),
-    ),
+    ("NodeHealthPolicy", "spec.schedules[].runTemplate.spec.checks", |checks| {
+        schedule(json!({"targets": {"nodeSelector": {}}, "checks": checks}))
+    }),
+    ("NodeHealthPolicy", "spec.levels[].checks", |checks| json!({"levels": [{"name": "mine", "checks": checks}]})),
     ("NodeHealth", "spec.assignments[].checks", |checks| json!({"assignments": [assignment("a", checks)]})),
 ];
 /// The selectors of nodes, and what a spec with such a selector looks like.
@@ -51,11 +50,177 @@ const SELECTORS: &[Host] = &[
         |selector| json!({"targets": {"nodeSelector": selector}, "level": "basic"}),
     ),
     ("NodeHealthPolicy", "spec.nodeSelector", |selector| json!({"nodeSelector": selector})),
+    ("NodeHealthPolicy", "spec.schedules[].runTemplate.spec.targets.nodeSelector", |selector| {
+        schedule(json!({"targets": {"nodeSelector": selector}, "level": "basic"}))
+    }),
+    ("NodeHealthOverride", "spec.targets.nodeSelector", |selector| {
+        override_with(json!({"targets": {"nodeSelector": selector}}))
+    }),
     ("NodeHardwareProfile", "spec.match.nodeSelector", |selector| json!({"match": {"nodeSelector": selector}})),
 ];
 
 fn assignment(id: &str, checks: Value) -> Value {
     json!({"id": id, "run": "r", "checks": checks, "deadline": "2026-11-21T09:30:00Z"})
+}
+
+/// A policy with one schedule whose runs have this spec.
+fn schedule(spec: Value) -> Value {
+    json!({"schedules": [{"name": "nightly", "cron": "0 3 * * *", "runTemplate": {"spec": spec}}]})
+}
+
+/// An override on node `a` with some members replaced.
+fn override_with(more: Value) -> Value {
+    let whole =
+        json!({"targets": {"nodeNames": ["a"]}, "action": "Ignore", "until": "2999-01-01T00:00:00Z", "reason": "r"});
+    merged(whole, &more)
+}
+
+/// The lists in which a rule of a policy names checks.
+const NAMES_IN_RULES: &[(&str, fn(Value) -> Value)] = &[
+    ("spec.rules[].match.checks[]", |checks| json!({"rules": [{"name": "r", "match": {"checks": checks}}]})),
+    ("spec.rules[].lift.retest[]", |checks| json!({"rules": [{"name": "r", "lift": {"retest": checks}}]})),
+    (
+        "spec.rules[].effect.run.checks[]",
+        |checks| json!({"rules": [{"name": "r", "effect": {"run": {"checks": checks}}}]}),
+    ),
+];
+
+const NO_MONITOR: &str = "no monitor has this name: the monitors are inventory, driver, xid, kernelLog, recoveryAction, ecc, rowRemap, clocks, thermal, power, pcieLink, nvlink, fabric, amdRas, amdBadPages, amdLinks, rdmaLink, efa, topology";
+const NO_CHECK: &str = "no check has this name: the checks are inventory, driver, xid, kernelLog, recoveryAction, ecc, rowRemap, clocks, thermal, power, pcieLink, nvlink, fabric, amdRas, amdBadPages, amdLinks, rdmaLink, efa, topology, drift, pcieBandwidth, gpuMemory, gpuCompute, gpuPeer, dcgmDiag, stress, ping, networkBandwidth, rdmaBandwidth, efaLoopback, nccl, pvc, drill, custom/<program>";
+const UNAVAILABLE: &str = "must be a number of nodes from 0 to 100000 or a percentage from 0% to 100%, for example 10%";
+
+/// The rules of policies and overrides.
+fn policy_rows() -> Vec<Row> {
+    let row = |kind, path: &str, message, accepted, refused| Row {
+        kind,
+        path: path.to_owned(),
+        message,
+        says: None,
+        before: None,
+        accepted,
+        refused,
+    };
+    let policy = |path: &str, message, accepted, refused| row("NodeHealthPolicy", path, message, accepted, refused);
+    let run = |more: Value| schedule(merged(json!({"targets": {"nodeSelector": {}}}), &more));
+    let mut rows = vec![
+        policy(
+            "spec.schedules[].runTemplate.spec",
+            "exactly one of checks and level is needed, for example level: basic",
+            run(json!({"level": "basic"})),
+            run(json!({"level": "basic", "checks": inventories(1)})),
+        ),
+        policy(
+            "spec.schedules[].runTemplate.spec.targets",
+            "exactly one of targets.nodeSelector and targets.nodeNames is needed; use nodeSelector: {} to select every accelerator node",
+            schedule(json!({"targets": {"nodeNames": ["a"]}, "level": "basic"})),
+            schedule(json!({"targets": {}, "level": "basic"})),
+        ),
+        policy(
+            "spec.schedules[].runTemplate.spec.maxConcurrent",
+            "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%",
+            run(json!({"level": "basic", "maxConcurrent": 1})),
+            run(json!({"level": "basic", "maxConcurrent": 0})),
+        ),
+        Row {
+            says: Some(
+                "cron every night must have five fields (minute, hour, day of the month, month, day of the week), for example 0 3 * * 1-5",
+            ),
+            ..policy(
+                "spec.schedules[].cron",
+                "cron must have five fields (minute, hour, day of the month, month, day of the week), for example 0 3 * * 1-5",
+                run(json!({"level": "basic"})),
+                json!({"schedules": [{"name": "s", "cron": "every night", "runTemplate": {"spec": {"targets": {"nodeSelector": {}}, "level": "basic"}}}]}),
+            )
+        },
+        Row {
+            says: Some(
+                "timeZone Middle Earth must be a name of the IANA time zone database, for example Europe/Berlin",
+            ),
+            ..policy(
+                "spec.schedules[].timeZone",
+                "timeZone must be a name of the IANA time zone database, for example Europe/Berlin",
+                json!({"schedules": [{"name": "s", "cron": "0 3 * * *", "timeZone": "America/Port-au-Prince", "runTemplate": {"spec": {"targets": {"nodeSelector": {}}, "level": "basic"}}}]}),
+                json!({"schedules": [{"name": "s", "cron": "0 3 * * *", "timeZone": "Middle Earth", "runTemplate": {"spec": {"targets": {"nodeSelector": {}}, "level": "basic"}}}]}),
+            )
+        },
+        policy(
+            "spec.budget.maxUnavailable",
+            UNAVAILABLE,
+            json!({"budget": {"maxUnavailable": 0}}),
+            json!({"budget": {"maxUnavailable": "ten"}}),
+        ),
+        policy(
+            "spec.budget.perDomain.maxUnavailable",
+            UNAVAILABLE,
+            json!({"budget": {"perDomain": {"topologyKey": "rack", "maxUnavailable": "0%"}}}),
+            json!({"budget": {"perDomain": {"topologyKey": "rack", "maxUnavailable": "101%"}}}),
+        ),
+        policy(
+            "spec.storm.nodes",
+            "must be a number of nodes from 2 to 100000 or a percentage from 1% to 100%, for example 10%",
+            json!({"storm": {"nodes": "2%"}}),
+            json!({"storm": {"nodes": 1}}),
+        ),
+        Row {
+            says: Some("level deep is shipped: give your own list of checks another name"),
+            ..policy(
+                "spec.levels[]",
+                "levels[].name is a shipped level: give your own list of checks another name",
+                json!({"levels": [{"name": "deeper", "checks": inventories(1)}]}),
+                json!({"levels": [{"name": "deep", "checks": inventories(1)}]}),
+            )
+        },
+        policy(
+            "spec.rules[].match.codes[]",
+            "must be the code of a fault as its source gives it, for example 79 for Xid 79",
+            json!({"rules": [{"name": "r", "match": {"codes": [79, "DCGM_FR_VOLATILE_DBE_DETECTED"]}}]}),
+            json!({"rules": [{"name": "r", "match": {"codes": ["Xid 79"]}}]}),
+        ),
+        policy(
+            "spec.rules[].effect.run",
+            "exactly one of effect.run.checks and effect.run.level is needed, for example level: deep",
+            json!({"rules": [{"name": "r", "effect": {"run": {"level": "deep"}}}]}),
+            json!({"rules": [{"name": "r", "effect": {"run": {}}}]}),
+        ),
+        Row {
+            says: Some("no monitor is named rowRemaps: did you mean rowRemap?"),
+            ..policy(
+                "spec.monitors[].name",
+                NO_MONITOR,
+                json!({"monitors": [{"name": "rowRemap"}]}),
+                json!({"monitors": [{"name": "rowRemaps"}]}),
+            )
+        },
+        row(
+            "NodeHealthOverride",
+            "spec",
+            "before is required with the action Acknowledge, and must be left out with every other action",
+            override_with(json!({"action": "Acknowledge", "before": "2026-11-21T09:30:00Z"})),
+            override_with(json!({"action": "Acknowledge"})),
+        ),
+        row(
+            "NodeHealthOverride",
+            "spec.targets",
+            "exactly one of targets.nodeSelector and targets.nodeNames is needed; use nodeSelector: {} to select every accelerator node",
+            override_with(json!({})),
+            override_with(json!({"targets": {}})),
+        ),
+        Row {
+            says: Some("no check is named gpuMemroy: did you mean gpuMemory?"),
+            ..row(
+                "NodeHealthOverride",
+                "spec.check",
+                NO_CHECK,
+                override_with(json!({"check": "custom/disk-latency"})),
+                override_with(json!({"check": "gpuMemroy"})),
+            )
+        },
+    ];
+    rows.extend(NAMES_IN_RULES.iter().map(|(path, spec)| Row {
+        says: Some("no check is named xdi: did you mean xid?"),
+        ..policy(path, NO_CHECK, spec(json!(["xid", "custom/disk"])), spec(json!(["xdi"])))
+    }));
+    rows
 }
 
 fn inventories(count: usize) -> Value {
@@ -117,6 +282,7 @@ fn check_rules() -> Vec<(&'static str, &'static str, Option<&'static str>, Value
 
 fn rows() -> Vec<Row> {
     let mut rows = own_rows();
+    rows.extend(policy_rows());
     for (kind, path, spec) in CHECK_LISTS {
         rows.extend(check_rules().into_iter().map(|(below, message, says, accepted, refused)| Row {
             kind,
@@ -175,13 +341,6 @@ fn own_rows() -> Vec<Row> {
             "must be a number of nodes from 1 to 1000 or a percentage from 1% to 100%, for example 10%",
             run(json!({"level": "basic", "maxConcurrent": "100%"})),
             run(json!({"level": "basic", "maxConcurrent": "101%"})),
-        ),
-        row(
-            "NodeHealthPolicy",
-            "spec.schedules[]",
-            "exactly one of checks and level is needed in each schedule, for example level: basic",
-            json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic"}]}),
-            json!({"schedules": [{"name": "n", "cron": "0 3 * * *", "level": "basic", "checks": inventories(1)}]}),
         ),
         row(
             "NodeHardwareProfile",

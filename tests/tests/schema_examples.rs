@@ -22,7 +22,7 @@ fn examples() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_example_is_accepted_unchanged() {
+fn every_example_is_accepted_and_shows_no_difference_afterwards() {
     let cluster = shared().unwrap();
     let files = examples();
     assert!(files.len() >= 6, "{files:?}");
@@ -30,6 +30,11 @@ fn every_example_is_accepted_unchanged() {
         let output = cluster.kubectl(&["apply", "--validate=strict", "-f", file.to_str().unwrap()]).unwrap();
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() && complaints.is_empty(), "{}: {complaints}", file.display());
+        // Defaults that the API server fills in are no difference.
+        let output = cluster.kubectl(&["diff", "-f", file.to_str().unwrap()]).unwrap();
+        let difference = [output.stdout, output.stderr].concat();
+        let difference = String::from_utf8_lossy(&difference);
+        assert!(output.status.success() && difference.is_empty(), "{}: {difference}", file.display());
     }
 }
 

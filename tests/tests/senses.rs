@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Every finding is marked at once.
-const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailablePercent: 100}, drills: {allow: true, maxNodes: 2}";
+const ENFORCE: &str = "mode: Enforce, nodeSelector: {}, bootGraceSeconds: 0, budget: {maxUnavailable: 100%}, drills: {allow: true, maxNodes: 2}";
 
 async fn scene(names: &[&str]) -> Scene {
     let mut scene = Scene::set(Options::default(), names).await.unwrap();

@@ -1,7 +1,9 @@
 //! The checks: their names, classes and parameters.
 
+mod names;
 mod parameters;
 
+pub(crate) use names::{CheckName, MonitorName};
 pub use parameters::*;
 
 use schemars::JsonSchema;

@@ -97,6 +97,7 @@ fn finding(finding: &mut Finding) {
         last_seen: _,
         count,
         evidence,
+        code,
         uuid,
         serial,
         caused_by,
@@ -107,6 +108,7 @@ fn finding(finding: &mut Finding) {
     text(message, 256);
     within(Some(count), 0, 1_000_000_000);
     optional(evidence, MAX_EVIDENCE);
+    optional_key(code, 32);
     optional(uuid, 96);
     optional(serial, 64);
     if let Some(CausedBy { check, target }) = caused_by {

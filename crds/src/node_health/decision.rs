@@ -1,6 +1,6 @@
 //! `NodeHealth.status.decision` and the other members that the operator writes.
 
-use crate::{Action, Activity, Outcome, Severity, State, Time};
+use crate::{Action, Activity, Outcome, Quarantine, Severity, State, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +15,12 @@ pub const MAX_HISTORY: usize = 16;
 pub struct Decision {
     /// Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable.
     pub state: State,
+    /// What is done about the state: None, Active (our taint keeps pods away), Waiting (for budget), DryRun (mode Observe) or Held (mode Hold, or marks kept from a former policy).
+    #[serde(default)]
+    pub quarantine: Quarantine,
     /// What the operator is currently doing with the node: None, Reserving, Checking or Maintenance.
     #[serde(default)]
     pub activity: Activity,
-    /// Whether the marks that remove capacity are on the Node. False in mode Observe and while waiting for budget.
-    #[serde(default)]
-    pub enforced: bool,
     /// Severity of the worst cause: None, Monitor, Reset, Reboot or Isolate.
     #[serde(default)]
     pub severity: Severity,
@@ -93,6 +93,10 @@ pub struct Cause {
     pub since: Time,
     /// What lifts the cause, and the progress so far.
     pub lift: Lift,
+    /// Code of the fault as its source gives it, for example the number of an Xid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub code: Option<String>,
     /// Serial number of the affected board, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -269,6 +273,18 @@ pub struct Certification {
     pub passed_at: Time,
     /// When the certification expires.
     pub expires_at: Time,
+}
+
+/// The number of GPUs, for tools that count: `summary.gpus` is the same as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuCount {
+    /// The number of GPUs that the node should have: declared by its profile, else offered by the Node, else seen.
+    #[schemars(range(min = 0, max = 4096))]
+    pub expected: i64,
+    /// The number of GPUs that are present and not unhealthy.
+    #[schemars(range(min = 0, max = 4096))]
+    pub healthy: i64,
 }
 
 /// Texts for kubectl columns.

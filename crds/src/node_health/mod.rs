@@ -28,6 +28,8 @@ use serde::{Deserialize, Serialize};
     category = "gpuhealth",
     status = "NodeHealthStatus",
     derive = "PartialEq",
+    selectable = ".status.decision.state",
+    selectable = ".status.decision.quarantine",
     doc = "NodeHealth describes the health of one accelerator node: its state, since when, why, and what to do. It has the name of its Node. The operator writes the spec and status.decision; the agent on the node writes status.report.",
     printcolumn(
         name = "Health",
@@ -36,10 +38,10 @@ use serde::{Deserialize, Serialize};
         description = "Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable."
     ),
     printcolumn(
-        name = "Severity",
+        name = "Quarantine",
         type_ = "string",
-        json_path = ".status.decision.severity",
-        description = "What the fault requires: Monitor, Reset, Reboot or Isolate."
+        json_path = ".status.decision.quarantine",
+        description = "What is done about it: None, Active, Waiting, DryRun or Held."
     ),
     printcolumn(
         name = "GPUs",
@@ -77,6 +79,13 @@ use serde::{Deserialize, Serialize};
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
         description = "Time since creation."
+    ),
+    printcolumn(
+        name = "Severity",
+        type_ = "string",
+        json_path = ".status.decision.severity",
+        description = "What the fault requires: Monitor, Reset, Reboot or Isolate.",
+        priority = 1
     ),
     printcolumn(
         name = "Profile",
@@ -167,6 +176,9 @@ pub struct NodeHealthStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub certifications: Vec<Certification>,
+    /// The number of GPUs. Absent until an agent has reported them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_count: Option<GpuCount>,
     /// Texts for kubectl columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<NodeSummary>,

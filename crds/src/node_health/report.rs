@@ -263,6 +263,10 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub evidence: Option<String>,
+    /// Code of the fault as its source gives it, for example the number of an Xid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub code: Option<String>,
     /// UUID of the affected board when the fault was found. The finding does not apply to another board at the same address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]

@@ -4,6 +4,9 @@ use crate::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Maximum number of failure domains in a policy's status.
+pub const MAX_DOMAINS: usize = 32;
+
 /// Observed state of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -12,6 +15,30 @@ pub struct NodeHealthPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
+    /// Nodes by state.
+    #[serde(default)]
+    pub counts: NodeCounts,
+    /// Use of the budget.
+    #[serde(default)]
+    pub budget: BudgetStatus,
+    /// Storms in progress.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub storms: Vec<StormStatus>,
+    /// Status of each schedule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub schedules: Vec<ScheduleStatus>,
+    /// Conditions: Accepted, BudgetExhausted, Storm and Ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The nodes that a policy governs, by state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeCounts {
     /// The number of nodes that the policy governs.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
@@ -28,24 +55,22 @@ pub struct NodeHealthPolicyStatus {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub unhealthy: i64,
+    /// The number of nodes whose state is unknown: never judged, or their agent does not report.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub unknown: i64,
+    /// The number of nodes under maintenance, whatever their state.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub maintenance: i64,
     /// The number of nodes waiting for budget. In mode Observe: the nodes that would wait under Enforce.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub waiting: i64,
-    /// Use of the budget.
+    /// The number of nodes on which every enabled monitor judges all that it is for.
     #[serde(default)]
-    pub budget: BudgetStatus,
-    /// The current storm.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storm: Option<StormStatus>,
-    /// Status of each schedule.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    pub schedules: Vec<ScheduleStatus>,
-    /// Conditions: Accepted, BudgetExhausted, Storm and Ready.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub covered: i64,
 }
 
 /// Use of a budget.
@@ -60,10 +85,29 @@ pub struct BudgetStatus {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub used: i64,
+    /// Use of the limit of each failure domain; the fullest 32, fullest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub per_domain: Vec<DomainStatus>,
     /// Budget slots in use by the operator. A claim is written before the mark it pays for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub claims: Vec<Claim>,
+}
+
+/// Use of the limit of one failure domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainStatus {
+    /// The failure domain: the value of the label. Empty for the nodes without it.
+    #[schemars(length(max = 63))]
+    pub domain: String,
+    /// The number of nodes of the domain that may be unavailable at once.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub limit: i64,
+    /// The number of unavailable nodes of the domain.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub used: i64,
 }
 
 /// One budget slot in use.
@@ -81,6 +125,8 @@ pub struct Claim {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub node_version: String,
+    /// When the slot was claimed.
+    pub since: Time,
     /// What the slot is used for.
     #[serde(rename = "for")]
     pub for_: ClaimFor,
@@ -139,4 +185,8 @@ pub struct ScheduleStatus {
     /// When the schedule creates its next run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_time: Option<Time>,
+    /// The number of runs that were not created, because the one before was still open or it was too late.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub missed: i64,
 }

@@ -62,6 +62,7 @@ fn verdict(finding: Finding) -> Finding {
         last_seen,
         count,
         evidence: _,
+        code: _,
         uuid: _,
         serial: _,
         // A schema older than this field would refuse the smallest report too.

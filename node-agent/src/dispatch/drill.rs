@@ -37,6 +37,7 @@ pub(super) fn finding(drill: &Drill, run: &str, now: Time) -> Finding {
         last_seen: now,
         count: 1,
         evidence: Some(bounded(&format!("drill of run {run}"), 256)),
+        code: None,
         uuid: None,
         serial: None,
         caused_by: None,

@@ -5,7 +5,7 @@ use super::models::{A100_PCIE, H100, L4, Model, T4};
 use super::newer;
 use super::noise::noise;
 use super::world::{HOUR, MINUTE, World};
-use crds::node_hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie};
+use crds::node_hardware_profile::{ExpectedGpus, ExpectedNetwork, ExpectedPcie, ExpectedPort};
 use crds::node_health::{Expected, NodeHealthSpec};
 
 /// A scene: its name, how it begins, and what happens in one round; `chance` is another random number in each round.
@@ -73,8 +73,7 @@ pub(super) fn declared(model: Model, count: i64, ports: usize) -> NodeHealthSpec
     };
     let network = ExpectedNetwork {
         rdma_devices: i64::try_from(ports).ok(),
-        ports: (0..ports).map(|port| format!("mlx5_{port}/1")).collect(),
-        rate_gbps: Some(400),
+        ports: (0..ports).map(|port| ExpectedPort { name: format!("mlx5_{port}/1"), rate_gbps: Some(400) }).collect(),
         ..ExpectedNetwork::default()
     };
     let expected = Expected { gpus: Some(gpus), network: Some(network), ..Expected::default() };

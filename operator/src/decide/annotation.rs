@@ -16,7 +16,7 @@ pub(crate) struct Annotation {
     #[serde(skip_deserializing)]
     action: Option<Action>,
     /// When the state and severity last changed.
-    since: Option<Time>,
+    pub(crate) since: Option<Time>,
     /// The open causes, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) causes: Vec<AnnotatedCause>,

@@ -1,6 +1,7 @@
 //! One node in a decision: the judgement on it, what may be done to it, and when to decide again.
 
 use super::{
+    annotation::Annotation,
     govern::{
         authority::{self, Authority},
         claims::{Age, Claims, age},
@@ -8,6 +9,7 @@ use super::{
         selection::Subject,
     },
     judge::{
+        coverage::gaps,
         facts::Facts,
         rules,
         verdict::{self, Judgement},
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::world::{Node, World};
 use crds::{
-    Time,
+    State, Time,
     node_health::Assignment,
     node_health_policy::{Claim, TaintEffect},
 };
@@ -42,6 +44,8 @@ pub(crate) struct Judged {
     pub(crate) effect: TaintEffect,
     /// How the node differs from its fleet.
     pub(crate) drift: Drift,
+    /// Whether its agent reports, and every enabled monitor judges all that it is for.
+    pub(crate) is_covered: bool,
     /// Whether our taint keeps pods away from the Node now.
     pub(crate) is_marked: bool,
     /// Whether a claim allows a mark that is not wanted and may still come: a leader died or stalled between the two. A write
@@ -107,7 +111,7 @@ impl Judged {
     pub(crate) fn of(subject: &Subject<'_>, circumstances: &Circumstances<'_>, fleet: &Fleet, now: Time) -> Self {
         let node = subject.node;
         let claims = &circumstances.claims;
-        let authority = authority::authority(circumstances.hold_everything, subject);
+        let authority = authority::authority(circumstances.hold_everything, subject, is_released(subject, now));
         let judgement = subject.health.current().map(|health| {
             let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
             let own = claims.iter().find(|(policy, _)| Some(policy.as_str()) == winner);
@@ -126,7 +130,9 @@ impl Judged {
             .as_ref()
             .map_or(TaintEffect::None, |judgement| rules::effect_of(subject.policy, &judgement.causes));
         let has = |wanted: Age| claims.iter().any(|(_, claim)| age(claim, node) == wanted);
+        let report = subject.health.current().and_then(|health| health.status.as_ref()?.report.as_ref());
         Self {
+            is_covered: !circumstances.silent && report.is_some_and(|report| gaps(subject, report).is_none()),
             drift: fleet.drift(subject, now),
             is_touched: !is_marked && has(Age::Current) && !may_be_marked(authority, effect),
             is_behind: !is_marked && has(Age::Ahead),
@@ -137,13 +143,15 @@ impl Judged {
     }
 }
 
-/// When time alone changes the judgement on a node next: a maintenance overruns or a certification expires.
+/// When time alone changes the judgement on a node next: a maintenance overruns, a certification expires, or the time of
+/// `releaseAll` comes.
 pub(crate) fn changes_at(subject: &Subject<'_>, now: Time) -> Option<Time> {
     let health = subject.health.current()?;
     let certifications = health.status.iter().flat_map(|status| &status.certifications).map(|c| c.expires_at);
     let maintenance = health.spec.maintenance.as_ref().and_then(|m| m.until);
     let overrun = maintenance.filter(|_| subject.node.maintenance().is_some());
-    certifications.chain(overrun).filter(|at| *at > now).min()
+    let release = subject.policy.and_then(|policy| policy.spec.release_all.as_ref()).map(|release| release.before);
+    certifications.chain(overrun).chain(release).filter(|at| *at > now).min()
 }
 
 fn may_be_marked(authority: Authority<'_>, effect: TaintEffect) -> bool {
@@ -155,8 +163,9 @@ fn may_be_marked(authority: Authority<'_>, effect: TaintEffect) -> bool {
 
 impl<'w> Case<'w> {
     /// What may be done to a judged node.
-    pub(crate) fn new(world: &World, subject: Subject<'w>, judged: &'w Judged) -> Self {
-        Self { authority: authority::authority(world.hold_everything, &subject), subject, judged }
+    pub(crate) fn new(world: &World, subject: Subject<'w>, judged: &'w Judged, now: Time) -> Self {
+        let authority = authority::authority(world.hold_everything, &subject, is_released(&subject, now));
+        Self { authority, subject, judged }
     }
 
     /// The Node.
@@ -209,4 +218,15 @@ impl<'w> Case<'w> {
             TaintToBe::Remove => false,
         }
     }
+}
+
+/// Whether the policy's `releaseAll` covers the marks of the node: they are older than its time, and that is not in the
+/// future. A mark is at least as old as the decision that it shows, and as what its annotation says; one of which neither
+/// is known counts as older.
+fn is_released(subject: &Subject<'_>, now: Time) -> bool {
+    let Some(release) = subject.policy.and_then(|policy| policy.spec.release_all.as_ref()) else { return false };
+    let decision = subject.health.current().and_then(|health| health.status.as_ref()?.decision.as_ref());
+    let decided = decision.filter(|decision| decision.state == State::Unhealthy).map(|decision| decision.since);
+    let annotated = Annotation::read(subject.node).and_then(|annotation| annotation.since);
+    release.before <= now && decided.into_iter().chain(annotated).min().is_none_or(|since| since < release.before)
 }

@@ -119,7 +119,8 @@ fn decide_nodes<'w>(
     plan: &mut Plan,
 ) -> Vec<Option<HasSlot>> {
     let subjects = governance.subjects.iter().zip(docket.rulings());
-    let cases: Vec<Case<'_>> = subjects.map(|(subject, ruling)| Case::new(world, *subject, &ruling.judged)).collect();
+    let cases: Vec<Case<'_>> =
+        subjects.map(|(subject, ruling)| Case::new(world, *subject, &ruling.judged, now)).collect();
     for at in docket.rulings().filter_map(|ruling| ruling.changes_at) {
         plan.wake(at);
     }
@@ -128,7 +129,7 @@ fn decide_nodes<'w>(
     let mut ledger = Ledger::new(&governance.claims);
     let mut accounts = Vec::with_capacity(governance.policies.len());
     for ranked in &governance.policies {
-        let mut account = ledger.allocate(world, *ranked, &cases, &by_name);
+        let mut account = ledger.allocate(world, *ranked, &cases, &by_name, now);
         write::policy::plan_claims(&mut account, plan);
         accounts.push(account);
     }

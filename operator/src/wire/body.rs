@@ -169,21 +169,34 @@ fn node_health(write: &NodeHealthSpecWrite, version: Option<&str>) -> Result<Val
 }
 
 fn node_health_status(write: &NodeHealthStatusWrite, version: Option<&str>) -> Result<Value, serde_json::Error> {
-    let NodeHealthStatusWrite { name, uid: _, resource_version, decision, gpus, certifications, summary, conditions } =
-        write;
+    let NodeHealthStatusWrite {
+        name,
+        uid: _,
+        resource_version,
+        decision,
+        gpus,
+        certifications,
+        gpu_count,
+        summary,
+        conditions,
+    } = write;
     // On the status of a custom resource the API server ignores a wrong uid. The resourceVersion protects instead.
     let version = version.unwrap_or(resource_version);
+    let mut status = json!({
+        "decision": serde_json::to_value(decision)?,
+        "gpus": serde_json::to_value(gpus)?,
+        "certifications": serde_json::to_value(certifications)?,
+        "summary": serde_json::to_value(summary)?,
+        "conditions": serde_json::to_value(conditions)?,
+    });
+    if let Some(count) = gpu_count {
+        status["gpuCount"] = serde_json::to_value(count)?;
+    }
     Ok(json!({
         "apiVersion": api_version(),
         "kind": "NodeHealth",
         "metadata": {"name": name, "resourceVersion": version},
-        "status": {
-            "decision": serde_json::to_value(decision)?,
-            "gpus": serde_json::to_value(gpus)?,
-            "certifications": serde_json::to_value(certifications)?,
-            "summary": serde_json::to_value(summary)?,
-            "conditions": serde_json::to_value(conditions)?,
-        },
+        "status": status,
     }))
 }
 

@@ -52,7 +52,8 @@ impl ControlPlane {
     }
 
     /// Waits until each admission policy refuses what it must: an agent without a node, the operator with a foreign label, a
-    /// person with a NodeHealth or a HealthCheckResult. Each try is a dry run and leaves nothing behind.
+    /// person with a NodeHealth, a HealthCheckResult or an override that has ended. Each try is a dry run and leaves nothing
+    /// behind.
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
         let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
         let agent = self.client_with_token(&token)?;
@@ -65,6 +66,8 @@ impl ControlPlane {
 
         let what = "the admission policy of HealthCheckResult to refuse a person";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_result(&person))).await?;
+        let what = "the admission policy of NodeHealthOverride to refuse an end in the past";
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_past_override(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
         let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);
@@ -118,6 +121,19 @@ async fn create_result(person: &kube::Client) -> kube::Result<()> {
     };
     let results: Api<crds::HealthCheckResult> = Api::all(person.clone());
     results.create(&dry_run(), &crds::HealthCheckResult::new("not-a-result", spec)).await.map(drop)
+}
+
+async fn create_past_override(person: &kube::Client) -> kube::Result<()> {
+    let overrides: Api<crds::NodeHealthOverride> = Api::all(person.clone());
+    let spec = crds::node_health_override::NodeHealthOverrideSpec {
+        targets: crds::health_check_run::Targets {
+            node_names: Some(vec!["not-a-node".to_owned()]),
+            ..crds::health_check_run::Targets::default()
+        },
+        reason: "not in force yet".to_owned(),
+        ..crds::node_health_override::NodeHealthOverrideSpec::default()
+    };
+    overrides.create(&dry_run(), &crds::NodeHealthOverride::new("not-an-override", spec)).await.map(drop)
 }
 
 async fn label_node(operator: &kube::Client, node: &str) -> kube::Result<()> {

@@ -3,6 +3,7 @@
 use super::{Agent, AgentOptions, Error, Operator, SimulatedNode, binary_folder, seen};
 use crate::cluster::{ControlPlane, NodeSpec, Options, until};
 use crds::node_health::CheckRow;
+use crds::node_health_policy::NodeCounts;
 use crds::{Check, HealthCheckRun, NodeHealth, NodeHealthPolicy, State};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
@@ -131,10 +132,29 @@ impl Scene {
         let api = &api;
         let found = until(&what, WITHIN, || async move {
             let seen = api.get(policy).await.map_err(|e| e.to_string())?;
-            let matched = seen.status.map(|status| status.matched);
+            let matched = seen.status.map(|status| status.counts.matched);
             if matched == i64::try_from(nodes).ok() { Ok(()) } else { Err(format!("{matched:?}")) }
         });
         Ok(found.await?)
+    }
+
+    /// Waits until the operator counts the nodes of a policy as `wanted` says.
+    pub async fn until_policy_counts(
+        &self,
+        policy: &str,
+        what: &str,
+        wanted: impl Fn(&NodeCounts) -> bool,
+    ) -> Result<(), Error> {
+        let what = format!("NodeHealthPolicy {policy} to count {what}");
+        let api: Api<NodeHealthPolicy> = Api::all(self.cluster.admin()?);
+        let (api, wanted) = (&api, &wanted);
+        until(&what, WITHIN, || async move {
+            let seen = api.get(policy).await.map_err(|error| error.to_string())?;
+            let counts = seen.status.map(|status| status.counts).unwrap_or_default();
+            if wanted(&counts) { Ok(()) } else { Err(format!("{counts:?}")) }
+        })
+        .await?;
+        Ok(())
     }
 
     /// Waits until a run is as `wanted` says.

@@ -24,7 +24,7 @@ pub(crate) fn policy(more: &str) -> String {
 apiVersion: gpuhealth.dev/v1alpha1
 kind: NodeHealthPolicy
 metadata: {{name: {POLICY}}}
-spec: {{mode: Enforce, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailablePercent: 100}}, {more}}}
+spec: {{mode: Enforce, nodeSelector: {{}}, bootGraceSeconds: 0, budget: {{maxUnavailable: 100%}}, {more}}}
 "
     )
 }

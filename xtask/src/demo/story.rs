@@ -5,7 +5,7 @@ use super::{
     stage::{SIMULATED, Stage},
     told::Teller,
 };
-use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, State, names};
+use crds::{HealthCheckRun, NodeHealth, NodeHealthPolicy, Quarantine, State, names};
 use futures::TryStreamExt as _;
 use gpu_health_tests::{
     cluster::until,
@@ -215,7 +215,7 @@ async fn second_fault(teller: &Teller, stage: &Stage) -> Result<(), Failure> {
     }
     let waits = |h: &NodeHealth| {
         let decision = h.status.as_ref().and_then(|s| s.decision.as_ref());
-        decision.is_some_and(|d| d.state == State::Unhealthy && !d.enforced)
+        decision.is_some_and(|d| d.state == State::Unhealthy && d.quarantine == Quarantine::Waiting)
     };
     until_health(stage, "sim-3", "held back", waits).await?;
     let policies: Api<NodeHealthPolicy> = Api::all(stage.cluster.admin()?);

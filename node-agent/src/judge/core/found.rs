@@ -307,6 +307,7 @@ impl Found {
             last_seen: at,
             count: 1,
             evidence: self.evidence.as_deref().map(|text| bounded(text, 256)),
+            code: None,
             uuid: None,
             serial: None,
             caused_by: None,

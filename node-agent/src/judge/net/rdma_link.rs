@@ -48,7 +48,8 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
     };
     let declared = declared(ground);
     let wanted = declared.and_then(|network| usize::try_from(network.rdma_devices?).ok()).unwrap_or(0);
-    let ports = declared.map_or(&[][..], |network| &network.ports);
+    let ports: Vec<&String> = declared.iter().flat_map(|network| &network.ports).map(|port| &port.name).collect();
+    let ports = ports.as_slice();
     if tree.rdma.is_empty() && hidden(tree) > 0 {
         let (why, message) = in_other_namespaces("no RDMA device is visible", hidden(tree));
         return Judged::unknown(why, message);
@@ -74,7 +75,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         }
         Count::Unclear(why) => unclear = unclear.or(Some(why)),
     }
-    for name in ports.iter().filter(|name| !tree.rdma.iter().any(|port| port.name == **name)) {
+    for name in ports.iter().copied().filter(|name| !tree.rdma.iter().any(|port| port.name == **name)) {
         if let Some(why) = may_be_unseen(tree) {
             unclear = unclear.or(Some(why));
             continue;
@@ -83,7 +84,7 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         let message = format!("the declared RDMA port {name} is missing");
         findings.push(found(RULES, reason::PORT_DOWN, name, message, format!("{} ports", tree.rdma.len())));
     }
-    for port in tree.rdma.iter().filter(|port| !port.efa && (!port.is_virtual || ports.contains(&port.name))) {
+    for port in tree.rdma.iter().filter(|port| !port.efa && (!port.is_virtual || ports.contains(&&port.name))) {
         if let Some(of_port) = judge_port(ground, port, declared) {
             covered.push(port.name.clone());
             findings.extend(of_port);
@@ -97,18 +98,18 @@ pub fn judge(ground: &Ground<'_>) -> Judged {
         findings.iter().any(|found| found.target == *name)
             || ground.findings.get(Check::RdmaLink.name(), name).is_some()
     };
-    covered.sort_by_cached_key(|name| (!has_finding(name), name != TARGET_NODE, !ports.contains(name)));
+    covered.sort_by_cached_key(|name| (!has_finding(name), name != TARGET_NODE, !ports.contains(&name)));
     covered.truncate(MAX_COVERED);
     judged(covered, findings)
 }
 
 /// Ports that have a finding and are gone, while as many devices as declared are there: nothing is missing, so a card was
 /// taken out, or its device has another name now. Absence alone lifts nothing.
-fn removed(ground: &Ground<'_>, tree: &TreeReport, declared: &[String]) -> Vec<String> {
+fn removed(ground: &Ground<'_>, tree: &TreeReport, declared: &[&String]) -> Vec<String> {
     if may_be_unseen(tree).is_some() {
         return Vec::new();
     }
-    let is_there = |name: &String| tree.rdma.iter().any(|port| port.name == *name) || declared.contains(name);
+    let is_there = |name: &String| tree.rdma.iter().any(|port| port.name == *name) || declared.contains(&name);
     let targets = ground.findings.of(Check::RdmaLink.name()).map(|finding| &finding.target);
     targets.filter(|target| *target != TARGET_NODE && !is_there(target)).cloned().collect()
 }
@@ -124,7 +125,7 @@ fn sees_nothing(tree: &TreeReport) -> bool {
 
 /// `None` if its state cannot be read.
 fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNetwork>) -> Option<Vec<Found>> {
-    let is_declared = declared.is_some_and(|network| network.ports.contains(&port.name));
+    let expected = declared.and_then(|network| network.ports.iter().find(|expected| expected.name == port.name));
     let state = port.state?;
     let is_up = ACTIVE.contains(&state) && port.phys_state.is_none_or(|phys| phys == LINK_UP);
     let name = &port.name;
@@ -133,7 +134,7 @@ fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNe
     if !is_up {
         let phys = port.phys_state.map_or_else(String::new, |phys| format!(", physical state {phys}"));
         let what = format!("the RDMA port {name} is not active (state {state}{phys})");
-        if is_declared {
+        if expected.is_some() {
             all.push(found(RULES, reason::PORT_DOWN, name, what, evidence));
         } else if went_down(ground, port) {
             let message = format!("{what}; it was active before, but no profile declares it");
@@ -141,7 +142,7 @@ fn judge_port(ground: &Ground<'_>, port: &RdmaPort, declared: Option<&ExpectedNe
         }
         return Some(all);
     }
-    let rate = declared.and_then(|network| u32::try_from(network.rate_gbps?).ok()).filter(|_| is_declared);
+    let rate = expected.and_then(|expected| u32::try_from(expected.rate_gbps?).ok());
     if let Some((limit, now)) = rate.zip(port.rate_gbps).filter(|(limit, now)| now < limit) {
         let message = format!("the RDMA port {name} runs at {now} Gb/s; the profile declares {limit}");
         all.push(found(RULES, reason::PORT_SLOW, name, message, evidence));

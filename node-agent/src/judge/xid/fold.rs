@@ -24,6 +24,14 @@ pub fn observe(findings: &mut Findings, observed: &XidObservation, verdict: &Xid
     tell(findings, observed, means, &verdict.message, at);
 }
 
+/// The number of the fault, where it has one. Those of GPUs and of switches do not overlap.
+fn code(event: XidEvent) -> Option<String> {
+    match event {
+        XidEvent::Xid(number) | XidEvent::SXid(number) => Some(number.to_string()),
+        XidEvent::FallenOffTheBus => None,
+    }
+}
+
 /// Adds one observation as a finding, or counts it on the standing one.
 pub(super) fn tell(
     findings: &mut Findings,
@@ -42,6 +50,7 @@ pub(super) fn tell(
         evidence: Some(evidence(observed)),
     }
     .as_finding(check, at);
+    let fresh = Finding { code: code(observed.event), ..fresh };
     let fresh = match root_of(findings, &fresh.target, (observed.event, reason), (at, at)) {
         Some(cause) => {
             // What was printed before the root is its echo, too, and counts on.

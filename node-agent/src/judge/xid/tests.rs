@@ -57,6 +57,7 @@ proptest! {
         let code = MEMORY[first].split(',').next().unwrap();
         let begins = format!("Xid {code} at {GPU}");
         prop_assert!(finding.evidence.as_deref().unwrap().starts_with(&begins));
+        prop_assert_eq!(finding.code.as_deref(), Some(code));
         let counted = if grave.is_empty() { lines.len() } else { grave.len() };
         prop_assert_eq!(usize::try_from(finding.count).unwrap(), counted);
         fold(&mut findings, &gpu("154, GPU recovery action changed from 0x4 (Drain and Reset) to 0x0 (None)"), 60);

@@ -209,3 +209,12 @@ fn each_code_has_one_row_and_each_reason_one_meaning() {
     assert_eq!([183, 184, 186].map(row), [None; 3]);
     assert_eq!(row(0), None);
 }
+
+#[test]
+fn every_reason_of_an_xid_may_stand_in_a_rule_of_a_policy() {
+    let of_signs = crate::xid::verdict::LINK_SIGNS.iter().map(|(_, _, reason, _)| *reason);
+    let of_rows = ROWS.iter().chain([&UNKNOWN]).map(|row| row.reason);
+    for reason in of_rows.chain(of_signs).chain([FALLEN_OFF_THE_BUS]) {
+        assert!(crds::reason::OF_XIDS.contains(&reason), "{reason}: add it to crds::reason::OF_XIDS");
+    }
+}

@@ -1,8 +1,8 @@
-//! Failure domains: the policy's limit applies to the nodes of each domain as well.
+//! Failure domains: a second limit for the nodes of each domain.
 
-use super::limit::limit;
+use super::limit::domain_limit;
 use crate::{decide::govern::selection::Subject, world::Node};
-use crds::node_health_policy::Budget;
+use crds::node_health_policy::{Budget, DomainStatus, MAX_DOMAINS};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The failure domains of a policy: per value of a label, how many nodes are used and how many may be.
@@ -12,8 +12,9 @@ pub(crate) struct Domains<'w> {
 }
 
 impl<'w> Domains<'w> {
-    /// The nodes of each domain, and those of them that are used.
-    pub(crate) fn new(key: &str, budget: Option<&Budget>, governed: &[&Subject<'w>], used: &BTreeSet<&str>) -> Self {
+    /// The nodes of each domain, and those of them that are used; `None` if the budget has no limit per domain.
+    pub(crate) fn new(budget: &Budget, governed: &[&Subject<'w>], used: &BTreeSet<&str>) -> Option<Self> {
+        let key = budget.per_domain.as_ref()?.topology_key.as_str();
         let mut counts: BTreeMap<&'w str, (usize, usize)> = BTreeMap::new();
         for subject in governed {
             let (used_here, nodes) = counts.entry(domain(subject.node, key)).or_default();
@@ -21,14 +22,31 @@ impl<'w> Domains<'w> {
             *nodes += 1;
         }
         for (_, nodes_then_limit) in counts.values_mut() {
-            *nodes_then_limit = limit(budget, *nodes_then_limit);
+            *nodes_then_limit = domain_limit(budget, *nodes_then_limit);
         }
-        Self { key: key.to_owned(), used_and_limit: counts }
+        Some(Self { key: key.to_owned(), used_and_limit: counts })
     }
 
     /// Whether the domain of this node has room for one more.
     pub(crate) fn has_room(&self, node: &Node) -> bool {
         self.used_and_limit.get(domain(node, &self.key)).is_none_or(|(used, limit)| used < limit)
+    }
+
+    /// The fullest domains: those with the least room first, then those with the most nodes in use.
+    pub(crate) fn fullest(&self) -> Vec<DomainStatus> {
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let mut all: Vec<DomainStatus> = self
+            .used_and_limit
+            .iter()
+            .map(|(domain, (used, limit))| DomainStatus {
+                domain: (*domain).to_owned(),
+                limit: number(*limit),
+                used: number(*used),
+            })
+            .collect();
+        all.sort_by_key(|domain| (domain.limit.saturating_sub(domain.used), std::cmp::Reverse(domain.used)));
+        all.truncate(MAX_DOMAINS);
+        all
     }
 
     /// Counts this node as used.

@@ -26,7 +26,10 @@ use crate::{
     key::{Key, Kind},
     world::World,
 };
-use crds::node_health_policy::{Claim, Mode};
+use crds::{
+    Time,
+    node_health_policy::{Claim, Mode},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The existing claims, and those that this plan adds.
@@ -59,6 +62,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
         ranked: Ranked<'w>,
         cases: &[Case<'w>],
         by_name: &BTreeMap<&str, usize>,
+        now: Time,
     ) -> Account<'w> {
         let policy = ranked.policy;
         let name = policy.metadata.name.as_deref().unwrap_or_default();
@@ -84,7 +88,8 @@ impl<'c, 'w> Ledger<'c, 'w> {
                 if let Some(judgement) = case.judgement.as_ref().filter(|_| may)
                     && granted.contains(case.node().name.as_str())
                 {
-                    added.push(slots::claim(case.node(), judgement, is_without_texts));
+                    let since = self.claims.of(name, &case.node().name).map_or(now, |own| own.since);
+                    added.push(slots::claim(case.node(), judgement, is_without_texts, since));
                     self.granted.insert(case.subject.node.name.as_str(), name);
                 }
             }

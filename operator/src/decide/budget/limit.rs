@@ -1,17 +1,18 @@
 //! How many nodes may be out of service at once.
 
-use crds::node_health_policy::{Budget, DEFAULT_BUDGET_MINIMUM, DEFAULT_MAX_UNAVAILABLE_PERCENT};
+use crds::{Scale, node_health_policy::Budget};
 
-/// How many of `nodes` may be out of service: the lower of number and percentage, rounded down, but at least the minimum.
-pub(crate) fn limit(budget: Option<&Budget>, nodes: usize) -> usize {
-    let number = |n: i64| usize::try_from(n).unwrap_or(0);
-    let (max, percent, minimum) =
-        budget.map_or((None, None, None), |b| (b.max_unavailable, b.max_unavailable_percent, b.minimum));
-    let percent = match (max, percent) {
-        (None, None) => Some(DEFAULT_MAX_UNAVAILABLE_PERCENT),
-        (_, given) => given,
-    };
-    let by_percent = percent.map(|p| nodes.saturating_mul(number(p)) / 100);
-    let lower = [max.map(number), by_percent].into_iter().flatten().min();
-    lower.unwrap_or(0).max(number(minimum.unwrap_or(DEFAULT_BUDGET_MINIMUM)))
+/// How many of the `nodes` of a policy may be out of service.
+pub(crate) fn limit(budget: &Budget, nodes: usize) -> usize {
+    of(budget, budget.max_unavailable, nodes)
+}
+
+/// How many of the `nodes` of one failure domain may be out of service, within the limit of the policy.
+pub(crate) fn domain_limit(budget: &Budget, nodes: usize) -> usize {
+    let own = budget.per_domain.as_ref().and_then(|domain| domain.max_unavailable);
+    of(budget, own.unwrap_or(budget.max_unavailable), nodes)
+}
+
+fn of(budget: &Budget, max: Scale, nodes: usize) -> usize {
+    max.of(nodes, usize::try_from(budget.minimum).unwrap_or(0))
 }

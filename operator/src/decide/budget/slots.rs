@@ -11,7 +11,7 @@ use crate::{
     world::Node,
 };
 use crds::{
-    NodeHealthPolicy,
+    NodeHealthPolicy, Time,
     node_health_policy::{Claim, ClaimFor, MAX_CLAIMS},
 };
 use std::{cmp::Reverse, collections::BTreeSet};
@@ -62,11 +62,10 @@ pub(crate) fn allocate<'w>(
     governed: &[&Subject<'w>],
     mut wishes: Vec<Wish<'w, '_>>,
 ) -> Allocation<'w> {
-    let budget = policy.spec.budget.as_ref();
+    let budget = &policy.spec.budget;
     let total = limit(budget, governed.len());
     let mut used = used(claims, governed);
-    let mut domains =
-        budget.and_then(|b| b.topology_key.as_deref()).map(|key| Domains::new(key, budget, governed, &used));
+    let mut domains = Domains::new(budget, governed, &used);
     wishes.sort_by_key(|wish| {
         let judgement = wish.judgement;
         let badness = (Reverse(wish.is_used), judgement.is_drill(), Reverse(judgement.severity.rank()));
@@ -94,12 +93,13 @@ pub(crate) fn allocate<'w>(
 }
 
 /// The claim that pays for the mark of this judgement on this version of the Node.
-pub(crate) fn claim(node: &Node, judgement: &Judgement, is_without_texts: bool) -> Claim {
+pub(crate) fn claim(node: &Node, judgement: &Judgement, is_without_texts: bool, since: Time) -> Claim {
     let worst = judgement.causes.first().filter(|_| !is_without_texts);
     Claim {
         node: node.name.clone(),
         uid: node.uid.clone(),
         node_version: node.resource_version.clone(),
+        since,
         for_: ClaimFor {
             check: worst.map(|c| c.check.clone()),
             target: worst.map(|c| c.target.clone()),

@@ -12,20 +12,20 @@ pub(crate) enum Authority<'w> {
     Frozen,
     /// Nothing is set. Marks left by a former policy stay until evidence lifts them or somebody releases them.
     Observe {
-        /// Whether the policy sets `releaseAll`.
+        /// Whether the policy's `releaseAll` covers the marks of the node.
         release: bool,
     },
 }
 
-/// The authority over the marks of this node.
-pub(crate) fn authority<'w>(hold_everything: bool, subject: &Subject<'w>) -> Authority<'w> {
+/// The authority over the marks of this node. `is_released`: whether the policy's `releaseAll` covers them.
+pub(crate) fn authority<'w>(hold_everything: bool, subject: &Subject<'w>, is_released: bool) -> Authority<'w> {
     match subject.policy {
         _ if hold_everything => Authority::Frozen,
         None => Authority::Observe { release: false },
         Some(policy) => match policy.spec.mode {
             Mode::Hold => Authority::Frozen,
             Mode::Enforce => Authority::Enforce(policy),
-            Mode::Observe => Authority::Observe { release: policy.spec.release_all.is_some() },
+            Mode::Observe => Authority::Observe { release: is_released },
         },
     }
 }

@@ -6,8 +6,6 @@ use crds::{Check, NodeHealthPolicy};
 pub(crate) fn wanted(policy: Option<&NodeHealthPolicy>) -> impl Iterator<Item = (&'static str, Option<i64>)> + '_ {
     Check::ALL.iter().filter(|check| check.is_built() && check.is_monitor()).filter_map(move |check| {
         let setting = policy.and_then(|p| p.spec.monitors.iter().find(|monitor| monitor.name == check.name()));
-        setting
-            .is_none_or(|s| s.enabled.unwrap_or(true))
-            .then(|| (check.name(), setting.and_then(|s| s.interval_seconds)))
+        setting.is_none_or(|s| s.enabled).then(|| (check.name(), setting.map(|s| s.interval_seconds)))
     })
 }

@@ -146,6 +146,7 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
         message: truncate(&finding.message, 256),
         since: now,
         lift: one_pass(&finding.check, &finding.target),
+        code: finding.code.as_deref().map(|code| truncate(code, 32)),
         serial: finding.serial.as_deref().map(|serial| truncate(serial, 64)),
         ..Cause::default()
     }

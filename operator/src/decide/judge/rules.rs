@@ -12,7 +12,7 @@ use crds::{
 /// policy writes no taints. A drill is ignored if there is a real cause that condemns.
 pub(crate) fn effect_of(policy: Option<&NodeHealthPolicy>, causes: &[Cause]) -> TaintEffect {
     let spec = policy.map(|p| &p.spec);
-    let taints_are_on = spec.and_then(|s| s.outputs.as_ref()).and_then(|o| o.taints).unwrap_or(true);
+    let taints_are_on = spec.is_none_or(|s| s.outputs.taints.enabled);
     if !taints_are_on {
         return TaintEffect::None;
     }
@@ -24,9 +24,9 @@ pub(crate) fn effect_of(policy: Option<&NodeHealthPolicy>, causes: &[Cause]) -> 
         .map(|cause| {
             rules
                 .iter()
-                .find(|rule| matches(rule, cause))
-                .and_then(|rule| rule.effect.as_ref()?.taint)
-                .unwrap_or_default()
+                .find(|rule| rule.is_applied() && matches(rule, cause))
+                .and_then(|rule| rule.effect.as_ref())
+                .map_or_else(TaintEffect::default, |effect| effect.taint)
         })
         .max_by_key(|effect| strength(*effect))
         .unwrap_or(TaintEffect::None)
@@ -53,7 +53,10 @@ fn matches(rule: &Rule, cause: &Cause) -> bool {
     let wanted = &rule.match_;
     (wanted.checks.is_empty() || wanted.checks.contains(&cause.check))
         && (wanted.reasons.is_empty() || wanted.reasons.contains(&cause.reason))
+        && (wanted.codes.is_empty()
+            || cause.code.as_ref().is_some_and(|code| wanted.codes.iter().any(|c| c.0 == *code)))
         && (wanted.severities.is_empty() || wanted.severities.contains(&cause.severity))
+        && (wanted.outcomes.is_empty() || wanted.outcomes.contains(&cause.outcome))
 }
 
 /// Whether this is our taint in a form that keeps pods away.

@@ -6,7 +6,7 @@ use crate::decide::{
     judge::verdict::Judgement,
 };
 use crds::{
-    Activity, NodeHealth, State,
+    Activity, NodeHealth, Quarantine, State,
     condition::truncate,
     names,
     node_health::{Decision, fit_decision},
@@ -26,6 +26,19 @@ pub(crate) struct Marking<'w> {
     pub(crate) removes_capacity: bool,
     /// Whether the node is waiting for budget.
     pub(crate) waits: bool,
+}
+
+/// What is done about the node. `taint_stays`: whether the Node will have our taint, with any effect.
+fn quarantine(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>, taint_stays: bool) -> Quarantine {
+    let is_unhealthy = judgement.state == State::Unhealthy;
+    match marking.authority {
+        Authority::Frozen if is_unhealthy || marking.removes_capacity => Quarantine::Held,
+        Authority::Observe { .. } if is_unhealthy && taint_stays => Quarantine::Held,
+        Authority::Observe { .. } if is_unhealthy && subject.policy.is_some() => Quarantine::DryRun,
+        Authority::Enforce(_) if marking.removes_capacity => Quarantine::Active,
+        Authority::Enforce(_) if marking.waits => Quarantine::Waiting,
+        Authority::Frozen | Authority::Observe { .. } | Authority::Enforce(_) => Quarantine::None,
+    }
 }
 
 /// The work orders that the decision lists.
@@ -50,14 +63,14 @@ pub(crate) fn decision(
     message: &str,
 ) -> Decision {
     let before = health.status.as_ref().and_then(|s| s.decision.as_ref());
-    let quarantined = judgement.state == State::Unhealthy;
+    let is_unhealthy = judgement.state == State::Unhealthy;
     let taint_stays = match marking.taint {
         TaintToBe::Keep => subject.node.taint(names::TAINT_UNHEALTHY).is_some(),
         TaintToBe::Set(_) => true,
         TaintToBe::Remove => false,
     };
     let label_stays = match marking.authority {
-        Authority::Enforce(policy) => policy.spec.outputs.as_ref().and_then(|o| o.labels).unwrap_or(true),
+        Authority::Enforce(policy) => policy.spec.outputs.labels.enabled,
         Authority::Observe { release: true } => false,
         Authority::Frozen | Authority::Observe { release: false } => {
             subject.node.labels.contains_key(names::LABEL_HEALTH)
@@ -65,13 +78,13 @@ pub(crate) fn decision(
     };
     let marks = [(taint_stays, "taint"), (label_stays, "label")]
         .into_iter()
-        .filter(|(stays, _)| *stays && quarantined)
+        .filter(|(stays, _)| *stays && is_unhealthy)
         .map(|(_, mark)| mark.to_owned())
         .collect();
     let mut decision = Decision {
         state: judgement.state.clone(),
+        quarantine: quarantine(subject, judgement, marking, taint_stays),
         activity,
-        enforced: quarantined && marking.removes_capacity,
         severity: judgement.severity.clone(),
         action: judgement.action(),
         since: judgement.since,

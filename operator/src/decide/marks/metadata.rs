@@ -4,7 +4,7 @@ use crate::{
     decide::{annotation::Annotation, govern::authority::Authority, judge::verdict::Judgement},
     world::Node,
 };
-use crds::{State, names, node_health::Certification, node_health_policy::Outputs};
+use crds::{State, names, node_health::Certification};
 use std::collections::BTreeMap;
 
 /// What our labels and annotation on a Node are built from.
@@ -48,12 +48,12 @@ pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'
             }
         }
         (Some(shown), Authority::Enforce(policy)) => {
-            let outputs = policy.spec.outputs.as_ref();
+            let outputs = &policy.spec.outputs;
             let mut labels = BTreeMap::from([agent]);
-            if is_on(outputs, |o| o.labels) {
+            if outputs.labels.enabled {
                 labels.extend(verdict_labels(shown));
             }
-            let summary = is_on(outputs, |o| o.annotation).then(|| annotation_text(shown.judgement));
+            let summary = outputs.annotation.enabled.then(|| annotation_text(shown.judgement));
             (labels, summary)
         }
     };
@@ -62,11 +62,6 @@ pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'
     let is_unchanged =
         drop_labels.is_empty() && summary == node.summary && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
     (!is_unchanged).then_some(Marks { labels, summary, drop_labels })
-}
-
-/// Whether the policy writes this kind of mark; the default is yes.
-pub(crate) fn is_on(outputs: Option<&Outputs>, which: impl Fn(&Outputs) -> Option<bool>) -> bool {
-    outputs.and_then(which).unwrap_or(true)
 }
 
 fn verdict_labels(shown: Shown<'_>) -> Vec<(String, String)> {

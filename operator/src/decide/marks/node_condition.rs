@@ -1,6 +1,6 @@
 //! Our condition on a Node.
 
-use super::metadata::{Shown, is_on};
+use super::metadata::Shown;
 use crate::{decide::govern::authority::Authority, world::Node};
 use crds::{
     Condition, State, Time,
@@ -33,7 +33,7 @@ pub(crate) fn node_condition(
             }
             None
         }
-        Authority::Enforce(policy) => is_on(policy.spec.outputs.as_ref(), |o| o.node_condition).then(|| {
+        Authority::Enforce(policy) => policy.spec.outputs.node_condition.enabled.then(|| {
             Wanted::new(
                 names::NODE_CONDITION,
                 status_of(&shown.judgement.state),

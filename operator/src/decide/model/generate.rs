@@ -3,12 +3,14 @@
 use super::fixtures;
 use crate::world::{Node, World};
 use crds::{
-    CheckSpec, HealthCheckRun, Outcome, Selector, Severity, Time,
+    CheckSpec, HealthCheckRun, Outcome, Scale, Selector, Severity, Time,
     check::{Check, Custom, Drill, DrillFinding, NetworkBandwidth},
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus, Target, TargetState, Targets, WhenBusy},
     names,
     node_health::{Assignment, CheckRow, Finding, Report, RunReport, RunState},
-    node_health_policy::{Budget, Drills, Effect, Mode, NodeHealthPolicySpec, Rule, TaintEffect},
+    node_health_policy::{
+        Budget, DomainBudget, Drills, Effect, Mode, NodeHealthPolicySpec, ReleaseAll, Rule, TaintEffect,
+    },
 };
 use std::sync::Arc;
 
@@ -90,7 +92,7 @@ pub(crate) fn world(dice: &mut Dice<'_>) -> World {
 /// A drill that two nodes are in the middle of, and policies that allow it.
 fn begin_drill(dice: &mut Dice<'_>, world: &mut World) {
     for policy in world.policies.values_mut() {
-        Arc::make_mut(policy).spec.drills = Some(Drills { allow: true, max_nodes: Some(2) });
+        Arc::make_mut(policy).spec.drills = Some(Drills { allow: true, max_nodes: 2 });
     }
     let check = drill(dice);
     let target = check.drill.as_ref().and_then(|d| d.finding.target.clone()).unwrap_or_else(|| "node".to_owned());
@@ -164,18 +166,24 @@ pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> NodeHealthPolicySpec {
     } else {
         Selector::default()
     };
-    let budget = dice.chance(70).then(|| Budget {
-        max_unavailable: dice.chance(60).then(|| i64::try_from(dice.below(4)).unwrap_or(0)),
-        max_unavailable_percent: dice.chance(40).then(|| i64::try_from(dice.below(5) * 25).unwrap_or(0)),
-        minimum: dice.chance(50).then(|| i64::try_from(dice.below(2)).unwrap_or(0)),
-        topology_key: dice.chance(20).then(|| "rack".to_owned()),
-    });
+    let budget = if dice.chance(70) {
+        Budget {
+            max_unavailable: scale(dice),
+            minimum: i64::try_from(dice.below(2)).unwrap_or(0),
+            per_domain: dice.chance(20).then(|| DomainBudget {
+                topology_key: "rack".to_owned(),
+                max_unavailable: dice.chance(50).then(|| scale(dice)),
+            }),
+        }
+    } else {
+        Budget::default()
+    };
     let rules = if dice.chance(20) {
         let taint = *dice.of(&[TaintEffect::NoExecute, TaintEffect::PreferNoSchedule, TaintEffect::None]);
         vec![Rule {
             name: "xid".into(),
             match_: crds::node_health_policy::RuleMatch { checks: vec!["xid".into()], ..Default::default() },
-            effect: Some(Effect { taint: Some(taint), ..Effect::default() }),
+            effect: Some(Effect { taint, ..Effect::default() }),
             ..Rule::default()
         }]
     } else {
@@ -187,9 +195,23 @@ pub(crate) fn policy_spec(dice: &mut Dice<'_>) -> NodeHealthPolicySpec {
         mode,
         budget,
         rules,
-        drills: dice.chance(60).then(|| Drills { allow: dice.chance(90), max_nodes: dice.chance(50).then_some(2) }),
-        release_all: dice.chance(5).then(|| "spare parts came".to_owned()),
+        drills: dice
+            .chance(60)
+            .then(|| Drills { allow: dice.chance(90), max_nodes: if dice.chance(50) { 2 } else { 1 } }),
+        release_all: dice.chance(5).then(|| ReleaseAll {
+            before: fixtures::START.plus(i64::try_from(dice.below(4) * 100).unwrap_or(0)),
+            reason: "spare parts came".to_owned(),
+        }),
         ..NodeHealthPolicySpec::default()
+    }
+}
+
+/// A few nodes, or some of them.
+fn scale(dice: &mut Dice<'_>) -> Scale {
+    if dice.chance(60) {
+        Scale::Nodes(i64::try_from(dice.below(4)).unwrap_or(0))
+    } else {
+        Scale::Percent(i64::try_from(dice.below(5) * 25).unwrap_or(0))
     }
 }
 

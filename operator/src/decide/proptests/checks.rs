@@ -10,9 +10,9 @@ use crate::{
     world::{Node, Taint},
 };
 use crds::{
-    NodeHealthPolicy, Outcome, Severity, names,
+    NodeHealthPolicy, Outcome, Scale, Severity, names,
     node_health::{Cause, Decision, Report},
-    node_health_policy::{Claim, Mode},
+    node_health_policy::{Claim, DomainBudget, Mode},
 };
 use std::collections::BTreeSet;
 
@@ -151,30 +151,29 @@ fn claims_have_room(model: &Model, policy: &NodeHealthPolicy, claims: &[Claim]) 
     let is_out = |node: &Node| node.unschedulable || !node.ready || is_held(node);
     let held_by_others = governed.iter().filter(|n| is_out(n)).map(|n| n.name.as_str());
     let used: BTreeSet<&str> = claims.iter().map(|c| c.node.as_str()).chain(held_by_others).collect();
-    let budget = policy.spec.budget.clone().unwrap_or_default();
-    let limit = |nodes: usize| {
+    let budget = &policy.spec.budget;
+    let limit = |max: Scale, nodes: usize| {
         let number = |n: i64| usize::try_from(n).unwrap_or(0);
-        let percent = match (budget.max_unavailable, budget.max_unavailable_percent) {
-            (None, None) => 10,
-            (_, None) => 1_000_000,
-            (_, Some(percent)) => percent,
-        };
-        number(budget.max_unavailable.unwrap_or(1_000_000))
-            .min(nodes * number(percent) / 100)
-            .max(number(budget.minimum.unwrap_or(1)))
+        match max {
+            Scale::Nodes(nodes) => number(nodes),
+            Scale::Percent(percent) => (nodes * number(percent) / 100).max(number(budget.minimum)),
+        }
     };
-    ensure(used.len() <= limit(governed.len()), || {
+    ensure(used.len() <= limit(budget.max_unavailable, governed.len()), || {
         format!("{name}: {used:?} is above the limit over {} nodes", governed.len())
     })?;
-    let Some(key) = &budget.topology_key else {
+    let Some(DomainBudget { topology_key: key, max_unavailable }) = &budget.per_domain else {
         return Ok(());
     };
+    let max = max_unavailable.unwrap_or(budget.max_unavailable);
     for claim in claims.iter().filter(is_new) {
         let domain = |node: &Node| node.labels.get(key).cloned().unwrap_or_default();
         let here = model.world.nodes.get(&claim.node).map(|n| domain(n));
         let nodes: Vec<&&Node> = governed.iter().filter(|n| Some(domain(n)) == here).collect();
         let used_here = nodes.iter().filter(|n| used.contains(n.name.as_str())).count();
-        ensure(used_here <= limit(nodes.len()), || format!("{name}: the domain of {} is above its limit", claim.node))?;
+        ensure(used_here <= limit(max, nodes.len()), || {
+            format!("{name}: the domain of {} is above its limit", claim.node)
+        })?;
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ impl Met {
         }
         let mut decisions = model.world.node_healths.values().filter_map(|h| h.status.as_ref()?.decision.as_ref());
         self.drilled |= decisions.any(crds::node_health::Decision::has_drill);
-        self.exhausted |= model.world.policies.values().filter_map(|p| p.status.as_ref()).any(|s| s.waiting > 0);
+        self.exhausted |= model.world.policies.values().filter_map(|p| p.status.as_ref()).any(|s| s.counts.waiting > 0);
     }
 }
 

@@ -12,12 +12,10 @@ use crate::{decide::govern::selection::Subject, world::World};
 use crds::{
     HealthCheckRun, NodeHealthPolicy, Outcome, Time,
     health_check_run::{Target, TargetState},
+    node_health_policy::DEFAULT_DRILL_NODES,
     reason,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The default of `drills.maxNodes`.
-const DEFAULT_MAX_NODES: i64 = 1;
 
 /// The policies that allow drills, by node; empty while no run has one.
 #[derive(Default)]
@@ -96,7 +94,7 @@ impl<'w> Drilled<'w> {
     /// Whether a drill may start on this node in addition to those running; a node takes part in one drill at a time.
     pub(super) fn has_room(&self, permits: &Permits<'w>, target: &Target) -> bool {
         let Some(policy) = permits.policy(&target.node) else { return false };
-        let max = policy.spec.drills.as_ref().and_then(|d| d.max_nodes).unwrap_or(DEFAULT_MAX_NODES);
+        let max = policy.spec.drills.as_ref().map_or(DEFAULT_DRILL_NODES, |drills| drills.max_nodes);
         let drilled = policy.metadata.name.as_deref().and_then(|name| self.nodes.get(name));
         drilled.is_none_or(|nodes| {
             !nodes.contains(target.node.as_str()) && i64::try_from(nodes.len()).is_ok_and(|count| count < max)

@@ -6,8 +6,8 @@ use crate::{
     key::{Key, Kind},
 };
 use crds::{
-    Severity, State,
-    node_health_policy::{Claim, Effect, Rule, TaintEffect},
+    Severity, State, Time,
+    node_health_policy::{Claim, DomainBudget, Effect, ReleaseAll, Rule, TaintEffect},
     reason,
 };
 
@@ -18,23 +18,22 @@ fn all_lost(model: &mut Model, nodes: &[&str]) {
 }
 
 #[test]
-fn limits_are_the_lower_of_number_and_percentage_but_at_least_the_minimum() {
+fn a_limit_is_a_number_or_a_percentage_of_at_least_the_minimum() {
     let table = [
-        // max, percent, minimum, nodes, limit
-        (None, None, None, 29, 2),
-        (None, None, None, 5, 1),
-        (None, None, Some(0), 5, 0),
-        (Some(3), None, None, 1000, 3),
-        (Some(3), Some(10), None, 20, 2),
-        (Some(0), None, Some(0), 100, 0),
-        (None, Some(100), None, 7, 7),
-        (Some(1), Some(1), Some(4), 10, 4),
+        // maxUnavailable, minimum, nodes, limit
+        (Scale::Percent(10), 1, 29, 2),
+        (Scale::Percent(10), 1, 5, 1),
+        (Scale::Percent(10), 0, 5, 0),
+        (Scale::Percent(100), 1, 7, 7),
+        (Scale::Percent(1), 4, 10, 4),
+        (Scale::Nodes(3), 1, 1000, 3),
+        (Scale::Nodes(0), 1, 100, 0),
     ];
-    for (max_unavailable, max_unavailable_percent, minimum, nodes, limit) in table {
-        let budget = Budget { max_unavailable, max_unavailable_percent, minimum, topology_key: None };
-        assert_eq!(super::super::budget::limit::limit(Some(&budget), nodes), limit, "{budget:?} of {nodes}");
+    for (max_unavailable, minimum, nodes, limit) in table {
+        let budget = Budget { max_unavailable, minimum, per_domain: None };
+        assert_eq!(super::super::budget::limit::limit(&budget, nodes), limit, "{budget:?} of {nodes}");
     }
-    assert_eq!(super::super::budget::limit::limit(None, 40), 4);
+    assert_eq!(super::super::budget::limit::limit(&Budget::default(), 40), 4);
 }
 
 #[test]
@@ -129,11 +128,11 @@ fn counts_that_are_refused_keep_no_claim_and_claims_that_are_refused_keep_no_cou
     all_lost(&mut model, &["a"]);
     goes_on(&mut model);
     assert_eq!((our_taint(&model, "a").as_str(), claimed(&model, "base")), ("reboot:NoSchedule", vec!["a".to_owned()]));
-    assert_eq!(policy_status(&model, "base").unhealthy, 0);
+    assert_eq!(policy_status(&model, "base").counts.unhealthy, 0);
     refuses(&mut model, &[(Kind::Policy, "base", "claims")]);
     reports(&mut model, "a", passing_report());
     goes_on(&mut model);
-    assert_eq!(policy_status(&model, "base").healthy, 2);
+    assert_eq!(policy_status(&model, "base").counts.healthy, 2);
     assert_eq!(claimed(&model, "base"), ["a"]);
 }
 
@@ -141,7 +140,7 @@ fn counts_that_are_refused_keep_no_claim_and_claims_that_are_refused_keep_no_cou
 fn overrule(model: &mut Model, mode: Mode, budget: i64) {
     let mut policy = fixtures::policy("second", mode);
     policy.spec.priority = 5;
-    policy.spec.budget = Some(Budget { max_unavailable: Some(budget), minimum: Some(0), ..Budget::default() });
+    policy.spec.budget = Budget { max_unavailable: Scale::Nodes(budget), minimum: 0, ..Budget::default() };
     fixtures::add_policy(&mut model.world, policy);
 }
 
@@ -194,12 +193,11 @@ fn marks_of_a_deleted_policy_count_against_the_limit_of_their_failure_domain() {
     let mut model = settled(model);
     model.world.policies.remove("base");
     let mut policy = fixtures::policy("second", Mode::Enforce);
-    policy.spec.budget = Some(Budget {
-        max_unavailable_percent: Some(50),
-        topology_key: Some("rack".into()),
-        minimum: Some(0),
-        ..Budget::default()
-    });
+    policy.spec.budget = Budget {
+        max_unavailable: Scale::Percent(50),
+        minimum: 0,
+        per_domain: Some(DomainBudget { topology_key: "rack".into(), max_unavailable: None }),
+    };
     fixtures::add_policy(&mut model.world, policy);
     // A claim for the mark that stands is refused for now: it counts all the same.
     refuses(&mut model, &[(Kind::Policy, "second", "claims")]);
@@ -225,12 +223,12 @@ fn over_budget_only_what_removes_capacity_waits() {
     assert_eq!(our_taint(&model, "a"), "reboot:PreferNoSchedule");
     let waiting = decision(&model, "a");
     assert_eq!(waiting.state, State::Unhealthy);
-    assert!(!waiting.enforced);
+    assert_eq!(waiting.quarantine, crds::Quarantine::Waiting);
     assert!(waiting.message.contains("Waiting for a slot in the budget of policy base"), "{}", waiting.message);
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unhealthy");
     assert_eq!(node_of(&model, "a").condition.as_ref().unwrap().status, "False");
     let status = policy_status(&model, "base");
-    assert_eq!((status.unhealthy, status.waiting), (2, 1));
+    assert_eq!((status.counts.unhealthy, status.counts.waiting), (2, 1));
     assert_eq!((status.budget.limit, status.budget.used), (1, 1));
     let exhausted = condition(&status.conditions, "BudgetExhausted");
     assert_eq!(exhausted.status, "True");
@@ -276,15 +274,14 @@ fn a_node_cordoned_by_others_or_not_ready_counts_as_held() {
 }
 
 #[test]
-fn each_failure_domain_has_the_same_limit_again() {
+fn each_failure_domain_has_a_limit_of_its_own_and_by_default_the_same_again() {
     let mut model = with_budget(under(Mode::Enforce, &["a", "b", "c", "d"]), 4);
     model.edit_policy("base", |p| {
-        p.spec.budget = Some(Budget {
-            max_unavailable_percent: Some(50),
-            topology_key: Some("rack".into()),
-            minimum: Some(0),
-            ..Budget::default()
-        });
+        p.spec.budget = Budget {
+            max_unavailable: Scale::Percent(50),
+            minimum: 0,
+            per_domain: Some(DomainBudget { topology_key: "rack".into(), max_unavailable: None }),
+        };
     });
     for (name, rack) in [("a", "r1"), ("b", "r1"), ("c", "r2"), ("d", "r2")] {
         model.edit_node(name, |n| {
@@ -292,8 +289,16 @@ fn each_failure_domain_has_the_same_limit_again() {
         });
     }
     all_lost(&mut model, &["a", "b"]);
-    let model = settled(model);
+    let mut model = settled(model);
     assert_eq!(claimed(&model, "base"), ["a"], "one of two in rack r1, though two of four are allowed");
+    let domains = &policy_status(&model, "base").budget.per_domain;
+    let told: Vec<_> = domains.iter().map(|d| (d.domain.as_str(), d.used, d.limit)).collect();
+    assert_eq!(told, [("r1", 1, 1), ("r2", 0, 1)], "the fullest first");
+    model.edit_policy("base", |p| {
+        p.spec.budget.per_domain.as_mut().unwrap().max_unavailable = Some(Scale::Nodes(2));
+    });
+    let model = settled(model);
+    assert_eq!(claimed(&model, "base"), ["a", "b"], "a limit of its own");
 }
 
 #[test]
@@ -308,7 +313,7 @@ fn observe_adds_no_mark_but_says_what_enforce_would_hold() {
     assert_eq!(node_of(&model, "a").summary, None);
     assert!(decision(&model, "a").message.ends_with("No marks set: policy base is in mode Observe."));
     let status = policy_status(&model, "base");
-    assert_eq!((status.unhealthy, status.waiting), (2, 1));
+    assert_eq!((status.counts.unhealthy, status.counts.waiting), (2, 1));
     assert_eq!(claimed(&model, "base"), [""; 0]);
 }
 
@@ -337,6 +342,51 @@ fn hold_neither_adds_nor_lifts_and_still_judges() {
     assert_eq!((our_taint(&model, "a"), our_taint(&model, "b")), (String::new(), "reboot:NoSchedule".into()));
 }
 
+fn released(before: Time) -> ReleaseAll {
+    ReleaseAll { before, reason: "the vendor says so".into() }
+}
+
+#[test]
+fn release_all_removes_only_marks_that_are_older_than_its_time_and_not_before_that_time() {
+    // The fault is decided at START + 5.
+    for (before, asked, is_released) in [(5, 10, false), (6, 10, true), (20, 10, false), (20, 20, true)] {
+        let mut model = under(Mode::Enforce, &["a"]);
+        all_lost(&mut model, &["a"]);
+        let mut model = settled(model);
+        model.edit_policy("base", |p| {
+            p.spec.mode = Mode::Observe;
+            p.spec.release_all = Some(released(START.plus(before)));
+        });
+        let wakes = decide(&model.world, model.now).wake_at;
+        assert!(before < 20 || wakes == Some(START.plus(before)), "{wakes:?}");
+        model.now = START.plus(asked);
+        let model = settled(model);
+        assert_eq!(our_taint(&model, "a").is_empty(), is_released, "before {before}, at {asked}");
+    }
+}
+
+#[test]
+fn a_mark_without_a_record_is_as_old_as_its_annotation_says_and_older_than_any_time_without_one() {
+    for (annotated, before, is_released) in [(true, 5, false), (true, 6, true), (false, 1, true)] {
+        let mut model = under(Mode::Enforce, &["a"]);
+        all_lost(&mut model, &["a"]);
+        let mut model = settled(model);
+        model.edit_health("a", |health| health.status.as_mut().unwrap().decision = None);
+        model.edit_node("a", |node| node.summary = node.summary.take().filter(|_| annotated));
+        model.edit_policy("base", |p| {
+            p.spec.mode = Mode::Observe;
+            p.spec.release_all = Some(released(START.plus(before)));
+        });
+        model.now = START.plus(10);
+        let plan = decide(&model.world, model.now);
+        let removes = plan.steps.iter().any(|step| match &step.write {
+            Write::NodeTaints { taints, .. } => taints.is_empty(),
+            _ => false,
+        });
+        assert_eq!(removes, is_released, "annotated {annotated}, before {before}");
+    }
+}
+
 #[test]
 fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released() {
     type Change = fn(&mut Model);
@@ -360,9 +410,10 @@ fn marks_of_a_former_policy_stay_until_evidence_lifts_them_or_they_are_released(
         (
             "releaseAll",
             |m| {
+                m.now = START.plus(10);
                 m.edit_policy("base", |p| {
                     p.spec.mode = Mode::Observe;
-                    p.spec.release_all = Some("the vendor says so".into());
+                    p.spec.release_all = Some(released(START.plus(6)));
                 });
             },
             false,
@@ -393,7 +444,7 @@ fn a_rule_gives_the_taint_its_effect_and_only_what_removes_capacity_needs_a_clai
         model.edit_policy("base", |p| {
             p.spec.rules = vec![Rule {
                 name: "all".into(),
-                effect: Some(Effect { taint: Some(effect), ..Effect::default() }),
+                effect: Some(Effect { taint: effect, ..Effect::default() }),
                 ..Rule::default()
             }];
         });

@@ -16,7 +16,7 @@ const ID: &str = "rehearsal-uid/1";
 /// Node `a` under a policy that allows drills, with a run that asks for one of 300 s on GPU 3.
 fn with_drill(marks: bool) -> Model {
     let mut model = under(Mode::Enforce, &["a"]);
-    model.edit_policy("base", |p| p.spec.drills = Some(Drills { allow: true, max_nodes: None }));
+    model.edit_policy("base", |p| p.spec.drills = Some(Drills { allow: true, max_nodes: 1 }));
     let drill = Drill {
         finding: DrillFinding {
             severity: Severity::Isolate,
@@ -175,7 +175,7 @@ fn a_drill_without_marks_shows_in_the_node_health_and_leaves_the_node_as_it_was(
     let decided = decision(&model, "a");
     assert_eq!((&decided.state, decided.reason.as_str()), (&State::Suspect, "DrillFallenOffTheBus"));
     assert!(decided.message.starts_with("DRILL "), "{}", decided.message);
-    assert!(!decided.enforced && decided.held.is_empty());
+    assert!(decided.quarantine == crds::Quarantine::None && decided.held.is_empty());
     assert_eq!(*node_of(&model, "a"), before);
     assert_eq!(model.claims().count(), 0);
     reports(&mut model, "a", drilling(passing_report(), &RunState::Done));

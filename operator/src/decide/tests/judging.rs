@@ -3,7 +3,7 @@
 use super::*;
 use crate::decide::{decide, model::fixtures::*};
 use crds::{
-    Action, CheckSpec, Outcome, Severity, State, Time,
+    Action, CheckSpec, Outcome, Quarantine, Severity, State, Time,
     check::DcgmDiag,
     node_health::{Assignment, CheckResult, FailedTarget, Occurrence, Refused, RunReport, RunState},
     reason,
@@ -144,7 +144,7 @@ fn a_lost_gpu_quarantines_the_node_and_says_which_and_what_to_do() {
     assert_eq!(decided.state, State::Unhealthy);
     assert_eq!(decided.severity, Severity::Reboot);
     assert_eq!(decided.action, Action::Reboot);
-    assert!(decided.enforced);
+    assert_eq!(decided.quarantine, Quarantine::Active);
     assert_eq!(decided.held, ["taint", "label"]);
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "unhealthy");

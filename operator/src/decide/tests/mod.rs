@@ -1,5 +1,6 @@
 //! The rules about nodes, one by one, on small worlds.
 
+mod acceptance;
 mod budgets;
 mod drift;
 mod drill_marks;
@@ -9,6 +10,7 @@ mod moves;
 mod nvlink;
 mod objects;
 mod profiles;
+mod quarantine;
 mod severities;
 
 use super::{
@@ -23,7 +25,7 @@ use crate::{
     world::{Node, Taint, World},
 };
 use crds::{
-    NodeHealth, NodeHealthPolicy, names,
+    NodeHealth, NodeHealthPolicy, Scale, names,
     node_health::{Decision, Report},
     node_health_policy::{Budget, Mode, NodeHealthPolicyStatus},
 };
@@ -43,7 +45,7 @@ fn model(world: World) -> Model {
 /// The same with a budget of so many nodes.
 fn with_budget(mut model: Model, nodes: i64) -> Model {
     model.edit_policy("base", |p| {
-        p.spec.budget = Some(Budget { max_unavailable: Some(nodes), minimum: Some(0), ..Budget::default() });
+        p.spec.budget = Budget { max_unavailable: Scale::Nodes(nodes), ..Budget::default() };
     });
     model
 }

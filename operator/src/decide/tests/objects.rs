@@ -5,7 +5,7 @@ use crate::decide::{decide, model::fixtures::*};
 use crds::{
     Activity, Selector, State,
     node_health::{Assignment, Certification},
-    node_health_policy::{Drills, Outputs, PolicyMonitor},
+    node_health_policy::{Drills, Output, Outputs, PolicyMonitor},
     reason,
 };
 
@@ -144,7 +144,7 @@ fn the_highest_priority_wins_then_the_oldest_then_the_name() {
     model.edit_policy("base", |p| p.spec.priority = 1);
     let model = settled(model);
     assert_eq!(health_of(&model, "a").spec.policy.as_ref().unwrap().name, "base");
-    assert_eq!(policy_status(&model, "as-old").matched, 0);
+    assert_eq!(policy_status(&model, "as-old").counts.matched, 0);
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn monitors_are_all_that_are_built_unless_the_policy_turns_them_off() {
     assert!(!built.iter().any(|(name, _)| name == "drift"), "no agent sees the fleet");
     model.edit_policy("base", |p| {
         p.spec.monitors = vec![
-            PolicyMonitor { name: "xid".into(), enabled: Some(false), ..PolicyMonitor::default() },
-            PolicyMonitor { name: "inventory".into(), interval_seconds: Some(5), ..PolicyMonitor::default() },
+            PolicyMonitor { name: "xid".into(), enabled: false, ..PolicyMonitor::default() },
+            PolicyMonitor { name: "inventory".into(), interval_seconds: 5, ..PolicyMonitor::default() },
         ];
     });
     let mut left: Vec<_> = built.into_iter().filter(|(name, _)| name != "xid").collect();
@@ -201,7 +201,7 @@ fn an_edit_of_a_policy_writes_only_the_specs_that_it_changes() {
     assert!(!plan.steps.iter().any(|step| matches!(step.write, Write::NodeHealthSpec(_))), "{plan:#?}");
     let mut model = settled(model);
     assert_eq!(health_of(&model, "a").metadata.generation, generation);
-    let power = PolicyMonitor { name: "power".into(), interval_seconds: Some(7), ..PolicyMonitor::default() };
+    let power = PolicyMonitor { name: "power".into(), interval_seconds: 7, ..PolicyMonitor::default() };
     model.edit_policy("base", |p| p.spec.monitors = vec![power]);
     let model = settled(model);
     let policy = health_of(&model, "a").spec.policy.as_ref().unwrap();
@@ -250,20 +250,16 @@ fn orders_wait_for_the_steps_that_must_come_first_and_nothing_else_does() {
 fn outputs_that_are_off_are_not_written() {
     let mut model = under(Mode::Enforce, &["a"]);
     model.edit_policy("base", |p| {
-        p.spec.outputs = Some(Outputs {
-            node_condition: Some(false),
-            labels: Some(false),
-            taints: Some(false),
-            annotation: Some(false),
-            ..Outputs::default()
-        });
+        let off = Output { enabled: false };
+        p.spec.outputs =
+            Outputs { node_condition: off, labels: off, taints: off, annotation: off, ..Outputs::default() };
     });
     reports(&mut model, "a", lost_gpu_report(1));
     let model = settled(model);
     assert_eq!(our_taint(&model, "a"), "");
     assert_eq!((node_of(&model, "a").summary.clone(), node_of(&model, "a").condition.clone()), (None, None));
     assert_eq!(label(&model, "a", names::LABEL_HEALTH), "");
-    assert!(!decision(&model, "a").enforced);
+    assert_eq!(decision(&model, "a").quarantine, crds::Quarantine::None);
     assert_eq!(model.claims().count(), 0);
 }
 

@@ -98,13 +98,15 @@ fn status(
         decision::activity(subject.node.maintenance().is_some(), !orders.assignments(&subject.node.name).is_empty());
     let certifications = fresh(health, now);
     let gpus = gpu_verdicts::gpus(health, judgement);
+    let gpu_count = columns::gpu_count(subject, health, &gpus);
     let message = sentences::message(subject, health, judgement, marking);
     let decision = decision::decision(subject, health, judgement, marking, activity, &case.drift, &message);
     NodeHealthStatusWrite {
         name: subject.node.name.clone(),
         uid: health.metadata.uid.clone().unwrap_or_default(),
         resource_version: health.metadata.resource_version.clone().unwrap_or_default(),
-        summary: columns::summary(subject, health, judgement, &gpus, &certifications),
+        gpu_count,
+        summary: columns::summary(health, judgement, gpu_count, &certifications),
         conditions: health_conditions::conditions(subject, health, judgement, &decision.message, now),
         decision,
         gpus,
@@ -123,6 +125,7 @@ fn is_current(health: &NodeHealth, write: &NodeHealthStatusWrite) -> bool {
         status.decision.as_ref() == Some(&write.decision)
             && status.gpus == write.gpus
             && status.certifications == write.certifications
+            && status.gpu_count == write.gpu_count
             && status.summary.as_ref() == Some(&write.summary)
             && status.conditions == write.conditions
     })

@@ -1,11 +1,16 @@
 //! Statuses of policies: the claims, and apart from them counts and conditions.
 
+use super::counts::{self, number};
 use crate::{
-    decide::{budget::account::Account, case::Case, govern::claims::claims_of},
+    decide::{
+        budget::account::Account,
+        case::Case,
+        govern::{acceptance, claims::claims_of},
+    },
     plan::{Plan, Write},
 };
 use crds::{
-    State, Time,
+    Time,
     condition::{Wanted, merge},
     node_health_policy::{BudgetStatus, Claim, NodeHealthPolicyStatus},
     reason,
@@ -47,21 +52,17 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], now: Time) -> NodeHealthPol
     let policy = account.policy();
     let before = policy.status.as_ref();
     let claims: Vec<Claim> = claims_of(policy).cloned().collect();
-    let count = |state: &State| {
-        let of_state =
-            account.governed.iter().filter(|&&i| cases[i].judgement.as_ref().is_some_and(|j| j.state == *state));
-        number(of_state.count())
-    };
     let waiting = waiting(account, cases);
     NodeHealthPolicyStatus {
         observed_generation: policy.metadata.generation,
-        matched: number(account.governed.len()),
-        healthy: count(&State::Healthy),
-        suspect: count(&State::Suspect),
-        unhealthy: count(&State::Unhealthy),
-        waiting: number(waiting.len()),
-        budget: BudgetStatus { limit: number(account.allocation.limit), used: number(account.used), claims },
-        storm: before.and_then(|b| b.storm.clone()),
+        counts: counts::nodes(account, cases, waiting.len()),
+        budget: BudgetStatus {
+            limit: number(account.allocation.limit),
+            used: number(account.used),
+            per_domain: counts::per_domain(account, cases),
+            claims,
+        },
+        storms: before.map(|b| b.storms.clone()).unwrap_or_default(),
         schedules: before.map(|b| b.schedules.clone()).unwrap_or_default(),
         conditions: merge(
             before.map_or(&[], |b| b.conditions.as_slice()),
@@ -85,13 +86,20 @@ fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
 
 fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
     let overruled = account.governed.is_empty() && account.ranked.selects_some;
+    let objections = acceptance::objections(&account.policy().spec);
     let (why, text) = if overruled {
         (
             reason::OVERRULED,
             "Every node that this policy selects is governed by another policy, which has a higher priority or is older at the same priority.".to_owned(),
         )
+    } else if account.governed.is_empty() {
+        (reason::NO_MATCH, "No accelerator node matches spec.nodeSelector.".to_owned())
     } else {
         (reason::POLICY_ACCEPTED, format!("Nodes governed by this policy: {}.", account.governed.len()))
+    };
+    let accepted = match objections.first() {
+        Some(first) => Wanted::new("Accepted", false, first.reason, acceptance::text(&objections, &text)),
+        None => Wanted::new("Accepted", !overruled, why, text.clone()),
     };
     let limit = account.allocation.limit;
     let exhausted = if waiting.is_empty() {
@@ -111,9 +119,5 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
             ),
         )
     };
-    vec![Wanted::new("Accepted", !overruled, why, text.clone()), exhausted, Wanted::new("Ready", !overruled, why, text)]
-}
-
-fn number(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
+    vec![accepted, exhausted, Wanted::new("Ready", !overruled, why, text)]
 }

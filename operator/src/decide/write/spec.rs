@@ -46,8 +46,8 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
         expected: subject.profile.map(expected),
         monitors: ordered_monitors(subject.policy),
         policy: subject.policy.map(policy_ref),
-        boot_grace_seconds: subject.policy.and_then(|p| p.spec.boot_grace_seconds),
-        condemn_old_log: subject.policy.and_then(|p| p.spec.condemn_old_log),
+        boot_grace_seconds: subject.policy.map(|p| p.spec.boot_grace_seconds),
+        condemn_old_log: subject.policy.map(|p| p.spec.condemn_old_log),
         maintenance: maintenance::wanted(node, before, now),
         assignments: assignments.to_vec(),
     };
@@ -88,8 +88,8 @@ fn is_current(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assig
         // Not the generation: an edit of the policy that changes nothing for its nodes would write every one of them.
         && policy.as_ref().map(|p| p.name.as_str())
             == subject.policy.map(|p| p.metadata.name.as_deref().unwrap_or_default())
-        && *boot_grace_seconds == subject.policy.and_then(|p| p.spec.boot_grace_seconds)
-        && *condemn_old_log == subject.policy.and_then(|p| p.spec.condemn_old_log)
+        && *boot_grace_seconds == subject.policy.map(|p| p.spec.boot_grace_seconds)
+        && *condemn_old_log == subject.policy.map(|p| p.spec.condemn_old_log)
         && maintenance::is_current(maintenance.as_ref(), subject.node)
         && standing_assignments.as_slice() == assignments
 }

@@ -111,6 +111,7 @@ fn a_status_carries_only_our_own_members_and_the_version_of_the_previous_step() 
         decision: Decision::default(),
         gpus: Vec::new(),
         certifications: Vec::new(),
+        gpu_count: None,
         summary: NodeSummary::default(),
         conditions: Vec::new(),
     }));
@@ -145,7 +146,7 @@ fn claims_and_counts_of_a_policy_are_applied_by_two_managers_and_neither_carries
     let (policy, uid, resource_version) = ("p".to_owned(), "p1".to_owned(), "7".to_owned());
     let claim = Claim { node: "n1".into(), uid: "u1".into(), node_version: "6".into(), ..Claim::default() };
     let status = NodeHealthPolicyStatus {
-        budget: BudgetStatus { limit: 2, used: 1, claims: vec![claim.clone()] },
+        budget: BudgetStatus { limit: 2, used: 1, claims: vec![claim.clone()], per_domain: Vec::new() },
         ..NodeHealthPolicyStatus::default()
     };
     let counts = Write::PolicyStatus {

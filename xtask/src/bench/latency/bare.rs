@@ -197,6 +197,7 @@ impl Chain {
             decision,
             gpus: status.gpus,
             certifications: status.certifications,
+            gpu_count: status.gpu_count,
             summary: status.summary.unwrap_or_default(),
             conditions: status.conditions,
         }));

@@ -28,7 +28,7 @@ pub static RULES: &[Rule] = &[
         reason: reason::PORT_SLOW,
         outcome: Outcome::Fail,
         severity: Severity::Monitor,
-        when: "A port of the profile's network.ports is active and runs below network.rateGbps.",
+        when: "A port of the profile's network.ports is active and runs below its rateGbps there.",
         lifts: "One reading at the declared rate.",
         act: "Lanes or speed were lost in training: clean or replace cable and transceiver, then compare both ends' settings.",
         source: "leptonai/gpud pull request 482 (a 400 Gb/s port at 10); Linux Documentation/ABI/stable/sysfs-class-infiniband",
@@ -76,7 +76,7 @@ pub static PAGE: Page = Page {
     check: Check::RdmaLink,
     means: "An RDMA device is missing, or a port is down, slow or counts errors: multi-node jobs hang or run slowly.",
     measured: "sysfs: class/infiniband (state, phys_state, rate, counters, hw_counters), counters as increases between readings. EFA ports always say ACTIVE; the check efa reads their counters. Ports that the profile does not name are reported, but judged only by changes; those of virtual functions are not judged at all. The result is Inconclusive where devices may be out of sight: RDMA in exclusive mode (module/ib_core/parameters/netns_mode is N) with cards on PCI that show no device, more than 128 ports of physical devices, or a declared number that is reached only with virtual devices.",
-    profile: &["network.rdmaDevices", "network.ports", "network.rateGbps"],
+    profile: &["network.rdmaDevices", "network.ports"],
     metrics: &[
         "gpu_health_rdma_port_state",
         "gpu_health_rdma_port_rate_bits_per_second",

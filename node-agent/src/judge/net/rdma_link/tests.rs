@@ -3,6 +3,7 @@ use crate::judge::samples::Origin::{Derived, Invented, Recorded};
 use crate::judge::samples::Shows::{Fires, Lifts, NearMiss};
 use crate::judge::samples::{Sample, Scene, Table, h200, sample};
 use crate::readings::inventory::Nic;
+use crds::node_hardware_profile::ExpectedPort;
 use crds::node_health::Expected;
 use crds::{Outcome, Severity, Time};
 
@@ -76,8 +77,7 @@ fn with(tree: TreeReport) -> Scene {
     let mut scene = undeclared(tree);
     let network = ExpectedNetwork {
         rdma_devices: Some(9),
-        ports: vec!["mlx5_0/1".to_owned(), "mlx5_8/1".to_owned()],
-        rate_gbps: Some(200),
+        ports: ["mlx5_0/1", "mlx5_8/1"].map(|name| ExpectedPort { name: name.to_owned(), rate_gbps: Some(200) }).into(),
         ..ExpectedNetwork::default()
     };
     scene.spec.expected = Some(Expected { network: Some(network), ..Expected::default() });

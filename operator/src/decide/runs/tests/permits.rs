@@ -37,18 +37,18 @@ fn allow(stage: &mut Stage, drills: Option<Drills>) {
     stage.world.policies.insert("base".into(), Arc::new(policy));
 }
 
-fn allowed(max_nodes: Option<i64>) -> Drills {
+fn allowed(max_nodes: i64) -> Drills {
     Drills { allow: true, max_nodes }
 }
 
 #[test]
 fn a_node_whose_policy_does_not_allow_drills_is_skipped() {
-    for drills in [None, Some(Drills { allow: false, max_nodes: Some(5) })] {
+    for drills in [None, Some(Drills { allow: false, max_nodes: 5 })] {
         let mut stage = stage(2, drills);
         stage.go();
         assert_eq!(lines(stage.status("r")), ["n0 Done Skipped DrillNotAllowed", "n1 Done Skipped DrillNotAllowed"]);
     }
-    let mut stage = stage(1, Some(allowed(None)));
+    let mut stage = stage(1, Some(allowed(1)));
     stage.world.policies.clear();
     stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Done Skipped DrillNotAllowed"], "no policy at all");
@@ -56,7 +56,7 @@ fn a_node_whose_policy_does_not_allow_drills_is_skipped() {
 
 #[test]
 fn at_most_max_nodes_are_drilled_at_once_over_all_runs_and_the_others_wait_their_turn() {
-    let mut stage = stage(3, Some(allowed(None)));
+    let mut stage = stage(3, Some(allowed(1)));
     stage.add_run("s", drilling());
     stage.go();
     let waits = "Waiting - DrillNotAllowed";
@@ -65,7 +65,7 @@ fn at_most_max_nodes_are_drilled_at_once_over_all_runs_and_the_others_wait_their
     stage.pass(5, &[]);
     stage.go();
     assert_eq!(lines(stage.status("r"))[..2], ["n0 Done Pass Drilled", "n1 Assigned - -"]);
-    allow(&mut stage, Some(allowed(Some(3))));
+    allow(&mut stage, Some(allowed(3)));
     stage.pass(5, &[]);
     stage.go();
     assert_eq!(lines(stage.status("r"))[2], "n2 Assigned - -");
@@ -74,7 +74,7 @@ fn at_most_max_nodes_are_drilled_at_once_over_all_runs_and_the_others_wait_their
 
 #[test]
 fn with_when_busy_skip_nobody_waits_for_a_turn() {
-    let mut stage = stage(2, Some(allowed(None)));
+    let mut stage = stage(2, Some(allowed(1)));
     stage.edit_run("r", |r| r.spec.when_busy = WhenBusy::Skip);
     stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Done Skipped DrillNotAllowed"]);
@@ -82,7 +82,7 @@ fn with_when_busy_skip_nobody_waits_for_a_turn() {
 
 #[test]
 fn a_node_that_was_never_judged_is_not_drilled() {
-    let mut stage = stage(1, Some(allowed(None)));
+    let mut stage = stage(1, Some(allowed(1)));
     stage.remake_health("n0");
     stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Waiting - NeverJudged"]);
@@ -90,7 +90,7 @@ fn a_node_that_was_never_judged_is_not_drilled() {
 
 #[test]
 fn a_drill_that_its_agent_does_not_end_is_ended() {
-    let mut stage = stage(1, Some(allowed(None)));
+    let mut stage = stage(1, Some(allowed(1)));
     stage.go();
     stage.says("n0", "uid-r/1", RunState::Running);
     stage.pass(5, &[]);
@@ -132,7 +132,7 @@ fn a_drill_that_says_no_clear_thing_is_refused() {
 
 #[test]
 fn a_drill_that_is_no_longer_allowed_on_one_node_ends_at_once_although_its_run_was_just_written() {
-    let mut stage = stage(2, Some(allowed(Some(2))));
+    let mut stage = stage(2, Some(allowed(2)));
     stage.go();
     assert_eq!(lines(stage.status("r")), ["n0 Assigned - -", "n1 Assigned - -"]);
     let mut strict = NodeHealthPolicy::new("strict", crds::node_health_policy::NodeHealthPolicySpec::default());
