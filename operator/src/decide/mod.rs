@@ -27,7 +27,11 @@ mod tell;
 mod tests;
 mod write;
 
-use crate::{plan::Plan, world::World};
+use crate::{
+    key::{Key, Kind},
+    plan::Plan,
+    world::World,
+};
 use budget::ledger::Ledger;
 use case::Case;
 use crds::Time;
@@ -66,7 +70,9 @@ fn decide_nodes<'w>(world: &'w World, governance: &Governance<'w>, orders: &Orde
         let waits_for = slot.and_then(|policy| {
             accounts.iter().find(|a| a.name() == policy && a.grants(case.node())).and_then(|a| a.claim_step)
         });
-        write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan);
+        let key = Key::new(Kind::NodeHealth, &case.node().name);
+        let is_without_texts = world.refused_texts.contains(&key);
+        write::node::plan_node(case, slot.is_some(), waits_for, orders, is_without_texts, now, plan);
     }
     for account in &accounts {
         write::policy::plan_counts(account, &cases, now, plan);

@@ -86,6 +86,11 @@ impl Stores {
             let refused = std::mem::take(&mut self.world.refused_texts);
             self.world.refused_texts = refused.into_iter().filter(|key| self.shown(key).is_some()).collect();
         }
+        if !self.world.malformed.is_empty() || self.malformed().iter().any(|(_, count)| *count > 0) {
+            let malformed =
+                Kind::ALL.into_iter().flat_map(|kind| self.listing(kind).names_of_malformed(kind)).collect();
+            self.world.malformed = malformed;
+        }
         change
     }
 

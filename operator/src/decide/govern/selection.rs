@@ -1,7 +1,10 @@
 //! Which nodes have a NodeHealth, and which policy and profile apply to each.
 
 use super::claims::Claims;
-use crate::world::{Node, World};
+use crate::{
+    key::{Key, Kind},
+    world::{Node, World},
+};
 use crds::{NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Selector, names};
 use kube::ResourceExt;
 use std::collections::HashMap;
@@ -17,6 +20,8 @@ pub(crate) struct Subject<'w> {
     pub(crate) policy: Option<&'w NodeHealthPolicy>,
     /// The profile that defines its expected hardware.
     pub(crate) profile: Option<&'w NodeHardwareProfile>,
+    /// Whether its NodeHealth does not parse: nobody knows how it is.
+    pub(crate) is_malformed: bool,
 }
 
 /// The state of the NodeHealth of a node.
@@ -28,8 +33,8 @@ pub(crate) enum Standing<'w> {
     Current(&'w NodeHealth),
     /// It belongs to a former Node of the same name.
     OfFormerNode(&'w NodeHealth),
-    /// It is being deleted; nothing is written to it.
-    Terminating,
+    /// It is being deleted, or does not parse; nothing is written to it.
+    LeftAlone,
 }
 
 impl<'w> Standing<'w> {
@@ -37,7 +42,7 @@ impl<'w> Standing<'w> {
     pub(crate) fn current(self) -> Option<&'w NodeHealth> {
         match self {
             Self::Current(health) => Some(health),
-            Self::Missing | Self::OfFormerNode(_) | Self::Terminating => None,
+            Self::Missing | Self::OfFormerNode(_) | Self::LeftAlone => None,
         }
     }
 }
@@ -87,7 +92,11 @@ fn subject<'w>(
     policies: &mut [Ranked<'w>],
     shelf: &mut Shelf<'w>,
 ) -> Option<Subject<'w>> {
-    let health = standing(node, world.node_healths.get(&node.name).map(|health| &**health));
+    let is_malformed = world.malformed.contains(&Key::new(Kind::NodeHealth, &node.name));
+    let health = match world.node_healths.get(&node.name) {
+        _ if is_malformed => Standing::LeftAlone,
+        health => standing(node, health.map(|health| &**health)),
+    };
     let is_accelerator_node = is_claimed
         || !matches!(health, Standing::Missing)
         || node.shows_accelerator()
@@ -102,12 +111,18 @@ fn subject<'w>(
         }
     }
     let profile = shelf.find(node, health.current(), is_accelerator_node);
-    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject { node, health, policy, profile })
+    (is_accelerator_node || policy.is_some() || profile.is_some()).then_some(Subject {
+        node,
+        health,
+        policy,
+        profile,
+        is_malformed,
+    })
 }
 
-/// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
+/// Whether a selector of a policy or profile selects the node: always one of the accelerator nodes.
 fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
-    if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
+    is_accelerator_node && selector.matches(&node.labels)
 }
 
 /// The profiles, highest rank first, with a cache of answers: a fleet has few models.
@@ -145,7 +160,11 @@ impl<'w> Shelf<'w> {
         let is_given = wanted.instance_types.is_some() || wanted.node_selector.is_some() || wanted.gpu_models.is_some();
         is_given
             && wanted.instance_types.as_ref().is_none_or(has_type)
-            && wanted.node_selector.as_ref().is_none_or(|selector| selects(selector, node, is_accelerator_node))
+            // An instance type says by itself what the node is, also where its driver shows nothing.
+            && wanted
+                .node_selector
+                .as_ref()
+                .is_none_or(|s| selects(s, node, is_accelerator_node || wanted.instance_types.is_some()))
             && wanted.gpu_models.as_ref().is_none_or(|names| self.has_models(index, names, health))
     }
 
@@ -169,7 +188,7 @@ fn standing<'w>(node: &Node, health: Option<&'w NodeHealth>) -> Standing<'w> {
         return Standing::Missing;
     };
     if health.metadata.deletion_timestamp.is_some() {
-        return Standing::Terminating;
+        return Standing::LeftAlone;
     }
     let spec_uid = health.spec.node.uid.as_str();
     let owner_differs = health.owner_references().iter().any(|owner| owner.kind == "Node" && owner.uid != node.uid);

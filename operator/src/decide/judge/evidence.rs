@@ -20,15 +20,12 @@ pub(crate) const fn is_verdict(outcome: &Outcome) -> bool {
     }
 }
 
-/// The latest verdict of any run on each check. If two have the same time, the worse one counts.
+/// The verdict of runs on this check. Results that stand side by side in one report were received together: the worse one
+/// counts, until its work order has ended and it leaves the report. The times in a report are those of the node's clock, which
+/// may be set: they order nothing.
 pub(crate) fn last_result<'r>(report: &'r Report, check: &str) -> Option<&'r CheckResult> {
-    report
-        .runs
-        .iter()
-        .flat_map(|run| run.results.iter().map(move |result| (run.finished_at, result)))
-        .filter(|(_, result)| result.check == check && is_verdict(&result.outcome))
-        .max_by_key(|(finished, result)| (*finished, result.outcome.rank()))
-        .map(|(_, result)| result)
+    let results = report.runs.iter().flat_map(|run| &run.results);
+    results.filter(|result| result.check == check && is_verdict(&result.outcome)).max_by_key(|r| r.outcome.rank())
 }
 
 /// Failed results of runs, with the ids of their work orders, unless a finding of the agent already covers them. A failed

@@ -14,10 +14,11 @@ use super::{
     facts::Facts,
     lift::{is_lifted, one_pass},
     rules::removes_capacity,
+    stray,
 };
 use crds::{
     Check, Severity, Time,
-    condition::truncate,
+    condition::{truncate, word},
     names,
     node_health::{Cause, CheckResult, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
     reason,
@@ -46,7 +47,10 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
     let remembered = followed(before.map_or(&[][..], |d| d.causes.as_slice()), report);
     let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
     let mut causes = remembered.clone();
-    for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
+    let gpus = health.status.as_ref().map_or(&[][..], |s| s.gpus.as_slice());
+    let is_stray = |finding: &Finding| report.is_some_and(|report| stray::error(finding, report, gpus).is_some());
+    let findings = report.iter().flat_map(|r| &r.findings);
+    for finding in findings.filter(|f| is_bad(&f.outcome) && counts(&f.check) && !is_stray(f)) {
         let opened = if drill_causes::is_of_drill(&finding.check) {
             // The effects of a drill must not be mistaken for findings of real checks.
             let is_open = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
@@ -62,7 +66,11 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
             fold_in(&mut causes, cause);
         }
     }
-    for (id, result) in report.into_iter().flat_map(failed_results).filter(|(_, result)| counts(&result.check)) {
+    for (id, result) in report
+        .into_iter()
+        .flat_map(failed_results)
+        .filter(|(_, result)| counts(&result.check) && stray::is_check(&result.check))
+    {
         let order = health.spec.assignments.iter().find(|a| a.id == id);
         fold_in(&mut causes, from_result(result, order.map(|a| a.run.as_str()), now));
     }
@@ -78,7 +86,7 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
         if cause.is_drill() {
             drill_causes::is_running(cause, orders, report)
         } else {
-            silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report))
+            silent || !report.is_some_and(|report| is_lifted(cause, subject.policy, report, gpus))
         }
     });
     // Real causes come before drills, whatever the severity of the drill.
@@ -141,7 +149,7 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
         target: truncate(&finding.target, 64),
         outcome: finding.outcome.clone(),
         severity: finding.severity.clone(),
-        reason: truncate(&finding.reason, 63),
+        reason: word(&finding.reason),
         message: truncate(&finding.message, 256),
         since: now,
         lift: one_pass(&finding.check, &finding.target),
@@ -152,7 +160,7 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
 
 fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
     let target = match result.tested.as_slice() {
-        [only] => only.as_str(),
+        [only] if stray::is_target(only) => only.as_str(),
         _ => names::TARGET_NODE,
     };
     let severity = match &result.severity {
@@ -165,7 +173,7 @@ fn from_result(result: &CheckResult, run: Option<&str>, now: Time) -> Cause {
         run: run.map(|r| truncate(r, 253)),
         outcome: result.outcome.clone(),
         severity,
-        reason: truncate(result.reason.as_deref().unwrap_or(reason::FAILED), 63),
+        reason: word(result.reason.as_deref().unwrap_or(reason::FAILED)),
         message: truncate(result.message.as_deref().unwrap_or_default(), 256),
         since: now,
         lift: one_pass(&result.check, target),

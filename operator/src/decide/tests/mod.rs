@@ -1,5 +1,6 @@
 //! The rules about nodes, one by one, on small worlds.
 
+mod agent_errors;
 mod budgets;
 mod drift;
 mod drill_marks;
@@ -9,7 +10,9 @@ mod moves;
 mod nvlink;
 mod objects;
 mod profiles;
+mod recovery;
 mod severities;
+mod told;
 
 use crate::{
     decide::model::{Model, fixtures},

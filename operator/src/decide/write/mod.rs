@@ -3,3 +3,4 @@
 pub(crate) mod node;
 pub(crate) mod policy;
 pub(crate) mod spec;
+mod texts;
