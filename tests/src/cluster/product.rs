@@ -51,8 +51,8 @@ impl ControlPlane {
         self.until_policies_are_in_force().await
     }
 
-    /// Waits until each of the three admission policies refuses what it must: an agent without a node, the operator with a
-    /// foreign label, a person with a NodeHealth. Each try is a dry run and leaves nothing behind.
+    /// Waits until each of the four admission policies refuses what it must: an agent without a node, the operator with a
+    /// foreign label, a person with a NodeHealth or with a Lease. Each try is a dry run and leaves nothing behind.
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
         let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
         let agent = self.client_with_token(&token)?;
@@ -62,6 +62,9 @@ impl ControlPlane {
         let person = self.admin()?;
         let what = "the admission policy of NodeHealth to refuse a person";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_node_health(&person))).await?;
+
+        let what = "the admission policy of the agents' Leases to refuse a person";
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_lease(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
         let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);

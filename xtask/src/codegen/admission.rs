@@ -1,4 +1,4 @@
-//! The three ValidatingAdmissionPolicies, from templates in `admission/` and the names in `crds::names`.
+//! The four ValidatingAdmissionPolicies, from templates in `admission/` and the names in `crds::names`.
 //!
 //! Templates keep the comments and the layout of the expressions, which reviewers of the deployed files need.
 
@@ -14,6 +14,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("agent.yaml", include_str!("admission/agent.yaml")),
     ("operator.yaml", include_str!("admission/operator.yaml")),
     ("nodehealth-writers.yaml", include_str!("admission/nodehealth-writers.yaml")),
+    ("lease-writers.yaml", include_str!("admission/lease-writers.yaml")),
 ];
 
 /// Every file in `deploy/admission`: its name and its content.
