@@ -90,13 +90,22 @@ pub fn merge(before: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>,
             Condition {
                 type_: w.type_.to_owned(),
                 status: status.to_owned(),
-                reason: w.reason,
+                reason: word(&w.reason),
                 message: truncate(&w.message, 512),
                 last_transition_time: since.unwrap_or(now),
                 observed_generation: generation,
             }
         })
         .collect()
+}
+
+/// The reason as Kubernetes takes it in a condition (`metav1.Condition`: `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`), whatever
+/// an agent made up: what does not fit is left out.
+pub fn word(reason: &str) -> String {
+    let is_inner = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ':');
+    let plain: String = reason.chars().filter(is_inner).take(63).collect();
+    let word = plain.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).trim_end_matches([',', ':']);
+    if word.is_empty() { "Unknown".to_owned() } else { word.to_owned() }
 }
 
 /// One plain line of at most `bytes` bytes, cut at a character boundary (see [`crate::text`]: a report may have been
@@ -125,6 +134,25 @@ mod tests {
         assert_eq!(second[0].reason, "B");
         let third = merge(&second, vec![Wanted::new("Healthy", false, "C", "c")], Some(2), Time::from_unix(30));
         assert_eq!(third[0].last_transition_time, Time::from_unix(30));
+    }
+
+    #[test]
+    fn a_reason_is_one_word_that_kubernetes_takes() {
+        let table = [
+            ("FallenOffTheBus", "FallenOffTheBus"),
+            ("79 times, fell off:", "timesfelloff"),
+            ("_a", "a"),
+            ("A,B:", "A,B"),
+            ("\u{1f525}", "Unknown"),
+            ("", "Unknown"),
+        ];
+        for (reason, taken) in table {
+            assert_eq!(
+                merge(&[], vec![Wanted::new("Healthy", true, reason, "")], None, Time::default())[0].reason,
+                taken
+            );
+        }
+        assert_eq!(word(&"x".repeat(200)).len(), 63);
     }
 
     #[test]

@@ -35,6 +35,8 @@ reasons! {
     REPORTING = "Reporting";
     /// The API server refuses the agent's full report; it is sent without texts.
     REPORT_REFUSED = "ReportRefused";
+    /// The agent reports findings of no check, or about nothing that its inventory lists.
+    AGENT_ERROR = "AgentError";
     /// No agent has reported yet.
     NEVER_REPORTED = "NeverReported";
     /// A NodeHardwareProfile matched.
@@ -43,6 +45,10 @@ reasons! {
     NO_PROFILE = "NoProfile";
     /// The policy is accepted.
     POLICY_ACCEPTED = "Accepted";
+    /// Every NodeHealth of the policy parses.
+    ALL_READABLE = "AllReadable";
+    /// A NodeHealth of the policy does not parse.
+    UNREADABLE = "Unreadable";
     /// On every node that this policy selects, another policy wins by priority or age.
     OVERRULED = "Overruled";
 

@@ -201,6 +201,9 @@ pub struct EventNote {
     pub warning: bool,
     /// The reason, in PascalCase.
     pub reason: String,
+    /// Which series it belongs to, besides object and reason: what the message is about. Events of one series are shown as
+    /// one with a count, under the message of the first.
+    pub series: String,
     /// A sentence.
     pub message: String,
     /// The step that must succeed before it is sent.

@@ -35,6 +35,8 @@ pub struct World {
     /// The objects whose last full status the API server refused as invalid, and would refuse again: their statuses are
     /// written without the texts of agents.
     pub refused_texts: BTreeSet<Key>,
+    /// The objects that do not parse. Nothing is written to them; the node of such a NodeHealth counts as out of service.
+    pub malformed: BTreeSet<Key>,
     /// The switch `--hold-everything`: no mark is set or lifted, and no run is admitted.
     pub hold_everything: bool,
 }

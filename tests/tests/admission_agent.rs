@@ -14,8 +14,8 @@
 mod admission_support;
 
 use admission_support::{
-    apply, apply_lease, apply_status, assert_denied, assert_forbidden, health, lease, leases, merge_node,
-    merge_node_status, merge_status, node_health, nodes, nodes_with_health, refusal, report,
+    almighty_operator, apply, apply_lease, apply_status, assert_denied, assert_forbidden, health, lease, leases,
+    merge_node, merge_node_status, merge_status, node_health, nodes, nodes_with_health, refusal, report,
 };
 use crds::names;
 use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, shared};
@@ -270,13 +270,18 @@ async fn an_agent_puts_no_more_into_its_lease_than_it_needs() {
         let patch = json!({"metadata": metadata, "spec": spec});
         assert_denied(own.patch("modest", &PatchParams::default(), &Patch::Merge(patch)).await, words);
     }
-    // What a person has added stands in nobody's way.
+    // Nobody else writes there, whatever RBAC allows; a Lease that is not needed any more may be deleted.
     let admin = leases(&cluster.admin().unwrap(), names::LEASE_NAMESPACE);
-    let note = json!({"metadata": {"annotations": {"note": "seen"}, "labels": {"rack": "7"}}});
-    admin.patch("modest", &PatchParams::default(), &Patch::Merge(note)).await.unwrap();
+    let words = "may be written only by the agent of its node";
+    let renewal = json!({"spec": {"leaseDurationSeconds": 7}});
+    assert_denied(admin.patch("modest", &PatchParams::default(), &Patch::Merge(renewal)).await, words);
+    assert_denied(admin.create(&PostParams::default(), &lease("somebody")).await, words);
+    let almighty = leases(&almighty_operator(cluster), names::LEASE_NAMESPACE);
+    assert_denied(almighty.create(&PostParams::default(), &lease("somebody")).await, words);
     let mut renewed = own.get("modest").await.unwrap();
     renewed.spec.as_mut().unwrap().lease_duration_seconds = Some(151);
     own.replace("modest", &PostParams::default(), &renewed).await.unwrap();
+    admin.delete("modest", &kube::api::DeleteParams::default()).await.unwrap();
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::json;
 
-const REMEDY: &str = "may be written only by the operator and the agent of its node: create a NodeHealthOverride to override the decision, or a HealthCheckRun to test the node";
+const REMEDY: &str = "may be written only by the operator and the agent of its node: create a HealthCheckRun to test the node, or set spec.releaseAll in a NodeHealthPolicy of mode Observe to remove its marks";
 
 #[tokio::test]
 async fn a_person_is_refused_with_the_way_out_even_as_cluster_admin() {

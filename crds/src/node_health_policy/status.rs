@@ -29,7 +29,7 @@ pub struct NodeHealthPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub schedules: Vec<ScheduleStatus>,
-    /// Conditions: Accepted, BudgetExhausted, Storm and Ready.
+    /// Conditions: Accepted, BudgetExhausted, Storm, Unreadable, Ready and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -81,7 +81,7 @@ pub struct BudgetStatus {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub limit: i64,
-    /// The number of unavailable nodes: claims, plus nodes that are NotReady or were cordoned by others.
+    /// The number of unavailable nodes: claims, plus nodes that bear the mark of another policy, are NotReady, were cordoned by others, or have an unreadable NodeHealth.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub used: i64,

@@ -17,7 +17,10 @@ use super::{
     marks::taints::{self, OwnTaint, TaintToBe},
     orders::Orders,
 };
-use crate::world::{Node, World};
+use crate::{
+    key::{Key, Kind},
+    world::{Node, World},
+};
 use crds::{
     State, Time,
     node_health::Assignment,
@@ -76,6 +79,8 @@ pub(crate) struct Circumstances<'w> {
     pub(crate) edition: u64,
     /// Whether all marks are frozen.
     pub(crate) hold_everything: bool,
+    /// Whether its status is written without the texts of its agent.
+    pub(crate) is_without_texts: bool,
 }
 
 impl<'w> Circumstances<'w> {
@@ -95,14 +100,16 @@ impl<'w> Circumstances<'w> {
             silent: world.agent_is_silent(name),
             edition,
             hold_everything: world.hold_everything,
+            is_without_texts: !world.refused_texts.is_empty()
+                && world.refused_texts.contains(&Key::new(Kind::NodeHealth, name)),
         }
     }
 
     /// The same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Circumstances<'static> {
-        let Self { orders, claims, silent, edition, hold_everything } = self;
+        let Self { orders, claims, silent, edition, hold_everything, is_without_texts } = self;
         let orders = Cow::Owned(orders.into_owned());
-        Circumstances { orders, claims, silent, edition, hold_everything }
+        Circumstances { orders, claims, silent, edition, hold_everything, is_without_texts }
     }
 }
 

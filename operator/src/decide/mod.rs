@@ -145,7 +145,8 @@ fn decide_nodes<'w>(
             continue;
         }
         let before = plan.steps.len();
-        write::node::plan_node(case, slot.is_some(), waits_for, orders, now, plan);
+        let is_without_texts = ruling.circumstances.is_without_texts;
+        write::node::plan_node(case, slot.is_some(), waits_for, orders, is_without_texts, now, plan);
         settled.push((plan.steps.len() == before).then_some(has_slot));
     }
     for account in &accounts {

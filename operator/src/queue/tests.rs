@@ -36,6 +36,7 @@ fn event(after: Option<usize>) -> EventNote {
         regarding: Regarding::Node("n1".into(), "u".into()),
         warning: true,
         reason: "Unhealthy".into(),
+        series: String::new(),
         message: String::new(),
         after,
     }

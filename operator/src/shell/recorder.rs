@@ -25,6 +25,8 @@ const CAPACITY: usize = 256;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The longest note that we send. events.k8s.io/v1 accepts 1,024 bytes (its API reference).
 const NOTE_BYTES: usize = 1000;
+/// The longest action that events.k8s.io/v1 accepts, in bytes (its API reference).
+const ACTION_BYTES: usize = 128;
 
 /// Lets through `RATE` Events per second and `BURST` at once.
 #[derive(Debug)]
@@ -100,7 +102,8 @@ fn event(note: &EventNote) -> Event {
         type_: if note.warning { EventType::Warning } else { EventType::Normal },
         reason: note.reason.clone(),
         note: Some(truncate(&note.message, NOTE_BYTES)),
-        action: note.reason.clone(),
+        // kube's recorder makes one series of the Events that agree in all but the note.
+        action: truncate(if note.series.is_empty() { &note.reason } else { &note.series }, ACTION_BYTES),
         secondary: None,
     }
 }
@@ -137,10 +140,12 @@ mod tests {
             regarding: Regarding::Node("n1".into(), "u1".into()),
             warning: true,
             reason: "Unhealthy".into(),
+            series: "xid/node/Xid79".into(),
             message: "x".repeat(5000),
             after: None,
         };
         assert_eq!(event(&note).note.unwrap().len(), NOTE_BYTES);
+        assert_eq!(event(&note).action, "xid/node/Xid79");
         assert_eq!(reference(&note.regarding).namespace, None);
     }
 }

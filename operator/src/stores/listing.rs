@@ -1,5 +1,6 @@
 //! How far the lists of one kind have come, and which objects do not parse.
 
+use crate::key::{Key, Kind};
 use std::collections::BTreeSet;
 
 /// The state of the lists of one kind.
@@ -44,6 +45,11 @@ impl Listing {
     /// Whether the first list is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// The objects that do not parse.
+    pub(super) fn names_of_malformed(&self, kind: Kind) -> impl Iterator<Item = Key> {
+        self.malformed.iter().map(move |name| Key::new(kind, name))
     }
 
     /// The object of this name does not parse.

@@ -111,6 +111,10 @@ impl Stores {
             let refused = std::mem::take(&mut self.world.refused_texts);
             self.world.refused_texts = refused.into_iter().filter(|key| self.may_be_refused(key)).collect();
         }
+        if !self.world.malformed.is_empty() || self.malformed().iter().any(|(_, count)| *count > 0) {
+            let listings = Kind::ALL.into_iter().filter_map(|kind| Some((kind, self.listing(kind)?)));
+            self.world.malformed = listings.flat_map(|(kind, listing)| listing.names_of_malformed(kind)).collect();
+        }
         change
     }
 

@@ -106,8 +106,9 @@ impl<T: Projection> Store<T> {
             Seen::Applied(object) => self.apply(object, view),
             Seen::Deleted(object) => self.delete(&object, view),
             Seen::Malformed { name, listed, .. } => {
+                let is_known = self.listing.is_malformed(&name);
                 self.listing.mark_malformed(name, listed);
-                Change::None
+                if is_known { Change::None } else { Change::Changed }
             }
             Seen::MalformedDeleted { name } => {
                 self.listing.clear_malformed(&name);

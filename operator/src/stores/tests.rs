@@ -116,12 +116,18 @@ fn a_malformed_object_keeps_its_last_good_state_and_is_left_alone() {
     let mut stores = stores();
     let key = Key::new(Kind::Node, "n1");
     let _ = stores.observe(Observation::Node(Seen::Applied(node(1))), now());
-    let malformed = Seen::Malformed { name: "n1".into(), error: "missing field".into(), listed: false };
-    assert_eq!(stores.observe(Observation::Node(malformed), now()), Change::None);
+    let malformed = || Seen::Malformed { name: "n1".into(), error: "missing field".into(), listed: false };
+    assert_eq!(
+        stores.observe(Observation::Node(malformed()), now()),
+        Change::Changed,
+        "it counts as out of service now"
+    );
+    assert_eq!(stores.observe(Observation::Node(malformed()), now()), Change::None);
     assert!(stores.is_malformed(&key) && stores.world().nodes.contains_key("n1"));
+    assert!(stores.world().malformed.contains(&key));
     let mended = stores.observe(Observation::Node(Seen::Applied(node(3))), now());
     assert_eq!(mended, Change::Changed);
-    assert!(!stores.is_malformed(&key));
+    assert!(!stores.is_malformed(&key) && stores.world().malformed.is_empty());
 }
 
 #[test]

@@ -52,8 +52,8 @@ impl ControlPlane {
     }
 
     /// Waits until each admission policy refuses what it must: an agent without a node, the operator with a foreign label, a
-    /// person with a NodeHealth, a HealthCheckResult or an override that has ended. Each try is a dry run and leaves nothing
-    /// behind.
+    /// person with a NodeHealth, a HealthCheckResult, a Lease or an override that has ended. Each try is a dry run and leaves
+    /// nothing behind.
     pub async fn until_policies_are_in_force(&self) -> Result<(), Error> {
         let token = self.unbound_token(names::AGENT_SERVICE_ACCOUNT, names::NAMESPACE).await?;
         let agent = self.client_with_token(&token)?;
@@ -68,6 +68,8 @@ impl ControlPlane {
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_result(&person))).await?;
         let what = "the admission policy of NodeHealthOverride to refuse an end in the past";
         until(what, IN_FORCE_WITHIN, || refused_by_policy(create_past_override(&person))).await?;
+        let what = "the admission policy of the agents' Leases to refuse a person";
+        until(what, IN_FORCE_WITHIN, || refused_by_policy(create_lease(&person))).await?;
 
         // With every permission that RBAC can give, so that only the policy is left to refuse.
         let user = format!("system:serviceaccount:{}:{}", names::NAMESPACE, names::OPERATOR_SERVICE_ACCOUNT);

@@ -16,6 +16,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("nodehealth-writers.yaml", include_str!("admission/nodehealth-writers.yaml")),
     ("healthcheckresult-writers.yaml", include_str!("admission/healthcheckresult-writers.yaml")),
     ("overrides.yaml", include_str!("admission/overrides.yaml")),
+    ("lease-writers.yaml", include_str!("admission/lease-writers.yaml")),
 ];
 
 /// Every file in `deploy/admission`: its name and its content.

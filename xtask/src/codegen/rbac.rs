@@ -12,14 +12,13 @@ use serde_json::{Value, json};
 struct Rule(&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
 
 const READ: &[&str] = &["get", "list", "watch"];
+const WRITE: &[&str] = &["get", "list", "watch", "create", "update", "patch", "delete"];
 
 /// The operator, cluster-wide.
 const OPERATOR: &[Rule] = &[
     // To mark Nodes. No create or delete: a bug in the operator must never add or remove a Node.
     Rule("", &["nodes"], &["get", "list", "watch", "patch"], None),
     Rule("", &["nodes/status"], &["patch"], None),
-    // To find the workloads of a node before and after it is reserved, and to write events for the pods of a faulty node.
-    Rule("", &["pods"], &["get", "list"], None),
     Rule("", &["events"], &["create", "patch"], None),
     Rule("events.k8s.io", &["events"], &["create", "patch"], None),
     // Delete, because a Node replaced under the same name gets a new object.
@@ -28,20 +27,35 @@ const OPERATOR: &[Rule] = &[
     Rule(GROUP, &["healthcheckruns"], &["get", "list", "watch", "delete"], None),
     // Written once; read only to see whose it is, if the name is taken.
     Rule(GROUP, &["healthcheckresults"], &["get", "create"], None),
-    Rule(GROUP, &["nodehealthpolicies", "nodehardwareprofiles", "nodehealthoverrides"], READ, None),
-    Rule(GROUP, &["hardwarerecords"], &["get", "list", "watch", "create", "patch", "delete"], None),
-    Rule(
-        GROUP,
-        &[
-            "nodehealthpolicies/status",
-            "healthcheckruns/status",
-            "hardwarerecords/status",
-            "nodehealthoverrides/status",
-            "nodehealths/status",
-        ],
-        &["patch"],
-        None,
-    ),
+    Rule(GROUP, &["nodehealthpolicies", "nodehardwareprofiles"], READ, None),
+    Rule(GROUP, &["nodehealthpolicies/status", "healthcheckruns/status", "nodehealths/status"], &["patch"], None),
+];
+
+/// People: what everybody may see who may see a namespace (aggregated to `view`, and so to `edit` and `admin`).
+const VIEW: &[Rule] = &[Rule(
+    GROUP,
+    &[
+        "nodehealths",
+        "nodehealthpolicies",
+        "nodehardwareprofiles",
+        "nodehealthoverrides",
+        "healthcheckruns",
+        "healthcheckresults",
+    ],
+    READ,
+    None,
+)];
+
+/// People: what describes hardware and starts nothing (aggregated to `edit`, and so to `admin`).
+const EDIT: &[Rule] = &[Rule(GROUP, &["nodehardwareprofiles"], WRITE, None)];
+
+/// People: to run checks. A run starts programs on every node that it names, so this is bound by hand.
+const RUNNER: &[Rule] = &[Rule(GROUP, &["healthcheckruns"], WRITE, None)];
+
+/// People: policies and overrides decide which nodes are tainted, so this is bound by hand. A NodeHealth is only deleted.
+const ADMIN: &[Rule] = &[
+    Rule(GROUP, &["nodehealthpolicies", "nodehealthoverrides"], WRITE, None),
+    Rule(GROUP, &["nodehealths"], &["delete"], None),
 ];
 
 /// The operator, in the namespace of the agents' Leases.
@@ -92,7 +106,27 @@ pub(super) fn files() -> Vec<(&'static str, Vec<Value>)> {
             .concat(),
         ),
         ("probe", [vec![service_account(probe)], bound_role(probe, None, PROBE)].concat()),
+        (
+            "people",
+            vec![
+                role_of_people("gpu-health-view", Some("view"), VIEW),
+                role_of_people("gpu-health-edit", Some("edit"), EDIT),
+                role_of_people("gpu-health-runner", None, RUNNER),
+                role_of_people("gpu-health-admin", None, ADMIN),
+            ],
+        ),
     ]
+}
+
+/// A role for people. `into`: the role of Kubernetes into which it is aggregated; without one, nobody has it until it is
+/// bound.
+fn role_of_people(name: &str, into: Option<&str>, rules: &[Rule]) -> Value {
+    let mut metadata = json!({"name": name});
+    if let Some(into) = into {
+        metadata["labels"] = json!({format!("rbac.authorization.k8s.io/aggregate-to-{into}"): "true"});
+    }
+    let rules: Vec<Value> = rules.iter().map(rule).collect();
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
 }
 
 fn namespace(name: &str) -> Value {
@@ -161,8 +195,43 @@ mod tests {
     }
 
     #[test]
+    fn the_operator_reads_no_pods_and_no_kind_that_it_does_not_use() {
+        for resource in ["pods", "hardwarerecords", "hardwarerecords/status", "nodehealthoverrides/status", "secrets"] {
+            assert_eq!(
+                verbs(&[OPERATOR, OPERATOR_AGENT_LEASES, OPERATOR_LEADER_LEASE], resource),
+                [""; 0],
+                "{resource}"
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_may_view_or_edit_a_namespace_sees_the_nodes_health_and_can_neither_start_a_program_nor_taint_a_node() {
+        let people = files().into_iter().find(|(name, _)| *name == "people").unwrap().1;
+        let aggregated = |role: &&Value| role["metadata"].get("labels").is_some();
+        assert_eq!(people.iter().filter(aggregated).count(), 2);
+        assert!(verbs(&[VIEW], "nodehealths").iter().eq(READ));
+        for resource in ["healthcheckruns", "nodehealthpolicies", "nodehealthoverrides", "nodehealths"] {
+            assert!(verbs(&[VIEW, EDIT], resource).iter().all(|verb| READ.contains(verb)), "{resource}");
+        }
+        assert!(verbs(&[RUNNER], "healthcheckruns").contains(&"create"));
+        assert_eq!(verbs(&[RUNNER, ADMIN], "nodehealths"), ["delete"]);
+    }
+
+    #[test]
     fn no_rule_has_a_wildcard() {
-        for table in [OPERATOR, OPERATOR_AGENT_LEASES, OPERATOR_LEADER_LEASE, AGENT, AGENT_LEASES, PROBE] {
+        for table in [
+            OPERATOR,
+            OPERATOR_AGENT_LEASES,
+            OPERATOR_LEADER_LEASE,
+            AGENT,
+            AGENT_LEASES,
+            PROBE,
+            VIEW,
+            EDIT,
+            RUNNER,
+            ADMIN,
+        ] {
             for Rule(group, resources, verbs, _) in table {
                 assert!(!group.contains('*') && !resources.contains(&"*") && !verbs.contains(&"*"));
             }

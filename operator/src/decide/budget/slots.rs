@@ -43,14 +43,15 @@ pub(crate) fn is_out_of_use(node: &Node) -> bool {
     node.unschedulable || !node.ready
 }
 
-/// The nodes that count as used: those with a claim, those that bear our mark, and those that are out of service for other
-/// reasons.
+/// The nodes that count as used: those with a claim, those that bear our mark, those that are out of service for other
+/// reasons, and those whose NodeHealth does not parse.
 pub(crate) fn used<'a>(claims: &[&'a Claim], governed: &[&Subject<'a>]) -> BTreeSet<&'a str> {
-    let is_used = |node: &Node| is_marked(node) || is_out_of_use(node);
+    let is_used =
+        |subject: &&&Subject<'a>| is_marked(subject.node) || is_out_of_use(subject.node) || subject.is_malformed;
     claims
         .iter()
         .map(|claim| claim.node.as_str())
-        .chain(governed.iter().filter(|s| is_used(s.node)).map(|s| s.node.name.as_str()))
+        .chain(governed.iter().filter(is_used).map(|s| s.node.name.as_str()))
         .collect()
 }
 

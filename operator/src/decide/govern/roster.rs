@@ -8,7 +8,10 @@ use super::{
     fleet::Fleet,
     selection::{Choice, Ranked, Ranks, Selection, Standing, Subject},
 };
-use crate::world::{Node, World};
+use crate::{
+    key::{Key, Kind},
+    world::{Node, World},
+};
 use crds::NodeHealth;
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ struct Member {
     health: Option<Arc<NodeHealth>>,
     health_is: HealthIs,
     is_claimed: bool,
+    is_malformed: bool,
     selection: Selection,
 }
 
@@ -35,7 +39,7 @@ enum HealthIs {
     Missing,
     Current,
     OfFormerNode,
-    Terminating,
+    LeftAlone,
 }
 
 impl HealthIs {
@@ -44,7 +48,7 @@ impl HealthIs {
             Standing::Missing => Self::Missing,
             Standing::Current(_) => Self::Current,
             Standing::OfFormerNode(_) => Self::OfFormerNode,
-            Standing::Terminating => Self::Terminating,
+            Standing::LeftAlone => Self::LeftAlone,
         }
     }
 }
@@ -54,7 +58,7 @@ impl Member {
         match (self.health_is, self.health.as_deref()) {
             (HealthIs::Current, Some(health)) => Standing::Current(health),
             (HealthIs::OfFormerNode, Some(health)) => Standing::OfFormerNode(health),
-            (HealthIs::Terminating, _) => Standing::Terminating,
+            (HealthIs::LeftAlone, _) => Standing::LeftAlone,
             (HealthIs::Missing, _) | (_, None) => Standing::Missing,
         }
     }
@@ -66,6 +70,7 @@ impl Member {
             policy: self.selection.policy.map(|index| &*ranks.policies[index]),
             profile: self.selection.profile.map(|index| &*ranks.profiles[index]),
             is_claimed: self.is_claimed,
+            is_malformed: self.is_malformed,
         })
     }
 }
@@ -109,9 +114,12 @@ impl Roster {
             let health = healths.at(name, |health| known_health.is_some_and(|known| Arc::ptr_eq(known, health)));
             while claimed.next_if(|node| *node < name.as_str()).is_some() {}
             let is_claimed = claimed.next_if(|node| *node == name.as_str()).is_some();
+            let is_malformed =
+                !world.malformed.is_empty() && world.malformed.contains(&Key::new(Kind::NodeHealth, name));
             if let Some((place, member)) = before {
                 let stands = ranks_stand
                     && member.is_claimed == is_claimed
+                    && member.is_malformed == is_malformed
                     && Arc::ptr_eq(&member.node, node)
                     && same(member.health.as_ref(), health);
                 if stands {
@@ -121,13 +129,14 @@ impl Roster {
                 }
                 leave(&member, fleet);
             }
-            let standing = Standing::of(node, health.map(|health| &**health));
+            let standing = Standing::of(node, health.map(|health| &**health), is_malformed);
             let selection = choice.select(node, standing, is_claimed);
             let member = Member {
                 node: Arc::clone(node),
                 health: health.cloned(),
                 health_is: HealthIs::of(standing),
                 is_claimed,
+                is_malformed,
                 selection,
             };
             if let Some(subject) = member.subject(&self.ranks) {

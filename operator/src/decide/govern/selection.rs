@@ -18,6 +18,8 @@ pub(crate) struct Subject<'w> {
     pub(crate) profile: Option<&'w NodeHardwareProfile>,
     /// Whether any policy has a claim for it.
     pub(crate) is_claimed: bool,
+    /// Whether its NodeHealth does not parse: nobody knows how it is.
+    pub(crate) is_malformed: bool,
 }
 
 /// The state of the NodeHealth of a node.
@@ -29,8 +31,8 @@ pub(crate) enum Standing<'w> {
     Current(&'w NodeHealth),
     /// It belongs to a former Node of the same name.
     OfFormerNode(&'w NodeHealth),
-    /// It is being deleted; nothing is written to it.
-    Terminating,
+    /// It is being deleted, or does not parse; nothing is written to it.
+    LeftAlone,
 }
 
 impl<'w> Standing<'w> {
@@ -38,17 +40,20 @@ impl<'w> Standing<'w> {
     pub(crate) fn current(self) -> Option<&'w NodeHealth> {
         match self {
             Self::Current(health) => Some(health),
-            Self::Missing | Self::OfFormerNode(_) | Self::Terminating => None,
+            Self::Missing | Self::OfFormerNode(_) | Self::LeftAlone => None,
         }
     }
 
     /// The state of this NodeHealth of this Node.
-    pub(crate) fn of(node: &Node, health: Option<&'w NodeHealth>) -> Self {
+    pub(crate) fn of(node: &Node, health: Option<&'w NodeHealth>, is_malformed: bool) -> Self {
+        if is_malformed {
+            return Self::LeftAlone;
+        }
         let Some(health) = health else {
             return Self::Missing;
         };
         if health.metadata.deletion_timestamp.is_some() {
-            return Self::Terminating;
+            return Self::LeftAlone;
         }
         let spec_uid = health.spec.node.uid.as_str();
         let owner_differs = health.owner_references().iter().any(|owner| owner.kind == "Node" && owner.uid != node.uid);
@@ -183,7 +188,11 @@ impl<'r, 'w> Choice<'r, 'w> {
         let is_given = wanted.instance_types.is_some() || wanted.node_selector.is_some() || wanted.gpu_models.is_some();
         is_given
             && wanted.instance_types.as_ref().is_none_or(has_type)
-            && wanted.node_selector.as_ref().is_none_or(|selector| selects(selector, node, is_accelerator_node))
+            // An instance type says by itself what the node is, also where its driver shows nothing.
+            && wanted
+                .node_selector
+                .as_ref()
+                .is_none_or(|s| selects(s, node, is_accelerator_node || wanted.instance_types.is_some()))
             && wanted.gpu_models.as_ref().is_none_or(|names| self.has_models(index, names, health))
     }
 
@@ -202,7 +211,7 @@ impl<'r, 'w> Choice<'r, 'w> {
     }
 }
 
-/// Whether a selector of a policy or profile selects the node; an empty one selects every accelerator node.
+/// Whether a selector of a policy or profile selects the node: always one of the accelerator nodes.
 fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
-    if *selector == Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
+    is_accelerator_node && selector.matches(&node.labels)
 }

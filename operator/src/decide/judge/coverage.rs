@@ -2,7 +2,10 @@
 //!
 //! A skipped monitor does not apply, and is no gap. Gaps neither quarantine nor lift.
 
-use super::evidence::{is_verdict, unjudged};
+use super::{
+    evidence::{is_verdict, unjudged},
+    stray,
+};
 use crate::decide::govern::{monitors, selection::Subject};
 use crds::{
     Check, Outcome,
@@ -47,9 +50,12 @@ impl Gaps {
 
 /// The gaps of a report.
 pub(crate) fn gaps(subject: &Subject<'_>, report: &Report) -> Gaps {
-    let unjudged = unjudged(report)
+    let mut unjudged: Vec<String> = unjudged(report)
         .map(|row| format!("{} ({})", row.check, row.reason.as_deref().unwrap_or("no reason given")))
         .collect();
+    let status = subject.health.current().and_then(|health| health.status.as_ref());
+    let gpus = status.map_or(&[][..], |status| status.gpus.as_slice());
+    unjudged.extend(report.findings.iter().filter_map(|finding| stray::error(finding, report, gpus)));
     let mut missing: Vec<String> = without_row(subject, report).map(|name| format!("{name} (no row)")).collect();
     missing.extend(report.checks.iter().filter_map(|row| uncovered_gpus(row, &report.inventory.gpus)));
     missing.extend(unreported_gpus(subject, report));

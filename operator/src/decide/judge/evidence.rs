@@ -78,14 +78,15 @@ impl<'r> Results<'r> {
         }
     }
 
-    /// The latest verdict of any run on a target, of at least this level. If two have the same time, the worse one counts.
+    /// The verdict of runs on a target, of at least this level. Results that stand side by side in one report were received
+    /// together: the worse one counts, until its work order has ended and it leaves the report. The times in a report are
+    /// those of the node's clock, which may be set: they order nothing.
     pub(crate) fn last(self, check: &str, target: &str, level: Option<i64>) -> Option<(&'r CheckResult, &'r Outcome)> {
         self.all()
             .filter(|(run, result)| result.check == check && self.level(run, result) >= level)
-            .filter_map(|(run, result)| Some((run.finished_at, result, self.says(result, target)?)))
-            .filter(|(_, _, outcome)| is_verdict(outcome))
-            .max_by_key(|(finished, _, outcome)| (*finished, outcome.rank()))
-            .map(|(_, result, outcome)| (result, outcome))
+            .filter_map(|(_, result)| Some((result, self.says(result, target)?)))
+            .filter(|(_, outcome)| is_verdict(outcome))
+            .max_by_key(|(_, outcome)| outcome.rank())
     }
 
     /// What the results say against targets, unless a finding of the agent already covers the check. A failed check between

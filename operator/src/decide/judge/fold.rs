@@ -14,10 +14,12 @@ use super::{
     facts::Facts,
     lift::{is_lifted, one_pass, one_pass_at},
     rules::removes_capacity,
+    stray,
 };
 use crds::{
     Check, Severity, Time,
-    condition::truncate,
+    condition::{truncate, word},
+    names,
     node_health::{Cause, Finding, MAX_CAUSES, MAX_HISTORY, Occurrence},
     reason,
 };
@@ -45,7 +47,10 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
     let remembered = followed(before.map_or(&[][..], |d| d.causes.as_slice()), report);
     let counts = |check: &str| node.maintenance().is_none() || !MAINTAINED.iter().any(|c| c.name() == check);
     let mut causes = remembered.clone();
-    for finding in report.iter().flat_map(|r| &r.findings).filter(|f| is_bad(&f.outcome) && counts(&f.check)) {
+    let gpus = health.status.as_ref().map_or(&[][..], |s| s.gpus.as_slice());
+    let is_stray = |finding: &Finding| report.is_some_and(|report| stray::error(finding, report, gpus).is_some());
+    let findings = report.iter().flat_map(|r| &r.findings);
+    for finding in findings.filter(|f| is_bad(&f.outcome) && counts(&f.check) && !is_stray(f)) {
         let opened = if drill_causes::is_of_drill(&finding.check) {
             // The effects of a drill must not be mistaken for findings of real checks.
             let is_open = causes.iter().any(|c| c.is_drill() && c.target == finding.target);
@@ -62,7 +67,8 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
         }
     }
     let results = report.map(|report| Results { report, orders: &health.spec.assignments });
-    for fault in results.into_iter().flat_map(Results::faults).filter(|fault| counts(&fault.result.check)) {
+    let faults = results.into_iter().flat_map(Results::faults);
+    for fault in faults.filter(|fault| counts(&fault.result.check) && stray::is_check(&fault.result.check)) {
         fold_in(&mut causes, from_fault(fault, now));
     }
     let found = causes.iter().any(Cause::condemns);
@@ -77,7 +83,7 @@ pub(crate) fn fold(facts: &Facts<'_>) -> Folded {
         if cause.is_drill() {
             drill_causes::is_running(cause, orders, report)
         } else {
-            silent || !results.is_some_and(|results| is_lifted(cause, subject.policy, results))
+            silent || !results.is_some_and(|results| is_lifted(cause, subject.policy, results, gpus))
         }
     });
     // Real causes come before drills, whatever the severity of the drill.
@@ -142,7 +148,7 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
         target: truncate(&finding.target, 64),
         outcome: finding.outcome.clone(),
         severity: finding.severity.clone(),
-        reason: truncate(&finding.reason, 63),
+        reason: word(&finding.reason),
         message: truncate(&finding.message, 256),
         since: now,
         lift: one_pass(&finding.check, &finding.target),
@@ -154,6 +160,7 @@ fn from_finding(finding: &Finding, now: Time) -> Cause {
 
 fn from_fault(fault: Fault<'_>, now: Time) -> Cause {
     let Fault { result, run, target, outcome, severity, reason: why, level } = fault;
+    let target = if stray::is_target(target) { target } else { names::TARGET_NODE };
     let severity = match severity {
         Severity::None => Severity::Monitor,
         given => given.clone(),
@@ -164,7 +171,7 @@ fn from_fault(fault: Fault<'_>, now: Time) -> Cause {
         run: run.map(|r| truncate(r, 253)),
         outcome: outcome.clone(),
         severity,
-        reason: truncate(why.unwrap_or(reason::FAILED), 63),
+        reason: word(why.unwrap_or(reason::FAILED)),
         message: truncate(result.message.as_deref().unwrap_or_default(), 256),
         since: now,
         lift: one_pass_at(&result.check, target, level),

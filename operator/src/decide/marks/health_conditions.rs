@@ -3,11 +3,12 @@
 use super::node_condition::status_of;
 use crate::decide::{
     govern::selection::Subject,
-    judge::{coverage::gaps, verdict::Judgement},
+    judge::{coverage::gaps, stray, verdict::Judgement},
 };
 use crds::{
     Condition, NodeHealth, Time,
     condition::{Status, Wanted, merge},
+    node_health::Report,
     reason,
 };
 
@@ -35,7 +36,10 @@ pub(crate) fn conditions(
             reason::REPORT_REFUSED,
             "The API server refuses the agent's full report; it is sent without texts. The agent's log names the field.",
         ),
-        (true, false) => Wanted::new("AgentReporting", true, reason::REPORTING, "The agent is reporting."),
+        (true, false) => match report.and_then(|report| stray_text(report, health)) {
+            Some(text) => Wanted::new("AgentReporting", true, reason::AGENT_ERROR, text),
+            None => Wanted::new("AgentReporting", true, reason::REPORTING, "The agent is reporting."),
+        },
     };
     let profile = match subject.profile.and_then(|p| p.metadata.name.as_deref()) {
         Some(name) => Wanted::new(
@@ -54,6 +58,18 @@ pub(crate) fn conditions(
     let before = status.map_or(&[][..], |s| s.conditions.as_slice());
     // No observedGeneration: the operator writes the spec itself, and each such write would change it.
     merge(before, vec![healthy, agent, profile, covered(subject, health, judgement)], None, now)
+}
+
+/// What the agent reports in error.
+fn stray_text(report: &Report, health: &NodeHealth) -> Option<String> {
+    let gpus = health.status.as_ref().map_or(&[][..], |status| status.gpus.as_slice());
+    let errors: Vec<String> = report.findings.iter().filter_map(|f| stray::error(f, report, gpus)).collect();
+    (!errors.is_empty()).then(|| {
+        format!(
+            "The agent reports what cannot be: {}. This makes no cause; restart the agent's pod and look at its log.",
+            errors.join("; ")
+        )
+    })
 }
 
 /// Whether every enabled monitor judged all that it is for.

@@ -111,14 +111,11 @@ fn take_in<T: Identified>(
                 _ => None,
             },
         };
-        match fate {
-            Some(fate) => {
-                missing.insert(key, (version.to_owned(), fate));
-            }
-            None => {
-                missing.remove(&key);
-                shown.insert(name.clone(), object.clone());
-            }
+        if let Some(fate) = fate {
+            missing.insert(key, (version.to_owned(), fate));
+        } else {
+            missing.remove(&key);
+            shown.insert(name.clone(), object.clone());
         }
     }
 }

@@ -196,10 +196,7 @@ pub(super) fn winner(model: &Model, node: &Node) -> Option<String> {
     world
         .policies
         .values()
-        .filter(|p| {
-            let selector = &p.spec.node_selector;
-            if *selector == crds::Selector::default() { is_accelerator_node } else { selector.matches(&node.labels) }
-        })
+        .filter(|p| is_accelerator_node && p.spec.node_selector.matches(&node.labels))
         .max_by(|a, b| {
             let age = |p: &NodeHealthPolicy| p.metadata.creation_timestamp.clone().map(|t| t.0);
             (a.spec.priority.cmp(&b.spec.priority))
@@ -335,14 +332,13 @@ fn causes_lift_by_a_pass(seen: &Seen<'_>, name: &str, new: &Decision) -> Result<
 }
 
 fn passes(report: &Report, cause: &Cause) -> bool {
-    if report.truncated.is_some() {
-        return false;
-    }
+    let is_cut = report.truncated.is_some();
     let finding = report.findings.iter().any(|f| f.check == cause.check && f.target == cause.target);
     let judged = |o: &Outcome| matches!(o, Outcome::Pass | Outcome::Warn | Outcome::Fail);
     let row = report.checks.iter().any(|row| {
         judged(&row.outcome)
-            && (cause.check == "adopted" || row.check == cause.check && row.covered.contains(&cause.target))
+            && (row.outcome == Outcome::Pass || !is_cut)
+            && (cause.check == "adopted" && !is_cut || row.check == cause.check && row.covered.contains(&cause.target))
     });
     let result = report.runs.iter().flat_map(|r| &r.results).any(|r| {
         r.check == cause.check
@@ -356,5 +352,8 @@ fn passes(report: &Report, cause: &Cause) -> bool {
         .any(|row| row.check == "inventory" && judged(&row.outcome) && row.covered.contains(&cause.target))
         && cause.target != names::TARGET_NODE
         && !is_listed;
-    !finding && (row || result || left)
+    let all_pass = |check: &str| report.checks.iter().any(|row| row.check == check && row.outcome == Outcome::Pass);
+    // The agent named an address at which there never was anything.
+    let never_was = cause.target.contains(':') && !is_listed && all_pass("inventory") && all_pass(&cause.check);
+    !finding && (row || result || (!is_cut && (left || never_was)))
 }

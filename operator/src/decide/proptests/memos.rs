@@ -91,10 +91,11 @@ enum Forgotten {
     Silence,
     Edition,
     HoldEverything,
+    RefusedTexts,
     Time,
 }
 
-const FORGOTTEN: [Forgotten; 9] = [
+const FORGOTTEN: [Forgotten; 10] = [
     Forgotten::Nodes,
     Forgotten::NodeHealths,
     Forgotten::Ranks,
@@ -103,6 +104,7 @@ const FORGOTTEN: [Forgotten; 9] = [
     Forgotten::Silence,
     Forgotten::Edition,
     Forgotten::HoldEverything,
+    Forgotten::RefusedTexts,
     Forgotten::Time,
 ];
 
@@ -115,7 +117,13 @@ impl Forgotten {
             Self::Nodes => memo.roster.overlook_nodes(world),
             Self::NodeHealths => memo.roster.overlook_node_healths(world),
             Self::Ranks => memo.roster.overlook_ranks(world),
-            Self::Claims | Self::Orders | Self::Silence | Self::Edition | Self::HoldEverything | Self::Time => {
+            Self::Claims
+            | Self::Orders
+            | Self::Silence
+            | Self::Edition
+            | Self::HoldEverything
+            | Self::RefusedTexts
+            | Self::Time => {
                 let present = present_circumstances(memo, world, now);
                 let names: Vec<String> = memo.roster.names().map(str::to_owned).collect();
                 for (name, ruling) in names.iter().zip(&mut memo.rulings) {
@@ -137,6 +145,7 @@ impl Forgotten {
             Self::Claims => kept.claims = present.claims,
             Self::Silence => kept.silent = present.silent,
             Self::Edition => kept.edition = present.edition,
+            Self::RefusedTexts => kept.is_without_texts = present.is_without_texts,
             Self::HoldEverything => kept.hold_everything = present.hold_everything,
             Self::Time => (ruling.changes_at, ruling.made_at) = (None, Time::default()),
             Self::Nodes | Self::NodeHealths | Self::Ranks => {}

@@ -75,6 +75,7 @@ fn tell(run: &HealthCheckRun, warning: bool, reason: &str, message: String, step
         ),
         warning,
         reason: reason.to_owned(),
+        series: String::new(),
         message,
         after: Some(step),
     });

@@ -26,13 +26,16 @@ pub(crate) fn tell(
             State::Healthy | State::NotApplicable => false,
         };
         let message = format!("{before} -> {after}: {}", decision.message);
-        note(subject, health, warning, after.as_str(), &message, step, plan);
+        let about = format!("{before}/{}", cause_of(decision));
+        note(subject, health, warning, after.as_str(), &about, &message, step, plan);
     }
     match (former.is_some_and(Decision::has_drill), decision.has_drill()) {
-        (false, true) => note(subject, health, false, reason::DRILL, &decision.message, step, plan),
+        (false, true) => {
+            note(subject, health, false, reason::DRILL, &cause_of(decision), &decision.message, step, plan);
+        }
         (true, false) => {
             let message = format!("Drill ended; the node is {after}.");
-            note(subject, health, false, reason::DRILL, &message, step, plan);
+            note(subject, health, false, reason::DRILL, "Ended", &message, step, plan);
         }
         (true, true) | (false, false) => {}
     }
@@ -40,7 +43,7 @@ pub(crate) fn tell(
         former.is_some_and(|d| d.state == State::Unhealthy) && subject.node.taint(names::TAINT_UNHEALTHY).is_some();
     if waits && !waited {
         let is_real = after == State::Unhealthy;
-        note(subject, health, is_real, reason::BUDGET_EXHAUSTED, &decision.message, step, plan);
+        note(subject, health, is_real, reason::BUDGET_EXHAUSTED, &cause_of(decision), &decision.message, step, plan);
     }
 }
 
@@ -56,11 +59,22 @@ fn is_news(before: &State, after: &State) -> bool {
     before != after && !unremarkable
 }
 
+/// What the message of a decision is about: its worst cause, or its reason where there is none.
+fn cause_of(decision: &Decision) -> String {
+    let causes = decision.causes.len();
+    decision.causes.first().map_or_else(
+        || decision.reason.clone(),
+        |cause| format!("{}/{}/{}/{causes}", cause.check, cause.target, cause.reason),
+    )
+}
+
+#[allow(clippy::too_many_arguments)]
 fn note(
     subject: &Subject<'_>,
     health: &NodeHealth,
     warning: bool,
     reason: &str,
+    series: &str,
     message: &str,
     step: usize,
     plan: &mut Plan,
@@ -73,6 +87,7 @@ fn note(
             regarding,
             warning,
             reason: reason.to_owned(),
+            series: series.to_owned(),
             message: crds::condition::truncate(message, 1024),
             after: Some(step),
         });

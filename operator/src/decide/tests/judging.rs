@@ -170,7 +170,7 @@ fn only_a_pass_that_covered_the_same_target_lifts() {
         edit(&mut report);
         report
     };
-    let table: [(&str, Report, bool); 8] = [
+    let table: [(&str, Report, bool); 9] = [
         ("a pass", passing_report(), true),
         ("a row that fails for another GPU", lost_gpu_report(5), true),
         ("an inconclusive row", inconclusive(passing_report()), false),
@@ -184,7 +184,12 @@ fn only_a_pass_that_covered_the_same_target_lifts() {
             }),
             false,
         ),
-        ("a pass with findings left out", without(&|r| r.truncated = Some(1)), false),
+        ("a pass, while findings of other checks were left out", without(&|r| r.truncated = Some(1)), true),
+        (
+            "a row that fails for others, with findings left out",
+            Report { truncated: Some(1), ..lost_gpu_report(5) },
+            false,
+        ),
     ];
     for (what, report, lifts) in table {
         let mut model = under(Mode::Observe, &["a"]);
@@ -322,7 +327,11 @@ fn a_failed_result_of_a_run_condemns_until_a_later_run_passes() {
     reports(&mut model, "a", with(Vec::new()));
     let mut model = settled(model);
     assert_eq!(decision(&model, "a").state, State::Unhealthy, "absence lifts nothing");
+    // By the node's clock the pass is later; that clock may have been set.
     reports(&mut model, "a", with(vec![failed, result(Outcome::Pass, START.plus(60))]));
+    let mut model = settled(model);
+    assert_eq!(decision(&model, "a").state, State::Unhealthy, "received together: the worse one counts");
+    reports(&mut model, "a", with(vec![result(Outcome::Pass, START.plus(-60))]));
     let model = settled(model);
     assert_eq!(decision(&model, "a").state, State::Healthy);
 }
@@ -388,6 +397,8 @@ fn history_and_causes_keep_their_bounds_and_a_full_node_health_stays_under_64_ki
         decision.history = vec![Occurrence::default(); 16];
     });
     let mut report = passing_report();
+    // Boards may be missing: so the addresses need not be in the inventory.
+    report.checks[0].outcome = Outcome::Warn;
     for index in 0..24 {
         let mut found = finding("xid", &address(index), Outcome::Fail, Severity::Reset, "Xid79");
         found.message = "m".repeat(256);

@@ -1,6 +1,7 @@
 //! The rules about nodes, one by one, on small worlds.
 
 mod acceptance;
+mod agent_errors;
 mod budgets;
 mod drift;
 mod drill_marks;
@@ -11,7 +12,9 @@ mod nvlink;
 mod objects;
 mod profiles;
 mod quarantine;
+mod recovery;
 mod severities;
+mod told;
 
 use super::{
     Docket, decide_nodes,

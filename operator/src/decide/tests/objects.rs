@@ -100,12 +100,20 @@ fn a_node_has_a_node_health_if_it_shows_an_accelerator_or_somebody_selects_it() 
         edit(&mut model);
         assert_eq!(settled(model).world.node_healths.contains_key("a"), exists, "{what}");
     }
-    for (selector, exists) in [(Selector::default(), false), (zone("z1"), true), (zone("z2"), false)] {
+    for selector in [Selector::default(), zone("z1"), zone("z2")] {
         let mut model = bare(|n| {
             n.labels.insert("zone".into(), "z1".into());
         });
         policy_for(&mut model, selector.clone());
-        assert_eq!(settled(model).world.node_healths.contains_key("a"), exists, "{selector:?}");
+        assert!(!settled(model).world.node_healths.contains_key("a"), "{selector:?}: no accelerator node");
+    }
+    for (selector, matched) in [(Selector::default(), 1), (zone("z1"), 1), (zone("z2"), 0)] {
+        let mut model = bare(|n| {
+            n.labels.insert("zone".into(), "z1".into());
+            n.accelerators.insert("nvidia.com/gpu".into(), 8);
+        });
+        policy_for(&mut model, selector.clone());
+        assert_eq!(policy_status(&settled(model), "base").counts.matched, matched, "{selector:?}");
     }
 }
 

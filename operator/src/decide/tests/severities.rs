@@ -14,6 +14,10 @@ fn report_of(findings: Vec<Finding>) -> Report {
     for found in findings {
         for row in report.checks.iter_mut().filter(|row| row.check == found.check) {
             row.outcome = row.outcome.clone().worse(found.outcome.clone());
+            // As an agent covers its switches, which no inventory lists.
+            if !row.covered.contains(&found.target) {
+                row.covered.push(found.target.clone());
+            }
         }
         report.findings.push(found);
     }

@@ -4,3 +4,4 @@ pub(crate) mod counts;
 pub(crate) mod node;
 pub(crate) mod policy;
 pub(crate) mod spec;
+mod texts;

@@ -1,6 +1,6 @@
 //! The writes for one node, in order: taints, then texts (labels, annotation, conditions, status), then work orders.
 
-use super::spec;
+use super::{spec, texts};
 use crate::{
     decide::{
         case::Case,
@@ -21,12 +21,14 @@ use crate::{
 };
 use crds::{NodeHealth, State, Time, node_health::Certification};
 
-/// Plans every write for one node.
+/// Plans every write for one node. `is_without_texts`: the API server refused the status of its NodeHealth with the texts of
+/// the agent.
 pub(crate) fn plan_node(
     case: &Case<'_>,
     has_slot: bool,
     claim_step: Option<usize>,
     orders: &Orders,
+    is_without_texts: bool,
     now: Time,
     plan: &mut Plan,
 ) {
@@ -41,7 +43,10 @@ pub(crate) fn plan_node(
             removes_capacity: case.removes_capacity(to_be),
             waits: waits(case, judgement, has_slot),
         };
-        let write = status(case, health, judgement, marking, orders, now);
+        let mut write = status(case, health, judgement, marking, orders, now);
+        if is_without_texts {
+            texts::leave_out(&mut write);
+        }
         plan_words(case, health, judgement, write, marking, &after, now, plan);
     } else {
         plan_marks(case, None, &[], plan);

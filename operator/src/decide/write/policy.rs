@@ -66,7 +66,7 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], now: Time) -> NodeHealthPol
         schedules: before.map(|b| b.schedules.clone()).unwrap_or_default(),
         conditions: merge(
             before.map_or(&[], |b| b.conditions.as_slice()),
-            conditions(account, &waiting),
+            conditions(account, cases, &waiting),
             policy.metadata.generation,
             now,
         ),
@@ -84,7 +84,7 @@ fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
     account.allocation.waiting.iter().copied().filter(|node| !marked.contains(node)).collect()
 }
 
-fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
+fn conditions(account: &Account<'_>, cases: &[Case<'_>], waiting: &[&str]) -> Vec<Wanted> {
     let overruled = account.governed.is_empty() && account.ranked.selects_some;
     let objections = acceptance::objections(&account.policy().spec);
     let (why, text) = if overruled {
@@ -105,19 +105,50 @@ fn conditions(account: &Account<'_>, waiting: &[&str]) -> Vec<Wanted> {
     let exhausted = if waiting.is_empty() {
         Wanted::new("BudgetExhausted", false, reason::WITHIN_BUDGET, "No node is waiting for budget.")
     } else {
-        let named = waiting[..waiting.len().min(NAMED)].join(", ");
-        let more = match waiting.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
+        let named = named(waiting);
         Wanted::new(
             "BudgetExhausted",
             true,
             reason::BUDGET_EXHAUSTED,
             format!(
-                "Budget exhausted (limit {limit}). Nodes waiting: {named}{more}. Repair or replace the nodes that are out of service, or raise spec.budget."
+                "Budget exhausted (limit {limit}). Nodes waiting: {named}. Repair or replace the nodes that are out of service, or raise spec.budget."
             ),
         )
     };
-    vec![accepted, exhausted, Wanted::new("Ready", !overruled, why, text)]
+    // Ready=False alone reads as "in progress" to those that wait (kstatus): an overruled policy gets nowhere by itself.
+    vec![
+        accepted,
+        exhausted,
+        unreadable(account, cases),
+        Wanted::new("Ready", !overruled, why, text.clone()),
+        Wanted::new("Stalled", overruled, why, text),
+    ]
+}
+
+/// Whether NodeHealths of the policy do not parse.
+fn unreadable(account: &Account<'_>, cases: &[Case<'_>]) -> Wanted {
+    let malformed: Vec<&str> = account
+        .governed
+        .iter()
+        .map(|&i| &cases[i].subject)
+        .filter(|subject| subject.is_malformed)
+        .map(|subject| subject.node.name.as_str())
+        .collect();
+    if malformed.is_empty() {
+        return Wanted::new("Unreadable", false, reason::ALL_READABLE, "Every NodeHealth can be read.");
+    }
+    let text = format!(
+        "NodeHealths that this operator cannot read: {}. Their nodes count as unavailable, and their marks stay. Upgrade the operator, or delete these objects: they are made again.",
+        named(&malformed)
+    );
+    Wanted::new("Unreadable", true, reason::UNREADABLE, text)
+}
+
+/// The first of these names, and how many more there are.
+fn named(names: &[&str]) -> String {
+    let first = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        n => format!("{first} and {n} more"),
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     let standing = match subject.health {
         Standing::Current(health) => Some(health),
         Standing::Missing => None,
-        Standing::Terminating => return,
+        Standing::LeftAlone => return,
         Standing::OfFormerNode(health) => {
             plan.push(
                 Write::DeleteNodeHealth {

@@ -110,6 +110,7 @@ impl Brain {
             regarding,
             warning: true,
             reason: "WriteRefused".to_owned(),
+            series: class.label().to_owned(),
             message: format!("{error}. {}", remedy(class)),
             after: None,
         });
