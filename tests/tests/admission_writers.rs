@@ -169,7 +169,8 @@ async fn nobody_but_the_operator_writes_a_result_and_it_writes_each_once() {
     let cluster = shared().unwrap();
     let admin = cluster.admin().unwrap();
     let run = a_run(&admin, "forged").await;
-    let words = "HealthCheckResult forged-n may be written only by the operator: create a HealthCheckRun to measure a node";
+    let words =
+        "HealthCheckResult forged-n may be written only by the operator: create a HealthCheckRun to measure a node";
     let by_person: kube::Api<crds::HealthCheckResult> = kube::Api::all(admin);
     assert_denied(by_person.create(&PostParams::default(), &result_of(&run)).await, words);
     let by_operator: kube::Api<crds::HealthCheckResult> = kube::Api::all(operator(cluster));
