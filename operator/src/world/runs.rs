@@ -70,9 +70,15 @@ impl Runs {
     pub fn remove(&mut self, name: &str) -> Option<Arc<HealthCheckRun>> {
         let run = self.all.remove(name)?;
         let Places { open, expires, unobserved } = Places::of(name, &run);
-        open.map(|place| self.open.remove(&place));
-        expires.map(|place| self.expiring.remove(&place));
-        unobserved.map(|place| self.unobserved.remove(&place));
+        if let Some(place) = open {
+            self.open.remove(&place);
+        }
+        if let Some(place) = expires {
+            self.expiring.remove(&place);
+        }
+        if let Some(place) = unobserved {
+            self.unobserved.remove(&place);
+        }
         Some(run)
     }
 
@@ -108,10 +114,9 @@ impl Runs {
                 Some(Outcome::Skipped | Outcome::Inconclusive | Outcome::Unrecognized(_)) | None => false,
             };
             let Some(at) = target.since.filter(|_| is_verdict) else { continue };
-            match self.tested.get_mut(&target.node) {
-                Some((uid, known)) if *known <= at => (uid.clone_from(&target.uid), *known = at).1,
-                Some(_) => {}
-                None => drop(self.tested.insert(target.node.clone(), (target.uid.clone(), at))),
+            let known = self.tested.get(&target.node);
+            if known.is_none_or(|(_, known)| *known < at) {
+                self.tested.insert(target.node.clone(), (target.uid.clone(), at));
             }
         }
     }
