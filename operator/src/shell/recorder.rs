@@ -11,7 +11,10 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use std::time::{Duration, Instant};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -100,9 +103,17 @@ fn event(note: &EventNote) -> Event {
         type_: if note.warning { EventType::Warning } else { EventType::Normal },
         reason: note.reason.clone(),
         note: Some(truncate(&note.message, NOTE_BYTES)),
-        action: note.reason.clone(),
+        action: series(note),
         secondary: None,
     }
+}
+
+/// The recorder counts Events of one action as a series, which keeps the text of the first: one whose text differs («GPU5»
+/// instead of «GPU3») begins a series of its own.
+fn series(note: &EventNote) -> String {
+    let mut hasher = DefaultHasher::new();
+    note.message.hash(&mut hasher);
+    format!("{}-{:08x}", note.reason, hasher.finish() & 0xffff_ffff)
 }
 
 /// No namespace is given: kube's recorder puts Events about cluster-scoped objects into the namespace `default`.
@@ -129,6 +140,19 @@ mod tests {
         assert_eq!(passed(&mut bucket, start), 50);
         assert_eq!(passed(&mut bucket, start + Duration::from_secs(1)), 10);
         assert_eq!(passed(&mut bucket, start + Duration::from_secs(3600)), 50);
+    }
+
+    #[test]
+    fn a_series_has_one_text() {
+        let note = |message: &str| EventNote {
+            regarding: Regarding::Node("n1".into(), "u1".into()),
+            warning: true,
+            reason: "Unhealthy".into(),
+            message: message.into(),
+            after: None,
+        };
+        assert_eq!(event(&note("GPU3 fell off the bus")).action, event(&note("GPU3 fell off the bus")).action);
+        assert_ne!(event(&note("GPU3 fell off the bus")).action, event(&note("GPU5 fell off the bus")).action);
     }
 
     #[test]
