@@ -90,9 +90,7 @@ impl Writer {
                 Write::NodeHealthSpec(_) | Write::DeleteNodeHealth { .. } => {
                     self.send(name, &request, Object::NodeHealth).await
                 }
-                Write::NodeTaints { .. } | Write::NodeCondition { .. } => {
-                    self.send(name, &request, Object::Node).await
-                }
+                Write::NodeTaints { .. } | Write::NodeCondition { .. } => self.send(name, &request, Object::Node).await,
                 Write::NodeMarks { node: name, uid, labels: _, summary, drop_labels } => {
                     let answer = self.send(name, &request, Object::Node).await?;
                     self.drop_leftovers(answer, name, uid, summary.is_none(), drop_labels).await

@@ -6,11 +6,11 @@
 mod bare;
 mod logs;
 mod timeline;
-mod watched;
 
 use super::{
     figures::{milliseconds, percentile_ms, ratio},
     scene::{self, Problem},
+    watched::{Events, first, is_tainted, named, until_seen},
 };
 use bare::Bare;
 use clap::Args;
@@ -28,7 +28,6 @@ use std::{
     time::{Duration, Instant},
 };
 use timeline::{Breakdown, Fault};
-use watched::{Events, first, is_tainted, named, until_seen};
 
 /// How much is measured.
 #[derive(Debug, Clone, Args)]
