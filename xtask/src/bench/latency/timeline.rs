@@ -55,6 +55,11 @@ impl Breakdown {
         }
     }
 
+    /// The stages in their order.
+    pub(super) fn stages(&self) -> &[(String, Duration)] {
+        &self.stages
+    }
+
     /// The longest stage, then all of them.
     pub(super) fn sentence(&self) -> String {
         let total: Duration = self.stages.iter().map(|(_, took)| *took).sum();

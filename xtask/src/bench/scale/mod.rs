@@ -158,6 +158,7 @@ impl Fleet<'_> {
             self.agents.report(node, &report(None)).await?;
         }
         within(scene::until_idle_at_last(&operator)).await?;
+        self.nodes.extend(more);
         Ok(slowest)
     }
 
