@@ -19,6 +19,9 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(5);
 const REFUSED: Duration = Duration::from_secs(1);
 /// The longest pause after consecutive refusals: these last until somebody fixes the cause.
 const LONGEST_REFUSED: Duration = Duration::from_secs(60);
+/// The pause before a write of the same kind that says something else: a report without the text that was refused must not
+/// be ignored for a minute, nor may one that changes all the time be tried more often than this.
+const OTHER_CONTENT: Duration = Duration::from_secs(1);
 
 /// The time over which writes of one kind to one object are counted.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -42,13 +45,32 @@ struct Backoff {
     until: Instant,
 }
 
+/// A kind of write to an object that was refused, or whose outcome is unknown.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    /// What the write said.
+    content: u64,
+    since: Instant,
+    until: Instant,
+    /// Whether a decision was asked for when other content may be tried.
+    was_told: bool,
+}
+
+impl Refused {
+    /// When a write that says something else may be tried.
+    fn other_from(&self) -> Instant {
+        self.until.min(self.since + OTHER_CONTENT)
+    }
+}
+
 /// The objects, and the kinds of write to an object, that are in backoff.
 #[derive(Debug, Default)]
 pub struct Backoffs {
     objects: BTreeMap<Key, Backoff>,
-    /// Until when, by object and kind of write: a refused label must not keep a taint from being written.
-    refused: BTreeMap<(Key, &'static str), Instant>,
-    /// Consecutive failures: conflicts and doubts by object (second member empty), refusals by kind of write.
+    /// By object and kind of write: a refused label must not keep a taint from being written.
+    refused: BTreeMap<Key, BTreeMap<&'static str, Refused>>,
+    /// Consecutive failures: of conflicts and GETs by object (second member empty), and by kind of write. A GET that
+    /// succeeds says nothing about a write that fails each time.
     failures: BTreeMap<(Key, &'static str), u32>,
     /// The start of the window and the number of writes in it, by object and kind of write.
     written: BTreeMap<(Key, &'static str), (Instant, u32)>,
@@ -64,14 +86,20 @@ pub struct Due {
 }
 
 impl Backoffs {
-    /// Whether this kind of write to this object must wait.
-    pub fn must_wait(&self, key: &Key, write: &'static str) -> bool {
-        self.objects.contains_key(key) || self.refused.contains_key(&(key.clone(), write))
+    /// Whether this kind of write to this object must wait. `content` says what it would write: a write that was refused
+    /// waits for its pause, one that says something else only so that there is one a second.
+    pub fn must_wait(&self, key: &Key, write: &'static str, now: Instant, content: impl FnOnce() -> u64) -> bool {
+        if self.objects.contains_key(key) {
+            return true;
+        }
+        let refused = self.refused.get(key).and_then(|kinds| kinds.get(write));
+        refused
+            .is_some_and(|refused| now < refused.until && (now < refused.other_from() || content() == refused.content))
     }
 
     /// How many objects, and kinds of write to an object, are in backoff.
     pub fn len(&self) -> usize {
-        self.objects.len() + self.refused.len()
+        self.objects.len() + self.refused.values().map(BTreeMap::len).sum::<usize>()
     }
 
     /// Whether nothing is in backoff.
@@ -87,7 +115,15 @@ impl Backoffs {
         self.objects.insert(key, Backoff { why, until });
     }
 
-    /// It is unknown whether the write was done.
+    /// It is unknown whether a write of this kind was done. The object is read soon; the write is repeated after pauses that
+    /// grow as long as it fails, whatever the GETs say.
+    pub fn unknown(&mut self, key: &Key, write: &'static str, content: u64, now: Instant) {
+        let pause = self.pause((key.clone(), write), DOUBT, LONGEST_REFUSED);
+        self.put(key, write, content, now, pause);
+        self.doubt(key.clone(), now);
+    }
+
+    /// It is unknown how the object is.
     pub fn doubt(&mut self, key: Key, now: Instant) {
         let pause = self.pause((key.clone(), ""), DOUBT, LONGEST_DOUBT);
         let until = now + pause;
@@ -96,10 +132,14 @@ impl Backoffs {
     }
 
     /// The server refused this kind of write to this object.
-    pub fn refused(&mut self, key: Key, write: &'static str, now: Instant) {
-        let key = (key, write);
-        let pause = self.pause(key.clone(), REFUSED, LONGEST_REFUSED);
-        self.refused.insert(key, now + pause);
+    pub fn refused(&mut self, key: &Key, write: &'static str, content: u64, now: Instant) {
+        let pause = self.pause((key.clone(), write), REFUSED, LONGEST_REFUSED);
+        self.put(key, write, content, now, pause);
+    }
+
+    fn put(&mut self, key: &Key, write: &'static str, content: u64, now: Instant, pause: Duration) {
+        let refused = Refused { content, since: now, until: now + pause, was_told: false };
+        self.refused.entry(key.clone()).or_default().insert(write, refused);
     }
 
     /// The watch showed the object. Returns whether that ends a backoff.
@@ -119,13 +159,20 @@ impl Backoffs {
 
     /// This kind of write succeeded; `changed` says whether it changed the object. Returns whether it is in backoff now: a
     /// decision that asks for what is already there, or for something else each time, must not hammer the API server.
-    pub fn succeeded(&mut self, key: &Key, write: &'static str, changed: bool, now: Instant) -> bool {
+    pub fn succeeded(
+        &mut self,
+        key: &Key,
+        write: &'static str,
+        changed: bool,
+        now: Instant,
+        content: impl FnOnce() -> u64,
+    ) -> bool {
         let entry = (key.clone(), write);
         let most = if key.kind == Kind::Policy { MOST_IN_WINDOW_OF_POLICY } else { MOST_IN_WINDOW };
         let (_, count) = self.written.entry(entry).or_insert((now, 0));
         *count += 1;
         if !changed || *count > most {
-            self.refused(key.clone(), write, now);
+            self.refused(key, write, content(), now);
             return true;
         }
         self.forget_failures(key, write);
@@ -137,15 +184,27 @@ impl Backoffs {
             self.failures.remove(&(key.clone(), ""));
             self.failures.remove(&(key.clone(), write));
         }
+        if let Some(kinds) = self.refused.get_mut(key) {
+            kinds.remove(write);
+            if kinds.is_empty() {
+                self.refused.remove(key);
+            }
+        }
     }
 
     /// What is due at `now`.
     pub fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         self.written.retain(|_, (since, _)| *since + WINDOW > now);
-        let before = self.refused.len();
-        self.refused.retain(|_, until| *until > now);
-        due.ended = self.refused.len() < before;
+        self.refused.retain(|_, kinds| {
+            kinds.retain(|_, refused| {
+                let may_try_other = !refused.was_told && refused.other_from() <= now;
+                refused.was_told |= may_try_other;
+                due.ended |= may_try_other || refused.until <= now;
+                refused.until > now
+            });
+            !kinds.is_empty()
+        });
         self.objects.retain(|key, backoff| {
             if backoff.until > now {
                 return true;
@@ -171,7 +230,9 @@ impl Backoffs {
         let waiting = self.objects.values();
         let waiting = waiting.filter(|backoff| backoff.why != Why::Doubt { looking: true });
         let objects = waiting.map(|backoff| backoff.until);
-        objects.chain(self.refused.values().copied()).min()
+        let refused = self.refused.values().flat_map(BTreeMap::values);
+        let refused = refused.map(|refused| if refused.was_told { refused.until } else { refused.other_from() });
+        objects.chain(refused).min()
     }
 
     fn pause(&mut self, key: (Key, &'static str), first: Duration, longest: Duration) -> Duration {
@@ -191,11 +252,15 @@ mod tests {
         Key::new(Kind::Node, "n1")
     }
 
+    fn waits(backoffs: &Backoffs, write: &'static str, now: Instant) -> bool {
+        backoffs.must_wait(&key(), write, now, || 1)
+    }
+
     #[test]
     fn a_conflict_ends_when_the_watch_shows_the_object() {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
         backoffs.conflict(key(), now);
-        assert!(backoffs.must_wait(&key(), "taints"));
+        assert!(waits(&backoffs, "taints", now));
         assert!(backoffs.shown(&key()));
         assert!(backoffs.is_empty());
     }
@@ -218,7 +283,7 @@ mod tests {
         let due = backoffs.due(now + DOUBT);
         assert_eq!((due.look, due.ended), (vec![key()], false));
         assert!(backoffs.due(now + DOUBT * 100).look.is_empty(), "one GET at a time");
-        assert!(backoffs.must_wait(&key(), "taints"));
+        assert!(waits(&backoffs, "taints", now));
         backoffs.settled(&key());
         assert!(backoffs.is_empty());
     }
@@ -226,9 +291,9 @@ mod tests {
     #[test]
     fn a_refused_label_does_not_keep_a_taint_from_being_written() {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
-        backoffs.refused(key(), "marks", now);
-        assert!(backoffs.must_wait(&key(), "marks"));
-        assert!(!backoffs.must_wait(&key(), "taints"));
+        backoffs.refused(&key(), "marks", 1, now);
+        assert!(waits(&backoffs, "marks", now));
+        assert!(!waits(&backoffs, "taints", now));
     }
 
     #[test]
@@ -236,30 +301,68 @@ mod tests {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
         let mut pauses = Vec::new();
         for _ in 0..9 {
-            backoffs.refused(key(), "marks", now);
-            pauses.push(backoffs.next().unwrap().duration_since(now).as_secs());
+            backoffs.refused(&key(), "marks", 1, now);
+            backoffs.due(now + OTHER_CONTENT);
+            pauses.push(backoffs.next().map_or(1, |at| at.duration_since(now).as_secs()));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert!(!backoffs.succeeded(&key(), "marks", true, now));
-        backoffs.refused(key(), "marks", now);
+        assert!(!backoffs.succeeded(&key(), "marks", true, now, || 1));
+        backoffs.refused(&key(), "marks", 1, now);
         assert_eq!(backoffs.next(), Some(now + REFUSED));
     }
 
     #[test]
     fn a_write_that_changes_nothing_is_not_repeated_at_once() {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
-        assert!(backoffs.succeeded(&key(), "marks", false, now));
-        assert!(backoffs.must_wait(&key(), "marks"));
+        assert!(backoffs.succeeded(&key(), "marks", false, now, || 1));
+        assert!(waits(&backoffs, "marks", now));
         assert!(backoffs.due(now + REFUSED).ended);
     }
 
     #[test]
     fn an_object_that_is_written_too_often_goes_into_backoff() {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
-        let stopped = (0..100).position(|_| backoffs.succeeded(&key(), "marks", true, now));
+        let stopped = (0..100).position(|_| backoffs.succeeded(&key(), "marks", true, now, || 1));
         assert_eq!(stopped, Some(60));
         let later = now + WINDOW;
         backoffs.due(later);
-        assert!(!backoffs.succeeded(&key(), "marks", true, later));
+        assert!(!backoffs.succeeded(&key(), "marks", true, later, || 1));
+    }
+
+    #[test]
+    fn a_write_that_fails_each_time_waits_longer_each_time_whatever_a_get_says() {
+        let (mut backoffs, mut now) = (Backoffs::default(), Instant::now());
+        let mut tries = 0;
+        let end = now + Duration::from_secs(600);
+        while now < end {
+            if !waits(&backoffs, "marks", now) {
+                tries += 1;
+                backoffs.unknown(&key(), "marks", 1, now);
+            }
+            now = backoffs.next().unwrap();
+            for key in backoffs.due(now).look {
+                // The GET succeeds.
+                backoffs.settled(&key);
+            }
+        }
+        // 10 pauses from 0.1 to 51.2 s make 102 s, then one a minute.
+        assert_eq!(tries, 19);
+        assert!(!waits(&backoffs, "taints", now), "other writes go on");
+    }
+
+    #[test]
+    fn a_refused_write_that_says_something_else_is_tried_after_a_second() {
+        let (mut backoffs, now) = (Backoffs::default(), Instant::now());
+        for _ in 0..6 {
+            backoffs.refused(&key(), "marks", 1, now);
+        }
+        let other = |backoffs: &Backoffs, at| backoffs.must_wait(&key(), "marks", at, || 2);
+        assert!(other(&backoffs, now), "at most one a second");
+        let later = now + OTHER_CONTENT;
+        assert_eq!(backoffs.next(), Some(later));
+        assert!(backoffs.due(later).ended, "a decision is asked for");
+        assert!(!other(&backoffs, later) && waits(&backoffs, "marks", later));
+        assert_eq!(backoffs.next(), Some(now + Duration::from_secs(32)));
+        assert!(!backoffs.due(later).ended, "once");
     }
 }

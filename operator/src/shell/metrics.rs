@@ -26,6 +26,8 @@ pub struct Metrics {
     pub wakes: IntCounterVec,
     /// Writes, by kind of write and result.
     pub writes: IntCounterVec,
+    /// Fields left out because the definition on the cluster lacks them, by kind of write.
+    pub fields_left_out: IntCounterVec,
     /// Duration of writes, in seconds.
     pub write_seconds: Histogram,
     /// Writes refused because the object had changed.
@@ -68,6 +70,12 @@ impl Metrics {
                 "writes_total",
                 "Writes to the API server, by kind of write and result",
                 &["write", "result"],
+            )?,
+            fields_left_out: counters(
+                r,
+                "fields_left_out_total",
+                "Fields left out of a write because the CustomResourceDefinition on the cluster is older than the operator",
+                &["write"],
             )?,
             write_seconds: histogram(r, "write_seconds", "Duration of writes")?,
             conflicts: counter(

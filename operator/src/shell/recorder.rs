@@ -11,7 +11,10 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use std::time::{Duration, Instant};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -102,10 +105,18 @@ fn event(note: &EventNote) -> Event {
         type_: if note.warning { EventType::Warning } else { EventType::Normal },
         reason: note.reason.clone(),
         note: Some(truncate(&note.message, NOTE_BYTES)),
-        // kube's recorder makes one series of the Events that agree in all but the note.
-        action: truncate(if note.series.is_empty() { &note.reason } else { &note.series }, ACTION_BYTES),
+        action: series(note),
         secondary: None,
     }
+}
+
+/// kube's recorder counts Events of one action as a series, which keeps the text of the first: one about another cause, or
+/// whose text differs («GPU5» instead of «GPU3»), begins a series of its own.
+fn series(note: &EventNote) -> String {
+    let mut hasher = DefaultHasher::new();
+    note.message.hash(&mut hasher);
+    let about = if note.series.is_empty() { &note.reason } else { &note.series };
+    format!("{}-{:08x}", truncate(about, ACTION_BYTES - 9), hasher.finish() & 0xffff_ffff)
 }
 
 /// No namespace is given: kube's recorder puts Events about cluster-scoped objects into the namespace `default`.
@@ -132,6 +143,20 @@ mod tests {
         assert_eq!(passed(&mut bucket, start), 50);
         assert_eq!(passed(&mut bucket, start + Duration::from_secs(1)), 10);
         assert_eq!(passed(&mut bucket, start + Duration::from_secs(3600)), 50);
+    }
+
+    #[test]
+    fn a_series_has_one_text() {
+        let note = |message: &str| EventNote {
+            regarding: Regarding::Node("n1".into(), "u1".into()),
+            warning: true,
+            reason: "Unhealthy".into(),
+            message: message.into(),
+            series: "Unhealthy/xid".into(),
+            after: None,
+        };
+        assert_eq!(event(&note("GPU3 fell off the bus")).action, event(&note("GPU3 fell off the bus")).action);
+        assert_ne!(event(&note("GPU3 fell off the bus")).action, event(&note("GPU5 fell off the bus")).action);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let endpoints = tokio::spawn(http::serve(listener, metrics.clone(), pulse.clone()));
     let observations = watch_everything(&client, &args.lease_namespace);
     let brain = Brain::new(
-        Writer::new(&client),
+        Writer::new(&client, metrics.clone()),
         EventRecorder::start(client, metrics.clone()),
         metrics,
         pulse,

@@ -6,12 +6,10 @@
 //! answers to our requests ───▶ Object ──────▶ Stores::answered, deleted, gone
 //! ```
 //!
-//! Each file imports only files above it: `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
-//! this one, `guarded`, `lease_watch`, `watch`.
+//! Each file imports only files above it: `wire`, `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
+//! this one, `watch`.
 
-mod guarded;
 mod hearing;
-mod lease_watch;
 mod leases;
 mod listing;
 pub mod observation;
@@ -21,6 +19,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+pub mod wire;
 
 use crate::{
     key::{Identified, Key, Kind},

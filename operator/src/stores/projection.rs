@@ -1,23 +1,26 @@
 //! What the operator keeps of an object that the API server sends: its [`Projection`].
 
+use super::wire::{AddressWire, ConditionWire, Custom, LeaseWire, NodeWire, TaintWire};
 use crate::{
     key::{Identified, Kind},
     world::{Node, Taint},
 };
 use crds::{
-    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome, Time, names,
-    node_health::{Finding, NodeHealthStatus},
+    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome, Time,
+    health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus},
+    names,
+    node_hardware_profile::NodeHardwareProfileSpec,
+    node_health::{Finding, NodeHealthSpec, NodeHealthStatus},
+    node_health_policy::{NodeHealthPolicySpec, NodeHealthPolicyStatus},
 };
-use k8s_openapi::{
-    api::{coordination::v1::Lease, core::v1 as core},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::BTreeMap;
 
 /// What is kept of an object.
 pub trait Projection: Identified + Clone + Send + Sync + 'static {
-    /// The object as the API server sends it.
-    type Wire;
+    /// What is read of the object as the API server sends it.
+    type Wire: DeserializeOwned + Send + 'static;
     /// Its kind.
     const KIND: Kind;
     /// Keeps what a decision needs.
@@ -36,14 +39,6 @@ pub fn at_least(a: &str, b: &str) -> bool {
     match (a.parse::<u64>(), b.parse::<u64>()) {
         (Ok(a), Ok(b)) => a >= b,
         _ => a == b,
-    }
-}
-
-fn prune(metadata: &mut ObjectMeta) {
-    metadata.managed_fields = None;
-    // kubectl's copy of the whole object: no decision reads it.
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
 }
 
@@ -83,13 +78,16 @@ fn metadata_says_the_same(one: &ObjectMeta, other: &ObjectMeta) -> bool {
 }
 
 macro_rules! custom_resource {
-    ($type:ident, $kind:ident, [$($member:ident),+] $(, $urgent:item)?) => {
+    ($type:ident, $kind:ident, Custom<$spec:ty, $status:ty>, $keep_status:expr, [$($member:ident),+] $(, $urgent:item)?) => {
         impl Projection for $type {
-            type Wire = Self;
+            type Wire = Custom<$spec, $status>;
             const KIND: Kind = Kind::$kind;
-            fn project(mut wire: Self) -> Self {
-                prune(&mut wire.metadata);
-                wire
+            fn project(wire: Self::Wire) -> Self {
+                let mut object = Self::new("", wire.spec);
+                object.metadata = wire.metadata.into();
+                let keep_status: fn(&mut Self, Option<$status>) = $keep_status;
+                keep_status(&mut object, wire.status);
+                object
             }
             fn says_the_same(&self, other: &Self) -> bool {
                 $(self.$member == other.$member &&)+
@@ -100,18 +98,50 @@ macro_rules! custom_resource {
     };
 }
 
-custom_resource!(HealthCheckRun, Run, [spec, status]);
-custom_resource!(NodeHealthPolicy, Policy, [spec, status]);
-custom_resource!(NodeHardwareProfile, Profile, [spec]);
+custom_resource!(
+    HealthCheckRun,
+    Run,
+    Custom<HealthCheckRunSpec, HealthCheckRunStatus>,
+    |run, status| run.status = status,
+    [spec, status]
+);
+custom_resource!(
+    NodeHealthPolicy,
+    Policy,
+    Custom<NodeHealthPolicySpec, NodeHealthPolicyStatus>,
+    |policy, status| policy.status = status,
+    [spec, status]
+);
+custom_resource!(
+    NodeHardwareProfile,
+    Profile,
+    Custom<NodeHardwareProfileSpec, IgnoredAny>,
+    |_, _| {},
+    [spec]
+);
 custom_resource!(
     NodeHealth,
     NodeHealth,
+    Custom<NodeHealthSpec, NodeHealthStatus>,
+    |health, status| health.status = status.map(what_is_read),
     [spec, status],
     fn is_urgent_after(&self, before: Option<&Self>) -> bool {
         let known = before.and_then(|b| b.status.as_ref());
         self.status.as_ref().is_some_and(|status| has_new_failure(status, known))
     }
 );
+
+/// The agent's baselines are its own memory, up to 12 KiB a node. Lists end with the room for twice their length that
+/// parsing leaves them.
+fn what_is_read(mut status: NodeHealthStatus) -> NodeHealthStatus {
+    let Some(report) = &mut status.report else { return status };
+    report.baselines = Vec::new();
+    report.checks.iter_mut().for_each(|row| row.covered.shrink_to_fit());
+    report.checks.shrink_to_fit();
+    report.inventory.gpus.shrink_to_fit();
+    report.inventory.nics.shrink_to_fit();
+    status
+}
 
 fn findings(status: &NodeHealthStatus) -> impl Iterator<Item = &Finding> {
     let report = status.report.iter().flat_map(|r| &r.findings);
@@ -133,21 +163,19 @@ fn has_new_failure(status: &NodeHealthStatus, before: Option<&NodeHealthStatus>)
 }
 
 impl Projection for Node {
-    type Wire = core::Node;
+    type Wire = NodeWire;
     const KIND: Kind = Kind::Node;
 
-    fn project(wire: core::Node) -> Self {
-        let (metadata, spec) = (wire.metadata, wire.spec.unwrap_or_default());
-        let status = wire.status.unwrap_or_default();
+    fn project(wire: NodeWire) -> Self {
+        let NodeWire { metadata, spec, status } = wire;
         let conditions = status.conditions.unwrap_or_default();
-        let address =
-            |a: core::NodeAddress| matches!(a.type_.as_str(), "InternalIP" | "ExternalIP").then_some(a.address);
+        let address = |a: AddressWire| matches!(a.type_.as_str(), "InternalIP" | "ExternalIP").then_some(a.address);
         Self {
-            name: metadata.name.unwrap_or_default(),
-            uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
+            name: metadata.name,
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
             labels: metadata.labels.unwrap_or_default(),
-            summary: metadata.annotations.and_then(|mut a| a.remove(names::ANNOTATION_SUMMARY)),
+            summary: metadata.annotations.and_then(|annotations| annotations.summary),
             taints: spec.taints.unwrap_or_default().into_iter().map(taint).collect(),
             unschedulable: spec.unschedulable.unwrap_or(false),
             ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
@@ -157,7 +185,7 @@ impl Projection for Node {
                 .unwrap_or_default()
                 .into_iter()
                 .filter(|(name, _)| names::ACCELERATOR_RESOURCES.contains(&name.as_str()))
-                .filter_map(|(name, quantity)| Some((name, quantity.0.parse().ok()?)))
+                .filter_map(|(name, quantity)| Some((name, quantity.parse().ok()?)))
                 .collect(),
             addresses: status.addresses.unwrap_or_default().into_iter().filter_map(address).collect(),
             boot_id: status.node_info.map(|i| i.boot_id).unwrap_or_default(),
@@ -193,16 +221,12 @@ impl Projection for Node {
     }
 }
 
-fn taint(taint: core::Taint) -> Taint {
-    Taint {
-        key: taint.key,
-        value: taint.value.unwrap_or_default(),
-        effect: taint.effect,
-        time_added: taint.time_added.map(|t| t.0.to_string()),
-    }
+fn taint(taint: TaintWire) -> Taint {
+    let TaintWire { key, value, effect, time_added } = taint;
+    Taint { key, value: value.unwrap_or_default(), effect, time_added }
 }
 
-fn condition(condition: core::NodeCondition) -> Condition {
+fn condition(condition: ConditionWire) -> Condition {
     let since = condition.last_transition_time;
     Condition {
         type_: condition.type_,
@@ -225,13 +249,12 @@ pub struct Renewal {
     pub version: String,
 }
 
-impl From<Lease> for Renewal {
-    fn from(lease: Lease) -> Self {
-        let stamp = lease.spec.and_then(|s| s.renew_time);
+impl From<LeaseWire> for Renewal {
+    fn from(lease: LeaseWire) -> Self {
         Self {
-            node: lease.metadata.name.unwrap_or_default(),
-            stamp: stamp.map(|t| t.0.to_string()).unwrap_or_default(),
-            version: lease.metadata.resource_version.unwrap_or_default(),
+            node: lease.metadata.name,
+            stamp: lease.spec.and_then(|spec| spec.renew_time).unwrap_or_default(),
+            version: lease.metadata.resource_version,
         }
     }
 }

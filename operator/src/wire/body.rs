@@ -59,6 +59,20 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The fields that it writes; `None` for a deletion.
+    pub fn body_mut(&mut self) -> Option<&mut Value> {
+        match self {
+            Self::Apply { body, .. }
+            | Self::ApplyStatus { body, .. }
+            | Self::Merge { body, .. }
+            | Self::MergeStatus { body, .. }
+            | Self::Create { body, .. } => Some(body),
+            Self::Delete { .. } => None,
+        }
+    }
+}
+
 /// The request for a write. `version` is the resourceVersion that the previous step of the plan on the same object got
 /// back.
 pub fn request(write: &Write, version: Option<&str>) -> Result<Request, serde_json::Error> {

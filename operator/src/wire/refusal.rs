@@ -1,13 +1,17 @@
 //! Why a request did not succeed, and what follows from that.
 
 use crate::key::Key;
+use crds::condition::truncate;
 use thiserror::Error;
+
+/// The most that is told of the API server's message, which may quote whatever an agent has written.
+const MESSAGE_BYTES: usize = 600;
 
 /// A request that did not succeed.
 #[derive(Debug, Error)]
 pub enum RequestError {
     /// The API server answered with an error, or could not be reached.
-    #[error("{act} {key}: {source}")]
+    #[error("{act} {key}: {}", told(source))]
     Api {
         /// The request.
         act: &'static str,
@@ -36,6 +40,16 @@ pub enum RequestError {
         /// Why not.
         source: serde_json::Error,
     },
+}
+
+/// An error of the client in words: its own text ends with Rust's Debug form of the whole answer.
+fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => {
+            format!("{} ({} {})", truncate(&status.message, MESSAGE_BYTES), status.code, status.reason)
+        }
+        other => other.to_string(),
+    }
 }
 
 /// What follows from a request that did not succeed.
@@ -91,7 +105,7 @@ fn class_of(code: u16, message: &str) -> Class {
         // The object was replaced: an apply of the main resource carried the old uid.
         422 if message.contains("metadata.uid") || message.contains("UID") => Class::Conflict,
         500 if message.contains("not declared in schema") => Class::OldSchema,
-        // 429 itself means that nothing was done, but the client may have retried before.
+        // Nothing was done, but the GET that follows is the pause that the server asks for.
         429 => Class::Unknown,
         400..=499 => Class::Invalid,
         _ => Class::Unknown,
@@ -101,6 +115,24 @@ fn class_of(code: u16, message: &str) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_told_in_words() {
+        let status = kube::core::Status {
+            code: 422,
+            message: "spec.x: Invalid value: \"a\u{7}b\": too long".into(),
+            reason: "Invalid".into(),
+            ..kube::core::Status::default()
+        };
+        let error = RequestError::Api {
+            act: "apply decision",
+            key: Key::new(crate::key::Kind::NodeHealth, "n1"),
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        };
+        let told = error.to_string();
+        assert!(told.starts_with("apply decision NodeHealth n1: spec.x: Invalid value: "), "{told}");
+        assert!(told.ends_with(": too long (422 Invalid)") && !told.contains('\u{7}'), "{told}");
+    }
 
     #[test]
     fn an_error_is_classified_by_what_follows_from_it() {

@@ -20,6 +20,20 @@ pub(crate) fn ratio(value: f64, floor: f64) -> f64 {
     if floor > 0.0 { (value / floor * 100.0).round() / 100.0 } else { 0.0 }
 }
 
+/// A duration as `{:?}` writes it: `1.5ms`, `987.6µs`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let number: f64 = text[..unit].parse().ok()?;
+    let seconds = match &text[unit..] {
+        "s" => 1.0,
+        "ms" => 1e-3,
+        "µs" => 1e-6,
+        "ns" => 1e-9,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number * seconds).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{percentile_ms, ratio};

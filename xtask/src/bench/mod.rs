@@ -7,8 +7,10 @@ mod agent;
 mod figures;
 mod footprint;
 mod latency;
+mod scale;
 mod scene;
 mod usage;
+mod watched;
 
 use crate::Outcome;
 use clap::Subcommand;
@@ -23,6 +25,8 @@ pub(crate) enum Bench {
     Agent(agent::Wanted),
     /// Memory, CPU and writes of operator and agents at rest
     Footprint(footprint::Wanted),
+    /// What the operator costs as the nodes grow: start, one decision, rest, a taint in a wave of writes
+    Scale(scale::Wanted),
 }
 
 pub(crate) fn run(bench: &Bench) -> Outcome {
@@ -33,6 +37,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
             Bench::Agent(wanted) => agent::measure(&binaries, wanted).await,
             Bench::Latency(wanted) => Box::pin(latency::measure(&binaries, wanted)).await,
             Bench::Footprint(wanted) => footprint::measure(&binaries, wanted).await,
+            Bench::Scale(wanted) => Box::pin(scale::measure(&binaries, wanted)).await,
         }
     })?;
     println!("{figures}");

@@ -74,18 +74,9 @@ pub(crate) async fn agent_on(
 /// Waits until the operator has labelled this many nodes and those in `judged` are Healthy: from then on it writes nothing
 /// unless something happens.
 pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &[String]) -> Result<(), Problem> {
-    let client = cluster.admin()?;
-    let nodes: kube::Api<Node> = kube::Api::all(client.clone());
-    let labelled = kube::api::ListParams::default().labels(crds::names::LABEL_HEALTH);
-    let labelling = async {
-        while nodes.list_metadata(&labelled).await?.items.len() < count {
-            // Listing a thousand nodes costs the API server something too.
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        Ok::<(), kube::Error>(())
-    };
+    let labelling = until_labelled(cluster, count);
     tokio::time::timeout(STAGE_WITHIN, labelling).await.map_err(|_| "the nodes were not all labelled in time")??;
-    let api: kube::Api<crds::NodeHealth> = kube::Api::all(client);
+    let api: kube::Api<crds::NodeHealth> = kube::Api::all(cluster.admin()?);
     let api = &api;
     for name in judged {
         until(&format!("{name} to be Healthy"), STAGE_WITHIN, || async move {
@@ -100,20 +91,42 @@ pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &
     Ok(())
 }
 
+/// Waits until the operator has labelled this many nodes.
+pub(crate) async fn until_labelled(cluster: &ControlPlane, count: usize) -> Result<(), Problem> {
+    let nodes: kube::Api<Node> = kube::Api::all(cluster.admin()?);
+    let labelled = kube::api::ListParams::default().labels(crds::names::LABEL_HEALTH);
+    while nodes.list_metadata(&labelled).await?.items.len() < count {
+        // Listing a thousand nodes costs the API server something too.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
+/// Waits until the operator has no write to do.
+pub(crate) async fn until_no_open(operator: &Operator) -> Result<(), Problem> {
+    while metric(&operator.http, "gpu_health_operator_steps_open").await? != Some(0.0) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
 /// Waits until the operator has had no write to do for [`IDLE`]. Before, a fault would wait behind the writes that the first
 /// judgement of all nodes costs.
 pub(crate) async fn until_idle(operator: &Operator) -> Result<(), Problem> {
-    let idling = async {
-        let mut idle_since = Instant::now();
-        while idle_since.elapsed() < IDLE {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if metric(&operator.http, "gpu_health_operator_steps_open").await? != Some(0.0) {
-                idle_since = Instant::now();
-            }
+    let idle = until_idle_at_last(operator);
+    tokio::time::timeout(STAGE_WITHIN, idle).await.map_err(|_| Problem::from("the operator did not become idle"))?
+}
+
+/// The same without a limit.
+pub(crate) async fn until_idle_at_last(operator: &Operator) -> Result<(), Problem> {
+    let mut idle_since = Instant::now();
+    while idle_since.elapsed() < IDLE {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if metric(&operator.http, "gpu_health_operator_steps_open").await? != Some(0.0) {
+            idle_since = Instant::now();
         }
-        Ok::<(), Problem>(())
-    };
-    tokio::time::timeout(STAGE_WITHIN, idling).await.map_err(|_| Problem::from("the operator did not become idle"))?
+    }
+    Ok(())
 }
 
 /// Names `prefix-0001` and so on.

@@ -4,7 +4,7 @@ use super::{spec, texts};
 use crate::{
     decide::{
         case::Case,
-        govern::authority::Authority,
+        govern::{authority::Authority, selection::Standing},
         judge::verdict::Judgement,
         marks::{
             columns,
@@ -48,9 +48,11 @@ pub(crate) fn plan_node(
             texts::leave_out(&mut write);
         }
         plan_words(case, health, judgement, write, marking, &after, now, plan);
-    } else {
+    } else if !matches!(case.subject.health, Standing::Missing) {
         plan_marks(case, None, &[], plan);
     }
+    // A node whose NodeHealth is about to be made gets its marks with the decision that follows, in one write: its agent
+    // could not report before.
     spec::plan_spec(&case.subject, orders, now, plan);
 }
 

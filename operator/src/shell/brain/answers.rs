@@ -3,11 +3,14 @@
 use super::{Back, Brain};
 use crate::{
     key::Key,
-    plan::EventNote,
+    plan::{EventNote, Write},
     queue::Ended,
-    shell::writer::{Answer, CLAIMS_OF_POLICY, CREATE_RESULT, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN},
+    shell::writer::{Answer, CLAIMS_OF_POLICY, CREATE_RESULT, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN, act},
     stores::{observation::Object, overlay::Settled, store::Change},
-    wire::refusal::{Class, RequestError},
+    wire::{
+        content::content,
+        refusal::{Class, RequestError},
+    },
 };
 use std::time::Instant;
 use tracing::{debug, error, warn};
@@ -17,14 +20,15 @@ impl Brain {
     pub(super) fn returned(&mut self, back: Back) {
         let at = Instant::now();
         match back {
-            Back::Wrote { id, key, act, before, took, answer } => {
+            Back::Wrote { id, key, write, before, took, answer } => {
+                let act = act(&write);
                 self.metrics.write_seconds.observe(took.as_secs_f64());
                 let result = answer.as_ref().map_or_else(|error| error.class().label(), |_| "ok");
                 let writes = &self.metrics.writes;
                 writes.with_label_values(&[act, result]).inc();
                 let ended = match answer {
-                    Ok(answer) => self.written(&key, act, before.as_deref(), answer, at),
-                    Err(error) => self.failed(&key, act, &error, at),
+                    Ok(answer) => self.written(&key, &write, before.as_deref(), answer, at),
+                    Err(error) => self.failed(&key, &write, &error, at),
                 };
                 for event in self.queue.finished(id, &ended) {
                     self.recorder.record(event);
@@ -38,7 +42,8 @@ impl Brain {
         }
     }
 
-    fn written(&mut self, key: &Key, act: &'static str, before: Option<&str>, answer: Answer, at: Instant) -> Ended {
+    fn written(&mut self, key: &Key, write: &Write, before: Option<&str>, answer: Answer, at: Instant) -> Ended {
+        let act = act(write);
         let (version, (change, settled)) = match answer {
             Answer::Object(object) => {
                 let version = object.resource_version().to_owned();
@@ -49,7 +54,7 @@ impl Brain {
         };
         // An apply that changes nothing leaves the version as it is.
         let changed = version.is_none() || version.as_deref() != before;
-        if self.backoffs.succeeded(key, act, changed, at) {
+        if self.backoffs.succeeded(key, act, changed, at, || content(write)) {
             warn!(%key, act, changed, "this write does not satisfy the decision that asked for it; backing off");
         }
         if change == Change::Urgent {
@@ -64,8 +69,8 @@ impl Brain {
         }
     }
 
-    fn failed(&mut self, key: &Key, act: &'static str, error: &RequestError, at: Instant) -> Ended {
-        let class = error.class();
+    fn failed(&mut self, key: &Key, write: &Write, error: &RequestError, at: Instant) -> Ended {
+        let (act, class) = (act(write), error.class());
         if act == CREATE_RESULT && class != Class::Unknown {
             // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.
             error!(%error, remedy = remedy(class), "a result is left out");
@@ -87,12 +92,12 @@ impl Brain {
             }
             Class::Unknown => {
                 warn!(%error, "unknown whether this was written; reading the object");
-                self.backoffs.doubt(key.clone(), at);
+                self.backoffs.unknown(key, act, content(write), at);
                 Ended::Stale
             }
             Class::Forbidden | Class::OldSchema | Class::Invalid => {
                 error!(%error, remedy = remedy(class), "the API server refused this write");
-                self.backoffs.refused(key.clone(), act, at);
+                self.backoffs.refused(key, act, content(write), at);
                 if class == Class::Invalid && matches!(act, STATUS_OF_NODE_HEALTH | STATUS_OF_RUN | CLAIMS_OF_POLICY) {
                     self.stores.refuse_texts(key);
                 }

@@ -16,7 +16,7 @@ mod clock;
 use crate::{
     decide::{Memo, decide_again},
     key::Key,
-    plan::Plan,
+    plan::{Plan, Write},
     queue::{StepId, WriteQueue, backoff::Backoffs},
     shell::{
         http::Pulse,
@@ -29,7 +29,7 @@ use crate::{
         observation::{Object, Observation},
         store::Change,
     },
-    wire::refusal::RequestError,
+    wire::{content::content, refusal::RequestError},
 };
 use clock::{Alarm, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -53,7 +53,7 @@ enum Back {
     Wrote {
         id: StepId,
         key: Key,
-        act: &'static str,
+        write: Write,
         /// The version that the world showed when the request was sent. The watch may show our write before the answer.
         before: Option<String>,
         took: Duration,
@@ -173,9 +173,11 @@ impl Brain {
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         self.metrics.plan_steps.set(count);
         let (backoffs, stores) = (&self.backoffs, &self.stores);
-        let admission = self
-            .queue
-            .admit(steps, events, |key, write| backoffs.must_wait(key, act(write)) || stores.is_malformed(key));
+        let at = Instant::now();
+        let must_wait = |key: &Key, write: &Write| {
+            backoffs.must_wait(key, act(write), at, || content(write)) || stores.is_malformed(key)
+        };
+        let admission = self.queue.admit(steps, events, must_wait);
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
         debug!(cause, ?took, steps = count, admission.admitted, dropped, admission.replaced, "decided");
@@ -193,14 +195,7 @@ impl Brain {
             self.under_way.push(Box::pin(async move {
                 let began = Instant::now();
                 let answer = writer.write(&start.write, start.version.as_deref()).await;
-                Back::Wrote {
-                    id: start.id,
-                    key: start.key,
-                    act: act(&start.write),
-                    before,
-                    took: began.elapsed(),
-                    answer,
-                }
+                Back::Wrote { id: start.id, key: start.key, write: start.write, before, took: began.elapsed(), answer }
             }));
         }
         while self.looking < LOOKS_AT_ONCE

@@ -9,8 +9,8 @@
 //! is no news to the operator. It only puts the decision right after a round, before the next measurement begins.
 
 use super::{
+    super::watched::{Events, is_tainted, named, until_seen},
     Problem,
-    watched::{Events, is_tainted, named, until_seen},
 };
 use crds::{NodeHealth, NodeHealthPolicy, State, names, node_health::Report, node_health_policy::Claim};
 use gpu_health_tests::{
@@ -24,7 +24,10 @@ use kube::{
 };
 use operator::{
     plan::{NodeHealthStatusWrite, Write},
-    shell::writer::{Answer, Writer},
+    shell::{
+        metrics::Metrics,
+        writer::{Answer, Writer},
+    },
     world::Taint,
 };
 use serde_json::json;
@@ -93,7 +96,7 @@ impl Bare {
             healths: Api::all(admin.clone()),
             policies: Api::all(admin.clone()),
             as_agent: Api::all(cluster.client_with_token(&agent)?),
-            as_operator: Writer::new(&cluster.client_with_token(&operator)?),
+            as_operator: Writer::new(&cluster.client_with_token(&operator)?, Metrics::register()?),
             report: report.ok_or("the fault to copy has no report")?,
         };
         chain.send_report().await?;

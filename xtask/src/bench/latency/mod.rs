@@ -1,16 +1,16 @@
 //! From a line in the kernel log to the taint as a watcher sees it; real processes, real control plane.
 //!
-//! Each fault is followed by a round of the [`bare`] chain, so noise of the machine hits both alike. A slow fault is
-//! explained by the logs of agent, operator and API server ([`timeline`]).
+//! Each fault is followed by a round of the [`bare`] chain, so noise of the machine hits both alike. Where the time
+//! of a fault went is read from the logs of agent, operator and API server ([`timeline`]).
 
 mod bare;
 mod logs;
 mod timeline;
-mod watched;
 
 use super::{
     figures::{milliseconds, percentile_ms, ratio},
     scene::{self, Problem},
+    watched::{Events, first, is_tainted, named, until_seen},
 };
 use bare::Bare;
 use clap::Args;
@@ -24,11 +24,11 @@ use k8s_openapi::api::core::v1::Node;
 use logs::LogFiles;
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
 use timeline::{Breakdown, Fault};
-use watched::{Events, first, is_tainted, named, until_seen};
 
 /// How much is measured.
 #[derive(Debug, Clone, Args)]
@@ -55,7 +55,9 @@ struct Sample {
     tainted: Duration,
     /// The NodeHealth with the finding.
     health: NodeHealth,
-    /// Where the time went, if it took long.
+    /// Where the time went.
+    breakdown: Breakdown,
+    /// The same in words, if it took long.
     slow: Option<Value>,
 }
 
@@ -108,8 +110,32 @@ fn figures(samples: &[Sample], floor: &[Duration], nodes: usize) -> Value {
         "bare_p50_ms": percentile_ms(floor, 50), "bare_p99_ms": percentile_ms(floor, 99),
         "ratio_p50": ratio(percentile_ms(&whole, 50), percentile_ms(floor, 50)),
         "ratio_p99": ratio(percentile_ms(&whole, 99), percentile_ms(floor, 99)),
+        "stages": stages(samples),
         "slow": slow,
     })
+}
+
+/// How long each stage of a fault took, and how often that was the longest one; the worst first.
+fn stages(samples: &[Sample]) -> Vec<Value> {
+    let mut of_stage: BTreeMap<&str, (Vec<Duration>, usize)> = BTreeMap::new();
+    for sample in samples {
+        let stages = sample.breakdown.stages();
+        let longest = stages.iter().map(|(_, took)| *took).max();
+        for (name, took) in stages {
+            let (all, longest_in) = of_stage.entry(name).or_default();
+            all.push(*took);
+            *longest_in += usize::from(Some(*took) == longest);
+        }
+    }
+    let mut stages: Vec<_> = of_stage.into_iter().collect();
+    stages.sort_by_key(|(_, (all, _))| std::cmp::Reverse(all.iter().max().copied()));
+    let value = |(name, (all, longest_in)): (&str, (Vec<Duration>, usize))| {
+        json!({
+            "stage": name, "p50_ms": percentile_ms(&all, 50), "p99_ms": percentile_ms(&all, 99),
+            "max_ms": percentile_ms(&all, 100), "longest_in": longest_in,
+        })
+    };
+    stages.into_iter().map(value).collect()
 }
 
 /// Starts an agent on a simulated node and watches what becomes of it.
@@ -132,7 +158,7 @@ fn has_finding(health: &NodeHealth) -> bool {
     report.is_some_and(|r| r.findings.iter().any(|f| f.check == "xid" && f.outcome == crds::Outcome::Fail))
 }
 
-/// Makes one fault and clears it again; both ends are seen by watchers. A slow one is explained.
+/// Makes one fault and clears it again; both ends are seen by watchers. The logs tell where its time went.
 async fn one_fault(on: &mut Watched, slow_from: Duration) -> Result<Sample, Problem> {
     until_seen(&mut on.nodes, |node| !is_tainted(node)).await?;
     let logs_before = on.logs.lengths();
@@ -141,19 +167,18 @@ async fn one_fault(on: &mut Watched, slow_from: Duration) -> Result<Sample, Prob
     let ((reported, health), tainted) =
         tokio::try_join!(first(&mut on.healths, has_finding), until_seen(&mut on.nodes, is_tainted))?;
     let (reported, tainted) = (reported - began, tainted - began);
-    let slow = if tainted < slow_from {
-        None
-    } else {
-        let (node, policy) = (on.simulated.name(), scene::POLICY);
-        let fault = Fault { node, policy, began: began_at, tainted: began_at + tainted };
-        let place = Breakdown::of(&fault, &on.logs.since(logs_before, &fault).await?).sentence();
+    let (node, policy) = (on.simulated.name(), scene::POLICY);
+    let fault = Fault { node, policy, began: began_at, tainted: began_at + tainted };
+    let breakdown = Breakdown::of(&fault, &on.logs.since(logs_before, &fault).await?);
+    let slow = (tainted >= slow_from).then(|| {
+        let place = breakdown.sentence();
         eprintln!("slow: {} ms on {node}: {place}", milliseconds(tainted));
-        Some(json!({"ms": milliseconds(tainted), "where": place}))
-    };
+        json!({"ms": milliseconds(tainted), "where": place})
+    });
     // The driver says that nothing is left to recover: the finding ends, and so does the mark.
     let recovered = "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)";
     on.simulated.xid(0, 154, recovered)?;
     until_seen(&mut on.healths, |health| !has_finding(health)).await?;
     until_seen(&mut on.nodes, |node| !is_tainted(node)).await?;
-    Ok(Sample { reported, tainted, health, slow })
+    Ok(Sample { reported, tainted, health, breakdown, slow })
 }

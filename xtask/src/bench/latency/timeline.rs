@@ -3,7 +3,7 @@
 //! The steps of a fault follow one another, so each stage is the time between two of them and the stages add up to the
 //! whole. All timestamps are of one clock, as everything runs on one machine.
 
-use super::super::figures::milliseconds;
+use super::super::figures::{duration, milliseconds};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::time::Duration;
@@ -53,6 +53,11 @@ impl Breakdown {
             refused: refused(fault, &requests(&logs.audit)),
             decisions: steps.decisions,
         }
+    }
+
+    /// The stages in their order.
+    pub(super) fn stages(&self) -> &[(String, Duration)] {
+        &self.stages
     }
 
     /// The longest stage, then all of them.
@@ -292,20 +297,6 @@ fn lines(log: &str) -> impl Iterator<Item = Line<'_>> {
         let at = text.split_whitespace().next()?.parse().ok()?;
         Some(Line { at, text })
     })
-}
-
-/// A duration as `{:?}` writes it: `1.5ms`, `987.6µs`.
-fn duration(text: &str) -> Option<Duration> {
-    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let number: f64 = text[..unit].parse().ok()?;
-    let seconds = match &text[unit..] {
-        "s" => 1.0,
-        "ms" => 1e-3,
-        "µs" => 1e-6,
-        "ns" => 1e-9,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(number * seconds).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a watcher of the API server sees, and when.
 
-use super::Problem;
+use super::scene::Problem;
 use futures::{StreamExt as _, stream::BoxStream};
 use gpu_health_tests::product::seen::unhealthy_taints;
 use k8s_openapi::api::core::v1::Node;
@@ -18,7 +18,7 @@ use std::{
 pub(super) type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
 
 /// A fault that takes longer than this to be marked is lost, and the bench has failed.
-const LOST_AFTER: Duration = Duration::from_secs(30);
+const LOST_AFTER: Duration = Duration::from_secs(120);
 
 /// Watches one object.
 pub(super) fn named<K>(client: Client, name: &str) -> Events<K>
