@@ -186,6 +186,7 @@ impl Model {
                 status.decision = Some(write.decision.clone());
                 status.gpus.clone_from(&write.gpus);
                 status.certifications.clone_from(&write.certifications);
+                status.gpu_count = write.gpu_count;
                 status.summary = Some(write.summary.clone());
                 status.conditions.clone_from(&write.conditions);
             });
