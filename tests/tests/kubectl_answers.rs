@@ -120,6 +120,15 @@ async fn kubectl_wait_for_complete_ends_in_every_phase_and_get_answers_the_four_
         .await
         .unwrap();
 
+    for (selector, names) in [
+        ("status.decision.quarantine=Active", "nodehealth.gpuhealth.dev/k2\n"),
+        ("status.decision.quarantine=Waiting", ""),
+        ("status.decision.state=Healthy", "nodehealth.gpuhealth.dev/k1\n"),
+    ] {
+        let selected = scene.cluster.kubectl_ok(&["get", "nh", "--field-selector", selector, "-o", "name"]).unwrap();
+        assert_eq!(selected, names, "{selector}");
+    }
+
     let table = scene.cluster.kubectl_ok(&["get", "nodehealth,hcr,nhp,nhwp,nho"]).unwrap();
     let wide = scene.cluster.kubectl_ok(&["get", "nodehealth", "-o", "wide"]).unwrap();
     let seen = without_ages(&format!("{table}\n{wide}"));

@@ -38,6 +38,24 @@ fn every_example_is_accepted_and_shows_no_difference_afterwards() {
     }
 }
 
+#[test]
+fn kubectl_explain_names_the_default_of_a_field() {
+    let cluster = shared().unwrap();
+    for (field, default) in [
+        ("nhp.spec.bootGraceSeconds", "Default: 600."),
+        ("nhp.spec.budget.maxUnavailable", "Default: 10%."),
+        ("nhp.spec.outputs.taints.enabled", "Default: true."),
+        ("nhp.spec.gate.onTimeout", "Default: Closed."),
+        ("nhp.spec.storm.withinSeconds", "Default: 300."),
+        ("hcr.spec.deadlineSeconds", "Default: 7200."),
+        ("nhwp.spec.priority", "Default: 0."),
+    ] {
+        let said = cluster.kubectl_ok(&["explain", field]).unwrap();
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.ends_with(default), "{field}: {said}");
+    }
+}
+
 /// Plain `kubectl apply` accepts the folders in this order, repeatedly, without a warning.
 #[test]
 fn what_is_deployed_is_taken_by_kubectl_apply_without_a_warning() {
