@@ -140,7 +140,7 @@ mod tests {
     fn a_reason_is_one_word_that_kubernetes_takes() {
         let table = [
             ("FallenOffTheBus", "FallenOffTheBus"),
-            ("79 times, fell off:", "timesfelloff"),
+            ("79 times, fell off:", "times,felloff"),
             ("_a", "a"),
             ("A,B:", "A,B"),
             ("\u{1f525}", "Unknown"),

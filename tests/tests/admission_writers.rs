@@ -49,6 +49,24 @@ async fn a_person_is_refused_with_the_way_out_even_as_cluster_admin() {
     assert!(said.contains(&words), "{said}");
 }
 
+/// What keeps the creation that a deposed leader sends late from replacing the work orders of its successor.
+#[tokio::test]
+async fn an_apply_that_names_version_1_creates_a_node_health_and_changes_none_that_exists() {
+    let cluster = shared().unwrap();
+    let operator = health(&operator(cluster));
+    let apply_as_new = |monitor: &str| {
+        let spec = json!({"node": {"uid": "u"}, "monitors": [{"name": monitor}]});
+        let mut object = node_health("late-a", &json!({"spec": spec}));
+        object["metadata"]["resourceVersion"] = json!("1");
+        Patch::Apply(object)
+    };
+    operator.patch("late-a", &apply(names::MANAGER_SPEC), &apply_as_new("inventory")).await.unwrap();
+    let late = operator.patch("late-a", &apply(names::MANAGER_SPEC), &apply_as_new("xid")).await;
+    let (code, message) = admission_support::refusal(late);
+    assert_eq!(code, 409, "{message}");
+    assert_eq!(operator.get("late-a").await.unwrap().spec.monitors[0].name, "inventory");
+}
+
 #[tokio::test]
 async fn a_person_may_delete_one_and_the_operator_makes_it_again() {
     let cluster = shared().unwrap();

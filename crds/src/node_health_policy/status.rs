@@ -120,8 +120,7 @@ pub struct Claim {
     /// UID of the Node.
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// The resourceVersion of the Node when the slot was taken. Only that version of an unmarked Node may be marked for
-    /// this slot. The slot is free again once a later version bears no mark.
+    /// The resourceVersion of the Node when the slot was taken. The slot is free again once a later version bears no mark.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub node_version: String,
