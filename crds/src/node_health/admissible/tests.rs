@@ -88,6 +88,7 @@ fn complaints(path: &str, value: &Value, schema: &Value, complaints: &mut Vec<St
                 self::complaints(&format!("{path}.{name}"), member, &schema["properties"][name], complaints);
             }
         }
+        Value::Bool(_) if schema["type"] == "boolean" => {}
         Value::Null | Value::Bool(_) => complaints.push(format!("{path}: {value}")),
     }
 }
