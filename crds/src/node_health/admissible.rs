@@ -138,11 +138,10 @@ fn result(result: &mut CheckResult) {
     if failed.len() > MAX_FAILED {
         failed.clear();
     }
-    failed.iter_mut().for_each(|failed| {
-        let FailedTarget { target, outcome: _, severity: _, reason } = failed;
+    for FailedTarget { target, outcome: _, severity: _, reason } in failed.iter_mut() {
         key(target, 64);
         optional_key(reason, 63);
-    });
+    }
     key(name, 63);
     key(check, 80);
     optional_key(reason, 63);

@@ -62,7 +62,7 @@ fn result(course: &Course<'_>, target: &Target, answer: &RunReport, mut edges: V
     let checks: Vec<CheckRecord> =
         asked.filter_map(|check| Some(record(check, answer.results.iter().find(|r| r.name == check.name)?))).collect();
     let (run, uid) = (course.name(), course.run.metadata.uid.clone().unwrap_or_default());
-    let outcome = target.outcome.as_ref().map(known).unwrap_or(Outcome::Inconclusive);
+    let outcome = target.outcome.as_ref().map_or(Outcome::Inconclusive, known);
     let spec = HealthCheckResultSpec {
         run: ObjectId { name: run.to_owned(), uid: uid.clone() },
         node: ObjectId { name: target.node.clone(), uid: target.uid.clone() },
