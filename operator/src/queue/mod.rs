@@ -32,6 +32,9 @@ const ORDINARY_AT_ONCE: usize = 12;
 /// The most writes under way at once, claims and taints included, so that these never wait for ordinary writes.
 const AT_ONCE: usize = 28;
 
+/// The rank of what describes a node.
+const WORDS: u8 = 2;
+
 /// A step that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StepId(u64);
@@ -105,6 +108,8 @@ pub struct WriteQueue {
     steps: BTreeMap<StepId, Admitted>,
     ready: BTreeSet<(u8, StepId)>,
     objects: BTreeMap<Key, Object>,
+    /// The objects for which a step was dropped because they are busy, and the best rank of such a step.
+    blocked: BTreeMap<Key, u8>,
     running: usize,
     next_step: u64,
     next_plan: u64,
@@ -133,7 +138,7 @@ fn rank(write: &Write) -> u8 {
         | Write::NodeMarks { .. }
         | Write::NodeCondition { .. }
         | Write::DeleteNodeHealth { .. }
-        | Write::DeleteRun { .. } => 2,
+        | Write::DeleteRun { .. } => WORDS,
     }
 }
 
@@ -202,7 +207,12 @@ impl WriteQueue {
             return None;
         }
         if !own.contains(&key) {
-            *replaced += self.make_room(&key, rank(&write))?;
+            let rank = rank(&write);
+            let Some(dropped) = self.make_room(&key, rank) else {
+                self.blocked.entry(key).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+                return None;
+            };
+            *replaced += dropped;
             own.insert(key.clone());
         }
         Some(self.insert(key, write, after))
@@ -373,6 +383,12 @@ impl WriteQueue {
         let waiting = self.steps.iter().filter(|(_, step)| !step.is_running());
         let waiting: Vec<StepId> = waiting.map(|(id, _)| *id).collect();
         self.drop_all(waiting);
+    }
+
+    /// Whether a step as urgent as a taint or a work order was dropped because this object was busy, which it no longer is.
+    /// Asked once, after a step has ended.
+    pub fn freed(&mut self, key: &Key) -> bool {
+        !self.is_busy(key) && self.blocked.remove(key).is_some_and(|rank| rank < WORDS)
     }
 
     /// How many steps have not ended.

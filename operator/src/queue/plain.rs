@@ -85,10 +85,10 @@ impl Plain {
                 |(_, s): &(usize, &Step)| matches!(s.write, Write::NodeTaints { .. }) && s.after.contains(&claim);
             let mut taints = steps.iter().enumerate().filter(is_paid_for).map(|(index, _)| ids[index]).peekable();
             let is_claim = matches!(step.write, Write::PolicyStatus { .. });
-            if let Some(id) = ids[claim].filter(|_| is_claim && taints.peek().is_some()) {
-                if taints.all(|taint| taint.is_none()) {
-                    self.drop_all([id].into());
-                }
+            if let Some(id) = ids[claim].filter(|_| is_claim && taints.peek().is_some())
+                && taints.all(|taint| taint.is_none())
+            {
+                self.drop_all([id].into());
             }
         }
         let exists = |id: &&Option<u64>| id.is_some_and(|id| self.steps.iter().any(|step| step.id == id));
@@ -151,7 +151,7 @@ fn write(kind: u8, node: u8) -> Write {
         2 => Write::NodeCondition { node, uid, condition: None },
         3 => Write::DeleteRun { run: node, uid },
         _ => Write::PolicyStatus {
-            policy: if node < "n2".to_owned() { "p".into() } else { "q".into() },
+            policy: if *node < *"n2" { "p".into() } else { "q".into() },
             uid,
             resource_version: None,
             status: Box::default(),

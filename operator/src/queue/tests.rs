@@ -213,6 +213,21 @@ fn a_write_that_is_running_and_an_older_taint_are_not_replaced() {
 }
 
 #[test]
+fn a_taint_that_was_dropped_for_a_busy_node_is_asked_for_when_that_is_free_and_words_are_not() {
+    let mut queue = WriteQueue::default();
+    admit(&mut queue, plan(&[(marks("n1"), &[]), (marks("n2"), &[]), (condition("n2"), &[])]));
+    let (ids, _) = started(&mut queue);
+    admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n2"), &[])]));
+    let keys = ["n1", "n2"].map(|name| Key::new(Kind::Node, name));
+    assert!(!queue.freed(&keys[0]), "it is still busy");
+    for id in ids {
+        queue.finished(id, &done());
+    }
+    assert_eq!((queue.freed(&keys[0]), queue.freed(&keys[0])), (true, false));
+    assert!(!queue.freed(&keys[1]));
+}
+
+#[test]
 fn what_came_after_a_replaced_step_is_dropped_with_it() {
     let mut queue = WriteQueue::default();
     let names: Vec<String> = (0..12).map(|i| format!("n{i}")).collect();

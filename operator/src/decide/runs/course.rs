@@ -60,10 +60,10 @@ impl Course<'_> {
         }
         plan.wake_after(now, self.deadline());
         for target in &self.status.targets {
-            if is_at_work(target) {
-                if let Some(over) = self.drill_over_at(target) {
-                    plan.wake_after(now, over);
-                }
+            if is_at_work(target)
+                && let Some(over) = self.drill_over_at(target)
+            {
+                plan.wake_after(now, over);
             }
         }
     }
