@@ -21,6 +21,7 @@ use crate::{
     key::{Key, Kind},
     plan::{EventNote, Step, Write},
 };
+use crds::names;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
@@ -142,6 +143,25 @@ fn rank(write: &Write) -> u8 {
     }
 }
 
+/// Whether the steps that wait for its object may be dropped for this write. A taint that goes may not: the write that makes
+/// sure that no late mark arrives is planned anew until the words behind it are written and the claim is dropped, and would
+/// keep both from ever being so.
+fn may_replace(write: &Write) -> bool {
+    match write {
+        Write::NodeTaints { taints, .. } => {
+            taints.iter().any(|taint| taint.key.starts_with(names::PREFIX) && taint.effect != "PreferNoSchedule")
+        }
+        Write::PolicyStatus { .. }
+        | Write::RunStatus { .. }
+        | Write::NodeHealthSpec(_)
+        | Write::NodeHealthStatus(_)
+        | Write::NodeMarks { .. }
+        | Write::NodeCondition { .. }
+        | Write::DeleteNodeHealth { .. }
+        | Write::DeleteRun { .. } => true,
+    }
+}
+
 /// What becomes of the taints that a claim pays for.
 #[derive(Clone, Copy, Debug, Default)]
 struct PaidFor {
@@ -208,7 +228,7 @@ impl WriteQueue {
         }
         if !own.contains(&key) {
             let rank = rank(&write);
-            let Some(dropped) = self.make_room(&key, rank) else {
+            let Some(dropped) = self.make_room(&key, rank, may_replace(&write)) else {
                 self.blocked.entry(key).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
                 return None;
             };
@@ -220,11 +240,11 @@ impl WriteQueue {
 
     /// Drops the steps that wait for the object if all of them have a lower rank. Returns how many steps were dropped;
     /// `None` if the object stays busy.
-    fn make_room(&mut self, key: &Key, rank: u8) -> Option<usize> {
+    fn make_room(&mut self, key: &Key, rank: u8, may_replace: bool) -> Option<usize> {
         let Some(object) = self.objects.get(key).filter(|_| self.is_busy(key)) else {
             return Some(0);
         };
-        if object.is_running {
+        if object.is_running || !may_replace {
             return None;
         }
         let waiting: Vec<StepId> = object.lanes.values().flat_map(|lane| lane.steps.iter().copied()).collect();

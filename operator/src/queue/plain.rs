@@ -1,11 +1,13 @@
 //! The definition of the write queue in plain terms: every question walks over all steps. The property test compares the
 //! queue with it.
 
-use super::{Admission, Ended, Start, StepId, WriteQueue, rank};
+use super::{Admission, Ended, Start, StepId, WriteQueue, may_replace, rank};
 use crate::{
     key::{Key, Kind},
     plan::{Step, Write},
+    world::Taint,
 };
+use crds::names;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +71,8 @@ impl Plain {
             let is_own = self.steps.iter().any(|step| step.key == key && step.plan == plan);
             if !is_own && self.is_busy(&key) {
                 let others: Vec<&Waiting> = self.steps.iter().filter(|step| step.key == key).collect();
-                if others.iter().any(|step| step.is_running || rank(&step.write) <= rank(write)) {
+                if !may_replace(write) || others.iter().any(|step| step.is_running || rank(&step.write) <= rank(write))
+                {
                     continue;
                 }
                 let others = others.iter().map(|step| step.id).collect();
@@ -145,8 +148,12 @@ enum Happening {
 
 fn write(kind: u8, node: u8) -> Write {
     let (node, uid) = (format!("n{}", node % 4), "u".to_owned());
+    let ours = Taint { key: names::TAINT_UNHEALTHY.into(), effect: "NoSchedule".into(), ..Taint::default() };
     match kind % 5 {
-        0 => Write::NodeTaints { node, uid, resource_version: "1".into(), taints: Vec::new() },
+        0 => {
+            let taints = if kind == 0 { vec![ours] } else { Vec::new() };
+            Write::NodeTaints { node, uid, resource_version: "1".into(), taints }
+        }
         1 => Write::NodeMarks { node, uid, labels: BTreeMap::new(), summary: None, drop_labels: Vec::new() },
         2 => Write::NodeCondition { node, uid, condition: None },
         3 => Write::DeleteRun { run: node, uid },

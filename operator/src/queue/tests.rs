@@ -1,7 +1,10 @@
 //! The order in which writes are sent.
 
 use super::*;
-use crate::plan::{Plan, Regarding};
+use crate::{
+    plan::{Plan, Regarding},
+    world::Taint,
+};
 
 fn claim(policy: &str, version: Option<&str>) -> Write {
     Write::PolicyStatus {
@@ -13,6 +16,11 @@ fn claim(policy: &str, version: Option<&str>) -> Write {
 }
 
 fn taint(node: &str) -> Write {
+    let ours = Taint { key: names::TAINT_UNHEALTHY.into(), effect: "NoSchedule".into(), ..Taint::default() };
+    Write::NodeTaints { node: node.into(), uid: "u".into(), resource_version: "1".into(), taints: vec![ours] }
+}
+
+fn lift(node: &str) -> Write {
     Write::NodeTaints { node: node.into(), uid: "u".into(), resource_version: "1".into(), taints: Vec::new() }
 }
 
@@ -225,6 +233,19 @@ fn a_taint_that_was_dropped_for_a_busy_node_is_asked_for_when_that_is_free_and_w
     }
     assert_eq!((queue.freed(&keys[0]), queue.freed(&keys[0])), (true, false));
     assert!(!queue.freed(&keys[1]));
+}
+
+#[test]
+fn a_taint_that_goes_replaces_no_words_or_they_and_the_end_of_the_claim_would_wait_for_ever() {
+    let mut queue = WriteQueue::default();
+    let names: Vec<String> = (0..12).map(|i| format!("n{i}")).collect();
+    admit(&mut queue, plan(&names.iter().map(|n| (marks(n), &[][..])).collect::<Vec<_>>()));
+    queue.start();
+    let steps = plan(&[(lift("well"), &[]), (marks("well"), &[0]), (claim("p", Some("1")), &[1])]);
+    admit(&mut queue, steps.clone());
+    let (ids, _) = started(&mut queue);
+    queue.finished(ids[0], &done());
+    assert_eq!(admit(&mut queue, steps), Admission { dropped: 3, ..Admission::default() });
 }
 
 #[test]
