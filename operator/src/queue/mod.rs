@@ -21,6 +21,7 @@ use crate::{
     key::{Key, Kind},
     plan::{EventNote, Step, Write},
 };
+use crds::names;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
@@ -31,6 +32,9 @@ use std::{
 const ORDINARY_AT_ONCE: usize = 12;
 /// The most writes under way at once, claims and taints included, so that these never wait for ordinary writes.
 const AT_ONCE: usize = 28;
+
+/// The rank of what describes a node.
+const WORDS: u8 = 2;
 
 /// A step that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +109,8 @@ pub struct WriteQueue {
     steps: BTreeMap<StepId, Admitted>,
     ready: BTreeSet<(u8, StepId)>,
     objects: BTreeMap<Key, Object>,
+    /// The objects for which a step was dropped because they are busy, and the best rank of such a step.
+    blocked: BTreeMap<Key, u8>,
     running: usize,
     next_step: u64,
     next_plan: u64,
@@ -127,27 +133,44 @@ pub struct Admission {
 /// node.
 fn rank(write: &Write) -> u8 {
     match write {
-        Write::PolicyClaims { .. } | Write::PolicyStatus { .. } | Write::NodeTaints { .. } => 0,
+        Write::PolicyClaims { .. } | Write::NodeTaints { .. } => 0,
         Write::RunStatus { .. } | Write::ResultCreate(_) | Write::NodeHealthSpec(_) => 1,
-        Write::NodeHealthStatus(_)
+        // Counts never come before a claim.
+        Write::PolicyStatus { .. }
+        | Write::NodeHealthStatus(_)
         | Write::NodeMarks { .. }
         | Write::NodeCondition { .. }
         | Write::DeleteNodeHealth { .. }
         | Write::RunObserved { .. }
-        | Write::DeleteRun { .. } => 2,
+        | Write::DeleteRun { .. } => WORDS,
     }
 }
 
-/// What becomes of the taints that a claim pays for.
-#[derive(Clone, Copy, Debug, Default)]
-struct PaidFor {
-    admitted: usize,
-    dropped: usize,
+/// Whether the steps that wait for its object may be dropped for this write. A taint that goes may not: the write that makes
+/// sure that no late mark arrives is planned anew until the words behind it are written and the claim is dropped, and would
+/// keep both from ever being so.
+fn may_replace(write: &Write) -> bool {
+    match write {
+        Write::NodeTaints { taints, .. } => {
+            taints.iter().any(|taint| taint.key.starts_with(names::PREFIX) && taint.effect != "PreferNoSchedule")
+        }
+        Write::PolicyClaims { .. }
+        | Write::PolicyStatus { .. }
+        | Write::RunStatus { .. }
+        | Write::RunObserved { .. }
+        | Write::ResultCreate(_)
+        | Write::NodeHealthSpec(_)
+        | Write::NodeHealthStatus(_)
+        | Write::NodeMarks { .. }
+        | Write::NodeCondition { .. }
+        | Write::DeleteNodeHealth { .. }
+        | Write::DeleteRun { .. } => true,
+    }
 }
 
 impl WriteQueue {
-    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason. A claim is dropped if all
-    /// taints that it pays for are: it would use up budget for nothing.
+    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason. A claim is admitted also if
+    /// the taint that it pays for is not: the same write ends the claims of other nodes.
     pub fn admit(
         &mut self,
         steps: Vec<Step>,
@@ -157,31 +180,15 @@ impl WriteQueue {
         self.next_plan += 1;
         let mut ids: Vec<Option<StepId>> = Vec::with_capacity(steps.len());
         let mut own: BTreeSet<Key> = BTreeSet::new();
-        let mut claims: BTreeMap<usize, PaidFor> = BTreeMap::new();
         let mut admission = Admission::default();
-        for (index, Step { write, after }) in steps.into_iter().enumerate() {
-            if matches!(write, Write::PolicyStatus { .. }) {
-                claims.insert(index, PaidFor::default());
-            }
-            let is_taint = matches!(write, Write::NodeTaints { .. });
+        for Step { write, after } in steps {
             let id = self.admit_one(write, &after, &ids, &mut own, &must_wait, &mut admission.replaced);
             ids.push(id);
             match id {
                 Some(_) => admission.admitted += 1,
                 None => admission.dropped += 1,
             }
-            for claim in after.iter().filter(|_| is_taint) {
-                if let Some(paid_for) = claims.get_mut(claim) {
-                    paid_for.admitted += usize::from(id.is_some());
-                    paid_for.dropped += usize::from(id.is_none());
-                }
-            }
         }
-        let idle = claims.into_iter().filter(|(_, paid_for)| paid_for.admitted == 0 && paid_for.dropped > 0);
-        let idle = idle.filter_map(|(claim, _)| ids[claim]).collect();
-        let dropped = self.drop_all(idle);
-        admission.admitted -= dropped;
-        admission.dropped += dropped;
         self.keep_events(events, &ids, &mut admission);
         admission
     }
@@ -203,7 +210,12 @@ impl WriteQueue {
             return None;
         }
         if !own.contains(&key) {
-            *replaced += self.make_room(&key, rank(&write))?;
+            let rank = rank(&write);
+            let Some(dropped) = self.make_room(&key, rank, may_replace(&write)) else {
+                self.blocked.entry(key).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+                return None;
+            };
+            *replaced += dropped;
             own.insert(key.clone());
         }
         Some(self.insert(key, write, after))
@@ -211,11 +223,11 @@ impl WriteQueue {
 
     /// Drops the steps that wait for the object if all of them have a lower rank. Returns how many steps were dropped;
     /// `None` if the object stays busy.
-    fn make_room(&mut self, key: &Key, rank: u8) -> Option<usize> {
+    fn make_room(&mut self, key: &Key, rank: u8, may_replace: bool) -> Option<usize> {
         let Some(object) = self.objects.get(key).filter(|_| self.is_busy(key)) else {
             return Some(0);
         };
-        if object.is_running {
+        if object.is_running || !may_replace {
             return None;
         }
         let waiting: Vec<StepId> = object.lanes.values().flat_map(|lane| lane.steps.iter().copied()).collect();
@@ -374,6 +386,12 @@ impl WriteQueue {
         let waiting = self.steps.iter().filter(|(_, step)| !step.is_running());
         let waiting: Vec<StepId> = waiting.map(|(id, _)| *id).collect();
         self.drop_all(waiting);
+    }
+
+    /// Whether a step as urgent as a taint or a work order was dropped because this object was busy, which it no longer is.
+    /// Asked once, after a step has ended.
+    pub fn freed(&mut self, key: &Key) -> bool {
+        !self.is_busy(key) && self.blocked.remove(key).is_some_and(|rank| rank < WORDS)
     }
 
     /// How many steps have not ended.

@@ -1,11 +1,13 @@
 //! The definition of the write queue in plain terms: every question walks over all steps. The property test compares the
 //! queue with it.
 
-use super::{Admission, Ended, Start, StepId, WriteQueue, rank};
+use super::{Admission, Ended, Start, StepId, WriteQueue, may_replace, rank};
 use crate::{
     key::{Key, Kind},
     plan::{Step, Write},
+    world::Taint,
 };
+use crds::names;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +71,8 @@ impl Plain {
             let is_own = self.steps.iter().any(|step| step.key == key && step.plan == plan);
             if !is_own && self.is_busy(&key) {
                 let others: Vec<&Waiting> = self.steps.iter().filter(|step| step.key == key).collect();
-                if others.iter().any(|step| step.is_running || rank(&step.write) <= rank(write)) {
+                if !may_replace(write) || others.iter().any(|step| step.is_running || rank(&step.write) <= rank(write))
+                {
                     continue;
                 }
                 let others = others.iter().map(|step| step.id).collect();
@@ -79,17 +82,6 @@ impl Plain {
             self.next_step += 1;
             self.steps.push(Waiting { id, plan, key, write: write.clone(), after, version: None, is_running: false });
             *ids.last_mut().unwrap() = Some(id);
-        }
-        for (claim, step) in steps.iter().enumerate() {
-            let is_paid_for =
-                |(_, s): &(usize, &Step)| matches!(s.write, Write::NodeTaints { .. }) && s.after.contains(&claim);
-            let mut taints = steps.iter().enumerate().filter(is_paid_for).map(|(index, _)| ids[index]).peekable();
-            let is_claim = matches!(step.write, Write::PolicyStatus { .. });
-            if let Some(id) = ids[claim].filter(|_| is_claim && taints.peek().is_some()) {
-                if taints.all(|taint| taint.is_none()) {
-                    self.drop_all([id].into());
-                }
-            }
         }
         let exists = |id: &&Option<u64>| id.is_some_and(|id| self.steps.iter().any(|step| step.id == id));
         admission.admitted = ids.iter().filter(exists).count();
@@ -145,8 +137,12 @@ enum Happening {
 
 fn write(kind: u8, node: u8) -> Write {
     let (node, uid, resource_version) = (format!("n{}", node % 4), "u".to_owned(), "1".to_owned());
+    let ours = Taint { key: names::TAINT_UNHEALTHY.into(), effect: "NoSchedule".into(), ..Taint::default() };
     match kind % 5 {
-        0 => Write::NodeTaints { node, uid, resource_version, taints: Vec::new() },
+        0 => {
+            let taints = if kind == 0 { vec![ours] } else { Vec::new() };
+            Write::NodeTaints { node, uid, resource_version, taints }
+        }
         1 => Write::NodeMarks {
             node,
             uid,
@@ -158,7 +154,7 @@ fn write(kind: u8, node: u8) -> Write {
         2 => Write::NodeCondition { node, uid, resource_version, condition: None },
         3 => Write::DeleteRun { run: node, uid },
         _ => Write::PolicyStatus {
-            policy: if node < "n2".to_owned() { "p".into() } else { "q".into() },
+            policy: if *node < *"n2" { "p".into() } else { "q".into() },
             uid,
             resource_version,
             status: Box::default(),

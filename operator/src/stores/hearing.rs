@@ -86,7 +86,7 @@ impl Hearing {
         let limit = Duration::from_secs(SILENT_AFTER_SECONDS);
         let mut fallen = Vec::new();
         while let Some((since, node)) = self.waiting.first()
-            && self.listened - *since > limit
+            && self.listened.saturating_sub(*since) > limit
         {
             if let Some(agent) = self.agents.get_mut(node) {
                 agent.is_silent = true;

@@ -35,7 +35,9 @@ fn hash(value: &Value, hasher: &mut DefaultHasher) {
         Value::String(text) => without_times(text).for_each(|byte| byte.hash(hasher)),
         Value::Array(values) => {
             values.len().hash(hasher);
-            values.iter().for_each(|value| hash(value, hasher));
+            for value in values {
+                hash(value, hasher);
+            }
         }
         Value::Object(members) => {
             for (name, value) in members.iter().filter(|(name, _)| *name != "resourceVersion") {

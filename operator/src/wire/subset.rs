@@ -50,7 +50,10 @@ fn remove_names(value: &mut Value, names: &[&str]) -> bool {
     let Some((name, rest)) = names.split_first() else { return false };
     let name = name.split('[').next().unwrap_or_default();
     match value {
-        Value::Array(values) => values.iter_mut().fold(false, |any, value| remove_names(value, names) || any),
+        Value::Array(values) => {
+            // Each element, not only the first that has it.
+            values.iter_mut().map(|value| remove_names(value, names)).filter(|removed| *removed).count() > 0
+        }
         Value::Object(members) if rest.is_empty() => members.remove(name).is_some(),
         Value::Object(members) => members.get_mut(name).is_some_and(|member| remove_names(member, rest)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,

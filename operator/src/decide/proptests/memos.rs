@@ -15,6 +15,7 @@ use crate::{
         },
         runs,
     },
+    key::{Key, Kind},
     plan::Plan,
     world::World,
 };
@@ -50,6 +51,13 @@ fn live_from_memo(bytes: &[u8], spoil: impl Fn(&mut Memo, &Model)) -> Result<usi
         }
         if dice.chance(20) {
             story.push(claim_or_drop(&mut dice, &mut model));
+        }
+        if dice.chance(10) {
+            let key = Key::new(Kind::NodeHealth, NODES[dice.below(NODES.len())]);
+            if !model.world.refused_texts.remove(&key) {
+                model.world.refused_texts.insert(key);
+            }
+            story.push("the full status of a NodeHealth is refused, or no longer");
         }
     }
     Ok(used)

@@ -79,10 +79,10 @@ impl<'w> Course<'w> {
             plan.wake_after(now, self.reserves(now).1);
         }
         for target in &self.status.targets {
-            if is_at_work(target) {
-                if let Some(over) = self.drill_over_at(target) {
-                    plan.wake_after(now, over);
-                }
+            if is_at_work(target)
+                && let Some(over) = self.drill_over_at(target)
+            {
+                plan.wake_after(now, over);
             }
         }
     }

@@ -19,6 +19,7 @@ impl Brain {
     /// Takes in an answer.
     pub(super) fn returned(&mut self, back: Back) {
         let at = Instant::now();
+        self.gauges_are_old = true;
         match back {
             Back::Wrote { id, key, write, before, took, answer } => {
                 let act = act(&write);
@@ -30,10 +31,15 @@ impl Brain {
                     Ok(answer) => self.written(&key, &write, before.as_deref(), answer, at),
                     Err(error) => self.failed(&key, &write, &error, at),
                 };
+                let was_written = matches!(ended, Ended::Written(_));
                 for event in self.queue.finished(id, &ended) {
                     self.recorder.record(event);
                 }
-                self.alarm.soon(at, "written");
+                if self.queue.freed(&key) || !was_written || leads_on(&write) {
+                    self.alarm.soon(at, "written");
+                } else {
+                    self.alarm.later(at, "written");
+                }
             }
             Back::Looked { key, answer } => {
                 self.looking -= 1;
@@ -146,6 +152,25 @@ impl Brain {
             }
             Settled::Doubt => self.backoffs.doubt(key, at),
         }
+    }
+}
+
+/// Whether more is to be decided once this is written: a claim ends once its taint is seen gone, and the next node gets its
+/// slot. A plan holds everything that follows from the other writes.
+const fn leads_on(write: &Write) -> bool {
+    match write {
+        Write::NodeHealthSpec(_)
+        | Write::DeleteNodeHealth { .. }
+        | Write::NodeTaints { .. }
+        | Write::RunStatus { .. }
+        | Write::DeleteRun { .. }
+        | Write::PolicyClaims { .. } => true,
+        Write::PolicyStatus { .. }
+        | Write::RunObserved { .. }
+        | Write::ResultCreate(_)
+        | Write::NodeMarks { .. }
+        | Write::NodeCondition { .. }
+        | Write::NodeHealthStatus(_) => false,
     }
 }
 

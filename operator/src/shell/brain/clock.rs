@@ -5,6 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long a change that is not urgent waits, so that a burst leads to one decision.
 const DEBOUNCE: Duration = Duration::from_millis(30);
+/// How long what an answer may hide waits. In a wave of thousands of writes a decision after each answer would find nothing
+/// to do and take the time of those that have something to do.
+const LATER: Duration = Duration::from_secs(1);
 /// After a decision the brain rests this many times as long as the decision took, so that decisions that are not urgent
 /// take at most a quarter of a core.
 const REST: u32 = 3;
@@ -44,6 +47,12 @@ impl Alarm {
     /// Decide as soon as the rest after the last decision is over. Used after answers.
     pub(super) fn soon(&mut self, at: Instant, cause: &'static str) {
         self.set(self.rested(at), cause);
+    }
+
+    /// Decide within a second. Used after answers that the decision has foreseen: what others changed meanwhile may be in
+    /// them, and then no watch shows it as a change.
+    pub(super) fn later(&mut self, at: Instant, cause: &'static str) {
+        self.set(self.rested(at + LATER), cause);
     }
 
     /// Decide after the debounce time, in which more changes may arrive.
@@ -120,6 +129,17 @@ mod tests {
         assert_eq!(alarm.next(start, WALL), Some(rested));
         alarm.at_once(start, "urgent");
         assert_eq!(alarm.next(start, WALL), Some(start));
+    }
+
+    #[test]
+    fn the_answers_of_a_wave_lead_to_one_decision_a_second() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        let decisions = (0..100).filter(|i| {
+            let at = start + LATER * *i / 10;
+            alarm.later(at, "written");
+            alarm.take(at, WALL).is_some()
+        });
+        assert_eq!(decisions.count(), 9);
     }
 
     #[test]

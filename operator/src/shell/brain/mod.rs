@@ -15,7 +15,7 @@ mod clock;
 
 use crate::{
     decide::{Memo, decide_again},
-    key::Key,
+    key::{Key, Kind},
     plan::{Plan, Write},
     queue::{StepId, WriteQueue, backoff::Backoffs},
     shell::{
@@ -43,6 +43,8 @@ const BEAT: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How often the gauges about the fleet are set, which takes a walk over all nodes.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
+/// The same while nothing but Leases changes.
+const GAUGES_AT_REST_EVERY: Duration = Duration::from_secs(30);
 /// The most observations taken in before answers are taken in again.
 const OBSERVATIONS_AT_ONCE: usize = 512;
 /// The most GETs under way at once: after an outage thousands of objects may be in doubt.
@@ -53,7 +55,7 @@ enum Back {
     Wrote {
         id: StepId,
         key: Key,
-        write: Write,
+        write: Box<Write>,
         /// The version that the world showed when the request was sent. The watch may show our write before the answer.
         before: Option<String>,
         took: Duration,
@@ -81,6 +83,8 @@ pub struct Brain {
     gauges_at: Option<Instant>,
     /// What the last decision left.
     memo: Memo,
+    /// Whether something has changed since.
+    gauges_are_old: bool,
 }
 
 impl Brain {
@@ -100,6 +104,7 @@ impl Brain {
             pulse,
             gauges_at: None,
             memo: Memo::default(),
+            gauges_are_old: true,
         }
     }
 
@@ -195,7 +200,14 @@ impl Brain {
             self.under_way.push(Box::pin(async move {
                 let began = Instant::now();
                 let answer = writer.write(&start.write, start.version.as_deref()).await;
-                Back::Wrote { id: start.id, key: start.key, write: start.write, before, took: began.elapsed(), answer }
+                Back::Wrote {
+                    id: start.id,
+                    key: start.key,
+                    write: Box::new(start.write),
+                    before,
+                    took: began.elapsed(),
+                    answer,
+                }
             }));
         }
         while self.looking < LOOKS_AT_ONCE
@@ -221,6 +233,7 @@ impl Brain {
         if subject.watch_broke {
             self.metrics.watch_broke(subject.kind);
         }
+        self.gauges_are_old |= subject.kind != Kind::Lease;
         let was_complete = self.stores.are_complete();
         let change = self.stores.observe(observation, at);
         if !was_complete && self.stores.are_complete() {
@@ -237,6 +250,7 @@ impl Brain {
     }
 
     fn wake_for(&mut self, change: Change, at: Instant) {
+        self.gauges_are_old |= change != Change::None;
         match change {
             Change::None => {}
             Change::Changed => self.alarm.debounced(at, "change"),
@@ -249,8 +263,10 @@ impl Brain {
         self.metrics.steps_open.set(open);
         let in_backoff = i64::try_from(self.backoffs.len()).unwrap_or(i64::MAX);
         self.metrics.objects_in_backoff.set(in_backoff);
-        if self.gauges_at.is_none_or(|last| at >= last + GAUGES_EVERY) {
+        let every = if self.gauges_are_old { GAUGES_EVERY } else { GAUGES_AT_REST_EVERY };
+        if self.gauges_at.is_none_or(|last| at >= last + every) {
             self.gauges_at = Some(at);
+            self.gauges_are_old = false;
             self.metrics.observe(&self.stores);
         }
     }

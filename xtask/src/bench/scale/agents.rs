@@ -98,7 +98,7 @@ impl Agents {
             }),
         };
         let request = leases().create(&PostParams::default(), serde_json::to_vec(&lease)?)?;
-        Ok(self.send(node, request).await?)
+        self.send(node, request).await
     }
 
     /// A renewal that fails is not repeated: the next one comes in a minute.
