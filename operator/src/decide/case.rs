@@ -126,7 +126,7 @@ impl Judged {
                 subject,
                 health,
                 orders: &circumstances.orders,
-                claim: own.or(claims.first()).map(|(_, claim)| &claim.for_),
+                claim: own.or_else(|| claims.first()).map(|(_, claim)| &claim.for_),
                 silent: circumstances.silent,
                 marks_are_frozen: matches!(authority, Authority::Frozen),
                 now,
@@ -172,7 +172,7 @@ impl<'w> Case<'w> {
     /// What may be done to a judged node.
     pub(crate) fn new(world: &World, subject: Subject<'w>, judged: &'w Judged, now: Time) -> Self {
         let authority = authority::authority(world.hold_everything, &subject, is_released(&subject, now));
-        Self { authority, subject, judged }
+        Self { subject, authority, judged }
     }
 
     /// The Node.

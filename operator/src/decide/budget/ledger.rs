@@ -19,7 +19,7 @@ use crate::{
     decide::{
         case::Case,
         govern::{
-            claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later},
+            claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later, is_of_gone_node},
             selection::{Ranked, Subject},
         },
     },
@@ -117,7 +117,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
     /// Whether a claim of this policy pays for nothing any more.
     fn is_over(&self, world: &World, policy: &str, claim: &Claim, case: Option<&Case<'w>>) -> bool {
         let Some(node) = world.nodes.get(&claim.node).filter(|_| is_for_present_node(world, claim)) else {
-            return self.claims.is_of_gone_node(world, claim);
+            return is_of_gone_node(world, claim);
         };
         let winner = case.and_then(|case| case.subject.policy?.metadata.name.as_deref());
         if crate::decide::marks::taints::is_marked(node) {

@@ -62,17 +62,17 @@ impl<'w> Claims<'w> {
         let version = number(&claim.node_version);
         self.of_node(&claim.node).iter().any(|(name, other)| *name != policy && number(&other.node_version) >= version)
     }
+}
 
-    /// Whether the Node of this claim is gone. We must have seen later changes of Nodes than the one that the claim was made
-    /// for: else it may be a Node that we have not seen yet.
-    pub(crate) fn is_of_gone_node(&self, world: &World, claim: &Claim) -> bool {
-        if is_for_present_node(world, claim) {
-            return false;
-        }
-        let latest = || world.nodes.values().map(|node| number(&node.resource_version)).max().unwrap_or(0);
-        let seen = world.nodes.get(&claim.node).map_or_else(latest, |node| number(&node.resource_version));
-        seen > number(&claim.node_version)
+/// Whether the Node of this claim is gone. We must have seen later changes of Nodes than the one that the claim was made
+/// for: else it may be a Node that we have not seen yet.
+pub(crate) fn is_of_gone_node(world: &World, claim: &Claim) -> bool {
+    if is_for_present_node(world, claim) {
+        return false;
     }
+    let latest = || world.nodes.values().map(|node| number(&node.resource_version)).max().unwrap_or(0);
+    let seen = world.nodes.get(&claim.node).map_or_else(latest, |node| number(&node.resource_version));
+    seen > number(&claim.node_version)
 }
 
 /// How old the claim is, by its Node as read.
