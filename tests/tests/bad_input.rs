@@ -365,12 +365,19 @@ fn a_run_cannot_be_changed_and_a_cancel_cannot_be_taken_back() {
             json!({"deadlineSeconds": 60}),
             "spec.deadlineSeconds: Forbidden: deadlineSeconds is immutable: create a new HealthCheckRun",
         ),
-        (
-            json!({"maxConcurrent": 1}),
-            "spec.maxConcurrent: Forbidden: maxConcurrent is immutable: create a new HealthCheckRun",
-        ),
+        (json!({"limit": 1}), "spec.limit: Forbidden: limit is immutable: create a new HealthCheckRun"),
+        (json!({"reportOnly": true}), "spec.reportOnly: Forbidden: reportOnly is immutable: create a new HealthCheckRun"),
     ] {
         assert_says(&refused(&named(more), &[]), &[words]);
+    }
+    for more in [
+        json!({"suspend": true}),
+        json!({"suspend": false}),
+        json!({"maxConcurrent": 1}),
+        json!({"ttlSecondsAfterFinished": 60}),
+    ] {
+        let (is_taken, said) = apply(&named(more.clone()), &[]);
+        assert!(is_taken, "{more}: {said}");
     }
     assert!(apply(&named(json!({"cancel": true})), &[]).0);
     let said = refused(&named(json!({"cancel": false})), &[]);

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// Maximum size of a NodeHealth with every member at its limit, including managedFields, in bytes of JSON.
 pub const MAX_NODE_HEALTH_BYTES: usize = 64 * 1024;
 /// Maximum size of `status.report`, in bytes of JSON.
-pub const MAX_REPORT_BYTES: usize = 18 * 1024;
+pub const MAX_REPORT_BYTES: usize = 17 * 1024;
 /// Maximum size of `status.exclusive`, in bytes of JSON.
 pub const MAX_EXCLUSIVE_BYTES: usize = 3 * 1024;
 /// Maximum size of `status.decision`, in bytes of JSON.
