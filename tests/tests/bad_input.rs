@@ -366,7 +366,10 @@ fn a_run_cannot_be_changed_and_a_cancel_cannot_be_taken_back() {
             "spec.deadlineSeconds: Forbidden: deadlineSeconds is immutable: create a new HealthCheckRun",
         ),
         (json!({"limit": 1}), "spec.limit: Forbidden: limit is immutable: create a new HealthCheckRun"),
-        (json!({"reportOnly": true}), "spec.reportOnly: Forbidden: reportOnly is immutable: create a new HealthCheckRun"),
+        (
+            json!({"reportOnly": true}),
+            "spec.reportOnly: Forbidden: reportOnly is immutable: create a new HealthCheckRun",
+        ),
     ] {
         assert_says(&refused(&named(more), &[]), &[words]);
     }
