@@ -107,13 +107,16 @@ impl Bare {
 
     /// One round. Everything is as before when it ends.
     pub(super) async fn round(&mut self, cluster: &ControlPlane) -> Result<Duration, Problem> {
-        let mut last = None;
+        let (mut last, mut was_tainted) = (None, true);
         for _ in 0..TRIES {
-            until_seen(&mut self.events, |node| !is_tainted(node)).await?;
+            // A try that failed before its taint leaves no event to wait for.
+            if was_tainted {
+                until_seen(&mut self.events, |node| !is_tainted(node)).await?;
+            }
             let before = self.chain.next().await?;
             let began = Instant::now();
             let sent = tokio::try_join!(self.chain.send(&before), until_seen(&mut self.events, is_tainted));
-            self.chain.put_back().await?;
+            was_tainted = self.chain.put_back().await?;
             match sent {
                 Ok(((), seen)) => {
                     until_put_right(cluster).await?;
@@ -208,14 +211,15 @@ impl Chain {
         Ok(())
     }
 
-    /// Removes taint and claim.
-    async fn put_back(&self) -> Result<(), Problem> {
-        let mut last = None;
+    /// Removes taint and claim. Returns whether there was a taint.
+    async fn put_back(&self) -> Result<bool, Problem> {
+        let (mut last, mut was_tainted) = (None, false);
         for _ in 0..TRIES {
             let Before { node, policy, .. } = self.look().await?;
             let is_claimed = policy.status.as_ref().is_some_and(|status| !status.budget.claims.is_empty());
             let put_back = async {
                 if is_tainted(&node) {
+                    was_tainted = true;
                     self.send_taints(&node, Vec::new()).await?;
                 }
                 if is_claimed {
@@ -224,7 +228,7 @@ impl Chain {
                 Ok(())
             };
             match put_back.await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(was_tainted),
                 Err(problem) => last = Some(problem),
             }
         }
