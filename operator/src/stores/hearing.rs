@@ -21,7 +21,7 @@ use std::{
 };
 
 /// The longest time between two proofs that counts. Each watch request ends with a bookmark and lasts 20 s (see
-/// [`super::lease_watch`]), so two missing ones in a row mean that the watch delivers nothing.
+/// [`super::watch`]), so two missing ones in a row mean that the watch delivers nothing.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(45);
 /// The longest time between two turns of the decision loop. It turns at least every 5 s.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(12);

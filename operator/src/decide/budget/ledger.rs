@@ -94,7 +94,8 @@ impl<'c, 'w> Ledger<'c, 'w> {
                 }
             }
         }
-        kept.retain(|claim| added.iter().all(|new| new.node != claim.node));
+        let renewed: BTreeSet<&str> = added.iter().map(|claim| claim.node.as_str()).collect();
+        kept.retain(|claim| !renewed.contains(claim.node.as_str()));
         let claims: Vec<&Claim> = kept.iter().copied().chain(&added).collect();
         let used = slots::used(&claims, &subjects).len();
         Account { ranked, governed, allocation, used, kept, added, claim_step: None }
