@@ -4,13 +4,12 @@
 //! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
 pub mod runs;
+pub mod table;
 
 use crate::key::{Identified, Key};
 use crds::{Condition, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use table::Table;
 
 /// An agent counts as silent once its Lease has not changed for this many seconds in which the operator could see Leases.
 pub const SILENT_AFTER_SECONDS: u64 = 150;
@@ -19,15 +18,15 @@ pub const SILENT_AFTER_SECONDS: u64 = 150;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     /// Nodes by name.
-    pub nodes: BTreeMap<String, Arc<Node>>,
+    pub nodes: Table<Node>,
     /// NodeHealths by name, managed fields left out.
-    pub node_healths: BTreeMap<String, Arc<NodeHealth>>,
+    pub node_healths: Table<NodeHealth>,
     /// HealthCheckRuns by name. Those that have ended are kept thin ([`runs::thinned`]).
     pub runs: runs::Runs,
     /// NodeHealthPolicies by name.
-    pub policies: BTreeMap<String, Arc<NodeHealthPolicy>>,
+    pub policies: Table<NodeHealthPolicy>,
     /// NodeHardwareProfiles by name.
-    pub profiles: BTreeMap<String, Arc<NodeHardwareProfile>>,
+    pub profiles: Table<NodeHardwareProfile>,
     /// The nodes whose agent is silent: its Lease has not changed for [`SILENT_AFTER_SECONDS`] in which the operator could
     /// see Leases, or it was silent before this operator started and has not been heard since. Whatever the operator could
     /// not see neither adds a node nor removes one, and no clock that is set does.

@@ -17,16 +17,13 @@ use super::{
     marks::taints::{self, OwnTaint, TaintToBe},
     orders::Orders,
 };
-use crate::{
-    key::{Key, Kind},
-    world::{Node, World},
-};
+use crate::world::{Node, World};
 use crds::{
-    State, Time,
+    NodeHealthPolicy, State, Time,
     node_health::Assignment,
     node_health_policy::{Claim, TaintEffect},
 };
-use std::{borrow::Cow, ops::Deref};
+use std::ops::Deref;
 
 /// A node in a decision.
 #[derive(Clone, Copy, Debug)]
@@ -70,46 +67,25 @@ impl Deref for Case<'_> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Circumstances<'w> {
     /// Its work orders.
-    pub(crate) orders: Cow<'w, [Assignment]>,
+    pub(crate) orders: &'w [Assignment],
     /// Its claims, each with the name of the policy.
-    pub(crate) claims: Vec<(String, Claim)>,
+    pub(crate) claims: &'w [(&'w str, &'w Claim)],
     /// Whether its agent is silent.
     pub(crate) silent: bool,
-    /// The edition of the fleet's usual versions.
-    pub(crate) edition: u64,
     /// Whether all marks are frozen.
     pub(crate) hold_everything: bool,
-    /// Whether its status is written without the texts of its agent.
-    pub(crate) is_without_texts: bool,
 }
 
 impl<'w> Circumstances<'w> {
     /// Those of one node.
-    pub(crate) fn of(
-        world: &World,
-        claims: &Claims<'_>,
-        subject: &Subject<'_>,
-        orders: &'w Orders,
-        edition: u64,
-    ) -> Self {
+    pub(crate) fn of(world: &World, claims: &'w Claims<'w>, subject: &Subject<'_>, orders: &'w Orders) -> Self {
         let name = subject.node.name.as_str();
-        let claims = if subject.is_claimed { claims.of_node(name) } else { &[] };
         Self {
-            orders: Cow::Borrowed(orders.assignments(name)),
-            claims: claims.iter().map(|(policy, claim)| ((*policy).to_owned(), (*claim).clone())).collect(),
+            orders: orders.assignments(name),
+            claims: if subject.is_claimed { claims.of_node(name) } else { &[] },
             silent: world.agent_is_silent(name),
-            edition,
             hold_everything: world.hold_everything,
-            is_without_texts: !world.refused_texts.is_empty()
-                && world.refused_texts.contains(&Key::new(Kind::NodeHealth, name)),
         }
-    }
-
-    /// The same, borrowing nothing.
-    pub(crate) fn into_owned(self) -> Circumstances<'static> {
-        let Self { orders, claims, silent, edition, hold_everything, is_without_texts } = self;
-        let orders = Cow::Owned(orders.into_owned());
-        Circumstances { orders, claims, silent, edition, hold_everything, is_without_texts }
     }
 }
 
@@ -117,15 +93,15 @@ impl Judged {
     /// Judges one node.
     pub(crate) fn of(subject: &Subject<'_>, circumstances: &Circumstances<'_>, fleet: &Fleet, now: Time) -> Self {
         let node = subject.node;
-        let claims = &circumstances.claims;
+        let claims = circumstances.claims;
         let authority = authority::authority(circumstances.hold_everything, subject, is_released(subject, now));
         let judgement = subject.health.current().map(|health| {
             let winner = subject.policy.and_then(|p| p.metadata.name.as_deref());
-            let own = claims.iter().find(|(policy, _)| Some(policy.as_str()) == winner);
+            let own = claims.iter().find(|(policy, _)| Some(*policy) == winner);
             verdict::judge(&Facts {
                 subject,
                 health,
-                orders: &circumstances.orders,
+                orders: circumstances.orders,
                 claim: own.or_else(|| claims.first()).map(|(_, claim)| &claim.for_),
                 silent: circumstances.silent,
                 marks_are_frozen: matches!(authority, Authority::Frozen),
@@ -147,6 +123,11 @@ impl Judged {
             effect,
             judgement,
         }
+    }
+
+    /// Whether the budget of a policy may have to do with the node: it bears a mark, or needs one.
+    pub(crate) fn concerns_budget(&self) -> bool {
+        self.judgement.is_some() && (self.is_marked || rules::needs_claim(self.effect))
     }
 }
 
@@ -175,8 +156,18 @@ impl<'w> Case<'w> {
         Self { subject, authority, judged }
     }
 
+    /// The case of this node, if it is among these, which are ordered by name.
+    pub(crate) fn find<'c>(cases: &'c [Self], node: &str) -> Option<&'c Self> {
+        cases.binary_search_by(|case| case.subject.node.name.as_str().cmp(node)).ok().map(|index| &cases[index])
+    }
+
+    /// Whether this policy governs the node.
+    pub(crate) fn is_governed_by(&self, policy: &NodeHealthPolicy) -> bool {
+        self.subject.policy.is_some_and(|governing| std::ptr::eq(governing, policy))
+    }
+
     /// The Node.
-    pub(crate) fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &'w Node {
         self.subject.node
     }
 

@@ -1,23 +1,29 @@
 //! What one decision leaves to the next: everything that a decision about the same objects would work out again.
 //!
-//! A [`Ruling`] is kept for a node that had nothing to write. It stands as long as the node's own objects are the same (by
-//! identity: the stores replace an object whenever it changes), its policy and its profile say the same, its circumstances
-//! are the same, and no time has come that changes it. Everything else is decided anew, so a decision from a memo and one
-//! without give the same plan (`proptests::memos`).
+//! A [`Ruling`] stands until something that it depends on differs: an object of the node (by identity: the stores replace an
+//! object whenever it changes), the policies and profiles, the circumstances that [`super::seen`] compares, or the time. A
+//! node that had something to write is judged anew each time, until it has nothing to write. So a decision from a memo gives
+//! the same plan as one without (`proptests::memos`), and takes as long as what changed is much.
+
+#[cfg(test)]
+mod tamper;
 
 use super::{
-    case::{Circumstances, Judged},
+    budget::tally::{Share, Tallies},
+    case::Judged,
     govern::{fleet::Fleet, roster::Roster},
+    seen::Seen,
 };
 use crds::Time;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one decision leaves to the next. The default knows nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Memo {
+    pub(crate) seen: Seen,
     pub(crate) roster: Roster,
     pub(crate) fleet: Fleet,
-    /// By place in the roster.
-    pub(crate) rulings: Vec<Option<Box<Ruling>>>,
+    pub(crate) rulings: Rulings,
 }
 
 /// What was decided about one node.
@@ -25,10 +31,10 @@ pub struct Memo {
 pub(crate) struct Ruling {
     /// The judgement.
     pub(crate) judged: Judged,
-    /// What it depended on.
-    pub(crate) circumstances: Circumstances<'static>,
-    /// When it was made.
-    pub(crate) made_at: Time,
+    /// What the node adds to the numbers of the policies.
+    pub(crate) share: Share,
+    /// Whether each decision looks at the node again: it has a claim, bears a mark or needs one, or cannot be read.
+    pub(crate) is_open: bool,
     /// When time alone changes it.
     pub(crate) changes_at: Option<Time>,
     /// Whether the node had nothing to write, with or without a claim that pays for its mark; `None` if it had.
@@ -39,17 +45,95 @@ pub(crate) struct Ruling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HasSlot(pub(crate) bool);
 
-impl Ruling {
-    /// Whether it is what would be decided now.
-    pub(crate) fn stands(&self, circumstances: &Circumstances<'_>, now: Time) -> bool {
-        self.circumstances == *circumstances && now >= self.made_at && self.changes_at.is_none_or(|at| now < at)
-    }
+/// The rulings on all nodes, and what is looked up in them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rulings {
+    by_node: BTreeMap<String, Ruling>,
+    tallies: Tallies,
+    /// When time alone changes a ruling.
+    times: BTreeSet<(Time, String)>,
+    /// The nodes whose ruling is open.
+    open: BTreeSet<String>,
+    /// The nodes that had something to write.
+    unsettled: BTreeSet<String>,
 }
 
-impl Memo {
-    /// Keeps the rulings on nodes whose place in the roster is still the same, or is another one now.
-    pub(crate) fn carry(rulings: Vec<Option<Box<Ruling>>>, places: Vec<Option<usize>>) -> Vec<Option<Box<Ruling>>> {
-        let mut former = rulings;
-        places.into_iter().map(|place| former.get_mut(place?)?.take()).collect()
+impl Rulings {
+    /// None yet, for so many policies.
+    pub(crate) fn of_policies(count: usize) -> Self {
+        Self { tallies: Tallies::of_policies(count), ..Self::default() }
+    }
+
+    /// Adds or replaces a ruling.
+    pub(crate) fn insert(&mut self, node: &str, ruling: Ruling) {
+        self.remove(node);
+        self.tallies.add(&ruling.share);
+        if let Some(at) = ruling.changes_at {
+            self.times.insert((at, node.to_owned()));
+        }
+        if ruling.is_open {
+            self.open.insert(node.to_owned());
+        }
+        if ruling.settled.is_none() {
+            self.unsettled.insert(node.to_owned());
+        }
+        self.by_node.insert(node.to_owned(), ruling);
+    }
+
+    /// Removes the ruling on a node that needs none any more.
+    pub(crate) fn remove(&mut self, node: &str) {
+        let Some(ruling) = self.by_node.remove(node) else { return };
+        self.tallies.take(&ruling.share);
+        if let Some(at) = ruling.changes_at {
+            self.times.remove(&(at, node.to_owned()));
+        }
+        self.open.remove(node);
+        self.unsettled.remove(node);
+    }
+
+    /// Records whether a node had nothing to write.
+    pub(crate) fn settle(&mut self, node: &str, settled: Option<HasSlot>) {
+        let Some(ruling) = self.by_node.get_mut(node) else { return };
+        if ruling.settled == settled {
+            return;
+        }
+        ruling.settled = settled;
+        if settled.is_none() {
+            self.unsettled.insert(node.to_owned());
+        } else {
+            self.unsettled.remove(node);
+        }
+    }
+
+    /// How many stand, but for what changes with time.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_node.len() - self.unsettled.len()
+    }
+
+    /// The ruling on a node.
+    pub(crate) fn of(&self, node: &str) -> Option<&Ruling> {
+        self.by_node.get(node)
+    }
+
+    /// The numbers of each policy.
+    pub(crate) fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// The nodes that each decision looks at again.
+    pub(crate) fn open(&self) -> &BTreeSet<String> {
+        &self.open
+    }
+
+    /// The nodes whose ruling does not stand: they had something to write, or its time has come.
+    pub(crate) fn due(&self, now: Time) -> impl Iterator<Item = &String> {
+        let over = self.times.iter().take_while(move |(at, _)| *at <= now);
+        over.map(|(_, node)| node).chain(&self.unsettled)
+    }
+
+    /// When time alone next changes a ruling.
+    pub(crate) fn changes_at(&self) -> Option<Time> {
+        self.times.first().map(|(at, _)| *at)
     }
 }

@@ -23,6 +23,7 @@ mod orders;
 #[cfg(test)]
 mod proptests;
 mod runs;
+mod seen;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -30,14 +31,23 @@ mod write;
 
 pub use memo::Memo;
 
-use crate::{plan::Plan, world::World};
-use budget::ledger::Ledger;
+use crate::{
+    key::{Key, Kind},
+    plan::Plan,
+    world::World,
+};
+use budget::{account::Ranked, ledger::Ledger, tally::Share};
 use case::{Case, Circumstances, Judged, changes_at};
 use crds::Time;
-use govern::{Governance, claims::Claims, fleet::Fleet};
-use memo::{HasSlot, Ruling};
+use govern::{
+    claims::Claims,
+    fleet::Fleet,
+    roster::{Roster, Update},
+};
+use memo::{HasSlot, Ruling, Rulings};
 use orders::Orders;
-use std::collections::BTreeMap;
+use seen::Names;
+use std::collections::BTreeSet;
 
 /// What to write, given the world and the time, and when to decide again.
 pub fn decide(world: &World, now: Time) -> Plan {
@@ -46,111 +56,121 @@ pub fn decide(world: &World, now: Time) -> Plan {
 
 /// The same plan, worked out from what an earlier decision left; and what this one leaves.
 pub fn decide_again(world: &World, now: Time, memo: Memo) -> (Plan, Memo) {
-    let Memo { mut roster, mut fleet, rulings } = memo;
+    let Memo { seen, mut roster, mut fleet, mut rulings } = memo;
     let claims = Claims::read(world);
-    let places = roster.update(world, &claims, &mut fleet);
-    let rulings = Memo::carry(rulings, places);
+    let reclaimed = seen.with_other_claims(world);
+    let names = match seen.with_other_objects(world) {
+        Names::All => None,
+        Names::These(names) => Some(names.into_iter().chain(reclaimed.iter().cloned()).collect()),
+    };
+    let update = roster.update(world, &claims, names, &mut fleet);
     let edition = fleet.conclude();
-    let (places, subjects): (Vec<usize>, Vec<_>) = roster.subjects().unzip();
-    let governance = Governance { claims, subjects, policies: roster.policies() };
     let mut plan = Plan::default();
-    let orders = runs::decide(world, &governance.subjects, now, &mut plan);
-    let mut docket = Docket { places, rulings, edition };
-    docket.judge(world, &governance, &orders, &fleet, now);
-    let settled = decide_nodes(world, &governance, &docket, &orders, now, &mut plan);
-    let rulings = docket.close(&settled);
-    drop(governance);
-    (plan, Memo { roster, fleet, rulings })
+    let orders = runs::decide(world, &roster, now, &mut plan);
+    let scene = Scene { world, claims: &claims, roster: &roster, orders: &orders, fleet: &fleet, now };
+    let judged = match (update, seen.with_other_circumstances(world, &orders, edition, now)) {
+        (Update::Of(mut names), Names::These(others)) => {
+            names.extend(reclaimed);
+            names.extend(others);
+            names.extend(rulings.due(now).cloned());
+            names
+        }
+        (Update::Everything, _) | (_, Names::All) => {
+            rulings = Rulings::of_policies(roster.ranks.policies.len());
+            roster.names().cloned().collect()
+        }
+    };
+    judged.iter().for_each(|name| scene.judge(name, &mut rulings));
+    let settled = scene.decide_nodes(&rulings, &judged, &mut plan);
+    for (node, settled) in settled {
+        rulings.settle(&node, settled);
+    }
+    let seen = seen.now(world, orders, edition, now);
+    (plan, Memo { seen, roster, fleet, rulings })
 }
 
-/// The rulings of one decision.
-struct Docket {
-    /// The place of each subject in the roster.
-    places: Vec<usize>,
-    /// By place in the roster.
-    rulings: Vec<Option<Box<Ruling>>>,
-    /// The edition of the fleet's usual versions.
-    edition: u64,
+/// Everything that a decision looks at.
+struct Scene<'w> {
+    world: &'w World,
+    claims: &'w Claims<'w>,
+    roster: &'w Roster,
+    orders: &'w Orders,
+    fleet: &'w Fleet,
+    now: Time,
 }
 
-impl Docket {
-    /// Judges every node whose ruling does not stand.
-    fn judge(&mut self, world: &World, governance: &Governance<'_>, orders: &Orders, fleet: &Fleet, now: Time) {
-        for (subject, &place) in governance.subjects.iter().zip(&self.places) {
-            let circumstances = Circumstances::of(world, &governance.claims, subject, orders, self.edition);
-            let ruling = &mut self.rulings[place];
-            if ruling.as_ref().is_some_and(|ruling| ruling.stands(&circumstances, now)) {
+impl<'w> Scene<'w> {
+    /// Judges one node.
+    fn judge(&self, name: &str, rulings: &mut Rulings) {
+        let Some(subject) = self.roster.subject(name) else {
+            rulings.remove(name);
+            return;
+        };
+        let circumstances = Circumstances::of(self.world, self.claims, &subject, self.orders);
+        let judged = Judged::of(&subject, &circumstances, self.fleet, self.now);
+        let ruling = Ruling {
+            share: Share::of(&subject, &judged),
+            is_open: subject.is_claimed || subject.is_malformed || judged.concerns_budget(),
+            changes_at: changes_at(&subject, self.now),
+            settled: None,
+            judged,
+        };
+        rulings.insert(name, ruling);
+    }
+
+    /// Decides every policy, and every node that was judged now or is open. Returns which of them had nothing to write.
+    fn decide_nodes(
+        &self,
+        rulings: &Rulings,
+        judged: &BTreeSet<String>,
+        plan: &mut Plan,
+    ) -> Vec<(String, Option<HasSlot>)> {
+        rulings.changes_at().into_iter().for_each(|at| plan.wake(at));
+        let (cases, before) = self.cases(rulings, judged);
+        let mut ledger = Ledger::new(self.claims);
+        let mut accounts = Vec::with_capacity(self.roster.ranks.policies.len());
+        for ranked in self.ranked(rulings) {
+            let mut account = ledger.allocate(self.world, ranked, &cases, self.now);
+            write::policy::plan_claims(&mut account, plan);
+            accounts.push(account);
+        }
+        let mut settled = Vec::with_capacity(cases.len());
+        for (case, before) in cases.iter().zip(before) {
+            let name = &case.node().name;
+            let slot = ledger.slot(case);
+            let waits_for = slot.filter(|policy| ledger.grants(policy, name)).and_then(|policy| {
+                accounts.iter().find(|account| account.name() == policy).and_then(|account| account.claim_step)
+            });
+            let has_slot = HasSlot(slot.is_some());
+            if waits_for.is_none() && before == Some(has_slot) {
                 continue;
             }
-            *ruling = Some(Box::new(Ruling {
-                judged: Judged::of(subject, &circumstances, fleet, now),
-                circumstances: circumstances.into_owned(),
-                made_at: now,
-                changes_at: changes_at(subject, now),
-                settled: None,
-            }));
+            let steps = plan.steps.len();
+            let is_without_texts = !self.world.refused_texts.is_empty()
+                && self.world.refused_texts.contains(&Key::new(Kind::NodeHealth, name));
+            write::node::plan_node(case, slot.is_some(), waits_for, self.orders, is_without_texts, self.now, plan);
+            settled.push((name.clone(), (plan.steps.len() == steps).then_some(has_slot)));
         }
+        for account in &accounts {
+            write::policy::plan_counts(account, &cases, self.now, plan);
+        }
+        settled
     }
 
-    /// The ruling on each subject.
-    fn rulings(&self) -> impl Iterator<Item = &Ruling> {
-        self.places.iter().filter_map(|&place| self.rulings[place].as_deref())
+    /// The cases of these nodes and of the open ones, by name, each with what it was settled as.
+    fn cases<'r>(&'r self, rulings: &'r Rulings, judged: &'r BTreeSet<String>) -> (Vec<Case<'r>>, Vec<Option<HasSlot>>) {
+        let case = |name: &'r String| {
+            let (subject, ruling) = (self.roster.subject(name)?, rulings.of(name)?);
+            Some((Case::new(self.world, subject, &ruling.judged, self.now), ruling.settled))
+        };
+        judged.union(rulings.open()).filter_map(case).unzip()
     }
 
-    /// Keeps the rulings on nodes that had nothing to write.
-    fn close(mut self, settled: &[Option<HasSlot>]) -> Vec<Option<Box<Ruling>>> {
-        for (&place, settled) in self.places.iter().zip(settled) {
-            match (settled, &mut self.rulings[place]) {
-                (Some(_), Some(ruling)) => ruling.settled = *settled,
-                (_, ruling) => *ruling = None,
-            }
-        }
-        self.rulings
+    /// The policies, the highest rank first.
+    fn ranked<'r>(&'r self, rulings: &'r Rulings) -> impl Iterator<Item = Ranked<'r>> {
+        let ranks = &self.roster.ranks;
+        ranks.policies.iter().zip(&ranks.objections).enumerate().filter_map(|(rank, (policy, objections))| {
+            Some(Ranked { policy, tally: rulings.tallies().of_rank(rank)?, objections })
+        })
     }
-}
-
-/// Decides every node and every policy. Returns which nodes had nothing to write.
-fn decide_nodes<'w>(
-    world: &'w World,
-    governance: &'w Governance<'w>,
-    docket: &'w Docket,
-    orders: &Orders,
-    now: Time,
-    plan: &mut Plan,
-) -> Vec<Option<HasSlot>> {
-    let subjects = governance.subjects.iter().zip(docket.rulings());
-    let cases: Vec<Case<'_>> =
-        subjects.map(|(subject, ruling)| Case::new(world, *subject, &ruling.judged, now)).collect();
-    for at in docket.rulings().filter_map(|ruling| ruling.changes_at) {
-        plan.wake(at);
-    }
-    let by_name: BTreeMap<&str, usize> =
-        cases.iter().enumerate().map(|(index, case)| (case.subject.node.name.as_str(), index)).collect();
-    let mut ledger = Ledger::new(&governance.claims);
-    let mut accounts = Vec::with_capacity(governance.policies.len());
-    for ranked in &governance.policies {
-        let mut account = ledger.allocate(world, *ranked, &cases, &by_name, now);
-        write::policy::plan_claims(&mut account, plan);
-        accounts.push(account);
-    }
-    let mut settled = Vec::with_capacity(cases.len());
-    for (case, ruling) in cases.iter().zip(docket.rulings()) {
-        let slot = ledger.slot(case);
-        let waits_for = slot.and_then(|policy| {
-            accounts.iter().find(|a| a.name() == policy && a.grants(case.node())).and_then(|a| a.claim_step)
-        });
-        let has_slot = HasSlot(slot.is_some());
-        if waits_for.is_none() && ruling.settled == Some(has_slot) {
-            settled.push(ruling.settled);
-            continue;
-        }
-        let before = plan.steps.len();
-        let is_without_texts = ruling.circumstances.is_without_texts;
-        write::node::plan_node(case, slot.is_some(), waits_for, orders, is_without_texts, now, plan);
-        settled.push((plan.steps.len() == before).then_some(has_slot));
-    }
-    for account in &accounts {
-        write::policy::plan_counts(account, &cases, now, plan);
-    }
-    settled
 }

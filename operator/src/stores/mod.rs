@@ -33,8 +33,8 @@ use leases::Leases;
 use listing::Listing;
 use observation::{Object, Observation, Seen};
 use overlay::Settled;
-use std::{sync::Arc, time::Instant};
-use store::{Change, Store, View};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use store::{Change, Store};
 
 /// All stores, and the world as they show it.
 #[derive(Debug, Default)]
@@ -179,7 +179,7 @@ impl Stores {
 
     /// The object of this key as the world shows it.
     pub fn shown(&self, key: &Key) -> Option<&dyn Identified> {
-        fn of<'a, T: Identified>(view: &'a View<T>, name: &str) -> Option<&'a dyn Identified> {
+        fn of<'a, T: Identified>(view: &'a BTreeMap<String, Arc<T>>, name: &str) -> Option<&'a dyn Identified> {
             view.get(name).map(|object| object.as_ref() as &dyn Identified)
         }
         let (world, name) = (&self.world, key.name.as_str());

@@ -6,7 +6,7 @@ use super::{
     overlay::{Overlay, Settled},
     projection::Projection,
 };
-use crate::world::runs::Runs;
+use crate::world::{runs::Runs, table::Table};
 use crds::HealthCheckRun;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,9 +23,6 @@ pub enum Change {
     Urgent,
 }
 
-/// The objects of one kind as the world shows them, by name.
-pub type View<T> = BTreeMap<String, Arc<T>>;
-
 /// Where the objects of one kind are shown.
 pub trait Show<T> {
     /// The object of this name.
@@ -38,7 +35,7 @@ pub trait Show<T> {
     fn names(&self) -> Vec<String>;
 }
 
-impl<T> Show<T> for View<T> {
+impl<T> Show<T> for Table<T> {
     fn shown(&self, name: &str) -> Option<&Arc<T>> {
         self.get(name)
     }
@@ -77,7 +74,7 @@ impl Show<HealthCheckRun> for Runs {
 /// The objects of one kind.
 #[derive(Debug)]
 pub struct Store<T> {
-    stored: View<T>,
+    stored: BTreeMap<String, Arc<T>>,
     overlay: Overlay<T>,
     listing: Listing,
     doubtful: Vec<String>,
@@ -85,7 +82,7 @@ pub struct Store<T> {
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self { stored: View::new(), overlay: Overlay::default(), listing: Listing::default(), doubtful: Vec::new() }
+        Self { stored: BTreeMap::new(), overlay: Overlay::default(), listing: Listing::default(), doubtful: Vec::new() }
     }
 }
 

@@ -1,35 +1,36 @@
 //! Failure domains: a second limit for the nodes of each domain.
 
-use super::limit::domain_limit;
-use crate::{decide::govern::selection::Subject, world::Node};
+use super::{limit::domain_limit, tally::Tally};
+use crate::world::Node;
 use crds::node_health_policy::{Budget, DomainStatus, MAX_DOMAINS};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The failure domains of a policy: per value of a label, how many nodes are used and how many may be.
 pub(crate) struct Domains<'w> {
-    key: String,
+    key: &'w str,
     used_and_limit: BTreeMap<&'w str, (usize, usize)>,
 }
 
 impl<'w> Domains<'w> {
-    /// The nodes of each domain, and those of them that are used; `None` if the budget has no limit per domain.
-    pub(crate) fn new(budget: &Budget, governed: &[&Subject<'w>], used: &BTreeSet<&str>) -> Option<Self> {
+    /// The nodes of each domain, and those of them that are used; `None` if the budget has no limit per domain. `claimed`: the
+    /// governed nodes that are used for their claim alone.
+    pub(crate) fn new<'c>(
+        budget: &'w Budget,
+        tally: &'w Tally,
+        claimed: impl IntoIterator<Item = &'c Node>,
+    ) -> Option<Self> {
         let key = budget.per_domain.as_ref()?.topology_key.as_str();
-        let mut counts: BTreeMap<&'w str, (usize, usize)> = BTreeMap::new();
-        for subject in governed {
-            let (used_here, nodes) = counts.entry(domain(subject.node, key)).or_default();
-            *used_here += usize::from(used.contains(subject.node.name.as_str()));
-            *nodes += 1;
-        }
-        for (_, nodes_then_limit) in counts.values_mut() {
-            *nodes_then_limit = domain_limit(budget, *nodes_then_limit);
-        }
-        Some(Self { key: key.to_owned(), used_and_limit: counts })
+        let of_tally = |(domain, counts): (&'w String, &super::tally::DomainTally)| {
+            (domain.as_str(), (counts.used_anyway, domain_limit(budget, counts.nodes)))
+        };
+        let mut domains = Self { key, used_and_limit: tally.domains.iter().map(of_tally).collect() };
+        claimed.into_iter().for_each(|node| domains.take(node));
+        Some(domains)
     }
 
     /// Whether the domain of this node has room for one more.
     pub(crate) fn has_room(&self, node: &Node) -> bool {
-        self.used_and_limit.get(domain(node, &self.key)).is_none_or(|(used, limit)| used < limit)
+        self.used_and_limit.get(domain(node, self.key)).is_none_or(|(used, limit)| used < limit)
     }
 
     /// The fullest domains: those with the least room first, then those with the most nodes in use.
@@ -51,13 +52,13 @@ impl<'w> Domains<'w> {
 
     /// Counts this node as used.
     pub(crate) fn take(&mut self, node: &Node) {
-        if let Some((used, _)) = self.used_and_limit.get_mut(domain(node, &self.key)) {
+        if let Some((used, _)) = self.used_and_limit.get_mut(domain(node, self.key)) {
             *used += 1;
         }
     }
 }
 
 /// The failure domain of a node; nodes without the label form one domain.
-fn domain<'n>(node: &'n Node, key: &str) -> &'n str {
+pub(super) fn domain<'n>(node: &'n Node, key: &str) -> &'n str {
     node.labels.get(key).map_or("", String::as_str)
 }

@@ -12,15 +12,16 @@
 //! claim of another.
 
 use super::{
-    account::Account,
-    slots::{self, Wish},
+    account::{Account, Ranked},
+    domains::Domains,
+    limit::limit,
+    slots::{self, Used, Wish, is_used_anyway},
 };
 use crate::{
     decide::{
         case::Case,
         govern::{
             claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later, is_of_gone_node},
-            selection::{Ranked, Subject},
         },
     },
     key::{Key, Kind},
@@ -55,29 +56,32 @@ impl<'c, 'w> Ledger<'c, 'w> {
         (stands || self.granted.get(node.name.as_str()) == Some(&name)).then_some(name)
     }
 
-    /// Works out what the budget of one policy allows, and grants it as far as its mode allows.
+    /// Whether this plan gives the node a claim of this policy.
+    pub(crate) fn grants(&self, policy: &str, node: &str) -> bool {
+        self.granted.get(node) == Some(&policy)
+    }
+
+    /// Works out what the budget of one policy allows, and grants it as far as its mode allows. `cases`: every node that
+    /// has a claim, bears a mark, needs one or was judged now, by name.
     pub(crate) fn allocate(
         &mut self,
         world: &World,
         ranked: Ranked<'w>,
         cases: &[Case<'w>],
-        by_name: &BTreeMap<&str, usize>,
         now: Time,
     ) -> Account<'w> {
         let policy = ranked.policy;
+        let budget = &policy.spec.budget;
         let name = policy.metadata.name.as_deref().unwrap_or_default();
         let is_frozen = is_frozen(world, policy);
-        let governed: Vec<usize> =
-            (0..cases.len()).filter(|&i| cases[i].subject.policy.is_some_and(|p| std::ptr::eq(p, policy))).collect();
-        let subjects: Vec<&Subject<'w>> = governed.iter().map(|&i| &cases[i].subject).collect();
+        let governed: Vec<usize> = (0..cases.len()).filter(|&i| cases[i].is_governed_by(policy)).collect();
         let mut kept: Vec<&Claim> = claims_of(policy)
-            .filter(|claim| {
-                let case = by_name.get(claim.node.as_str()).map(|&i| &cases[i]);
-                is_frozen || !self.is_over(world, name, claim, case)
-            })
+            .filter(|claim| is_frozen || !self.is_over(world, name, claim, Case::find(cases, &claim.node)))
             .collect();
+        let claimed = kept.iter().map(|claim| claim.node.as_str()).collect();
+        let (used, domains) = usage(ranked, cases, kept.iter().copied());
         let wishes = governed.iter().filter_map(|&i| self.wish(name, &cases[i])).collect();
-        let allocation = slots::allocate(policy, &kept, &subjects, wishes);
+        let allocation = slots::allocate(limit(budget, ranked.tally.governed), claimed, used, domains, wishes);
         let mut added = Vec::new();
         if !is_frozen {
             let is_without_texts = world.refused_texts.contains(&Key::new(Kind::Policy, name));
@@ -96,9 +100,10 @@ impl<'c, 'w> Ledger<'c, 'w> {
         }
         let renewed: BTreeSet<&str> = added.iter().map(|claim| claim.node.as_str()).collect();
         kept.retain(|claim| !renewed.contains(claim.node.as_str()));
-        let claims: Vec<&Claim> = kept.iter().copied().chain(&added).collect();
-        let used = slots::used(&claims, &subjects).len();
-        Account { ranked, governed, allocation, used, kept, added, claim_step: None }
+        let (used, domains) = usage(ranked, cases, kept.iter().copied().chain(&added));
+        let used = used.len();
+        let per_domain = domains.map(|domains| domains.fullest()).unwrap_or_default();
+        Account { ranked, governed, allocation, used, per_domain, kept, added, claim_step: None }
     }
 
     /// What the node asks of its own policy, if anything.
@@ -112,7 +117,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
         } else {
             case.needs_claim() && own.is_none_or(|own| age(own, case.node()) == Age::Past)
         };
-        is_wanted.then_some(Wish { node: case.subject.node, judgement, is_used: case.is_marked || own.is_some() })
+        is_wanted.then_some(Wish { subject: &case.subject, judgement, is_used: case.is_marked || own.is_some() })
     }
 
     /// Whether a claim of this policy pays for nothing any more.
@@ -130,4 +135,23 @@ impl<'c, 'w> Ledger<'c, 'w> {
         let is_renewed = winner == Some(policy) && case.is_some_and(Case::may_be_marked);
         age(claim, node) == Age::Past && !is_renewed
     }
+}
+
+/// What is in use with these claims: the nodes of the policy, and the same per failure domain. A claim pays for one node
+/// even if the policy does not govern it, or it is gone.
+fn usage<'u>(
+    ranked: Ranked<'u>,
+    cases: &[Case<'_>],
+    claims: impl Iterator<Item = &'u Claim>,
+) -> (Used<'u>, Option<Domains<'u>>) {
+    let mut governed = Vec::new();
+    let mut claimed = BTreeSet::new();
+    for claim in claims {
+        let case = Case::find(cases, &claim.node).filter(|case| case.is_governed_by(ranked.policy));
+        if case.is_some_and(|case| is_used_anyway(&case.subject)) || !claimed.insert(claim.node.as_str()) {
+            continue;
+        }
+        governed.extend(case.map(Case::node));
+    }
+    (Used::new(ranked.tally, claimed), Domains::new(&ranked.policy.spec.budget, ranked.tally, governed))
 }

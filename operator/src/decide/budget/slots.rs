@@ -5,13 +5,13 @@
 //! ready. A new claim needs room under the policy's limit and under that of its failure domain; a claim for a node that
 //! counts as used anyway takes no room, so that the claim of a mark can always move to the policy that governs the node.
 
-use super::{domains::Domains, limit::limit};
+use super::{domains::Domains, tally::Tally};
 use crate::{
     decide::{govern::selection::Subject, judge::verdict::Judgement, marks::taints::is_marked},
     world::Node,
 };
 use crds::{
-    NodeHealthPolicy, Time,
+    Time,
     node_health_policy::{Claim, ClaimFor, MAX_CLAIMS},
 };
 use std::{cmp::Reverse, collections::BTreeSet};
@@ -31,7 +31,7 @@ pub(crate) struct Allocation<'w> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'w, 'j> {
     /// The node.
-    pub(crate) node: &'w Node,
+    pub(crate) subject: &'j Subject<'w>,
     /// Why.
     pub(crate) judgement: &'j Judgement,
     /// Whether the node counts as used without this claim: it bears our mark, or has a claim that is made anew.
@@ -43,47 +43,59 @@ pub(crate) fn is_out_of_use(node: &Node) -> bool {
     node.unschedulable || !node.ready
 }
 
-/// The nodes that count as used: those with a claim, those that bear our mark, those that are out of service for other
-/// reasons, and those whose NodeHealth does not parse.
-pub(crate) fn used<'a>(claims: &[&'a Claim], governed: &[&Subject<'a>]) -> BTreeSet<&'a str> {
-    let is_used =
-        |subject: &&&Subject<'a>| is_marked(subject.node) || is_out_of_use(subject.node) || subject.is_malformed;
-    claims
-        .iter()
-        .map(|claim| claim.node.as_str())
-        .chain(governed.iter().filter(is_used).map(|s| s.node.name.as_str()))
-        .collect()
+/// Whether the node counts as used without a claim: it bears our mark, is out of service for other reasons, or its
+/// NodeHealth does not parse.
+pub(crate) fn is_used_anyway(subject: &Subject<'_>) -> bool {
+    is_marked(subject.node) || is_out_of_use(subject.node) || subject.is_malformed
+}
+
+/// The nodes that count as used: those that do anyway, and those with a claim.
+pub(crate) struct Used<'w> {
+    anyway: usize,
+    claimed: BTreeSet<&'w str>,
+}
+
+impl<'w> Used<'w> {
+    /// `claimed`: the nodes that are used for their claim alone.
+    pub(crate) fn new(tally: &Tally, claimed: BTreeSet<&'w str>) -> Self {
+        Self { anyway: tally.used_anyway, claimed }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.anyway + self.claimed.len()
+    }
 }
 
 /// Gives the free slots to the worst nodes, then to those that have waited longest; drills come last. Nodes that count as
 /// used anyway get theirs first, and need no room.
+///
+/// `claimed`: the nodes with a claim. `used` and `domains`: what is in use with those claims.
 pub(crate) fn allocate<'w>(
-    policy: &NodeHealthPolicy,
-    claims: &[&'w Claim],
-    governed: &[&Subject<'w>],
+    total: usize,
+    mut claimed: BTreeSet<&'w str>,
+    mut used: Used<'w>,
+    mut domains: Option<Domains<'_>>,
     mut wishes: Vec<Wish<'w, '_>>,
 ) -> Allocation<'w> {
-    let budget = &policy.spec.budget;
-    let total = limit(budget, governed.len());
-    let mut used = used(claims, governed);
-    let mut domains = Domains::new(budget, governed, &used);
     wishes.sort_by_key(|wish| {
         let judgement = wish.judgement;
         let badness = (Reverse(wish.is_used), judgement.is_drill(), Reverse(judgement.severity.rank()));
-        (badness, judgement.since, wish.node.name.as_str())
+        (badness, judgement.since, wish.subject.node.name.as_str())
     });
-    let mut claimed: BTreeSet<&str> = claims.iter().map(|claim| claim.node.as_str()).collect();
     let mut allocation = Allocation { limit: total, ..Allocation::default() };
     for wish in wishes {
-        let name = wish.node.name.as_str();
-        let has_room = used.len() < total && domains.as_ref().is_none_or(|d| d.has_room(wish.node));
+        let node = wish.subject.node;
+        let name = node.name.as_str();
+        let has_room = used.len() < total && domains.as_ref().is_none_or(|d| d.has_room(node));
         let has_entry = claimed.len() < MAX_CLAIMS || claimed.contains(name);
         if (wish.is_used || has_room) && has_entry {
             claimed.insert(name);
-            if used.insert(name)
+            if !is_used_anyway(wish.subject)
+                && used.claimed.insert(name)
                 && let Some(domains) = &mut domains
             {
-                domains.take(wish.node);
+                domains.take(node);
             }
             allocation.granted.push(name);
         } else {

@@ -52,11 +52,6 @@ impl<'w> Claims<'w> {
         self.of_node(node).iter().find(|(name, _)| *name == policy).map(|(_, claim)| *claim)
     }
 
-    /// The nodes that there is a claim for, by name.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &'w str> {
-        self.by_node.keys().copied()
-    }
-
     /// Whether a policy other than `policy` has a claim of this or a later version for the node.
     pub(crate) fn is_outdone(&self, policy: &str, claim: &Claim) -> bool {
         let version = number(&claim.node_version);

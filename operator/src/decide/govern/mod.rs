@@ -18,17 +18,3 @@ pub(crate) mod monitors;
 pub(crate) mod nvlink;
 pub(crate) mod roster;
 pub(crate) mod selection;
-
-use claims::Claims;
-use selection::{Ranked, Subject};
-
-/// The nodes and policies of one decision.
-#[derive(Clone, Debug)]
-pub(crate) struct Governance<'w> {
-    /// The valid claims.
-    pub(crate) claims: Claims<'w>,
-    /// The nodes that have or need a NodeHealth, by name.
-    pub(crate) subjects: Vec<Subject<'w>>,
-    /// The policies, the highest rank first.
-    pub(crate) policies: Vec<Ranked<'w>>,
-}

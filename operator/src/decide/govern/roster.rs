@@ -1,25 +1,25 @@
 //! Every Node with what applies to it, carried from one decision to the next: only what changed is selected again.
 
-#[cfg(test)]
-mod tamper;
-
 use super::{
     claims::Claims,
     fleet::Fleet,
-    selection::{Choice, Ranked, Ranks, Selection, Standing, Subject},
+    selection::{Choice, Ranks, Selection, Standing, Subject},
 };
 use crate::{
     key::{Key, Kind},
     world::{Node, World},
 };
-use crds::NodeHealth;
-use std::sync::Arc;
+use crds::{NodeHealth, NodeHealthPolicy};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The Nodes by name, and the policies and profiles by rank.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roster {
-    ranks: Ranks,
-    members: Vec<Member>,
+    pub(crate) ranks: Ranks,
+    members: BTreeMap<String, Member>,
 }
 
 /// One Node.
@@ -64,137 +64,144 @@ impl Member {
     }
 
     fn subject<'r>(&'r self, ranks: &'r Ranks) -> Option<Subject<'r>> {
-        self.selection.is_subject.then(|| Subject {
+        let Selection { is_subject, policy, ref overruled, profile } = self.selection;
+        is_subject.then(|| Subject {
             node: &self.node,
             health: self.standing(),
-            policy: self.selection.policy.map(|index| &*ranks.policies[index]),
-            profile: self.selection.profile.map(|index| &*ranks.profiles[index]),
+            rank: policy,
+            policy: policy.map(|index| &*ranks.policies[index]),
+            overruled,
+            profile: profile.map(|index| &*ranks.profiles[index]),
             is_claimed: self.is_claimed,
             is_malformed: self.is_malformed,
         })
     }
 }
 
-impl Roster {
-    /// Brings it up to date with the world. Returns, for each Node, its place in the former roster if nothing that is kept
-    /// here changed; `fleet` is told of the others.
-    pub(crate) fn update(&mut self, world: &World, claims: &Claims<'_>, fleet: &mut Fleet) -> Vec<Option<usize>> {
-        let ranks = Ranks::of(world);
-        let ranks_stand = ranks.ask_the_same(&self.ranks);
-        let former_ranks = std::mem::replace(&mut self.ranks, ranks);
-        let former = std::mem::take(&mut self.members);
-        if !ranks_stand {
-            *fleet = Fleet::default();
+/// What one member is made of.
+struct Parts<'w> {
+    node: &'w Arc<Node>,
+    health: Option<&'w Arc<NodeHealth>>,
+    is_claimed: bool,
+    is_malformed: bool,
+}
+
+impl<'w> Parts<'w> {
+    /// Those of the Node of this name, if there is one.
+    fn of(world: &'w World, claims: &Claims<'_>, name: &str) -> Option<Self> {
+        Some(Self {
+            node: world.nodes.get(name)?,
+            health: world.node_healths.get(name),
+            is_claimed: !claims.of_node(name).is_empty(),
+            is_malformed: !world.malformed.is_empty() && world.malformed.contains(&Key::new(Kind::NodeHealth, name)),
+        })
+    }
+
+    /// Whether the member is made of just these, by identity: the stores replace an object whenever it changes.
+    fn make(&self, member: &Member) -> bool {
+        member.is_claimed == self.is_claimed
+            && member.is_malformed == self.is_malformed
+            && Arc::ptr_eq(&member.node, self.node)
+            && match (&member.health, self.health) {
+                (None, None) => true,
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, Some(_)) | (Some(_), None) => false,
+            }
+    }
+
+    fn join(&self, choice: &mut Choice<'_, 'w>) -> Member {
+        let standing = Standing::of(self.node, self.health.map(|health| &**health), self.is_malformed);
+        Member {
+            node: Arc::clone(self.node),
+            health: self.health.cloned(),
+            health_is: HealthIs::of(standing),
+            is_claimed: self.is_claimed,
+            is_malformed: self.is_malformed,
+            selection: choice.select(self.node, standing, self.is_claimed),
         }
-        let leave = |member: &Member, fleet: &mut Fleet| {
-            if ranks_stand && let Some(subject) = member.subject(&former_ranks) {
+    }
+}
+
+/// What an update of the roster came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Update {
+    /// A policy or a profile differs: nothing that was selected stands.
+    Everything,
+    /// These nodes came, went, or have another object, claim or selection.
+    Of(BTreeSet<String>),
+}
+
+impl Roster {
+    /// Brings it up to date with the world. `names`: the nodes for which something may differ; `None`: every node is
+    /// compared. `fleet` is told what changed.
+    pub(crate) fn update(
+        &mut self,
+        world: &World,
+        claims: &Claims<'_>,
+        names: Option<BTreeSet<String>>,
+        fleet: &mut Fleet,
+    ) -> Update {
+        let ranks = Ranks::of(world, &self.ranks);
+        if !ranks.ask_the_same(&self.ranks) {
+            self.ranks = ranks;
+            self.select_everything(world, claims, fleet);
+            return Update::Everything;
+        }
+        self.ranks = ranks;
+        let names = names.unwrap_or_else(|| self.members.keys().chain(world.nodes.keys()).cloned().collect());
+        let mut choice = Choice::among(&self.ranks);
+        let mut changed = BTreeSet::new();
+        for name in names {
+            let parts = Parts::of(world, claims, &name);
+            let member = self.members.get(&name);
+            let stands = match (&parts, member) {
+                (Some(parts), Some(member)) => parts.make(member),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if stands {
+                continue;
+            }
+            if let Some(subject) = member.and_then(|member| member.subject(&self.ranks)) {
                 fleet.leave(&subject);
             }
-        };
-        self.members.reserve(world.nodes.len());
-        let mut places = Vec::with_capacity(world.nodes.len());
-        let mut choice = Choice::among(&self.ranks);
-        let mut former = former.into_iter().enumerate().peekable();
-        let mut healths = Beside::new(&world.node_healths);
-        let mut claimed = claims.nodes().peekable();
-        for (name, node) in &world.nodes {
-            let before = loop {
-                match former.peek() {
-                    Some((_, member)) if Arc::ptr_eq(&member.node, node) => break former.next(),
-                    Some((_, member)) if member.node.name < *name => {
-                        if let Some((_, gone)) = former.next() {
-                            leave(&gone, fleet);
-                        }
+            match parts {
+                Some(parts) => {
+                    let member = parts.join(&mut choice);
+                    if let Some(subject) = member.subject(&self.ranks) {
+                        fleet.join(&subject);
                     }
-                    Some((_, member)) if member.node.name == *name => break former.next(),
-                    Some(_) | None => break None,
+                    self.members.insert(name.clone(), member);
                 }
-            };
-            let known_health = before.as_ref().and_then(|(_, member)| member.health.as_ref());
-            let health = healths.at(name, |health| known_health.is_some_and(|known| Arc::ptr_eq(known, health)));
-            while claimed.next_if(|node| *node < name.as_str()).is_some() {}
-            let is_claimed = claimed.next_if(|node| *node == name.as_str()).is_some();
-            let is_malformed =
-                !world.malformed.is_empty() && world.malformed.contains(&Key::new(Kind::NodeHealth, name));
-            if let Some((place, member)) = before {
-                let stands = ranks_stand
-                    && member.is_claimed == is_claimed
-                    && member.is_malformed == is_malformed
-                    && Arc::ptr_eq(&member.node, node)
-                    && same(member.health.as_ref(), health);
-                if stands {
-                    self.members.push(member);
-                    places.push(Some(place));
-                    continue;
-                }
-                leave(&member, fleet);
+                None => drop(self.members.remove(&name)),
             }
-            let standing = Standing::of(node, health.map(|health| &**health), is_malformed);
-            let selection = choice.select(node, standing, is_claimed);
-            let member = Member {
-                node: Arc::clone(node),
-                health: health.cloned(),
-                health_is: HealthIs::of(standing),
-                is_claimed,
-                is_malformed,
-                selection,
-            };
-            if let Some(subject) = member.subject(&self.ranks) {
-                fleet.join(&subject);
-            }
-            self.members.push(member);
-            places.push(None);
+            changed.insert(name);
         }
-        for (_, gone) in former {
-            leave(&gone, fleet);
+        Update::Of(changed)
+    }
+
+    fn select_everything(&mut self, world: &World, claims: &Claims<'_>, fleet: &mut Fleet) {
+        *fleet = Fleet::default();
+        let mut choice = Choice::among(&self.ranks);
+        let parts = world.nodes.keys().filter_map(|name| Some((name.clone(), Parts::of(world, claims, name)?)));
+        self.members = parts.map(|(name, parts)| (name, parts.join(&mut choice))).collect();
+        for subject in self.members.values().filter_map(|member| member.subject(&self.ranks)) {
+            fleet.join(&subject);
         }
-        places
     }
 
-    /// The nodes that have or need a NodeHealth, each with its place in the roster, by name.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = (usize, Subject<'_>)> {
-        let members = self.members.iter().enumerate();
-        members.filter_map(|(place, member)| Some((place, member.subject(&self.ranks)?)))
+    /// The names of all Nodes.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.members.keys()
     }
 
-    /// The policies, the highest rank first.
-    pub(crate) fn policies(&self) -> Vec<Ranked<'_>> {
-        let unused = |policy| Ranked { policy, selects_some: false };
-        let mut ranked: Vec<Ranked<'_>> = self.ranks.policies.iter().map(|policy| unused(&**policy)).collect();
-        for Selection { policy, overruled, .. } in self.members.iter().map(|member| &member.selection) {
-            for &index in policy.iter().chain(overruled) {
-                ranked[index].selects_some = true;
-            }
-        }
-        ranked
-    }
-}
-
-fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-/// A map that is read beside another one with the same order of keys.
-struct Beside<'m, T> {
-    rest: std::iter::Peekable<std::collections::btree_map::Iter<'m, String, Arc<T>>>,
-}
-
-impl<'m, T> Beside<'m, T> {
-    fn new(map: &'m std::collections::BTreeMap<String, Arc<T>>) -> Self {
-        Self { rest: map.iter().peekable() }
+    /// The Node of this name with what applies to it, if it has or needs a NodeHealth.
+    pub(crate) fn subject(&self, name: &str) -> Option<Subject<'_>> {
+        self.members.get(name)?.subject(&self.ranks)
     }
 
-    /// The value of this key, which must be greater than that of the last call. `is_it` recognizes the value without a look
-    /// at its key.
-    fn at(&mut self, key: &str, is_it: impl Fn(&Arc<T>) -> bool) -> Option<&'m Arc<T>> {
-        if let Some((_, value)) = self.rest.next_if(|(_, value)| is_it(value)) {
-            return Some(value);
-        }
-        while self.rest.next_if(|(at, _)| at.as_str() < key).is_some() {}
-        self.rest.next_if(|(at, _)| at.as_str() == key).map(|(_, value)| value)
+    /// The policy that governs this node.
+    pub(crate) fn policy_of(&self, name: &str) -> Option<&NodeHealthPolicy> {
+        self.subject(name)?.policy
     }
 }

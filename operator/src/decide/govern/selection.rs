@@ -1,5 +1,6 @@
 //! Which nodes have a NodeHealth, and which policy and profile apply to each.
 
+use super::acceptance::{self, Objection};
 use crate::world::Node;
 use crds::{NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Selector, names};
 use kube::ResourceExt;
@@ -12,8 +13,12 @@ pub(crate) struct Subject<'w> {
     pub(crate) node: &'w Node,
     /// The state of its NodeHealth.
     pub(crate) health: Standing<'w>,
+    /// The rank of the policy that governs it, as an index into [`Ranks`].
+    pub(crate) rank: Option<usize>,
     /// The policy that governs it.
     pub(crate) policy: Option<&'w NodeHealthPolicy>,
+    /// The ranks of the policies that select it too, and are overruled.
+    pub(crate) overruled: &'w [usize],
     /// The profile that defines its expected hardware.
     pub(crate) profile: Option<&'w NodeHardwareProfile>,
     /// Whether any policy has a claim for it.
@@ -65,15 +70,6 @@ impl<'w> Standing<'w> {
     }
 }
 
-/// A policy, and whether it selects any node at all.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ranked<'w> {
-    /// The policy.
-    pub(crate) policy: &'w NodeHealthPolicy,
-    /// Whether it selects any node, even one that another policy governs.
-    pub(crate) selects_some: bool,
-}
-
 /// What applies to a node, as indices into [`Ranks`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
@@ -91,12 +87,14 @@ pub(crate) struct Selection {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranks {
     pub(crate) policies: Vec<Arc<NodeHealthPolicy>>,
+    /// By rank of a policy: what this version does not do with it.
+    pub(crate) objections: Vec<Arc<[Objection]>>,
     pub(crate) profiles: Vec<Arc<NodeHardwareProfile>>,
 }
 
 impl Ranks {
-    /// Sorts them by rank: priority, then age, then name.
-    pub(crate) fn of(world: &crate::world::World) -> Self {
+    /// Sorts them by rank: priority, then age, then name. `former`: the ranks of an earlier decision.
+    pub(crate) fn of(world: &crate::world::World, former: &Self) -> Self {
         let mut policies: Vec<_> = world.policies.values().cloned().collect();
         policies.sort_by_cached_key(|policy| {
             let meta = &policy.metadata;
@@ -109,7 +107,13 @@ impl Ranks {
             let age = meta.creation_timestamp.as_ref().map(|t| t.0);
             (std::cmp::Reverse(profile.spec.priority), age, meta.name.clone())
         });
-        Self { policies, profiles }
+        let mut ranks = Self { policies, objections: Vec::new(), profiles };
+        ranks.objections = if ranks.ask_the_same(former) {
+            former.objections.clone()
+        } else {
+            ranks.policies.iter().map(|policy| acceptance::objections(&policy.spec).into()).collect()
+        };
+        ranks
     }
 
     /// Whether the same objects with the same specs have the same ranks. Their statuses may differ.

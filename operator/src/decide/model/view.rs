@@ -7,12 +7,9 @@
 use super::{Model, generate::Dice};
 use crate::{
     key::{Identified, Key, Kind},
-    world::World,
+    world::{World, table::Table},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens to the event that tells of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl View {
     }
 }
 
-fn show<T>(shown: &mut BTreeMap<String, Arc<T>>, real: &BTreeMap<String, Arc<T>>, name: &str) {
+fn show<T>(shown: &mut Table<T>, real: &Table<T>, name: &str) {
     match real.get(name) {
         Some(object) => shown.insert(name.to_owned(), object.clone()),
         None => shown.remove(name),
@@ -85,13 +82,13 @@ fn show<T>(shown: &mut BTreeMap<String, Arc<T>>, real: &BTreeMap<String, Arc<T>>
 }
 
 fn take_in<T: Identified>(
-    shown: &mut BTreeMap<String, Arc<T>>,
-    real: &BTreeMap<String, Arc<T>>,
+    shown: &mut Table<T>,
+    real: &Table<T>,
     kind: Kind,
     missing: &mut BTreeMap<Key, (String, Fate)>,
     dice: &mut Dice<'_>,
 ) {
-    shown.retain(|name, _| real.contains_key(name));
+    shown.retain(|name| real.contains_key(name));
     for (name, object) in real {
         let version = object.resource_version();
         let Some(known) = shown.get(name) else {

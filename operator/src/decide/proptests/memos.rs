@@ -3,26 +3,23 @@
 use super::{CASES, bytes, mutants::random_bytes};
 use crate::{
     decide::{
-        Memo,
-        case::Circumstances,
-        decide, decide_again,
-        govern::claims::Claims,
-        memo::Ruling,
+        Memo, decide, decide_again,
+        govern::{claims::Claims, selection::Ranks},
         model::{
             Model, Writer, fixtures,
             generate::{self, Dice, NODES, POLICIES},
             happenings,
         },
+        orders::Orders,
         runs,
     },
     key::{Key, Kind},
     plan::Plan,
-    world::World,
 };
 use crds::{Time, node_health_policy::Claim};
 use explore::explore;
 use proptest::test_runner::TestCaseError;
-use std::{cell::Cell, collections::BTreeMap};
+use std::cell::Cell;
 
 /// Lives in a world from one memo; `spoil` spoils it before each decision. Returns how many rulings were of use.
 fn live_from_memo(bytes: &[u8], spoil: impl Fn(&mut Memo, &Model)) -> Result<usize, String> {
@@ -30,7 +27,7 @@ fn live_from_memo(bytes: &[u8], spoil: impl Fn(&mut Memo, &Model)) -> Result<usi
     let mut model = Model::new(generate::world(&mut dice), fixtures::START.plus(5));
     let (mut memo, mut story, mut used) = (Memo::default(), Vec::new(), 0);
     while dice.is_left() {
-        used += memo.rulings.iter().flatten().count();
+        used += memo.rulings.len();
         spoil(&mut memo, &model);
         let (plan, next) = decide_again(&model.world, model.now, memo);
         memo = next;
@@ -58,6 +55,17 @@ fn live_from_memo(bytes: &[u8], spoil: impl Fn(&mut Memo, &Model)) -> Result<usi
                 model.world.refused_texts.insert(key);
             }
             story.push("the full status of a NodeHealth is refused, or no longer");
+        }
+        if dice.chance(10) {
+            let key = Key::new(Kind::NodeHealth, NODES[dice.below(NODES.len())]);
+            if !model.world.malformed.remove(&key) {
+                model.world.malformed.insert(key);
+            }
+            story.push("a NodeHealth no longer parses, or parses again");
+        }
+        if dice.chance(5) {
+            model.now = model.now.plus(-3_600);
+            story.push("the clock is set back");
         }
     }
     Ok(used)
@@ -88,89 +96,86 @@ fn a_decision_from_a_memo_is_the_same_as_one_without() {
     assert!(used.get() > 1_000, "rulings of a memo were of use {} times only", used.get());
 }
 
-/// A key of the memo that is not compared.
+/// Something that the memo knows, and does not notice to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forgotten {
     Nodes,
     NodeHealths,
     Ranks,
     Claims,
+    Malformed,
     Orders,
     Silence,
     Edition,
     HoldEverything,
     RefusedTexts,
-    Time,
+    Times,
+    Clock,
+    Unsettled,
+    Open,
+    Tallies,
 }
 
-const FORGOTTEN: [Forgotten; 10] = [
+const FORGOTTEN: [Forgotten; 15] = [
     Forgotten::Nodes,
     Forgotten::NodeHealths,
     Forgotten::Ranks,
     Forgotten::Claims,
+    Forgotten::Malformed,
     Forgotten::Orders,
     Forgotten::Silence,
     Forgotten::Edition,
     Forgotten::HoldEverything,
     Forgotten::RefusedTexts,
-    Forgotten::Time,
+    Forgotten::Times,
+    Forgotten::Clock,
+    Forgotten::Unsettled,
+    Forgotten::Open,
+    Forgotten::Tallies,
 ];
 
 impl Forgotten {
-    /// Gives the memo the present value of this key beside what was decided under the former one.
+    /// Has the memo believe that this is as it was when it decided last.
     fn spoil(self, memo: &mut Memo, model: &Model) {
-        let (world, now) = (&model.world, model.now);
-        let claims = Claims::read(world);
+        let world = &model.world;
         match self {
-            Self::Nodes => memo.roster.overlook_nodes(world),
-            Self::NodeHealths => memo.roster.overlook_node_healths(world),
-            Self::Ranks => memo.roster.overlook_ranks(world),
-            Self::Claims
-            | Self::Orders
-            | Self::Silence
-            | Self::Edition
-            | Self::HoldEverything
-            | Self::RefusedTexts
-            | Self::Time => {
-                let present = present_circumstances(memo, world, now);
-                let names: Vec<String> = memo.roster.names().map(str::to_owned).collect();
-                for (name, ruling) in names.iter().zip(&mut memo.rulings) {
-                    if let (Some(ruling), Some(present)) = (ruling, present.get(name)) {
-                        self.spoil_ruling(ruling, present.clone());
-                    }
+            Self::Nodes => memo.seen.nodes = world.nodes.moment(),
+            Self::NodeHealths => memo.seen.node_healths = world.node_healths.moment(),
+            Self::Ranks => {
+                let ranks = Ranks::of(world, &memo.roster.ranks);
+                let former = &mut memo.roster.ranks;
+                if ranks.policies.len() == former.policies.len() && ranks.profiles.len() == former.profiles.len() {
+                    *former = ranks;
                 }
             }
-        }
-        if self == Self::Claims {
-            memo.roster.overlook_claims(|name| claims.nodes().any(|node| node == name));
-        }
-    }
-
-    fn spoil_ruling(self, ruling: &mut Ruling, present: Circumstances<'static>) {
-        let kept = &mut ruling.circumstances;
-        match self {
-            Self::Orders => kept.orders = present.orders,
-            Self::Claims => kept.claims = present.claims,
-            Self::Silence => kept.silent = present.silent,
-            Self::Edition => kept.edition = present.edition,
-            Self::RefusedTexts => kept.is_without_texts = present.is_without_texts,
-            Self::HoldEverything => kept.hold_everything = present.hold_everything,
-            Self::Time => (ruling.changes_at, ruling.made_at) = (None, Time::default()),
-            Self::Nodes | Self::NodeHealths | Self::Ranks => {}
+            Self::Claims => memo.seen.policies = (*world.policies).clone(),
+            Self::Malformed => memo.seen.malformed = world.malformed.clone(),
+            Self::Orders => memo.seen.orders = orders_to_come(memo, model),
+            Self::Silence => memo.seen.silent = world.silent.clone(),
+            Self::Edition => memo.seen.edition = edition_to_come(memo, model),
+            Self::HoldEverything => memo.seen.hold_everything = world.hold_everything,
+            Self::RefusedTexts => memo.seen.refused_texts = world.refused_texts.clone(),
+            Self::Times => memo.rulings.forget_times(),
+            Self::Clock => memo.seen.at = Time::default(),
+            Self::Unsettled => memo.rulings.forget_unsettled(),
+            Self::Open => memo.rulings.forget_open(),
+            Self::Tallies => memo.rulings.forget_tallies(memo.roster.ranks.policies.len()),
         }
     }
 }
 
-/// The circumstances of each node in the decision that comes next.
-fn present_circumstances(memo: &Memo, world: &World, now: Time) -> BTreeMap<String, Circumstances<'static>> {
-    let (mut roster, mut fleet) = (memo.roster.clone(), memo.fleet.clone());
-    let claims = Claims::read(world);
-    roster.update(world, &claims, &mut fleet);
-    let edition = fleet.conclude();
-    let subjects: Vec<_> = roster.subjects().map(|(_, subject)| subject).collect();
-    let orders = runs::decide(world, &subjects, now, &mut Plan::default());
-    let of = |subject| Circumstances::of(world, &claims, subject, &orders, edition).into_owned();
-    subjects.iter().map(|subject| (subject.node.name.clone(), of(subject))).collect()
+/// The work orders of the decision that comes next.
+fn orders_to_come(memo: &Memo, model: &Model) -> Orders {
+    let mut roster = memo.roster.clone();
+    roster.update(&model.world, &Claims::read(&model.world), None, &mut memo.fleet.clone());
+    runs::decide(&model.world, &roster, model.now, &mut Plan::default())
+}
+
+/// The edition of the decision that comes next.
+fn edition_to_come(memo: &Memo, model: &Model) -> u64 {
+    let mut fleet = memo.fleet.clone();
+    memo.roster.clone().update(&model.world, &Claims::read(&model.world), None, &mut fleet);
+    fleet.conclude()
 }
 
 /// How many worlds a mutant may take until it is caught.

@@ -114,8 +114,8 @@ pub(super) fn uids_are_kept(seen: &Seen<'_>) -> Result<(), String> {
         replaced.edit_node(name, |n| n.uid = uid);
     }
     // The version is the one that was read: the uid alone must stop the write.
-    for (name, node) in &mut replaced.world.nodes {
-        if let Some(before) = seen.before.world.nodes.get(name) {
+    for name in &names {
+        if let (Some(node), Some(before)) = (replaced.world.nodes.get_mut(name), seen.before.world.nodes.get(name)) {
             std::sync::Arc::make_mut(node).resource_version.clone_from(&before.resource_version);
         }
     }

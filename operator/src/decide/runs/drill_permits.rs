@@ -8,7 +8,7 @@ use super::{
     course::{Course, drill_seconds},
     view::{end, is_at_work, node_of, report_of},
 };
-use crate::{decide::govern::selection::Subject, world::World};
+use crate::{decide::govern::roster::Roster, world::World};
 use crds::{
     HealthCheckRun, NodeHealthPolicy, Outcome, Time,
     health_check_run::{Target, TargetState},
@@ -17,27 +17,22 @@ use crds::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The policies that allow drills, by node; empty while no run has one.
-#[derive(Default)]
+/// The policies that allow drills; none while no run has a drill.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Permits<'w> {
-    policies: BTreeMap<&'w str, &'w NodeHealthPolicy>,
+    roster: Option<&'w Roster>,
 }
 
 impl<'w> Permits<'w> {
-    /// Records which policy governs which node, if any unfinished run has a drill.
-    pub(super) fn of(world: &World, subjects: &[Subject<'w>]) -> Self {
+    /// Those of the policies that govern the nodes, if any unfinished run has a drill.
+    pub(super) fn of(world: &World, roster: &'w Roster) -> Self {
         let asks = |run: &HealthCheckRun| run.spec.checks.iter().flatten().any(|check| check.drill.is_some());
-        if world.runs.open().any(asks) {
-            let governed = subjects.iter().filter_map(|subject| Some((subject.node.name.as_str(), subject.policy?)));
-            Self { policies: governed.collect() }
-        } else {
-            Self::default()
-        }
+        Self { roster: world.runs.open().any(asks).then_some(roster) }
     }
 
     /// The policy that allows drills on this node.
     fn policy(&self, node: &str) -> Option<&'w NodeHealthPolicy> {
-        let policy = self.policies.get(node).copied()?;
+        let policy = self.roster?.policy_of(node)?;
         policy.spec.drills.as_ref().is_some_and(|drills| drills.allow).then_some(policy)
     }
 }

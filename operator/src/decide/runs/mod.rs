@@ -32,7 +32,7 @@ mod texts;
 mod validate;
 mod view;
 
-use super::{govern::selection::Subject, orders::Orders};
+use super::{govern::roster::Roster, orders::Orders};
 use crate::{
     key::{Key, Kind},
     plan::Plan,
@@ -50,10 +50,10 @@ use view::all_done;
 const WRITE_EVERY_SECONDS: i64 = 2;
 
 /// Decides every run: pushes statuses and deletions to the plan and returns the work orders of each node.
-/// `subjects`: the nodes and the policy that governs each.
-pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, plan: &mut Plan) -> Orders {
+/// `roster`: which policy governs which node.
+pub(crate) fn decide<'w>(world: &'w World, roster: &'w Roster, now: Time, plan: &mut Plan) -> Orders {
     record::rest(&world.runs, now, plan);
-    let permits = Permits::of(world, subjects);
+    let permits = Permits::of(world, roster);
     let mut courses: Vec<Course<'_>> =
         world.runs.open().filter_map(|run| course_of(world, run, &permits, now, plan)).collect();
     let mut load = Load::of(world, permits, &courses);

@@ -17,9 +17,9 @@ mod severities;
 mod told;
 
 use super::{
-    Docket, decide_nodes,
-    govern::{Governance, claims::Claims, fleet::Fleet, roster::Roster},
-    memo::Memo,
+    Scene,
+    govern::{claims::Claims, fleet::Fleet, roster::Roster},
+    memo::Rulings,
     orders::Orders,
 };
 use crate::{
@@ -105,14 +105,13 @@ fn decide_with(model: &Model, orders: &Orders, plan: &mut Plan) {
     let (world, now) = (&model.world, model.now);
     let claims = Claims::read(world);
     let (mut roster, mut fleet) = (Roster::default(), Fleet::default());
-    let places = roster.update(world, &claims, &mut fleet);
-    let edition = fleet.conclude();
-    let rulings = Memo::carry(Vec::new(), places);
-    let (places, subjects): (Vec<usize>, Vec<_>) = roster.subjects().unzip();
-    let governance = Governance { claims, subjects, policies: roster.policies() };
-    let mut docket = Docket { places, rulings, edition };
-    docket.judge(world, &governance, orders, &fleet, now);
-    decide_nodes(world, &governance, &docket, orders, now, plan);
+    roster.update(world, &claims, None, &mut fleet);
+    fleet.conclude();
+    let names = roster.names().cloned().collect();
+    let mut rulings = Rulings::of_policies(roster.ranks.policies.len());
+    let scene = Scene { world, claims: &claims, roster: &roster, orders, fleet: &fleet, now };
+    roster.names().for_each(|name| scene.judge(name, &mut rulings));
+    scene.decide_nodes(&rulings, &names, plan);
 }
 
 /// The index of the first step whose write is this one.

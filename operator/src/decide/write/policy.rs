@@ -55,11 +55,11 @@ fn status(account: &Account<'_>, cases: &[Case<'_>], now: Time) -> NodeHealthPol
     let waiting = waiting(account, cases);
     NodeHealthPolicyStatus {
         observed_generation: policy.metadata.generation,
-        counts: counts::nodes(account, cases, waiting.len()),
+        counts: counts::nodes(account, waiting.len()),
         budget: BudgetStatus {
             limit: number(account.allocation.limit),
             used: number(account.used),
-            per_domain: counts::per_domain(account, cases),
+            per_domain: account.per_domain.clone(),
             claims,
         },
         storms: before.map(|b| b.storms.clone()).unwrap_or_default(),
@@ -85,20 +85,21 @@ fn waiting<'w>(account: &Account<'w>, cases: &[Case<'w>]) -> Vec<&'w str> {
 }
 
 fn conditions(account: &Account<'_>, cases: &[Case<'_>], waiting: &[&str]) -> Vec<Wanted> {
-    let overruled = account.governed.is_empty() && account.ranked.selects_some;
-    let objections = acceptance::objections(&account.policy().spec);
+    let tally = account.ranked.tally;
+    let overruled = tally.governed == 0 && tally.overruled > 0;
+    let objections = account.ranked.objections;
     let (why, text) = if overruled {
         (
             reason::OVERRULED,
             "Every node that this policy selects is governed by another policy, which has a higher priority or is older at the same priority.".to_owned(),
         )
-    } else if account.governed.is_empty() {
+    } else if tally.governed == 0 {
         (reason::NO_MATCH, "No accelerator node matches spec.nodeSelector.".to_owned())
     } else {
-        (reason::POLICY_ACCEPTED, format!("Nodes governed by this policy: {}.", account.governed.len()))
+        (reason::POLICY_ACCEPTED, format!("Nodes governed by this policy: {}.", tally.governed))
     };
     let accepted = match objections.first() {
-        Some(first) => Wanted::new("Accepted", false, first.reason, acceptance::text(&objections, &text)),
+        Some(first) => Wanted::new("Accepted", false, first.reason, acceptance::text(objections, &text)),
         None => Wanted::new("Accepted", !overruled, why, text.clone()),
     };
     let limit = account.allocation.limit;

@@ -141,9 +141,8 @@ impl Stage {
     fn decide(&self) -> (Plan, Orders) {
         let mut plan = Plan::default();
         let mut roster = Roster::default();
-        roster.update(&self.world, &Claims::read(&self.world), &mut Fleet::default());
-        let subjects: Vec<_> = roster.subjects().map(|(_, subject)| subject).collect();
-        let orders = decide(&self.world, &subjects, self.now, &mut plan);
+        roster.update(&self.world, &Claims::read(&self.world), None, &mut Fleet::default());
+        let orders = decide(&self.world, &roster, self.now, &mut plan);
         (plan, orders)
     }
 
