@@ -80,7 +80,9 @@ pub fn decide_again(world: &World, now: Time, memo: Memo) -> (Plan, Memo) {
             roster.names().cloned().collect()
         }
     };
-    judged.iter().for_each(|name| scene.judge(name, &mut rulings));
+    for name in &judged {
+        scene.judge(name, &mut rulings);
+    }
     let settled = scene.decide_nodes(&rulings, &judged, &mut plan);
     for (node, settled) in settled {
         rulings.settle(&node, settled);
@@ -99,7 +101,7 @@ struct Scene<'w> {
     now: Time,
 }
 
-impl<'w> Scene<'w> {
+impl Scene<'_> {
     /// Judges one node.
     fn judge(&self, name: &str, rulings: &mut Rulings) {
         let Some(subject) = self.roster.subject(name) else {
@@ -158,7 +160,11 @@ impl<'w> Scene<'w> {
     }
 
     /// The cases of these nodes and of the open ones, by name, each with what it was settled as.
-    fn cases<'r>(&'r self, rulings: &'r Rulings, judged: &'r BTreeSet<String>) -> (Vec<Case<'r>>, Vec<Option<HasSlot>>) {
+    fn cases<'r>(
+        &'r self,
+        rulings: &'r Rulings,
+        judged: &'r BTreeSet<String>,
+    ) -> (Vec<Case<'r>>, Vec<Option<HasSlot>>) {
         let case = |name: &'r String| {
             let (subject, ruling) = (self.roster.subject(name)?, rulings.of(name)?);
             Some((Case::new(self.world, subject, &ruling.judged, self.now), ruling.settled))

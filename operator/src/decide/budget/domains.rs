@@ -1,6 +1,9 @@
 //! Failure domains: a second limit for the nodes of each domain.
 
-use super::{limit::domain_limit, tally::Tally};
+use super::{
+    limit::domain_limit,
+    tally::{DomainTally, Tally, domain_of},
+};
 use crate::world::Node;
 use crds::node_health_policy::{Budget, DomainStatus, MAX_DOMAINS};
 use std::collections::BTreeMap;
@@ -20,7 +23,7 @@ impl<'w> Domains<'w> {
         claimed: impl IntoIterator<Item = &'c Node>,
     ) -> Option<Self> {
         let key = budget.per_domain.as_ref()?.topology_key.as_str();
-        let of_tally = |(domain, counts): (&'w String, &super::tally::DomainTally)| {
+        let of_tally = |(domain, counts): (&'w String, &DomainTally)| {
             (domain.as_str(), (counts.used_anyway, domain_limit(budget, counts.nodes)))
         };
         let mut domains = Self { key, used_and_limit: tally.domains.iter().map(of_tally).collect() };
@@ -30,7 +33,7 @@ impl<'w> Domains<'w> {
 
     /// Whether the domain of this node has room for one more.
     pub(crate) fn has_room(&self, node: &Node) -> bool {
-        self.used_and_limit.get(domain(node, self.key)).is_none_or(|(used, limit)| used < limit)
+        self.used_and_limit.get(domain_of(node, self.key)).is_none_or(|(used, limit)| used < limit)
     }
 
     /// The fullest domains: those with the least room first, then those with the most nodes in use.
@@ -52,13 +55,8 @@ impl<'w> Domains<'w> {
 
     /// Counts this node as used.
     pub(crate) fn take(&mut self, node: &Node) {
-        if let Some((used, _)) = self.used_and_limit.get_mut(domain(node, self.key)) {
+        if let Some((used, _)) = self.used_and_limit.get_mut(domain_of(node, self.key)) {
             *used += 1;
         }
     }
-}
-
-/// The failure domain of a node; nodes without the label form one domain.
-pub(super) fn domain<'n>(node: &'n Node, key: &str) -> &'n str {
-    node.labels.get(key).map_or("", String::as_str)
 }

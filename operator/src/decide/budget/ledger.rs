@@ -15,14 +15,13 @@ use super::{
     account::{Account, Ranked},
     domains::Domains,
     limit::limit,
-    slots::{self, Used, Wish, is_used_anyway},
+    slots::{self, Used, Wish},
+    tally::is_used_anyway,
 };
 use crate::{
     decide::{
         case::Case,
-        govern::{
-            claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later, is_of_gone_node},
-        },
+        govern::claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later, is_of_gone_node},
     },
     key::{Key, Kind},
     world::World,
@@ -63,13 +62,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
 
     /// Works out what the budget of one policy allows, and grants it as far as its mode allows. `cases`: every node that
     /// has a claim, bears a mark, needs one or was judged now, by name.
-    pub(crate) fn allocate(
-        &mut self,
-        world: &World,
-        ranked: Ranked<'w>,
-        cases: &[Case<'w>],
-        now: Time,
-    ) -> Account<'w> {
+    pub(crate) fn allocate(&mut self, world: &World, ranked: Ranked<'w>, cases: &[Case<'w>], now: Time) -> Account<'w> {
         let policy = ranked.policy;
         let budget = &policy.spec.budget;
         let name = policy.metadata.name.as_deref().unwrap_or_default();

@@ -5,9 +5,12 @@
 //! ready. A new claim needs room under the policy's limit and under that of its failure domain; a claim for a node that
 //! counts as used anyway takes no room, so that the claim of a mark can always move to the policy that governs the node.
 
-use super::{domains::Domains, tally::Tally};
+use super::{
+    domains::Domains,
+    tally::{Tally, is_used_anyway},
+};
 use crate::{
-    decide::{govern::selection::Subject, judge::verdict::Judgement, marks::taints::is_marked},
+    decide::{govern::selection::Subject, judge::verdict::Judgement},
     world::Node,
 };
 use crds::{
@@ -36,17 +39,6 @@ pub(crate) struct Wish<'w, 'j> {
     pub(crate) judgement: &'j Judgement,
     /// Whether the node counts as used without this claim: it bears our mark, or has a claim that is made anew.
     pub(crate) is_used: bool,
-}
-
-/// Whether the node is out of service for other reasons: cordoned, or not ready.
-pub(crate) fn is_out_of_use(node: &Node) -> bool {
-    node.unschedulable || !node.ready
-}
-
-/// Whether the node counts as used without a claim: it bears our mark, is out of service for other reasons, or its
-/// NodeHealth does not parse.
-pub(crate) fn is_used_anyway(subject: &Subject<'_>) -> bool {
-    is_marked(subject.node) || is_out_of_use(subject.node) || subject.is_malformed
 }
 
 /// The nodes that count as used: those that do anyway, and those with a claim.

@@ -1,7 +1,9 @@
 //! The numbers of each policy, kept by difference: what a node adds is taken away again when it is judged anew.
 
-use super::slots::is_used_anyway;
-use crate::decide::{case::Judged, govern::selection::Subject};
+use crate::{
+    decide::{case::Judged, govern::selection::Subject, marks::taints::is_marked},
+    world::Node,
+};
 use crds::State;
 use std::collections::BTreeMap;
 
@@ -52,7 +54,7 @@ impl Share {
     /// That of a judged node.
     pub(crate) fn of(subject: &Subject<'_>, judged: &Judged) -> Self {
         let per_domain = subject.policy.and_then(|policy| policy.spec.budget.per_domain.as_ref());
-        let domain = per_domain.map(|per| super::domains::domain(subject.node, &per.topology_key).to_owned());
+        let domain = per_domain.map(|per| domain_of(subject.node, &per.topology_key).to_owned());
         Self {
             rank: subject.rank,
             overruled: subject.overruled.to_vec(),
@@ -141,4 +143,20 @@ impl Tallies {
             }
         }
     }
+}
+
+/// Whether the node is out of service for other reasons: cordoned, or not ready.
+pub(crate) fn is_out_of_use(node: &Node) -> bool {
+    node.unschedulable || !node.ready
+}
+
+/// Whether the node counts as used without a claim: it bears our mark, is out of service for other reasons, or its
+/// NodeHealth does not parse.
+pub(crate) fn is_used_anyway(subject: &Subject<'_>) -> bool {
+    is_marked(subject.node) || is_out_of_use(subject.node) || subject.is_malformed
+}
+
+/// The failure domain of a node, by this label; nodes without it form one domain.
+pub(crate) fn domain_of<'n>(node: &'n Node, topology_key: &str) -> &'n str {
+    node.labels.get(topology_key).map_or("", String::as_str)
 }

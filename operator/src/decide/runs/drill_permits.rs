@@ -18,7 +18,7 @@ use crds::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The policies that allow drills; none while no run has a drill.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Permits<'w> {
     roster: Option<&'w Roster>,
 }
