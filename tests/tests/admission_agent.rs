@@ -18,10 +18,12 @@ use admission_support::{
     merge_node, merge_node_status, merge_status, node_health, nodes, nodes_with_health, refusal, report,
 };
 use crds::names;
-use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, shared};
+use gpu_health_tests::cluster::{ControlPlane, NodeSpec, Options, shared, until};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::Client;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const NO_NODE: &str =
     "this token is not bound to a node: agents and reservation pods must use a token that is bound to their pod";
@@ -173,7 +175,32 @@ async fn everybody_is_admin() -> ControlPlane {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}, "subjects": subjects,
     });
     cluster.apply_yaml(&serde_json::to_string(&binding).unwrap()).await.unwrap();
+    // The authorizer reads bindings through a watch: for a moment it would refuse what the policies are to refuse.
+    for account in [names::AGENT_SERVICE_ACCOUNT, names::PROBE_SERVICE_ACCOUNT, names::OPERATOR_SERVICE_ACCOUNT] {
+        let what = format!("{account} to be cluster-admin");
+        until(&what, Duration::from_secs(20), || may_do_anything(&cluster, account)).await.unwrap();
+    }
     cluster
+}
+
+async fn may_do_anything(cluster: &ControlPlane, account: &str) -> Result<(), String> {
+    let attributes = ResourceAttributes {
+        group: Some("*".into()),
+        resource: Some("*".into()),
+        verb: Some("*".into()),
+        ..ResourceAttributes::default()
+    };
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(format!("system:serviceaccount:{}:{account}", names::NAMESPACE)),
+            resource_attributes: Some(attributes),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let reviews: kube::Api<SubjectAccessReview> = kube::Api::all(cluster.admin().map_err(|error| error.to_string())?);
+    let review = reviews.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
+    review.status.filter(|status| status.allowed).map(drop).ok_or_else(|| "not yet".to_owned())
 }
 
 #[tokio::test]
