@@ -124,6 +124,8 @@ string_enum! {
         DryRun,
         /// Marks are frozen (policy mode Hold, or `--hold-everything`), or were kept from a former policy.
         Held,
+        /// The API server refuses the taint, or the claim that pays for it: pods may still come to the node.
+        Refused,
     } default None
 }
 

@@ -34,6 +34,9 @@ pub struct World {
     /// The objects whose last full status the API server refused as invalid, and would refuse again: their statuses are
     /// written without the texts of agents.
     pub refused_texts: BTreeSet<Key>,
+    /// The Nodes whose taints and the policies whose claims the API server refused when they were last written, and would
+    /// refuse again: what is known of a node is told without waiting for its mark.
+    pub refused_marks: BTreeSet<Key>,
     /// The objects that do not parse. Nothing is written to them; the node of such a NodeHealth counts as out of service.
     pub malformed: BTreeSet<Key>,
     /// The switch `--hold-everything`: no mark is set or lifted, and no run is admitted.

@@ -15,7 +15,7 @@ pub const MAX_HISTORY: usize = 16;
 pub struct Decision {
     /// Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable.
     pub state: State,
-    /// What is done about the state: None, Active (our taint keeps pods away), Waiting (for budget), DryRun (mode Observe) or Held (mode Hold, or marks kept from a former policy).
+    /// What is done about the state: None, Active (our taint keeps pods away), Waiting (for budget), DryRun (mode Observe), Held (mode Hold, or marks kept from a former policy) or Refused (the API server refuses the taint).
     #[serde(default)]
     pub quarantine: Quarantine,
     /// What the operator is currently doing with the node: None, Reserving, Checking or Maintenance.

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
         name = "Quarantine",
         type_ = "string",
         json_path = ".status.decision.quarantine",
-        description = "What is done about it: None, Active, Waiting, DryRun or Held."
+        description = "What is done about it: None, Active, Waiting, DryRun, Held or Refused."
     ),
     printcolumn(
         name = "GPUs",

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::world::{Node, World};
 use crds::{
-    NodeHealthPolicy, State, Time,
+    State, Time,
     node_health::Assignment,
     node_health_policy::{Claim, TaintEffect},
 };
@@ -159,11 +159,6 @@ impl<'w> Case<'w> {
     /// The case of this node, if it is among these, which are ordered by name.
     pub(crate) fn find<'c>(cases: &'c [Self], node: &str) -> Option<&'c Self> {
         cases.binary_search_by(|case| case.subject.node.name.as_str().cmp(node)).ok().map(|index| &cases[index])
-    }
-
-    /// Whether this policy governs the node.
-    pub(crate) fn is_governed_by(&self, policy: &NodeHealthPolicy) -> bool {
-        self.subject.policy.is_some_and(|governing| std::ptr::eq(governing, policy))
     }
 
     /// The Node.

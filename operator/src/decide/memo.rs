@@ -48,7 +48,8 @@ pub(crate) struct HasSlot(pub(crate) bool);
 /// The rulings on all nodes, and what is looked up in them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rulings {
-    by_node: BTreeMap<String, Ruling>,
+    /// Boxed: a map keeps room for twice its entries.
+    by_node: BTreeMap<String, Box<Ruling>>,
     tallies: Tallies,
     /// When time alone changes a ruling.
     times: BTreeSet<(Time, String)>,
@@ -77,7 +78,7 @@ impl Rulings {
         if ruling.settled.is_none() {
             self.unsettled.insert(node.to_owned());
         }
-        self.by_node.insert(node.to_owned(), ruling);
+        self.by_node.insert(node.to_owned(), Box::new(ruling));
     }
 
     /// Removes the ruling on a node that needs none any more.
@@ -113,7 +114,7 @@ impl Rulings {
 
     /// The ruling on a node.
     pub(crate) fn of(&self, node: &str) -> Option<&Ruling> {
-        self.by_node.get(node)
+        self.by_node.get(node).map(|ruling| &**ruling)
     }
 
     /// The numbers of each policy.

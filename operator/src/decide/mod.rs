@@ -48,6 +48,7 @@ use memo::{HasSlot, Ruling, Rulings};
 use orders::Orders;
 use seen::Names;
 use std::collections::BTreeSet;
+use write::node::{Refusals, Slot};
 
 /// What to write, given the world and the time, and when to decide again.
 pub fn decide(world: &World, now: Time) -> Plan {
@@ -129,7 +130,7 @@ impl Scene<'_> {
     ) -> Vec<(String, Option<HasSlot>)> {
         rulings.changes_at().into_iter().for_each(|at| plan.wake(at));
         let (cases, before) = self.cases(rulings, judged);
-        let mut ledger = Ledger::new(self.claims);
+        let mut ledger = Ledger::new(self.claims, self.roster);
         let mut accounts = Vec::with_capacity(self.roster.ranks.policies.len());
         for ranked in self.ranked(rulings) {
             let mut account = ledger.allocate(self.world, ranked, &cases, self.now);
@@ -148,9 +149,9 @@ impl Scene<'_> {
                 continue;
             }
             let steps = plan.steps.len();
-            let is_without_texts = !self.world.refused_texts.is_empty()
-                && self.world.refused_texts.contains(&Key::new(Kind::NodeHealth, name));
-            write::node::plan_node(case, slot.is_some(), waits_for, self.orders, is_without_texts, self.now, plan);
+            let refusals = self.refusals(name, slot.filter(|_| waits_for.is_some()));
+            let slot = Slot { is_granted: slot.is_some(), claim_step: waits_for };
+            write::node::plan_node(case, slot, refusals, self.orders, self.now, plan);
             settled.push((name.clone(), (plan.steps.len() == steps).then_some(has_slot)));
         }
         for account in &accounts {
@@ -170,6 +171,16 @@ impl Scene<'_> {
             Some((Case::new(self.world, subject, &ruling.judged, self.now), ruling.settled))
         };
         judged.union(rulings.open()).filter_map(case).unzip()
+    }
+
+    /// What the API server refuses of a node. `payer`: the policy whose claim its mark waits for.
+    fn refusals(&self, name: &str, payer: Option<&str>) -> Refusals {
+        let World { refused_texts: texts, refused_marks: marks, .. } = self.world;
+        let of_payer = |policy| marks.contains(&Key::new(Kind::Policy, policy));
+        Refusals {
+            texts: !texts.is_empty() && texts.contains(&Key::new(Kind::NodeHealth, name)),
+            mark: !marks.is_empty() && (marks.contains(&Key::new(Kind::Node, name)) || payer.is_some_and(of_payer)),
+        }
     }
 
     /// The policies, the highest rank first.

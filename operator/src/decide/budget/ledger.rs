@@ -21,7 +21,10 @@ use super::{
 use crate::{
     decide::{
         case::Case,
-        govern::claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later, is_of_gone_node},
+        govern::{
+            claims::{Age, Claims, age, claims_of, is_for_present_node, is_frozen, is_later, is_of_gone_node},
+            roster::Roster,
+        },
     },
     key::{Key, Kind},
     world::World,
@@ -36,14 +39,15 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(crate) struct Ledger<'c, 'w> {
     claims: &'c Claims<'w>,
+    roster: &'w Roster,
     /// Node and the policy that grants it a claim in this plan.
     granted: BTreeMap<&'w str, &'w str>,
 }
 
 impl<'c, 'w> Ledger<'c, 'w> {
     /// The ledger before anything is granted.
-    pub(crate) fn new(claims: &'c Claims<'w>) -> Self {
-        Self { claims, granted: BTreeMap::new() }
+    pub(crate) fn new(claims: &'c Claims<'w>, roster: &'w Roster) -> Self {
+        Self { claims, roster, granted: BTreeMap::new() }
     }
 
     /// The policy whose claim pays for the mark of this node, if its governing policy has one or gets one now.
@@ -67,12 +71,12 @@ impl<'c, 'w> Ledger<'c, 'w> {
         let budget = &policy.spec.budget;
         let name = policy.metadata.name.as_deref().unwrap_or_default();
         let is_frozen = is_frozen(world, policy);
-        let governed: Vec<usize> = (0..cases.len()).filter(|&i| cases[i].is_governed_by(policy)).collect();
+        let governed: Vec<usize> = (0..cases.len()).filter(|&i| cases[i].subject.is_governed_by(policy)).collect();
         let mut kept: Vec<&Claim> = claims_of(policy)
             .filter(|claim| is_frozen || !self.is_over(world, name, claim, Case::find(cases, &claim.node)))
             .collect();
         let claimed = kept.iter().map(|claim| claim.node.as_str()).collect();
-        let (used, domains) = usage(ranked, cases, kept.iter().copied());
+        let (used, domains) = self.usage(ranked, kept.iter().copied());
         let wishes = governed.iter().filter_map(|&i| self.wish(name, &cases[i])).collect();
         let allocation = slots::allocate(limit(budget, ranked.tally.governed), claimed, used, domains, wishes);
         let mut added = Vec::new();
@@ -93,7 +97,7 @@ impl<'c, 'w> Ledger<'c, 'w> {
         }
         let renewed: BTreeSet<&str> = added.iter().map(|claim| claim.node.as_str()).collect();
         kept.retain(|claim| !renewed.contains(claim.node.as_str()));
-        let (used, domains) = usage(ranked, cases, kept.iter().copied().chain(&added));
+        let (used, domains) = self.usage(ranked, kept.iter().copied().chain(&added));
         let used = used.len();
         let per_domain = domains.map(|domains| domains.fullest()).unwrap_or_default();
         Account { ranked, governed, allocation, used, per_domain, kept, added, claim_step: None }
@@ -128,23 +132,23 @@ impl<'c, 'w> Ledger<'c, 'w> {
         let is_renewed = winner == Some(policy) && case.is_some_and(Case::may_be_marked);
         age(claim, node) == Age::Past && !is_renewed
     }
-}
 
-/// What is in use with these claims: the nodes of the policy, and the same per failure domain. A claim pays for one node
-/// even if the policy does not govern it, or it is gone.
-fn usage<'u>(
-    ranked: Ranked<'u>,
-    cases: &[Case<'_>],
-    claims: impl Iterator<Item = &'u Claim>,
-) -> (Used<'u>, Option<Domains<'u>>) {
-    let mut governed = Vec::new();
-    let mut claimed = BTreeSet::new();
-    for claim in claims {
-        let case = Case::find(cases, &claim.node).filter(|case| case.is_governed_by(ranked.policy));
-        if case.is_some_and(|case| is_used_anyway(&case.subject)) || !claimed.insert(claim.node.as_str()) {
-            continue;
+    /// What is in use with these claims: the nodes of the policy, and the same per failure domain. A claim pays for one node
+    /// even if the policy does not govern it, or it is gone.
+    fn usage<'u>(
+        &self,
+        ranked: Ranked<'w>,
+        claims: impl Iterator<Item = &'u Claim>,
+    ) -> (Used<'u>, Option<Domains<'w>>) {
+        let mut governed = Vec::new();
+        let mut claimed = BTreeSet::new();
+        for claim in claims {
+            let subject = self.roster.subject(&claim.node).filter(|subject| subject.is_governed_by(ranked.policy));
+            if subject.is_some_and(|subject| is_used_anyway(&subject)) || !claimed.insert(claim.node.as_str()) {
+                continue;
+            }
+            governed.extend(subject.map(|subject| subject.node));
         }
-        governed.extend(case.map(Case::node));
+        (Used::new(ranked.tally, claimed), Domains::new(&ranked.policy.spec.budget, ranked.tally, governed))
     }
-    (Used::new(ranked.tally, claimed), Domains::new(&ranked.policy.spec.budget, ranked.tally, governed))
 }

@@ -27,6 +27,13 @@ pub(crate) struct Subject<'w> {
     pub(crate) is_malformed: bool,
 }
 
+impl Subject<'_> {
+    /// Whether this policy governs the node.
+    pub(crate) fn is_governed_by(&self, policy: &NodeHealthPolicy) -> bool {
+        self.policy.is_some_and(|governing| std::ptr::eq(governing, policy))
+    }
+}
+
 /// The state of the NodeHealth of a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Standing<'w> {

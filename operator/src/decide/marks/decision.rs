@@ -26,6 +26,8 @@ pub(crate) struct Marking<'w> {
     pub(crate) removes_capacity: bool,
     /// Whether the node is waiting for budget.
     pub(crate) waits: bool,
+    /// Whether the API server refuses the taint, or the claim that it waits for.
+    pub(crate) is_refused: bool,
 }
 
 /// What is done about the node. `taint_stays`: whether the Node will have our taint, with any effect.
@@ -37,6 +39,7 @@ fn quarantine(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
         Authority::Observe { .. } if is_unhealthy && subject.policy.is_some() => Quarantine::DryRun,
         Authority::Enforce(_) if marking.removes_capacity => Quarantine::Active,
         Authority::Enforce(_) if marking.waits => Quarantine::Waiting,
+        Authority::Enforce(_) if marking.is_refused => Quarantine::Refused,
         Authority::Frozen | Authority::Observe { .. } | Authority::Enforce(_) => Quarantine::None,
     }
 }

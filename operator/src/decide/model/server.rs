@@ -59,7 +59,16 @@ impl Model {
     /// Writes one thing as the API server would; `false` if it refuses.
     pub(super) fn write(&mut self, write: &Write, own: Option<&str>) -> bool {
         let key = Key::of(write);
-        if self.refused.contains(&(key.clone(), kind_of(write))) {
+        let is_refused = self.refused.contains(&(key.clone(), kind_of(write)));
+        if matches!(write, Write::NodeTaints { .. } | Write::PolicyClaims { .. }) {
+            // As the backoffs of the operator tell.
+            if is_refused {
+                self.world.refused_marks.insert(key.clone());
+            } else {
+                self.world.refused_marks.remove(&key);
+            }
+        }
+        if is_refused {
             return false;
         }
         match write {

@@ -70,7 +70,8 @@ impl View {
 
     /// The view as a world of its own, in which nothing is refused: what the leader believes.
     pub(crate) fn believed(&self, model: &Model) -> Model {
-        Model { world: self.world.clone(), refused: BTreeSet::new(), ..model.clone() }
+        let world = World { refused_marks: BTreeSet::new(), ..self.world.clone() };
+        Model { world, refused: BTreeSet::new(), ..model.clone() }
     }
 }
 

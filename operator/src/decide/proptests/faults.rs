@@ -22,7 +22,7 @@ use crate::{
     key::{Key, Kind},
     plan::Plan,
 };
-use crds::{node_health_policy::Claim, node_health_policy::Mode};
+use crds::{NodeHealth, State, node_health_policy::Claim, node_health_policy::Mode};
 use explore::explore;
 use proptest::test_runner::TestCaseError;
 
@@ -79,7 +79,21 @@ pub(super) fn rests_under_refusals(bytes: &[u8], spoil: &dyn Fn(&Model, &mut Pla
     for (policy, claim) in model.claims() {
         checks::ensure(!is_kept_in_vain(&model, policy, claim), || told(&format!("{policy} keeps {claim:?}")))?;
     }
+    let mut freed = model.clone();
+    freed.refused.clear();
+    freed.settle(ROUNDS);
+    for (node, health) in &model.world.node_healths {
+        let is_kept_silent = model.refused.iter().any(|(key, _)| key.kind == Kind::NodeHealth && key.name == *node);
+        let is_worse = |health: &NodeHealth| state(health) == Some(&State::Unhealthy);
+        let is_known = freed.world.node_healths.get(node).is_some_and(|freed| is_worse(freed));
+        let is_told = is_kept_silent || is_worse(health) || !is_known;
+        checks::ensure(is_told, || told(&format!("nobody is told of the fault of {node}")))?;
+    }
     Ok(())
+}
+
+fn state(health: &NodeHealth) -> Option<&State> {
+    Some(&health.status.as_ref()?.decision.as_ref()?.state)
 }
 
 /// Whether a claim stays although its Node bears no mark and has changed since, and nobody refuses to drop it.

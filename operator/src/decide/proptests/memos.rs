@@ -63,6 +63,16 @@ fn live_from_memo(bytes: &[u8], spoil: impl Fn(&mut Memo, &Model)) -> Result<usi
             }
             story.push("a NodeHealth no longer parses, or parses again");
         }
+        if dice.chance(10) {
+            let key = match dice.below(2) {
+                0 => Key::new(Kind::Node, NODES[dice.below(NODES.len())]),
+                _ => Key::new(Kind::Policy, POLICIES[dice.below(POLICIES.len())]),
+            };
+            if !model.world.refused_marks.remove(&key) {
+                model.world.refused_marks.insert(key);
+            }
+            story.push("a mark is refused, or no longer");
+        }
         if dice.chance(5) {
             model.now = model.now.plus(-3_600);
             story.push("the clock is set back");

@@ -126,6 +126,12 @@ fn marks_text(subject: &Subject<'_>, judgement: &Judgement, marking: Marking<'_>
         Authority::Enforce(_) if marking.waits => format!(
             " Waiting for a slot in the budget of policy {policy}, which has reached its limit of nodes out of service. Until then the taint is at most PreferNoSchedule."
         ),
+        Authority::Enforce(_) | Authority::Observe { .. } | Authority::Frozen if marking.is_refused => {
+            let effect = if marking.removes_capacity { "it stays as it is" } else { "pods may still be placed here" };
+            format!(
+                " The API server refuses to change the taint, so {effect}: look for an admission webhook or policy of the cluster that forbids it, and at the operator's log."
+            )
+        }
         Authority::Enforce(_) => String::new(),
         Authority::Observe { .. } if marking.removes_capacity => format!(
             " Marks set under a former policy stay until checks pass and lift every cause, or until a policy in mode Observe sets releaseAll ({}).",

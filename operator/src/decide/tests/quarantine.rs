@@ -1,7 +1,10 @@
 //! `status.decision.quarantine`: one value per thing that can be done about a node.
 
 use super::*;
-use crate::decide::model::fixtures::*;
+use crate::{
+    decide::{decide, model::fixtures::*},
+    key::{Key, Kind},
+};
 use crds::{Quarantine, State};
 
 fn quarantine(model: &Model, node: &str) -> Quarantine {
@@ -70,4 +73,41 @@ fn the_number_of_gpus_is_told_as_numbers_too_and_is_absent_until_they_are_counte
     assert_eq!((counted.healthy, counted.expected), (7, 8));
     model.edit_health("b", |h| h.status.get_or_insert_default().report = None);
     assert_eq!(count(&settled(model), "b"), None);
+}
+
+#[test]
+fn a_fault_is_told_although_its_taint_or_its_claim_is_refused_and_the_mark_comes_once_it_may() {
+    for (kind, name, what) in [(Kind::Node, "a", "taints"), (Kind::Policy, "base", "claims")] {
+        let mut model = settled(under(Mode::Enforce, &["a", "b"]));
+        model.refused.insert((Key::new(kind, name), what));
+        reports(&mut model, "a", lost_gpu_report(0));
+        for _ in 0..4 {
+            let plan = decide(&model.world, model.now);
+            model.apply(&plan);
+        }
+        assert_eq!(our_taint(&model, "a"), "");
+        assert_eq!((&decision(&model, "a").state, quarantine(&model, "a")), (&State::Unhealthy, Quarantine::Refused));
+        assert!(
+            decision(&model, "a").message.contains("The API server refuses to change the taint, so pods may"),
+            "{what}"
+        );
+        assert_eq!(model.world.nodes["a"].labels[names::LABEL_HEALTH], "unhealthy");
+        model.refused.clear();
+        let model = settled(model);
+        assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+        assert_eq!(quarantine(&model, "a"), Quarantine::Active);
+    }
+}
+
+#[test]
+fn a_taint_that_may_not_be_lifted_is_not_told_to_be_gone() {
+    let mut model = lost(under(Mode::Enforce, &["a"]), &["a"]);
+    model.refused.insert((Key::new(Kind::Node, "a"), "taints"));
+    reports(&mut model, "a", passing_report());
+    for _ in 0..4 {
+        let plan = decide(&model.world, model.now);
+        model.apply(&plan);
+    }
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    assert_eq!(quarantine(&model, "a"), Quarantine::Active);
 }

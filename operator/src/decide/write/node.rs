@@ -1,4 +1,5 @@
-//! The writes for one node, in order: taints, then texts (labels, annotation, conditions, status), then work orders.
+//! The writes for one node, in order: taints, then texts (labels, annotation, conditions, status), then work orders. Texts
+//! do not wait for a taint that the API server refuses: people must learn of a fault all the same.
 
 use super::{spec, texts};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
             gpu_verdicts, health_conditions,
             metadata::{self, Shown},
             node_condition::node_condition,
-            taints,
+            taints::{self, TaintToBe},
         },
         orders::Orders,
         tell::{news, sentences},
@@ -21,30 +22,43 @@ use crate::{
 };
 use crds::{NodeHealth, State, Time, node_health::Certification};
 
-/// Plans every write for one node. `is_without_texts`: the API server refused the status of its NodeHealth with the texts of
-/// the agent.
-pub(crate) fn plan_node(
-    case: &Case<'_>,
-    has_slot: bool,
-    claim_step: Option<usize>,
-    orders: &Orders,
-    is_without_texts: bool,
-    now: Time,
-    plan: &mut Plan,
-) {
+/// What pays for the mark of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    /// Whether a claim pays for it, or will.
+    pub(crate) is_granted: bool,
+    /// The step that writes the claim.
+    pub(crate) claim_step: Option<usize>,
+}
+
+/// What the API server refused when it was last written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusals {
+    /// The status of the NodeHealth with the texts of the agent.
+    pub(crate) texts: bool,
+    /// The taints of the Node, or the claim that this plan makes for it.
+    pub(crate) mark: bool,
+}
+
+/// Plans every write for one node.
+pub(crate) fn plan_node(case: &Case<'_>, slot: Slot, refusals: Refusals, orders: &Orders, now: Time, plan: &mut Plan) {
+    let Slot { is_granted: has_slot, claim_step } = slot;
     let standing = case.subject.health.current();
     if let (Some(health), Some(judgement)) = (standing, &case.judgement) {
-        let to_be = case.taint_to_be(has_slot);
         let taint_step = plan_taints(case, judgement, has_slot, claim_step, plan);
-        let after: Vec<usize> = taint_step.or(claim_step).into_iter().collect();
+        // A node is not told to be healthy while its taint stands: that would look like a taint that somebody else set.
+        let is_refused = refusals.mark && taint_step.is_some() && judgement.state == State::Unhealthy;
+        let to_be = if is_refused { TaintToBe::Keep } else { case.taint_to_be(has_slot) };
+        let after: Vec<usize> = taint_step.or(claim_step).into_iter().filter(|_| !is_refused).collect();
         let marking = Marking {
             authority: case.authority,
             taint: to_be,
             removes_capacity: case.removes_capacity(to_be),
             waits: waits(case, judgement, has_slot),
+            is_refused,
         };
         let mut write = status(case, health, judgement, marking, orders, now);
-        if is_without_texts {
+        if refusals.texts {
             texts::leave_out(&mut write);
         }
         plan_words(case, health, judgement, write, marking, &after, now, plan);
