@@ -10,7 +10,8 @@
 //!              answers ◀─ API server ◀─ Writer ◀─ wire ◀─ WriteQueue ◀┘
 //! ```
 //!
-//! The brain runs the loop: it wakes when a projection changes, when an answer arrives, and when the Plan says so.
+//! The [`engine`] joins stores, decision and queue, and the brain runs it: it wakes when a projection changes, when an
+//! answer arrives, and when the Plan says so.
 //!
 //! # The floors
 //!
@@ -23,6 +24,7 @@
 //! | [`queue`] | the order of writes, and backoffs |
 //! | [`wire`] | requests, and the errors that come back |
 //! | [`stores`] | watches, projections, the overlay of our own unseen writes |
+//! | [`engine`] | stores, decision, queue and backoffs joined: what follows from what arrives |
 //! | [`shell`] | everything that touches the outside |
 //!
 //! # What must stay true
@@ -38,6 +40,7 @@
 //! - No write reaches a Node with a uid other than the one decided on.
 
 pub mod decide;
+pub mod engine;
 pub mod key;
 pub mod plan;
 pub mod queue;

@@ -9,8 +9,13 @@ use super::metrics::Metrics;
 use crate::{
     key::{Key, Kind},
     plan::Write,
-    stores::{observation::Object, projection::Projection, watch::path},
+    stores::{
+        observation::{Answer, Object},
+        projection::Projection,
+        watch::path,
+    },
     wire::{
+        act::act,
         body::{self, Request},
         refusal::RequestError,
         subset,
@@ -37,46 +42,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const UNDECLARED_FOR: Duration = Duration::from_secs(600);
 
 const NOT_FOUND: u16 = 404;
-
-/// How the API server answered a write.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// With the object as it is now.
-    Object(Object),
-    /// The object with this uid was deleted.
-    Deleted(String),
-    /// The object is there now, as it was to be created.
-    Created,
-}
-
-/// [`act`] of the write that holds texts of an agent: the operator's part of a NodeHealth's status.
-pub const STATUS_OF_NODE_HEALTH: &str = "apply decision";
-/// [`act`] of the write that holds texts of agents: the status of a run.
-pub const STATUS_OF_RUN: &str = "apply run status";
-
-/// [`act`] of the write that holds the reasons of claims, which come from agents.
-pub const CLAIMS_OF_POLICY: &str = "apply claims";
-
-/// [`act`] of the write that creates a HealthCheckResult.
-pub const CREATE_RESULT: &str = "create result";
-
-/// What a write does, as the value of a metric's label and in messages.
-pub fn act(write: &Write) -> &'static str {
-    match write {
-        Write::NodeHealthSpec(_) => "apply spec",
-        Write::DeleteNodeHealth { .. } => "delete NodeHealth",
-        Write::NodeHealthStatus(_) => STATUS_OF_NODE_HEALTH,
-        Write::NodeTaints { .. } => "patch taints",
-        Write::NodeMarks { .. } => "apply marks",
-        Write::NodeCondition { .. } => "apply condition",
-        Write::RunStatus { .. } => STATUS_OF_RUN,
-        Write::RunObserved { .. } => "patch run status",
-        Write::DeleteRun { .. } => "delete run",
-        Write::PolicyClaims { .. } => CLAIMS_OF_POLICY,
-        Write::ResultCreate(_) => CREATE_RESULT,
-        Write::PolicyStatus { .. } => "apply policy status",
-    }
-}
 
 /// Sends requests.
 #[derive(Clone)]

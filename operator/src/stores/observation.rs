@@ -155,6 +155,17 @@ impl Object {
     }
 }
 
+/// How the API server answered a write.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// With the object as it is now.
+    Object(Object),
+    /// The object with this uid was deleted.
+    Deleted(String),
+    /// The object is there now, as it was to be created.
+    Created,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

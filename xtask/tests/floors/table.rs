@@ -31,6 +31,7 @@ pub(crate) const CRATES: &[Plan] = &[
             "queue",
             "wire",
             "stores",
+            "engine",
             "shell",
             "lib",
         ],

@@ -1,44 +1,35 @@
-//! The loop that owns stores and queue: observes, decides when something has changed, and has the plan carried out.
+//! The loop that drives the engine: it feeds what arrives, decides when that is due, and sends what is to be sent.
 //!
 //! ```text
-//! observations ─┐                       ┌▶ write queue ─▶ requests ─┐
-//! answers ──────┼▶ Stores ─▶ decide ────┤                           │
-//! time ─────────┘                       └▶ Events                   │
-//!      ▲                                                            │
-//!      └───────────────────── answers ◀─────────────────────────────┘
+//! observations ─┐            ┌▶ requests ─┐
+//! answers ──────┼▶ Engine ───┤            │
+//! time ─────────┘            └▶ Events    │
+//!      ▲                                  │
+//!      └──────── answers ◀────────────────┘
 //! ```
 //!
 //! Everything here runs in one task, without locks: a decision sees either all of an answer or nothing of it.
 
 mod answers;
-mod clock;
 
 use crate::{
-    decide::{Memo, decide_again},
+    engine::{Engine, Errand},
     key::{Key, Kind},
-    plan::{Plan, Write},
-    queue::{StepId, WriteQueue, backoff::Backoffs},
-    shell::{
-        http::Pulse,
-        metrics::Metrics,
-        recorder::EventRecorder,
-        writer::{Answer, Writer, act},
-    },
+    plan::Write,
+    queue::StepId,
+    shell::{http::Pulse, metrics::Metrics, recorder::EventRecorder, writer::Writer},
     stores::{
-        Stores,
-        observation::{Object, Observation},
+        observation::{Answer, Object, Observation},
         store::Change,
     },
-    wire::{content::content, refusal::RequestError},
+    wire::{act::act, refusal::RequestError},
 };
-use clock::{Alarm, now};
+use crds::Time;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-/// The longest sleep of the loop: liveness depends on it, and the wall clock may have been set meanwhile.
-const BEAT: Duration = Duration::from_secs(5);
 /// How long the process waits for requests under way before it exits.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How often the gauges about the fleet are set, which takes a walk over all nodes.
@@ -47,9 +38,6 @@ const GAUGES_EVERY: Duration = Duration::from_secs(1);
 const GAUGES_AT_REST_EVERY: Duration = Duration::from_secs(30);
 /// The most observations taken in before answers are taken in again.
 const OBSERVATIONS_AT_ONCE: usize = 512;
-/// The most GETs under way at once: after an outage thousands of objects may be in doubt.
-const LOOKS_AT_ONCE: usize = 8;
-
 /// A request has ended.
 enum Back {
     Wrote {
@@ -69,20 +57,13 @@ enum Back {
 
 /// The loop's state.
 pub struct Brain {
-    stores: Stores,
-    queue: WriteQueue,
-    backoffs: Backoffs,
-    alarm: Alarm,
+    engine: Engine,
     under_way: FuturesUnordered<BoxFuture<'static, Back>>,
-    to_look: Vec<Key>,
-    looking: usize,
     writer: Writer,
     recorder: EventRecorder,
     metrics: Metrics,
     pulse: Pulse,
     gauges_at: Option<Instant>,
-    /// What the last decision left.
-    memo: Memo,
     /// Whether something has changed since.
     gauges_are_old: bool,
 }
@@ -91,19 +72,13 @@ impl Brain {
     /// A brain with empty stores.
     pub fn new(writer: Writer, recorder: EventRecorder, metrics: Metrics, pulse: Pulse, hold_everything: bool) -> Self {
         Self {
-            stores: Stores::new(hold_everything),
-            queue: WriteQueue::default(),
-            backoffs: Backoffs::default(),
-            alarm: Alarm::default(),
+            engine: Engine::new(hold_everything),
             under_way: FuturesUnordered::new(),
-            to_look: Vec::new(),
-            looking: 0,
             writer,
             recorder,
             metrics,
             pulse,
             gauges_at: None,
-            memo: Memo::default(),
             gauges_are_old: true,
         }
     }
@@ -112,7 +87,7 @@ impl Brain {
     pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
-            let wake_at = self.next_wake(Instant::now());
+            let wake_at = self.engine.next_turn(Instant::now(), SystemTime::now());
             tokio::select! {
                 () = &mut stop => break,
                 Some(back) = self.under_way.next(), if !self.under_way.is_empty() => self.returned(back),
@@ -141,25 +116,11 @@ impl Brain {
         }
     }
 
-    fn next_wake(&self, now: Instant) -> Instant {
-        let due = [self.alarm.next(now, SystemTime::now()), self.backoffs.next()];
-        let due = due.into_iter().flatten().chain([now + BEAT]);
-        due.min().unwrap_or(now)
-    }
-
     fn think(&mut self) {
         let at = Instant::now();
-        self.stores.look(at);
-        let due = self.backoffs.due(at);
-        self.to_look.extend(due.look);
-        if due.ended {
-            self.alarm.soon(at, "free");
-        }
-        let waits_for = self.stores.incomplete();
-        self.pulse.beat(at, waits_for.iter().map(|k| k.as_str()).collect());
-        if waits_for.is_empty()
-            && let Some(cause) = self.alarm.take(at, SystemTime::now())
-        {
+        let cause = self.engine.turn(at, SystemTime::now());
+        self.pulse.beat(at, self.engine.waits_for().iter().map(|k| k.as_str()).collect());
+        if let Some(cause) = cause {
             self.decide(cause);
         }
         self.start();
@@ -169,20 +130,12 @@ impl Brain {
     fn decide(&mut self, cause: &'static str) {
         self.metrics.wakes.with_label_values(&[cause]).inc();
         let began = Instant::now();
-        let (plan, memo) = decide_again(self.stores.world(), now(), std::mem::take(&mut self.memo));
-        self.memo = memo;
-        let Plan { steps, events, wake_at } = plan;
+        let plan = self.engine.decide(now());
         let took = began.elapsed();
-        self.alarm.decided(Instant::now(), took, wake_at);
         self.metrics.decide_seconds.observe(took.as_secs_f64());
-        let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+        let count = i64::try_from(plan.steps.len()).unwrap_or(i64::MAX);
         self.metrics.plan_steps.set(count);
-        let (backoffs, stores) = (&self.backoffs, &self.stores);
-        let at = Instant::now();
-        let must_wait = |key: &Key, write: &Write| {
-            backoffs.must_wait(key, act(write), at, || content(write)) || stores.is_malformed(key)
-        };
-        let admission = self.queue.admit(steps, events, must_wait);
+        let admission = self.engine.admit(plan, took, Instant::now());
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
         debug!(cause, ?took, steps = count, admission.admitted, dropped, admission.replaced, "decided");
@@ -192,89 +145,59 @@ impl Brain {
     }
 
     fn start(&mut self) {
-        for start in self.queue.start() {
-            debug!(key = %start.key, act = act(&start.write), "a write is sent");
-            self.stores.begin(&start.key);
-            let before = self.stores.shown(&start.key).map(|object| object.resource_version().to_owned());
+        for errand in self.engine.start() {
             let writer = self.writer.clone();
-            self.under_way.push(Box::pin(async move {
-                let began = Instant::now();
-                let answer = writer.write(&start.write, start.version.as_deref()).await;
-                Back::Wrote {
-                    id: start.id,
-                    key: start.key,
-                    write: Box::new(start.write),
-                    before,
-                    took: began.elapsed(),
-                    answer,
+            match errand {
+                Errand::Write { start, before } => {
+                    debug!(key = %start.key, act = act(&start.write), "a write is sent");
+                    self.under_way.push(Box::pin(async move {
+                        let began = Instant::now();
+                        let answer = writer.write(&start.write, start.version.as_deref()).await;
+                        let write = Box::new(start.write);
+                        Back::Wrote { id: start.id, key: start.key, write, before, took: began.elapsed(), answer }
+                    }));
                 }
-            }));
-        }
-        while self.looking < LOOKS_AT_ONCE
-            && let Some(key) = self.to_look.pop()
-        {
-            self.looking += 1;
-            self.stores.begin(&key);
-            let writer = self.writer.clone();
-            self.under_way.push(Box::pin(async move {
-                let answer = writer.look(&key).await;
-                Back::Looked { key, answer }
-            }));
+                Errand::Look(key) => self.under_way.push(Box::pin(async move {
+                    let answer = writer.look(&key).await;
+                    Back::Looked { key, answer }
+                })),
+            }
         }
     }
 
     fn observe(&mut self, observation: Observation) {
-        let at = Instant::now();
         let subject = observation.subject();
-        let key = subject.key();
-        if key.as_ref().is_some_and(|key| self.backoffs.shown(key)) {
-            self.alarm.soon(at, "free");
-        }
         if subject.watch_broke {
             self.metrics.watch_broke(subject.kind);
         }
         self.gauges_are_old |= subject.kind != Kind::Lease;
-        let was_complete = self.stores.are_complete();
-        let change = self.stores.observe(observation, at);
-        if !was_complete && self.stores.are_complete() {
+        let noted = self.engine.observe(observation, Instant::now());
+        if noted.completes {
             info!("all kinds are listed; starting to decide");
-            self.alarm.at_once(at, "start");
         }
-        if let (Change::Urgent, Some(key)) = (change, &key) {
+        if let (Change::Urgent, Some(key)) = (noted.change, &noted.key) {
             debug!(%key, "a new failure was observed");
         }
-        self.wake_for(change, at);
-        for key in self.stores.take_doubtful() {
-            self.backoffs.doubt(key, at);
-        }
-    }
-
-    fn wake_for(&mut self, change: Change, at: Instant) {
-        self.gauges_are_old |= change != Change::None;
-        match change {
-            Change::None => {}
-            Change::Changed => self.alarm.debounced(at, "change"),
-            Change::Urgent => self.alarm.at_once(at, "urgent"),
-        }
+        self.gauges_are_old |= noted.change != Change::None;
     }
 
     fn set_gauges(&mut self, at: Instant) {
-        let open = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
+        let open = i64::try_from(self.engine.open_steps()).unwrap_or(i64::MAX);
         self.metrics.steps_open.set(open);
-        let in_backoff = i64::try_from(self.backoffs.len()).unwrap_or(i64::MAX);
+        let in_backoff = i64::try_from(self.engine.in_backoff()).unwrap_or(i64::MAX);
         self.metrics.objects_in_backoff.set(in_backoff);
         let every = if self.gauges_are_old { GAUGES_EVERY } else { GAUGES_AT_REST_EVERY };
         if self.gauges_at.is_none_or(|last| at >= last + every) {
             self.gauges_at = Some(at);
             self.gauges_are_old = false;
-            self.metrics.observe(&self.stores);
+            self.metrics.observe(self.engine.stores());
         }
     }
 
     /// Starts nothing new and waits for the requests under way.
     async fn stop(mut self) {
         info!(writes = self.under_way.len(), "stopping");
-        self.queue.stop();
+        self.engine.stop();
         let ended = async {
             while let Some(back) = self.under_way.next().await {
                 self.returned(back);
@@ -284,4 +207,11 @@ impl Brain {
             warn!("some requests did not end within 5 s; the next start sees what they did");
         }
     }
+}
+
+/// The operator's clock.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |s| i64::try_from(s.as_secs()).unwrap_or(i64::MAX));
+    Time::from_unix(seconds)
 }

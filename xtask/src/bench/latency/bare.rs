@@ -24,10 +24,8 @@ use kube::{
 };
 use operator::{
     plan::{NodeHealthStatusWrite, Write},
-    shell::{
-        metrics::Metrics,
-        writer::{Answer, Writer},
-    },
+    shell::{metrics::Metrics, writer::Writer},
+    stores::observation::Answer,
     world::Taint,
 };
 use serde_json::json;

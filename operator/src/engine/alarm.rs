@@ -1,4 +1,4 @@
-//! When to decide next. Plain state: the time is an argument.
+//! When to decide next. Plain state: both clocks are arguments.
 
 use crds::Time;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,13 +13,6 @@ const LATER: Duration = Duration::from_secs(1);
 const REST: u32 = 3;
 /// The shortest wait for the time that a decision asked for, even if that time has passed.
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
-
-/// The operator's clock.
-pub(super) fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = since.map_or(0, |s| i64::try_from(s.as_secs()).unwrap_or(i64::MAX));
-    Time::from_unix(seconds)
-}
 
 /// How long it takes until a clock that shows `wall` shows `time`.
 fn until(time: Time, wall: SystemTime) -> Duration {

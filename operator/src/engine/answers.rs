@@ -1,0 +1,173 @@
+//! What follows from an answer: stores and queue take it in, and what failed goes into backoff.
+
+use super::Engine;
+use crate::{
+    key::Key,
+    plan::{EventNote, Write},
+    queue::{Ended, StepId},
+    stores::{
+        observation::{Answer, Object},
+        overlay::Settled,
+        store::Change,
+    },
+    wire::{
+        act::{CLAIMS_OF_POLICY, CREATE_RESULT, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN, act},
+        content::content,
+        refusal::Class,
+    },
+};
+use std::time::Instant;
+
+/// A write that has ended.
+#[derive(Debug)]
+pub struct Wrote {
+    /// The step.
+    pub id: StepId,
+    /// The object.
+    pub key: Key,
+    /// What was to be written.
+    pub write: Write,
+    /// The version that the world showed when the request was sent.
+    pub before: Option<String>,
+    /// The answer, or what follows from the error.
+    pub answer: Result<Answer, Class>,
+}
+
+/// What is to be done after an answer, and what is worth telling.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The Events that waited for this write.
+    pub events: Vec<EventNote>,
+    /// Whether the write succeeded and yet is in backoff: it does not satisfy the decision that asked for it.
+    pub is_futile: bool,
+}
+
+impl Engine {
+    /// Takes in the answer to a write.
+    pub fn wrote(&mut self, wrote: Wrote, at: Instant) -> Outcome {
+        let Wrote { id, key, write, before, answer } = wrote;
+        let (ended, is_futile) = match answer {
+            Ok(answer) => self.written(&key, &write, before.as_deref(), answer, at),
+            Err(class) => (self.failed(&key, &write, class, at), false),
+        };
+        let was_written = matches!(ended, Ended::Written(_));
+        let events = self.queue.finished(id, &ended);
+        if self.queue.freed(&key) || !was_written || leads_on(&write) {
+            self.alarm.soon(at, "written");
+        } else {
+            self.alarm.later(at, "written");
+        }
+        Outcome { events, is_futile }
+    }
+
+    fn written(
+        &mut self,
+        key: &Key,
+        write: &Write,
+        before: Option<&str>,
+        answer: Answer,
+        at: Instant,
+    ) -> (Ended, bool) {
+        let (version, (change, settled)) = match answer {
+            Answer::Object(object) => {
+                let version = object.resource_version().to_owned();
+                (Some(version), self.stores.answered(object))
+            }
+            Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
+            Answer::Created => (None, (Change::None, Settled::Clear)),
+        };
+        // An apply that changes nothing leaves the version as it is.
+        let changed = version.is_none() || version.as_deref() != before;
+        let is_futile = self.backoffs.succeeded(key, act(write), changed, at, || content(write));
+        if change == Change::Urgent {
+            self.alarm.at_once(at, "urgent");
+        }
+        let ended = match settled {
+            Settled::Clear => Ended::Written(version),
+            Settled::Doubt => {
+                self.backoffs.doubt(key.clone(), at);
+                Ended::Stale
+            }
+        };
+        (ended, is_futile)
+    }
+
+    fn failed(&mut self, key: &Key, write: &Write, class: Class, at: Instant) -> Ended {
+        let act = act(write);
+        if act == CREATE_RESULT && class != Class::Unknown {
+            // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.
+            self.stores.refuse_texts(key);
+            return Ended::Refused;
+        }
+        if class == Class::Gone {
+            let change = self.stores.gone(key);
+            self.wake_for(change, at);
+        } else {
+            self.stores.ended(key);
+        }
+        match class {
+            Class::Conflict | Class::Gone => {
+                self.backoffs.conflict(key.clone(), at);
+                Ended::Stale
+            }
+            Class::Unknown => {
+                self.backoffs.unknown(key, act, content(write), at);
+                Ended::Stale
+            }
+            Class::Forbidden | Class::OldSchema | Class::Invalid => {
+                self.backoffs.refused(key, act, content(write), at);
+                if class == Class::Invalid && matches!(act, STATUS_OF_NODE_HEALTH | STATUS_OF_RUN | CLAIMS_OF_POLICY) {
+                    self.stores.refuse_texts(key);
+                }
+                Ended::Refused
+            }
+        }
+    }
+
+    /// Takes in the answer to a GET: the object, none of this name, or an error.
+    pub fn looked(&mut self, key: Key, answer: Result<Option<Object>, Class>, at: Instant) {
+        self.looking -= 1;
+        let settled = match answer {
+            Ok(Some(object)) => {
+                let (change, settled) = self.stores.answered(object);
+                self.wake_for(change, at);
+                settled
+            }
+            Ok(None) => {
+                let change = self.stores.gone(&key);
+                self.wake_for(change, at);
+                Settled::Clear
+            }
+            Err(_) => {
+                self.stores.ended(&key);
+                Settled::Doubt
+            }
+        };
+        match settled {
+            Settled::Clear => {
+                self.backoffs.settled(&key);
+                self.alarm.soon(at, "free");
+            }
+            Settled::Doubt => self.backoffs.doubt(key, at),
+        }
+    }
+}
+
+/// Whether more is to be decided once this is written: a claim ends once its taint is seen gone, and the next node gets its
+/// slot. A plan holds everything that follows from the other writes.
+const fn leads_on(write: &Write) -> bool {
+    match write {
+        Write::NodeHealthSpec(_)
+        | Write::DeleteNodeHealth { .. }
+        | Write::NodeTaints { .. }
+        | Write::RunStatus { .. }
+        | Write::DeleteRun { .. }
+        | Write::PolicyClaims { .. } => true,
+        Write::PolicyStatus { .. }
+        | Write::RunObserved { .. }
+        | Write::ResultCreate(_)
+        | Write::NodeMarks { .. }
+        | Write::NodeCondition { .. }
+        | Write::NodeHealthStatus(_) => false,
+    }
+}

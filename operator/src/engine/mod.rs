@@ -1,0 +1,184 @@
+//! The stores, the decision, the queue and the backoffs, joined: what follows from what arrives. Plain state, no IO: both
+//! clocks are arguments, and what is to be sent is returned.
+//!
+//! ```text
+//! observations ─┐                          ┌▶ WriteQueue ─▶ Errand
+//! answers ──────┼▶ Stores ─▶ decide ─Plan──┤
+//! time ─────────┘     Backoffs ────────────┘
+//! ```
+//!
+//! Whoever drives it calls [`Engine::turn`] after each thing that arrived, [`Engine::decide`] and [`Engine::admit`] if that
+//! says so, and [`Engine::start`] for what is to be sent. The brain drives it with the real API server, the simulation with
+//! a model of one.
+
+mod alarm;
+mod answers;
+
+use crate::{
+    decide::{Memo, decide_again},
+    key::{Key, Kind},
+    plan::{Plan, Write},
+    queue::{Admission, Start, WriteQueue, backoff::Backoffs},
+    stores::{Stores, observation::Observation, store::Change},
+    wire::{act::act, content::content},
+};
+use alarm::Alarm;
+pub use answers::{Outcome, Wrote};
+use crds::Time;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The longest wait between two turns: liveness depends on it, and the wall clock may have been set meanwhile.
+pub const BEAT: Duration = Duration::from_secs(5);
+/// The most GETs under way at once: after an outage thousands of objects may be in doubt.
+const LOOKS_AT_ONCE: usize = 8;
+
+/// Stores, decision, queue and backoffs.
+#[derive(Debug, Default)]
+pub struct Engine {
+    stores: Stores,
+    queue: WriteQueue,
+    backoffs: Backoffs,
+    alarm: Alarm,
+    /// What the last decision left.
+    memo: Memo,
+    to_look: Vec<Key>,
+    looking: usize,
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+pub enum Errand {
+    /// A step of a plan.
+    Write {
+        /// The step.
+        start: Box<Start>,
+        /// The version that the world shows. The watch may show our write before the answer.
+        before: Option<String>,
+    },
+    /// A GET of this object.
+    Look(Key),
+}
+
+/// What an observation was about.
+#[derive(Debug)]
+pub struct Noted {
+    /// The object, if it was about one.
+    pub key: Option<Key>,
+    /// How soon it needs a decision.
+    pub change: Change,
+    /// Whether the first lists of all kinds are complete from now on.
+    pub completes: bool,
+}
+
+impl Engine {
+    /// An engine with empty stores.
+    pub fn new(hold_everything: bool) -> Self {
+        Self { stores: Stores::new(hold_everything), ..Self::default() }
+    }
+
+    /// What it knows of the cluster.
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// How many steps have not ended.
+    pub fn open_steps(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many objects, and kinds of write to an object, are in backoff.
+    pub fn in_backoff(&self) -> usize {
+        self.backoffs.len()
+    }
+
+    /// When the next turn is due, if nothing arrives before.
+    pub fn next_turn(&self, at: Instant, wall: SystemTime) -> Instant {
+        let due = [self.alarm.next(at, wall), self.backoffs.next()];
+        let due = due.into_iter().flatten().chain([at + BEAT]);
+        due.min().unwrap_or(at)
+    }
+
+    /// Takes in what a watch shows.
+    pub fn observe(&mut self, observation: Observation, at: Instant) -> Noted {
+        let key = observation.subject().key();
+        if key.as_ref().is_some_and(|key| self.backoffs.shown(key)) {
+            self.alarm.soon(at, "free");
+        }
+        let was_complete = self.stores.are_complete();
+        let change = self.stores.observe(observation, at);
+        let completes = !was_complete && self.stores.are_complete();
+        if completes {
+            self.alarm.at_once(at, "start");
+        }
+        self.wake_for(change, at);
+        for key in self.stores.take_doubtful() {
+            self.backoffs.doubt(key, at);
+        }
+        Noted { key, change, completes }
+    }
+
+    fn wake_for(&mut self, change: Change, at: Instant) {
+        match change {
+            Change::None => {}
+            Change::Changed => self.alarm.debounced(at, "change"),
+            Change::Urgent => self.alarm.at_once(at, "urgent"),
+        }
+    }
+
+    /// Time has passed, or something has arrived. Returns why a decision is due, if one is.
+    pub fn turn(&mut self, at: Instant, wall: SystemTime) -> Option<&'static str> {
+        self.stores.look(at);
+        let due = self.backoffs.due(at);
+        self.to_look.extend(due.look);
+        if due.ended {
+            self.alarm.soon(at, "free");
+        }
+        if self.stores.are_complete() { self.alarm.take(at, wall) } else { None }
+    }
+
+    /// Decides.
+    pub fn decide(&mut self, now: Time) -> Plan {
+        let (plan, memo) = decide_again(self.stores.world(), now, std::mem::take(&mut self.memo));
+        self.memo = memo;
+        plan
+    }
+
+    /// Has a plan carried out as far as nothing speaks against it. `took` is how long the decision took.
+    pub fn admit(&mut self, plan: Plan, took: Duration, at: Instant) -> Admission {
+        let Plan { steps, events, wake_at } = plan;
+        self.alarm.decided(at, took, wake_at);
+        let (backoffs, stores) = (&self.backoffs, &self.stores);
+        let must_wait = |key: &Key, write: &Write| {
+            backoffs.must_wait(key, act(write), at, || content(write)) || stores.is_malformed(key)
+        };
+        self.queue.admit(steps, events, must_wait)
+    }
+
+    /// What is to be sent now.
+    pub fn start(&mut self) -> Vec<Errand> {
+        let mut errands = Vec::new();
+        for start in self.queue.start() {
+            self.stores.begin(&start.key);
+            let before = self.stores.shown(&start.key).map(|object| object.resource_version().to_owned());
+            errands.push(Errand::Write { start: Box::new(start), before });
+        }
+        while self.looking < LOOKS_AT_ONCE
+            && let Some(key) = self.to_look.pop()
+        {
+            self.looking += 1;
+            self.stores.begin(&key);
+            errands.push(Errand::Look(key));
+        }
+        errands
+    }
+
+    /// Starts nothing new. Called when the process is stopping.
+    pub fn stop(&mut self) {
+        self.queue.stop();
+    }
+
+    /// The kinds whose first list is not complete.
+    pub fn waits_for(&self) -> Vec<Kind> {
+        self.stores.incomplete()
+    }
+}
