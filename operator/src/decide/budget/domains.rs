@@ -59,5 +59,5 @@ impl<'w> Domains<'w> {
 
 /// The failure domain of a node; nodes without the label form one domain.
 fn domain<'n>(node: &'n Node, key: &str) -> &'n str {
-    node.labels.get(key).map_or("", String::as_str)
+    node.labels.get(key).unwrap_or_default()
 }
