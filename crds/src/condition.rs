@@ -1,7 +1,6 @@
 //! Conditions, the same for every kind. `lastTransitionTime` changes only when the status changes.
 
-use crate::Time;
-use crate::text::plainly;
+use crate::{Text, Time, text::plainly};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,17 +11,17 @@ pub struct Condition {
     /// Type of the condition in PascalCase, for example `Complete`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 63))]
-    pub type_: String,
+    pub type_: Text,
     /// `True`, `False` or `Unknown`.
     #[schemars(regex(pattern = r"^(True|False|Unknown)$"), length(max = 7))]
-    pub status: String,
+    pub status: Text,
     /// Machine-readable reason, one word in PascalCase.
     #[schemars(length(min = 1, max = 63))]
-    pub reason: String,
+    pub reason: Text,
     /// Human-readable explanation.
     #[serde(default)]
     #[schemars(length(max = 512))]
-    pub message: String,
+    pub message: Text,
     /// When the status last changed.
     pub last_transition_time: Time,
     /// The generation of the object that this condition describes.
@@ -88,10 +87,10 @@ pub fn merge(before: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>,
             let since =
                 before.iter().find(|c| c.type_ == w.type_ && c.status == status).map(|c| c.last_transition_time);
             Condition {
-                type_: w.type_.to_owned(),
-                status: status.to_owned(),
-                reason: word(&w.reason),
-                message: truncate(&w.message, 512),
+                type_: w.type_.into(),
+                status: status.into(),
+                reason: word(&w.reason).into(),
+                message: truncate(&w.message, 512).into(),
                 last_transition_time: since.unwrap_or(now),
                 observed_generation: generation,
             }

@@ -44,6 +44,7 @@ pub mod node_health_policy;
 pub mod reason;
 pub mod scale;
 pub mod selector;
+pub mod shared;
 mod string_enum;
 pub mod text;
 pub mod time;
@@ -60,6 +61,7 @@ pub use node_health_override::NodeHealthOverride;
 pub use node_health_policy::NodeHealthPolicy;
 pub use scale::Scale;
 pub use selector::Selector;
+pub use shared::{Shared, Text};
 pub use time::Time;
 pub use vocabulary::{Action, Activity, Outcome, Quarantine, Severity, State};
 

@@ -88,7 +88,7 @@ pub struct Match {
 }
 
 /// The accelerators that a node must have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedGpus {
     /// Vendor: nvidia or amd.
@@ -132,7 +132,7 @@ pub struct ExpectedGpus {
 }
 
 /// Expected PCIe link.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedPcie {
     /// PCIe generation, judged under load.
@@ -146,7 +146,7 @@ pub struct ExpectedPcie {
 }
 
 /// The network devices that a node must have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedNetwork {
     /// The number of RDMA devices.
@@ -164,7 +164,7 @@ pub struct ExpectedNetwork {
 }
 
 /// An RDMA port that must be up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectedPort {
     /// Device and port, for example `mlx5_0/1`.
@@ -177,7 +177,7 @@ pub struct ExpectedPort {
 }
 
 /// Minimum rates. Without a floor, a check reports the measured value and does not judge it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Floors {
     /// Copy bandwidth between host and GPU in either direction, in megabytes (1e6 bytes) per second.

@@ -56,7 +56,7 @@ fn a_million_forged_addresses_leave_memory_report_and_writes_flat_and_push_out_n
         ..Report::default()
     };
     let monitors = ["xid", "kernelLog"].map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec();
-    let spec = NodeHealthSpec { monitors, ..NodeHealthSpec::default() };
+    let spec = NodeHealthSpec { monitors: monitors.into(), ..NodeHealthSpec::default() };
     let order = Order { uid: "u".into(), generation: 1, spec, report: Some(Box::new(known)) };
     take(&mut state, Event::SpecChanged(Box::new(order)), at(1), &mut last);
     take(&mut state, Event::KernelLogOpened { source: "kmsg:/dev/kmsg".into() }, at(2), &mut last);

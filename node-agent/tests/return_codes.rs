@@ -178,9 +178,9 @@ async fn a_gpu_whose_address_cannot_be_read_is_read_and_told_under_its_index() {
         reason::DRIVER_ERROR
     );
     let ecc = standing.rows.iter().find(|row| row.check == "ecc").unwrap();
-    assert_eq!(ecc.covered, [ADDRESSES[0], "index:1"]);
+    assert_eq!(*ecc.covered, [ADDRESSES[0], "index:1"]);
     let inventory = standing.rows.iter().find(|row| row.check == "inventory").unwrap();
-    assert_eq!(inventory.covered, [ADDRESSES[0], "node"]);
+    assert_eq!(*inventory.covered, [ADDRESSES[0], "node"]);
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 //! A [`World`] is a plain value. The shell builds it from its stores and the overlay of its own writes that it has not
 //! read back yet; property tests generate it. All maps are ordered, so that the same world always gives the same plan.
 
+pub mod labels;
 pub mod runs;
 pub mod table;
 
 use crate::key::{Identified, Key};
-use crds::{Condition, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, names};
+use crds::{Condition, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Shared, names};
+use labels::Labels;
 use std::collections::{BTreeMap, BTreeSet};
 use table::Table;
 
@@ -53,7 +55,7 @@ pub struct Node {
     /// The resourceVersion that was read; a taint patch carries it.
     pub resource_version: String,
     /// All its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Our annotation [`crds::names::ANNOTATION_SUMMARY`].
     pub summary: Option<String>,
     /// All its taints, in order.
@@ -65,7 +67,7 @@ pub struct Node {
     /// Our condition [`crds::names::NODE_CONDITION`].
     pub condition: Option<Condition>,
     /// Its allocatable accelerators ([`crds::names::ACCELERATOR_RESOURCES`]).
-    pub accelerators: BTreeMap<String, i64>,
+    pub accelerators: Shared<BTreeMap<String, i64>>,
     /// Its addresses of the types InternalIP and ExternalIP.
     pub addresses: Vec<String>,
     /// The boot id reported by its kubelet.
@@ -94,7 +96,7 @@ impl Node {
 
     /// The instance type, without the prefix `ml.`; empty if unknown.
     pub fn instance_type(&self) -> &str {
-        self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", |v| crds::node_hardware_profile::instance_type(v))
+        self.labels.get(crds::names::LABEL_INSTANCE_TYPE).map_or("", crds::node_hardware_profile::instance_type)
     }
 
     /// Why the Node is under maintenance, if it is: the value of our own label, or the name of the foreign label that
@@ -103,17 +105,13 @@ impl Node {
         if let Some(value) = self.labels.get(names::LABEL_MAINTENANCE) {
             return Some(if value.is_empty() { "maintenance" } else { value });
         }
-        let says = |label: &'static str, tells: fn(&str) -> bool| {
-            self.labels.get(label).is_some_and(|value| tells(value)).then_some(label)
-        };
+        let says =
+            |label: &'static str, tells: fn(&str) -> bool| self.labels.get(label).is_some_and(tells).then_some(label);
         says(names::LABEL_DRIVER_UPGRADE, |v| !names::DRIVER_UPGRADE_AT_REST.contains(&v))
             .or_else(|| says(names::LABEL_MIG_STATE, |v| names::MIG_UNDER_WAY.contains(&v)))
             .or_else(|| {
-                let deployed = self.labels.range(names::LABEL_DEPLOY_PREFIX.to_owned()..);
-                deployed
-                    .take_while(|(label, _)| label.starts_with(names::LABEL_DEPLOY_PREFIX))
-                    .find(|(_, value)| *value == names::PAUSED_FOR_DRIVER_UPGRADE)
-                    .map(|(label, _)| label.as_str())
+                let mut deployed = self.labels.beginning_with(names::LABEL_DEPLOY_PREFIX);
+                deployed.find(|(_, value)| *value == names::PAUSED_FOR_DRIVER_UPGRADE).map(|(label, _)| label)
             })
     }
 

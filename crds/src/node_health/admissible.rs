@@ -9,7 +9,7 @@ use super::{
     MAX_NICS, MAX_RUNS_REPORTED, Nic, Refused, Report, RunReport,
 };
 use crate::text::{keyed, plainly};
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Deref};
 
 /// The largest integer that JSON parsers agree on.
 const MAX_INTEGER: i64 = 9_007_199_254_740_991;
@@ -181,13 +181,13 @@ fn within(number: Option<&mut i64>, min: i64, max: i64) {
     }
 }
 
-fn text(text: &mut String, most: usize) {
+fn text<T: Deref<Target = str> + From<String>>(text: &mut T, most: usize) {
     if let Cow::Owned(changed) = plainly(text, most) {
-        *text = changed;
+        *text = changed.into();
     }
 }
 
-fn optional(text: &mut Option<String>, most: usize) {
+fn optional<T: Deref<Target = str> + From<String>>(text: &mut Option<T>, most: usize) {
     if let Some(text) = text {
         self::text(text, most);
     }
@@ -199,9 +199,9 @@ fn optional_key(key: &mut Option<String>, most: usize) {
     }
 }
 
-fn key(key: &mut String, most: usize) {
+fn key<T: Deref<Target = str> + From<String>>(key: &mut T, most: usize) {
     if let Cow::Owned(changed) = keyed(key, most) {
-        *key = changed;
+        *key = changed.into();
     }
 }
 

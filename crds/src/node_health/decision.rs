@@ -1,6 +1,6 @@
 //! `NodeHealth.status.decision` and the other members that the operator writes.
 
-use crate::{Action, Activity, Outcome, Quarantine, Severity, State, Time};
+use crate::{Action, Activity, Outcome, Quarantine, Severity, State, Text, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -242,15 +242,15 @@ pub struct Retest {
 pub struct GpuVerdict {
     /// PCI address. Unique within the list.
     #[schemars(length(min = 1, max = 32))]
-    pub pci_address: String,
+    pub pci_address: Text,
     /// UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
-    pub uuid: Option<String>,
+    pub uuid: Option<Text>,
     /// Serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     /// Health state: Healthy, Suspect, Unhealthy, Unknown or NotApplicable.
     pub state: State,
     /// What it takes to fix the fault: Monitor, Reset, Reboot or Isolate.
@@ -259,7 +259,7 @@ pub struct GpuVerdict {
     /// Machine-readable reason, one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
-    pub reason: Option<String>,
+    pub reason: Option<Text>,
 }
 
 /// A level that the node has passed.

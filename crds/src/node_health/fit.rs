@@ -74,7 +74,7 @@ fn drop_mildest_finding(report: &mut Report, keep: usize) -> Option<usize> {
 /// Removes the fields of a GPU that no check uses; its address, index and UUID stay.
 fn strip(gpu: &mut Gpu) -> Option<usize> {
     let texts = [gpu.vbios.take(), gpu.serial.take(), gpu.model.take()];
-    let bytes = texts.iter().flatten().map(String::len).sum::<usize>();
+    let bytes = texts.iter().flatten().map(|text| text.len()).sum::<usize>();
     (bytes > 0).then_some(bytes)
 }
 

@@ -11,7 +11,7 @@ pub use fit::*;
 pub use report::*;
 pub use work::*;
 
-use crate::Condition;
+use crate::{Condition, Shared};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -128,11 +128,11 @@ pub struct NodeHealthSpec {
     /// Expected hardware, resolved from the profile. Absent if no profile matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
-    pub expected: Option<Expected>,
+    pub expected: Option<Shared<Expected>>,
     /// All monitors to run. A monitor that is not listed is off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
-    pub monitors: Vec<Monitor>,
+    pub monitors: Shared<Vec<Monitor>>,
     /// The policy that governs this node and sets the monitors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyRef>,

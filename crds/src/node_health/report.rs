@@ -1,6 +1,6 @@
 //! `NodeHealth.status.report` and `.exclusive`: the measurements.
 
-use crate::{Outcome, Severity, Time, string_enum::string_enum};
+use crate::{Outcome, Severity, Shared, Text, Time, string_enum::string_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub struct Report {
     /// One row per enabled monitor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
-    pub checks: Vec<CheckRow>,
+    pub checks: Shared<Vec<CheckRow>>,
     /// Faults found. The combination of check and target is unique.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
@@ -132,7 +132,7 @@ pub struct Inventory {
     /// Network devices relevant to training.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    pub nics: Vec<Nic>,
+    pub nics: Shared<Vec<Nic>>,
 }
 
 /// The NVLink fabric of a node's GPUs, as the driver reports it.
@@ -153,7 +153,7 @@ pub struct FabricDomain {
 pub struct Gpu {
     /// PCI address, for example `0000:83:00.0`. Unique within the list.
     #[schemars(length(min = 1, max = 32))]
-    pub pci_address: String,
+    pub pci_address: Text,
     /// The driver's index number of the accelerator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 4096))]
@@ -161,19 +161,19 @@ pub struct Gpu {
     /// UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
-    pub uuid: Option<String>,
+    pub uuid: Option<Text>,
     /// Serial number of the board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     /// Model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
-    pub model: Option<String>,
+    pub model: Option<Text>,
     /// VBIOS version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub vbios: Option<String>,
+    pub vbios: Option<Text>,
     /// Memory, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
     #[schemars(range(min = 0, max = 16_777_216))]
@@ -181,11 +181,11 @@ pub struct Gpu {
     /// Kernel driver that is bound instead of the vendor's own, for example vfio-pci.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub kernel_driver: Option<String>,
+    pub kernel_driver: Option<Text>,
 }
 
 /// One network device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Nic {
     /// PCI address.
@@ -202,7 +202,7 @@ pub struct Nic {
 }
 
 /// Latest result of one monitor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckRow {
     /// Name of the check.
@@ -213,7 +213,7 @@ pub struct CheckRow {
     /// Targets that the check could judge. A target listed here without a finding of this check passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 49), inner(length(max = 64)))]
-    pub covered: Vec<String>,
+    pub covered: Shared<Vec<String>>,
     /// When the outcome last changed, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
@@ -228,6 +228,13 @@ pub struct CheckRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message: Option<String>,
+}
+
+impl CheckRow {
+    /// Whether the check could judge this target.
+    pub fn covers(&self, target: &str) -> bool {
+        self.covered.iter().any(|covered| covered == target)
+    }
 }
 
 /// A fault.

@@ -1,6 +1,6 @@
 //! `NodeHealth.spec`: the operator's instructions to the agent.
 
-use crate::{CheckSpec, Time};
+use crate::{CheckSpec, Shared, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub struct NodeFacts {
     /// Allocatable accelerators of the Node, by resource name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8), with = "BTreeMap<String, DeviceCount>")]
-    pub allocatable: BTreeMap<String, i64>,
+    pub allocatable: Shared<BTreeMap<String, i64>>,
 }
 
 /// A number of devices.
@@ -43,7 +43,7 @@ pub struct NodeFacts {
 struct DeviceCount(#[schemars(range(min = 0, max = 4096))] i64);
 
 /// Expected hardware: a resolved copy of the NodeHardwareProfile.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {
     /// The generation of the profile from which this was copied. A later one that changes nothing here leaves it as it is.
@@ -62,7 +62,7 @@ pub struct Expected {
 }
 
 /// A monitor that the agent runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitor {
     /// Name of the check.

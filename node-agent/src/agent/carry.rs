@@ -29,7 +29,7 @@ pub(super) fn take_over(state: &mut State, order: &Order, now: Now) {
     if same_boot {
         // The agent before this one read the log, and judged what it saw.
         state.first_ran = report.agent.started_at.into_iter().fold(state.first_ran, Time::min);
-        state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
+        state.log.known_gpus = report.inventory.gpus.iter().map(|gpu| (&gpu.pci_address).into()).collect();
         // What this process has already measured is newer.
         if state.senses.inventory.gpus.is_empty() {
             state.senses.inventory = report.inventory.clone();

@@ -34,7 +34,7 @@ pub(super) fn compose(state: &State, now: Now) -> (Report, Option<u64>) {
         agent: agent_facts(state),
         inventory: state.senses.inventory.clone(),
         fabric: domain::of_node(&state.senses.readings),
-        checks: state.standing.rows.clone(),
+        checks: state.standing.rows.clone().into(),
         findings,
         truncated: (truncated > 0).then(|| i64::try_from(truncated).unwrap_or(1_000_000).min(1_000_000)),
         baselines: baselines(state, wall),

@@ -147,7 +147,7 @@ impl State {
     fn name_the_suspect(&mut self, observed: &XidObservation, now: Now) {
         let target = observed.pci.to_string();
         let board = self.senses.inventory.gpus.iter().find(|gpu| gpu.pci_address == target);
-        let board = board.and_then(|gpu| gpu.serial.clone()).unwrap_or_else(|| target.clone());
+        let board = board.and_then(|gpu| gpu.serial.as_deref()).unwrap_or(&target).to_owned();
         if let (XidEvent::Xid(code), Some(suspect)) = (observed.event, self.owners.sight(observed, &board, now.mono_ms))
         {
             judge_xid::remark(&mut self.standing.findings, &target, &suspect.says(code));

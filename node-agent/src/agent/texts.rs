@@ -18,7 +18,7 @@ pub(super) fn without_texts(report: Report, since: Time) -> Report {
         agent: facts(agent, since),
         inventory: of_addresses(inventory),
         fabric: None,
-        checks: checks.into_iter().map(|row| CheckRow { message: None, ..row }).collect(),
+        checks: checks.iter().map(|row| CheckRow { message: None, ..row.clone() }).collect(),
         findings: findings.into_iter().map(verdict).collect(),
         truncated,
         // Without the positions in the log, a restart would count faults twice, and raise those that were lifted.

@@ -47,7 +47,7 @@ fn gap(monitor: &Monitor, row: &CheckRow, seen: &Seen<'_>) -> Option<String> {
 }
 
 fn is_left_out(gpu: &Gpu, monitor: &Monitor, row: &CheckRow, seen: &Seen<'_>) -> bool {
-    let is_covered = |gpu: &Gpu| row.covered.contains(&gpu.pci_address);
+    let is_covered = |gpu: &Gpu| row.covers(&gpu.pci_address);
     let has_judged_its_like = || {
         let alike = |other: &&Gpu| gpu.model.is_none() || other.model == gpu.model;
         seen.gpus.iter().filter(alike).any(is_covered)
@@ -56,7 +56,7 @@ fn is_left_out(gpu: &Gpu, monitor: &Monitor, row: &CheckRow, seen: &Seen<'_>) ->
         && match monitor.extent {
             Extent::EveryGpu => true,
             Extent::EveryGpuOfAModel => has_judged_its_like(),
-            Extent::EveryWholeGpuOfAModel => !seen.mig.contains(&gpu.pci_address) && has_judged_its_like(),
+            Extent::EveryWholeGpuOfAModel => !seen.mig.contains(gpu.pci_address.as_str()) && has_judged_its_like(),
             Extent::NotByGpu => false,
         }
 }
@@ -72,20 +72,20 @@ mod tests {
 
     fn gpu(index: i64, model: &str) -> Gpu {
         Gpu {
-            pci_address: format!("0000:0{index}:00.0"),
+            pci_address: format!("0000:0{index}:00.0").into(),
             index: Some(index),
-            model: Some(model.to_owned()).filter(|model| !model.is_empty()),
+            model: Some(model).filter(|model| !model.is_empty()).map(Into::into),
             ..Gpu::default()
         }
     }
 
     fn row(check: &str, outcome: Outcome, covered: &[Gpu]) -> CheckRow {
-        let covered = covered.iter().map(|gpu| gpu.pci_address.clone()).collect();
+        let covered = covered.iter().map(|gpu| gpu.pci_address.to_string()).collect();
         CheckRow { check: check.to_owned(), outcome, covered, ..CheckRow::default() }
     }
 
     fn gaps_of(row: CheckRow, gpus: &[Gpu], mig: &[usize], readings: u32) -> Vec<String> {
-        let mig = mig.iter().map(|at| gpus[*at].pci_address.clone()).collect();
+        let mig = mig.iter().map(|at| gpus[*at].pci_address.to_string()).collect();
         gaps(&Seen { rows: &[row], gpus, mig: &mig, readings })
     }
 

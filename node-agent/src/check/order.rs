@@ -77,7 +77,7 @@ pub(super) fn with_profile(spec: NodeHealthSpec, profile: &NodeHardwareProfile) 
     let NodeHardwareProfileSpec { priority: _, match_: _, gpus, network, nvlink_domain_label: _, floors } =
         profile.spec.clone();
     let expected = Expected { generation: 0, gpus, network, floors };
-    NodeHealthSpec { profile: profile.metadata.name.clone(), expected: Some(expected), ..spec }
+    NodeHealthSpec { profile: profile.metadata.name.clone(), expected: Some(expected.into()), ..spec }
 }
 
 #[cfg(test)]

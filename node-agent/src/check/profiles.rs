@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn chosen(profiles: &Profiles, model: &str, count: usize) -> String {
-        let gpu = Gpu { model: Some(model.to_owned()).filter(|model| !model.is_empty()), ..Gpu::default() };
+        let gpu = Gpu { model: Some(model).filter(|model| !model.is_empty()).map(Into::into), ..Gpu::default() };
         match profiles.of_machine(&vec![gpu; count]) {
             Ok(Chosen::Profile(profile)) => profile.metadata.name.clone().unwrap(),
             Ok(Chosen::NoModel(why)) => why,

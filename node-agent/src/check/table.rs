@@ -61,7 +61,7 @@ fn gpus(looked: &Looked, paint: Paint) -> String {
                 None => ("?".to_owned(), "not judged".to_owned()),
             };
             let index = gpu.index.map_or_else(|| "-".to_owned(), |index| index.to_string());
-            [index, gpu.pci_address.clone(), gpu.serial.clone().unwrap_or_else(|| "-".to_owned()), health, why]
+            [index, gpu.pci_address.to_string(), gpu.serial.as_deref().unwrap_or("-").to_owned(), health, why]
         })
         .collect();
     columns(["GPU", "ADDRESS", "SERIAL", "HEALTH", "WHY"], &rows, |row, cell, text| {
@@ -76,7 +76,7 @@ fn gpus(looked: &Looked, paint: Paint) -> String {
 
 /// Whether any check could judge the GPU.
 fn is_judged(looked: &Looked, gpu: &Gpu) -> bool {
-    looked.rows.iter().any(|row| row.covered.contains(&gpu.pci_address))
+    looked.rows.iter().any(|row| row.covers(&gpu.pci_address))
 }
 
 /// A finding of the GPU, or of one of its links.
@@ -222,14 +222,14 @@ mod tests {
 
     fn looked() -> Looked {
         let gpu = |index: i64| Gpu {
-            pci_address: format!("0000:{:02x}:00.0", 0x18 + index * 0x11),
+            pci_address: format!("0000:{:02x}:00.0", 0x18 + index * 0x11).into(),
             index: Some(index),
-            serial: Some(format!("SIM000000000{}", index + 1)),
+            serial: Some(format!("SIM000000000{}", index + 1).into()),
             model: Some("NVIDIA H100 80GB HBM3".into()),
             ..Gpu::default()
         };
         let gpus: Vec<Gpu> = (0..3).map(gpu).collect();
-        let all: Vec<String> = gpus.iter().map(|gpu| gpu.pci_address.clone()).collect();
+        let all: Vec<String> = gpus.iter().map(|gpu| gpu.pci_address.to_string()).collect();
         Looked {
             node: "host-1".into(),
             profile: None,
@@ -239,7 +239,7 @@ mod tests {
                 CheckRow {
                     check: "rowRemap".into(),
                     outcome: Outcome::Fail,
-                    covered: all,
+                    covered: all.into(),
                     reason: Some("RemapPending".into()),
                     ..CheckRow::default()
                 },

@@ -209,7 +209,7 @@ fn row(check: &str, judged: Judged, ran: Option<Time>, findings: &Findings, befo
     CheckRow {
         check: bounded(check, 32),
         outcome,
-        covered,
+        covered: covered.into(),
         since: Some(since),
         last_run: ran.or_else(|| before.and_then(|row| row.last_run)),
         reason,

@@ -266,7 +266,7 @@ pub fn named(name: &str) -> Option<&'static Monitor> {
 /// The monitors that run: those of the spec, or the built-in ones until there is a spec.
 pub fn wanted(expected: &Expectation<'_>) -> Vec<Wanted> {
     match expected.spec {
-        Some(spec) => spec.monitors.clone(),
+        Some(spec) => spec.monitors.to_vec(),
         None => MONITORS
             .iter()
             .filter(|monitor| monitor.before_spec)

@@ -77,7 +77,7 @@ pub(super) fn declared(model: Model, count: i64, ports: usize) -> NodeHealthSpec
         ..ExpectedNetwork::default()
     };
     let expected = Expected { gpus: Some(gpus), network: Some(network), ..Expected::default() };
-    NodeHealthSpec { expected: Some(expected), ..NodeHealthSpec::default() }
+    NodeHealthSpec { expected: Some(expected.into()), ..NodeHealthSpec::default() }
 }
 
 fn h100(interval: i64) -> World {

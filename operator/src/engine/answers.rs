@@ -11,12 +11,15 @@ use crate::{
         store::Change,
     },
     wire::{
-        act::{CLAIMS_OF_POLICY, CREATE_RESULT, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN, act},
+        act::{CLAIMS_OF_POLICY, CREATE_RESULT, STATUS_OF_NODE_HEALTH, STATUS_OF_RUN, TAINTS_OF_NODE, act},
         content::content,
         refusal::Class,
     },
 };
 use std::time::Instant;
+
+/// A mark whose write fails so often, without a word why, counts as refused.
+const FAILURES_OF_REFUSED: u32 = 3;
 
 /// A write that has ended.
 #[derive(Debug)]
@@ -76,6 +79,9 @@ impl Engine {
             Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
             Answer::Created => (None, (Change::None, Settled::Clear)),
         };
+        if matches!(act(write), TAINTS_OF_NODE | CLAIMS_OF_POLICY) {
+            self.stores.keep_refused_marks(|refused| refused != key);
+        }
         // An apply that changes nothing leaves the version as it is.
         let changed = version.is_none() || version.as_deref() != before;
         let is_futile = self.backoffs.succeeded(key, act(write), changed, at, || content(write));
@@ -93,6 +99,20 @@ impl Engine {
     }
 
     fn failed(&mut self, key: &Key, write: &Write, class: Class, at: Instant) -> Ended {
+        let ended = self.back_off(key, write, class, at);
+        // A webhook that is down makes a write fail like an API server that is.
+        let is_refused = match class {
+            Class::Conflict | Class::Gone => false,
+            Class::Unknown => self.backoffs.failures(key, act(write)) >= FAILURES_OF_REFUSED,
+            Class::Forbidden | Class::OldSchema | Class::Invalid => true,
+        };
+        if is_refused && matches!(act(write), TAINTS_OF_NODE | CLAIMS_OF_POLICY) {
+            self.stores.refuse_mark(key);
+        }
+        ended
+    }
+
+    fn back_off(&mut self, key: &Key, write: &Write, class: Class, at: Instant) -> Ended {
         let act = act(write);
         if act == CREATE_RESULT && class != Class::Unknown {
             // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.

@@ -13,6 +13,8 @@
 
 mod alarm;
 mod answers;
+#[cfg(test)]
+mod refusal_tests;
 
 use crate::{
     decide::{Memo, decide_again},
@@ -20,12 +22,18 @@ use crate::{
     plan::{Plan, Write},
     queue::{Admission, Start, WriteQueue, backoff::Backoffs},
     stores::{Stores, observation::Observation, store::Change},
-    wire::{act::act, content::content},
+    wire::{
+        act::{CLAIMS_OF_POLICY, TAINTS_OF_NODE, act},
+        content::content,
+    },
 };
 use alarm::Alarm;
 pub use answers::{Outcome, Wrote};
 use crds::Time;
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant, SystemTime},
+};
 
 /// The longest wait between two turns: liveness depends on it, and the wall clock may have been set meanwhile.
 pub const BEAT: Duration = Duration::from_secs(5);
@@ -147,6 +155,12 @@ impl Engine {
     pub fn admit(&mut self, plan: Plan, took: Duration, at: Instant) -> Admission {
         let Plan { steps, events, wake_at } = plan;
         self.alarm.decided(at, took, wake_at);
+        if !self.stores.world().refused_marks.is_empty() {
+            let is_mark = |write: &Write| matches!(act(write), TAINTS_OF_NODE | CLAIMS_OF_POLICY);
+            let marks: BTreeSet<Key> =
+                steps.iter().filter(|step| is_mark(&step.write)).map(|step| Key::of(&step.write)).collect();
+            self.stores.keep_refused_marks(|key| marks.contains(key));
+        }
         let (backoffs, stores) = (&self.backoffs, &self.stores);
         let must_wait = |key: &Key, write: &Write| {
             backoffs.must_wait(key, act(write), at, || content(write)) || stores.is_malformed(key)

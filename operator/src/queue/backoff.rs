@@ -137,6 +137,11 @@ impl Backoffs {
         self.put(key, write, content, now, pause);
     }
 
+    /// How often this kind of write to this object has failed, one time after the other.
+    pub fn failures(&self, key: &Key, write: &'static str) -> u32 {
+        self.failures.get(&(key.clone(), write)).copied().unwrap_or(0)
+    }
+
     fn put(&mut self, key: &Key, write: &'static str, content: u64, now: Instant, pause: Duration) {
         let refused = Refused { content, since: now, until: now + pause, was_told: false };
         self.refused.entry(key.clone()).or_default().insert(write, refused);

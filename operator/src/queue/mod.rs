@@ -12,8 +12,10 @@
 //! labels, conditions and decisions of these nodes are written.
 
 pub mod backoff;
+mod pace;
 #[cfg(test)]
 mod plain;
+mod rank;
 #[cfg(test)]
 mod tests;
 
@@ -21,20 +23,12 @@ use crate::{
     key::{Key, Kind},
     plan::{EventNote, Step, Write},
 };
-use crds::names;
+use pace::UnderWay;
+use rank::{URGENT, WORDS, may_replace, rank};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
 };
-
-/// The most ordinary writes under way at once. Measured: above 8 only latency grows, and at 32 the API server's priority
-/// level `workload-low` begins to queue requests.
-const ORDINARY_AT_ONCE: usize = 12;
-/// The most writes under way at once, claims and taints included, so that these never wait for ordinary writes.
-const AT_ONCE: usize = 28;
-
-/// The rank of what describes a node.
-const WORDS: u8 = 2;
 
 /// A step that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +105,7 @@ pub struct WriteQueue {
     objects: BTreeMap<Key, Object>,
     /// The objects for which a step was dropped because they are busy, and the best rank of such a step.
     blocked: BTreeMap<Key, u8>,
-    running: usize,
+    under_way: UnderWay,
     next_step: u64,
     next_plan: u64,
 }
@@ -127,45 +121,6 @@ pub struct Admission {
     pub replaced: usize,
     /// Events that depend on no step.
     pub events: Vec<EventNote>,
-}
-
-/// Claims and taints first: the taint is what protects a job. Then what agents and users wait for, then what describes a
-/// node.
-fn rank(write: &Write) -> u8 {
-    match write {
-        Write::PolicyClaims { .. } | Write::NodeTaints { .. } => 0,
-        Write::RunStatus { .. } | Write::ResultCreate(_) | Write::NodeHealthSpec(_) => 1,
-        // Counts never come before a claim.
-        Write::PolicyStatus { .. }
-        | Write::NodeHealthStatus(_)
-        | Write::NodeMarks { .. }
-        | Write::NodeCondition { .. }
-        | Write::DeleteNodeHealth { .. }
-        | Write::RunObserved { .. }
-        | Write::DeleteRun { .. } => WORDS,
-    }
-}
-
-/// Whether the steps that wait for its object may be dropped for this write. A taint that goes may not: the write that makes
-/// sure that no late mark arrives is planned anew until the words behind it are written and the claim is dropped, and would
-/// keep both from ever being so.
-fn may_replace(write: &Write) -> bool {
-    match write {
-        Write::NodeTaints { taints, .. } => {
-            taints.iter().any(|taint| taint.key.starts_with(names::PREFIX) && taint.effect != "PreferNoSchedule")
-        }
-        Write::PolicyClaims { .. }
-        | Write::PolicyStatus { .. }
-        | Write::RunStatus { .. }
-        | Write::RunObserved { .. }
-        | Write::ResultCreate(_)
-        | Write::NodeHealthSpec(_)
-        | Write::NodeHealthStatus(_)
-        | Write::NodeMarks { .. }
-        | Write::NodeCondition { .. }
-        | Write::DeleteNodeHealth { .. }
-        | Write::DeleteRun { .. } => true,
-    }
 }
 
 impl WriteQueue {
@@ -282,12 +237,11 @@ impl WriteQueue {
         let mut starts = Vec::new();
         let mut next = self.ready.first().copied();
         while let Some((rank, id)) = next {
-            let limit = if rank == 0 { AT_ONCE } else { ORDINARY_AT_ONCE };
-            if self.running >= limit {
-                break;
-            }
-            next = self.ready.range((Excluded((rank, id)), Unbounded)).next().copied();
-            starts.extend(self.start_one(rank, id));
+            let urgent_waits = self.ready.first().is_some_and(|(rank, _)| *rank == URGENT);
+            let has_room = self.under_way.has_room(rank, urgent_waits);
+            let passed = if has_room { id } else { StepId(u64::MAX) };
+            next = self.ready.range((Excluded((rank, passed)), Unbounded)).next().copied();
+            starts.extend(has_room.then(|| self.start_one(rank, id)).flatten());
         }
         starts
     }
@@ -298,7 +252,7 @@ impl WriteQueue {
         let object = self.objects.get_mut(&step.key).filter(|object| !object.is_running)?;
         let write = step.write.take()?;
         object.is_running = true;
-        self.running += 1;
+        self.under_way.began(rank);
         self.ready.remove(&(rank, id));
         let version = object.lanes.get(&step.plan).and_then(|lane| lane.version.clone());
         Some(Start { id, key: step.key.clone(), write, version })
@@ -359,7 +313,7 @@ impl WriteQueue {
         let object = self.objects.get_mut(&step.key)?;
         if step.is_running() {
             object.is_running = false;
-            self.running -= 1;
+            self.under_way.ended(step.rank);
         }
         if step.is_running() || was_ready {
             object.ready -= 1;

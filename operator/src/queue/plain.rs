@@ -23,6 +23,10 @@ struct Waiting {
     is_running: bool,
 }
 
+fn rank_of(step: &Waiting) -> u8 {
+    rank(&step.write)
+}
+
 /// All steps that have not ended, in the order of their admission.
 #[derive(Debug, Default)]
 struct Plain {
@@ -95,11 +99,14 @@ impl Plain {
         ready.sort_unstable();
         let mut starts = Vec::new();
         for (rank, id) in ready {
-            let running: Vec<&Key> = self.steps.iter().filter(|step| step.is_running).map(|step| &step.key).collect();
+            let running: Vec<&Waiting> = self.steps.iter().filter(|step| step.is_running).collect();
+            let (urgent, ordinary): (Vec<&Waiting>, Vec<&Waiting>) =
+                running.iter().partition(|step| rank_of(step) == 0);
+            let urgent_waits = self.steps.iter().any(|step| self.is_ready(step) && rank_of(step) == 0);
+            let most = if urgent_waits || !urgent.is_empty() { 1 } else { 4 };
+            let has_room = if rank == 0 { urgent.len() < 24 } else { ordinary.len() < most };
             let step = self.steps.iter().find(|step| step.id == id).unwrap();
-            if running.len() < if rank == 0 { super::AT_ONCE } else { super::ORDINARY_AT_ONCE }
-                && !running.contains(&&step.key)
-            {
+            if has_room && running.iter().all(|running| running.key != step.key) {
                 starts.push((id, step.version.clone()));
                 self.steps.iter_mut().find(|step| step.id == id).unwrap().is_running = true;
             }

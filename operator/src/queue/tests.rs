@@ -5,6 +5,7 @@ use crate::{
     plan::{Plan, Regarding},
     world::Taint,
 };
+use crds::names;
 
 fn claim(policy: &str, version: Option<&str>) -> Write {
     Write::PolicyClaims {
@@ -200,14 +201,14 @@ fn a_new_taint_does_not_wait_behind_the_labels_of_an_older_decision() {
     let names: Vec<String> = (0..10_000).map(|i| format!("n{i}")).collect();
     let words: Vec<(Write, &[usize])> = names.iter().flat_map(|n| [(marks(n), &[][..]), (condition(n), &[])]).collect();
     admit(&mut queue, plan(&words));
-    assert_eq!(queue.start().len(), 12);
+    assert_eq!(queue.start().len(), 4);
     let steps = plan(&[(claim("p", Some("1")), &[]), (taint("n5000"), &[0]), (marks("n5000"), &[1])]);
     let admission = admit(&mut queue, steps);
     assert_eq!((admission.admitted, admission.dropped, admission.replaced), (3, 0, 2));
     let (ids, writes) = started(&mut queue);
     assert_eq!(writes, [claim("p", Some("1"))]);
     queue.finished(ids[0], &done());
-    assert_eq!(started(&mut queue).1, [taint("n5000")], "first of 19,988 waiting steps");
+    assert_eq!(started(&mut queue).1, [taint("n5000")], "first of 19,996 waiting steps");
 }
 
 #[test]
@@ -269,4 +270,29 @@ fn a_claim_is_written_although_its_taint_must_wait_since_it_ends_the_claims_of_o
     let admission = queue.admit(steps.steps, steps.events, |key, _| *key == n1);
     assert_eq!((admission.admitted, admission.dropped), (1, 2));
     assert_eq!(started(&mut queue).1, [claim("p", Some("1"))]);
+}
+
+#[test]
+fn while_a_claim_or_its_taint_is_under_way_one_label_is_written_at_a_time() {
+    let mut queue = WriteQueue::default();
+    let names: Vec<String> = (0..100).map(|i| format!("n{i}")).collect();
+    admit(&mut queue, plan(&names.iter().map(|n| (marks(n), &[][..])).collect::<Vec<_>>()));
+    let (labels, _) = started(&mut queue);
+    assert_eq!(labels.len(), 4);
+    admit(&mut queue, plan(&[(claim("p", Some("1")), &[]), (taint("sick"), &[0])]));
+    let (mut urgent, writes) = started(&mut queue);
+    assert_eq!(writes, [claim("p", Some("1"))]);
+    for label in &labels[..3] {
+        queue.finished(*label, &done());
+        assert!(queue.start().is_empty(), "a label is still under way");
+    }
+    queue.finished(labels[3], &done());
+    assert_eq!(queue.start().len(), 1);
+    for expected in [Some(taint("sick")), None] {
+        queue.finished(urgent.remove(0), &done());
+        let (ids, writes) = started(&mut queue);
+        urgent = ids;
+        assert_eq!(writes.first().cloned().filter(|_| expected.is_some()), expected);
+        assert_eq!(writes.len(), if expected.is_some() { 1 } else { 3 });
+    }
 }

@@ -10,6 +10,8 @@ pub(super) struct Listing {
     present: Option<BTreeSet<String>>,
     complete: bool,
     malformed: BTreeSet<String>,
+    /// How often an object was found to parse no more, or to parse again.
+    changes: u64,
 }
 
 /// A list that is complete.
@@ -37,7 +39,9 @@ impl Listing {
     /// The list is complete.
     pub(super) fn ended(&mut self) -> List {
         let present = self.present.take().unwrap_or_default();
+        let before = self.malformed.len();
         self.malformed.retain(|name| present.contains(name));
+        self.changes += u64::from(self.malformed.len() < before);
         let is_first = !std::mem::replace(&mut self.complete, true);
         List { present, is_first }
     }
@@ -57,17 +61,24 @@ impl Listing {
         if listed {
             self.note(&name);
         }
-        self.malformed.insert(name);
+        self.changes += u64::from(self.malformed.insert(name));
     }
 
     /// The object of this name parses, or is gone. Returns whether it did not parse before.
     pub(super) fn clear_malformed(&mut self, name: &str) -> bool {
-        self.malformed.remove(name)
+        let was_malformed = self.malformed.remove(name);
+        self.changes += u64::from(was_malformed);
+        was_malformed
     }
 
     /// Whether the object of this name does not parse.
     pub(super) fn is_malformed(&self, name: &str) -> bool {
         self.malformed.contains(name)
+    }
+
+    /// A number that grows whenever the objects that do not parse become others.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many objects do not parse.

@@ -6,10 +6,11 @@
 //! answers to our requests ───▶ Object ──────▶ Stores::answered, deleted, gone
 //! ```
 //!
-//! Each file imports only files above it: `wire`, `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
+//! Each file imports only files above it: `wire`, `known`, `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
 //! this one, `watch`.
 
 mod hearing;
+mod known;
 mod leases;
 mod listing;
 pub mod observation;
@@ -29,10 +30,12 @@ use crate::{
     },
 };
 use crds::{HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy};
+use known::Known;
 use leases::Leases;
 use listing::Listing;
 use observation::{Object, Observation, Seen};
 use overlay::Settled;
+use projection::exchanged;
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use store::{Change, Store};
 
@@ -46,6 +49,7 @@ pub struct Stores {
     policies: Store<NodeHealthPolicy>,
     profiles: Store<NodeHardwareProfile>,
     leases: Leases,
+    known: Known,
 }
 
 /// The most refusals that are remembered. With more of them the cluster has another problem.
@@ -105,16 +109,37 @@ impl Stores {
     /// Takes in what a watch shows, at `at`.
     pub fn observe(&mut self, observation: Observation, at: Instant) -> Change {
         self.look(at);
+        let subject = observation.subject();
+        let (kind, key) = (subject.kind, subject.key().filter(|_| !self.world.refused_texts.is_empty()));
+        let changes = |stores: &Self| stores.listing(kind).map(Listing::changes);
+        let before = changes(self);
         let change = self.take_in(observation, at);
-        if !self.world.refused_texts.is_empty() {
-            let refused = std::mem::take(&mut self.world.refused_texts);
-            self.world.refused_texts = refused.into_iter().filter(|key| self.may_be_refused(key)).collect();
-        }
-        if !self.world.malformed.is_empty() || self.malformed().iter().any(|(_, count)| *count > 0) {
-            let listings = Kind::ALL.into_iter().filter_map(|kind| Some((kind, self.listing(kind)?)));
-            self.world.malformed = listings.flat_map(|(kind, listing)| listing.names_of_malformed(kind)).collect();
+        self.forget_refusals(kind, key.as_ref());
+        if changes(self) != before {
+            self.world.malformed.retain(|key| key.kind != kind);
+            let names = self.listing(kind).into_iter().flat_map(|listing| listing.names_of_malformed(kind));
+            let names: Vec<Key> = names.collect();
+            self.world.malformed.extend(names);
         }
         change
+    }
+
+    /// Forgets refusals of objects that are gone: of the one that was just seen, or, after what names none (a list that
+    /// ended), of all of this kind.
+    fn forget_refusals(&mut self, kind: Kind, seen: Option<&Key>) {
+        if self.world.refused_texts.is_empty() {
+            return;
+        }
+        let gone: Vec<Key> = match seen {
+            Some(key) => Vec::from_iter(Some(key).filter(|key| !self.may_be_refused(key)).cloned()),
+            None => {
+                let of_kind = self.world.refused_texts.iter().filter(|key| key.kind == kind);
+                of_kind.filter(|key| !self.may_be_refused(key)).cloned().collect()
+            }
+        };
+        for key in &gone {
+            self.world.refused_texts.remove(key);
+        }
     }
 
     /// The server refused the full status of this object as invalid: from now on it is written without texts of agents.
@@ -122,6 +147,18 @@ impl Stores {
         if self.world.refused_texts.len() < MAX_REFUSED {
             self.world.refused_texts.insert(key.clone());
         }
+    }
+
+    /// The server refuses the mark of this Node, or the claims of this policy, again and again.
+    pub fn refuse_mark(&mut self, key: &Key) {
+        if self.world.refused_marks.len() < MAX_REFUSED {
+            self.world.refused_marks.insert(key.clone());
+        }
+    }
+
+    /// Forgets the refused marks that are not wanted any more.
+    pub fn keep_refused_marks(&mut self, is_wanted: impl FnMut(&Key) -> bool) {
+        self.world.refused_marks.retain(is_wanted);
     }
 
     /// Whether a refusal must be remembered: while the object is there, and for a result, which is never read, always.
@@ -132,8 +169,12 @@ impl Stores {
     fn take_in(&mut self, observation: Observation, at: Instant) -> Change {
         let world = &mut self.world;
         match observation {
-            Observation::Node(seen) => self.nodes.observe(seen, &mut world.nodes),
+            Observation::Node(seen) => {
+                let seen = seen.map(|node| exchanged(node, &mut self.known));
+                self.nodes.observe(seen, &mut world.nodes)
+            }
             Observation::NodeHealth(seen) => {
+                let seen = seen.map(|health| exchanged(health, &mut self.known));
                 let name = seen.name_of(|health| health.name()).map(str::to_owned);
                 let list_ended = matches!(seen, Seen::ListEnded);
                 let change = self.node_healths.observe(seen, &mut world.node_healths);
@@ -208,10 +249,10 @@ impl Stores {
     pub fn answered(&mut self, object: Object) -> (Change, Settled) {
         let world = &mut self.world;
         match object {
-            Object::Node(o) => self.nodes.answered(o, &mut world.nodes),
+            Object::Node(o) => self.nodes.answered(exchanged(o, &mut self.known), &mut world.nodes),
             Object::NodeHealth(o) => {
                 let name = o.name().to_owned();
-                let answered = self.node_healths.answered(o, &mut world.node_healths);
+                let answered = self.node_healths.answered(exchanged(o, &mut self.known), &mut world.node_healths);
                 self.leases.health_shown(&name, world);
                 answered
             }

@@ -1,6 +1,9 @@
 //! What the operator keeps of an object that the API server sends: its [`Projection`].
 
-use super::wire::{AddressWire, ConditionWire, Custom, LeaseWire, NodeWire, TaintWire};
+use super::{
+    known::Known,
+    wire::{AddressWire, ConditionWire, Custom, LeaseWire, NodeWire, TaintWire},
+};
 use crate::{
     key::{Identified, Kind},
     world::{Node, Taint},
@@ -15,7 +18,7 @@ use crds::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What is kept of an object.
 pub trait Projection: Identified + Clone + Send + Sync + 'static {
@@ -27,10 +30,20 @@ pub trait Projection: Identified + Clone + Send + Sync + 'static {
     fn project(wire: Self::Wire) -> Self;
     /// Whether the two differ in nothing but the version: no decision could tell them apart.
     fn says_the_same(&self, other: &Self) -> bool;
+    /// Exchanges values that other objects hold too for those.
+    fn exchange(&mut self, _known: &mut Known) {}
     /// Whether the change from `before` to this one needs a decision at once.
     fn is_urgent_after(&self, _before: Option<&Self>) -> bool {
         false
     }
+}
+
+/// The object, with values that other objects hold too exchanged for those. Nobody else holds an object that has just arrived.
+pub(super) fn exchanged<T: Projection>(mut object: Arc<T>, known: &mut Known) -> Arc<T> {
+    if let Some(object) = Arc::get_mut(&mut object) {
+        object.exchange(known);
+    }
+    object
 }
 
 /// Whether version `a` is `b` or later. Versions of one kind are growing numbers (official since Kubernetes 1.35); any
@@ -78,7 +91,7 @@ fn metadata_says_the_same(one: &ObjectMeta, other: &ObjectMeta) -> bool {
 }
 
 macro_rules! custom_resource {
-    ($type:ident, $kind:ident, Custom<$spec:ty, $status:ty>, $keep_status:expr, [$($member:ident),+] $(, $urgent:item)?) => {
+    ($type:ident, $kind:ident, Custom<$spec:ty, $status:ty>, $keep_status:expr, [$($member:ident),+] $(, $more:item)*) => {
         impl Projection for $type {
             type Wire = Custom<$spec, $status>;
             const KIND: Kind = Kind::$kind;
@@ -93,7 +106,7 @@ macro_rules! custom_resource {
                 $(self.$member == other.$member &&)+
                     metadata_says_the_same(&self.metadata, &other.metadata)
             }
-            $($urgent)?
+            $($more)*
         }
     };
 }
@@ -125,18 +138,27 @@ custom_resource!(
     Custom<NodeHealthSpec, NodeHealthStatus>,
     |health, status| health.status = status.map(what_is_read),
     [spec, status],
+    fn exchange(&mut self, known: &mut Known) {
+        known.exchange_in_health(self);
+    },
     fn is_urgent_after(&self, before: Option<&Self>) -> bool {
         let known = before.and_then(|b| b.status.as_ref());
         self.status.as_ref().is_some_and(|status| has_new_failure(status, known))
     }
 );
 
-/// The agent's baselines are its own memory, up to 12 KiB a node. Lists end with the room for twice their length that
-/// parsing leaves them.
+/// The agent's baselines are its own memory, up to 12 KiB a node. Of a row no decision reads the times and the message, and
+/// without them the rows of most nodes are the same ([`Known`]). Lists end with the room for twice their length that parsing
+/// leaves them.
 fn what_is_read(mut status: NodeHealthStatus) -> NodeHealthStatus {
+    status.gpus.shrink_to_fit();
+    status.conditions.shrink_to_fit();
     let Some(report) = &mut status.report else { return status };
     report.baselines = Vec::new();
-    report.checks.iter_mut().for_each(|row| row.covered.shrink_to_fit());
+    for row in report.checks.iter_mut() {
+        (row.since, row.last_run, row.message) = (None, None, None);
+        row.covered.shrink_to_fit();
+    }
     report.checks.shrink_to_fit();
     report.inventory.gpus.shrink_to_fit();
     report.inventory.nics.shrink_to_fit();
@@ -186,10 +208,15 @@ impl Projection for Node {
                 .into_iter()
                 .filter(|(name, _)| names::ACCELERATOR_RESOURCES.contains(&name.as_str()))
                 .filter_map(|(name, quantity)| Some((name, quantity.parse().ok()?)))
-                .collect(),
+                .collect::<BTreeMap<_, _>>()
+                .into(),
             addresses: status.addresses.unwrap_or_default().into_iter().filter_map(address).collect(),
             boot_id: status.node_info.map(|i| i.boot_id).unwrap_or_default(),
         }
+    }
+
+    fn exchange(&mut self, known: &mut Known) {
+        known.exchange_in_node(self);
     }
 
     fn says_the_same(&self, other: &Self) -> bool {

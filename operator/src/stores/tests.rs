@@ -53,7 +53,7 @@ fn a_node_is_projected_to_what_a_decision_needs() {
                     "lastTransitionTime": "2026-11-21T09:30:00Z"}]}
     });
     let node = Node::project(serde_json::from_value(wire).unwrap());
-    assert_eq!(node.accelerators, [("nvidia.com/gpu".to_owned(), 8)].into());
+    assert_eq!(*node.accelerators, [("nvidia.com/gpu".to_owned(), 8)].into());
     assert_eq!(node.addresses, ["10.0.0.1"]);
     assert_eq!(node.summary.as_deref(), Some("{}"));
     assert!(node.ready && node.unschedulable);
@@ -172,4 +172,79 @@ fn a_run_that_has_ended_is_kept_thin_and_no_decision_walks_over_it() {
     // The same again, as after a relist, changes nothing.
     let change = stores.observe(Observation::Run(Seen::Applied(run(2, "Passed"))), now());
     assert_eq!(change, Change::None);
+}
+
+/// A NodeHealth with a report of one row, which the check reached at this time.
+fn reporting(name: &str, version: u32, last_run: &str) -> Arc<NodeHealth> {
+    let wire = json!({
+        "metadata": {"name": name, "uid": format!("{name}-uid"), "resourceVersion": version.to_string()},
+        "spec": {"monitors": [{"name": "xid"}], "node": {"uid": "u", "allocatable": {"nvidia.com/gpu": 8}}},
+        "status": {
+            "gpus": [{"pciAddress": "0000:10:00.0", "uuid": format!("GPU-{name}"), "state": "Healthy"}],
+            "conditions": [{"type": "Healthy", "status": "True", "reason": "AllChecksPassed", "message": "",
+                "lastTransitionTime": "2026-11-21T09:30:00Z"}],
+            "report": {
+                "inventory": {"gpus": [{"pciAddress": "0000:10:00.0", "uuid": format!("GPU-{name}"), "model": "H100"}]},
+                "checks": [{"check": "xid", "outcome": "Pass", "covered": ["0000:10:00.0", "node"],
+                    "since": last_run, "lastRun": last_run}]}},
+    });
+    Arc::new(NodeHealth::project(serde_json::from_value(wire).unwrap()))
+}
+
+#[test]
+fn a_refusal_is_forgotten_with_its_object_and_survives_what_is_seen_of_others() {
+    let key = |name| Key::new(Kind::NodeHealth, name);
+    let report = |name| Observation::NodeHealth(Seen::Applied(reporting(name, 1, "2026-11-21T09:30:00Z")));
+    let mut stores = stores();
+    for name in ["a", "b", "c"] {
+        let _ = stores.observe(report(name), now());
+        stores.refuse_texts(&key(name));
+    }
+    let _ = stores.observe(Observation::Node(Seen::ListBegan), now());
+    let _ = stores.observe(Observation::Node(Seen::ListEnded), now());
+    let _ = stores.observe(report("a"), now());
+    assert_eq!(stores.world().refused_texts.len(), 3);
+    let gone = Seen::Deleted(reporting("a", 2, "2026-11-21T09:30:00Z"));
+    let _ = stores.observe(Observation::NodeHealth(gone), now());
+    assert_eq!(stores.world().refused_texts, [key("b"), key("c")].into());
+    // Gone while nobody watched.
+    let _ = stores.observe(Observation::NodeHealth(Seen::ListBegan), now());
+    let listed = Seen::Listed(reporting("c", 1, "2026-11-21T09:30:00Z"));
+    let _ = stores.observe(Observation::NodeHealth(listed), now());
+    let _ = stores.observe(Observation::NodeHealth(Seen::ListEnded), now());
+    assert_eq!(stores.world().refused_texts, [key("c")].into());
+}
+
+#[test]
+fn what_two_nodes_report_alike_is_held_once() {
+    let mut stores = stores();
+    let reports = [reporting("a", 1, "2026-11-21T09:30:00Z"), reporting("b", 2, "2026-11-21T09:31:00Z")];
+    for report in reports {
+        let _ = stores.observe(Observation::NodeHealth(Seen::Applied(report)), now());
+    }
+    // What an answer brings is no exception.
+    let _ = stores.answered(Object::NodeHealth(reporting("c", 3, "2026-11-21T09:32:00Z")));
+    let healths: Vec<&NodeHealth> = stores.world().node_healths.values().map(|health| &**health).collect();
+    let status = |health: usize| healths[health].status.as_ref().unwrap();
+    let report = |health: usize| status(health).report.as_ref().unwrap();
+    for other in 1..3 {
+        assert!(report(0).checks.is_same(&report(other).checks));
+        assert!(healths[0].spec.monitors.is_same(&healths[other].spec.monitors));
+        assert!(healths[0].spec.node.allocatable.is_same(&healths[other].spec.node.allocatable));
+        assert!(status(0).conditions[0].reason.is_same(&status(other).conditions[0].reason));
+        assert!(status(0).gpus[0].pci_address.is_same(&report(other).inventory.gpus[0].pci_address));
+        let (verdict, gpu) = (&status(other).gpus[0], &report(other).inventory.gpus[0]);
+        assert!(verdict.uuid.as_ref().unwrap().is_same(gpu.uuid.as_ref().unwrap()));
+        assert_ne!(verdict.uuid, status(0).gpus[0].uuid);
+    }
+}
+
+#[test]
+fn a_check_that_ran_again_and_found_the_same_needs_no_decision() {
+    let mut stores = stores();
+    let mut see = |version, last_run| {
+        stores.observe(Observation::NodeHealth(Seen::Applied(reporting("a", version, last_run))), now())
+    };
+    assert_eq!(see(1, "2026-11-21T09:30:00Z"), Change::Changed);
+    assert_eq!(see(2, "2026-11-21T09:31:00Z"), Change::None);
 }

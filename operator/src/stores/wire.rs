@@ -1,6 +1,8 @@
 //! The members of objects that are read from the wire: serde skips all others without keeping them, which for a Node with its
 //! images and for everybody's managed fields is most of the text.
 
+use crate::world::labels::Labels;
+use crds::Text;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -91,7 +93,7 @@ pub struct NodeMetadata {
     /// Its resourceVersion.
     pub resource_version: String,
     /// Its labels.
-    pub labels: Option<BTreeMap<String, String>>,
+    pub labels: Option<Labels>,
     /// Our annotation.
     pub annotations: Option<OwnAnnotations>,
 }
@@ -150,15 +152,15 @@ pub struct NodeStatus {
 pub struct ConditionWire {
     /// The type.
     #[serde(rename = "type")]
-    pub type_: String,
+    pub type_: Text,
     /// True, False or Unknown.
-    pub status: String,
+    pub status: Text,
     /// The reason.
     #[serde(default)]
-    pub reason: Option<String>,
+    pub reason: Option<Text>,
     /// The message.
     #[serde(default)]
-    pub message: Option<String>,
+    pub message: Option<Text>,
     /// When the status last changed.
     #[serde(default)]
     pub last_transition_time: Option<Time>,

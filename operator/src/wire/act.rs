@@ -10,6 +10,9 @@ pub const STATUS_OF_RUN: &str = "apply run status";
 /// [`act`] of the write that holds the reasons of claims, which come from agents.
 pub const CLAIMS_OF_POLICY: &str = "apply claims";
 
+/// [`act`] of the write that marks a Node.
+pub const TAINTS_OF_NODE: &str = "patch taints";
+
 /// [`act`] of the write that creates a HealthCheckResult.
 pub const CREATE_RESULT: &str = "create result";
 
@@ -19,7 +22,7 @@ pub const fn act(write: &Write) -> &'static str {
         Write::NodeHealthSpec(_) => "apply spec",
         Write::DeleteNodeHealth { .. } => "delete NodeHealth",
         Write::NodeHealthStatus(_) => STATUS_OF_NODE_HEALTH,
-        Write::NodeTaints { .. } => "patch taints",
+        Write::NodeTaints { .. } => TAINTS_OF_NODE,
         Write::NodeMarks { .. } => "apply marks",
         Write::NodeCondition { .. } => "apply condition",
         Write::RunStatus { .. } => STATUS_OF_RUN,

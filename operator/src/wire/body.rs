@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{NodeHealthSpecWrite, NodeHealthStatusWrite, Write},
-    world::Taint,
+    world::{Taint, labels::Labels},
 };
 use crds::{Condition, health_check_result::other_name_of, names, node_health_policy::NodeHealthPolicyStatus};
 use serde::Serialize;
@@ -136,7 +136,7 @@ pub fn leftovers(
     uid: &str,
     version: &str,
     drop_labels: &[String],
-    labels_now: &BTreeMap<String, String>,
+    labels_now: &Labels,
     drop_summary: bool,
 ) -> Option<Value> {
     let left = drop_labels.iter().filter(|l| labels_now.contains_key(*l));

@@ -51,14 +51,14 @@ fn full_report() -> Report {
         RunReport { id: "i".repeat(80), results: vec![result(); 16], edges: vec![edge; 64], ..RunReport::default() };
     let row = CheckRow {
         check: "c".repeat(80),
-        covered: vec!["t".repeat(64); 49],
+        covered: vec!["t".repeat(64); 49].into(),
         message: Some("m".repeat(256)),
         ..CheckRow::default()
     };
     let baseline =
         Baseline { target: "t".repeat(64), boot_id: "b".repeat(64), values: "v".repeat(256), ..Baseline::default() };
     Report {
-        checks: vec![row; 32],
+        checks: vec![row; 32].into(),
         findings: (0..MAX_FINDINGS).map(|target| finding(target, Outcome::Warn, Severity::Monitor)).collect(),
         baselines: vec![baseline; MAX_BASELINES],
         runs: vec![run; 2],

@@ -127,7 +127,7 @@ fn a_recovery_action_and_a_later_proven_line_are_second_witnesses() {
     assert_eq!(condemned(&bench), ["xid DoubleBitEcc"]);
     let monitors = ["inventory", "xid", "recoveryAction"];
     let monitors = monitors.map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec();
-    let mut bench = Bench::at_rest(NodeHealthSpec { monitors, ..NodeHealthSpec::default() });
+    let mut bench = Bench::at_rest(NodeHealthSpec { monitors: monitors.into(), ..NodeHealthSpec::default() });
     bench.by_hand();
     bench.fault(forged(&gpu(0), 48));
     with_action(&mut bench, Some(1));
@@ -141,7 +141,7 @@ fn a_gpu_that_needs_a_reset_does_not_confirm_a_forged_line_that_asks_for_its_rep
     const AUX_POWER: u32 = 54;
     let monitors = ["inventory", "xid", "recoveryAction"];
     let monitors = monitors.map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec();
-    let mut bench = Bench::at_rest(NodeHealthSpec { monitors, ..NodeHealthSpec::default() });
+    let mut bench = Bench::at_rest(NodeHealthSpec { monitors: monitors.into(), ..NodeHealthSpec::default() });
     bench.by_hand();
     bench.fault(forged(&gpu(0), AUX_POWER));
     with_action(&mut bench, Some(1));

@@ -45,7 +45,7 @@ fn the_latency_of_a_fault_that_comes_back_while_its_end_is_being_written_is_meas
 fn a_row_without_a_finding_passes_and_covers_every_gpu_and_the_node() {
     let bench = Bench::at_rest(spec());
     assert_eq!(bench.row_says("xid"), (Outcome::Pass, ""));
-    assert_eq!(bench.row("xid").covered, [gpu(0), gpu(1), "node".into()]);
+    assert_eq!(*bench.row("xid").covered, [gpu(0), gpu(1), "node".into()]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn the_pass_of_a_new_boot_waits_for_the_inventory_and_leaves_a_gpu_out_that_did_
     after.send(Event::SpecChanged(Box::new(order(spec(), Some(before.report().clone())))));
     assert!(after.written.is_empty(), "nothing is claimed before the hardware was seen");
     after.measure(healthy(1));
-    assert_eq!(after.row("xid").covered, [gpu(0), "node".into()]);
+    assert_eq!(*after.row("xid").covered, [gpu(0), "node".into()]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn entries(log: &str) -> Vec<LogEntry> {
 
 fn found(log: &str) -> Vec<Finding> {
     let monitors = ["xid", "kernelLog"].map(|name| Monitor { name: name.into(), interval_seconds: None });
-    let spec = NodeHealthSpec { monitors: monitors.to_vec(), ..NodeHealthSpec::default() };
+    let spec = NodeHealthSpec { monitors: monitors.to_vec().into(), ..NodeHealthSpec::default() };
     let mut bench = Bench::new();
     bench.send(Event::KernelLogOpened { source: "file:log".into() });
     bench.send(Event::SpecChanged(Box::new(order(spec, None))));

@@ -126,13 +126,16 @@ fn a_rate_below_the_floor_fails_the_edge_and_accuses_no_node() {
 #[test]
 fn the_floor_of_the_profile_counts_where_the_check_names_none() {
     let mut order = *ordered(Some(START), vec![slot(0, Role::Client)], None);
-    order.spec.expected = Some(crds::node_health::Expected {
-        floors: Some(crds::node_hardware_profile::Floors {
-            network_bandwidth_megabits_per_second: Some(10_000),
+    order.spec.expected = Some(
+        crds::node_health::Expected {
+            floors: Some(crds::node_hardware_profile::Floors {
+                network_bandwidth_megabits_per_second: Some(10_000),
+                ..Default::default()
+            }),
             ..Default::default()
-        }),
-        ..Default::default()
-    });
+        }
+        .into(),
+    );
     let mut bench = Bench::new();
     bench.begin(order);
     until(&mut bench, START);

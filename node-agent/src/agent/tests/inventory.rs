@@ -8,7 +8,7 @@ use crds::node_health::Expected;
 
 pub(super) fn expecting(count: i64) -> NodeHealthSpec {
     let gpus = ExpectedGpus { count: Some(count), models: vec!["H100".into()], ..ExpectedGpus::default() };
-    NodeHealthSpec { expected: Some(Expected { gpus: Some(gpus), ..Expected::default() }), ..spec() }
+    NodeHealthSpec { expected: Some(Expected { gpus: Some(gpus), ..Expected::default() }.into()), ..spec() }
 }
 
 /// The findings and the row after one inventory.
@@ -86,7 +86,7 @@ fn what_was_measured_before_the_first_sight_of_the_object_is_reported() {
 fn the_right_count_passes_and_covers_every_gpu_and_the_node() {
     let bench = judged(expecting(2), healthy(2));
     assert_eq!(bench.row_says("inventory"), (Outcome::Pass, reason::COUNT_RIGHT));
-    assert_eq!(bench.row("inventory").covered, [gpu(0), gpu(1), "node".into()]);
+    assert_eq!(*bench.row("inventory").covered, [gpu(0), gpu(1), "node".into()]);
     assert_eq!(bench.report().inventory.gpus.len(), 2);
     assert_eq!(bench.report().inventory.driver.as_deref(), Some("570.86.15"));
 }
@@ -182,7 +182,7 @@ fn of_two_absent_gpus_one_of_which_was_counted_neither_is_named_as_gone() {
     report.nvml.count = Some(2);
     let bench = judged(expecting(3), report);
     assert_eq!(found(&bench), [("node".into(), reason::NOT_IN_DRIVER.into(), Outcome::Fail, Severity::Reboot)]);
-    assert_eq!(bench.row("inventory").covered, [gpu(0), "node".into()]);
+    assert_eq!(*bench.row("inventory").covered, [gpu(0), "node".into()]);
 }
 
 #[test]

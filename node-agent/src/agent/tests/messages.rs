@@ -12,7 +12,7 @@ use crds::node_health::Maintenance;
 fn watching() -> NodeHealthSpec {
     let monitors = ["inventory", "driver", "xid", "kernelLog"];
     NodeHealthSpec {
-        monitors: monitors.map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec(),
+        monitors: monitors.map(|name| Monitor { name: name.into(), interval_seconds: None }).to_vec().into(),
         ..NodeHealthSpec::default()
     }
 }

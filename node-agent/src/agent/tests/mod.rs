@@ -298,7 +298,7 @@ fn monitors() -> Vec<Monitor> {
 }
 
 fn spec() -> NodeHealthSpec {
-    NodeHealthSpec { monitors: monitors(), ..NodeHealthSpec::default() }
+    NodeHealthSpec { monitors: monitors().into(), ..NodeHealthSpec::default() }
 }
 
 fn spec_with(assignments: Vec<Assignment>) -> NodeHealthSpec {

@@ -45,7 +45,7 @@ fn a_board_in_another_slot_takes_its_findings_along_and_its_old_address_passes()
 fn boards_that_changed_places_while_the_agent_was_away_keep_their_findings() {
     let report = sick().report().clone();
     let mut bench = Bench::new();
-    let report = Report { checks: Vec::new(), ..report };
+    let report = Report { checks: Vec::new().into(), ..report };
     bench.begin(order(expecting(2), Some(report)));
     bench.measure_again(node(&[(0, 1), (1, 0)]));
     let of = |place| bench.finding("xid", &gpu(place)).map(|finding| finding.serial.clone());

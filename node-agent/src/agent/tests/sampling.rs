@@ -9,7 +9,7 @@ fn watching(intervals: &[(&str, i64)]) -> NodeHealthSpec {
     let all = ["inventory", "driver", "xid", "ecc", "rowRemap", "thermal", "topology"];
     let interval = |name: &str| intervals.iter().find(|(known, _)| *known == name).map(|(_, seconds)| *seconds);
     let monitors = all.map(|name| Monitor { name: name.into(), interval_seconds: interval(name) });
-    NodeHealthSpec { monitors: monitors.to_vec(), ..NodeHealthSpec::default() }
+    NodeHealthSpec { monitors: monitors.to_vec().into(), ..NodeHealthSpec::default() }
 }
 
 fn in_maintenance(spec: NodeHealthSpec) -> Event {

@@ -279,8 +279,8 @@ fn board_at<'b>(target: &str, boards: &'b [Gpu]) -> Option<&'b Gpu> {
 
 fn identify(finding: &mut Finding, boards: &[Gpu]) {
     if let Some(board) = board_at(&finding.target, boards) {
-        finding.uuid.clone_from(&board.uuid);
-        finding.serial.clone_from(&board.serial);
+        finding.uuid = board.uuid.as_ref().map(String::from);
+        finding.serial = board.serial.as_ref().map(String::from);
     }
 }
 
@@ -289,7 +289,7 @@ fn is_of_another_board(finding: &Finding, boards: &[Gpu]) -> bool {
     let Some(board) = board_at(&finding.target, boards) else { return false };
     match (&finding.serial, &board.serial) {
         (Some(then), Some(now)) => then != now,
-        _ => finding.uuid.is_some() && board.uuid.is_some() && finding.uuid != board.uuid,
+        _ => finding.uuid.is_some() && board.uuid.is_some() && finding.uuid.as_deref() != board.uuid.as_deref(),
     }
 }
 

@@ -149,10 +149,11 @@ fn is_same_board(one: &Gpu, other: &Gpu) -> bool {
 fn gpu(address: &str, report: &InventoryReport) -> Gpu {
     let bound = report.pci.iter().find(|gpu| gpu.address == address).and_then(|gpu| gpu.driver.as_deref());
     let driver = report.nvml.gpus.iter().find(|gpu| gpu.pci.as_deref() == Some(address));
-    let text =
-        |pick: fn(&NvmlGpu) -> Option<&String>, bytes: usize| driver.and_then(pick).map(|text| bounded(text, bytes));
+    let text = |pick: fn(&NvmlGpu) -> Option<&String>, bytes: usize| {
+        driver.and_then(pick).map(|text| bounded(text, bytes).into())
+    };
     Gpu {
-        pci_address: bounded(address, 32),
+        pci_address: bounded(address, 32).into(),
         index: driver.map(|gpu| i64::from(gpu.index)),
         uuid: text(|gpu| gpu.uuid.as_ref(), 96),
         serial: text(|gpu| gpu.serial.as_ref(), 64),
@@ -162,7 +163,7 @@ fn gpu(address: &str, report: &InventoryReport) -> Gpu {
             .and_then(|gpu| gpu.memory_mib)
             .and_then(|mib| i64::try_from(mib).ok())
             .filter(|mib| *mib <= 16_777_216),
-        kernel_driver: bound.filter(|bound| !VENDOR_DRIVERS.contains(bound)).map(|bound| bounded(bound, 32)),
+        kernel_driver: bound.filter(|bound| !VENDOR_DRIVERS.contains(bound)).map(|bound| bounded(bound, 32).into()),
     }
 }
 

@@ -92,7 +92,7 @@ impl Scene {
 
     /// The node's profile declares this about its GPUs.
     pub(crate) fn expecting(mut self, gpus: ExpectedGpus) -> Self {
-        self.spec.expected = Some(Expected { gpus: Some(gpus), ..Expected::default() });
+        self.spec.expected = Some(Expected { gpus: Some(gpus), ..Expected::default() }.into());
         self
     }
 

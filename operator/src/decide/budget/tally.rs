@@ -158,5 +158,5 @@ pub(crate) fn is_used_anyway(subject: &Subject<'_>) -> bool {
 
 /// The failure domain of a node, by this label; nodes without it form one domain.
 pub(crate) fn domain_of<'n>(node: &'n Node, topology_key: &str) -> &'n str {
-    node.labels.get(topology_key).map_or("", String::as_str)
+    node.labels.get(topology_key).unwrap_or_default()
 }

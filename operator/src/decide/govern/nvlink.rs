@@ -139,7 +139,7 @@ fn group(subject: &Subject<'_>) -> Option<Group> {
     let profile = subject.profile?;
     let label = profile.spec.nvlink_domain_label.as_deref()?;
     let value = subject.node.labels.get(label).filter(|value| !value.is_empty())?;
-    Some((profile.metadata.name.clone()?, value.clone()))
+    Some((profile.metadata.name.clone()?, value.to_owned()))
 }
 
 fn report<'w>(subject: &Subject<'w>) -> Option<&'w Report> {

@@ -161,7 +161,7 @@ impl<'r, 'w> Choice<'r, 'w> {
         let is_accelerator_node = is_claimed
             || !matches!(health, Standing::Missing)
             || node.shows_accelerator()
-            || node.labels.get(names::LABEL_AGENT).map(String::as_str) == Some("true")
+            || node.labels.get(names::LABEL_AGENT) == Some("true")
             || node.taint(names::TAINT_UNHEALTHY).is_some();
         let ranked = self.ranks.policies.iter().enumerate();
         let mut selected = ranked
@@ -224,5 +224,5 @@ impl<'r, 'w> Choice<'r, 'w> {
 
 /// Whether a selector of a policy or profile selects the node: always one of the accelerator nodes.
 fn selects(selector: &Selector, node: &Node, is_accelerator_node: bool) -> bool {
-    is_accelerator_node && selector.matches(&node.labels)
+    is_accelerator_node && selector.matches(|key| node.labels.get(key))
 }

@@ -81,7 +81,7 @@ fn uncovered_gpus(row: &CheckRow, gpus: &[Gpu]) -> Option<String> {
     }
     let is_expected = |gpu: &&Gpu| *check != Check::Driver || gpu.uuid.is_some();
     let expected: Vec<&Gpu> = gpus.iter().filter(is_expected).collect();
-    let covered = expected.iter().filter(|gpu| row.covered.contains(&gpu.pci_address)).count();
+    let covered = expected.iter().filter(|gpu| row.covers(&gpu.pci_address)).count();
     (covered < expected.len()).then(|| format!("{} ({covered} of {} GPUs)", row.check, expected.len()))
 }
 

@@ -170,11 +170,10 @@ pub(crate) fn is_vacated(target: &str, report: &Report) -> bool {
         && gpus.len() < MAX_GPUS
         && gpus.iter().all(|gpu| gpu.pci_address != address)
         && address.contains(':')
-        && report.checks.iter().any(|row| {
-            row.check == Check::Inventory.name()
-                && is_verdict(&row.outcome)
-                && row.covered.iter().any(|covered| covered == address)
-        })
+        && report
+            .checks
+            .iter()
+            .any(|row| row.check == Check::Inventory.name() && is_verdict(&row.outcome) && row.covers(address))
 }
 
 /// `0000:18:00.0` of `0000:18:00.0/link3`.

@@ -49,7 +49,7 @@ pub(crate) fn is_lifted(
     // Findings that were left out belong to rows that do not pass.
     let counts = |row: &CheckRow| row.outcome == Outcome::Pass || (is_verdict(&row.outcome) && !is_truncated(report));
     let by_monitor =
-        report.checks.iter().any(|row| row.check == cause.check && counts(row) && row.covered.contains(&cause.target));
+        report.checks.iter().any(|row| row.check == cause.check && counts(row) && row.covers(&cause.target));
     let is_vacated = !is_truncated(report) && is_vacated(&cause.target, report);
     by_run || by_monitor || is_vacated || stray::is_over(cause, report, gpus)
 }

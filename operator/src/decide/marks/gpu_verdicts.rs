@@ -25,7 +25,7 @@ pub(crate) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict
         let entry = verdicts.entry(address).or_insert_with(|| {
             let known = former.iter().find(|gpu| gpu.pci_address == address);
             GpuVerdict {
-                pci_address: truncate(address, 32),
+                pci_address: truncate(address, 32).into(),
                 uuid: known.and_then(|k| k.uuid.clone()),
                 serial: known.and_then(|k| k.serial.clone()),
                 ..GpuVerdict::default()
@@ -33,7 +33,7 @@ pub(crate) fn gpus(health: &NodeHealth, judgement: &Judgement) -> Vec<GpuVerdict
         });
         entry.state = if cause.condemns() { State::Unhealthy } else { State::Suspect };
         entry.severity = cause.severity.clone();
-        entry.reason = Some(cause.reason.clone());
+        entry.reason = Some(cause.reason.as_str().into());
     }
     verdicts.into_values().take(MAX_GPUS).collect()
 }

@@ -37,7 +37,7 @@ pub(crate) fn is_ours(label: &str) -> bool {
 /// been judged yet: then only the agent's label is set, and everything else stays.
 pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'_>>) -> Option<Marks> {
     let agent = (names::LABEL_AGENT.to_owned(), "true".to_owned());
-    let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.clone(), v.clone()));
+    let standing = || node.labels.iter().filter(|(label, _)| is_ours(label)).map(|(k, v)| (k.to_owned(), v.to_owned()));
     let (labels, summary): (BTreeMap<_, _>, _) = match (shown, authority) {
         (None, _) | (Some(_), Authority::Frozen) => (standing().chain([agent]).collect(), node.summary.clone()),
         (Some(shown), Authority::Observe { release }) => {
@@ -58,9 +58,10 @@ pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'
         }
     };
     let drop_labels: Vec<String> =
-        node.labels.keys().filter(|label| is_ours(label) && !labels.contains_key(*label)).cloned().collect();
-    let is_unchanged =
-        drop_labels.is_empty() && summary == node.summary && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v));
+        node.labels.keys().filter(|label| is_ours(label) && !labels.contains_key(*label)).map(str::to_owned).collect();
+    let is_unchanged = drop_labels.is_empty()
+        && summary == node.summary
+        && labels.iter().all(|(k, v)| node.labels.get(k) == Some(v.as_str()));
     (!is_unchanged).then_some(Marks { labels, summary, drop_labels })
 }
 

@@ -30,12 +30,11 @@ pub(crate) fn node(name: &str) -> Node {
         name: name.into(),
         uid: format!("{name}-uid"),
         resource_version: "10".into(),
-        labels: BTreeMap::from([
-            (crds::names::LABEL_INSTANCE_TYPE.to_owned(), "ml.p5.48xlarge".to_owned()),
-            ("kubernetes.io/hostname".to_owned(), name.to_owned()),
-        ]),
+        labels: [(crds::names::LABEL_INSTANCE_TYPE, "ml.p5.48xlarge"), ("kubernetes.io/hostname", name)]
+            .into_iter()
+            .collect(),
         ready: true,
-        accelerators: BTreeMap::from([("nvidia.com/gpu".to_owned(), 8)]),
+        accelerators: BTreeMap::from([("nvidia.com/gpu".to_owned(), 8)]).into(),
         addresses: vec!["10.0.0.1".into()],
         boot_id: "boot-1".into(),
         ..Node::default()
@@ -107,7 +106,7 @@ pub(crate) fn passing_report() -> Report {
     let row = |check: &str| CheckRow {
         check: check.into(),
         outcome: Outcome::Pass,
-        covered: covered.clone(),
+        covered: covered.clone().into(),
         ..CheckRow::default()
     };
     Report {
@@ -117,13 +116,13 @@ pub(crate) fn passing_report() -> Report {
             driver: Some("570.86.15".into()),
             gpus: (0..8)
                 .map(|i| Gpu {
-                    pci_address: address(i),
+                    pci_address: address(i).into(),
                     index: i64::try_from(i).ok(),
-                    uuid: Some(format!("GPU-{i}")),
+                    uuid: Some(format!("GPU-{i}").into()),
                     ..Gpu::default()
                 })
                 .collect(),
-            nics: Vec::new(),
+            nics: Vec::new().into(),
         },
         checks: monitors().map(|check| row(check.name())).collect(),
         ..Report::default()

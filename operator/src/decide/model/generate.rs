@@ -148,7 +148,7 @@ pub(crate) fn node(dice: &mut Dice<'_>, name: &str) -> Node {
         node.taints.push(fixtures::taint(names::TAINT_UNHEALTHY, "reset", effect));
     }
     if dice.chance(20) {
-        node.labels.insert("rack".into(), format!("r{}", dice.below(2)));
+        node.labels.insert("rack".into(), format!("r{}", dice.below(2)).into());
     }
     if dice.chance(8) {
         node.labels.insert(names::LABEL_DRIVER_UPGRADE.into(), "drain-required".into());
@@ -228,7 +228,8 @@ pub(crate) fn report(dice: &mut Dice<'_>) -> Report {
         row.covered.retain(|t| t == "node" || t.as_str() < "0000:13");
     }
     if dice.chance(30) {
-        report.checks.remove(dice.below(report.checks.len()));
+        let at = dice.below(report.checks.len());
+        report.checks.remove(at);
     }
     if dice.chance(5) {
         report.checks.clear();

@@ -167,7 +167,7 @@ fn claims_have_room(model: &Model, policy: &NodeHealthPolicy, claims: &[Claim]) 
     };
     let max = max_unavailable.unwrap_or(budget.max_unavailable);
     for claim in claims.iter().filter(is_new) {
-        let domain = |node: &Node| node.labels.get(key).cloned().unwrap_or_default();
+        let domain = |node: &Node| node.labels.get(key).unwrap_or_default().to_owned();
         let here = model.world.nodes.get(&claim.node).map(|n| domain(n));
         let nodes: Vec<&&Node> = governed.iter().filter(|n| Some(domain(n)) == here).collect();
         let used_here = nodes.iter().filter(|n| used.contains(n.name.as_str())).count();
@@ -196,7 +196,7 @@ pub(super) fn winner(model: &Model, node: &Node) -> Option<String> {
     world
         .policies
         .values()
-        .filter(|p| is_accelerator_node && p.spec.node_selector.matches(&node.labels))
+        .filter(|p| is_accelerator_node && p.spec.node_selector.matches(|key| node.labels.get(key)))
         .max_by(|a, b| {
             let age = |p: &NodeHealthPolicy| p.metadata.creation_timestamp.clone().map(|t| t.0);
             (a.spec.priority.cmp(&b.spec.priority))
@@ -226,7 +226,7 @@ pub(super) fn foreign_marks_survive(seen: &Seen<'_>) -> Result<(), String> {
         })?;
         let foreign = |node: &Node| -> Vec<(String, String)> {
             let labels = node.labels.iter().filter(|(k, _)| !is_our_label(k));
-            labels.map(|(k, v)| (k.clone(), v.clone())).collect()
+            labels.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
         };
         ensure(foreign(before) == foreign(after), || format!("foreign labels of {name}"))?;
         ensure(before.unschedulable == after.unschedulable, || format!("cordon of {name}"))?;

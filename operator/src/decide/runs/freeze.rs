@@ -49,7 +49,8 @@ fn resolve<'a>(world: &'a World, targets: &'a Targets) -> BTreeSet<&'a str> {
         .nodes
         .iter()
         .filter(|(name, node)| {
-            (node.shows_accelerator() || world.node_healths.contains_key(*name)) && selector.matches(&node.labels)
+            (node.shows_accelerator() || world.node_healths.contains_key(*name))
+                && selector.matches(|key| node.labels.get(key))
         })
         .map(|(name, _)| name.as_str())
         .collect()

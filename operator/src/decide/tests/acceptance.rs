@@ -148,7 +148,7 @@ fn nodes_are_counted_by_state_and_a_claim_says_since_when() {
     reports(&mut model, "b", blind);
     model.edit_health("c", |health| health.status = None);
     model.edit_node("d", |node| {
-        node.labels.insert(names::LABEL_MAINTENANCE.to_owned(), "firmware".to_owned());
+        node.labels.insert(names::LABEL_MAINTENANCE.into(), "firmware".into());
     });
     let model = settled(model);
     let counts = &policy_status(&model, "base").counts;

@@ -71,7 +71,7 @@ fn causes_that_such_findings_made_go_when_the_agent_reports_properly() {
             }];
         });
         let mut silent = model.clone();
-        reports(&mut silent, "a", Report { checks: Vec::new(), ..passing_report() });
+        reports(&mut silent, "a", Report { checks: Vec::new().into(), ..passing_report() });
         assert_eq!(decision(&settled(silent), "a").state, State::Unhealthy, "{check}: no proper report");
         let model = settled(model);
         assert_eq!((&decision(&model, "a").state, our_taint(&model, "a").as_str()), (&State::Healthy, ""), "{check}");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::model::fixtures::*;
+use crate::world::labels::Labels;
 use crds::{Outcome, State, reason};
 
 /// Nodes of one profile with these drivers.
@@ -87,7 +88,7 @@ fn a_node_under_maintenance_neither_counts_nor_is_odd() {
     let mut model = settled(model);
     assert_eq!(odd(&model), Vec::<String>::new(), "two that count are too few");
     model.edit_node("n2", |n| {
-        n.labels.clear();
+        n.labels = Labels::default();
     });
     model.edit_node("n2", |n| n.labels = fixtures::node("n2").labels);
     let mut model = settled(model);

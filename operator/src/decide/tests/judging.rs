@@ -72,7 +72,7 @@ fn what_nobody_judged_is_not_told_as_passed() {
 
     // One of eight GPUs is judged.
     let mut one = passing_report();
-    one.checks.iter_mut().for_each(|row| row.covered = vec![address(0)]);
+    one.checks.iter_mut().for_each(|row| row.covered = vec![address(0)].into());
     let mut after = model.clone();
     reports(&mut after, "a", one);
     let (state, why, message, covered) = told(&settled(after));
@@ -92,7 +92,7 @@ fn what_nobody_judged_is_not_told_as_passed() {
 
     // A report without any row is no evidence, also about a node that was healthy before; and it condemns nothing.
     let mut after = model.clone();
-    reports(&mut after, "a", Report { checks: Vec::new(), ..passing_report() });
+    reports(&mut after, "a", Report { checks: Vec::new().into(), ..passing_report() });
     let after = settled(after);
     let (state, why, _, covered) = told(&after);
     assert_eq!((&state, why.as_str()), (&State::Unknown, reason::NEVER_JUDGED));

@@ -91,7 +91,7 @@ fn our_taint(model: &Model, name: &str) -> String {
 }
 
 fn label<'m>(model: &'m Model, name: &str, label: &str) -> &'m str {
-    node_of(model, name).labels.get(label).map_or("", String::as_str)
+    node_of(model, name).labels.get(label).unwrap_or_default()
 }
 
 /// The nodes with a claim of this policy.

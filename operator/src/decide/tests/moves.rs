@@ -24,7 +24,7 @@ fn report(at: Option<&str>, vacant: &[String], findings: Vec<Finding>) -> Report
     covered.extend(vacant.iter().cloned());
     if let Some(at) = at {
         report.checks.iter_mut().for_each(|row| row.covered.push(at.to_owned()));
-        let gpu = Gpu { pci_address: at.to_owned(), serial: Some("S3".into()), ..Gpu::default() };
+        let gpu = Gpu { pci_address: at.to_owned().into(), serial: Some("S3".into()), ..Gpu::default() };
         report.inventory.gpus.push(gpu);
     }
     for finding in &findings {

@@ -23,7 +23,7 @@ fn fleet(nodes: &[(&str, Option<i64>)]) -> Model {
     model.world.profiles.insert("p5".into(), Arc::new(declared));
     for (name, (rack, clique)) in names.iter().zip(nodes) {
         model.edit_node(name, |node| {
-            node.labels.insert(LABEL.into(), (*rack).to_owned());
+            node.labels.insert(LABEL.into(), (*rack).into());
         });
         tells(&mut model, name, clique.map(domain));
     }

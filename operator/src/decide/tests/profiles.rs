@@ -3,6 +3,7 @@
 use super::*;
 use crate::decide::model::fixtures::*;
 use crds::{NodeHardwareProfile, State, node_health::Gpu};
+use std::collections::BTreeMap;
 
 /// The models of the GPUs, as far as they are reported.
 type Models = &'static [Option<&'static str>];
@@ -29,8 +30,8 @@ fn with_profiles(profiles: Vec<NodeHardwareProfile>) -> Model {
 fn finds(model: &mut Model, models: &[Option<&str>]) {
     let mut report = passing_report();
     let gpu = |(index, model): (usize, Option<&str>)| Gpu {
-        pci_address: address(index),
-        model: model.map(str::to_owned),
+        pci_address: address(index).into(),
+        model: model.map(Into::into),
         ..Gpu::default()
     };
     report.inventory.gpus = models.iter().copied().enumerate().map(gpu).collect();
@@ -105,7 +106,7 @@ fn the_number_of_gpus_comes_from_the_instance_type_and_an_unknown_type_judges_no
         let mut model = with_profiles(vec![profile("p5", 8)]);
         model.edit_node("a", |n| {
             n.labels.insert(names::LABEL_INSTANCE_TYPE.into(), instance_type.into());
-            n.accelerators = [("nvidia.com/gpu".to_owned(), 7)].into();
+            n.accelerators = BTreeMap::from([("nvidia.com/gpu".to_owned(), 7)]).into();
         });
         let mut report = match count {
             Some(_) => {

@@ -91,7 +91,7 @@ fn a_fault_is_told_although_its_taint_or_its_claim_is_refused_and_the_mark_comes
             decision(&model, "a").message.contains("The API server refuses to change the taint, so pods may"),
             "{what}"
         );
-        assert_eq!(model.world.nodes["a"].labels[names::LABEL_HEALTH], "unhealthy");
+        assert_eq!(model.world.nodes["a"].labels.get(names::LABEL_HEALTH), Some("unhealthy"));
         model.refused.clear();
         let model = settled(model);
         assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");

@@ -34,7 +34,7 @@ fn a_persons_taint_with_our_key_goes_once_every_check_passes_or_does_not_apply()
     ];
     for (what, report, goes) in table {
         let mut model = tainted_by_a_person();
-        reports(&mut model, "a", Report { checks: Vec::new(), ..passing_report() });
+        reports(&mut model, "a", Report { checks: Vec::new().into(), ..passing_report() });
         let mut model = settled(model);
         assert_eq!(decision(&model, "a").reason, reason::ADOPTED, "{what}");
         reports(&mut model, "a", report);
@@ -47,7 +47,7 @@ fn a_persons_taint_with_our_key_goes_once_every_check_passes_or_does_not_apply()
 fn adopted(annotation: &str, claim: Option<(&str, &str)>) -> Vec<String> {
     let mut model = tainted_by_a_person();
     model.edit_node("a", |n| n.summary = Some(annotation.to_owned()));
-    reports(&mut model, "a", Report { checks: Vec::new(), ..passing_report() });
+    reports(&mut model, "a", Report { checks: Vec::new().into(), ..passing_report() });
     let version = node_of(&model, "a").resource_version.clone();
     if let Some((check, target)) = claim {
         model.edit_policy("base", |p| {

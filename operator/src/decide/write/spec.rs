@@ -43,8 +43,8 @@ pub(crate) fn plan_spec(subject: &Subject<'_>, orders: &Orders, now: Time, plan:
     let spec = NodeHealthSpec {
         profile: subject.profile.and_then(|p| p.metadata.name.clone()),
         node: NodeFacts { uid: node.uid.clone(), allocatable: node.accelerators.clone() },
-        expected: subject.profile.map(expected),
-        monitors: ordered_monitors(subject.policy),
+        expected: subject.profile.map(|profile| expected(profile).into()),
+        monitors: ordered_monitors(subject.policy).into(),
         policy: subject.policy.map(policy_ref),
         boot_grace_seconds: subject.policy.map(|p| p.spec.boot_grace_seconds),
         condemn_old_log: subject.policy.map(|p| p.spec.condemn_old_log),
@@ -83,7 +83,7 @@ fn is_current(spec: &NodeHealthSpec, subject: &Subject<'_>, assignments: &[Assig
     *profile == subject.profile.and_then(|p| p.metadata.name.clone())
         && node.uid == subject.node.uid
         && node.allocatable == subject.node.accelerators
-        && expected_is_current(expected.as_ref(), subject.profile)
+        && expected_is_current(expected.as_deref(), subject.profile)
         && monitors_are_current(standing_monitors, subject.policy)
         // Not the generation: an edit of the policy that changes nothing for its nodes would write every one of them.
         && policy.as_ref().map(|p| p.name.as_str())

@@ -27,13 +27,13 @@ pub(super) fn leave_out(write: &mut NodeHealthStatusWrite) {
         found.target = target(&found.target);
     }
     for gpu in &mut write.gpus {
-        gpu.reason = gpu.reason.take().map(|reason| crds::condition::word(&reason));
+        gpu.reason = gpu.reason.take().map(|reason| crds::condition::word(&reason).into());
         (gpu.uuid, gpu.serial) = (gpu.uuid.take().filter(|t| is_name(t)), gpu.serial.take().filter(|t| is_name(t)));
     }
     write.gpus.retain(|gpu| is_name(&gpu.pci_address));
     write.summary.target = write.summary.target.take().filter(|text| is_name(text));
     for condition in &mut write.conditions {
-        LEFT_OUT.clone_into(&mut condition.message);
+        condition.message = LEFT_OUT.into();
     }
 }
 

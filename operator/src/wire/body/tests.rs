@@ -125,7 +125,7 @@ fn a_status_carries_only_our_own_members_and_the_version_of_the_previous_step() 
 
 #[test]
 fn what_an_apply_could_not_remove_is_removed_by_name() {
-    let labels = [("gpuhealth.dev/health".to_owned(), "x".to_owned())].into();
+    let labels = [("gpuhealth.dev/health", "x")].into_iter().collect();
     let drop = ["gpuhealth.dev/health".to_owned(), "gpuhealth.dev/severity".to_owned()];
     let body = leftovers("u1", "7", &drop, &labels, true).unwrap();
     let expected = json!({"metadata": {"uid": "u1", "resourceVersion": "7", "labels": {"gpuhealth.dev/health": null},

@@ -135,7 +135,7 @@ pub(super) fn report(lost_gpu: Option<usize>) -> Report {
     let row = |check: &Check| CheckRow {
         check: check.name().to_owned(),
         outcome: if lost_gpu.is_some() && *check == Check::Xid { Outcome::Fail } else { Outcome::Pass },
-        covered: covered.clone(),
+        covered: covered.clone().into(),
         ..CheckRow::default()
     };
     let lost = |index| Finding {
@@ -148,10 +148,10 @@ pub(super) fn report(lost_gpu: Option<usize>) -> Report {
         ..Finding::default()
     };
     let gpu = |index| Gpu {
-        pci_address: address(index),
+        pci_address: address(index).into(),
         index: i64::try_from(index).ok(),
-        uuid: Some(format!("GPU-00000000-0000-0000-0000-{index:012}")),
-        model: Some("NVIDIA H100 80GB HBM3".to_owned()),
+        uuid: Some(format!("GPU-00000000-0000-0000-0000-{index:012}").into()),
+        model: Some("NVIDIA H100 80GB HBM3".into()),
         ..Gpu::default()
     };
     Report {
@@ -160,7 +160,7 @@ pub(super) fn report(lost_gpu: Option<usize>) -> Report {
             vendor: Some("nvidia".to_owned()),
             driver: Some("570.86.15".to_owned()),
             gpus: (0..8).map(gpu).collect(),
-            nics: Vec::new(),
+            nics: Vec::new().into(),
         },
         checks: monitors.map(row).collect(),
         findings: lost_gpu.map(lost).into_iter().collect(),

@@ -88,7 +88,7 @@ impl Node {
     fn whereabouts(&self) -> Option<Whereabouts> {
         let gpus = ExpectedGpus { count: i64::try_from(DECLARED).ok(), ..ExpectedGpus::default() };
         let expected = Expected { gpus: Some(gpus), ..Expected::default() };
-        let spec = NodeHealthSpec { expected: Some(expected), ..NodeHealthSpec::default() };
+        let spec = NodeHealthSpec { expected: Some(expected.into()), ..NodeHealthSpec::default() };
         Whereabouts::of(&Expectation { spec: Some(&spec), booted_at: None }, &self.hardware())
     }
 

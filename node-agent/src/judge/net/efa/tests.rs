@@ -94,7 +94,7 @@ fn dropped(counter: &str, count: u64) -> TreeReport {
 fn p5(tree: TreeReport) -> Scene {
     let mut scene = Scene::of(h200(8)).tree(tree);
     let network = ExpectedNetwork { efa_devices: Some(32), ..ExpectedNetwork::default() };
-    scene.spec.expected = Some(Expected { network: Some(network), ..Expected::default() });
+    scene.spec.expected = Some(Expected { network: Some(network), ..Expected::default() }.into());
     scene
 }
 

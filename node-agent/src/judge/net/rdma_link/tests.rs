@@ -80,7 +80,7 @@ fn with(tree: TreeReport) -> Scene {
         ports: ["mlx5_0/1", "mlx5_8/1"].map(|name| ExpectedPort { name: name.to_owned(), rate_gbps: Some(200) }).into(),
         ..ExpectedNetwork::default()
     };
-    scene.spec.expected = Some(Expected { network: Some(network), ..Expected::default() });
+    scene.spec.expected = Some(Expected { network: Some(network), ..Expected::default() }.into());
     scene
 }
 

@@ -64,7 +64,7 @@ impl Stage {
         let node = Node {
             name: name.into(),
             uid: uid.into(),
-            accelerators: [("nvidia.com/gpu".to_owned(), 8)].into(),
+            accelerators: BTreeMap::from([("nvidia.com/gpu".to_owned(), 8)]).into(),
             addresses: vec![address],
             ready: true,
             ..Node::default()
