@@ -10,7 +10,7 @@ use gpu_health_tests::{
         seen::{allocated_kib, unhealthy_taints},
     },
 };
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::{admissionregistration::v1::ValidatingAdmissionPolicyBinding, core::v1::Node};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
@@ -101,6 +101,58 @@ async fn observe_judges_and_marks_nothing_and_enforce_then_marks() {
     assert_eq!((condition(&node), label(&node, names::LABEL_HEALTH)), (None, None));
     scene.cluster.apply_yaml(&policy("Enforce")).await.unwrap();
     taint_with(&scene, "o1", "NoSchedule").await;
+}
+
+/// A policy of the cluster that forbids our taint.
+const NO_TAINTS: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-taints}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [nodes]}]
+  validations:
+    - expression: "!has(object.spec.taints) || object.spec.taints.all(t, t.key != 'gpuhealth.dev/unhealthy')"
+      message: no taints here
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-taints}
+spec: {policyName: no-taints, validationActions: [Deny]}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_forbids_the_taint_is_told_of_the_fault_and_gets_the_taint_once_it_allows_it() {
+    let scene = scene(&["f1"], "Enforce").await;
+    scene.cluster.apply_yaml(NO_TAINTS).await.unwrap();
+    let nodes: Api<Node> = Api::all(scene.cluster.admin().unwrap());
+    let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
+    let taint = json!({"spec": {"taints": [{"key": names::TAINT_UNHEALTHY, "effect": "NoSchedule"}]}});
+    let is_forbidden = || async {
+        match nodes.patch("f1", &dry_run, &Patch::Merge(&taint)).await {
+            Err(error) if error.to_string().contains("no taints here") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let within = gpu_health_tests::product::scene::WITHIN;
+    gpu_health_tests::cluster::until("the policy to forbid taints", within, is_forbidden).await.unwrap();
+
+    scene.nodes["f1"].xid(3, 79, FELL_OFF).unwrap();
+    let has = |health: &NodeHealth, quarantine: &Quarantine| {
+        let decision = health.status.as_ref().and_then(|status| status.decision.as_ref());
+        decision.is_some_and(|d| d.state == State::Unhealthy && d.quarantine == *quarantine)
+    };
+    let told = scene.until_health("f1", "refused", |health| has(health, &Quarantine::Refused)).await.unwrap();
+    let message = told.status.unwrap().decision.unwrap().message;
+    assert!(message.contains("The API server refuses to change the taint"), "{message}");
+    let node =
+        scene.until_node("f1", "a condition", |n| condition(n).is_some_and(|(status, _)| status == "False")).await;
+    assert!(unhealthy_taints(&node.unwrap()).is_empty());
+
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(scene.cluster.admin().unwrap());
+    bindings.delete("no-taints", &DeleteParams::default()).await.unwrap();
+    taint_with(&scene, "f1", "NoSchedule").await;
+    scene.until_health("f1", "quarantined", |health| has(health, &Quarantine::Active)).await.unwrap();
 }
 
 async fn until_policy(scene: &Scene, what: &str, wanted: impl Fn(&NodeHealthPolicy) -> bool) {
