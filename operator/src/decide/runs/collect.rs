@@ -149,26 +149,33 @@ fn findings(checks: &[CheckSpec], node: &str, report: &Report, answer: &RunRepor
         if matches!(outcome, Outcome::Pass | Outcome::Skipped) {
             continue;
         }
-        let worst = |target: &str, outcome: Outcome, severity: &Severity, why: &str, text: &str| WorstFinding {
+        let worst = |target: &str, outcome: &Outcome, severity: &Severity, why: &str, text: &str| WorstFinding {
             node: node.to_owned(),
             check: truncate(&result.check, 80),
             target: truncate(target, 64),
             severity: known_severity(severity),
-            reason: word(why, &outcome),
-            outcome,
+            reason: word(why, &known(outcome)),
+            outcome: known(outcome),
             code: None,
             message: truncate(text, 256),
         };
         let found = report.findings.iter().filter(|f| f.check == result.check);
         let before = findings.len();
-        findings.extend(found.map(|f| {
-            let outcome = known(&f.outcome);
-            worst(&f.target, outcome, &f.severity, &f.reason, &f.message)
+        findings.extend(found.map(|f| WorstFinding {
+            code: f.code.as_deref().map(|code| truncate(code, 32)),
+            ..worst(&f.target, &f.outcome, &f.severity, &f.reason, &f.message)
         }));
+        if findings.len() > before {
+            continue;
+        }
+        let why = result.reason.as_deref().unwrap_or(outcome.as_str());
+        let text = result.message.as_deref().unwrap_or_default();
+        let failed = result.failed.iter();
+        findings.extend(
+            failed.map(|f| worst(&f.target, &f.outcome, &f.severity, f.reason.as_deref().unwrap_or(why), text)),
+        );
         if findings.len() == before {
-            let why = result.reason.as_deref().unwrap_or(outcome.as_str());
-            let text = result.message.as_deref().unwrap_or_default();
-            findings.push(worst(TARGET_NODE, outcome.clone(), &result.severity, why, text));
+            findings.push(worst(TARGET_NODE, &outcome, &result.severity, why, text));
         }
     }
     findings

@@ -1,5 +1,8 @@
 use super::*;
-use crds::{health_check_run::Phase, node_health::Finding};
+use crds::{
+    health_check_run::Phase,
+    node_health::{FailedTarget, Finding},
+};
 
 fn one_node() -> Stage {
     let mut stage = Stage::with_nodes(1);
@@ -112,6 +115,32 @@ fn the_worst_findings_come_first_and_outlive_the_report() {
         status.summary.message.as_deref(),
         Some("2 of 3 nodes failed: GpuMissing 1 (n0), NotInDriver 1 (n2); see status.worst for the findings")
     );
+}
+
+#[test]
+fn the_worst_findings_have_the_code_of_the_fault_and_name_each_target_that_failed() {
+    let mut stage = Stage::with_nodes(2);
+    stage.add_run("r", counting());
+    stage.go();
+    stage.edit_health("n0", |h| {
+        let report = h.status.get_or_insert_default().report.get_or_insert_default();
+        report.findings = vec![Finding { code: Some("79".into()), ..finding("0000:01:00.0", Severity::Reboot) }];
+    });
+    stage.ends("n0", "uid-r/1", Outcome::Fail, "GpuMissing");
+    let target = |target: &str| FailedTarget {
+        target: target.into(),
+        outcome: Outcome::Fail,
+        severity: Severity::Reset,
+        reason: Some("BelowFloor".into()),
+    };
+    let failed = vec![target("0000:03:00.0"), target("0000:04:00.0")];
+    let results = vec![CheckResult { failed, ..result("a", Outcome::Fail, "BelowFloor") }];
+    let answer = RunReport { id: "uid-r/1".into(), state: RunState::Done, results, ..RunReport::default() };
+    stage.answer("n1", answer);
+    stage.go();
+    let worst: Vec<(&str, Option<&str>)> =
+        stage.status("r").worst.iter().map(|w| (w.target.as_str(), w.code.as_deref())).collect();
+    assert_eq!(worst, [("0000:01:00.0", Some("79")), ("0000:03:00.0", None), ("0000:04:00.0", None)]);
 }
 
 #[test]
