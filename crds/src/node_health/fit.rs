@@ -55,9 +55,9 @@ pub fn fit_report(report: &mut Report) {
     }
     while_over(report, max, |report| report.runs.iter_mut().rev().find_map(|run| pop(&mut run.edges)));
     while_over(report, max, |report| report.runs.iter_mut().rev().find_map(|run| cut_figures(&mut run.results)));
-    while_over(report, max, |report| report.checks.iter_mut().rev().find_map(|row| pop(&mut row.covered)));
+    while_over(report, max, cut_covered);
     while_over(report, max, |report| pop(&mut report.baselines));
-    while_over(report, max, |report| pop(&mut report.inventory.nics));
+    while_over(report, max, cut_nics);
     while_over(report, max, |report| report.findings.iter_mut().rev().find_map(|finding| cut_text(&mut finding.uuid)));
     while_over(report, max, |report| drop_mildest_finding(report, KEPT_FINDINGS));
     while_over(report, max, |report| report.inventory.gpus.iter_mut().rev().find_map(strip));
@@ -69,6 +69,31 @@ fn drop_mildest_finding(report: &mut Report, keep: usize) -> Option<usize> {
     let bytes = (report.findings.len() > keep).then(|| drop_mildest(&mut report.findings)).flatten()?;
     report.truncated = Some(report.truncated.map_or(1, |count| count.saturating_add(1).min(MAX_TRUNCATED)));
     Some(bytes)
+}
+
+/// Removes a covered target that no finding of the check is about. A finding where nothing is covered or listed would be an
+/// error of the agent's, and make no cause.
+fn cut_covered(report: &mut Report) -> Option<usize> {
+    let findings = &report.findings;
+    report.checks.iter_mut().rev().find_map(|row| {
+        let of_row = || findings.iter().filter(|finding| finding.check == row.check);
+        let is_named = |target: &String| of_row().any(|finding| part(&finding.target) == part(target));
+        let last = row.covered.iter().rposition(|target| !is_named(target))?;
+        Some(size(&row.covered.remove(last)))
+    })
+}
+
+/// Removes a network device that no finding is about.
+fn cut_nics(report: &mut Report) -> Option<usize> {
+    let findings = &report.findings;
+    let is_named = |address: &str| findings.iter().any(|finding| part(&finding.target) == address);
+    let last = report.inventory.nics.iter().rposition(|nic| !is_named(&nic.pci_address))?;
+    Some(size(&report.inventory.nics.remove(last)))
+}
+
+/// `0000:18:00.0` of `0000:18:00.0/link3`.
+fn part(target: &str) -> &str {
+    target.split('/').next().unwrap_or(target)
 }
 
 /// Removes the fields of a GPU that no check uses; its address, index and UUID stay.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::node_health::{
-    Aggregate, Baseline, Cause, CheckRow, Edge, FailedTarget, MAX_BASELINES, MAX_CAUSES, MAX_FINDINGS, Occurrence,
+    Aggregate, Baseline, Cause, CheckRow, Edge, FailedTarget, MAX_BASELINES, MAX_CAUSES, MAX_FINDINGS, Nic, Occurrence,
     RunReport,
 };
 use crate::{Outcome, Severity};
@@ -137,4 +137,24 @@ fn a_decision_fits_and_keeps_its_worst_cause() {
     fit_decision(&mut decision);
     assert!(size(&decision) <= MAX_DECISION_BYTES);
     assert_eq!(decision.causes[0].target, format!("{:064}", 0));
+}
+
+#[test]
+fn what_a_finding_is_about_stays_covered_and_listed_however_much_is_cut() {
+    let mut report = full_report();
+    report.findings = vec![
+        Finding { check: "nvlink".into(), target: "0000:c4:00.0/link3".into(), ..Finding::default() },
+        Finding { check: "rdmaLink".into(), target: "0000:18:00.0".into(), ..Finding::default() },
+    ];
+    let others = (0..40).map(|i| format!("0000:{i:02x}:00.0"));
+    let covered = std::iter::once("0000:c4:00.0".to_owned()).chain(others).collect();
+    report.checks.truncate(24);
+    let last = 23;
+    report.checks[last] = CheckRow { check: "nvlink".into(), covered, ..CheckRow::default() };
+    let nic = |address: &str| Nic { pci_address: address.into(), ..Nic::default() };
+    report.inventory.nics = ["0000:18:00.0", "0000:19:00.0"].map(nic).into_iter().collect();
+    fit_report(&mut report);
+    assert!(size(&report) <= MAX_REPORT_BYTES);
+    assert_eq!(report.checks[last].covered.as_slice(), ["0000:c4:00.0"]);
+    assert_eq!(report.inventory.nics[0].pci_address, "0000:18:00.0");
 }
