@@ -21,6 +21,12 @@ pub(super) fn now() -> Time {
     Time::from_unix(seconds)
 }
 
+/// The processor time that this thread has used.
+pub(super) fn cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap_or_default()
+}
+
 /// How long it takes until a clock that shows `wall` shows `time`.
 fn until(time: Time, wall: SystemTime) -> Duration {
     let seconds = u64::try_from(time.unix()).unwrap_or_default();

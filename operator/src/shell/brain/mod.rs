@@ -31,7 +31,7 @@ use crate::{
     },
     wire::{content::content, refusal::RequestError},
 };
-use clock::{Alarm, now};
+use clock::{Alarm, cpu, now};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
@@ -168,11 +168,11 @@ impl Brain {
 
     fn decide(&mut self, cause: &'static str) {
         self.metrics.wakes.with_label_values(&[cause]).inc();
-        let began = Instant::now();
+        let (began, cpu_before) = (Instant::now(), cpu());
         let (plan, memo) = decide_again(self.stores.world(), now(), std::mem::take(&mut self.memo));
         self.memo = memo;
         let Plan { steps, events, wake_at } = plan;
-        let took = began.elapsed();
+        let (took, cpu) = (began.elapsed(), cpu().saturating_sub(cpu_before));
         self.alarm.decided(Instant::now(), took, wake_at);
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         let count = i64::try_from(steps.len()).unwrap_or(i64::MAX);
@@ -185,7 +185,7 @@ impl Brain {
         let admission = self.queue.admit(steps, events, must_wait);
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
-        debug!(cause, ?took, steps = count, admission.admitted, dropped, admission.replaced, "decided");
+        debug!(cause, ?took, ?cpu, steps = count, admission.admitted, dropped, admission.replaced, "decided");
         for event in admission.events {
             self.recorder.record(event);
         }
