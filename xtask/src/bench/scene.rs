@@ -95,9 +95,10 @@ pub(crate) async fn until_judged(cluster: &ControlPlane, count: usize, judged: &
 pub(crate) async fn until_labelled(cluster: &ControlPlane, count: usize) -> Result<(), Problem> {
     let nodes: kube::Api<Node> = kube::Api::all(cluster.admin()?);
     let labelled = kube::api::ListParams::default().labels(crds::names::LABEL_HEALTH);
+    // Listing a thousand nodes costs the API server something too.
+    let pause = Duration::from_millis(500 * u64::try_from(count.div_ceil(1000))?);
     while nodes.list_metadata(&labelled).await?.items.len() < count {
-        // Listing a thousand nodes costs the API server something too.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(pause).await;
     }
     Ok(())
 }

@@ -21,6 +21,14 @@ pub(super) fn mib(pids: &[u32], figure: &str) -> Result<f64, Problem> {
     Ok(round(kib / 1024.0))
 }
 
+/// The most memory that a process had at once (`VmHWM` in proc(5)), in MiB.
+pub(super) fn mib_at_most(pid: u32) -> Result<f64, Problem> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/*/status")?;
+    let kib: f64 = line.split_whitespace().next().unwrap_or_default().parse()?;
+    Ok(round(kib / 1024.0))
+}
+
 /// Bytes in MiB.
 pub(super) fn mib_of_bytes(bytes: u64) -> f64 {
     round(f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0)

@@ -129,16 +129,16 @@ impl Brain {
 
     fn decide(&mut self, cause: &'static str) {
         self.metrics.wakes.with_label_values(&[cause]).inc();
-        let began = Instant::now();
+        let (began, cpu_before) = (Instant::now(), cpu());
         let plan = self.engine.decide(now());
-        let took = began.elapsed();
+        let (took, cpu) = (began.elapsed(), cpu().saturating_sub(cpu_before));
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         let count = i64::try_from(plan.steps.len()).unwrap_or(i64::MAX);
         self.metrics.plan_steps.set(count);
         let admission = self.engine.admit(plan, took, Instant::now());
         let dropped = u64::try_from(admission.dropped).unwrap_or(u64::MAX);
         self.metrics.steps_dropped.inc_by(dropped);
-        debug!(cause, ?took, steps = count, admission.admitted, dropped, admission.replaced, "decided");
+        debug!(cause, ?took, ?cpu, steps = count, admission.admitted, dropped, admission.replaced, "decided");
         for event in admission.events {
             self.recorder.record(event);
         }
@@ -214,4 +214,10 @@ fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since.map_or(0, |s| i64::try_from(s.as_secs()).unwrap_or(i64::MAX));
     Time::from_unix(seconds)
+}
+
+/// The processor time that this thread has used.
+fn cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap_or_default()
 }

@@ -5,7 +5,7 @@
 
 mod bare;
 mod logs;
-mod timeline;
+pub(super) mod timeline;
 
 use super::{
     figures::{milliseconds, percentile_ms, ratio},

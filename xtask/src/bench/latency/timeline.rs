@@ -19,24 +19,24 @@ const WRITE_IS_SENT: &str = "a write is sent";
 
 /// The fault: when its line was written, when a watcher saw the taint, and on which objects.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fault<'a> {
-    pub(super) node: &'a str,
-    pub(super) policy: &'a str,
-    pub(super) began: Timestamp,
-    pub(super) tainted: Timestamp,
+pub(in crate::bench) struct Fault<'a> {
+    pub(in crate::bench) node: &'a str,
+    pub(in crate::bench) policy: &'a str,
+    pub(in crate::bench) began: Timestamp,
+    pub(in crate::bench) tainted: Timestamp,
 }
 
 /// What the three programs logged meanwhile.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Logs {
-    pub(super) agent: String,
-    pub(super) operator: String,
-    pub(super) audit: String,
+pub(in crate::bench) struct Logs {
+    pub(in crate::bench) agent: String,
+    pub(in crate::bench) operator: String,
+    pub(in crate::bench) audit: String,
 }
 
 /// A fault's stages in their order; they add up to the whole.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Breakdown {
+pub(in crate::bench) struct Breakdown {
     stages: Vec<(String, Duration)>,
     /// Requests on the way that were not answered with success, by what they were and the answer's code.
     refused: Vec<String>,
@@ -46,7 +46,7 @@ pub(super) struct Breakdown {
 
 impl Breakdown {
     /// Finds the steps of a fault in the logs. A step that no log tells of is left out: its stage and the next are one.
-    pub(super) fn of(fault: &Fault<'_>, logs: &Logs) -> Self {
+    pub(in crate::bench) fn of(fault: &Fault<'_>, logs: &Logs) -> Self {
         let steps = Steps::find(fault, logs);
         Self {
             stages: stages(fault, &steps.in_order()),
@@ -56,12 +56,12 @@ impl Breakdown {
     }
 
     /// The stages in their order.
-    pub(super) fn stages(&self) -> &[(String, Duration)] {
+    pub(in crate::bench) fn stages(&self) -> &[(String, Duration)] {
         &self.stages
     }
 
     /// The longest stage, then all of them.
-    pub(super) fn sentence(&self) -> String {
+    pub(in crate::bench) fn sentence(&self) -> String {
         let total: Duration = self.stages.iter().map(|(_, took)| *took).sum();
         let longest = self.stages.iter().max_by_key(|(_, took)| *took);
         let (name, took) = longest.map_or(("", Duration::ZERO), |(name, took)| (name.as_str(), *took));
@@ -253,7 +253,7 @@ fn requests(audit: &str) -> Vec<Request> {
 const LATER: Duration = Duration::from_millis(200);
 
 /// Whether the audit log holds all that belongs to the fault.
-pub(super) fn is_complete(fault: &Fault<'_>, audit: &str) -> bool {
+pub(in crate::bench) fn is_complete(fault: &Fault<'_>, audit: &str) -> bool {
     let time = |line: &str| -> Option<Timestamp> {
         let event: Value = serde_json::from_str(line).ok()?;
         event.pointer("/stageTimestamp")?.as_str()?.parse().ok()

@@ -3,8 +3,8 @@
 
 use super::super::scene::Problem;
 use crds::{
-    Check, NodeHealth, Outcome, Severity, names,
-    node_health::{AgentFacts, CheckRow, Finding, Gpu, Inventory, Report},
+    Check, NodeHealth, Outcome, Severity, Time, names,
+    node_health::{AgentFacts, CheckRow, Finding, Gpu, Inventory, Nic, Report},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gpu_health_tests::cluster::ControlPlane;
@@ -22,6 +22,8 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
+/// When the first agent started (2026-11-20).
+const START: i64 = 1_795_132_800;
 /// Requests under way at once. More do not make two cores faster.
 const AT_ONCE: usize = 16;
 /// How often an agent renews its Lease (its default).
@@ -42,8 +44,7 @@ impl Agents {
 
     /// Each of these agents reports that all is well.
     pub(super) async fn report_all(&self, nodes: &[String]) -> Result<(), Problem> {
-        let healthy = report(None);
-        let sent = nodes.iter().map(|node| self.report(node, &healthy));
+        let sent = nodes.iter().map(|node| async move { self.report(node, &report(node, None)).await });
         stream::iter(sent).buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -128,14 +129,19 @@ fn leases() -> Request {
     Request::new(Lease::url_path(&(), Some(names::LEASE_NAMESPACE)))
 }
 
-/// The report of a node with eight GPUs on which every check passes but, perhaps, one of one GPU.
-pub(super) fn report(lost_gpu: Option<usize>) -> Report {
+/// The report of a node with eight GPUs and twelve network devices on which every check passes but, perhaps, one of one GPU.
+/// As in a real fleet, boards and times are those of this node, and all else is the same on every node.
+pub(super) fn report(node: &str, lost_gpu: Option<usize>) -> Report {
+    let number = node.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let started = Time::from_unix(START + i64::from(number % 86_400));
     let covered: Vec<String> = (0..8).map(address).chain([names::TARGET_NODE.to_owned()]).collect();
     let monitors = Check::ALL.iter().filter(|check| check.is_monitor() && !check.name().starts_with("amd"));
     let row = |check: &Check| CheckRow {
         check: check.name().to_owned(),
         outcome: if lost_gpu.is_some() && *check == Check::Xid { Outcome::Fail } else { Outcome::Pass },
         covered: covered.clone().into(),
+        since: Some(started),
+        last_run: Some(started.plus(60)),
         ..CheckRow::default()
     };
     let lost = |index| Finding {
@@ -150,17 +156,31 @@ pub(super) fn report(lost_gpu: Option<usize>) -> Report {
     let gpu = |index| Gpu {
         pci_address: address(index).into(),
         index: i64::try_from(index).ok(),
-        uuid: Some(format!("GPU-00000000-0000-0000-0000-{index:012}").into()),
+        uuid: Some(format!("GPU-{number:08x}-0000-0000-0000-{index:012}").into()),
+        serial: Some(format!("16{number:010}{index}").into()),
         model: Some("NVIDIA H100 80GB HBM3".into()),
-        ..Gpu::default()
+        vbios: Some("96.00.5E.00.03".into()),
+        memory_mib: Some(81_559),
+        kernel_driver: None,
+    };
+    let nic = |index| Nic {
+        pci_address: format!("0000:{:02x}:00.0", 0x80 + index),
+        interface: Some(format!("ibs{index}")),
+        rdma: Some(format!("mlx5_{index}")),
     };
     Report {
-        agent: AgentFacts { version: "bench".to_owned(), boot_id: "bench".to_owned(), ..AgentFacts::default() },
+        agent: AgentFacts {
+            version: "bench".to_owned(),
+            boot_id: "bench".to_owned(),
+            started_at: Some(started),
+            kernel_log: Some("kmsg:/dev/kmsg".to_owned()),
+            ..AgentFacts::default()
+        },
         inventory: Inventory {
             vendor: Some("nvidia".to_owned()),
             driver: Some("570.86.15".to_owned()),
             gpus: (0..8).map(gpu).collect(),
-            nics: Vec::new().into(),
+            nics: (0..12).map(nic).collect(),
         },
         checks: monitors.map(row).collect(),
         findings: lost_gpu.map(lost).into_iter().collect(),

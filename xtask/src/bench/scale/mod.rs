@@ -5,31 +5,40 @@
 //!
 //! 1. nodes are made; the operator makes their NodeHealths; agents report: a wave of writes that lasts minutes
 //! 2. in the middle of that wave some nodes fail
-//! 3. when everything is written the operator is started anew, as at a failover, and measured until its first decision
-//! 4. at rest, with one Lease renewal a minute and node
-//! 5. single faults, one after the other
+//! 3. an edit of the policy takes the labels from every node; in the middle of that wave some nodes fail, too
+//! 4. when everything is written the operator is started anew, as at a failover, and measured until its first decision
+//! 5. at rest, with one Lease renewal a minute and node
+//! 6. single faults, one after the other
+//!
+//! A fault is a report under the name of its node's agent. Its time begins with the answer to that report and ends with the
+//! event that shows the taint to a watcher; nothing else is requested meanwhile but Lease renewals.
 
 mod agents;
+mod nodes;
 
 use super::{
     figures::{duration, milliseconds, percentile_ms},
+    latency::timeline::{Breakdown, Fault, Logs},
     scene::{self, Problem},
-    usage::{cpu_seconds, mib, per_mille, per_minute},
+    usage::{cpu_seconds, mib, mib_at_most, per_mille, per_minute},
     watched::{is_tainted, named, until_seen},
 };
 use agents::{Agents, report};
 use clap::Args;
+use crds::NodeHealth;
 use gpu_health_tests::{
-    cluster::{ControlPlane, NodeSpec, Options},
+    cluster::{ControlPlane, Options},
     product::{
         Operator,
         seen::{get, metric},
     },
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Value, json};
 use std::{
     fs,
+    io::{Read as _, Seek as _, SeekFrom},
     path::Path,
     time::{Duration, Instant},
 };
@@ -49,8 +58,12 @@ pub(crate) struct Wanted {
     seconds: u32,
 }
 
-/// How many nodes fail in the middle of the wave. The slowest counts.
+/// How many nodes fail in the middle of a wave. The slowest counts.
 const IN_WAVE: usize = 5;
+/// A taint that takes longer is told with its stages.
+const SLOW: Duration = Duration::from_millis(100);
+/// A policy without labels on nodes.
+const WITHOUT_LABELS: &str = "outputs: {labels: {enabled: false}}";
 /// How long the writes that a node costs may take at most, and how long a wave takes at least.
 const WAVE_WITHIN: Duration = Duration::from_secs(3_600);
 
@@ -89,26 +102,51 @@ pub(crate) async fn measure(binaries: &Path, wanted: &Wanted) -> Result<Value, P
     Ok(json!({"bench": "scale", "points": points, "kib_per_node": (kib_per_node * 10.0).round() / 10.0}))
 }
 
+/// What was measured while nodes were added.
+struct Wave {
+    taints: Vec<Duration>,
+    /// The memory of the operator when everything was written.
+    rss_mib: f64,
+    /// The most that it had.
+    peak_mib: f64,
+}
+
+/// How long a decision took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Decision {
+    /// By the clock: with what others took of the processors.
+    took: Duration,
+    /// Of the operator's processor time.
+    cpu: Duration,
+}
+
 /// What was measured at one number of nodes.
 struct Point {
     started: Duration,
-    decisions: Vec<Duration>,
+    decisions: Vec<Decision>,
     rest_millicores: f64,
     rss_mib: f64,
-    taint_in_wave: Duration,
+    wave: Wave,
     other_writes_per_min: f64,
 }
 
 impl Point {
     fn figures(&self, nodes: u16) -> Value {
+        let of = |pick: fn(&Decision) -> Duration| self.decisions.iter().map(pick).collect::<Vec<_>>();
+        let (took, cpu) = (of(|decision| decision.took), of(|decision| decision.cpu));
         json!({
             "nodes": nodes,
             "start_s": (self.started.as_secs_f64() * 10.0).round() / 10.0,
-            "decide_one_p50_ms": percentile_ms(&self.decisions, 50),
-            "decide_one_p99_ms": percentile_ms(&self.decisions, 99),
+            "decide_one_p50_ms": percentile_ms(&took, 50),
+            "decide_one_p99_ms": percentile_ms(&took, 99),
+            "decide_one_cpu_p50_ms": percentile_ms(&cpu, 50),
+            "decide_one_cpu_p99_ms": percentile_ms(&cpu, 99),
             "rest_millicores": self.rest_millicores,
             "rss_mib": self.rss_mib,
-            "taint_in_wave_ms": milliseconds(self.taint_in_wave),
+            "rss_after_wave_mib": self.wave.rss_mib,
+            "peak_mib": self.wave.peak_mib,
+            "taint_in_wave_ms": percentile_ms(&self.wave.taints, 100),
+            "taint_in_wave_p50_ms": percentile_ms(&self.wave.taints, 50),
             "other_writes_per_min": self.other_writes_per_min,
         })
     }
@@ -116,7 +154,7 @@ impl Point {
 
 impl Fleet<'_> {
     async fn point(&mut self, count: usize, wanted: &Wanted) -> Result<Point, Problem> {
-        let taint_in_wave = self.grow(count).await?;
+        let wave = self.grow(count).await?;
         let (operator, started) = start(self.cluster, self.binaries).await?;
         eprintln!("{count} nodes: first decision after {} ms", milliseconds(started));
         within(scene::until_idle_at_last(&operator)).await?;
@@ -128,58 +166,82 @@ impl Fleet<'_> {
             let node = &self.nodes[fault * 7919 % self.nodes.len()];
             decisions.extend(self.one_decision(&operator, node).await?);
         }
-        Ok(Point { started, decisions, rest_millicores, rss_mib, taint_in_wave, other_writes_per_min })
+        Ok(Point { started, decisions, rest_millicores, rss_mib, wave, other_writes_per_min })
     }
 
-    /// Adds nodes until there are this many, and waits until the operator has written everything about them. Returns how
-    /// long a taint took at most in the middle of these writes.
-    async fn grow(&mut self, count: usize) -> Result<Duration, Problem> {
+    /// Adds nodes until there are this many, and waits until the operator has written everything about them.
+    async fn grow(&mut self, count: usize) -> Result<Wave, Problem> {
+        let began = Instant::now();
         let more: Vec<String> = scene::names("node", count).split_off(self.nodes.len());
-        let specs: Vec<_> = more.iter().map(NodeSpec::new).collect();
+        let specs: Vec<_> = more.iter().map(|name| nodes::with_common_labels(name)).collect();
         self.cluster.create_nodes(&specs).await?;
         let (operator, _) = start(self.cluster, self.binaries).await?;
-        eprintln!("{} nodes more; the operator makes their NodeHealths", more.len());
+        eprintln!("{} nodes more in {} s; the operator makes their NodeHealths", more.len(), began.elapsed().as_secs());
         // What it writes before an agent reports is part of the wave, but without NodeHealths nobody can report.
         within(scene::until_labelled(self.cluster, count)).await?;
         self.renewals.push(self.agents.renew(&more).await?);
         self.agents.report_all(&more).await?;
-        let open = metric(&operator.http, "gpu_health_operator_steps_open").await?.unwrap_or_default();
-        eprintln!("all agents have reported; {open} writes are open");
-        let mut slowest = Duration::ZERO;
-        // The last ones: in the order of names their words are written last.
+        let reported = began.elapsed();
+        eprintln!("all agents have reported after {} s", reported.as_secs());
+        // Until a watcher sees the last report, the load is that of the bench.
         for node in more.iter().rev().take(IN_WAVE) {
-            let took = self.one_taint(node).await?;
-            eprintln!("in the wave: {} ms on {node}", milliseconds(took));
-            slowest = slowest.max(took);
+            let mut healths = named::<NodeHealth>(self.cluster.admin()?, node);
+            until_seen(&mut healths, |health| health.status.as_ref().is_some_and(|s| s.report.is_some())).await?;
         }
-        let open = metric(&operator.http, "gpu_health_operator_steps_open").await?.unwrap_or_default();
-        eprintln!("{open} writes are still open");
-        for node in more.iter().rev().take(IN_WAVE) {
-            self.agents.report(node, &report(None)).await?;
-        }
+        eprintln!("and a watcher has seen it after {} ms more", milliseconds(began.elapsed().saturating_sub(reported)));
+        let mut taints = self.faults(&operator, &more).await?;
         within(scene::until_idle_at_last(&operator)).await?;
+        eprintln!("everything is written after {} s; now the labels of all nodes go", began.elapsed().as_secs());
         self.nodes.extend(more);
-        Ok(slowest)
+        self.cluster.apply_yaml(&scene::policy(WITHOUT_LABELS)).await?;
+        within(until_open(&operator)).await?;
+        taints.extend(self.faults(&operator, &self.nodes).await?);
+        self.cluster.apply_yaml(&scene::policy("")).await?;
+        within(scene::until_idle_at_last(&operator)).await?;
+        let pid = operator.child.pid();
+        Ok(Wave { taints, rss_mib: mib(&[pid], "Rss:")?, peak_mib: mib_at_most(pid)? })
+    }
+
+    /// Some nodes fail, one after the other, and recover.
+    async fn faults(&self, operator: &Operator, nodes: &[String]) -> Result<Vec<Duration>, Problem> {
+        let open = || metric(&operator.http, "gpu_health_operator_steps_open");
+        let mut taints = Vec::new();
+        // The last ones: in the order of names their words are written last.
+        for node in nodes.iter().rev().take(IN_WAVE) {
+            let before = open().await?.unwrap_or_default();
+            let log_before = fs::metadata(operator.child.log_path())?.len();
+            let began = Timestamp::now();
+            let took = self.one_taint(node).await?;
+            eprintln!("in the wave: {} ms on {node}; {before} writes were open", milliseconds(took));
+            if took > SLOW {
+                let fault = Fault { node, policy: scene::POLICY, began, tainted: Timestamp::now() };
+                let logs = Logs { operator: log_since(operator, log_before)?, ..Logs::default() };
+                eprintln!("  {}", Breakdown::of(&fault, &logs).sentence());
+            }
+            taints.push(took);
+        }
+        for node in nodes.iter().rev().take(IN_WAVE) {
+            self.agents.report(node, &report(node, None)).await?;
+        }
+        Ok(taints)
     }
 
     /// From the answer to a report to the taint, as a watcher sees it.
     async fn one_taint(&self, node: &str) -> Result<Duration, Problem> {
         let mut nodes = named::<Node>(self.cluster.admin()?, node);
         until_seen(&mut nodes, |node| !is_tainted(node)).await?;
-        self.agents.report(node, &report(Some(3))).await?;
+        self.agents.report(node, &report(node, Some(3))).await?;
         let began = Instant::now();
         Ok(until_seen(&mut nodes, is_tainted).await?.saturating_duration_since(began))
     }
 
     /// How long the decision took that followed one fault; `None` if the log does not tell.
-    async fn one_decision(&self, operator: &Operator, node: &str) -> Result<Option<Duration>, Problem> {
+    async fn one_decision(&self, operator: &Operator, node: &str) -> Result<Option<Decision>, Problem> {
         let log_before = fs::metadata(operator.child.log_path())?.len();
         self.one_taint(node).await?;
-        let log = fs::read(operator.child.log_path())?;
-        let since = log.get(usize::try_from(log_before)?..).unwrap_or_default();
-        let took = urgent_decision(&String::from_utf8_lossy(since));
+        let took = urgent_decision(&log_since(operator, log_before)?);
         let mut nodes = named::<Node>(self.cluster.admin()?, node);
-        self.agents.report(node, &report(None)).await?;
+        self.agents.report(node, &report(node, None)).await?;
         until_seen(&mut nodes, |node| !is_tainted(node)).await?;
         scene::until_no_open(operator).await?;
         Ok(took)
@@ -225,22 +287,43 @@ async fn within<T>(done: impl Future<Output = Result<T, Problem>>) -> Result<T, 
     tokio::time::timeout(WAVE_WITHIN, done).await.map_err(|_| Problem::from("the operator did not finish in time"))?
 }
 
+/// Waits until the operator has something to write.
+async fn until_open(operator: &Operator) -> Result<(), Problem> {
+    while metric(&operator.http, "gpu_health_operator_steps_open").await? == Some(0.0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// What the operator has logged since its log had this length.
+fn log_since(operator: &Operator, length: u64) -> Result<String, Problem> {
+    let mut log = fs::File::open(operator.child.log_path())?;
+    log.seek(SeekFrom::Start(length))?;
+    let mut text = Vec::new();
+    log.read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// How long the first decision took that a new failure led to, by the operator's log.
-fn urgent_decision(log: &str) -> Option<Duration> {
+fn urgent_decision(log: &str) -> Option<Decision> {
     let line = log.lines().find(|line| line.contains(" decided ") && line.contains("cause=\"urgent\""))?;
-    duration(line.split_whitespace().find_map(|word| word.strip_prefix("took="))?)
+    let figure = |name: &str| duration(line.split_whitespace().find_map(|word| word.strip_prefix(name))?);
+    Some(Decision { took: figure("took=")?, cpu: figure("cpu=")? })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::urgent_decision;
+    use super::{Decision, urgent_decision};
     use std::time::Duration;
 
     #[test]
     fn the_decision_after_a_failure_is_told_from_others() {
-        let log = "2026-11-27T09:30:00Z DEBUG brain: decided cause=\"time\" took=9ms steps=0\n\
-                   2026-11-27T09:30:01Z DEBUG brain: decided cause=\"urgent\" took=1.5ms steps=4\n\
-                   2026-11-27T09:30:01Z DEBUG brain: decided cause=\"urgent\" took=7ms steps=4\n";
-        assert_eq!(urgent_decision(log), Some(Duration::from_micros(1_500)));
+        let log = "2026-11-27T09:30:00Z DEBUG brain: decided cause=\"time\" took=9ms cpu=8ms steps=0\n\
+                   2026-11-27T09:30:01Z DEBUG brain: decided cause=\"urgent\" took=1.5ms cpu=900µs steps=4\n\
+                   2026-11-27T09:30:01Z DEBUG brain: decided cause=\"urgent\" took=7ms cpu=6ms steps=4\n";
+        assert_eq!(
+            urgent_decision(log),
+            Some(Decision { took: Duration::from_micros(1_500), cpu: Duration::from_micros(900) })
+        );
     }
 }
