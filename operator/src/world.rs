@@ -91,7 +91,7 @@ impl Node {
     /// Whether the Node has an allocatable accelerator, or a hardware label for one.
     pub fn shows_accelerator(&self) -> bool {
         self.accelerators.values().any(|count| *count > 0)
-            || crds::names::ACCELERATOR_PCI_LABELS.iter().any(|l| self.labels.get(*l).is_some_and(|v| v == "true"))
+            || crds::names::ACCELERATOR_PCI_LABELS.iter().any(|l| self.labels.get(l).is_some_and(|v| v == "true"))
     }
 
     /// The instance type, without the prefix `ml.`; empty if unknown.

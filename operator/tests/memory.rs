@@ -1,5 +1,7 @@
 //! What a node costs in memory. The only test of its process, because the memory of the process is what is measured.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, in its helpers too")]
+
 use crds::{Check, NodeHealth};
 use operator::{
     stores::{

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! admit(plan) ─▶ waiting ─▶ ready (every step in `after` succeeded) ─▶ start ─▶ running ─▶ finished
-//!       └▶ dropped: the object is busy, or a step that it depends on was dropped or failed. The brain decides again.
+//!       └▶ dropped: the object is busy, the queue is full, or a step that it depends on was dropped or failed. The brain
+//!          decides again.
 //! ```
 //!
 //! An object is busy from the admission of its first step to the end of its last, so an older decision about it never
 //! overtakes a later one. A step of higher rank replaces those of lower rank that wait for the same object, so that a taint
-//! never waits for the labels of an older decision: what was replaced is decided again. A policy is busy only while a step on it is ready or running: its status is written with its
-//! resourceVersion, so the API server refuses an outdated write, and claims for other nodes must not wait until the
-//! labels, conditions and decisions of these nodes are written.
+//! never waits for the labels of an older decision: what was replaced is decided again. A policy is busy only while a step on
+//! it is ready or running: its status is written with its resourceVersion, so the API server refuses an outdated write, and
+//! claims for other nodes must not wait until the labels, conditions and decisions of these nodes are written.
+//!
+//! `rank` says what comes first, `pace` how many writes are under way at once.
 
 pub mod backoff;
 mod pace;
@@ -23,7 +26,7 @@ use crate::{
     key::{Key, Kind},
     plan::{EventNote, Step, Write},
 };
-use pace::UnderWay;
+use pace::{MOST_HELD, UnderWay};
 use rank::{URGENT, WORDS, may_replace, rank};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -105,6 +108,8 @@ pub struct WriteQueue {
     objects: BTreeMap<Key, Object>,
     /// The objects for which a step was dropped because they are busy, and the best rank of such a step.
     blocked: BTreeMap<Key, u8>,
+    /// How many there are of each rank.
+    lengths: [usize; WORDS as usize + 1],
     under_way: UnderWay,
     next_step: u64,
     next_plan: u64,
@@ -124,8 +129,8 @@ pub struct Admission {
 }
 
 impl WriteQueue {
-    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason. A claim is admitted also if
-    /// the taint that it pays for is not: the same write ends the claims of other nodes.
+    /// Admits the steps of a plan whose objects are not busy and need not wait for another reason, as long as there is room. A
+    /// claim is admitted also if the taint that it pays for is not: the same write ends the claims of other nodes.
     pub fn admit(
         &mut self,
         steps: Vec<Step>,
@@ -161,7 +166,7 @@ impl WriteQueue {
         let key = Key::of(&write);
         let after = after.iter().map(|index| ids.get(*index).copied().flatten());
         let after: BTreeSet<StepId> = after.collect::<Option<_>>()?;
-        if must_wait(&key, &write) {
+        if must_wait(&key, &write) || self.is_full(rank(&write)) {
             return None;
         }
         if !own.contains(&key) {
@@ -174,6 +179,11 @@ impl WriteQueue {
             own.insert(key.clone());
         }
         Some(self.insert(key, write, after))
+    }
+
+    /// Whether there are so many steps of this rank that more are left to later decisions. Claims and taints always have room.
+    fn is_full(&self, rank: u8) -> bool {
+        rank != URGENT && self.lengths[usize::from(rank)] >= MOST_HELD
     }
 
     /// Drops the steps that wait for the object if all of them have a lower rank. Returns how many steps were dropped;
@@ -217,6 +227,7 @@ impl WriteQueue {
         let object = self.objects.entry(key.clone()).or_default();
         object.lanes.entry(plan).or_default().steps.insert(id);
         let (dependents, events) = (Vec::new(), Vec::new());
+        self.lengths[usize::from(rank)] += 1;
         self.steps.insert(id, Admitted { plan, key, rank, write: Some(write), unmet, dependents, events });
         self.ready_if_first(id);
         id
@@ -309,6 +320,7 @@ impl WriteQueue {
     /// Removes a step, which may make the next one on its object ready.
     fn remove(&mut self, id: StepId) -> Option<Admitted> {
         let step = self.steps.remove(&id)?;
+        self.lengths[usize::from(step.rank)] -= 1;
         let was_ready = self.ready.remove(&(step.rank, id));
         let object = self.objects.get_mut(&step.key)?;
         if step.is_running() {

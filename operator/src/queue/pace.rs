@@ -3,8 +3,8 @@
 use super::rank::URGENT;
 
 /// The most ordinary writes under way at once. An API server answers a write within some milliseconds, so these are hundreds
-/// a second, as many as one on two cores can do; with more of them it does no more in a second, and each answer takes
-/// longer, that to a taint included. Measured there, at 1,000 nodes: with 12 an answer took 60 ms.
+/// a second (measured on two cores: up to 370). With more of them each answer takes longer, that to a taint included:
+/// `bench scale` with 1,000 nodes, a taint in a wave of writes took 58 to 155 ms with 12, and 23 to 74 ms with 4.
 const ORDINARY_AT_ONCE: usize = 4;
 /// The same while a claim or a taint waits or is under way. Not none: these may come one after the other for minutes, and
 /// one that gets no answer must not stop everything else.
@@ -12,6 +12,10 @@ const BESIDE_URGENT: usize = 1;
 /// The most claims and taints under way at once, whatever else is. At 32 writes the API server's priority level
 /// `workload-low` begins to queue requests.
 const URGENT_AT_ONCE: usize = 24;
+
+/// The most steps of one ordinary rank that the queue holds. That is more than are written between two decisions in a wave
+/// (one a second), and each takes some KiB: those of 10,000 nodes would take as much memory as the nodes themselves.
+pub(super) const MOST_HELD: usize = 2_000;
 
 /// The writes under way.
 #[derive(Debug, Default)]

@@ -121,7 +121,9 @@ impl Known {
 
     fn exchange_in_condition(&mut self, condition: &mut Condition) {
         let Condition { type_, status, reason, message, last_transition_time: _, observed_generation: _ } = condition;
-        [type_, status, reason, message].into_iter().for_each(|text| self.texts.exchange(text));
+        for text in [type_, status, reason, message] {
+            self.texts.exchange(text);
+        }
     }
 }
 

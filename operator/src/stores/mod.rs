@@ -130,12 +130,11 @@ impl Stores {
         if self.world.refused_texts.is_empty() {
             return;
         }
-        let gone: Vec<Key> = match seen {
-            Some(key) => Vec::from_iter(Some(key).filter(|key| !self.may_be_refused(key)).cloned()),
-            None => {
-                let of_kind = self.world.refused_texts.iter().filter(|key| key.kind == kind);
-                of_kind.filter(|key| !self.may_be_refused(key)).cloned().collect()
-            }
+        let refused = &self.world.refused_texts;
+        let gone: Vec<Key> = if let Some(seen) = seen {
+            refused.get(seen).filter(|key| !self.may_be_refused(key)).into_iter().cloned().collect()
+        } else {
+            refused.iter().filter(|key| key.kind == kind && !self.may_be_refused(key)).cloned().collect()
         };
         for key in &gone {
             self.world.refused_texts.remove(key);

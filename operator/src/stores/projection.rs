@@ -155,7 +155,7 @@ fn what_is_read(mut status: NodeHealthStatus) -> NodeHealthStatus {
     status.conditions.shrink_to_fit();
     let Some(report) = &mut status.report else { return status };
     report.baselines = Vec::new();
-    for row in report.checks.iter_mut() {
+    for row in &mut report.checks {
         (row.since, row.last_run, row.message) = (None, None, None);
         row.covered.shrink_to_fit();
     }

@@ -139,7 +139,7 @@ pub fn leftovers(
     labels_now: &Labels,
     drop_summary: bool,
 ) -> Option<Value> {
-    let left = drop_labels.iter().filter(|l| labels_now.contains_key(*l));
+    let left = drop_labels.iter().filter(|l| labels_now.contains_key(l));
     let labels: Map<String, Value> = left.map(|l| (l.clone(), Value::Null)).collect();
     if labels.is_empty() && !drop_summary {
         return None;

@@ -96,7 +96,9 @@ impl Model {
                 let is_same = self.is_as_read(&key, uid, resource_version, own);
                 if is_same {
                     self.edit_node(node, |n| {
-                        labels.iter().for_each(|(key, value)| n.labels.insert(key.into(), value.into()));
+                        for (key, value) in labels {
+                            n.labels.insert(key.into(), value.into());
+                        }
                         for label in drop_labels {
                             n.labels.remove(label);
                         }
