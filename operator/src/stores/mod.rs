@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each file imports only files above it: `wire`, `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
-//! this one, `watch`.
+//! `refusals`, this one, `watch`.
 
 mod hearing;
 mod leases;
@@ -15,6 +15,7 @@ mod listing;
 pub mod observation;
 pub mod overlay;
 pub mod projection;
+mod refusals;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,12 @@ use leases::Leases;
 use listing::Listing;
 use observation::{Object, Observation, Seen};
 use overlay::Settled;
-use std::{sync::Arc, time::Instant};
+use refusals::Refusals;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Instant,
+};
 use store::{Change, Store, View};
 
 /// All stores, and the world as they show it.
@@ -46,10 +52,8 @@ pub struct Stores {
     policies: Store<NodeHealthPolicy>,
     profiles: Store<NodeHardwareProfile>,
     leases: Leases,
+    refusals: Refusals,
 }
-
-/// The most refusals that are remembered. With more of them the cluster has another problem.
-const MAX_REFUSED: usize = 10_000;
 
 /// What is kept of a run.
 fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
@@ -58,6 +62,19 @@ fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
     }
     runs.note_tested(&run);
     Arc::new(thinned(&run))
+}
+
+/// A number that stands for what the agent of this NodeHealth says; the same for all other kinds.
+fn said(world: &World, key: &Key) -> u64 {
+    let health = world.node_healths.get(&key.name).filter(|_| key.kind == Kind::NodeHealth);
+    let Some(mut report) = health.and_then(|health| health.status.as_ref()?.report.clone()) else { return 0 };
+    // They move while the same fault lasts.
+    for found in &mut report.findings {
+        (found.count, found.last_seen) = Default::default();
+    }
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(&report).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Runs `$body` with store and view of a kind that the operator writes.
@@ -98,17 +115,27 @@ impl Stores {
     }
 
     /// The decision loop turns at `at`, at least every few seconds. If it did not, no agent is silent for that.
-    pub fn look(&mut self, at: Instant) {
+    pub fn look(&mut self, at: Instant) -> Change {
         self.leases.look(at);
+        if self.refusals.is_empty() {
+            return Change::None;
+        }
+        let mut refusals = std::mem::take(&mut self.refusals);
+        let over = refusals.over(at, |key| key.kind == Kind::Result || self.shown(key).is_some());
+        self.refusals = refusals;
+        for key in &over {
+            self.world.refused_texts.remove(key);
+        }
+        if over.is_empty() { Change::None } else { Change::Changed }
     }
 
     /// Takes in what a watch shows, at `at`.
     pub fn observe(&mut self, observation: Observation, at: Instant) -> Change {
-        self.look(at);
-        let change = self.take_in(observation, at);
-        if !self.world.refused_texts.is_empty() {
-            let refused = std::mem::take(&mut self.world.refused_texts);
-            self.world.refused_texts = refused.into_iter().filter(|key| self.may_be_refused(key)).collect();
+        let looked = self.look(at);
+        let key = observation.subject().key().filter(|_| !self.refusals.is_empty());
+        let change = self.take_in(observation, at).max(looked);
+        if let Some(key) = key.filter(|key| self.refusals.contains(key)) {
+            self.refusals.says(&key, said(&self.world, &key));
         }
         if !self.world.malformed.is_empty() || self.malformed().iter().any(|(_, count)| *count > 0) {
             let listings = Kind::ALL.into_iter().filter_map(|kind| Some((kind, self.listing(kind)?)));
@@ -117,16 +144,12 @@ impl Stores {
         change
     }
 
-    /// The server refused the full status of this object as invalid: from now on it is written without texts of agents.
-    pub fn refuse_texts(&mut self, key: &Key) {
-        if self.world.refused_texts.len() < MAX_REFUSED {
+    /// The server refused the full status of this object as invalid: it is written without texts of agents until they say
+    /// something else.
+    pub fn refuse_texts(&mut self, key: &Key, at: Instant) {
+        if self.refusals.refused(key, said(&self.world, key), at) {
             self.world.refused_texts.insert(key.clone());
         }
-    }
-
-    /// Whether a refusal must be remembered: while the object is there, and for a result, which is never read, always.
-    fn may_be_refused(&self, key: &Key) -> bool {
-        key.kind == Kind::Result || self.shown(key).is_some()
     }
 
     fn take_in(&mut self, observation: Observation, at: Instant) -> Change {
@@ -242,6 +265,22 @@ impl Stores {
         let change = with_store!(self, key.kind, Change::None, |store, view| store.gone(&key.name, view));
         self.health_may_be_gone(key);
         change
+    }
+
+    /// Calls the agent of this node silent, or not, whatever is known of its Lease.
+    #[cfg(test)]
+    pub(crate) fn set_silent(&mut self, node: &str, is_silent: bool) {
+        if is_silent {
+            self.world.silent.insert(node.to_owned());
+        } else {
+            self.world.silent.remove(node);
+        }
+    }
+
+    /// Leaves the texts of agents out of the status of this object.
+    #[cfg(test)]
+    pub(crate) fn set_refused(&mut self, key: &Key) {
+        self.world.refused_texts.insert(key.clone());
     }
 
     /// Whether the object does not parse, and so is left alone.
