@@ -161,7 +161,7 @@ pub struct ConditionWire {
     pub message: Option<String>,
     /// When the status last changed.
     #[serde(default)]
-    pub last_transition_time: Option<Time>,
+    pub last_transition_time: Option<crds::Time>,
 }
 
 /// An address of a Node.
