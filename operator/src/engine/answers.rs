@@ -1,10 +1,10 @@
 //! What follows from an answer: stores and queue take it in, and what failed goes into backoff.
 
-use super::Engine;
+use super::{Engine, Outcome, Wrote};
 use crate::{
     key::Key,
-    plan::{EventNote, Write},
-    queue::{Ended, StepId},
+    plan::Write,
+    queue::{Ended, Freed},
     stores::{
         observation::{Answer, Object},
         overlay::Settled,
@@ -21,30 +21,6 @@ use std::time::Instant;
 /// A mark whose write fails so often, without a word why, counts as refused.
 const FAILURES_OF_REFUSED: u32 = 3;
 
-/// A write that has ended.
-#[derive(Debug)]
-pub struct Wrote {
-    /// The step.
-    pub id: StepId,
-    /// The object.
-    pub key: Key,
-    /// What was to be written.
-    pub write: Write,
-    /// The version that the world showed when the request was sent.
-    pub before: Option<String>,
-    /// The answer, or what follows from the error.
-    pub answer: Result<Answer, Class>,
-}
-
-/// What is to be done after an answer, and what is worth telling.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The Events that waited for this write.
-    pub events: Vec<EventNote>,
-    /// Whether the write succeeded and yet is in backoff: it does not satisfy the decision that asked for it.
-    pub is_futile: bool,
-}
-
 impl Engine {
     /// Takes in the answer to a write.
     pub fn wrote(&mut self, wrote: Wrote, at: Instant) -> Outcome {
@@ -55,10 +31,12 @@ impl Engine {
         };
         let was_written = matches!(ended, Ended::Written(_));
         let events = self.queue.finished(id, &ended);
-        if self.queue.freed(&key) || !was_written || leads_on(&write) {
-            self.alarm.soon(at, "written");
-        } else {
-            self.alarm.later(at, "written");
+        match self.queue.freed(&key) {
+            // It was decided a while ago, and must not wait for a rest as well.
+            Freed::Mark => self.alarm.at_once(at, "freed"),
+            Freed::Order => self.alarm.soon(at, "written"),
+            Freed::Nothing if !was_written || leads_on(&write) => self.alarm.soon(at, "written"),
+            Freed::Nothing => self.alarm.later(at, "written"),
         }
         Outcome { events, is_futile }
     }
@@ -116,7 +94,7 @@ impl Engine {
         let act = act(write);
         if act == CREATE_RESULT && class != Class::Unknown {
             // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.
-            self.stores.refuse_texts(key);
+            self.stores.refuse_texts(key, at);
             return Ended::Refused;
         }
         if class == Class::Gone {
@@ -127,7 +105,7 @@ impl Engine {
         }
         match class {
             Class::Conflict | Class::Gone => {
-                self.backoffs.conflict(key.clone(), at);
+                self.backoffs.conflict(key, act, || content(write), at);
                 Ended::Stale
             }
             Class::Unknown => {
@@ -137,7 +115,7 @@ impl Engine {
             Class::Forbidden | Class::OldSchema | Class::Invalid => {
                 self.backoffs.refused(key, act, content(write), at);
                 if class == Class::Invalid && matches!(act, STATUS_OF_NODE_HEALTH | STATUS_OF_RUN | CLAIMS_OF_POLICY) {
-                    self.stores.refuse_texts(key);
+                    self.stores.refuse_texts(key, at);
                 }
                 Ended::Refused
             }

@@ -15,20 +15,26 @@ mod alarm;
 mod answers;
 #[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod simulation;
 
 use crate::{
     decide::{Memo, decide_again},
     key::{Key, Kind},
-    plan::{Plan, Write},
-    queue::{Admission, Start, WriteQueue, backoff::Backoffs},
-    stores::{Stores, observation::Observation, store::Change},
+    plan::{EventNote, Plan, Write},
+    queue::{Admission, Start, StepId, WriteQueue, backoff::Backoffs},
+    stores::{
+        Stores,
+        observation::{Answer, Observation},
+        store::Change,
+    },
     wire::{
         act::{CLAIMS_OF_POLICY, TAINTS_OF_NODE, act},
         content::content,
+        refusal::Class,
     },
 };
 use alarm::Alarm;
-pub use answers::{Outcome, Wrote};
 use crds::Time;
 use std::{
     collections::BTreeSet,
@@ -78,6 +84,30 @@ pub struct Noted {
     pub completes: bool,
 }
 
+/// A write that has ended.
+#[derive(Debug)]
+pub struct Wrote {
+    /// The step.
+    pub id: StepId,
+    /// The object.
+    pub key: Key,
+    /// What was to be written.
+    pub write: Write,
+    /// The version that the world showed when the request was sent.
+    pub before: Option<String>,
+    /// The answer, or what follows from the error.
+    pub answer: Result<Answer, Class>,
+}
+
+/// What is to be done after an answer, and what is worth telling.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The Events that waited for this write.
+    pub events: Vec<EventNote>,
+    /// Whether the write succeeded and yet is in backoff: it does not satisfy the decision that asked for it.
+    pub is_futile: bool,
+}
+
 impl Engine {
     /// An engine with empty stores.
     pub fn new(hold_everything: bool) -> Self {
@@ -101,8 +131,9 @@ impl Engine {
 
     /// When the next turn is due, if nothing arrives before.
     pub fn next_turn(&self, at: Instant, wall: SystemTime) -> Instant {
-        let due = [self.alarm.next(at, wall), self.backoffs.next()];
-        let due = due.into_iter().flatten().chain([at + BEAT]);
+        // Nothing is decided before every kind is listed, however long that takes.
+        let alarm = self.alarm.next(at, wall).filter(|_| self.stores.are_complete());
+        let due = alarm.into_iter().chain(self.backoffs.next()).chain([at + BEAT]);
         due.min().unwrap_or(at)
     }
 
@@ -135,7 +166,9 @@ impl Engine {
 
     /// Time has passed, or something has arrived. Returns why a decision is due, if one is.
     pub fn turn(&mut self, at: Instant, wall: SystemTime) -> Option<&'static str> {
-        self.stores.look(at);
+        if self.stores.look(at) != Change::None {
+            self.alarm.soon(at, "free");
+        }
         let due = self.backoffs.due(at);
         self.to_look.extend(due.look);
         if due.ended {
@@ -194,5 +227,23 @@ impl Engine {
     /// The kinds whose first list is not complete.
     pub fn waits_for(&self) -> Vec<Kind> {
         self.stores.incomplete()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::observation::Seen;
+    use std::{sync::Arc, time::UNIX_EPOCH};
+
+    #[test]
+    fn an_engine_that_waits_for_its_first_lists_sleeps_whatever_has_arrived() {
+        let (mut engine, at) = (Engine::new(false), Instant::now());
+        for seen in [Seen::ListBegan, Seen::Listed(Arc::default()), Seen::ListEnded] {
+            engine.observe(Observation::Node(seen), at);
+        }
+        let later = at + Duration::from_secs(1);
+        assert_eq!(engine.turn(later, UNIX_EPOCH), None);
+        assert_eq!(engine.next_turn(later, UNIX_EPOCH), later + BEAT);
     }
 }

@@ -9,6 +9,9 @@ use std::{
 /// The first pause after a conflict. The watch usually shows the object within 5 ms (measured); if it does not, the brain
 /// decides again after this pause.
 const CONFLICT: Duration = Duration::from_millis(50);
+/// So many consecutive conflicts of one kind of write end as soon as the watch shows the object. More of them come from no
+/// change that a watch shows: only time ends them, and other kinds of write go on.
+const QUICK_CONFLICTS: u32 = 3;
 /// The longest pause after consecutive conflicts.
 const LONGEST_CONFLICT: Duration = Duration::from_secs(1);
 /// The first pause before a GET, after a write whose outcome is unknown.
@@ -33,8 +36,8 @@ const MOST_IN_WINDOW_OF_POLICY: u32 = 600;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// Ends when the watch shows the object, or at the time.
-    Conflict,
+    /// Ends when the watch shows the object, or at the time; then, if it `looks`, with a GET: the watch may lag.
+    Conflict { looks: bool },
     /// Ends by a GET, sent at the time; `looking` while it is under way.
     Doubt { looking: bool },
 }
@@ -69,9 +72,11 @@ pub struct Backoffs {
     objects: BTreeMap<Key, Backoff>,
     /// By object and kind of write: a refused label must not keep a taint from being written.
     refused: BTreeMap<Key, BTreeMap<&'static str, Refused>>,
-    /// Consecutive failures: of conflicts and GETs by object (second member empty), and by kind of write. A GET that
-    /// succeeds says nothing about a write that fails each time.
+    /// Consecutive failures: of GETs by object (second member empty), and by kind of write. A GET that succeeds says nothing
+    /// about a write that fails each time.
     failures: BTreeMap<(Key, &'static str), u32>,
+    /// Consecutive conflicts by object and kind of write.
+    conflicts: BTreeMap<(Key, &'static str), u32>,
     /// The start of the window and the number of writes in it, by object and kind of write.
     written: BTreeMap<(Key, &'static str), (Instant, u32)>,
 }
@@ -107,12 +112,19 @@ impl Backoffs {
         self.objects.is_empty() && self.refused.is_empty()
     }
 
-    /// The object has changed since the decision.
-    pub fn conflict(&mut self, key: Key, now: Instant) {
-        let pause = self.pause((key.clone(), ""), CONFLICT, LONGEST_CONFLICT);
-        let until = now + pause;
-        let why = Why::Conflict;
-        self.objects.insert(key, Backoff { why, until });
+    /// The object has changed since the decision that asked for this kind of write.
+    pub fn conflict(&mut self, key: &Key, write: &'static str, content: impl FnOnce() -> u64, now: Instant) {
+        let conflicts = self.conflicts.entry((key.clone(), write)).or_default();
+        *conflicts = conflicts.saturating_add(1);
+        let times = *conflicts;
+        if times > QUICK_CONFLICTS {
+            // 2^5 times the first pause exceeds the longest one.
+            let pause = CONFLICT * 2_u32.pow((times - QUICK_CONFLICTS - 1).min(5));
+            self.put(key, write, content(), now, pause.min(LONGEST_CONFLICT));
+            return;
+        }
+        let why = Why::Conflict { looks: times > 1 };
+        self.objects.insert(key.clone(), Backoff { why, until: now + CONFLICT });
     }
 
     /// It is unknown whether a write of this kind was done. The object is read soon; the write is repeated after pauses that
@@ -149,7 +161,7 @@ impl Backoffs {
 
     /// The watch showed the object. Returns whether that ends a backoff.
     pub fn shown(&mut self, key: &Key) -> bool {
-        let conflict = self.objects.get(key).is_some_and(|backoff| backoff.why == Why::Conflict);
+        let conflict = self.objects.get(key).is_some_and(|backoff| matches!(backoff.why, Why::Conflict { .. }));
         if conflict {
             self.objects.remove(key);
         }
@@ -185,9 +197,11 @@ impl Backoffs {
     }
 
     fn forget_failures(&mut self, key: &Key, write: &'static str) {
-        if !self.failures.is_empty() {
+        if !self.failures.is_empty() || !self.conflicts.is_empty() {
+            let place = (key.clone(), write);
             self.failures.remove(&(key.clone(), ""));
-            self.failures.remove(&(key.clone(), write));
+            self.failures.remove(&place);
+            self.conflicts.remove(&place);
         }
         if let Some(kinds) = self.refused.get_mut(key) {
             kinds.remove(write);
@@ -215,9 +229,14 @@ impl Backoffs {
                 return true;
             }
             match &mut backoff.why {
-                Why::Conflict => {
+                Why::Conflict { looks: false } => {
                     due.ended = true;
                     false
+                }
+                Why::Conflict { looks: true } => {
+                    backoff.why = Why::Doubt { looking: true };
+                    due.look.push(key.clone());
+                    true
                 }
                 Why::Doubt { looking } => {
                     if !std::mem::replace(looking, true) {
@@ -264,7 +283,7 @@ mod tests {
     #[test]
     fn a_conflict_ends_when_the_watch_shows_the_object() {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
-        backoffs.conflict(key(), now);
+        backoffs.conflict(&key(), "taints", || 1, now);
         assert!(waits(&backoffs, "taints", now));
         assert!(backoffs.shown(&key()));
         assert!(backoffs.is_empty());
@@ -273,11 +292,41 @@ mod tests {
     #[test]
     fn a_conflict_ends_in_time_even_if_the_watch_shows_nothing() {
         let (mut backoffs, now) = (Backoffs::default(), Instant::now());
-        backoffs.conflict(key(), now);
+        backoffs.conflict(&key(), "taints", || 1, now);
         assert_eq!(backoffs.next(), Some(now + CONFLICT));
         assert_eq!(backoffs.due(now), Due::default());
         assert!(backoffs.due(now + CONFLICT).ended);
         assert!(backoffs.is_empty());
+    }
+
+    #[test]
+    fn a_second_conflict_that_no_watch_explains_leads_to_a_get() {
+        let (mut backoffs, now) = (Backoffs::default(), Instant::now());
+        backoffs.conflict(&key(), "taints", || 1, now);
+        assert!(backoffs.due(now + CONFLICT).look.is_empty());
+        backoffs.conflict(&key(), "taints", || 1, now);
+        assert_eq!(backoffs.due(now + CONFLICT).look, [key()]);
+    }
+
+    #[test]
+    fn a_write_that_always_conflicts_is_tried_once_a_second_whatever_the_watch_shows_and_holds_up_no_other() {
+        let (mut backoffs, mut now) = (Backoffs::default(), Instant::now());
+        let end = now + Duration::from_secs(60);
+        let mut tries = 0;
+        while now < end {
+            backoffs.shown(&key());
+            if !waits(&backoffs, "marks", now) {
+                tries += 1;
+                backoffs.conflict(&key(), "marks", || 1, now);
+                assert!(tries <= QUICK_CONFLICTS || !waits(&backoffs, "taints", now), "other writes go on");
+            }
+            now += Duration::from_millis(10);
+            backoffs.due(now);
+        }
+        assert!((60..=70).contains(&tries), "{tries}");
+        assert!(!backoffs.succeeded(&key(), "marks", true, now, || 1));
+        backoffs.conflict(&key(), "marks", || 1, now);
+        assert!(backoffs.shown(&key()), "a success ends the series");
     }
 
     #[test]

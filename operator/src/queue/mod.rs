@@ -99,6 +99,17 @@ pub enum Ended {
     Stale,
 }
 
+/// The most urgent step that an object was too busy for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// None that somebody waits for.
+    Nothing,
+    /// What agents or users wait for.
+    Order,
+    /// A claim or a taint.
+    Mark,
+}
+
 /// The steps that were admitted and have not ended. Each operation costs the logarithm of their number for each step that
 /// it is about, whatever else waits.
 #[derive(Debug, Default)]
@@ -354,10 +365,16 @@ impl WriteQueue {
         self.drop_all(waiting);
     }
 
-    /// Whether a step as urgent as a taint or a work order was dropped because this object was busy, which it no longer is.
-    /// Asked once, after a step has ended.
-    pub fn freed(&mut self, key: &Key) -> bool {
-        !self.is_busy(key) && self.blocked.remove(key).is_some_and(|rank| rank < WORDS)
+    /// What was dropped because this object was busy, which it no longer is. Asked once, after a step has ended.
+    pub fn freed(&mut self, key: &Key) -> Freed {
+        if self.is_busy(key) {
+            return Freed::Nothing;
+        }
+        match self.blocked.remove(key) {
+            Some(0) => Freed::Mark,
+            Some(rank) if rank < WORDS => Freed::Order,
+            Some(_) | None => Freed::Nothing,
+        }
     }
 
     /// How many steps have not ended.

@@ -230,12 +230,12 @@ fn a_taint_that_was_dropped_for_a_busy_node_is_asked_for_when_that_is_free_and_w
     let (ids, _) = started(&mut queue);
     admit(&mut queue, plan(&[(taint("n1"), &[]), (marks("n2"), &[])]));
     let keys = ["n1", "n2"].map(|name| Key::new(Kind::Node, name));
-    assert!(!queue.freed(&keys[0]), "it is still busy");
+    assert_eq!(queue.freed(&keys[0]), Freed::Nothing, "it is still busy");
     for id in ids {
         queue.finished(id, &done());
     }
-    assert_eq!((queue.freed(&keys[0]), queue.freed(&keys[0])), (true, false));
-    assert!(!queue.freed(&keys[1]));
+    assert_eq!((queue.freed(&keys[0]), queue.freed(&keys[0])), (Freed::Mark, Freed::Nothing));
+    assert_eq!(queue.freed(&keys[1]), Freed::Nothing);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each file imports only files above it: `wire`, `known`, `projection`, `observation`, `overlay`, `listing`, `store`, `hearing`, `leases`,
-//! this one, `watch`.
+//! `refusals`, this one, `watch`.
 
 mod hearing;
 mod known;
@@ -16,6 +16,7 @@ mod listing;
 pub mod observation;
 pub mod overlay;
 pub mod projection;
+mod refusals;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,13 @@ use listing::Listing;
 use observation::{Object, Observation, Seen};
 use overlay::Settled;
 use projection::exchanged;
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use refusals::Refusals;
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Instant,
+};
 use store::{Change, Store};
 
 /// All stores, and the world as they show it.
@@ -50,10 +57,8 @@ pub struct Stores {
     profiles: Store<NodeHardwareProfile>,
     leases: Leases,
     known: Known,
+    refusals: Refusals,
 }
-
-/// The most refusals that are remembered. With more of them the cluster has another problem.
-const MAX_REFUSED: usize = 10_000;
 
 /// What is kept of a run.
 fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
@@ -62,6 +67,19 @@ fn kept(runs: &mut Runs, run: Arc<HealthCheckRun>) -> Arc<HealthCheckRun> {
     }
     runs.note_tested(&run);
     Arc::new(thinned(&run))
+}
+
+/// A number that stands for what the agent of this NodeHealth says; the same for all other kinds.
+fn said(world: &World, key: &Key) -> u64 {
+    let health = world.node_healths.get(&key.name).filter(|_| key.kind == Kind::NodeHealth);
+    let Some(mut report) = health.and_then(|health| health.status.as_ref()?.report.clone()) else { return 0 };
+    // They move while the same fault lasts.
+    for found in &mut report.findings {
+        (found.count, found.last_seen) = Default::default();
+    }
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(&report).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Runs `$body` with store and view of a kind that the operator writes.
@@ -102,19 +120,31 @@ impl Stores {
     }
 
     /// The decision loop turns at `at`, at least every few seconds. If it did not, no agent is silent for that.
-    pub fn look(&mut self, at: Instant) {
+    pub fn look(&mut self, at: Instant) -> Change {
         self.leases.look(at);
+        if self.refusals.is_empty() {
+            return Change::None;
+        }
+        let mut refusals = std::mem::take(&mut self.refusals);
+        let over = refusals.over(at, |key| key.kind == Kind::Result || self.shown(key).is_some());
+        self.refusals = refusals;
+        for key in &over {
+            self.world.refused_texts.remove(key);
+        }
+        if over.is_empty() { Change::None } else { Change::Changed }
     }
 
     /// Takes in what a watch shows, at `at`.
     pub fn observe(&mut self, observation: Observation, at: Instant) -> Change {
-        self.look(at);
+        let looked = self.look(at);
         let subject = observation.subject();
-        let (kind, key) = (subject.kind, subject.key().filter(|_| !self.world.refused_texts.is_empty()));
+        let (kind, key) = (subject.kind, subject.key().filter(|_| !self.refusals.is_empty()));
         let changes = |stores: &Self| stores.listing(kind).map(Listing::changes);
         let before = changes(self);
-        let change = self.take_in(observation, at);
-        self.forget_refusals(kind, key.as_ref());
+        let change = self.take_in(observation, at).max(looked);
+        if let Some(key) = key.filter(|key| self.refusals.contains(key)) {
+            self.refusals.says(&key, said(&self.world, &key));
+        }
         if changes(self) != before {
             self.world.malformed.retain(|key| key.kind != kind);
             let names = self.listing(kind).into_iter().flat_map(|listing| listing.names_of_malformed(kind));
@@ -124,45 +154,22 @@ impl Stores {
         change
     }
 
-    /// Forgets refusals of objects that are gone: of the one that was just seen, or, after what names none (a list that
-    /// ended), of all of this kind.
-    fn forget_refusals(&mut self, kind: Kind, seen: Option<&Key>) {
-        if self.world.refused_texts.is_empty() {
-            return;
-        }
-        let refused = &self.world.refused_texts;
-        let gone: Vec<Key> = if let Some(seen) = seen {
-            refused.get(seen).filter(|key| !self.may_be_refused(key)).into_iter().cloned().collect()
-        } else {
-            refused.iter().filter(|key| key.kind == kind && !self.may_be_refused(key)).cloned().collect()
-        };
-        for key in &gone {
-            self.world.refused_texts.remove(key);
-        }
-    }
-
-    /// The server refused the full status of this object as invalid: from now on it is written without texts of agents.
-    pub fn refuse_texts(&mut self, key: &Key) {
-        if self.world.refused_texts.len() < MAX_REFUSED {
+    /// The server refused the full status of this object as invalid: it is written without texts of agents until they say
+    /// something else.
+    pub fn refuse_texts(&mut self, key: &Key, at: Instant) {
+        if self.refusals.refused(key, said(&self.world, key), at) {
             self.world.refused_texts.insert(key.clone());
         }
     }
 
     /// The server refuses the mark of this Node, or the claims of this policy, again and again.
     pub fn refuse_mark(&mut self, key: &Key) {
-        if self.world.refused_marks.len() < MAX_REFUSED {
-            self.world.refused_marks.insert(key.clone());
-        }
+        self.world.refused_marks.insert(key.clone());
     }
 
     /// Forgets the refused marks that are not wanted any more.
     pub fn keep_refused_marks(&mut self, is_wanted: impl FnMut(&Key) -> bool) {
         self.world.refused_marks.retain(is_wanted);
-    }
-
-    /// Whether a refusal must be remembered: while the object is there, and for a result, which is never read, always.
-    fn may_be_refused(&self, key: &Key) -> bool {
-        key.kind == Kind::Result || self.shown(key).is_some()
     }
 
     fn take_in(&mut self, observation: Observation, at: Instant) -> Change {
@@ -282,6 +289,22 @@ impl Stores {
         let change = with_store!(self, key.kind, Change::None, |store, view| store.gone(&key.name, view));
         self.health_may_be_gone(key);
         change
+    }
+
+    /// Calls the agent of this node silent, or not, whatever is known of its Lease.
+    #[cfg(test)]
+    pub(crate) fn set_silent(&mut self, node: &str, is_silent: bool) {
+        if is_silent {
+            self.world.silent.insert(node.to_owned());
+        } else {
+            self.world.silent.remove(node);
+        }
+    }
+
+    /// Leaves the texts of agents out of the status of this object.
+    #[cfg(test)]
+    pub(crate) fn set_refused(&mut self, key: &Key) {
+        self.world.refused_texts.insert(key.clone());
     }
 
     /// Whether the object does not parse, and so is left alone.

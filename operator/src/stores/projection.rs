@@ -9,7 +9,7 @@ use crate::{
     world::{Node, Taint},
 };
 use crds::{
-    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome, Time,
+    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome,
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus},
     names,
     node_hardware_profile::NodeHardwareProfileSpec,
@@ -260,7 +260,7 @@ fn condition(condition: ConditionWire) -> Condition {
         status: condition.status,
         reason: condition.reason.unwrap_or_default(),
         message: condition.message.unwrap_or_default(),
-        last_transition_time: since.map(|t| Time::from_unix(t.0.as_second())).unwrap_or_default(),
+        last_transition_time: since.unwrap_or_default(),
         observed_generation: None,
     }
 }

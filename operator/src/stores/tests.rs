@@ -198,7 +198,7 @@ fn a_refusal_is_forgotten_with_its_object_and_survives_what_is_seen_of_others() 
     let mut stores = stores();
     for name in ["a", "b", "c"] {
         let _ = stores.observe(report(name), now());
-        stores.refuse_texts(&key(name));
+        stores.refuse_texts(&key(name), now());
     }
     let _ = stores.observe(Observation::Node(Seen::ListBegan), now());
     let _ = stores.observe(Observation::Node(Seen::ListEnded), now());
@@ -206,12 +206,14 @@ fn a_refusal_is_forgotten_with_its_object_and_survives_what_is_seen_of_others() 
     assert_eq!(stores.world().refused_texts.len(), 3);
     let gone = Seen::Deleted(reporting("a", 2, "2026-11-21T09:30:00Z"));
     let _ = stores.observe(Observation::NodeHealth(gone), now());
+    let _ = stores.look(now());
     assert_eq!(stores.world().refused_texts, [key("b"), key("c")].into());
     // Gone while nobody watched.
     let _ = stores.observe(Observation::NodeHealth(Seen::ListBegan), now());
     let listed = Seen::Listed(reporting("c", 1, "2026-11-21T09:30:00Z"));
     let _ = stores.observe(Observation::NodeHealth(listed), now());
     let _ = stores.observe(Observation::NodeHealth(Seen::ListEnded), now());
+    let _ = stores.look(now());
     assert_eq!(stores.world().refused_texts, [key("c")].into());
 }
 

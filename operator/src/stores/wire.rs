@@ -163,7 +163,7 @@ pub struct ConditionWire {
     pub message: Option<Text>,
     /// When the status last changed.
     #[serde(default)]
-    pub last_transition_time: Option<Time>,
+    pub last_transition_time: Option<crds::Time>,
 }
 
 /// An address of a Node.

@@ -1,7 +1,11 @@
 //! Our labels and annotation on a Node, which are written together.
 
 use crate::{
-    decide::{annotation::Annotation, govern::authority::Authority, judge::verdict::Judgement},
+    decide::{
+        annotation::{Annotation, annotated_since},
+        govern::authority::Authority,
+        judge::verdict::Judgement,
+    },
     world::Node,
 };
 use crds::{State, names, node_health::Certification};
@@ -53,7 +57,7 @@ pub(crate) fn marks(node: &Node, authority: Authority<'_>, shown: Option<Shown<'
             if outputs.labels.enabled {
                 labels.extend(verdict_labels(shown));
             }
-            let summary = outputs.annotation.enabled.then(|| annotation_text(shown.judgement));
+            let summary = outputs.annotation.enabled.then(|| annotation_text(node, shown.judgement));
             (labels, summary)
         }
     };
@@ -82,7 +86,10 @@ fn verdict_labels(shown: Shown<'_>) -> Vec<(String, String)> {
     labels
 }
 
-fn annotation_text(judgement: &Judgement) -> String {
+/// Its time is kept while state and severity stay, whatever is stored of the decision: where that is refused, each decision
+/// would write the annotation again.
+fn annotation_text(node: &Node, judgement: &Judgement) -> String {
     let (state, severity) = (judgement.state.clone(), judgement.severity.clone());
-    Annotation::new(state, severity, judgement.action(), judgement.since, &judgement.causes).to_text()
+    let since = annotated_since(node, &state, &severity).unwrap_or(judgement.since);
+    Annotation::new(state, severity, judgement.action(), since, &judgement.causes).to_text()
 }

@@ -54,6 +54,19 @@ impl<'a> Dice<'a> {
     }
 }
 
+/// Always the same lists of bytes.
+pub(crate) fn random_bytes(length: usize) -> impl Iterator<Item = Vec<u8>> {
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    std::iter::repeat_with(move || {
+        let byte = || {
+            // Knuth's MMIX generator; its high bits are random enough.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        std::iter::repeat_with(byte).take(length).collect()
+    })
+}
+
 /// A small world: 0 to 6 nodes, 0 to 2 policies, 0 to 1 profile.
 pub(crate) fn world(dice: &mut Dice<'_>) -> World {
     let mut world = World::default();

@@ -46,7 +46,7 @@ impl Model {
     }
 
     /// The version of an object.
-    pub(super) fn version_of(&self, key: &Key) -> Option<String> {
+    pub(crate) fn version_of(&self, key: &Key) -> Option<String> {
         self.identity_of(key).map(|(_, version)| version)
     }
 
@@ -57,7 +57,7 @@ impl Model {
     }
 
     /// Writes one thing as the API server would; `false` if it refuses.
-    pub(super) fn write(&mut self, write: &Write, own: Option<&str>) -> bool {
+    pub(crate) fn write(&mut self, write: &Write, own: Option<&str>) -> bool {
         let key = Key::of(write);
         let is_refused = self.refused.contains(&(key.clone(), kind_of(write)));
         if matches!(write, Write::NodeTaints { .. } | Write::PolicyClaims { .. }) {

@@ -6,7 +6,15 @@
 //! | a claim ends only where no late mark can come | `DropUnderLateMark` |
 //! | a paused leader writes no spec of the past | `SpecByUidAlone` |
 //!
-//! Faults of the clock, of the queue and of backoffs are outside of a plan: their mutants stand with those.
+//! Faults of the clock, of the queue and of backoffs are outside of a plan. They are found by the simulation of the whole
+//! engine (`engine/simulation`), whose mutants stand in its `relapses.rs` and `waves.rs`:
+//!
+//! | what is mended | its mutant |
+//! |---|---|
+//! | silence counts only the time in which Leases are seen | `HeardAtStart`, `HeardWhenBroken`, `SilentByWallClock` |
+//! | a claim and a taint replace words that wait | `Queues` |
+//! | a refusal is tried ever more rarely, and holds up nothing else | `ForgivenByGet`, `ForgivenByWatch`, `AllWait` |
+//! | the texts of an agent are tried again | `TextsRefusedForEver` |
 
 use super::{CASES, Seen, bytes, checks, rehearsals, shapes};
 use crate::{

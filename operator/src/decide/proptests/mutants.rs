@@ -15,6 +15,8 @@ use crds::{
     node_health_policy::{Claim, Mode},
 };
 
+pub(super) use crate::decide::model::generate::random_bytes;
+
 /// What is done to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mutant {
@@ -295,19 +297,6 @@ fn every_fault_of_server_and_watches_finds_what_it_was_made_for() {
 
 /// How many worlds a mutant may take until it is caught.
 const WORLDS: u32 = 3_000;
-
-/// Always the same lists of bytes.
-pub(super) fn random_bytes(length: usize) -> impl Iterator<Item = Vec<u8>> {
-    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
-    std::iter::repeat_with(move || {
-        let byte = || {
-            // Knuth's MMIX generator; its high bits are random enough.
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state.to_be_bytes()[0]
-        };
-        std::iter::repeat_with(byte).take(length).collect()
-    })
-}
 
 /// Whether some world shows that `check` holds for the plan and not for the spoilt one.
 fn is_caught(mutant: Mutant, check: Checker) -> bool {

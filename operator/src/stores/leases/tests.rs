@@ -72,7 +72,7 @@ impl Operator {
     fn wait(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
-            self.stores.look(self.now);
+            let _ = self.stores.look(self.now);
         }
     }
 
