@@ -15,7 +15,10 @@ use super::{
     seen::Seen,
 };
 use crds::Time;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 /// What one decision leaves to the next. The default knows nothing.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,22 @@ pub struct Memo {
     pub(crate) roster: Roster,
     pub(crate) fleet: Fleet,
     pub(crate) rulings: Rulings,
+    /// The last node that was planned again although nothing about it had changed.
+    pub(crate) planned_again: String,
+}
+
+/// What carries plans out, as far as a decision must know it: a node for which nothing changed since it was planned last is
+/// planned again only if that may lead to a write.
+pub struct Room<'q> {
+    /// Whether a step for this node still waits or is under way.
+    pub is_pending: &'q dyn Fn(&str) -> bool,
+    /// How many nodes to plan again at most; the others follow.
+    pub nodes: usize,
+}
+
+impl Room<'_> {
+    /// Room for every node.
+    pub const UNBOUNDED: Room<'static> = Room { is_pending: &|_| false, nodes: usize::MAX };
 }
 
 /// What was decided about one node.
@@ -127,10 +146,19 @@ impl Rulings {
         &self.open
     }
 
-    /// The nodes whose ruling does not stand: they had something to write, or its time has come.
+    /// The nodes whose ruling does not stand, because its time has come.
     pub(crate) fn due(&self, now: Time) -> impl Iterator<Item = &String> {
-        let over = self.times.iter().take_while(move |(at, _)| *at <= now);
-        over.map(|(_, node)| node).chain(&self.unsettled)
+        self.times.iter().take_while(move |(at, _)| *at <= now).map(|(_, node)| node)
+    }
+
+    /// The nodes that had something to write, as far as there is room, those after this one first; and whether these are all
+    /// of which no step is pending.
+    pub(crate) fn unsettled(&self, last: &str, room: &Room<'_>) -> (Vec<String>, bool) {
+        let after = self.unsettled.range::<str, _>((Bound::Excluded(last), Bound::Unbounded));
+        let up_to = self.unsettled.range::<str, _>((Bound::Unbounded, Bound::Included(last)));
+        let mut nodes = after.chain(up_to).filter(|node| !(room.is_pending)(node));
+        let taken = nodes.by_ref().take(room.nodes).cloned().collect();
+        (taken, nodes.next().is_none())
     }
 
     /// When time alone next changes a ruling.

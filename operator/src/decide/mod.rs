@@ -29,7 +29,7 @@ mod tell;
 mod tests;
 mod write;
 
-pub use memo::Memo;
+pub use memo::{Memo, Room};
 
 use crate::{
     key::{Key, Kind},
@@ -57,7 +57,12 @@ pub fn decide(world: &World, now: Time) -> Plan {
 
 /// The same plan, worked out from what an earlier decision left; and what this one leaves.
 pub fn decide_again(world: &World, now: Time, memo: Memo) -> (Plan, Memo) {
-    let Memo { seen, mut roster, mut fleet, mut rulings } = memo;
+    decide_within(world, now, memo, &Room::UNBOUNDED)
+}
+
+/// The same without the nodes for which nothing changed and there is no room now.
+pub fn decide_within(world: &World, now: Time, memo: Memo, room: &Room<'_>) -> (Plan, Memo) {
+    let Memo { seen, mut roster, mut fleet, mut rulings, mut planned_again } = memo;
     let claims = Claims::read(world);
     let reclaimed = seen.with_other_claims(world);
     let names = match seen.with_other_objects(world) {
@@ -74,6 +79,12 @@ pub fn decide_again(world: &World, now: Time, memo: Memo) -> (Plan, Memo) {
             names.extend(reclaimed);
             names.extend(others);
             names.extend(rulings.due(now).cloned());
+            let (again, is_all) = rulings.unsettled(&planned_again, room);
+            if !is_all {
+                plan.wake(now.plus(1));
+            }
+            planned_again = again.last().cloned().unwrap_or_default();
+            names.extend(again);
             names
         }
         (Update::Everything, _) | (_, Names::All) => {
@@ -89,7 +100,7 @@ pub fn decide_again(world: &World, now: Time, memo: Memo) -> (Plan, Memo) {
         rulings.settle(&node, settled);
     }
     let seen = seen.now(world, orders, edition, now);
-    (plan, Memo { seen, roster, fleet, rulings })
+    (plan, Memo { seen, roster, fleet, rulings, planned_again })
 }
 
 /// Everything that a decision looks at.

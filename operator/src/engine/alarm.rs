@@ -14,6 +14,12 @@ const REST: u32 = 3;
 /// The shortest wait for the time that a decision asked for, even if that time has passed.
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
+/// What a clock shows, in whole seconds.
+pub(super) fn time_of(wall: SystemTime) -> Time {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// How long it takes until a clock that shows `wall` shows `time`.
 fn until(time: Time, wall: SystemTime) -> Duration {
     let seconds = u64::try_from(time.unix()).unwrap_or_default();

@@ -19,7 +19,7 @@ mod refusal_tests;
 mod simulation;
 
 use crate::{
-    decide::{Memo, decide_again},
+    decide::{Memo, Room, decide_within},
     key::{Key, Kind},
     plan::{EventNote, Plan, Write},
     queue::{Admission, Start, StepId, WriteQueue, backoff::Backoffs},
@@ -34,7 +34,7 @@ use crate::{
         refusal::Class,
     },
 };
-use alarm::Alarm;
+use alarm::{Alarm, time_of};
 use crds::Time;
 use std::{
     collections::BTreeSet,
@@ -46,6 +46,10 @@ pub const BEAT: Duration = Duration::from_secs(5);
 /// The most GETs under way at once: after an outage thousands of objects may be in doubt.
 const LOOKS_AT_ONCE: usize = 8;
 
+/// The most nodes that one decision plans again although nothing about them changed: in a wave of writes to every node, a
+/// fault must not wait for the plans of the others.
+const NODES_AGAIN: usize = 500;
+
 /// Stores, decision, queue and backoffs.
 #[derive(Debug, Default)]
 pub struct Engine {
@@ -55,6 +59,8 @@ pub struct Engine {
     alarm: Alarm,
     /// What the last decision left.
     memo: Memo,
+    /// When it was made, by the operator's clock.
+    decided_at: Option<Time>,
     to_look: Vec<Key>,
     looking: usize,
 }
@@ -174,13 +180,24 @@ impl Engine {
         if due.ended {
             self.alarm.soon(at, "free");
         }
+        if self.decided_at.is_some_and(|decided| time_of(wall) < decided) {
+            // What was decided by a clock that was ahead does not stand.
+            self.decided_at = None;
+            self.alarm.soon(at, "clock");
+        }
         if self.stores.are_complete() { self.alarm.take(at, wall) } else { None }
     }
 
     /// Decides.
     pub fn decide(&mut self, now: Time) -> Plan {
-        let (plan, memo) = decide_again(self.stores.world(), now, std::mem::take(&mut self.memo));
+        let queue = &self.queue;
+        let is_pending = |node: &str| {
+            [Kind::Node, Kind::NodeHealth].into_iter().any(|kind| queue.has_step_on(&Key::new(kind, node)))
+        };
+        let room = Room { is_pending: &is_pending, nodes: NODES_AGAIN };
+        let (plan, memo) = decide_within(self.stores.world(), now, std::mem::take(&mut self.memo), &room);
         self.memo = memo;
+        self.decided_at = Some(now);
         plan
     }
 

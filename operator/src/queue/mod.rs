@@ -140,6 +140,11 @@ pub struct Admission {
 }
 
 impl WriteQueue {
+    /// Whether a step on this object waits or is under way.
+    pub fn has_step_on(&self, key: &Key) -> bool {
+        self.objects.get(key).is_some_and(|object| !object.lanes.is_empty())
+    }
+
     /// Admits the steps of a plan whose objects are not busy and need not wait for another reason, as long as there is room. A
     /// claim is admitted also if the taint that it pays for is not: the same write ends the claims of other nodes.
     pub fn admit(

@@ -1,7 +1,10 @@
 //! Which objects exist, and what they order.
 
 use super::*;
-use crate::decide::{decide, model::fixtures::*};
+use crate::{
+    decide::{Memo, Room, decide, decide_again, decide_within, model::fixtures::*},
+    key::Key,
+};
 use crds::{
     Activity, Selector, State,
     node_health::{Assignment, Certification},
@@ -297,4 +300,44 @@ fn the_annotation_is_compact_and_says_who_why_and_since_when() {
             r#"{"state":"Unhealthy","severity":"Reboot","action":"Reboot","since":"2026-11-21T09:30:05Z","causes":[{"check":"xid","target":"0000:13:00.0","reason":"FallenOffTheBus"}]}"#
         )
     );
+}
+
+/// Decides with room for two nodes and applies, until nothing is left; returns how many decisions it took.
+fn settle_within(model: &mut Model, memo: &mut Memo, is_pending: &dyn Fn(&str) -> bool) -> usize {
+    for round in 1..40 {
+        let room = Room { is_pending, nodes: 2 };
+        let (plan, next) = decide_within(&model.world, model.now, std::mem::take(memo), &room);
+        *memo = next;
+        if plan.is_empty() && plan.wake_at.is_none() {
+            return round;
+        }
+        model.apply(&plan);
+    }
+    panic!("it never ends")
+}
+
+#[test]
+fn in_a_wave_a_decision_plans_few_nodes_again_and_a_new_fault_at_once() {
+    let names: Vec<String> = (0..9).map(|i| format!("n{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut model = under(Mode::Enforce, &names);
+    let (all, mut memo) = decide_again(&model.world, model.now, Memo::default());
+    let room = Room { is_pending: &|_| false, nodes: 2 };
+    // Nothing of the first plan was written.
+    reports(&mut model, "n7", lost_gpu_report(0));
+    let (some, next) = decide_within(&model.world, model.now, memo, &room);
+    memo = next;
+    assert!(some.steps.len() < all.steps.len() / 2, "{} of {}", some.steps.len(), all.steps.len());
+    assert!(some.wake_at.is_some(), "the others follow");
+    let is_taint = |write: &Write| matches!(write, Write::NodeTaints { node, .. } if node == "n7");
+    index_of(&some, is_taint);
+    let mut other = model.clone();
+    assert!(settle_within(&mut model, &mut memo, &|_| false) > 3);
+    assert_eq!(decide(&model.world, model.now).steps, [], "nobody was forgotten");
+    // A node whose steps are pending is left to them.
+    let mut memo = decide_again(&other.world, other.now, Memo::default()).1;
+    settle_within(&mut other, &mut memo, &|node| node == "n3");
+    let left: Vec<String> =
+        decide(&other.world, other.now).steps.iter().map(|step| Key::of(&step.write).name).collect();
+    assert!(left.iter().any(|name| name == "n3") && left.iter().all(|name| ["n3", "base"].contains(&name.as_str())));
 }

@@ -156,6 +156,7 @@ fn fresh(drive: &mut Drive<'_>, knows: bool) -> Plan {
         let remembered = drive.engine.stores().world();
         world.refused_texts.clone_from(&remembered.refused_texts);
         world.silent.clone_from(&remembered.silent);
+        world.refused_marks.clone_from(&remembered.refused_marks);
     }
     decide(&world, drive.now())
 }
