@@ -74,7 +74,7 @@ pub(crate) fn decide<'w>(world: &'w World, subjects: &[Subject<'w>], now: Time, 
     for course in &courses {
         let step = record::record(world, course, plan);
         let parts = group::orders(world, course, now, plan);
-        assign::assign(world, course, step, parts, &mut heavy, &mut orders);
+        assign::assign(world, course, step, parts, &mut heavy, &mut orders, plan);
         course.wake(now, plan);
     }
     orders
