@@ -13,6 +13,7 @@
 
 mod alarm;
 mod answers;
+mod patience;
 #[cfg(test)]
 mod simulation;
 
@@ -30,6 +31,7 @@ use crate::{
 };
 use alarm::Alarm;
 use crds::Time;
+use patience::Patience;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The longest wait between two turns: liveness depends on it, and the wall clock may have been set meanwhile.
@@ -48,6 +50,8 @@ pub struct Engine {
     memo: Memo,
     to_look: Vec<Key>,
     looking: usize,
+    /// With results that are refused.
+    patience: Patience,
 }
 
 /// What is to be sent.

@@ -155,7 +155,14 @@ impl Stores {
     fn take_in(&mut self, observation: Observation, at: Instant) -> Change {
         let world = &mut self.world;
         match observation {
-            Observation::Node(seen) => self.nodes.observe(seen, &mut world.nodes),
+            Observation::Node(seen) => {
+                let may_be_gone = matches!(seen, Seen::Deleted(_) | Seen::ListEnded);
+                let change = self.nodes.observe(seen, &mut world.nodes);
+                if may_be_gone {
+                    world.runs.forget_tests(|node| world.nodes.contains_key(node));
+                }
+                change
+            }
             Observation::NodeHealth(seen) => {
                 let name = seen.name_of(|health| health.name()).map(str::to_owned);
                 let list_ended = matches!(seen, Seen::ListEnded);

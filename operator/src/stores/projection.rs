@@ -6,7 +6,7 @@ use crate::{
     world::{Node, Taint},
 };
 use crds::{
-    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome, Time,
+    Condition, HealthCheckRun, NodeHardwareProfile, NodeHealth, NodeHealthPolicy, Outcome,
     health_check_run::{HealthCheckRunSpec, HealthCheckRunStatus},
     names,
     node_hardware_profile::NodeHardwareProfileSpec,
