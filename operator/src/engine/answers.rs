@@ -55,7 +55,10 @@ impl Engine {
                 (Some(version), self.stores.answered(object))
             }
             Answer::Deleted(uid) => (None, self.stores.deleted(key, &uid)),
-            Answer::Created => (None, (Change::None, Settled::Clear)),
+            Answer::Created => {
+                self.patience.restore();
+                (None, (Change::None, Settled::Clear))
+            }
         };
         if matches!(act(write), TAINTS_OF_NODE | CLAIMS_OF_POLICY) {
             self.stores.keep_refused_marks(|refused| refused != key);
@@ -93,8 +96,13 @@ impl Engine {
     fn back_off(&mut self, key: &Key, write: &Write, class: Class, at: Instant) -> Ended {
         let act = act(write);
         if act == CREATE_RESULT && class != Class::Unknown {
-            // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.
-            self.stores.refuse_texts(key, at);
+            let may_pass = matches!(class, Class::Forbidden | Class::OldSchema | Class::Gone);
+            if may_pass && self.patience.lasts(at) {
+                self.backoffs.refused(key, act, content(write), at);
+            } else {
+                // Whatever is wrong with it (a role, a definition, a text of the agent), the run must end without it.
+                self.stores.refuse_texts(key, at);
+            }
             return Ended::Refused;
         }
         if class == Class::Gone {

@@ -13,6 +13,7 @@
 
 mod alarm;
 mod answers;
+mod patience;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::{
 };
 use alarm::{Alarm, time_of};
 use crds::Time;
+use patience::Patience;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant, SystemTime},
@@ -63,6 +65,8 @@ pub struct Engine {
     decided_at: Option<Time>,
     to_look: Vec<Key>,
     looking: usize,
+    /// With results that are refused.
+    patience: Patience,
 }
 
 /// What is to be sent.

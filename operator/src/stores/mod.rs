@@ -177,7 +177,12 @@ impl Stores {
         match observation {
             Observation::Node(seen) => {
                 let seen = seen.map(|node| exchanged(node, &mut self.known));
-                self.nodes.observe(seen, &mut world.nodes)
+                let may_be_gone = matches!(seen, Seen::Deleted(_) | Seen::ListEnded);
+                let change = self.nodes.observe(seen, &mut world.nodes);
+                if may_be_gone {
+                    world.runs.forget_tests(|node| world.nodes.contains_key(node));
+                }
+                change
             }
             Observation::NodeHealth(seen) => {
                 let seen = seen.map(|health| exchanged(health, &mut self.known));

@@ -169,6 +169,8 @@ fn a_run_that_has_ended_is_kept_thin_and_no_decision_walks_over_it() {
     assert_eq!((runs.open().count(), runs.expiring().count(), runs.unobserved().count()), (0, 0, 0));
     assert!(runs["r"].status.as_ref().unwrap().targets.is_empty());
     assert!(runs.tested_at("n1", "u1").is_some());
+    let _ = stores.observe(Observation::Node(Seen::Deleted(node(9))), now());
+    assert_eq!(stores.world().runs.tested_at("n1", "u1"), None, "its node is gone");
     // The same again, as after a relist, changes nothing.
     let change = stores.observe(Observation::Run(Seen::Applied(run(2, "Passed"))), now());
     assert_eq!(change, Change::None);

@@ -121,6 +121,11 @@ impl Runs {
         }
     }
 
+    /// Forgets the tests of nodes that are gone.
+    pub fn forget_tests(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.tested.retain(|node, _| is_there(node));
+    }
+
     /// When a run last came to a verdict on exactly this Node, as far as is known.
     pub fn tested_at(&self, node: &str, uid: &str) -> Option<Time> {
         self.tested.get(node).filter(|(known, _)| known == uid).map(|(_, at)| *at)

@@ -7,7 +7,7 @@
 use super::{Model, generate::Dice};
 use crate::{
     key::{Identified, Key, Kind},
-    world::{World, table::Table},
+    world::{World, runs::Runs, table::Table},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ impl View {
         take_in(&mut shown.nodes, &real.nodes, Kind::Node, missing, dice);
         take_in(&mut shown.node_healths, &real.node_healths, Kind::NodeHealth, missing, dice);
         take_in(&mut shown.policies, &real.policies, Kind::Policy, missing, dice);
-        shown.runs.clone_from(&real.runs);
+        take_in_runs(&mut shown.runs, &real.runs, missing, dice);
         shown.profiles.clone_from(&real.profiles);
         shown.silent.clone_from(&real.silent);
         shown.hold_everything = real.hold_everything;
@@ -99,21 +99,44 @@ fn take_in<T: Identified>(
         if known.resource_version() == version {
             continue;
         }
-        let key = Key::new(kind, name);
-        let fate = match missing.get(&key) {
-            Some((told, Fate::Late(looks))) if told == version => looks.checked_sub(1).map(Fate::Late),
-            Some((told, Fate::Lost)) if told == version => Some(Fate::Lost),
-            Some(_) | None => match dice.below(8) {
-                6 => Some(Fate::Late(dice.below(4))),
-                7 => Some(Fate::Lost),
-                _ => None,
-            },
-        };
-        if let Some(fate) = fate {
-            missing.insert(key, (version.to_owned(), fate));
-        } else {
-            missing.remove(&key);
+        if !is_missing(Key::new(kind, name), version, missing, dice) {
             shown.insert(name.clone(), object.clone());
         }
     }
+}
+
+fn take_in_runs(shown: &mut Runs, real: &Runs, missing: &mut BTreeMap<Key, (String, Fate)>, dice: &mut Dice<'_>) {
+    let gone: Vec<String> = shown.keys().filter(|name| !real.contains_key(*name)).cloned().collect();
+    for name in gone {
+        shown.remove(&name);
+    }
+    for (name, run) in real.iter() {
+        let version = run.resource_version();
+        let is_late = match shown.get(name).map(|known| known.resource_version()) {
+            Some(known) if known == version => continue,
+            Some(_) => is_missing(Key::new(Kind::Run, name), version, missing, dice),
+            None => false,
+        };
+        if !is_late {
+            shown.insert(name.clone(), run.clone());
+        }
+    }
+}
+
+/// Whether the event that tells of this version has not arrived.
+fn is_missing(key: Key, version: &str, missing: &mut BTreeMap<Key, (String, Fate)>, dice: &mut Dice<'_>) -> bool {
+    let fate = match missing.get(&key) {
+        Some((told, Fate::Late(looks))) if told == version => looks.checked_sub(1).map(Fate::Late),
+        Some((told, Fate::Lost)) if told == version => Some(Fate::Lost),
+        Some(_) | None => match dice.below(8) {
+            6 => Some(Fate::Late(dice.below(4))),
+            7 => Some(Fate::Lost),
+            _ => None,
+        },
+    };
+    match fate {
+        Some(fate) => drop(missing.insert(key, (version.to_owned(), fate))),
+        None => drop(missing.remove(&key)),
+    }
+    fate.is_some()
 }

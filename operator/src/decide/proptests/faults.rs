@@ -5,6 +5,7 @@
 //! | claims end node by node, by what was read back | `DropTogether`, `TouchForEver` |
 //! | a claim ends only where no late mark can come | `DropUnderLateMark` |
 //! | a paused leader writes no spec of the past | `SpecByUidAlone` |
+//! | an order is given again only to a run that is seen as it is | too rare for a mutant: a test of `runs` |
 //!
 //! Faults of the clock, of the queue and of backoffs are outside of a plan. They are found by the simulation of the whole
 //! engine (`engine/simulation`), whose mutants stand in its `relapses.rs` and `waves.rs`:

@@ -14,6 +14,7 @@ use crate::{
     },
     plan::Plan,
 };
+use crds::{HealthCheckResult, Outcome, health_check_run::TargetState};
 use explore::explore;
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeSet;
@@ -74,7 +75,9 @@ pub(super) fn two_leaders(bytes: &[u8], spoil: &dyn Fn(&Model, &mut Plan)) -> Re
                 if let Some(key) = written {
                     leader.view.wrote(&model, &key);
                 }
-                orders.look(&model).map_err(|e| format!("{e}: {story:#?}"))?;
+                verdicts_have_results(&model)
+                    .and_then(|()| orders.look(&model))
+                    .map_err(|e| format!("{e}: {story:#?}"))?;
             }
         }
     }
@@ -101,7 +104,25 @@ impl Orders {
     }
 }
 
+/// Every verdict in the status of a run has its result: what was measured outlives the report.
+fn verdicts_have_results(model: &Model) -> Result<(), String> {
+    for run in model.world.runs.values() {
+        let uid = run.metadata.uid.as_deref().unwrap_or_default();
+        for target in run.status.iter().flat_map(|status| &status.targets) {
+            let is_verdict = match &target.outcome {
+                Some(Outcome::Pass | Outcome::Warn | Outcome::Fail) => target.state == TargetState::Done,
+                Some(Outcome::Skipped | Outcome::Inconclusive | Outcome::Unrecognized(_)) | None => false,
+            };
+            let is_of = |result: &HealthCheckResult| result.spec.run.uid == uid && result.spec.node.name == target.node;
+            checks::ensure(!is_verdict || model.results.values().any(is_of), || {
+                format!("what {uid} measured on {} is lost", target.node)
+            })?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
-fn two_leaders_never_mark_without_a_claim_and_never_give_an_ended_order_again() {
+fn two_leaders_never_mark_without_a_claim_never_give_an_ended_order_again_and_lose_no_result() {
     explore("two leaders", CASES, &bytes(), |bytes| two_leaders(&bytes, &|_, _| ()).map_err(TestCaseError::fail));
 }

@@ -74,7 +74,7 @@ pub(crate) fn decide<'w>(world: &'w World, roster: &'w Roster, now: Time, plan: 
     for course in &courses {
         let step = record::record(world, course, plan);
         let parts = group::orders(world, course, now, plan);
-        assign::assign(world, course, step, parts, &mut heavy, &mut orders);
+        assign::assign(world, course, step, parts, &mut heavy, &mut orders, plan);
         course.wake(now, plan);
     }
     orders

@@ -15,7 +15,7 @@ use crate::{
         },
     },
     key::{Key, Kind},
-    plan::{Plan, Step},
+    plan::{Plan, Step, Write},
     stores::{Stores, observation::Observation},
     wire::{act::act, refusal::Class},
 };
@@ -235,7 +235,14 @@ fn unrefused<'p>(drive: &Drive<'_>, plan: &'p Plan) -> Vec<&'p Step> {
         let waits = step.after.iter().any(|index| is_refused[*index]);
         is_refused.push(waits || laws::refused(&drive.server.faults, &step.write));
     }
-    plan.steps.iter().zip(is_refused).filter(|(_, refused)| !refused).map(|(step, _)| step).collect()
+    let left = plan.steps.iter().zip(is_refused).filter(|(_, refused)| !refused).map(|(step, _)| step);
+    left.filter(|step| !only_asks(drive, &step.write)).collect()
+}
+
+/// Whether a write changes nothing: it asks whether a run is seen late, before an order that may be refused for good.
+fn only_asks(drive: &Drive<'_>, write: &Write) -> bool {
+    let Write::RunStatus { run, status, .. } = write else { return false };
+    drive.server.model.world.runs.get(run).is_some_and(|run| run.status.as_ref() == Some(&**status))
 }
 
 #[test]

@@ -50,7 +50,9 @@ impl Brain {
         let class = error.class();
         match class {
             Class::Unknown => warn!(%error, "unknown whether this was written; reading the object"),
-            _ if act == CREATE_RESULT => error!(%error, remedy = remedy(class), "a result is left out"),
+            _ if act == CREATE_RESULT => {
+                error!(%error, remedy = remedy(class), "a result is refused; without it the run ends some minutes later");
+            }
             Class::Conflict | Class::Gone => {
                 debug!(%key, %error, "the object has changed since the decision");
                 self.metrics.conflicts.inc();

@@ -203,14 +203,17 @@ fn a_clock_that_is_set_ends_no_target() {
 }
 
 #[test]
-fn a_node_health_that_was_deleted_and_remade_gets_the_same_order_again() {
+fn a_node_health_that_was_deleted_and_remade_gets_the_same_order_again_once_the_server_has_confirmed_the_run() {
     let mut stage = one_node();
     stage.remake_health("n0");
     stage.pass(2, &[]);
     let (plan, orders) = stage.go();
-    assert!(plan.is_empty());
+    let [crate::plan::Step { write: Write::RunStatus { status, .. }, .. }] = plan.steps.as_slice() else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(&**status, stage.status("r"), "it stays as it is");
     assert_eq!(orders.by_node["n0"].assignments[0].id, "uid-r/1");
-    assert!(orders.by_node["n0"].after.is_empty());
+    assert_eq!(orders.by_node["n0"].after, [0]);
 }
 
 #[test]
