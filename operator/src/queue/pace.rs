@@ -3,8 +3,7 @@
 use super::rank::URGENT;
 
 /// The most ordinary writes under way at once. An API server answers a write within some milliseconds, so these are hundreds
-/// a second (measured on two cores: up to 370). With more of them each answer takes longer, that to a taint included:
-/// `bench scale` with 1,000 nodes, a taint in a wave of writes took 58 to 155 ms with 12, and 23 to 74 ms with 4.
+/// a second (measured on two cores: up to 370). With more of them each answer takes longer, that to a taint included.
 const ORDINARY_AT_ONCE: usize = 4;
 /// The same while a claim or a taint waits or is under way. Not none: these may come one after the other for minutes, and
 /// one that gets no answer must not stop everything else.
