@@ -111,3 +111,19 @@ fn a_taint_that_may_not_be_lifted_is_not_told_to_be_gone() {
     assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
     assert_eq!(quarantine(&model, "a"), Quarantine::Active);
 }
+
+#[test]
+fn what_is_known_of_a_marked_node_does_not_wait_for_a_claim_that_a_new_policy_may_not_write() {
+    let mut model = lost(under(Mode::Enforce, &["a"]), &["a"]);
+    model.world.node_healths.remove("a");
+    let mut extra = fixtures::policy("extra", Mode::Enforce);
+    extra.spec.priority = 9;
+    fixtures::add_policy(&mut model.world, extra);
+    model.refused.insert((Key::new(Kind::Policy, "extra"), "claims"));
+    for _ in 0..4 {
+        let plan = decide(&model.world, model.now);
+        model.apply(&plan);
+    }
+    assert_eq!(our_taint(&model, "a"), "reboot:NoSchedule");
+    assert_eq!((&decision(&model, "a").state, quarantine(&model, "a")), (&State::Unhealthy, Quarantine::Active));
+}

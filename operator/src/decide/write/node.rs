@@ -47,9 +47,10 @@ pub(crate) fn plan_node(case: &Case<'_>, slot: Slot, refusals: Refusals, orders:
     if let (Some(health), Some(judgement)) = (standing, &case.judgement) {
         let taint_step = plan_taints(case, judgement, has_slot, claim_step, plan);
         // A node is not told to be healthy while its taint stands: that would look like a taint that somebody else set.
-        let is_refused = refusals.mark && taint_step.is_some() && judgement.state == State::Unhealthy;
+        let waits_in_vain = refusals.mark && judgement.state == State::Unhealthy;
+        let is_refused = waits_in_vain && taint_step.is_some();
         let to_be = if is_refused { TaintToBe::Keep } else { case.taint_to_be(has_slot) };
-        let after: Vec<usize> = taint_step.or(claim_step).into_iter().filter(|_| !is_refused).collect();
+        let after: Vec<usize> = taint_step.or(claim_step).into_iter().filter(|_| !waits_in_vain).collect();
         let marking = Marking {
             authority: case.authority,
             taint: to_be,
