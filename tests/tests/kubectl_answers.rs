@@ -63,6 +63,13 @@ async fn scene() -> Scene {
         let counted =
             |h: &NodeHealth| h.status.as_ref().and_then(|s| s.summary.as_ref()?.gpus.as_deref()) == Some("8/8");
         scene.until_health(name, "counted", counted).await.unwrap();
+        // Until its agent has read that there is no boot grace, a check that starts late would be skipped.
+        let is_read = |h: &NodeHealth| {
+            let report = h.status.as_ref().and_then(|s| s.report.as_ref());
+            h.spec.boot_grace_seconds == Some(0)
+                && report.is_some_and(|report| report.observed_generation == h.metadata.generation)
+        };
+        scene.until_health(name, "read by its agent", is_read).await.unwrap();
         scene.until_state(name, State::Healthy).await.unwrap();
     }
     scene
