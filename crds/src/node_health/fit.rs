@@ -5,7 +5,7 @@
 //! The least useful parts go first: the ends of texts, then figures, then the mildest rows. Leaving out an entry never
 //! heals anything ("absence never heals"). A member within its limit is not changed.
 
-use super::{CheckResult, Decision, Exclusive, Finding, Gpu, MAX_FINDINGS, Report, admissible};
+use super::{CheckResult, Decision, Exclusive, Finding, Gpu, MAX_FINDINGS, Report, address_of, admissible};
 use crate::condition::truncate;
 use serde::Serialize;
 
@@ -77,7 +77,7 @@ fn cut_covered(report: &mut Report) -> Option<usize> {
     let findings = &report.findings;
     report.checks.iter_mut().rev().find_map(|row| {
         let of_row = || findings.iter().filter(|finding| finding.check == row.check);
-        let is_named = |target: &String| of_row().any(|finding| part(&finding.target) == part(target));
+        let is_named = |target: &String| of_row().any(|finding| address_of(&finding.target) == address_of(target));
         let last = row.covered.iter().rposition(|target| !is_named(target))?;
         Some(size(&row.covered.remove(last)))
     })
@@ -86,14 +86,9 @@ fn cut_covered(report: &mut Report) -> Option<usize> {
 /// Removes a network device that no finding is about.
 fn cut_nics(report: &mut Report) -> Option<usize> {
     let findings = &report.findings;
-    let is_named = |address: &str| findings.iter().any(|finding| part(&finding.target) == address);
+    let is_named = |address: &str| findings.iter().any(|finding| address_of(&finding.target) == address);
     let last = report.inventory.nics.iter().rposition(|nic| !is_named(&nic.pci_address))?;
     Some(size(&report.inventory.nics.remove(last)))
-}
-
-/// `0000:18:00.0` of `0000:18:00.0/link3`.
-fn part(target: &str) -> &str {
-    target.split('/').next().unwrap_or(target)
 }
 
 /// Removes the fields of a GPU that no check uses; its address, index and UUID stay.

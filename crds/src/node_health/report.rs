@@ -399,6 +399,11 @@ pub struct CheckResult {
     pub aggregates: Vec<Aggregate>,
 }
 
+/// The address in a target: `0000:18:00.0` of `0000:18:00.0/link3`.
+pub fn address_of(target: &str) -> &str {
+    target.split('/').next().unwrap_or(target)
+}
+
 /// A target that did not pass a check of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -15,7 +15,7 @@ const REST: u32 = 3;
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
 /// What a clock shows, in whole seconds.
-pub(super) fn time_of(wall: SystemTime) -> Time {
+pub fn time_of(wall: SystemTime) -> Time {
     let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

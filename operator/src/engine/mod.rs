@@ -35,7 +35,8 @@ use crate::{
         refusal::Class,
     },
 };
-use alarm::{Alarm, time_of};
+use alarm::Alarm;
+pub use alarm::time_of;
 use crds::Time;
 use patience::Patience;
 use std::{

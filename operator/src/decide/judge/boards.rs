@@ -1,7 +1,7 @@
 //! Causes follow their boards, as the findings of the agent do: an address is only where a board stood.
 
-use super::{drill_causes, evidence::address_of, lift::one_pass};
-use crds::node_health::{Cause, Finding, Report};
+use super::{drill_causes, lift::one_pass};
+use crds::node_health::{Cause, Finding, Report, address_of};
 
 /// The causes with each at the address where the agent now reports its board. Its age and its history stay.
 pub(crate) fn followed(causes: &[Cause], report: Option<&Report>) -> Vec<Cause> {

@@ -5,7 +5,9 @@ use crds::{
     Check, Outcome, Severity,
     check::Class,
     names::TARGET_NODE,
-    node_health::{Assignment, Cause, CheckResult, CheckRow, FailedTarget, Finding, MAX_GPUS, Report, RunReport},
+    node_health::{
+        Assignment, Cause, CheckResult, CheckRow, FailedTarget, Finding, MAX_GPUS, Report, RunReport, address_of,
+    },
 };
 
 /// Whether the outcome opens a cause.
@@ -174,9 +176,4 @@ pub(crate) fn is_vacated(target: &str, report: &Report) -> bool {
             .checks
             .iter()
             .any(|row| row.check == Check::Inventory.name() && is_verdict(&row.outcome) && row.covers(address))
-}
-
-/// `0000:18:00.0` of `0000:18:00.0/link3`.
-pub(crate) fn address_of(target: &str) -> &str {
-    target.split('/').next().unwrap_or(target)
 }

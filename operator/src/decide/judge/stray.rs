@@ -5,13 +5,10 @@
 //! where the inventory does not pass (the board may be lost), where a board is known to have stood there, or where the check
 //! covers the address by itself: no inventory lists switches.
 
-use super::{
-    drill_causes,
-    evidence::{address_of, has_verdict},
-};
+use super::{drill_causes, evidence::has_verdict};
 use crds::{
     Check, Outcome,
-    node_health::{Cause, CheckRow, Finding, GpuVerdict, Report},
+    node_health::{Cause, CheckRow, Finding, GpuVerdict, Report, address_of},
 };
 
 /// What stands before the slash in the name of a check that is a program of the user.

@@ -13,7 +13,7 @@
 mod answers;
 
 use crate::{
-    engine::{Engine, Errand},
+    engine::{Engine, Errand, time_of},
     key::{Key, Kind},
     plan::Write,
     queue::StepId,
@@ -24,9 +24,8 @@ use crate::{
     },
     wire::{act::act, refusal::RequestError},
 };
-use crds::Time;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -130,7 +129,7 @@ impl Brain {
     fn decide(&mut self, cause: &'static str) {
         self.metrics.wakes.with_label_values(&[cause]).inc();
         let (began, cpu_before) = (Instant::now(), cpu());
-        let plan = self.engine.decide(now());
+        let plan = self.engine.decide(time_of(SystemTime::now()));
         let (took, cpu) = (began.elapsed(), cpu().saturating_sub(cpu_before));
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         let count = i64::try_from(plan.steps.len()).unwrap_or(i64::MAX);
@@ -207,13 +206,6 @@ impl Brain {
             warn!("some requests did not end within 5 s; the next start sees what they did");
         }
     }
-}
-
-/// The operator's clock.
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = since.map_or(0, |s| i64::try_from(s.as_secs()).unwrap_or(i64::MAX));
-    Time::from_unix(seconds)
 }
 
 /// The processor time that this thread has used.
